@@ -1,0 +1,87 @@
+import { type DiskConfiguration, type VmConfiguration } from '../../hypervisor/port';
+import { type ReadinessProbe } from '../../plan/schema';
+import { type RunContext } from '../../plan/run';
+import { type AdaptationReport } from '../../guest/port';
+
+/** What copying one disk came to. */
+export interface CopyResult {
+  /** Blocks that were written to the target (or stored in the repository). */
+  blocks: number;
+  /** Bytes that those blocks hold on the target's side. */
+  bytes: number;
+  /** Blocks written more than once because a worker died; see the recorded progress. */
+  blocksSentAgain: number;
+  seconds: number;
+}
+
+/** One finished backup of a VM, and so a recovery point. */
+export interface BackupResult {
+  vm: string;
+  backupId: string;
+  /** ISO 8601, UTC: the instant that the disks are of. */
+  takenAt: string;
+  kind: 'full' | 'incremental';
+  disks: (CopyResult & { key: string })[];
+}
+
+/** The backup proxy's activities: whatever touches the primary site. */
+export interface BackupProxyActivities {
+  /** Holds all disks of the VM at one instant. `backupId` is made of the run, so a retry finds the snapshot. */
+  snapshotVm(input: { run: RunContext; vm: string; backupId: string }): Promise<{
+    takenAt: string;
+    consistency: 'crash' | 'powered-off';
+    configuration: VmConfiguration;
+  }>;
+  /**
+   * Reads a disk of the snapshot, stores the blocks that the VM's newest backup does not have, and writes the new
+   * block map. Resumes from its recorded progress.
+   */
+  backupDisk(input: { run: RunContext; vm: string; backupId: string; diskKey: string }): Promise<CopyResult & { full: boolean }>;
+  /** Writes the manifest that makes the backup a recovery point. Without it, nothing counts. */
+  finishBackup(input: {
+    run: RunContext;
+    vm: string;
+    backupId: string;
+    takenAt: string;
+    consistency: 'crash' | 'powered-off';
+    configuration: VmConfiguration;
+    disks: (CopyResult & { key: string; full: boolean })[];
+  }): Promise<BackupResult>;
+  /** Gives the hypervisor snapshot up. */
+  releaseVmSnapshot(input: { vm: string; backupId: string }): Promise<void>;
+
+  /**
+   * Refuses a failback that cannot work, before anything is stopped.
+   * @throws ApplicationFailure PrimarySiteNotReady, non-retryable: what is in the way
+   */
+  checkPrimarySite(input: {
+    run: RunContext;
+    vms: { vm: string; disks: { key: string; sizeBytes: number }[] }[];
+  }): Promise<void>;
+  /** Creates the powered-off template VM, marked as this run's, with nothing but its name and NICs. */
+  createTemplateVm(input: { run: RunContext; vm: string; configuration: Omit<VmConfiguration, 'disks'> }): Promise<void>;
+  attachDisks(input: { run: RunContext; vm: string; disks: DiskConfiguration[] }): Promise<void>;
+  /**
+   * Copies a disk's blocks from an EBS snapshot to the powered-off VM's disk: all non-zero blocks, or, with
+   * `previousSnapshotId`, those that changed between the two.
+   */
+  copySnapshotToDisk(input: {
+    run: RunContext;
+    vm: string;
+    disk: DiskConfiguration;
+    snapshotId: string;
+    previousSnapshotId?: string;
+  }): Promise<CopyResult>;
+  /** Puts the primary site's drivers, network and names back into the VM's boot disk. */
+  revertGuest(input: { run: RunContext; vm: string }): Promise<AdaptationReport>;
+  /** Gives the template VM its hardware and starts it. */
+  configureAndStartVm(input: {
+    run: RunContext;
+    vm: string;
+    configuration: Omit<VmConfiguration, 'disks'>;
+  }): Promise<void>;
+  /** Removes a VM that this run created; leaves any other alone. */
+  removeTemplateVm(input: { run: RunContext; vm: string }): Promise<void>;
+  /** Asks from the primary site until the probe answers. @throws ApplicationFailure NotReady with the console's end */
+  waitUntilReady(input: { vm: string; address: string; probe: ReadinessProbe }): Promise<{ seconds: number }>;
+}

@@ -1,0 +1,38 @@
+import { type DrPlan } from '../../plan/schema';
+import { type PlanPhase, type PlanState, type RepositoryAddress, type RunContext } from '../../plan/run';
+
+/** Activities of the control worker: the plan and its state in the repository bucket. */
+export interface ControlActivities {
+  /**
+   * Finds the plan in the repository bucket: by digest where one is given, else the newest published one.
+   * @throws ApplicationFailure PlanNotFound, non-retryable
+   */
+  loadPlan(input: { plan: string; digest?: string }): Promise<{
+    digest: string;
+    plan: DrPlan;
+    repository: RepositoryAddress;
+    /** Absent where nothing was ever replicated or failed over. */
+    state?: PlanState;
+  }>;
+
+  /**
+   * Takes the plan's state: moves it from one of `from` to `to` and raises the generation. The same run taking it
+   * again with the same `to` gets the generation that it already holds.
+   * @throws ApplicationFailure WrongPhase, non-retryable, where the plan is in no phase of `from`
+   */
+  takePlanState(input: {
+    run: Omit<RunContext, 'generation'>;
+    /** `none`: there is no state yet. */
+    from: (PlanPhase | 'none')[];
+    to: PlanPhase;
+  }): Promise<PlanState>;
+
+  /**
+   * Moves the state that this run holds on, keeping the generation.
+   * @throws ApplicationFailure Fenced, non-retryable, where another run has taken the state since
+   */
+  movePlanState(input: { run: RunContext; to: PlanPhase }): Promise<PlanState>;
+
+  /** @throws ApplicationFailure Fenced, non-retryable, where another run has taken the state since */
+  checkPlanState(input: { run: RunContext }): Promise<void>;
+}

@@ -1,0 +1,60 @@
+/**
+ * Making a guest that ran at the primary site bootable on EC2, and the way back, offline: by reading and writing
+ * files in its file system, never by running its code or mounting it in this host's kernel.
+ */
+
+/** A boot script as it is put into the guest. */
+export interface BootScript {
+  /** File name; letters, digits, ".", "_" and "-". */
+  name: string;
+  content: Uint8Array;
+}
+
+/** A name that the guest shall find at an address, through /etc/hosts. */
+export interface HostEntry {
+  address: string;
+  names: string[];
+}
+
+export interface RecoverySiteAdaptation {
+  /** Path of the boot disk on this host: a block device, or a raw file. */
+  diskPath: string;
+  bootScripts: BootScript[];
+  hosts: HostEntry[];
+  /** Names the run, so that boot scripts run once per failover and not once for ever. */
+  runId: string;
+}
+
+/** What was done to a guest; goes to the log and the run's details. */
+export interface AdaptationReport {
+  family: string;
+  /** Kernel releases that were adapted. */
+  kernels: string[];
+  /** Kernel modules put into the initramfs, in load order, by name. */
+  modules: string[];
+  /** Paths in the guest that were added or changed. */
+  changed: string[];
+}
+
+/** A guest that cannot be adapted. The message says which piece is missing and what would help. */
+export class GuestNotAdaptableError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'GuestNotAdaptableError';
+  }
+}
+
+export interface GuestAdapter {
+  /**
+   * Gives the guest the drivers, console, network, names and boot scripts of the recovery site.
+   * Run twice on one disk it has the effect of one run. A failure may leave the disk half-changed: throw it away.
+   * @throws GuestNotAdaptableError
+   */
+  adaptForRecoverySite(adaptation: RecoverySiteAdaptation): Promise<AdaptationReport>;
+  /**
+   * Takes back everything that {@link adaptForRecoverySite} did: the primary site's network and names return.
+   * On a guest that was never adapted it changes nothing.
+   * @throws GuestNotAdaptableError
+   */
+  revertForPrimarySite(diskPath: string): Promise<AdaptationReport>;
+}

@@ -1,0 +1,92 @@
+/**
+ * The primary site's hypervisor, as the backup proxy sees it.
+ *
+ * Every call is idempotent: creating what exists with the same properties, or removing what is gone, succeeds.
+ * A disk is handed out as a path on this host (a block device, or a file that behaves like one), so that the
+ * copy engine and the guest adapters need to know no disk format.
+ */
+
+export type Firmware = 'bios' | 'uefi';
+
+/** Hardware of a VM, and what travels with its backups. */
+export interface VmConfiguration {
+  cpus: number;
+  memoryMiB: number;
+  firmware: Firmware;
+  nics: NicConfiguration[];
+  guestOs: string;
+  disks: DiskConfiguration[];
+}
+
+export interface NicConfiguration {
+  /** Network of the primary site that the card is on. */
+  network: string;
+  /** Colon-separated, lower case. */
+  mac: string;
+}
+
+export interface DiskConfiguration {
+  /** Stable through the VM's whole life, its backups and its stay on EC2. Letters, digits and "-". */
+  key: string;
+  /** Exact size; a multiple of 512, often no whole GiB. */
+  sizeBytes: number;
+  /** Position on the storage controller, from 0. */
+  slot: number;
+  /** Whether the firmware boots from this disk; true for exactly one. */
+  boot: boolean;
+}
+
+export type PowerState = 'running' | 'off';
+
+/** A disk opened on this host. */
+export interface OpenDisk {
+  /** Path that can be read, and written where it was opened so, at any offset. */
+  path: string;
+  sizeBytes: number;
+  /** Flushes to stable storage and gives the path up. */
+  close(): Promise<void>;
+}
+
+export class VmNotFoundError extends Error {
+  constructor(readonly vm: string) {
+    super(`The primary site has no VM named "${vm}".`);
+    this.name = 'VmNotFoundError';
+  }
+}
+
+export interface Hypervisor {
+  /** Names of all VMs, sorted. */
+  listVms(): Promise<string[]>;
+  /** @throws VmNotFoundError */
+  describeVm(vm: string): Promise<VmConfiguration & { power: PowerState }>;
+
+  /**
+   * Holds all disks of the VM as they are at one instant, under an id that the caller chooses. The guest goes on.
+   * Called again with the same id, it returns the snapshot that exists.
+   * @throws VmNotFoundError
+   */
+  snapshotVm(vm: string, snapshotId: string): Promise<{ takenAt: string; consistency: 'crash' | 'powered-off' }>;
+  /** Opens a disk of a snapshot for reading. */
+  openSnapshotDisk(vm: string, snapshotId: string, diskKey: string): Promise<OpenDisk>;
+  /** Gives a snapshot and everything that it holds up. */
+  releaseSnapshot(vm: string, snapshotId: string): Promise<void>;
+
+  /** Creates a powered-off VM without disks; the template VM of failback. */
+  createVm(vm: string, configuration: Omit<VmConfiguration, 'disks'>): Promise<void>;
+  /** Creates an empty disk (all zeros) and attaches it to the powered-off VM. */
+  addDisk(vm: string, disk: DiskConfiguration): Promise<void>;
+  /** Opens a disk of a powered-off VM for reading and writing. */
+  openDisk(vm: string, diskKey: string): Promise<OpenDisk>;
+  /** Sets CPUs, memory, firmware and NICs of a powered-off VM. */
+  configureVm(vm: string, configuration: Omit<VmConfiguration, 'disks'>): Promise<void>;
+  /** Removes a VM and its disks; running or not. */
+  deleteVm(vm: string): Promise<void>;
+
+  powerOn(vm: string): Promise<void>;
+  /** Asks the guest to shut down and waits until it has. @throws when it has not within the time. */
+  shutDown(vm: string, timeoutSeconds: number): Promise<void>;
+  /** Takes the power away. */
+  powerOff(vm: string): Promise<void>;
+  /** The last bytes that the guest wrote to its serial console, at most 64 KiB; empty where it has none. */
+  consoleOutput(vm: string): Promise<string>;
+}

@@ -1,0 +1,45 @@
+/**
+ * What every run carries: which plan, in which version, where its truth lives, and who the run is.
+ * Activities need nothing else to find the plan, the backups and the resources of the run again.
+ */
+export interface RunContext {
+  /** Name of the DR plan. */
+  plan: string;
+  /** Lower-case hex SHA-256 of the normalized plan; its key in the repository bucket. */
+  digest: string;
+  repository: RepositoryAddress;
+  /** Temporal's first execution run id of the top-level workflow; tags and client tokens are made of it. */
+  runId: string;
+  /** Generation of the plan's state under which this run may change things; see {@link PlanState}. */
+  generation: number;
+}
+
+/** Where a backup repository is. */
+export interface RepositoryAddress {
+  bucket: string;
+  /** Empty, or ends with "/". */
+  prefix: string;
+  region: string;
+  /** S3 endpoint, where it is not the Region's public one. */
+  endpoint?: string;
+}
+
+/** Where the protected application runs, or is moving to. */
+export type PlanPhase = 'protected' | 'failing-over' | 'failed-over' | 'failing-back' | 'failed-back';
+
+/**
+ * The one state of a plan, an object in the repository bucket written with conditional PUTs only.
+ * A run that changes things takes it first; the generation rises by one each time, which fences off the run that
+ * held it before.
+ */
+export interface PlanState {
+  plan: string;
+  phase: PlanPhase;
+  generation: number;
+  /** Digest of the plan that the phase was entered with. */
+  digest: string;
+  /** The run that holds the state. */
+  runId: string;
+  /** ISO 8601, UTC. */
+  updatedAt: string;
+}

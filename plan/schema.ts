@@ -1,0 +1,152 @@
+import { z } from 'zod';
+
+/**
+ * The DR plan: which VMs are protected, in which order they come up, and where they run.
+ *
+ * Two forms exist. The file form is the YAML that a person writes ({@link planFileSchema}). The normalized
+ * form ({@link DrPlan}) has every default filled in, durations in seconds, and boot scripts replaced by their
+ * digest; it is what is stored in the repository bucket and what workflows carry.
+ */
+
+const name = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,39}$/, 'must be 1 to 40 lower-case letters, digits or "-", beginning with a letter');
+
+const duration = z
+  .union([z.number().int().positive(), z.string().regex(/^\d+(s|m|h|d)$/, 'must be like 30s, 15m, 4h or 1d')])
+  .transform((value) => (typeof value === 'number' ? value : durationSeconds(value)));
+
+const port = z.number().int().min(1).max(65535);
+
+const dnsName = z
+  .string()
+  .regex(/^(?=.{1,253}\.?$)([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.?$/i, 'must be a DNS name')
+  .transform((value) => value.replace(/\.$/, '').toLowerCase());
+
+const awsId = (prefix: string) =>
+  z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `must be an id like ${prefix}-0123456789abcdef0`);
+
+/** How Lifeboat finds out that a VM serves: it must answer before the VMs that depend on it start. */
+const readiness = z
+  .object({
+    tcp: port.optional(),
+    http: z
+      .object({
+        port: port.default(80),
+        path: z.string().startsWith('/', 'must begin with "/"').default('/'),
+        status: z.number().int().min(100).max(599).default(200),
+      })
+      .strict()
+      .optional(),
+    /** Seconds until a VM that does not answer counts as not booted. */
+    timeout: duration.default(600),
+  })
+  .strict()
+  .refine((probe) => (probe.tcp === undefined) !== (probe.http === undefined), 'needs exactly one of tcp and http');
+
+const vm = z
+  .object({
+    name,
+    /** EC2 instance types in order of preference: the next is tried when AWS has no capacity for one. */
+    instanceTypes: z.array(z.string().regex(/^[a-z0-9-]+\.[a-z0-9-]+$/, 'must be like m6i.large')).min(1),
+    dependsOn: z.array(name).default([]),
+    /** Host names by which the VMs that depend on this one know it; kept right in their /etc/hosts on EC2. */
+    hostNames: z.array(dnsName).default([]),
+    readiness,
+    /** A script, its path relative to the plan file, run once at the first boot on EC2. */
+    bootScript: z.string().min(1).optional(),
+    /** Private address in the recovery subnet; AWS chooses one where this is absent. */
+    privateAddress: z.ipv4().optional(),
+    /** Address at the primary site that the readiness probe asks after failback. */
+    primaryAddress: z.ipv4(),
+  })
+  .strict();
+
+const site = z
+  .object({
+    subnet: awsId('subnet'),
+    securityGroups: z.array(awsId('sg')).min(1),
+    publicAddress: z.boolean().default(false),
+  })
+  .strict();
+
+const dnsRecord = z
+  .object({
+    name: dnsName,
+    vm: name,
+    /** Which of the instance's addresses the record gets. */
+    address: z.enum(['public', 'private']).default('private'),
+    /** TTL in seconds of the record during failover; Route 53 recommends 60 or less for records that move. */
+    ttl: z.number().int().min(1).max(86_400).default(60),
+  })
+  .strict();
+
+export const planFileSchema = z
+  .object({
+    name,
+    primarySite: z.object({ hypervisor: z.enum(['local', 'vsphere']) }).strict(),
+    recoverySite: z
+      .object({
+        region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be like eu-central-1'),
+        /** KMS key of the DR copy; a changed key begins a new full copy. */
+        kmsKey: z.string().min(1).optional(),
+        production: site,
+        test: site,
+      })
+      .strict(),
+    repository: z
+      .object({
+        bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be an S3 bucket name'),
+        prefix: z
+          .string()
+          .regex(/^([A-Za-z0-9_-]+\/)*$/, 'must be empty or path parts that each end with "/"')
+          .default(''),
+        /** S3 endpoint of the recovery site: the interface endpoint of the VPC, where one is used. */
+        endpoint: z.url().optional(),
+      })
+      .strict(),
+    replication: z
+      .object({
+        frequency: duration.default(3600),
+        /** How a DR copy is written: EBS direct APIs, or a volume attached to the AWS proxy. */
+        copy: z.enum(['direct', 'volume']).default('direct'),
+      })
+      .strict()
+      .prefault({}),
+    vms: z.array(vm).min(1),
+    dns: z
+      .object({
+        hostedZone: z.string().regex(/^Z[A-Z0-9]{1,31}$/, 'must be a Route 53 hosted zone id'),
+        records: z.array(dnsRecord).min(1),
+      })
+      .strict()
+      .optional(),
+  })
+  .strict();
+
+/** A boot script by reference: its text lives in the repository bucket under its digest, never in histories. */
+export interface BootScriptReference {
+  /** File name, for people. */
+  name: string;
+  /** Lower-case hex SHA-256 of the script's bytes. */
+  sha256: string;
+}
+
+type PlanFile = z.output<typeof planFileSchema>;
+
+/** A protected VM of the normalized plan. Durations are in seconds. */
+export type PlannedVm = Omit<PlanFile['vms'][number], 'bootScript'> & { bootScript?: BootScriptReference };
+
+/** The normalized DR plan. Durations are in seconds. */
+export type DrPlan = Omit<PlanFile, 'vms'> & { vms: PlannedVm[] };
+
+export type ReadinessProbe = PlannedVm['readiness'];
+export type RecoverySubnet = DrPlan['recoverySite']['production'];
+export type PlannedDnsRecord = NonNullable<DrPlan['dns']>['records'][number];
+
+/** Seconds in a duration such as `15m`. */
+export function durationSeconds(text: string): number {
+  const unit = { s: 1, m: 60, h: 3600, d: 86_400 }[text.slice(-1)];
+  if (unit === undefined) throw new Error(`"${text}" is not a duration like 30s, 15m, 4h or 1d`);
+  return Number(text.slice(0, -1)) * unit;
+}

@@ -1,0 +1,88 @@
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  NoSuchKey,
+  paginateListObjectsV2,
+  PutObjectCommand,
+  S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
+import { type RepositoryAddress } from '../plan/run';
+
+/** An object somebody else wrote between our reading and our writing. */
+export class ConflictError extends Error {
+  constructor(readonly key: string) {
+    super(`The object "${key}" was changed by somebody else meanwhile.`);
+    this.name = 'ConflictError';
+  }
+}
+
+/** The few calls that a backup repository makes on S3. Keys are relative to the repository's prefix. */
+export interface ObjectStore {
+  /** @returns undefined where there is no such object */
+  get(key: string): Promise<{ body: Buffer; etag: string } | undefined>;
+  /** Bytes `offset` to `offset + length - 1`. @throws where the object is missing or shorter */
+  getRange(key: string, offset: number, length: number): Promise<Buffer>;
+  put(key: string, body: Uint8Array): Promise<void>;
+  /** Creates the object only where there is none. @throws ConflictError */
+  putNew(key: string, body: Uint8Array): Promise<{ etag: string }>;
+  /** Replaces the object only while it has this ETag. @throws ConflictError */
+  putIfUnchanged(key: string, body: Uint8Array, etag: string): Promise<{ etag: string }>;
+  /** Keys that begin with `prefix`, with sizes in bytes, in key order. */
+  list(prefix: string): AsyncIterable<{ key: string; bytes: number }>;
+  delete(key: string): Promise<void>;
+}
+
+/** The repository on S3. Conditional PUTs: Amazon S3 User Guide, "Conditional writes". */
+export function s3ObjectStore(client: S3Client, address: Pick<RepositoryAddress, 'bucket' | 'prefix'>): ObjectStore {
+  const Bucket = address.bucket;
+  const full = (key: string): string => address.prefix + key;
+
+  async function conditionalPut(key: string, body: Uint8Array, condition: { IfMatch?: string; IfNoneMatch?: string }) {
+    try {
+      const { ETag } = await client.send(
+        new PutObjectCommand({ Bucket, Key: full(key), Body: body, ContentLength: body.byteLength, ...condition }),
+      );
+      return { etag: ETag ?? '' };
+    } catch (error) {
+      // 412: the condition does not hold; 409: another conditional write to the key was under way.
+      const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+      if (status === 412 || status === 409) throw new ConflictError(key);
+      throw error;
+    }
+  }
+
+  return {
+    async get(key) {
+      try {
+        const { Body, ETag } = await client.send(new GetObjectCommand({ Bucket, Key: full(key) }));
+        return { body: Buffer.from((await Body?.transformToByteArray()) ?? []), etag: ETag ?? '' };
+      } catch (error) {
+        if (error instanceof NoSuchKey) return undefined;
+        throw error;
+      }
+    },
+    async getRange(key, offset, length) {
+      const { Body } = await client.send(
+        new GetObjectCommand({ Bucket, Key: full(key), Range: `bytes=${offset}-${offset + length - 1}` }),
+      );
+      const bytes = Buffer.from((await Body?.transformToByteArray()) ?? []);
+      if (bytes.length !== length)
+        throw new Error(`The object "${key}" ends after ${offset + bytes.length} bytes; ${offset + length} were expected.`);
+      return bytes;
+    },
+    async put(key, body) {
+      await client.send(new PutObjectCommand({ Bucket, Key: full(key), Body: body, ContentLength: body.byteLength }));
+    },
+    putNew: (key, body) => conditionalPut(key, body, { IfNoneMatch: '*' }),
+    putIfUnchanged: (key, body, etag) => conditionalPut(key, body, { IfMatch: etag }),
+    async *list(prefix) {
+      for await (const page of paginateListObjectsV2({ client }, { Bucket, Prefix: full(prefix) }))
+        for (const object of page.Contents ?? [])
+          yield { key: (object.Key ?? '').slice(address.prefix.length), bytes: object.Size ?? 0 };
+    },
+    async delete(key) {
+      await client.send(new DeleteObjectCommand({ Bucket, Key: full(key) }));
+    },
+  };
+}
