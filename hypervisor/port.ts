@@ -54,11 +54,21 @@ export class VmNotFoundError extends Error {
   }
 }
 
+export class VmExistsError extends Error {
+  constructor(readonly vm: string) {
+    super(`The primary site already has a VM named "${vm}".`);
+    this.name = 'VmExistsError';
+  }
+}
+
 export interface Hypervisor {
   /** Names of all VMs, sorted. */
   listVms(): Promise<string[]>;
-  /** @throws VmNotFoundError */
-  describeVm(vm: string): Promise<VmConfiguration & { power: PowerState }>;
+  /**
+   * `mark` is what {@link createVm} was given; absent on a VM that was created without one.
+   * @throws VmNotFoundError
+   */
+  describeVm(vm: string): Promise<VmConfiguration & { power: PowerState; mark?: string }>;
 
   /**
    * Holds all disks of the VM as they are at one instant, under an id that the caller chooses. The guest goes on.
@@ -71,8 +81,15 @@ export interface Hypervisor {
   /** Gives a snapshot and everything that it holds up. */
   releaseSnapshot(vm: string, snapshotId: string): Promise<void>;
 
-  /** Creates a powered-off VM without disks; the template VM of failback. */
-  createVm(vm: string, configuration: Omit<VmConfiguration, 'disks'>): Promise<void>;
+  /**
+   * Creates a powered-off VM without disks; the template VM of failback. `mark` is kept with the VM for as long as it
+   * exists: it tells whose VM this is (a run's id), so that nobody removes a VM that was there before.
+   * Where a VM of that name and with that mark exists, the call changes nothing.
+   * @throws VmExistsError where a VM of that name exists that has another mark, or none
+   */
+  createVm(vm: string, configuration: Omit<VmConfiguration, 'disks'>, mark?: string): Promise<void>;
+  /** Space that new disks can take, in bytes. */
+  freeBytes(): Promise<number>;
   /** Creates an empty disk (all zeros) and attaches it to the powered-off VM. */
   addDisk(vm: string, disk: DiskConfiguration): Promise<void>;
   /** Opens a disk of a powered-off VM for reading and writing. */
