@@ -75,7 +75,10 @@ export interface Hypervisor {
    * Called again with the same id, it returns the snapshot that exists.
    * @throws VmNotFoundError
    */
-  snapshotVm(vm: string, snapshotId: string): Promise<{ takenAt: string; consistency: 'crash' | 'powered-off' }>;
+  snapshotVm(
+    vm: string,
+    snapshotId: string,
+  ): Promise<{ takenAt: string; consistency: 'crash' | 'powered-off' }>;
   /** Opens a disk of a snapshot for reading. */
   openSnapshotDisk(vm: string, snapshotId: string, diskKey: string): Promise<OpenDisk>;
   /** Gives a snapshot and everything that it holds up. */
