@@ -10,7 +10,10 @@ import { z } from 'zod';
 
 const name = z
   .string()
-  .regex(/^[a-z][a-z0-9-]{0,39}$/, 'must be 1 to 40 lower-case letters, digits or "-", beginning with a letter');
+  .regex(
+    /^[a-z][a-z0-9-]{0,39}$/,
+    'must be 1 to 40 lower-case letters, digits or "-", beginning with a letter',
+  );
 
 const duration = z
   .union([z.number().int().positive(), z.string().regex(/^\d+(s|m|h|d)$/, 'must be like 30s, 15m, 4h or 1d')])
@@ -20,11 +23,16 @@ const port = z.number().int().min(1).max(65535);
 
 const dnsName = z
   .string()
-  .regex(/^(?=.{1,253}\.?$)([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.?$/i, 'must be a DNS name')
+  .regex(
+    /^(?=.{1,253}\.?$)([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.?$/i,
+    'must be a DNS name',
+  )
   .transform((value) => value.replace(/\.$/, '').toLowerCase());
 
 const awsId = (prefix: string) =>
-  z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `must be an id like ${prefix}-0123456789abcdef0`);
+  z
+    .string()
+    .regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `must be an id like ${prefix}-0123456789abcdef0`);
 
 /** How Lifeboat finds out that a VM serves: it must answer before the VMs that depend on it start. */
 const readiness = z
@@ -42,7 +50,10 @@ const readiness = z
     timeout: duration.default(600),
   })
   .strict()
-  .refine((probe) => (probe.tcp === undefined) !== (probe.http === undefined), 'needs exactly one of tcp and http');
+  .refine(
+    (probe) => (probe.tcp === undefined) !== (probe.http === undefined),
+    'needs exactly one of tcp and http',
+  );
 
 const vm = z
   .object({

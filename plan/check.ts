@@ -1,0 +1,181 @@
+import { parse as parseAddress } from 'ipaddr.js';
+import { type z } from 'zod';
+import { didYouMean } from './nearest';
+import { findCycle } from './order';
+import { type PlanProblem } from './plan-error';
+import { type planFileSchema } from './schema';
+
+/** A plan as its file has it: valid by the schema, boot scripts still paths. */
+export type PlanFile = z.output<typeof planFileSchema>;
+
+/** Longer than a year is a slip of the keyboard, and more than a Temporal timer should be asked for. */
+const MAX_DURATION_SECONDS = 366 * 86_400;
+
+/** What a schema cannot see: references between the parts of a plan, and values that exclude each other. */
+export function checkPlan(plan: PlanFile): PlanProblem[] {
+  return [
+    ...duplicates(plan),
+    ...dependencies(plan),
+    ...addresses(plan),
+    ...hostNames(plan),
+    ...durations(plan),
+    ...recoverySite(plan),
+    ...dns(plan),
+  ];
+}
+
+function* duplicates(plan: PlanFile): Generator<PlanProblem> {
+  const everyVm = <T>(field: string, pick: (vm: PlanFile['vms'][number]) => T | undefined) =>
+    plan.vms.flatMap((vm, index) => {
+      const value = pick(vm);
+      return value === undefined ? [] : [{ path: ['vms', index, field], value: String(value) }];
+    });
+  yield* repeated(
+    everyVm('name', (vm) => vm.name),
+    (name) => `two VMs are named "${name}"; give each a name of its own`,
+  );
+  yield* repeated(
+    everyVm('privateAddress', (vm) => vm.privateAddress),
+    (address) => `two VMs want the address ${address} in the recovery subnet; give each its own`,
+  );
+  yield* repeated(
+    everyVm('primaryAddress', (vm) => vm.primaryAddress),
+    (address) => `two VMs have the address ${address} at the primary site; give each its own`,
+  );
+  yield* repeated(
+    plan.vms.flatMap((vm, index) =>
+      vm.hostNames.map((value, position) => ({ path: ['vms', index, 'hostNames', position], value })),
+    ),
+    (name) => `the host name "${name}" is given twice; a name can lead to one VM only`,
+  );
+  for (const [index, vm] of plan.vms.entries()) {
+    const within = (field: 'instanceTypes' | 'dependsOn') =>
+      vm[field].map((value, position) => ({ path: ['vms', index, field, position], value }));
+    yield* repeated(within('instanceTypes'), (type) => `${type} is listed twice; take one out`);
+    yield* repeated(within('dependsOn'), (name) => `"${name}" is listed twice; take one out`);
+  }
+  for (const which of ['production', 'test'] as const)
+    yield* repeated(
+      plan.recoverySite[which].securityGroups.map((value, position) => ({
+        path: ['recoverySite', which, 'securityGroups', position],
+        value,
+      })),
+      (group) => `${group} is listed twice; take one out`,
+    );
+  yield* repeated(
+    (plan.dns?.records ?? []).map(({ name }, index) => ({
+      path: ['dns', 'records', index, 'name'],
+      value: name,
+    })),
+    (name) => `the record ${name} is given twice; a name can lead to one VM only`,
+  );
+}
+
+/** A problem for every value that was there before. */
+function* repeated(
+  entries: { path: PropertyKey[]; value: string }[],
+  message: (value: string) => string,
+): Generator<PlanProblem> {
+  const seen = new Set<string>();
+  for (const { path, value } of entries) {
+    if (seen.has(value)) yield { path, message: message(value) };
+    seen.add(value);
+  }
+}
+
+function* dependencies(plan: PlanFile): Generator<PlanProblem> {
+  const names = plan.vms.map(({ name }) => name);
+  // Circles can be told only where each name is known and means one VM.
+  let clear = new Set(names).size === names.length;
+  for (const [index, vm] of plan.vms.entries())
+    for (const [position, dependency] of vm.dependsOn.entries()) {
+      if (names.includes(dependency)) continue;
+      clear = false;
+      yield { path: ['vms', index, 'dependsOn', position], message: unknownVm(dependency, names) };
+    }
+  const cycle = clear ? findCycle(plan.vms) : undefined;
+  if (cycle === undefined) return;
+  const index = names.indexOf(cycle[0] ?? '');
+  const position = plan.vms[index]?.dependsOn.indexOf(cycle[1] ?? '') ?? 0;
+  const message =
+    cycle.length === 2
+      ? `"${cycle[0]}" depends on itself; take this entry out`
+      : `the VMs depend on each other in a circle, ${cycle.join(' → ')}, so that none could start first; take one entry out`;
+  yield { path: ['vms', index, 'dependsOn', position], message };
+}
+
+function unknownVm(name: string, names: string[]): string {
+  return `there is no VM "${name}" in this plan${didYouMean(name, names) || `; it has ${names.join(', ')}`}`;
+}
+
+function* addresses(plan: PlanFile): Generator<PlanProblem> {
+  for (const [index, vm] of plan.vms.entries())
+    for (const field of ['privateAddress', 'primaryAddress'] as const) {
+      const address = vm[field];
+      if (address === undefined) continue;
+      const range = parseAddress(address).range();
+      // Probes are sent there: never to this host itself, to a metadata service, or to everybody.
+      if (range === 'private' || range === 'unicast' || range === 'carrierGradeNat') continue;
+      yield {
+        path: ['vms', index, field],
+        message: `${address} cannot be a VM's address (it is ${RANGE_NAMES[range] ?? range})`,
+      };
+    }
+}
+
+const RANGE_NAMES: Record<string, string> = {
+  loopback: 'a loopback address',
+  linkLocal: 'a link-local address',
+  multicast: 'a multicast address',
+  broadcast: 'the broadcast address',
+  unspecified: 'the unspecified address',
+  reserved: 'from a reserved range',
+};
+
+function* hostNames(plan: PlanFile): Generator<PlanProblem> {
+  for (const [index, vm] of plan.vms.entries())
+    for (const [position, name] of vm.hostNames.entries()) {
+      const path = ['vms', index, 'hostNames', position];
+      if (name === 'localhost' || name.endsWith('.localhost'))
+        yield { path, message: `"${name}" always means the guest itself; choose another name` };
+      else if (/(^|\.)\d+$/.test(name)) yield { path, message: `"${name}" is an address, not a host name` };
+    }
+}
+
+function* durations(plan: PlanFile): Generator<PlanProblem> {
+  const all: { path: PropertyKey[]; seconds: number }[] = [
+    { path: ['replication', 'frequency'], seconds: plan.replication.frequency },
+    ...plan.vms.map((vm, index) => ({
+      path: ['vms', index, 'readiness', 'timeout'],
+      seconds: vm.readiness.timeout,
+    })),
+  ];
+  for (const { path, seconds } of all) {
+    if (seconds < 1) yield { path, message: 'must be at least 1s' };
+    if (seconds > MAX_DURATION_SECONDS) yield { path, message: 'must be at most 366d' };
+  }
+}
+
+function* recoverySite({ recoverySite: { production, test } }: PlanFile): Generator<PlanProblem> {
+  if (production.subnet === test.subnet)
+    yield {
+      path: ['recoverySite', 'test', 'subnet'],
+      message: `${test.subnet} is the production subnet, too; a test failover needs a subnet of its own, cut off from it`,
+    };
+}
+
+function* dns(plan: PlanFile): Generator<PlanProblem> {
+  const names = plan.vms.map(({ name }) => name);
+  for (const [index, record] of (plan.dns?.records ?? []).entries()) {
+    const at = (field: string): PropertyKey[] => ['dns', 'records', index, field];
+    if (!names.includes(record.vm)) yield { path: at('vm'), message: unknownVm(record.vm, names) };
+    if (!record.name.includes('.'))
+      yield { path: at('name'), message: `"${record.name}" is no full name; write it like www.example.com` };
+    if (record.address === 'public' && !plan.recoverySite.production.publicAddress)
+      yield {
+        path: at('address'),
+        message:
+          'the instances get no public address; set recoverySite.production.publicAddress to true, or use "private"',
+      };
+  }
+}
