@@ -4,7 +4,7 @@ import {
   NoSuchKey,
   paginateListObjectsV2,
   PutObjectCommand,
-  S3Client,
+  type S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { type RepositoryAddress } from '../plan/run';
@@ -34,14 +34,27 @@ export interface ObjectStore {
 }
 
 /** The repository on S3. Conditional PUTs: Amazon S3 User Guide, "Conditional writes". */
-export function s3ObjectStore(client: S3Client, address: Pick<RepositoryAddress, 'bucket' | 'prefix'>): ObjectStore {
+export function s3ObjectStore(
+  client: S3Client,
+  address: Pick<RepositoryAddress, 'bucket' | 'prefix'>,
+): ObjectStore {
   const Bucket = address.bucket;
   const full = (key: string): string => address.prefix + key;
 
-  async function conditionalPut(key: string, body: Uint8Array, condition: { IfMatch?: string; IfNoneMatch?: string }) {
+  async function conditionalPut(
+    key: string,
+    body: Uint8Array,
+    condition: { IfMatch?: string; IfNoneMatch?: string },
+  ) {
     try {
       const { ETag } = await client.send(
-        new PutObjectCommand({ Bucket, Key: full(key), Body: body, ContentLength: body.byteLength, ...condition }),
+        new PutObjectCommand({
+          Bucket,
+          Key: full(key),
+          Body: body,
+          ContentLength: body.byteLength,
+          ...condition,
+        }),
       );
       return { etag: ETag ?? '' };
     } catch (error) {
@@ -68,11 +81,15 @@ export function s3ObjectStore(client: S3Client, address: Pick<RepositoryAddress,
       );
       const bytes = Buffer.from((await Body?.transformToByteArray()) ?? []);
       if (bytes.length !== length)
-        throw new Error(`The object "${key}" ends after ${offset + bytes.length} bytes; ${offset + length} were expected.`);
+        throw new Error(
+          `The object "${key}" ends after ${offset + bytes.length} bytes; ${offset + length} were expected.`,
+        );
       return bytes;
     },
     async put(key, body) {
-      await client.send(new PutObjectCommand({ Bucket, Key: full(key), Body: body, ContentLength: body.byteLength }));
+      await client.send(
+        new PutObjectCommand({ Bucket, Key: full(key), Body: body, ContentLength: body.byteLength }),
+      );
     },
     putNew: (key, body) => conditionalPut(key, body, { IfNoneMatch: '*' }),
     putIfUnchanged: (key, body, etag) => conditionalPut(key, body, { IfMatch: etag }),

@@ -1,0 +1,79 @@
+/**
+ * Where the objects of a backup repository are. All keys are relative to the repository's prefix and depend on no plan:
+ * a VM's backups outlive the plan that made them.
+ *
+ *   <vm>/backups/<backupId>/manifest.json
+ *   <vm>/backups/<backupId>/<disk>.map
+ *   <vm>/packs/<backupId>-<disk>-<n>
+ */
+
+/** VM names as a DR plan allows them; see plan/schema.ts. */
+const VM = '[a-z][a-z0-9-]{0,39}';
+/** Disk keys: letters, digits and "-"; see DiskConfiguration. 64 is far more than any adapter makes. */
+const DISK = '[A-Za-z0-9-]{1,64}';
+/** UTC time of the backup, then 8 hex digits of its run: ids sort by time. */
+const BACKUP_ID = '\\d{8}T\\d{6}Z-[0-9a-f]{8}';
+
+const vmPattern = new RegExp(`^${VM}$`);
+const diskPattern = new RegExp(`^${DISK}$`);
+const backupIdPattern = new RegExp(`^${BACKUP_ID}$`);
+const packPattern = new RegExp(`^(${VM})/packs/(${BACKUP_ID})-(${DISK})-(\\d{1,9})$`);
+const manifestPattern = new RegExp(`^(${VM})/backups/(${BACKUP_ID})/manifest\\.json$`);
+
+/** A name that could not be part of a key: it came from a plan, a hypervisor or a tag, and is not what it should be. */
+export class InvalidNameError extends Error {
+  constructor(kind: string, name: string) {
+    super(`${JSON.stringify(name)} is no valid ${kind}.`);
+    this.name = 'InvalidNameError';
+  }
+}
+
+function checked(pattern: RegExp, kind: string, name: string): string {
+  if (!pattern.test(name)) throw new InvalidNameError(kind, name);
+  return name;
+}
+
+/** @throws InvalidNameError */
+export function checkBackupId(backupId: string): string {
+  return checked(backupIdPattern, 'backup id', backupId);
+}
+
+/** @throws InvalidNameError */
+export function checkVmName(vm: string): string {
+  return checked(vmPattern, 'VM name', vm);
+}
+
+/** @throws InvalidNameError */
+export function checkDiskKey(disk: string): string {
+  return checked(diskPattern, 'disk key', disk);
+}
+
+/** Prefix under which all backups of a VM are listed. */
+export function backupsPrefix(vm: string): string {
+  return `${checkVmName(vm)}/backups/`;
+}
+
+export function manifestKey(vm: string, backupId: string): string {
+  return `${backupsPrefix(vm)}${checkBackupId(backupId)}/manifest.json`;
+}
+
+export function blockMapKey(vm: string, backupId: string, disk: string): string {
+  return `${backupsPrefix(vm)}${checkBackupId(backupId)}/${checkDiskKey(disk)}.map`;
+}
+
+export function packKey(vm: string, backupId: string, disk: string, n: number): string {
+  return `${checkVmName(vm)}/packs/${checkBackupId(backupId)}-${checkDiskKey(disk)}-${n}`;
+}
+
+/** The backup that a manifest's key names; undefined for any other key. */
+export function backupIdOfManifestKey(key: string): string | undefined {
+  return manifestPattern.exec(key)?.[2];
+}
+
+/** The parts of a pack's key; undefined for any other key. */
+export function parsePackKey(key: string): { vm: string; backupId: string; disk: string } | undefined {
+  const [, vm, backupId, disk] = packPattern.exec(key) ?? [];
+  return vm !== undefined && backupId !== undefined && disk !== undefined
+    ? { vm, backupId, disk }
+    : undefined;
+}
