@@ -4,7 +4,7 @@ import { planFileSchema, type DrPlan } from './schema';
 const bootScriptReference = z
   .object({
     // The name becomes a file name in the guest and on the proxy: a single path part that hides nothing.
-    name: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/, 'must be a plain file name'),
+    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'must be a plain file name'),
     sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex'),
   })
   .strict();

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { checkPlan } from '../plan/check';
 import { normalizedPlanSchema } from '../plan/normalized';
+import { fieldPath } from '../plan/plan-error';
 import { type BootScriptReference, type DrPlan } from '../plan/schema';
 import { canonicalJson, DamagedObjectError, parseJsonObject } from './json-object';
 import { type ObjectStore } from './object-store';
@@ -84,6 +86,10 @@ export async function loadPlan(
   if (sha256(object.body) !== digest) throw new DamagedObjectError(key, 'its bytes do not have that digest.');
   const plan = parseJsonObject(key, object.body, normalizedPlanSchema);
   if (plan.name !== name) throw new DamagedObjectError(key, `it is the plan "${plan.name}", not "${name}".`);
+  // A digest says that nobody changed the plan, not that whoever published it had checked it.
+  const [problem] = checkPlan({ ...plan, vms: plan.vms.map(({ bootScript: _, ...vm }) => vm) });
+  if (problem !== undefined)
+    throw new DamagedObjectError(key, `${fieldPath(problem.path)}: ${problem.message}.`);
   return { digest, plan };
 }
 
