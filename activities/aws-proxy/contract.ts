@@ -1,6 +1,11 @@
 import { type AdaptationReport, type HostEntry } from '../../guest/port';
 import { type DiskConfiguration, type Firmware, type VmConfiguration } from '../../hypervisor/port';
-import { type BootScriptReference, type DrPlan, type PlannedDnsRecord, type ReadinessProbe } from '../../plan/schema';
+import {
+  type BootScriptReference,
+  type DrPlan,
+  type PlannedDnsRecord,
+  type ReadinessProbe,
+} from '../../plan/schema';
 import { type RunContext } from '../../plan/run';
 import { type CopyResult } from '../backup-proxy/contract';
 
@@ -85,12 +90,16 @@ export interface AwsProxyActivities {
   /** Compares the newest backup with the DR copy. @throws ApplicationFailure BackupNotFound, non-retryable */
   planRestore(input: { run: RunContext; vm: string; kmsKey?: string }): Promise<RestorePlan>;
   /** StartSnapshot: a pending snapshot, tagged as this run's. */
-  startSnapshot(input: Attempt & { restore: RestorePlan; disk: RestoreDisk; kmsKey?: string }): Promise<{ snapshotId: string }>;
+  startSnapshot(
+    input: Attempt & { restore: RestorePlan; disk: RestoreDisk; kmsKey?: string },
+  ): Promise<{ snapshotId: string }>;
   /**
    * Writes the blocks that differ from the parent into a pending snapshot, and completes it with the checksum of
    * what was written. Resumes from recorded progress. Returns when the snapshot is completed.
    */
-  copyToSnapshot(input: Attempt & { restore: RestorePlan; disk: RestoreDisk; snapshotId: string }): Promise<CopyResult>;
+  copyToSnapshot(
+    input: Attempt & { restore: RestorePlan; disk: RestoreDisk; snapshotId: string },
+  ): Promise<CopyResult>;
   /** Makes the set of snapshots the VM's DR copy, after checking that it is complete. */
   publishDrCopy(input: {
     run: RunContext;
@@ -99,15 +108,23 @@ export interface AwsProxyActivities {
     snapshots: { diskKey: string; snapshotId: string }[];
   }): Promise<DrCopy>;
   /** Deletes the VM's snapshots of replication other than the DR copy `keep`, newer sets excepted. */
-  deleteReplacedDrCopies(input: { run: RunContext; vm: string; keep: string }): Promise<{ deleted: string[] }>;
+  deleteReplacedDrCopies(input: {
+    run: RunContext;
+    vm: string;
+    keep: string;
+  }): Promise<{ deleted: string[] }>;
   /** Deletes what this run's restore of the VM has made and not published. */
   discardRestore(input: { run: RunContext; vm: string }): Promise<{ deleted: string[] }>;
 
   // ---- restore, the volume way
   /** CreateVolume from the parent snapshot (or empty) in the AZ of the host; waits until available. */
-  createCopyVolume(input: Attempt & { disk: RestoreDisk; availabilityZone: string; kmsKey?: string }): Promise<{ volumeId: string }>;
+  createCopyVolume(
+    input: Attempt & { disk: RestoreDisk; availabilityZone: string; kmsKey?: string },
+  ): Promise<{ volumeId: string }>;
   /** CreateSnapshot of the written volume; waits until completed. */
-  snapshotCopyVolume(input: Attempt & { restore: RestorePlan; disk: RestoreDisk; volumeId: string }): Promise<{ snapshotId: string }>;
+  snapshotCopyVolume(
+    input: Attempt & { restore: RestorePlan; disk: RestoreDisk; volumeId: string },
+  ): Promise<{ snapshotId: string }>;
   /** DeleteVolume; succeeds where it is gone. */
   deleteVolume(input: { volumeId: string }): Promise<void>;
 
@@ -122,7 +139,9 @@ export interface AwsProxyActivities {
     drCopies: DrCopy[];
   }>;
   /** CreateVolume from each snapshot of the DR copy; waits until all are available. */
-  createVolumes(input: Attempt & { drCopy: DrCopy; availabilityZone: string; test: boolean }): Promise<RecoveredVolume[]>;
+  createVolumes(
+    input: Attempt & { drCopy: DrCopy; availabilityZone: string; test: boolean },
+  ): Promise<RecoveredVolume[]>;
   /** The bootless image of that firmware; registered once per account and Region, from an empty snapshot. */
   ensureShellImage(input: { run: RunContext; firmware: Firmware }): Promise<{ imageId: string }>;
   /**
@@ -142,11 +161,30 @@ export interface AwsProxyActivities {
     },
   ): Promise<{ instanceId: string }>;
   /** Replaces the stopped shell's root by the volumes and deletes that root; sets delete-on-termination. */
-  attachVolumes(input: { run: RunContext; vm: string; instanceId: string; volumes: RecoveredVolume[] }): Promise<void>;
-  /** StartInstances, then the addresses, which only now are the lasting ones. @throws ApplicationFailure NoCapacity */
-  startInstance(input: { run: RunContext; instanceId: string }): Promise<InstanceAddresses>;
+  attachVolumes(input: {
+    run: RunContext;
+    vm: string;
+    instanceId: string;
+    volumes: RecoveredVolume[];
+  }): Promise<void>;
+  /**
+   * StartInstances, then the addresses, which only now are the lasting ones. A stopped instance of another type than
+   * `instanceType` is changed to it first (ModifyInstanceAttribute): how the plan's next type is tried.
+   * @throws ApplicationFailure NoCapacity, non-retryable here
+   */
+  startInstance(input: {
+    run: RunContext;
+    vm: string;
+    instanceId: string;
+    instanceType: string;
+  }): Promise<InstanceAddresses>;
   /** Asks from the recovery site until the probe answers. @throws ApplicationFailure NotReady with the console's end */
-  waitUntilReady(input: { vm: string; instanceId: string; address: string; probe: ReadinessProbe }): Promise<{ seconds: number }>;
+  waitUntilReady(input: {
+    vm: string;
+    instanceId: string;
+    address: string;
+    probe: ReadinessProbe;
+  }): Promise<{ seconds: number }>;
   /** Takes one attempt's shell away, so that another type can be tried; keeps the volumes. */
   discardShell(input: Attempt): Promise<void>;
   /**
@@ -163,7 +201,10 @@ export interface AwsProxyActivities {
     records: (PlannedDnsRecord & { value: string })[];
   }): Promise<StoredRecord[]>;
   /** Puts the stored values back, where the present value is still ours; waits until INSYNC. */
-  returnDns(input: { run: RunContext; hostedZone: string }): Promise<{ returned: StoredRecord[]; leftAlone: StoredRecord[] }>;
+  returnDns(input: {
+    run: RunContext;
+    hostedZone: string;
+  }): Promise<{ returned: StoredRecord[]; leftAlone: StoredRecord[] }>;
   /** Asks each of the zone's name servers. @throws ApplicationFailure DnsMismatch, retryable, until all agree */
   checkDns(input: { hostedZone: string; expected: { name: string; values: string[] }[] }): Promise<void>;
 
@@ -186,13 +227,16 @@ export interface AwsProxyActivities {
    * CreateSnapshots: all volumes of the instance at one instant; waits until completed. Pass 1 is taken while the
    * instance serves, pass 2 after it was stopped.
    */
-  snapshotInstance(input: { run: RunContext; vm: string; instanceId: string; pass: 1 | 2 }): Promise<
-    { diskKey: string; snapshotId: string }[]
-  >;
+  snapshotInstance(input: {
+    run: RunContext;
+    vm: string;
+    instanceId: string;
+    pass: 1 | 2;
+  }): Promise<{ diskKey: string; snapshotId: string }[]>;
   /** @throws ApplicationFailure DataBeyondDisk, non-retryable: the snapshot holds data past the disk's exact size */
-  checkDiskFits(input: { snapshotId: string; disk: DiskConfiguration }): Promise<void>;
+  checkDiskFits(input: { vm: string; snapshotId: string; disk: DiskConfiguration }): Promise<void>;
   /** Graceful stop; waits until stopped. */
-  stopInstance(input: { run: RunContext; instanceId: string }): Promise<void>;
+  stopInstance(input: { run: RunContext; vm: string; instanceId: string }): Promise<void>;
   /** Deletes the failback snapshots of the run, of one VM or of all. */
   deleteFailbackSnapshots(input: { run: RunContext; vm?: string }): Promise<{ deleted: string[] }>;
 
@@ -215,10 +259,12 @@ export interface AwsProxyHostActivities {
   injectDrivers(input: {
     run: RunContext;
     vm: string;
-    volumeId: string;
+    volumes: RecoveredVolume[];
     bootScripts: BootScriptReference[];
     hosts: HostEntry[];
   }): Promise<AdaptationReport>;
   /** Attaches the volume, writes the blocks that differ from the parent, flushes, detaches. Resumes. */
-  copyToVolume(input: Attempt & { restore: RestorePlan; disk: RestoreDisk; volumeId: string }): Promise<CopyResult>;
+  copyToVolume(
+    input: Attempt & { restore: RestorePlan; disk: RestoreDisk; volumeId: string },
+  ): Promise<CopyResult>;
 }

@@ -36,7 +36,12 @@ export interface BackupProxyActivities {
    * Reads a disk of the snapshot, stores the blocks that the VM's newest backup does not have, and writes the new
    * block map. Resumes from its recorded progress.
    */
-  backupDisk(input: { run: RunContext; vm: string; backupId: string; diskKey: string }): Promise<CopyResult & { full: boolean }>;
+  backupDisk(input: {
+    run: RunContext;
+    vm: string;
+    backupId: string;
+    diskKey: string;
+  }): Promise<CopyResult & { full: boolean }>;
   /** Writes the manifest that makes the backup a recovery point. Without it, nothing counts. */
   finishBackup(input: {
     run: RunContext;
@@ -59,7 +64,11 @@ export interface BackupProxyActivities {
     vms: { vm: string; disks: { key: string; sizeBytes: number }[] }[];
   }): Promise<void>;
   /** Creates the powered-off template VM, marked as this run's, with nothing but its name and NICs. */
-  createTemplateVm(input: { run: RunContext; vm: string; configuration: Omit<VmConfiguration, 'disks'> }): Promise<void>;
+  createTemplateVm(input: {
+    run: RunContext;
+    vm: string;
+    configuration: Omit<VmConfiguration, 'disks'>;
+  }): Promise<void>;
   attachDisks(input: { run: RunContext; vm: string; disks: DiskConfiguration[] }): Promise<void>;
   /**
    * Copies a disk's blocks from an EBS snapshot to the powered-off VM's disk: all non-zero blocks, or, with

@@ -1,0 +1,63 @@
+import { type BackupResult } from '../activities/backup-proxy/contract';
+import { type RunContext } from '../plan/run';
+import { backupProxy } from './activities';
+import { begin, requirePhase, type RunRequest } from './begin';
+import { compensating } from './compensation';
+import { inDependencyOrder } from './dependency-order';
+import { RunProgress } from './run-status';
+import { reportPhase, runVmChild } from './vm-child';
+
+export interface BackupSummary {
+  plan: string;
+  vms: BackupResult[];
+}
+
+/** Backs up every VM of the plan into the backup repository: a new recovery point for each. */
+export async function backup(request: RunRequest): Promise<BackupSummary> {
+  const begun = await begin(request);
+  const { plan, run } = begun;
+  const progress = new RunProgress(
+    plan.name,
+    plan.vms.map((vm) => vm.name),
+  );
+  // A primary site that comes back while the application runs on EC2 holds old data: no recovery point of it.
+  requirePhase(begun, ['none', 'protected'], 'back up');
+
+  progress.phase('backing up');
+  const independent = plan.vms.map((vm) => ({ ...vm, dependsOn: [] }));
+  const results = await inDependencyOrder(independent, (vm) =>
+    runVmChild(backupVm, run, vm.name, 'Back up', { run, vm: vm.name }),
+  );
+  progress.phase('done');
+  return { plan: plan.name, vms: [...results.values()] };
+}
+
+/** One VM: hold all disks at one instant, store what is new of each, then write the recovery point. */
+export async function backupVm({ run, vm }: { run: RunContext; vm: string }): Promise<BackupResult> {
+  const backupId = newBackupId(new Date(), run.runId);
+  return compensating(async (compensations) => {
+    const release = () => backupProxy.releaseVmSnapshot({ vm, backupId });
+    compensations.add('release the VM snapshot', release);
+    await reportPhase(vm, 'taking a snapshot');
+    const snapshot = await backupProxy.snapshotVm({ run, vm, backupId });
+
+    await reportPhase(vm, 'copying', backupId);
+    const disks = await Promise.all(
+      snapshot.configuration.disks.map(async ({ key }) => ({
+        key,
+        ...(await backupProxy.backupDisk({ run, vm, backupId, diskKey: key })),
+      })),
+    );
+
+    const result = await backupProxy.finishBackup({ run, vm, backupId, ...snapshot, disks });
+    await release();
+    await reportPhase(vm, 'backed up', `${result.kind}, ${result.takenAt}`);
+    return result;
+  });
+}
+
+/** Backup ids sort by time: `20261123T181500Z-1a2b3c4d`, the end of it from the run. */
+function newBackupId(now: Date, runId: string): string {
+  const time = now.toISOString().replace(/[-:]|\.\d+/g, '');
+  return `${time}-${runId.replaceAll('-', '').slice(0, 8)}`;
+}

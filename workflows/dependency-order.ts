@@ -1,0 +1,47 @@
+import { ApplicationFailure, CancellationScope, isCancellation } from '@temporalio/workflow';
+import { type PlannedVm } from '../plan/schema';
+import { causeMessage } from './failure-message';
+
+/**
+ * Runs `start` once for each VM as soon as all that it depends on is done. A VM whose dependency failed is never
+ * started; the others go on as far as they can, and then one failure names every VM that failed or was left out.
+ * @param start gets the VM and the results of the VMs that it depends on, directly or not
+ */
+export async function inDependencyOrder<T>(
+  vms: PlannedVm[],
+  start: (vm: PlannedVm, ready: ReadonlyMap<string, T>) => Promise<T>,
+): Promise<Map<string, T>> {
+  const done = new Map<string, T>();
+  const runs = new Map<string, Promise<void>>();
+  const byName = new Map(vms.map((vm) => [vm.name, vm]));
+  const problems: string[] = [];
+  const failed = new Set<string>();
+
+  const run = (vm: PlannedVm): Promise<void> => {
+    const known = runs.get(vm.name);
+    if (known) return known;
+    const begun = (async () => {
+      const before = vm.dependsOn.map((name) => byName.get(name)).filter((other) => other !== undefined);
+      await Promise.all(before.map(run));
+      const missing = vm.dependsOn.filter((name) => failed.has(name));
+      if (missing.length > 0) {
+        failed.add(vm.name);
+        problems.push(`${vm.name}: not started, as ${missing.join(', ')} failed`);
+        return;
+      }
+      try {
+        done.set(vm.name, await start(vm, done));
+      } catch (error) {
+        if (isCancellation(error)) throw error;
+        failed.add(vm.name);
+        problems.push(`${vm.name}: ${causeMessage(error)}`);
+      }
+    })();
+    runs.set(vm.name, begun);
+    return begun;
+  };
+
+  await CancellationScope.cancellable(() => Promise.all(vms.map(run)));
+  if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join('\n'), 'VmsFailed');
+  return done;
+}

@@ -1,0 +1,96 @@
+import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow';
+import { type CopyResult } from '../activities/backup-proxy/contract';
+import { type DiskConfiguration, type VmConfiguration } from '../hypervisor/port';
+import { type RunContext } from '../plan/run';
+import { type PlannedVm } from '../plan/schema';
+import { awsProxy, backupProxy } from './activities';
+import { type FailbackGate, openGateSignal } from './messages';
+import { reportPhase } from './vm-child';
+
+export interface FailbackVmRequest {
+  run: RunContext;
+  vm: PlannedVm;
+  instanceId: string;
+  /** Hardware that the VM gets at home. */
+  configuration: Omit<VmConfiguration, 'disks'>;
+  disks: DiskConfiguration[];
+}
+
+/** A VM that runs, and answers, at the primary site again. */
+export interface FailedBackVm {
+  vm: string;
+  /** Copied while the instance served. */
+  firstCopy: (CopyResult & { key: string })[];
+  /** Copied after it was stopped. */
+  changes: (CopyResult & { key: string })[];
+  readySeconds: number;
+}
+
+/** One VM home: template VM, disks, blocks while the instance serves, the changed blocks after its stop, start. */
+export async function failbackVm(request: FailbackVmRequest): Promise<FailedBackVm> {
+  const { run, instanceId, configuration, disks } = request;
+  const vm = request.vm.name;
+  const open = new Set<FailbackGate>();
+  setHandler(openGateSignal, (gate) => void open.add(gate));
+  const gate = (name: FailbackGate): Promise<void> => condition(() => open.has(name));
+
+  await reportPhase(vm, 'creating the template VM');
+  await backupProxy.createTemplateVm({ run, vm, configuration });
+  await backupProxy.attachDisks({ run, vm, disks });
+
+  await reportPhase(vm, 'copying', `while ${instanceId} serves`);
+  const first = await awsProxy.snapshotInstance({ run, vm, instanceId, pass: 1 });
+  // Before anything is stopped: data that would not fit the VM's exact disk size ends the run here.
+  await eachDisk(disks, (disk) => awsProxy.checkDiskFits({ vm, snapshotId: snapshotOf(first, disk), disk }));
+  const firstCopy = await eachDisk(disks, (disk) =>
+    backupProxy.copySnapshotToDisk({ run, vm, disk, snapshotId: snapshotOf(first, disk) }),
+  );
+  await reportPhase(vm, 'copied', `${sumBlocks(firstCopy)} blocks`);
+
+  await gate('cutOver');
+  await awsProxy.stopInstance({ run, vm, instanceId });
+  await reportPhase(vm, 'stopped', instanceId);
+
+  await gate('copyChanges');
+  const second = await awsProxy.snapshotInstance({ run, vm, instanceId, pass: 2 });
+  const changes = await eachDisk(disks, (disk) =>
+    backupProxy.copySnapshotToDisk({
+      run,
+      vm,
+      disk,
+      snapshotId: snapshotOf(second, disk),
+      previousSnapshotId: snapshotOf(first, disk),
+    }),
+  );
+  await backupProxy.revertGuest({ run, vm });
+  await reportPhase(vm, 'complete', `${sumBlocks(changes)} changed blocks`);
+
+  await gate('start');
+  await backupProxy.configureAndStartVm({ run, vm, configuration });
+  await reportPhase(vm, 'waiting until ready', request.vm.primaryAddress);
+  const { seconds } = await backupProxy.waitUntilReady({
+    vm,
+    address: request.vm.primaryAddress,
+    probe: request.vm.readiness,
+  });
+  await reportPhase(vm, 'ready', request.vm.primaryAddress);
+  return { vm, firstCopy, changes, readySeconds: seconds };
+}
+
+const eachDisk = <T>(
+  disks: DiskConfiguration[],
+  work: (disk: DiskConfiguration) => Promise<T>,
+): Promise<(T & { key: string })[]> =>
+  Promise.all(disks.map(async (disk) => ({ ...(await work(disk)), key: disk.key })));
+
+function snapshotOf(snapshots: { diskKey: string; snapshotId: string }[], disk: DiskConfiguration): string {
+  const snapshot = snapshots.find(({ diskKey }) => diskKey === disk.key);
+  if (!snapshot)
+    throw ApplicationFailure.nonRetryable(
+      `The snapshots of the instance lack disk ${disk.key}.`,
+      'SnapshotNotFound',
+    );
+  return snapshot.snapshotId;
+}
+
+const sumBlocks = (copies: CopyResult[]): number => copies.reduce((sum, { blocks }) => sum + blocks, 0);

@@ -1,0 +1,182 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  startChild,
+  type ChildWorkflowHandle,
+  condition,
+} from '@temporalio/workflow';
+import { type VmConfiguration } from '../hypervisor/port';
+import { type RunContext } from '../plan/run';
+import { type DrPlan, type PlannedVm } from '../plan/schema';
+import { type AwsProxyActivities } from '../activities/aws-proxy/contract';
+import { awsProxy, backupProxy, control } from './activities';
+import { begin, requirePhase, type RunRequest, take } from './begin';
+import { compensating } from './compensation';
+import { inDependencyOrder } from './dependency-order';
+import { failbackVm, type FailedBackVm } from './failback-vm';
+import { causeMessage } from './failure-message';
+import { type FailbackGate, openGateSignal } from './messages';
+import { RunProgress } from './run-status';
+import { vmChildOptions } from './vm-child';
+
+export interface FailbackRequest extends RunRequest {
+  /** CPUs and memory of the VMs at home: those of the EC2 instances (default), or those they had before. */
+  hardware?: 'instance' | 'original';
+}
+
+export interface FailbackSummary {
+  plan: string;
+  vms: FailedBackVm[];
+  /** Seconds in which the application did not serve: from the first instance's stop until DNS was home. */
+  downtimeSeconds: number;
+}
+
+type RecoveryInstance = Awaited<ReturnType<AwsProxyActivities['readInstances']>>[number];
+type VmChild = ChildWorkflowHandle<typeof failbackVm>;
+
+/** Brings the application home into a data centre that may be brand new and empty. */
+export async function failback(request: FailbackRequest): Promise<FailbackSummary> {
+  const begun = await begin(request);
+  const { plan } = begun;
+  const progress = new RunProgress(
+    plan.name,
+    plan.vms.map((vm) => vm.name),
+  );
+  requirePhase(begun, ['failed-over', 'failing-back'], 'fail back');
+
+  progress.phase('checking');
+  const instances = await awsProxy.readInstances({ run: begun.run, plan });
+  const vms = instances.map(({ vm, disks }) => ({
+    vm,
+    disks: disks.map(({ key, sizeBytes }) => ({ key, sizeBytes })),
+  }));
+  await backupProxy.checkPrimarySite({ run: begun.run, vms });
+
+  return compensating(async (compensations) => {
+    const run = await take(begun, ['failed-over', 'failing-back'], 'failing-back');
+    compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-over' }));
+    for (const { vm, instanceId, instanceType } of instances) {
+      compensations.add(`start ${vm}'s instance again`, () =>
+        awsProxy.startInstance({ run, vm, instanceId, instanceType }),
+      );
+      compensations.add(`remove ${vm}'s template VM`, () => backupProxy.removeTemplateVm({ run, vm }));
+    }
+    compensations.add('delete the failback snapshots', () => awsProxy.deleteFailbackSnapshots({ run }));
+
+    const { results, stoppedAt } = await bringVmsHome({
+      run,
+      plan,
+      instances,
+      progress,
+      hardware: request.hardware,
+    });
+
+    progress.phase('moving DNS');
+    await returnDns(run, plan);
+    const downtimeSeconds = Math.round((Date.now() - stoppedAt) / 100) / 10;
+    await control.movePlanState({ run, to: 'failed-back' });
+    await awsProxy.deleteFailbackSnapshots({ run });
+    progress.phase('done');
+    return { plan: plan.name, vms: results, downtimeSeconds };
+  });
+}
+
+interface Homecoming {
+  run: RunContext;
+  plan: DrPlan;
+  instances: RecoveryInstance[];
+  progress: RunProgress;
+  hardware?: 'instance' | 'original';
+}
+
+/**
+ * The VMs wait for each other three times: no instance stops before every VM's first copy is there; they stop in the
+ * reverse of dependency order, so that nothing loses what it depends on while it works; they start in that order.
+ */
+async function bringVmsHome(homecoming: Homecoming): Promise<{ results: FailedBackVm[]; stoppedAt: number }> {
+  const { run, plan, instances, progress } = homecoming;
+  return CancellationScope.cancellable(async () => {
+    progress.phase('copying while the instances serve');
+    const children = new Map<string, VmChild>();
+    for (const vm of plan.vms) {
+      const instance = instances.find((candidate) => candidate.vm === vm.name);
+      if (!instance)
+        throw ApplicationFailure.nonRetryable(`There is no instance of ${vm.name}.`, 'InstanceNotFound');
+      children.set(vm.name, await startVmChild(homecoming, vm, instance));
+    }
+    // A VM that fails ends the run: half an application at home is of no use.
+    const failure = Promise.all(
+      [...children].map(async ([vm, child]) =>
+        child.result().catch((error: unknown) => {
+          throw ApplicationFailure.nonRetryable(`${vm}: ${causeMessage(error)}`, 'VmsFailed');
+        }),
+      ),
+    );
+    const reached = (vm: string, phase: string): Promise<void> =>
+      Promise.race([condition(() => progress.phaseOf(vm) === phase), failure]).then(() => undefined);
+    const open = (vm: string, gate: FailbackGate): Promise<void> =>
+      childOf(children, vm).signal(openGateSignal, gate);
+
+    await Promise.all(plan.vms.map((vm) => reached(vm.name, 'copied')));
+    await control.checkPlanState({ run });
+
+    progress.phase('stopping the instances');
+    const stoppedAt = Date.now();
+    await inDependencyOrder(reversed(plan.vms), async (vm) => {
+      await open(vm.name, 'cutOver');
+      await reached(vm.name, 'stopped');
+    });
+
+    progress.phase('copying what changed');
+    await Promise.all(plan.vms.map((vm) => open(vm.name, 'copyChanges')));
+    await Promise.all(plan.vms.map((vm) => reached(vm.name, 'complete')));
+
+    progress.phase('starting the VMs');
+    await inDependencyOrder(plan.vms, async (vm) => {
+      await open(vm.name, 'start');
+      await Promise.race([childOf(children, vm.name).result(), failure]);
+    });
+    return { results: await failure, stoppedAt };
+  });
+}
+
+function startVmChild(
+  { run, hardware }: Homecoming,
+  vm: PlannedVm,
+  instance: RecoveryInstance,
+): Promise<VmChild> {
+  const { original } = instance;
+  const configuration: Omit<VmConfiguration, 'disks'> =
+    hardware === 'original'
+      ? original
+      : { ...original, cpus: instance.cpus, memoryMiB: instance.memoryMiB, firmware: instance.firmware };
+  const { vm: name, instanceId, disks } = instance;
+  return startChild(failbackVm, {
+    ...vmChildOptions(run, name, 'Fail back'),
+    args: [{ run, vm, instanceId, configuration, disks }],
+  });
+}
+
+function childOf(children: ReadonlyMap<string, VmChild>, vm: string): VmChild {
+  const child = children.get(vm);
+  if (!child) throw ApplicationFailure.nonRetryable(`There is no child workflow of ${vm}.`, 'VmsFailed');
+  return child;
+}
+
+/** The same VMs with every dependency turned round. */
+const reversed = (vms: PlannedVm[]): PlannedVm[] =>
+  vms.map((vm) => ({
+    ...vm,
+    dependsOn: vms.filter((other) => other.dependsOn.includes(vm.name)).map((other) => other.name),
+  }));
+
+/** Last step: the records get back what they had before the failover, where they are still ours. */
+async function returnDns(run: RunContext, plan: DrPlan): Promise<void> {
+  if (!plan.dns) return;
+  const { hostedZone } = plan.dns;
+  const { returned } = await awsProxy.returnDns({ run, hostedZone });
+  const expected = returned.flatMap(({ name, previous }) =>
+    previous ? [{ name, values: previous.values }] : [],
+  );
+  if (expected.length > 0) await awsProxy.checkDns({ hostedZone, expected });
+}

@@ -1,0 +1,171 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import { type DrCopy } from '../activities/aws-proxy/contract';
+import { type HostEntry } from '../guest/port';
+import { type RunContext } from '../plan/run';
+import { type DrPlan, type PlannedVm } from '../plan/schema';
+import { awsProxy, control } from './activities';
+import { begin, requirePhase, type RunRequest, take } from './begin';
+import { compensating, type Compensations } from './compensation';
+import { inDependencyOrder } from './dependency-order';
+import { failoverVm, type RecoveredVm } from './failover-vm';
+import { RunProgress } from './run-status';
+import { runVmChild } from './vm-child';
+
+export interface FailoverRequest extends RunRequest {
+  /** `disaster` moves the application to the recovery site; `test` proves that it could, and removes everything. */
+  mode: 'disaster' | 'test';
+}
+
+export interface FailoverSummary {
+  plan: string;
+  mode: 'disaster' | 'test';
+  vms: RecoveredVm[];
+  /** Seconds between the recovery points and the start of the run: what was lost, at most. */
+  rpoSeconds: number;
+  /** Seconds from the start of the run until the last VM was ready and (unless a test) DNS had moved. */
+  rtoSeconds: number;
+  /** Ids of what a test removed. */
+  removed: string[];
+}
+
+/** Brings the plan's application up at the recovery site. */
+export async function failover(request: FailoverRequest): Promise<FailoverSummary> {
+  if (request?.mode !== 'disaster' && request?.mode !== 'test')
+    throw ApplicationFailure.nonRetryable(
+      'Say which failover: {"plan": "…", "mode": "disaster"} or "test".',
+      'BadRequest',
+    );
+  const started = Date.now();
+  const begun = await begin(request);
+  const { plan } = begun;
+  const progress = new RunProgress(
+    plan.name,
+    plan.vms.map((vm) => vm.name),
+  );
+  if (request.mode === 'disaster') requirePhase(begun, ['protected', 'failing-over'], 'fail over');
+
+  progress.phase('checking');
+  const test = request.mode === 'test';
+  const { availabilityZone, drCopies } = await awsProxy.checkFailover({ run: begun.run, plan, test });
+  const oldest = Math.min(...drCopies.map((copy) => Date.parse(copy.takenAt)));
+
+  return compensating(async (compensations) => {
+    // A test changes nothing of the plan, so it holds nothing.
+    const run = test ? begun.run : await takeForFailover(begun, compensations);
+    compensations.add('remove what the run made', () => awsProxy.removeRecoveryResources({ run }));
+    if (begun.phase === 'failing-over') {
+      // Its run has died with its orchestrator; taking the state has fenced it off, so what it made can go.
+      progress.phase('removing an unfinished failover');
+      await awsProxy.removeRecoverySite({ run });
+    }
+
+    progress.phase('recovering VMs');
+    const recovered = await recoverVms({ run, plan, test, availabilityZone, drCopies });
+
+    if (!test) {
+      progress.phase('moving DNS');
+      await moveDns(run, plan, recovered, compensations);
+      await control.movePlanState({ run, to: 'failed-over' });
+    }
+    const rtoSeconds = seconds(Date.now() - started);
+
+    let removed: string[] = [];
+    if (test) {
+      progress.phase('removing the test');
+      ({ removed } = await awsProxy.removeRecoveryResources({ run }));
+    }
+    progress.phase('done');
+    return {
+      plan: plan.name,
+      mode: request.mode,
+      vms: [...recovered.values()],
+      rpoSeconds: seconds(started - oldest),
+      rtoSeconds,
+      removed,
+    };
+  });
+}
+
+const seconds = (milliseconds: number): number => Math.round(milliseconds / 100) / 10;
+
+/** The plan's state, given back when the failover fails: the application still belongs to the primary site. */
+async function takeForFailover(
+  begun: Awaited<ReturnType<typeof begin>>,
+  compensations: Compensations,
+): Promise<RunContext> {
+  const run = await take(begun, ['protected', 'failing-over'], 'failing-over');
+  compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'protected' }));
+  return run;
+}
+
+interface Recovery {
+  run: RunContext;
+  plan: DrPlan;
+  test: boolean;
+  availabilityZone: string;
+  drCopies: DrCopy[];
+}
+
+/** One child workflow a VM, each begun when all that it depends on is ready. */
+function recoverVms({
+  run,
+  plan,
+  test,
+  availabilityZone,
+  drCopies,
+}: Recovery): Promise<Map<string, RecoveredVm>> {
+  const site = test ? plan.recoverySite.test : plan.recoverySite.production;
+  return inDependencyOrder(plan.vms, (vm, ready) => {
+    const drCopy = drCopies.find((copy) => copy.vm === vm.name);
+    if (!drCopy)
+      throw ApplicationFailure.nonRetryable(`There is no DR copy of ${vm.name}.`, 'NotReadyForFailover');
+    const hosts = hostEntries(plan, ready);
+    return runVmChild(failoverVm, run, vm.name, test ? 'Test failover' : 'Fail over', {
+      run,
+      vm,
+      site,
+      test,
+      availabilityZone,
+      drCopy,
+      hosts,
+    });
+  });
+}
+
+/** Names under which a VM finds those that are up already, at their new addresses. */
+function hostEntries(plan: DrPlan, ready: ReadonlyMap<string, RecoveredVm>): HostEntry[] {
+  return plan.vms.flatMap((vm: PlannedVm) => {
+    const recovered = ready.get(vm.name);
+    return recovered && vm.hostNames.length > 0
+      ? [{ address: recovered.privateAddress, names: vm.hostNames }]
+      : [];
+  });
+}
+
+/** Last step: the records go to the new addresses, and the zone's own servers must say so. */
+async function moveDns(
+  run: RunContext,
+  plan: DrPlan,
+  recovered: ReadonlyMap<string, RecoveredVm>,
+  compensations: Compensations,
+): Promise<void> {
+  if (!plan.dns) return;
+  const { hostedZone } = plan.dns;
+  const records = plan.dns.records.map((record) => {
+    const vm = recovered.get(record.vm);
+    const value = record.address === 'public' ? vm?.publicAddress : vm?.privateAddress;
+    if (value === undefined)
+      throw ApplicationFailure.nonRetryable(
+        `${record.vm} has no ${record.address} address for ${record.name}.`,
+        'NoAddress',
+      );
+    return { ...record, value };
+  });
+  await control.checkPlanState({ run });
+  compensations.add('return DNS', () => awsProxy.returnDns({ run, hostedZone }));
+  await awsProxy.moveDns({ run, hostedZone, records });
+  await awsProxy.checkDns({
+    hostedZone,
+    expected: records.map(({ name, value }) => ({ name, values: [value] })),
+  });
+}

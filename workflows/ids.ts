@@ -1,0 +1,16 @@
+/** Names of the workflow types that people and services start. */
+export type WorkflowType = 'backup' | 'restore' | 'replication' | 'failover' | 'failback' | 'commit';
+
+/**
+ * A plan has one run of each kind at a time, so the workflow id is the kind and the plan: a second start is refused
+ * by Temporal. A test failover may run beside anything.
+ */
+export function workflowId(plan: string, type: WorkflowType, mode?: 'disaster' | 'test'): string {
+  return `lifeboat:${plan}:${type}${mode === 'test' ? '-test' : ''}`;
+}
+
+/** Id of a VM's child workflow. */
+export const childWorkflowId = (parentId: string, vm: string): string => `${parentId}:${vm}`;
+
+/** Id of the Temporal Schedule that replicates a plan. */
+export const replicationScheduleId = (plan: string): string => `lifeboat:${plan}:replication`;

@@ -1,0 +1,9 @@
+/** Every workflow type that the control worker runs; the bundle's entry. */
+export { backup, backupVm } from './backup';
+export { restore, restoreVm } from './restore';
+export { replication } from './replication';
+export { failover } from './failover';
+export { failoverVm } from './failover-vm';
+export { failback } from './failback';
+export { failbackVm } from './failback-vm';
+export { commit } from './commit';

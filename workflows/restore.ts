@@ -1,0 +1,141 @@
+import { type RestoreDisk, type RestorePlan } from '../activities/aws-proxy/contract';
+import { type CopyResult } from '../activities/backup-proxy/contract';
+import { type RunContext } from '../plan/run';
+import { awsProxy, control } from './activities';
+import { begin, requirePhase, type RunRequest, take } from './begin';
+import { compensating } from './compensation';
+import { inDependencyOrder } from './dependency-order';
+import { hasFailureType } from './failure-message';
+import { onProxyHost } from './proxy-host';
+import { RunProgress } from './run-status';
+import { reportPhase, runVmChild } from './vm-child';
+
+/** Attempts at one disk's snapshot: AWS may put a pending one into error, and it is then begun again. */
+const SNAPSHOT_ATTEMPTS = 3;
+
+export interface VmRestoreRequest {
+  run: RunContext;
+  vm: string;
+  copy: 'direct' | 'volume';
+  kmsKey?: string;
+}
+
+/** What bringing one VM's DR copy up to date came to. */
+export interface VmRestoreResult {
+  vm: string;
+  kind: 'full' | 'incremental' | 'up-to-date';
+  /** Why a full copy was made. */
+  reason?: string;
+  recoveryPoint: string;
+  takenAt: string;
+  disks: (CopyResult & { key: string; snapshotId: string })[];
+}
+
+export interface RestoreSummary {
+  plan: string;
+  vms: VmRestoreResult[];
+}
+
+/** Brings the DR copy of every VM up to its newest backup. */
+export async function restore(request: RunRequest): Promise<RestoreSummary> {
+  const begun = await begin(request);
+  const { plan } = begun;
+  const progress = new RunProgress(
+    plan.name,
+    plan.vms.map((vm) => vm.name),
+  );
+  requirePhase(begun, ['none', 'protected'], 'restore');
+  const run = await take(begun, ['none', 'protected'], 'protected');
+
+  progress.phase('restoring');
+  const independent = plan.vms.map((vm) => ({ ...vm, dependsOn: [] }));
+  const results = await inDependencyOrder(independent, (vm) =>
+    runVmChild(restoreVm, run, vm.name, 'Restore', {
+      run,
+      vm: vm.name,
+      copy: plan.replication.copy,
+      kmsKey: plan.recoverySite.kmsKey,
+    }),
+  );
+  progress.phase('done');
+  return { plan: plan.name, vms: [...results.values()] };
+}
+
+/** One VM: read what is new, write it into new snapshots, make them the DR copy, delete the one they replace. */
+export async function restoreVm(request: VmRestoreRequest): Promise<VmRestoreResult> {
+  const { run, vm, kmsKey } = request;
+  await reportPhase(vm, 'comparing');
+  const restore = await awsProxy.planRestore({ run, vm, kmsKey });
+  const { recoveryPoint, takenAt, kind, reason } = restore;
+  if (restore.upToDate) {
+    await reportPhase(vm, 'up to date', takenAt);
+    return { vm, kind: 'up-to-date', recoveryPoint, takenAt, disks: [] };
+  }
+
+  return compensating(async (compensations) => {
+    compensations.add('delete the unfinished snapshots', () => awsProxy.discardRestore({ run, vm }));
+    await reportPhase(
+      vm,
+      `copying (${kind})`,
+      reason ?? `${restore.disks.reduce((sum, disk) => sum + disk.blocks, 0)} blocks`,
+    );
+    const copyDisk = request.copy === 'direct' ? copyDirect : copyByVolume;
+    const disks = await Promise.all(restore.disks.map((disk) => copyDisk(request, restore, disk)));
+
+    await reportPhase(vm, 'publishing');
+    await control.checkPlanState({ run });
+    await awsProxy.publishDrCopy({
+      run,
+      vm,
+      restore,
+      snapshots: disks.map(({ key, snapshotId }) => ({ diskKey: key, snapshotId })),
+    });
+    await awsProxy.deleteReplacedDrCopies({ run, vm, keep: recoveryPoint });
+    await reportPhase(vm, 'protected', takenAt);
+    return { vm, kind, reason, recoveryPoint, takenAt, disks };
+  });
+}
+
+type CopiedDisk = CopyResult & { key: string; snapshotId: string };
+
+/** EBS direct: start a snapshot as the parent's child, put the blocks, complete it. */
+async function copyDirect(
+  { run, vm, kmsKey }: VmRestoreRequest,
+  restore: RestorePlan,
+  disk: RestoreDisk,
+): Promise<CopiedDisk> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const { snapshotId } = await awsProxy.startSnapshot({ run, vm, attempt, restore, disk, kmsKey });
+      const copied = await awsProxy.copyToSnapshot({ run, vm, attempt, restore, disk, snapshotId });
+      return { key: disk.key, snapshotId, ...copied };
+    } catch (error) {
+      if (!hasFailureType(error, 'SnapshotFailed') || attempt === SNAPSHOT_ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** Where EBS direct cannot be used: a volume on the AWS proxy is written, snapshotted and deleted. */
+async function copyByVolume(
+  { run, vm, kmsKey }: VmRestoreRequest,
+  restore: RestorePlan,
+  disk: RestoreDisk,
+): Promise<CopiedDisk> {
+  return onProxyHost(async (host, attempt) =>
+    compensating(async (compensations) => {
+      const { volumeId } = await awsProxy.createCopyVolume({
+        run,
+        vm,
+        attempt,
+        disk,
+        availabilityZone: host.availabilityZone,
+        kmsKey,
+      });
+      compensations.add(`delete the volume ${volumeId}`, () => awsProxy.deleteVolume({ volumeId }));
+      const copied = await host.activities.copyToVolume({ run, vm, attempt, restore, disk, volumeId });
+      const { snapshotId } = await awsProxy.snapshotCopyVolume({ run, vm, attempt, restore, disk, volumeId });
+      await awsProxy.deleteVolume({ volumeId });
+      return { key: disk.key, snapshotId, ...copied };
+    }),
+  );
+}

@@ -1,0 +1,11 @@
+/** Task queues by site. Workflows and the plan's state run on the control worker. */
+export const CONTROL_QUEUE = 'lifeboat-control';
+/** Calls to AWS: any AWS proxy. */
+export const AWS_PROXY_QUEUE = 'lifeboat-aws-proxy';
+/** Block copies by EBS direct, apart from the calls, so that a long copy never holds up a failover. */
+export const AWS_PROXY_COPY_QUEUE = 'lifeboat-aws-proxy-copy';
+/** Whatever touches the primary site. */
+export const BACKUP_PROXY_QUEUE = 'lifeboat-backup-proxy';
+
+/** Work on a volume that is attached to one AWS proxy runs on that proxy's own queue. */
+export const awsProxyHostQueue = (instanceId: string): string => `lifeboat-aws-proxy-host-${instanceId}`;

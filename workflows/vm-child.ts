@@ -1,0 +1,49 @@
+import {
+  type ChildWorkflowOptions,
+  executeChild,
+  getExternalWorkflowHandle,
+  ParentClosePolicy,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { phaseAttribute, planAttribute, vmPhaseSignal } from './messages';
+import { childWorkflowId } from './ids';
+import { type RunContext } from '../plan/run';
+
+/** Options of a VM's child workflow: it dies with its run, after undoing its own steps. */
+export function vmChildOptions(
+  run: RunContext,
+  vm: string,
+  summary: string,
+): Omit<ChildWorkflowOptions, 'typeInfo'> {
+  return {
+    workflowId: childWorkflowId(workflowInfo().workflowId, vm),
+    parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+    staticSummary: `${summary} · ${vm}`,
+    typedSearchAttributes: [
+      { key: planAttribute, value: run.plan },
+      { key: phaseAttribute, value: 'starting' },
+    ],
+  };
+}
+
+/** Runs a VM's child workflow to its end. */
+export function runVmChild<Request, Result>(
+  workflow: (request: Request) => Promise<Result>,
+  run: RunContext,
+  vm: string,
+  summary: string,
+  request: Request,
+): Promise<Result> {
+  return executeChild(workflow, { ...vmChildOptions(run, vm, summary), args: [request] });
+}
+
+/** Tells the run which phase its VM entered. */
+export async function reportPhase(vm: string, phase: string, detail = ''): Promise<void> {
+  const { parent } = workflowInfo();
+  if (parent)
+    await getExternalWorkflowHandle(parent.workflowId, parent.runId).signal(vmPhaseSignal, {
+      vm,
+      phase,
+      detail,
+    });
+}
