@@ -1,0 +1,144 @@
+import { CompleteAsyncError } from '@temporalio/activity';
+import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
+import { GuestNotAdaptableError } from '../guest/port';
+import { VmNotFoundError } from '../hypervisor/port';
+import { type FailureRule, ruleFor } from './failure-rules';
+
+/** What an AWS or system error says of itself. Errors are anything at all, so everything is optional. */
+interface ErrorFacts {
+  message: string;
+  /** AWS error code, Node's `code`, or the error's name. */
+  code?: string;
+  httpStatus?: number;
+  requestId?: string;
+}
+
+/** IAM actions by the error that they ended in; kept aside so that errors stay as the SDK made them. */
+const actions = new WeakMap<object, string>();
+
+/** Notes which IAM action (such as `ec2:RunInstances`) an error came from. The first note counts. */
+export function nameActionOf(error: unknown, action: string): void {
+  if (typeof error === 'object' && error !== null && !actions.has(error)) actions.set(error, action);
+}
+
+/** Errors of ports that no later try can heal, with the type their failures get. */
+const FINAL_ERRORS = [
+  { of: GuestNotAdaptableError, type: 'GuestNotAdaptable' },
+  { of: VmNotFoundError, type: 'VmNotFound' },
+] as const;
+
+/**
+ * The one place where an error becomes what a run fails with, or tries again after.
+ * @param step what was being done, to follow "Could not", such as `create the volumes of db`
+ */
+export function toFailure(error: unknown, step: string): ApplicationFailure {
+  if (error instanceof ApplicationFailure) return error;
+  const final = FINAL_ERRORS.find((entry) => error instanceof entry.of);
+  const facts = factsOf(error);
+  const rule: FailureRule | undefined = final
+    ? { type: final.type, retryable: false }
+    : ruleFor(facts.code, facts.httpStatus);
+  // What nobody foresaw is tried again: it may be a passing trouble, and a retry policy ends it if it is not.
+  const { type, retryable, delaySeconds, advice } = rule ?? { type: 'Unexpected', retryable: true };
+  const action = actionOf(error, facts);
+
+  const failure = ApplicationFailure.create({
+    message: sentence(step, facts, { advice, action: type === 'NotPermitted' ? action : undefined }),
+    type,
+    nonRetryable: !retryable,
+    nextRetryDelay: retryable && delaySeconds !== undefined ? spread(delaySeconds) : undefined,
+    details: [{ code: facts.code, action, httpStatus: facts.httpStatus, requestId: facts.requestId }],
+  });
+  // The cause itself stays out: Temporal would store its message as it is.
+  if (error instanceof Error && error.stack !== undefined) failure.stack = withoutSecrets(error.stack);
+  return failure;
+}
+
+/** Wraps activities so that whatever they throw is a Temporal failure; steps are told by the activities' names. */
+export function withFailures<Activities extends object>(activities: Activities): Activities {
+  const wrapped = Object.entries(activities).map(([name, activity]) => {
+    if (typeof activity !== 'function') throw new TypeError(`${name} is no activity.`);
+    return [
+      name,
+      async (...input: unknown[]): Promise<unknown> => {
+        try {
+          return (await Reflect.apply(activity, activities, input)) as unknown;
+        } catch (error) {
+          if (isForTemporal(error)) throw error;
+          throw toFailure(error, `do "${words(name)}"${subject(input[0])}`);
+        }
+      },
+    ] as const;
+  });
+  return Object.fromEntries(wrapped) as Activities;
+}
+
+/** Failures in Temporal's own terms, cancellation and completion elsewhere among them. */
+function isForTemporal(error: unknown): boolean {
+  return (
+    error instanceof TemporalFailure ||
+    error instanceof CompleteAsyncError ||
+    (error instanceof Error && error.name === 'AbortError')
+  );
+}
+
+function factsOf(error: unknown): ErrorFacts {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { code: systemCode, $metadata: metadata } = error as {
+    code?: unknown;
+    $metadata?: { httpStatusCode?: number; requestId?: string };
+  };
+  // A connection tried over several addresses fails with all their errors at once, and no message.
+  const inner: unknown = error instanceof AggregateError ? error.errors[0] : undefined;
+  const message = error.message || (inner instanceof Error ? inner.message : error.name);
+  return {
+    message,
+    code: typeof systemCode === 'string' ? systemCode : error.name === 'Error' ? undefined : error.name,
+    // The SDK puts metadata on network errors, too, without a status.
+    httpStatus: metadata?.httpStatusCode,
+    requestId: metadata?.requestId,
+  };
+}
+
+function actionOf(error: unknown, facts: ErrorFacts): string | undefined {
+  const told = /not authorized to perform:? ([a-z0-9-]{1,40}:[A-Za-z]{1,80})/.exec(facts.message)?.[1];
+  return told ?? (typeof error === 'object' && error !== null ? actions.get(error) : undefined);
+}
+
+function sentence(step: string, facts: ErrorFacts, extra: { advice?: string; action?: string }): string {
+  const named = facts.code !== undefined && !facts.message.includes(facts.code) ? ` (${facts.code})` : '';
+  const reason = withoutSecrets(facts.message).replace(/[\s.]+$/, '');
+  const action = extra.action === undefined ? '' : ` The action is ${extra.action}.`;
+  const advice = extra.advice === undefined ? '' : ` ${extra.advice}`;
+  return `Could not ${step}: ${reason}${named}.${action}${advice}`;
+}
+
+/** Longest text of an error that is kept; an answer that is a web page says no more in its rest. */
+const MAXIMUM_TEXT = 2000;
+
+/** A text for logs and histories: keys, signatures and encoded policies cut out. */
+export function withoutSecrets(text: string): string {
+  return text
+    .replace(/\b(AKIA|ASIA)[A-Z0-9]{12,}\b/g, '$1…')
+    .replace(/(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s"'<]+/gi, '$1…')
+    .replace(/((?:Signature|Credential)=)[^,&\s"'<]+/g, '$1…')
+    .replace(/((?:secret|password|token)[\w-]*["']?\s*[:=]\s*["']?)[^\s"',;&<]+/gi, '$1…')
+    .replace(/\s*Encoded authorization failure message: \S+/g, '')
+    .replace(/The Canonical String for this request should have been[\s\S]*/, '')
+    .slice(0, MAXIMUM_TEXT);
+}
+
+/** Milliseconds for a delay of `seconds`, up to half as much more, so that those who wait do not return at once. */
+function spread(seconds: number): number {
+  return Math.round(seconds * 1000 * (1 + Math.random() / 2));
+}
+
+/** `createVolumes` as `create volumes`. */
+function words(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
+function subject(input: unknown): string {
+  const vm = typeof input === 'object' && input !== null && 'vm' in input ? input.vm : undefined;
+  return typeof vm === 'string' ? ` of ${vm}` : '';
+}
