@@ -1,0 +1,135 @@
+import { CreateTagsCommand, type EC2Client } from '@aws-sdk/client-ec2';
+import { ApplicationFailure } from '@temporalio/common';
+import { type RepositoryAddress, type RunContext } from '../../plan/run';
+import { type ObjectStore } from '../../repository/object-store';
+import { withFailures } from '../failures';
+import { type AwsProxyActivities, type RestoreDisk, type RestorePlan } from './contract';
+import {
+  completeSets,
+  type CopySnapshot,
+  type DrCopySet,
+  findCopySnapshots,
+  withConfiguration,
+} from './dr-copy';
+import { deleteSnapshots, removeSnapshots, untilCompleted } from './snapshots';
+import { diskValues, readCopySnapshot, runValues, tagList } from './tags';
+
+export interface DrCopyDependencies {
+  ec2: EC2Client;
+  objectStore: (address: RepositoryAddress) => ObjectStore;
+  /** Seconds between two looks at AWS. */
+  pollSeconds?: number;
+}
+
+type DrCopyActivities = Pick<
+  AwsProxyActivities,
+  'publishDrCopy' | 'deleteReplacedDrCopies' | 'discardRestore'
+>;
+
+/** What happens to a restore's snapshots after their blocks are written. */
+export function createDrCopyActivities({
+  ec2,
+  objectStore,
+  pollSeconds = 3,
+}: DrCopyDependencies): DrCopyActivities {
+  return withFailures({
+    async publishDrCopy({ run, vm, restore, snapshots }) {
+      const ids = snapshotIds(vm, restore, snapshots);
+      for (const snapshot of await untilCompleted(ec2, [...ids.values()], pollSeconds)) {
+        const disk = restore.disks.find(({ key }) => ids.get(key) === snapshot.SnapshotId);
+        const tags = readCopySnapshot(snapshot.Tags);
+        if (disk === undefined || tags === undefined || snapshot.VolumeSize !== disk.volumeGiB)
+          throw mismatch(vm, snapshot.SnapshotId);
+        checkTags({ run, vm, restore, disk }, { snapshot, tags });
+      }
+      await ec2.send(
+        // One call for all: AWS promises no transaction, but a set counts only when all of it has the role.
+        new CreateTagsCommand({ Resources: [...ids.values()], Tags: tagList({ role: 'dr-copy' }) }),
+      );
+      const published = (await publishedSets(ec2, run, vm)).find(
+        (set) => set.runId === run.runId && set.recoveryPoint === restore.recoveryPoint,
+      );
+      if (published === undefined) throw notYetVisible(vm);
+      return withConfiguration(objectStore(run.repository), published);
+    },
+
+    async deleteReplacedDrCopies({ run, vm, keep }) {
+      const [kept] = (await publishedSets(ec2, run, vm)).filter(
+        ({ recoveryPoint }) => recoveryPoint === keep,
+      );
+      if (kept === undefined) throw notYetVisible(vm);
+      const keptIds = new Set(kept.disks.map(({ snapshotId }) => snapshotId));
+      // Whoever calls this holds the plan's state, so that other runs of replication have ended or are fenced off:
+      // half a set of theirs that is no newer than the DR copy is of no use to anybody. A newer one is not ours to judge.
+      const replaced = (await findCopySnapshots(ec2, run.plan, vm))
+        .filter(({ tags }) => Date.parse(tags.takenAt) <= Date.parse(kept.takenAt))
+        .map(({ snapshot }) => snapshot.SnapshotId)
+        .filter((id) => !keptIds.has(id));
+      return { deleted: await deleteSnapshots(ec2, replaced) };
+    },
+
+    async discardRestore({ run, vm }) {
+      const tags = { ...runValues(run), vm, role: 'pending-copy' } as const;
+      return { deleted: await removeSnapshots(ec2, tags, pollSeconds) };
+    },
+  } satisfies DrCopyActivities);
+}
+
+async function publishedSets(ec2: EC2Client, run: RunContext, vm: string): Promise<DrCopySet[]> {
+  return completeSets(vm, await findCopySnapshots(ec2, run.plan, vm, { role: 'dr-copy' }));
+}
+
+/** The snapshot of each disk: exactly one for every disk that was to be restored. */
+function snapshotIds(
+  vm: string,
+  restore: RestorePlan,
+  snapshots: { diskKey: string; snapshotId: string }[],
+): Map<string, string> {
+  const ids = new Map(snapshots.map(({ diskKey, snapshotId }) => [diskKey, snapshotId]));
+  const whole =
+    snapshots.length === restore.disks.length &&
+    new Set(ids.values()).size === restore.disks.length &&
+    restore.disks.every(({ key }) => ids.has(key));
+  if (!whole)
+    throw ApplicationFailure.nonRetryable(
+      `The snapshots (${[...ids.keys()].join(', ')}) are not those of the disks of ${vm} ` +
+        `(${restore.disks.map(({ key }) => key).join(', ')}).`,
+      'DrCopyMismatch',
+    );
+  return ids;
+}
+
+/** A snapshot with other tags would not be found as a part of this DR copy, or be found as a part of another. */
+function checkTags(
+  expected: { run: RunContext; vm: string; restore: RestorePlan; disk: RestoreDisk },
+  { snapshot, tags }: CopySnapshot,
+): void {
+  const { run, vm, restore, disk } = expected;
+  const values = {
+    ...runValues(run),
+    vm,
+    ...diskValues(disk),
+    diskCount: restore.disks.length,
+    recoveryPoint: restore.recoveryPoint,
+  };
+  const same = (Object.keys(values) as (keyof typeof values)[]).every(
+    (field) => tags[field] === values[field],
+  );
+  if (!same || Date.parse(tags.takenAt) !== Date.parse(restore.takenAt))
+    throw mismatch(vm, snapshot.SnapshotId);
+}
+
+function mismatch(vm: string, snapshotId: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(
+    `The snapshot ${snapshotId} has not the size or the tags that this restore of ${vm} gave it.`,
+    'DrCopyMismatch',
+  );
+}
+
+function notYetVisible(vm: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'NotYetVisible',
+    message: `EC2 does not list the whole DR copy of ${vm} yet.`,
+    nextRetryDelay: '3 seconds',
+  });
+}
