@@ -1,7 +1,5 @@
 import { CompleteAsyncError } from '@temporalio/activity';
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
-import { GuestNotAdaptableError } from '../guest/port';
-import { VmNotFoundError } from '../hypervisor/port';
 import { type FailureRule, ruleFor } from './failure-rules';
 
 /** What an AWS or system error says of itself. Errors are anything at all, so everything is optional. */
@@ -21,29 +19,22 @@ export function nameActionOf(error: unknown, action: string): void {
   if (typeof error === 'object' && error !== null && !actions.has(error)) actions.set(error, action);
 }
 
-/** Errors of ports that no later try can heal, with the type their failures get. */
-const FINAL_ERRORS = [
-  { of: GuestNotAdaptableError, type: 'GuestNotAdaptable' },
-  { of: VmNotFoundError, type: 'VmNotFound' },
-] as const;
-
 /**
  * The one place where an error becomes what a run fails with, or tries again after.
  * @param step what was being done, to follow "Could not", such as `create the volumes of db`
  */
 export function toFailure(error: unknown, step: string): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
-  const final = FINAL_ERRORS.find((entry) => error instanceof entry.of);
   const facts = factsOf(error);
-  const rule: FailureRule | undefined = final
-    ? { type: final.type, retryable: false }
-    : ruleFor(facts.code, facts.httpStatus);
   // What nobody foresaw is tried again: it may be a passing trouble, and a retry policy ends it if it is not.
-  const { type, retryable, delaySeconds, advice } = rule ?? { type: 'Unexpected', retryable: true };
+  const rule: FailureRule = ruleFor(facts.code, facts.httpStatus) ?? { type: 'Unexpected', retryable: true };
+  const { type, retryable, delaySeconds } = rule;
   const action = actionOf(error, facts);
 
   const failure = ApplicationFailure.create({
-    message: sentence(step, facts, { advice, action: type === 'NotPermitted' ? action : undefined }),
+    message: rule.whole
+      ? withoutSecrets(facts.message)
+      : sentence(step, facts, { advice: rule.advice, action: type === 'NotPermitted' ? action : undefined }),
     type,
     nonRetryable: !retryable,
     nextRetryDelay: retryable && delaySeconds !== undefined ? spread(delaySeconds) : undefined,
@@ -52,6 +43,12 @@ export function toFailure(error: unknown, step: string): ApplicationFailure {
   // The cause itself stays out: Temporal would store its message as it is.
   if (error instanceof Error && error.stack !== undefined) failure.stack = withoutSecrets(error.stack);
   return failure;
+}
+
+/** Whether an error has one of these AWS or system codes. */
+export function hasCode(error: unknown, ...codes: string[]): boolean {
+  const { code } = factsOf(error);
+  return code !== undefined && codes.includes(code);
 }
 
 /** Wraps activities so that whatever they throw is a Temporal failure; steps are told by the activities' names. */
@@ -106,7 +103,10 @@ function actionOf(error: unknown, facts: ErrorFacts): string | undefined {
 }
 
 function sentence(step: string, facts: ErrorFacts, extra: { advice?: string; action?: string }): string {
-  const named = facts.code !== undefined && !facts.message.includes(facts.code) ? ` (${facts.code})` : '';
+  const { code } = facts;
+  // Names of error classes tell people nothing; codes of AWS and of the system can be looked up.
+  const telling = code !== undefined && !code.endsWith('Error') && !facts.message.includes(code);
+  const named = telling ? ` (${code})` : '';
   const reason = withoutSecrets(facts.message).replace(/[\s.]+$/, '');
   const action = extra.action === undefined ? '' : ` The action is ${extra.action}.`;
   const advice = extra.advice === undefined ? '' : ` ${extra.advice}`;
