@@ -103,18 +103,22 @@ export class BlockMap {
     };
   }
 
+  /** Position of the first entry of that block or a later one; `length` where there is none. */
+  firstFrom(index: number): number {
+    let low = 0;
+    let high = this.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.indexAt(middle) < index) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   /** Position of the block's entry; -1 where the block is all zeros. */
   positionOf(index: number): number {
-    let low = 0;
-    let high = this.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >>> 1;
-      const found = this.indexAt(middle);
-      if (found === index) return middle;
-      if (found < index) low = middle + 1;
-      else high = middle - 1;
-    }
-    return -1;
+    const position = this.firstFrom(index);
+    return position < this.length && this.indexAt(position) === index ? position : -1;
   }
 
   /** The block's entry; undefined where the block is all zeros. */

@@ -1,0 +1,164 @@
+import { hash } from 'node:crypto';
+import { z } from 'zod';
+import { BlockMap } from './block-map';
+import { BlockMapError } from './block-map-format';
+import { DamagedObjectError, parseJsonObject } from './json-object';
+import {
+  backupIdOfManifestKey,
+  backupsPrefix,
+  blockMapKey,
+  checkBackupId,
+  checkDiskKey,
+  manifestKey,
+} from './keys';
+import { type BackedUpDisk, type BackupManifest } from './manifest';
+import { ConflictError, type ObjectStore } from './object-store';
+
+const count = z.int().nonnegative();
+const passes = (check: (text: string) => string) => (text: string) => {
+  try {
+    return check(text) === text;
+  } catch {
+    // A name of another form; the caller's message says so.
+    return false;
+  }
+};
+const backupId = z.string().refine(passes(checkBackupId), 'is no backup id');
+const diskKey = z.string().refine(passes(checkDiskKey), 'is no disk key');
+const diskSize = z.int().positive().multipleOf(512);
+
+const manifestSchema: z.ZodType<BackupManifest> = z.object({
+  version: z.literal(1),
+  vm: z.string(),
+  backupId,
+  takenAt: z.iso.datetime(),
+  consistency: z.enum(['crash', 'powered-off']),
+  configuration: z.object({
+    cpus: z.int().positive(),
+    memoryMiB: z.int().positive(),
+    firmware: z.enum(['bios', 'uefi']),
+    nics: z.array(z.object({ network: z.string(), mac: z.string() })),
+    guestOs: z.string(),
+    disks: z.array(z.object({ key: diskKey, sizeBytes: diskSize, slot: count, boot: z.boolean() })).min(1),
+  }),
+  previous: backupId.optional(),
+  disks: z
+    .array(
+      z.object({
+        key: diskKey,
+        sizeBytes: diskSize,
+        blockMap: z.string(),
+        blockMapSha256: z.string().regex(/^[0-9a-f]{64}$/),
+        dataBlocks: count,
+        storedBlocks: count,
+        storedBytes: count,
+      }),
+    )
+    .min(1),
+});
+
+/** Ids of a VM's backups that have a manifest, oldest first. */
+export async function listBackups(store: ObjectStore, vm: string): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const { key } of store.list(backupsPrefix(vm))) {
+    const id = backupIdOfManifestKey(key);
+    if (id !== undefined) ids.push(id);
+  }
+  return ids.sort();
+}
+
+/**
+ * @returns undefined where there is no such backup
+ * @throws DamagedObjectError where the manifest is not what it should be
+ */
+export async function readManifest(
+  store: ObjectStore,
+  vm: string,
+  id: string,
+): Promise<BackupManifest | undefined> {
+  const key = manifestKey(vm, id);
+  const object = await store.get(key);
+  if (object === undefined) return undefined;
+  const manifest = parseJsonObject(key, object.body, manifestSchema);
+  if (manifest.vm !== vm || manifest.backupId !== id)
+    throw new DamagedObjectError(key, `it is of the backup ${manifest.backupId} of ${manifest.vm}`);
+  const configured = manifest.configuration.disks.map((disk) => `${disk.key}:${disk.sizeBytes}`).sort();
+  const stored = manifest.disks.map((disk) => `${disk.key}:${disk.sizeBytes}`).sort();
+  if (
+    configured.join() !== stored.join() ||
+    new Set(manifest.disks.map((disk) => disk.key)).size !== stored.length
+  )
+    throw new DamagedObjectError(key, 'the disks that it stores are not those of its configuration');
+  for (const disk of manifest.disks)
+    if (disk.blockMap !== blockMapKey(vm, id, disk.key))
+      throw new DamagedObjectError(key, `the block map of ${disk.key} is said to be at "${disk.blockMap}"`);
+  return manifest;
+}
+
+/** The VM's newest backup. @param except an id that does not count: the backup that is being made */
+export async function newestManifest(
+  store: ObjectStore,
+  vm: string,
+  except?: string,
+): Promise<BackupManifest | undefined> {
+  const newest = (await listBackups(store, vm)).filter((id) => id !== except).at(-1);
+  return newest === undefined ? undefined : readManifest(store, vm, newest);
+}
+
+/**
+ * Writes the manifest that makes a backup a recovery point. Writing it again with the same content is harmless.
+ * @throws ConflictError where there is another one
+ */
+export async function writeManifest(store: ObjectStore, manifest: BackupManifest): Promise<void> {
+  await putOnce(
+    store,
+    manifestKey(manifest.vm, manifest.backupId),
+    Buffer.from(JSON.stringify(manifest, null, 2)),
+  );
+}
+
+/** Stores an immutable object; one that is there already with the same bytes is as good. @throws ConflictError */
+export async function putOnce(store: ObjectStore, key: string, bytes: Buffer): Promise<void> {
+  try {
+    await store.putNew(key, bytes);
+  } catch (error) {
+    if (!(error instanceof ConflictError)) throw error;
+    if (!(await store.get(key))?.body.equals(bytes)) throw error;
+  }
+}
+
+/**
+ * The block map of a backed-up disk, checked against its manifest.
+ * @throws DamagedObjectError where it is missing, or not the one that the manifest means
+ */
+export async function loadBlockMap(store: ObjectStore, vm: string, disk: BackedUpDisk): Promise<BlockMap> {
+  const object = await store.get(disk.blockMap);
+  if (object === undefined) throw new DamagedObjectError(disk.blockMap, 'it is missing');
+  if (hash('sha256', object.body) !== disk.blockMapSha256)
+    throw new DamagedObjectError(disk.blockMap, 'its SHA-256 is not the one in the manifest');
+  const map = parseMap(disk.blockMap, object.body, vm);
+  if (map.diskSizeBytes !== disk.sizeBytes || map.length !== disk.dataBlocks)
+    throw new DamagedObjectError(disk.blockMap, 'its size or number of blocks is not that of the manifest');
+  return map;
+}
+
+/** The block map object of a backup that has no manifest yet. @returns undefined where there is none */
+export async function findBlockMap(
+  store: ObjectStore,
+  vm: string,
+  id: string,
+  disk: string,
+): Promise<{ map: BlockMap; key: string; sha256: string } | undefined> {
+  const key = blockMapKey(vm, id, disk);
+  const object = await store.get(key);
+  return object && { map: parseMap(key, object.body, vm), key, sha256: hash('sha256', object.body) };
+}
+
+function parseMap(key: string, bytes: Buffer, vm: string): BlockMap {
+  try {
+    return BlockMap.parse(bytes, vm);
+  } catch (error) {
+    if (error instanceof BlockMapError) throw new DamagedObjectError(key, error.message);
+    throw error;
+  }
+}

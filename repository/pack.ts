@@ -1,0 +1,122 @@
+import { promisify } from 'node:util';
+import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { hash } from 'node:crypto';
+import { BLOCK_SIZE } from '../blocks/port';
+import { type Encoding, type MapEntry, PACK_MAGIC, PACK_TARGET_BYTES } from './block-map-format';
+import { ConflictError, type ObjectStore } from './object-store';
+
+const compress = promisify(zstdCompress);
+const decompress = promisify(zstdDecompress);
+
+/** Level 1: on one core it keeps up with a 10 Gbit/s link; higher levels save a few per cent for twice the time. */
+const COMPRESSION_LEVEL = 1;
+
+/** What a block is stored as. */
+export interface StoredBlock {
+  bytes: Buffer;
+  encoding: Encoding;
+}
+
+/** Compresses a block; a copy of it where that does not make it smaller. `block` is free for other use afterwards. */
+export async function encodeBlock(block: Buffer): Promise<StoredBlock> {
+  const bytes = await compress(block, { params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL } });
+  return bytes.length < BLOCK_SIZE
+    ? { bytes, encoding: 'zstd' }
+    : { bytes: Buffer.from(block), encoding: 'raw' };
+}
+
+/** A stored block that is not what its map says. Messages name pack and offset. */
+export class DamagedBlockError extends Error {
+  constructor(entry: Pick<MapEntry, 'index' | 'pack' | 'offset'>, reason: string) {
+    super(
+      `Block ${entry.index}, at ${entry.offset} of "${entry.pack}" in the backup repository, is damaged: ${reason}.`,
+    );
+    this.name = 'DamagedBlockError';
+  }
+}
+
+/**
+ * The plain block of a stored one, verified against its digest.
+ * @throws DamagedBlockError
+ */
+export async function decodeBlock(entry: MapEntry, stored: Buffer): Promise<Buffer> {
+  const block = entry.encoding === 'raw' ? stored : await decompressed(entry, stored);
+  if (block.length !== BLOCK_SIZE) throw new DamagedBlockError(entry, `it has ${block.length} bytes`);
+  if (!hash('sha256', block, 'buffer').equals(entry.sha256))
+    throw new DamagedBlockError(entry, 'its SHA-256 is another');
+  return block;
+}
+
+async function decompressed(entry: MapEntry, stored: Buffer): Promise<Buffer> {
+  try {
+    // A few hostile bytes may claim to be terabytes; nothing longer than a block is made of them.
+    return await decompress(stored, { maxOutputLength: BLOCK_SIZE });
+  } catch (error) {
+    throw new DamagedBlockError(
+      entry,
+      `it cannot be decompressed (${error instanceof Error ? error.message : String(error)})`,
+    );
+  }
+}
+
+/** A pack in the making: blocks in disk order, in memory. */
+export class OpenPack {
+  private readonly parts: Buffer[] = [PACK_MAGIC];
+  private readonly blocks: Omit<MapEntry, 'pack'>[] = [];
+  private size = PACK_MAGIC.length;
+
+  get isEmpty(): boolean {
+    return this.blocks.length === 0;
+  }
+
+  get isFull(): boolean {
+    return this.size >= PACK_TARGET_BYTES;
+  }
+
+  /** Stored blocks. */
+  get length(): number {
+    return this.blocks.length;
+  }
+
+  /** Bytes that the object takes. */
+  get bytes(): number {
+    return this.size;
+  }
+
+  add(index: number, sha256: Buffer, { bytes, encoding }: StoredBlock): void {
+    this.blocks.push({ index, offset: this.size, length: bytes.length, encoding, sha256 });
+    this.parts.push(bytes);
+    this.size += bytes.length;
+  }
+
+  toBuffer(): Buffer {
+    return Buffer.concat(this.parts, this.size);
+  }
+
+  /** The entries of a block map for what is in the pack; its key is known when it is stored. */
+  entries(): Omit<MapEntry, 'pack'>[] {
+    return this.blocks;
+  }
+}
+
+/**
+ * Stores a pack under the first number, from `n` on, that is free or holds the very same bytes: packs are never
+ * overwritten, and one that a killed worker had stored already is found again.
+ */
+export async function storePack(
+  store: ObjectStore,
+  keyOf: (n: number) => string,
+  n: number,
+  bytes: Buffer,
+): Promise<{ key: string; n: number }> {
+  for (; ; n++) {
+    const key = keyOf(n);
+    try {
+      await store.putNew(key, bytes);
+      return { key, n };
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+      if ((await store.get(key))?.body.equals(bytes)) return { key, n };
+    }
+  }
+}
