@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { type RepositoryAddress, type RunContext } from '../../plan/run';
 import { type ObjectStore } from '../../repository/object-store';
 import { withFailures } from '../failures';
+import { beating } from '../heartbeat';
 import { type AwsProxyActivities, type RestoreDisk, type RestorePlan } from './contract';
 import {
   completeSets,
@@ -17,7 +18,7 @@ import { diskValues, readCopySnapshot, runValues, tagList } from './tags';
 export interface DrCopyDependencies {
   ec2: EC2Client;
   objectStore: (address: RepositoryAddress) => ObjectStore;
-  /** Seconds between two looks at AWS. */
+  /** Seconds between two looks at AWS, instead of the usual pace. */
   pollSeconds?: number;
 }
 
@@ -30,9 +31,9 @@ type DrCopyActivities = Pick<
 export function createDrCopyActivities({
   ec2,
   objectStore,
-  pollSeconds = 3,
+  pollSeconds,
 }: DrCopyDependencies): DrCopyActivities {
-  return withFailures({
+  const activities = {
     async publishDrCopy({ run, vm, restore, snapshots }) {
       const ids = snapshotIds(vm, restore, snapshots);
       for (const snapshot of await untilCompleted(ec2, [...ids.values()], pollSeconds)) {
@@ -72,7 +73,8 @@ export function createDrCopyActivities({
       const tags = { ...runValues(run), vm, role: 'pending-copy' } as const;
       return { deleted: await removeSnapshots(ec2, tags, pollSeconds) };
     },
-  } satisfies DrCopyActivities);
+  } satisfies DrCopyActivities;
+  return withFailures(beating<DrCopyActivities>(activities));
 }
 
 async function publishedSets(ec2: EC2Client, run: RunContext, vm: string): Promise<DrCopySet[]> {

@@ -1,66 +1,65 @@
 import {
   DeleteSnapshotCommand,
-  EC2ServiceException,
+  DescribeSnapshotsCommand,
   type EC2Client,
-  paginateDescribeSnapshots,
   type Snapshot,
 } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
-import { pollUntil } from '../polling';
+import { hasCode } from '../failures';
 import { tagFilters, type TagValues } from './tags';
+import { waitFor } from './waiting';
 
 /** A snapshot as EC2 describes it, with what every one of them has. */
 export type DescribedSnapshot = Snapshot & { SnapshotId: string };
+
+/** Longest that a snapshot may take to complete: EC2 says hours for large volumes, the workflow's timeout ends it. */
+const COMPLETION_LIMIT_SECONDS = 12 * 3600;
+
+/** Results a page: the most that a Describe call gives together with filters. */
+const PAGE_SIZE = 1000;
 
 /**
  * This account's snapshots that carry all of the tags. Snapshots that others share are left out: their tags are
  * written by whoever shares them.
  */
 export async function findSnapshots(ec2: EC2Client, tags: Partial<TagValues>): Promise<DescribedSnapshot[]> {
-  return list(ec2, { Filters: tagFilters(tags) });
-}
-
-/** Snapshots by id. @throws EC2ServiceException InvalidSnapshot.NotFound where one is missing (or not visible yet) */
-export async function describeSnapshots(ec2: EC2Client, ids: string[]): Promise<DescribedSnapshot[]> {
-  return ids.length === 0 ? [] : list(ec2, { SnapshotIds: ids });
-}
-
-async function list(
-  ec2: EC2Client,
-  input: { Filters?: { Name: string; Values: string[] }[]; SnapshotIds?: string[] },
-): Promise<DescribedSnapshot[]> {
   const found: DescribedSnapshot[] = [];
-  // MaxResults and SnapshotIds exclude each other, and only a call with MaxResults is paginated.
-  const pageSize = input.SnapshotIds === undefined ? 1000 : undefined;
-  for await (const page of paginateDescribeSnapshots(
-    { client: ec2, pageSize },
-    { ...input, OwnerIds: ['self'] },
-  ))
-    for (const snapshot of page.Snapshots ?? [])
-      if (snapshot.SnapshotId !== undefined) found.push({ ...snapshot, SnapshotId: snapshot.SnapshotId });
+  const input = { OwnerIds: ['self'], Filters: tagFilters(tags) };
+  for await (const { Snapshots } of paginateDescribeSnapshots({ client: ec2, pageSize: PAGE_SIZE }, input))
+    found.push(...(Snapshots ?? []).flatMap(withId));
   return found;
 }
 
+function withId(snapshot: Snapshot): DescribedSnapshot[] {
+  return snapshot.SnapshotId === undefined ? [] : [{ ...snapshot, SnapshotId: snapshot.SnapshotId }];
+}
+
 /**
- * Waits until all of the snapshots are completed. Heartbeats.
+ * Waits until all of the snapshots are completed.
  * @throws ApplicationFailure SnapshotFailed, retryable, where AWS has given one up
  */
 export async function untilCompleted(
   ec2: EC2Client,
   ids: string[],
-  pollSeconds: number,
+  pollSeconds?: number,
 ): Promise<DescribedSnapshot[]> {
-  return pollUntil(async () => {
-    const snapshots = await describeSnapshots(ec2, ids);
-    const failed = snapshots.find(({ State }) => State === 'error');
-    if (failed !== undefined)
-      throw ApplicationFailure.create({
-        type: 'SnapshotFailed',
-        message: `AWS gave up the snapshot ${failed.SnapshotId}: ${failed.StateMessage ?? 'it does not say why'}.`,
-      });
-    const done = snapshots.length === ids.length && snapshots.every(({ State }) => State === 'completed');
-    return done ? snapshots : undefined;
-  }, pollSeconds);
+  const options = { pollSeconds, limitSeconds: COMPLETION_LIMIT_SECONDS };
+  return waitFor(
+    `the snapshots ${ids.join(', ')} to be completed`,
+    async () => {
+      const { Snapshots } = await ec2.send(new DescribeSnapshotsCommand({ SnapshotIds: ids }));
+      const snapshots = (Snapshots ?? []).flatMap(withId);
+      const failed = snapshots.find(({ State }) => State === 'error');
+      if (failed !== undefined)
+        throw ApplicationFailure.retryable(
+          `AWS gave up the snapshot ${failed.SnapshotId}: ${failed.StateMessage ?? 'it does not say why'}.`,
+          'SnapshotFailed',
+        );
+      const done = snapshots.length === ids.length && snapshots.every(({ State }) => State === 'completed');
+      return done ? snapshots : undefined;
+    },
+    options,
+  );
 }
 
 /** Deletes snapshots one after the other (the API takes one a call); those that are gone already are no error. */
@@ -69,7 +68,7 @@ export async function deleteSnapshots(ec2: EC2Client, ids: string[]): Promise<st
     try {
       await ec2.send(new DeleteSnapshotCommand({ SnapshotId }));
     } catch (error) {
-      if (!(error instanceof EC2ServiceException) || error.name !== 'InvalidSnapshot.NotFound') throw error;
+      if (!hasCode(error, 'InvalidSnapshot.NotFound')) throw error;
     }
   }
   return ids;
@@ -82,15 +81,16 @@ export async function deleteSnapshots(ec2: EC2Client, ids: string[]): Promise<st
 export async function removeSnapshots(
   ec2: EC2Client,
   tags: Partial<TagValues>,
-  pollSeconds: number,
+  pollSeconds?: number,
 ): Promise<string[]> {
   const deleted = new Set<string>();
   let emptyLooks = 0;
-  await pollUntil(async () => {
+  const look = async () => {
     const ids = (await findSnapshots(ec2, tags)).map(({ SnapshotId }) => SnapshotId);
     emptyLooks = ids.length === 0 ? emptyLooks + 1 : 0;
     for (const id of await deleteSnapshots(ec2, ids)) deleted.add(id);
     return emptyLooks === 2 ? true : undefined;
-  }, pollSeconds);
+  };
+  await waitFor('deleted snapshots to be gone', look, { pollSeconds });
   return [...deleted].sort();
 }
