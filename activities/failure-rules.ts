@@ -8,6 +8,8 @@ export interface FailureRule {
   delaySeconds?: number;
   /** What a person can do; ends the message. */
   advice?: string;
+  /** The error's message is whole sentences for people already. */
+  whole?: true;
 }
 
 const throttled: FailureRule = {
@@ -47,6 +49,8 @@ const diskFull: FailureRule = {
   advice: "Make room on the worker's disk; the run goes on by itself then.",
 };
 
+/** Errors of our own that no later try can heal. */
+const refusal = (type: string): FailureRule => ({ type, retryable: false, whole: true });
 const quota = (name: string): FailureRule => ({
   type: 'QuotaExceeded',
   retryable: false,
@@ -199,6 +203,15 @@ const BY_CODE: Record<string, FailureRule> = {
   },
   EROFS: { type: 'HostPermission', retryable: false, advice: 'The file system is mounted read-only.' },
   EIO: { type: 'DiskError', retryable: true, delaySeconds: 10 },
+
+  GuestNotAdaptableError: refusal('GuestNotAdaptable'),
+  VmNotFoundError: refusal('VmNotFound'),
+  PlanNotFoundError: refusal('PlanNotFound'),
+  WrongPhaseError: refusal('WrongPhase'),
+  FencedError: refusal('Fenced'),
+  DamagedObjectError: refusal('DamagedObject'),
+  BadTagsError: refusal('BadTags'),
+  ConflictError: { type: 'Conflict', retryable: true },
 };
 
 /** The rule for an error code, or, for one that is not listed, for its kind or HTTP status. */
