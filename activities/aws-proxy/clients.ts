@@ -13,6 +13,8 @@ export interface AwsClientOptions {
    * this is for whoever has the endpoint from elsewhere.
    */
   endpoint?: string;
+  /** Tries of a call, by the SDK itself; for callers that no workflow stands behind. */
+  maxAttempts?: number;
 }
 
 export interface AwsClients {
@@ -26,12 +28,12 @@ const CONNECTION_TIMEOUT_SECONDS = 5;
 /** Seconds until a control call counts as lost. EC2 and Route 53 answer within a few, RunInstances within twenty. */
 const REQUEST_TIMEOUT_SECONDS = 60;
 
-function settings({ region, endpoint }: AwsClientOptions) {
+function settings({ region, endpoint, maxAttempts = 1 }: AwsClientOptions) {
   return {
     region,
     ...(endpoint === undefined ? {} : { endpoint }),
     // One layer retries, and that is Temporal: its retries are seen, and survive the worker.
-    maxAttempts: 1,
+    maxAttempts,
     requestHandler: new NodeHttpHandler({
       connectionTimeout: CONNECTION_TIMEOUT_SECONDS * 1000,
       requestTimeout: REQUEST_TIMEOUT_SECONDS * 1000,

@@ -1,0 +1,127 @@
+import {
+  type Client,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowIdConflictPolicy,
+  WorkflowIdReusePolicy,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
+import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
+import { workflowId as idOf, type WorkflowType } from '../workflows/ids';
+import { CONTROL_QUEUE } from '../workflows/task-queues';
+import { connect, type ConnectOptions } from './connect';
+import { AlreadyRunningError } from './errors';
+import { type LifeboatRun, runOf } from './run';
+import { type RunArgument, type RunArguments, runSummary } from './run-types';
+import { replicationSchedules, type ReplicationSchedules } from './schedules';
+
+export interface LifeboatClientOptions extends ConnectOptions {
+  /** A client of Temporal to use; without it, one is made from the environment, and closed by {@link LifeboatClient.close}. */
+  client?: Client;
+}
+
+/** Starts and follows the runs of DR plans. The plan must have been published to its backup repository before. */
+export interface LifeboatClient {
+  readonly temporal: Client;
+  readonly namespace: string;
+  readonly schedules: ReplicationSchedules;
+
+  /**
+   * Starts a run.
+   * @throws AlreadyRunningError where one of this kind is under way for the plan
+   */
+  start<Type extends WorkflowType>(type: Type, argument: RunArguments[Type]): Promise<LifeboatRun<Type>>;
+  /** The run of this kind that is under way for the plan, or undefined. */
+  attach<Type extends WorkflowType>(
+    type: Type,
+    which: { plan: string; mode?: 'disaster' | 'test' },
+  ): Promise<LifeboatRun<Type> | undefined>;
+
+  backup(argument: RunArguments['backup']): Promise<LifeboatRun<'backup'>>;
+  restore(argument: RunArguments['restore']): Promise<LifeboatRun<'restore'>>;
+  replicate(argument: RunArguments['replication']): Promise<LifeboatRun<'replication'>>;
+  failover(argument: RunArguments['failover']): Promise<LifeboatRun<'failover'>>;
+  failback(argument: RunArguments['failback']): Promise<LifeboatRun<'failback'>>;
+  commit(argument: RunArguments['commit']): Promise<LifeboatRun<'commit'>>;
+
+  close(): Promise<void>;
+}
+
+/**
+ * The client for other services and for the `lifeboat` command.
+ * @throws CannotConnectError
+ */
+export async function lifeboatClient(options: LifeboatClientOptions = {}): Promise<LifeboatClient> {
+  const temporal = options.client ?? (await connect(options));
+
+  async function start<Type extends WorkflowType>(
+    type: Type,
+    argument: RunArguments[Type],
+  ): Promise<LifeboatRun<Type>> {
+    const { plan, mode } = argument as RunArgument & { mode?: 'disaster' | 'test' };
+    const workflowId = idOf(plan, type, mode);
+    try {
+      const { firstExecutionRunId: runId } = await temporal.workflow.start(type, {
+        workflowId,
+        taskQueue: CONTROL_QUEUE,
+        args: [argument],
+        staticSummary: runSummary(type, plan, mode),
+        workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
+        workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
+      });
+      return runOf(temporal, type, argument, { workflowId, runId, attached: false });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      const running = await attach(type, { plan, mode });
+      // It ended between the two calls: the way is free.
+      if (running === undefined) return start(type, argument);
+      throw new AlreadyRunningError(workflowId, running.runId, running.digest);
+    }
+  }
+
+  async function attach<Type extends WorkflowType>(
+    type: Type,
+    { plan, mode }: { plan: string; mode?: 'disaster' | 'test' },
+  ): Promise<LifeboatRun<Type> | undefined> {
+    const workflowId = idOf(plan, type, mode);
+    try {
+      const { runId, status } = await temporal.workflow.getHandle(workflowId).describe();
+      if (status.name !== 'RUNNING') return undefined;
+      const digest = await digestOf(temporal, workflowId, runId);
+      return runOf(temporal, type, { plan, digest }, { workflowId, runId, attached: true });
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return undefined;
+      throw error;
+    }
+  }
+
+  return {
+    temporal,
+    namespace: temporal.options.namespace,
+    schedules: replicationSchedules(temporal),
+    start,
+    attach,
+    backup: (argument) => start('backup', argument),
+    restore: (argument) => start('restore', argument),
+    replicate: (argument) => start('replication', argument),
+    failover: (argument) => start('failover', argument),
+    failback: (argument) => start('failback', argument),
+    commit: (argument) => start('commit', argument),
+    async close() {
+      if (options.client === undefined) await temporal.connection.close();
+    },
+  };
+}
+
+/** Version of the plan that a run was started with: in its argument, which is in the first event of its history. */
+async function digestOf(temporal: Client, workflowId: string, runId: string): Promise<string | undefined> {
+  const { history } = await temporal.workflowService.getWorkflowExecutionHistory({
+    namespace: temporal.options.namespace,
+    execution: { workflowId, runId },
+    maximumPageSize: 1,
+  });
+  const input = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads;
+  const [argument] = await decodeArrayFromPayloads(temporal.options.loadedDataConverter, input);
+  const digest: unknown =
+    typeof argument === 'object' && argument !== null && 'digest' in argument ? argument.digest : undefined;
+  return typeof digest === 'string' ? digest : undefined;
+}

@@ -1,0 +1,47 @@
+import { Client, Connection, isGrpcServiceError, ServiceError } from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { CannotConnectError } from './errors';
+
+/** Seconds until a server that does not answer counts as unreachable: a person waits at the terminal. */
+const CONNECT_TIMEOUT_SECONDS = 5;
+
+export interface ConnectOptions {
+  /** Namespace, where it is not the one of the environment (TEMPORAL_NAMESPACE, or Temporal's configuration file). */
+  namespace?: string;
+  /** Heed the environment only, and not Temporal's configuration file of this user. */
+  ignoreConfigurationFile?: boolean;
+}
+
+/**
+ * Connects as Temporal's own tools do: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_… and
+ * the profile of Temporal's configuration file.
+ * @throws CannotConnectError
+ */
+export async function connect(options: ConnectOptions = {}): Promise<Client> {
+  const { connectionOptions, namespace } = loadClientConnectConfig({
+    disableFile: options.ignoreConfigurationFile ?? false,
+  });
+  const address = connectionOptions.address ?? 'localhost:7233';
+  try {
+    const connection = await Connection.connect({
+      ...connectionOptions,
+      address,
+      connectTimeout: CONNECT_TIMEOUT_SECONDS * 1000,
+    });
+    return new Client({ connection, namespace: options.namespace ?? namespace ?? 'default' });
+  } catch (cause) {
+    throw new CannotConnectError(
+      `Temporal does not answer at ${address}; start it, or set TEMPORAL_ADDRESS to where it is.`,
+      { cause },
+    );
+  }
+}
+
+/** gRPC status codes that tell of the way to the server, not of the call: UNAVAILABLE, and its time running out. */
+const UNREACHABLE_CODES = new Set([14, 4]);
+
+/** Whether a call failed because the server was not there, so that calling again later makes sense. */
+export function isUnreachable(error: unknown): boolean {
+  const cause = error instanceof ServiceError ? error.cause : error;
+  return isGrpcServiceError(cause) && UNREACHABLE_CODES.has(cause.code);
+}

@@ -1,0 +1,43 @@
+import { type BackupSummary } from '../workflows/backup';
+import { type CommitSummary } from '../workflows/commit';
+import { type FailbackRequest, type FailbackSummary } from '../workflows/failback';
+import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
+import { type WorkflowType } from '../workflows/ids';
+import { type replication } from '../workflows/replication';
+import { type RestoreSummary } from '../workflows/restore';
+import { type RunRequest } from '../workflows/begin';
+
+/** The one argument of each run; imported as types only, so that no workflow code runs in a client. */
+export interface RunArguments {
+  backup: RunRequest;
+  restore: RunRequest;
+  replication: RunRequest;
+  failover: FailoverRequest;
+  failback: FailbackRequest;
+  commit: RunRequest;
+}
+
+/** What each run returns. */
+export interface RunResults {
+  backup: BackupSummary;
+  restore: RestoreSummary;
+  replication: Awaited<ReturnType<typeof replication>>;
+  failover: FailoverSummary;
+  failback: FailbackSummary;
+  commit: CommitSummary;
+}
+
+export type RunArgument<Type extends WorkflowType = WorkflowType> = RunArguments[Type];
+
+/** Summary of a run in the Web UI's list. */
+export function runSummary(type: WorkflowType, plan: string, mode?: 'disaster' | 'test'): string {
+  const verbs: Record<WorkflowType, string> = {
+    backup: 'Back up',
+    restore: 'Restore',
+    replication: 'Replicate',
+    failover: mode === 'test' ? 'Test failover of' : 'Fail over',
+    failback: 'Fail back',
+    commit: 'Commit the failback of',
+  };
+  return `${verbs[type]} plan ${plan}`;
+}

@@ -1,0 +1,122 @@
+import {
+  type Client,
+  ScheduleAlreadyRunning,
+  type ScheduleDescription,
+  ScheduleNotFoundError,
+  type ScheduleOptions,
+  ScheduleOverlapPolicy,
+} from '@temporalio/client';
+import { replicationScheduleId, workflowId } from '../workflows/ids';
+import { CONTROL_QUEUE } from '../workflows/task-queues';
+import { runSummary } from './run-types';
+
+/** A plan's replication schedule as it is on the Temporal server. Times are ISO 8601, UTC. */
+export interface ReplicationSchedule {
+  scheduleId: string;
+  /** Seconds between two rounds; undefined where somebody gave the schedule another kind of times. */
+  frequencySeconds: number | undefined;
+  paused: boolean;
+  note: string | undefined;
+  nextTimes: string[];
+  recentRuns: { at: string; workflowId: string; runId: string }[];
+  runningRuns: { workflowId: string; runId: string }[];
+  /** Rounds that were due while the one before was still under way. */
+  skipped: number;
+}
+
+export interface ReplicationSchedules {
+  /** Creates the plan's schedule, or gives the one that exists the plan's frequency. */
+  set(plan: string, frequencySeconds: number): Promise<'created' | 'updated'>;
+  /** @returns whether there was one */
+  delete(plan: string): Promise<boolean>;
+  /** @returns undefined where the plan has none */
+  describe(plan: string): Promise<ReplicationSchedule | undefined>;
+}
+
+/** The Temporal Schedules that run backup and restore at a plan's replication frequency. */
+export function replicationSchedules(temporal: Client): ReplicationSchedules {
+  const handleOf = (plan: string) => temporal.schedule.getHandle(replicationScheduleId(plan));
+  return {
+    async set(plan, frequencySeconds) {
+      const options = scheduleOptions(plan, frequencySeconds);
+      try {
+        await temporal.schedule.create(options);
+        return 'created';
+      } catch (error) {
+        if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+        // The state stays: a schedule that somebody paused stays paused.
+        const { spec, action, policies } = options;
+        await handleOf(plan).update(({ state }) => ({ spec, action, policies, state }));
+        return 'updated';
+      }
+    },
+    async delete(plan) {
+      return (
+        (await ifThere(() =>
+          handleOf(plan)
+            .delete()
+            .then(() => true),
+        )) ?? false
+      );
+    },
+    async describe(plan) {
+      const description = await ifThere(() => handleOf(plan).describe());
+      return description === undefined ? undefined : shown(description);
+    },
+  };
+}
+
+function scheduleOptions(plan: string, frequencySeconds: number) {
+  return {
+    scheduleId: replicationScheduleId(plan),
+    spec: { intervals: [{ every: frequencySeconds * 1000 }] },
+    action: {
+      type: 'startWorkflow',
+      workflowType: 'replication',
+      workflowId: workflowId(plan, 'replication'),
+      taskQueue: CONTROL_QUEUE,
+      // Without a digest: each round runs with the plan's newest version.
+      args: [{ plan }],
+      staticSummary: runSummary('replication', plan),
+    },
+    policies: {
+      // A round that takes longer than the frequency is followed by the next due one, not by all that it overran.
+      overlap: ScheduleOverlapPolicy.SKIP,
+      // After an outage of the server one round is made up for at once, as the data is older than it should be;
+      // more of them would only copy the same blocks. The server takes no less than 10 s.
+      catchupWindow: Math.max(10, frequencySeconds) * 1000,
+      // A round that failed, because the data centre was away, must not end replication for good.
+      pauseOnFailure: false,
+    },
+  } satisfies ScheduleOptions;
+}
+
+function shown({ scheduleId, spec, state, info }: ScheduleDescription): ReplicationSchedule {
+  const every = spec.intervals?.[0]?.every;
+  return {
+    scheduleId,
+    frequencySeconds: every === undefined ? undefined : Number(every) / 1000,
+    paused: state.paused,
+    note: state.note === '' ? undefined : state.note,
+    nextTimes: info.nextActionTimes.map((time) => time.toISOString()),
+    recentRuns: info.recentActions.map(({ takenAt, action }) => ({
+      at: takenAt.toISOString(),
+      workflowId: action.workflow.workflowId,
+      runId: action.workflow.firstExecutionRunId,
+    })),
+    runningRuns: info.runningActions.map(({ workflow }) => ({
+      workflowId: workflow.workflowId,
+      runId: workflow.firstExecutionRunId,
+    })),
+    skipped: info.numActionsSkippedOverlap,
+  };
+}
+
+async function ifThere<T>(call: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await call();
+  } catch (error) {
+    if (error instanceof ScheduleNotFoundError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,145 @@
+import { type EC2Client, type Instance, paginateDescribeInstances } from '@aws-sdk/client-ec2';
+import { completeSets, type DrCopySet } from '../activities/aws-proxy/dr-copy';
+import { findSnapshots } from '../activities/aws-proxy/snapshots';
+import { readCopySnapshot, readInstance, tagFilters } from '../activities/aws-proxy/tags';
+import { type PlanPhase } from '../plan/run';
+import { type DrPlan } from '../plan/schema';
+import { type ObjectStore } from '../repository/object-store';
+import { readPlanState } from '../repository/plan-state';
+
+/** A plan as the two sites tell it; Temporal is not asked, so that this is there when Temporal is lost. */
+export interface SiteStatus {
+  plan: string;
+  /** `none`: nothing was ever replicated. */
+  phase: PlanPhase | 'none';
+  /** Rises each time a run takes the plan; 0 where none did. */
+  generation: number;
+  /** ISO 8601, UTC: when the phase was entered. */
+  since: string | undefined;
+  vms: VmSiteStatus[];
+}
+
+export interface VmSiteStatus {
+  vm: string;
+  /** Absent where there is no complete DR copy. */
+  drCopy: DrCopyStatus | undefined;
+  /** `moving`: a failover or failback is under way, or stopped half-way. */
+  runsAt: 'primary' | 'recovery' | 'moving';
+  /** The VM's instance at the recovery site, of a failover; a test's instances are not shown. */
+  instance: InstanceStatus | undefined;
+}
+
+export interface DrCopyStatus {
+  /** The backup that it holds. */
+  recoveryPoint: string;
+  /** ISO 8601, UTC: the instant that the disks are of. */
+  takenAt: string;
+  /** Seconds since then: what a disaster now would lose. */
+  ageSeconds: number;
+  disks: { disk: string; snapshotId: string; sizeBytes: number; boot: boolean }[];
+}
+
+export interface InstanceStatus {
+  instanceId: string;
+  state: string;
+  instanceType: string;
+  privateAddress: string | undefined;
+  publicAddress: string | undefined;
+}
+
+const RUNS_AT: Record<SiteStatus['phase'], VmSiteStatus['runsAt']> = {
+  none: 'primary',
+  protected: 'primary',
+  'failing-over': 'moving',
+  'failed-over': 'recovery',
+  'failing-back': 'moving',
+  // Home again; the instances that are left are stopped and wait for the commit.
+  'failed-back': 'primary',
+};
+
+/** Reads a plan's status from the recovery site's tags and the backup repository. Changes nothing. */
+export async function siteStatus(
+  plan: Pick<DrPlan, 'name' | 'vms'>,
+  site: { ec2: EC2Client; store: ObjectStore; now?: Date },
+): Promise<SiteStatus> {
+  const now = site.now ?? new Date();
+  const [state, copies, instances] = await Promise.all([
+    readPlanState(site.store, plan.name),
+    drCopies(site.ec2, plan.name),
+    recoveryInstances(site.ec2, plan.name),
+  ]);
+  const phase = state?.phase ?? 'none';
+  return {
+    plan: plan.name,
+    phase,
+    generation: state?.generation ?? 0,
+    since: state?.updatedAt,
+    vms: plan.vms.map(({ name: vm }) => {
+      const copy = copies(vm);
+      return {
+        vm,
+        drCopy: copy === undefined ? undefined : drCopyStatus(copy, now),
+        runsAt: RUNS_AT[phase],
+        instance: instances.get(vm),
+      };
+    }),
+  };
+}
+
+/** The newest complete DR copy by VM; all snapshots of the plan in one listing. */
+async function drCopies(ec2: EC2Client, plan: string): Promise<(vm: string) => DrCopySet | undefined> {
+  const published = (await findSnapshots(ec2, { plan, role: 'dr-copy' })).flatMap((snapshot) => {
+    const tags = readCopySnapshot(snapshot.Tags);
+    return tags === undefined ? [] : [{ snapshot, tags }];
+  });
+  const byVm = Map.groupBy(published, ({ tags }) => tags.vm);
+  return (vm) => completeSets(vm, byVm.get(vm) ?? [])[0];
+}
+
+function drCopyStatus(copy: DrCopySet, now: Date): DrCopyStatus {
+  return {
+    recoveryPoint: copy.recoveryPoint,
+    takenAt: copy.takenAt,
+    ageSeconds: Math.max(0, Math.round((now.getTime() - Date.parse(copy.takenAt)) / 1000)),
+    disks: copy.disks.map(({ key, snapshotId, sizeBytes, boot }) => ({
+      disk: key,
+      snapshotId,
+      sizeBytes,
+      boot,
+    })),
+  };
+}
+
+/** What is gone or going is no place where a VM runs. */
+const LIVING_STATES = ['pending', 'running', 'stopping', 'stopped'];
+
+async function recoveryInstances(ec2: EC2Client, plan: string): Promise<Map<string, InstanceStatus>> {
+  const found: { vm: string; instance: Instance }[] = [];
+  const filters = [
+    ...tagFilters({ plan, role: 'recovery' }),
+    { Name: 'instance-state-name', Values: LIVING_STATES },
+  ];
+  for await (const page of paginateDescribeInstances({ client: ec2, pageSize: 1000 }, { Filters: filters }))
+    for (const instance of (page.Reservations ?? []).flatMap((reservation) => reservation.Instances ?? [])) {
+      const tags = readInstance(instance.Tags);
+      if (tags?.role === 'recovery') found.push({ vm: tags.vm, instance });
+    }
+  // While a failover tries another type there can be two; the running one counts, else the latest.
+  found.sort((a, b) => rank(a.instance) - rank(b.instance));
+  return new Map(found.map(({ vm, instance }) => [vm, instanceStatus(instance)]));
+}
+
+function rank(instance: Instance): number {
+  const running = instance.State?.Name === 'running' ? Number.MAX_SAFE_INTEGER / 2 : 0;
+  return running + (instance.LaunchTime?.getTime() ?? 0);
+}
+
+function instanceStatus(instance: Instance): InstanceStatus {
+  return {
+    instanceId: instance.InstanceId ?? '',
+    state: instance.State?.Name ?? 'unknown',
+    instanceType: instance.InstanceType ?? '',
+    privateAddress: instance.PrivateIpAddress,
+    publicAddress: instance.PublicIpAddress,
+  };
+}
