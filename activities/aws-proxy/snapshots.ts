@@ -2,6 +2,7 @@ import {
   DeleteSnapshotCommand,
   DescribeSnapshotsCommand,
   type EC2Client,
+  paginateDescribeSnapshots,
   type Snapshot,
 } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
