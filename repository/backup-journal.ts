@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto';
-import { open, readFile, type FileHandle } from 'node:fs/promises';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, open, readFile, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { removeForgotten, writeAtomically } from '../blocks/journal';
@@ -52,9 +51,13 @@ export class BackupJournal {
   /**
    * Opens the journal, or begins one where there is none of this backup.
    * @param identity names the backup and the disk with its size
-   * @param previous the backup to build on, where the journal begins now
+   * @param choosePrevious names the backup to build on, where the journal begins now
    */
-  static async open(path: string, identity: string[], previous: string | undefined): Promise<BackupJournal> {
+  static async open(
+    path: string,
+    identity: string[],
+    choosePrevious: () => Promise<string | undefined>,
+  ): Promise<BackupJournal> {
     const { records, validBytes } = await readRecords(path);
     const first = header.safeParse(records.shift());
     if (first.success && first.data.identity.join('\n') === identity.join('\n')) {
@@ -68,6 +71,7 @@ export class BackupJournal {
     await mkdir(dirname(path), { recursive: true });
     await removeForgotten(dirname(path));
     const beganAt = Date.now();
+    const previous = await choosePrevious();
     await writeAtomically(path, line({ identity, previous: previous ?? null, beganAt }));
     return new BackupJournal(await open(path, 'r+'), previous, beganAt, []);
   }

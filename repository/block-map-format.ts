@@ -20,8 +20,8 @@ export const SECTOR_BYTES = 512;
 export const PACK_MAGIC = Buffer.from('LBPACK01', 'latin1');
 /** A pack is closed when it reaches this: few requests, yet little memory and little to send again after a crash. */
 export const PACK_TARGET_BYTES = 32 * 2 ** 20;
-/** The last block may take a pack past its target, never further. */
-export const MAX_PACK_BYTES = PACK_TARGET_BYTES + BLOCK_SIZE;
+/** A pack takes the last extent of blocks whole, and so may grow past its target; none is ever larger than this. */
+export const MAX_PACK_BYTES = 2 * PACK_TARGET_BYTES;
 
 /** How a block is stored in a pack. */
 export type Encoding = 'raw' | 'zstd';

@@ -1,4 +1,5 @@
 import { type Backoff, withBackoff } from '../blocks/backoff';
+import { type BlockInTransit } from '../blocks/copy';
 import { mapAhead } from '../blocks/pipeline';
 import { isTransientAwsError } from '../blocks/transient';
 import { ZERO_BLOCK, ZERO_SHA256 } from '../blocks/zero';
@@ -72,14 +73,6 @@ function* coalesce(entries: MapEntry[]): Generator<ReadUnit> {
   }
 }
 
-/** A block on its way from the repository. */
-export interface FetchedBlock {
-  index: number;
-  sha256: Buffer;
-  /** Decompresses and verifies; to be called once. @throws DamagedBlockError */
-  decode(): Promise<Buffer>;
-}
-
 /**
  * Streams blocks of a backed-up disk: few, large ranged GETs, a few ahead of the consumer, bounded memory. The order
  * is that of the packs inside a window of the disk, so nearly that of the disk.
@@ -90,18 +83,21 @@ export async function* readBlocks(
   map: BlockMap,
   indexes: Iterable<number>,
   signal: AbortSignal,
-): AsyncGenerator<FetchedBlock> {
+): AsyncGenerator<BlockInTransit> {
   const fetched = mapAhead(planReads(map, indexes), READ_AHEAD, async (unit) => ({
     unit,
     bytes: unit.pack === undefined ? ZERO_BLOCK : await fetchRange(store, unit.pack, unit, signal),
   }));
   for await (const { unit, bytes } of fetched) {
     for (const index of unit.zeros)
-      yield { index, sha256: ZERO_SHA256, decode: () => Promise.resolve(ZERO_BLOCK) };
+      yield { index, load: () => Promise.resolve({ block: ZERO_BLOCK, sha256: ZERO_SHA256 }) };
     for (const entry of unit.entries) {
       const start = entry.offset - unit.offset;
       const stored = bytes.subarray(start, start + entry.length);
-      yield { index: entry.index, sha256: entry.sha256, decode: () => decodeBlock(entry, stored) };
+      yield {
+        index: entry.index,
+        load: async () => ({ block: await decodeBlock(entry, stored), sha256: entry.sha256 }),
+      };
     }
   }
 }

@@ -1,0 +1,167 @@
+import { Context } from '@temporalio/activity';
+import { openFileSource } from '../../blocks/file-source';
+import { type Hypervisor } from '../../hypervisor/port';
+import { type RepositoryAddress } from '../../plan/run';
+import { storeChangedBlocks } from '../../repository/backup-disk';
+import { BackupJournal } from '../../repository/backup-journal';
+import { findBlockMap, loadBlockMap, newestManifest, putOnce, readManifest } from '../../repository/backups';
+import { BlockMap } from '../../repository/block-map';
+import { blockCount } from '../../repository/block-map-format';
+import { DamagedObjectError } from '../../repository/json-object';
+import { blockMapKey, parsePackKey } from '../../repository/keys';
+import { type BackupManifest } from '../../repository/manifest';
+import { type ObjectStore } from '../../repository/object-store';
+import { beatingProgress, type CopyHeartbeat, journalPath } from '../block-copy';
+import { type BackupProxyActivities } from './contract';
+
+export interface BackupDependencies {
+  hypervisor: Hypervisor;
+  objectStore: (address: RepositoryAddress) => ObjectStore;
+  /** Where the progress of copies outlives the process. */
+  stateDirectory: string;
+}
+
+type Input = Parameters<BackupProxyActivities['backupDisk']>[0];
+type Result = Awaited<ReturnType<BackupProxyActivities['backupDisk']>>;
+
+/** One disk of a snapshot, on its way into the repository. */
+interface DiskOfBackup {
+  store: ObjectStore;
+  vm: string;
+  backupId: string;
+  diskKey: string;
+  sizeBytes: number;
+}
+
+/** The activity; see its contract. */
+export async function backupDisk(dependencies: BackupDependencies, input: Input): Promise<Result> {
+  const { run, vm, backupId, diskKey } = input;
+  const store = dependencies.objectStore(run.repository);
+  const progress: CopyHeartbeat = {
+    what: 'backup',
+    vm,
+    disk: diskKey,
+    doneBlocks: 0,
+    totalBlocks: 0,
+    bytes: 0,
+  };
+  return beatingProgress(progress, async () => {
+    const opened = await dependencies.hypervisor.openSnapshotDisk(vm, backupId, diskKey);
+    try {
+      const disk = { store, vm, backupId, diskKey, sizeBytes: opened.sizeBytes };
+      progress.totalBlocks = blockCount(disk.sizeBytes);
+      const { bucket, prefix } = run.repository;
+      const identity = [bucket, prefix, vm, backupId, diskKey, String(disk.sizeBytes)];
+      const path = journalPath(dependencies.stateDirectory, 'backup', identity);
+      const journal = await BackupJournal.open(path, identity, () => choosePrevious(disk));
+      try {
+        const map = await ensureBlockMap(disk, opened.path, journal, progress);
+        return {
+          ...storedBy(map, backupId),
+          blocksSentAgain: journal.sentAgain,
+          seconds: (Date.now() - journal.beganAt) / 1000,
+          full: journal.previous === undefined,
+        };
+      } finally {
+        await journal.close();
+      }
+    } finally {
+      await opened.close();
+    }
+  });
+}
+
+async function ensureBlockMap(
+  disk: DiskOfBackup,
+  path: string,
+  journal: BackupJournal,
+  progress: CopyHeartbeat,
+): Promise<BlockMap> {
+  const { store, vm, backupId, diskKey, sizeBytes } = disk;
+  // A map that is there already is whole: it is written after all of its packs. Only its completion got lost.
+  const existing = await findBlockMap(store, vm, backupId, diskKey);
+  if (existing?.map.diskSizeBytes === sizeBytes) return existing.map;
+
+  const previous =
+    journal.previous === undefined
+      ? undefined
+      : await mapIn(disk, await readManifest(store, vm, journal.previous));
+  if (journal.previous !== undefined && previous === undefined)
+    throw new DamagedObjectError(
+      blockMapKey(vm, journal.previous, diskKey),
+      'the backup that is being resumed builds on it, and it is gone',
+    );
+  const source = await openFileSource(path, sizeBytes);
+  try {
+    const bytes = await storeChangedBlocks({
+      ...disk,
+      source,
+      previous,
+      journal,
+      signal: Context.current().cancellationSignal,
+      onProgress(doneBlocks, storedBytes) {
+        progress.doneBlocks = doneBlocks;
+        progress.bytes = storedBytes;
+      },
+    });
+    await putOnce(store, blockMapKey(vm, backupId, diskKey), bytes);
+    return BlockMap.parse(bytes, vm);
+  } finally {
+    await source.close();
+  }
+}
+
+/** Blocks and bytes of a map that this very backup stored. */
+export function storedBy(map: BlockMap, backupId: string): { blocks: number; bytes: number } {
+  const own = new Set(map.packs.filter((pack) => parsePackKey(pack)?.backupId === backupId));
+  let blocks = 0;
+  let bytes = 0;
+  for (let position = 0; position < map.length; position++) {
+    const { pack, length } = map.at(position);
+    if (!own.has(pack)) continue;
+    blocks++;
+    bytes += length;
+  }
+  return { blocks, bytes };
+}
+
+/** The backup to build on; undefined, and said so, where there is none or the disk is not the same in it. */
+async function choosePrevious(disk: DiskOfBackup): Promise<string | undefined> {
+  const { log } = Context.current();
+  const { vm, diskKey, backupId } = disk;
+  try {
+    const manifest = await newestUsableBackup(disk.store, vm, backupId);
+    if (manifest === undefined) return undefined;
+    if ((await mapIn(disk, manifest)) !== undefined) return manifest.backupId;
+    log.warn(
+      `Backing up ${vm}'s disk ${diskKey} in full: ${manifest.backupId} has no disk of that key and size.`,
+    );
+  } catch (error) {
+    if (!(error instanceof DamagedObjectError)) throw error;
+    log.warn(`Backing up ${vm}'s disk ${diskKey} in full: ${error.message}`);
+  }
+  return undefined;
+}
+
+/** The VM's newest backup other than the given one; a manifest that cannot be trusted is as good as none. */
+export async function newestUsableBackup(
+  store: ObjectStore,
+  vm: string,
+  except: string,
+): Promise<BackupManifest | undefined> {
+  try {
+    return await newestManifest(store, vm, except);
+  } catch (error) {
+    if (!(error instanceof DamagedObjectError)) throw error;
+    Context.current().log.warn(`Not building on the newest backup of ${vm}: ${error.message}`);
+    return undefined;
+  }
+}
+
+async function mapIn(
+  { store, vm, diskKey, sizeBytes }: DiskOfBackup,
+  manifest: BackupManifest | undefined,
+): Promise<BlockMap | undefined> {
+  const found = manifest?.disks.find((disk) => disk.key === diskKey && disk.sizeBytes === sizeBytes);
+  return found && loadBlockMap(store, vm, found);
+}
