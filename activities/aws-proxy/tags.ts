@@ -69,6 +69,8 @@ const FIELDS = {
   publicAddress: { key: 'public-address', form: yesOrNo },
   /** Which snapshot of failback: 1 while the instance served, 2 after it was stopped. */
   pass: { key: 'pass', form: wholeNumber(1, 2) },
+  /** Names one CreateSnapshots call: a retry that does not know how the one before ended can make a second set. */
+  set: { key: 'set', form: id },
 } as const;
 
 export type TagField = keyof typeof FIELDS;
@@ -197,7 +199,14 @@ export const INSTANCE_FIELDS = [
   'publicAddress',
 ] as const satisfies TagField[];
 /** Fields of a failback snapshot. */
-export const FAILBACK_SNAPSHOT_FIELDS = ['plan', 'vm', 'run', 'role', 'pass'] as const satisfies TagField[];
+export const FAILBACK_SNAPSHOT_FIELDS = [
+  'plan',
+  'vm',
+  'run',
+  'role',
+  'pass',
+  'set',
+] as const satisfies TagField[];
 
 /** A DR copy's (or pending copy's) snapshot, as its tags tell it. @returns undefined for any other snapshot */
 export function readCopySnapshot(
