@@ -41,7 +41,7 @@ export async function ensureDhcp(namespace: string, directory: string, segment: 
     JSON.stringify({ namespace, segment } satisfies DhcpSettings),
   );
   const [networkAddress, bits] = segment.cidr.split('/');
-  await run('nsenter', [
+  const started = run('nsenter', [
     `--net=/run/netns/${namespace}`,
     '--',
     'dnsmasq',
@@ -63,6 +63,11 @@ export async function ensureDhcp(namespace: string, directory: string, segment: 
     `--pid-file=${paths.pid}`,
     '--user=root', // the run directory is root's alone
   ]);
+  // Two starters at once: one finds the port taken, and all is well.
+  const failure = await started.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
   const deadline = Date.now() + 5_000;
   while (!(await runningPid(paths.pid, paths.marker))) {
     if (Date.now() > deadline)

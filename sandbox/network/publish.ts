@@ -13,7 +13,8 @@ export interface PublishedPort {
 
 /**
  * Makes one port of a guest reachable at a loopback address of the host. A connection that the guest refuses is
- * reset: TCP cannot refuse any more what has been accepted here.
+ * reset: TCP cannot refuse any more what has been accepted here. One thing is lost on the way: a client's reset
+ * reaches the guest as an end of the client's direction, since a unix socket knows no reset.
  * @throws the system's error (EADDRINUSE, EADDRNOTAVAIL) when the address cannot be listened on
  */
 export async function publish(spec: PublishedPort): Promise<{ close(): Promise<void> }> {

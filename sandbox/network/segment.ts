@@ -41,6 +41,9 @@ export function relaySocket(network: SandboxNetwork, segmentName: string): strin
   return join(segmentDirectory(network, segmentName), 'relay.sock');
 }
 
+/** Of the bridge; left alone, a bridge takes its ports' lowest address, and changes it as machines come and go. */
+const BRIDGE_MAC = '02:4c:42:00:00:01';
+
 /** Makes the segment and what serves it; repairs what is missing of one that exists. */
 export async function ensureSegment(network: SandboxNetwork, spec: SegmentSpec): Promise<void> {
   const namespace = namespaceName(network, spec.name);
@@ -50,6 +53,7 @@ export async function ensureSegment(network: SandboxNetwork, spec: SegmentSpec):
   await tolerating('File exists', () => run('ip', ['netns', 'add', namespace]));
   await ip(namespace, ['link', 'set', 'lo', 'up']);
   await tolerating('File exists', () => ip(namespace, ['link', 'add', 'br0', 'type', 'bridge']));
+  await ip(namespace, ['link', 'set', 'br0', 'address', BRIDGE_MAC]);
   await ip(namespace, ['addr', 'replace', `${spec.gateway}/${prefix}`, 'dev', 'br0']);
   await ip(namespace, ['link', 'set', 'br0', 'up']);
   if (spec.dhcp) await ensureDhcp(namespace, directory, spec);
