@@ -206,10 +206,15 @@ const BY_CODE: Record<string, FailureRule> = {
 
   GuestNotAdaptableError: refusal('GuestNotAdaptable'),
   VmNotFoundError: refusal('VmNotFound'),
+  VmExistsError: refusal('VmExists'),
+  InvalidNameError: refusal('InvalidName'),
   PlanNotFoundError: refusal('PlanNotFound'),
   WrongPhaseError: refusal('WrongPhase'),
   FencedError: refusal('Fenced'),
   DamagedObjectError: refusal('DamagedObject'),
+  DamagedBlockError: refusal('DamagedBlock'),
+  BlockMapError: refusal('DamagedObject'),
+  DataBeyondDiskError: refusal('DataBeyondDisk'),
   BadTagsError: refusal('BadTags'),
   ConflictError: { type: 'Conflict', retryable: true },
 };

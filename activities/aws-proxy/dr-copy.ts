@@ -7,7 +7,7 @@ import { type DescribedSnapshot, findSnapshots } from './snapshots';
 import { diskOf, readCopySnapshot, type TagValues } from './tags';
 
 /** A DR copy as the recovery site knows it; the VM's hardware is in the backup's manifest only. */
-export type DrCopySet = Omit<DrCopy, 'configuration'> & {
+export type DrCopySet = Omit<DrCopy, 'configuration' | 'disks'> & {
   /** The run that made it. */
   runId: string;
   disks: (DrCopyDisk & {

@@ -1,0 +1,132 @@
+import { type EC2Client } from '@aws-sdk/client-ec2';
+import { ApplicationFailure } from '@temporalio/common';
+import { type RepositoryAddress } from '../../plan/run';
+import { loadBlockMap, newestManifest, readManifest } from '../../repository/backups';
+import { DamagedObjectError } from '../../repository/json-object';
+import { type BackedUpDisk, type BackupManifest } from '../../repository/manifest';
+import { type ObjectStore } from '../../repository/object-store';
+import { withFailures } from '../failures';
+import { whileBeating } from '../heartbeat';
+import { type AwsProxyActivities, type RestoreDisk, type RestorePlan } from './contract';
+import { type DrCopySet, findDrCopy } from './dr-copy';
+import { restoreWork } from './restore-work';
+
+export interface RestorePlanDependencies {
+  ec2: EC2Client;
+  objectStore: (address: RepositoryAddress) => ObjectStore;
+}
+
+type RestorePlanActivities = Pick<AwsProxyActivities, 'planRestore'>;
+
+/** What StartSnapshot takes as KmsKeyArn. A key's id or alias would do elsewhere, but can mean another key tomorrow. */
+const KMS_KEY_ARN = /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/;
+
+/** Finds out what a restore of a VM has to do. */
+export function createRestorePlanActivities({
+  ec2,
+  objectStore,
+}: RestorePlanDependencies): RestorePlanActivities {
+  return withFailures({
+    planRestore: ({ run, vm, kmsKey }) =>
+      whileBeating(async () => {
+        const store = objectStore(run.repository);
+        if (kmsKey !== undefined && !KMS_KEY_ARN.test(kmsKey))
+          throw ApplicationFailure.nonRetryable(
+            `recoverySite.kmsKey in the plan is "${kmsKey}"; write the ARN of the key (arn:aws:kms:…:key/…).`,
+            'InvalidPlan',
+          );
+        const manifest = await newestManifest(store, vm);
+        if (manifest === undefined)
+          throw ApplicationFailure.nonRetryable(
+            `The backup repository has no backup of ${vm} yet. Back it up first: lifeboat backup.`,
+            'BackupNotFound',
+          );
+        return compare(store, manifest, await findDrCopy(ec2, run.plan, vm), kmsKey);
+      }),
+  } satisfies RestorePlanActivities);
+}
+
+async function compare(
+  store: ObjectStore,
+  manifest: BackupManifest,
+  copy: DrCopySet | undefined,
+  kmsKey: string | undefined,
+): Promise<RestorePlan> {
+  const { vm, backupId: recoveryPoint, takenAt } = manifest;
+  if (copy !== undefined && Date.parse(copy.takenAt) > Date.parse(takenAt))
+    throw ApplicationFailure.nonRetryable(
+      `The DR copy of ${vm} holds ${copy.takenAt}, but the newest backup in the repository is older: ${takenAt}. ` +
+        `Restoring it would lose data. Back ${vm} up again, or check that the plan names the right repository.`,
+      'BackupOlderThanDrCopy',
+    );
+
+  const disks: RestoreDisk[] = [];
+  const reasons: string[] = [];
+  for (const disk of manifest.configuration.disks) {
+    const lineage = await findParent(store, copy, disk, kmsKey);
+    if (typeof lineage === 'string' && !reasons.includes(lineage)) reasons.push(lineage);
+    disks.push({
+      ...disk,
+      // EBS sizes are whole GiB.
+      volumeGiB: Math.ceil(disk.sizeBytes / 2 ** 30),
+      ...(typeof lineage === 'string' ? {} : lineage),
+      blocks: 0,
+    });
+  }
+  const incremental = reasons.length === 0;
+  const same = incremental && copy?.recoveryPoint === recoveryPoint && copy.disks.length === disks.length;
+  if (!same)
+    for (const disk of disks)
+      disk.blocks = (await restoreWork(store, vm, recoveryPoint, disk)).indexes.length;
+  return {
+    recoveryPoint,
+    takenAt,
+    upToDate: same,
+    kind: incremental ? 'incremental' : 'full',
+    ...(incremental ? {} : { reason: reasons.join('; ') }),
+    disks,
+  };
+}
+
+type Parent = Required<Pick<RestoreDisk, 'parentSnapshotId' | 'parentRecoveryPoint'>>;
+
+/**
+ * The snapshot that a disk's new one can be a child of; or, in words, why there is none. Only what is certain about
+ * the parent's blocks makes it one: they must be exactly those of a block map that is there.
+ */
+async function findParent(
+  store: ObjectStore,
+  copy: DrCopySet | undefined,
+  disk: { key: string; sizeBytes: number },
+  kmsKey: string | undefined,
+): Promise<Parent | string> {
+  if (copy === undefined) return 'there is no complete DR copy yet';
+  const parent = copy.disks.find(({ key }) => key === disk.key);
+  if (parent === undefined) return `the disk "${disk.key}" is new`;
+  if (parent.sizeBytes !== disk.sizeBytes)
+    return `the disk "${disk.key}" was resized from ${parent.sizeBytes} to ${disk.sizeBytes} bytes`;
+  // A child inherits its parent's encryption, so only a new chain can have another key.
+  if (kmsKey !== undefined && parent.kmsKey !== kmsKey)
+    return `the KMS key changed from ${parent.kmsKey ?? 'none'} to ${kmsKey}`;
+  const backup = await backupOf(store, copy, disk.key);
+  if (typeof backup === 'string') return backup;
+  if (backup.blockMapSha256 !== parent.blockMapSha256 || backup.sizeBytes !== disk.sizeBytes)
+    return `the snapshot ${parent.snapshotId} of "${disk.key}" was not made of the backup that it names`;
+  return { parentSnapshotId: parent.snapshotId, parentRecoveryPoint: copy.recoveryPoint };
+}
+
+async function backupOf(store: ObjectStore, copy: DrCopySet, key: string): Promise<BackedUpDisk | string> {
+  const missing = `the repository lacks the backup ${copy.recoveryPoint} that the DR copy holds`;
+  try {
+    const backup = (await readManifest(store, copy.vm, copy.recoveryPoint))?.disks.find(
+      (disk) => disk.key === key,
+    );
+    if (backup === undefined) return missing;
+    // Loading it once tells that it is there and whole.
+    await loadBlockMap(store, copy.vm, backup);
+    return backup;
+  } catch (error) {
+    if (!(error instanceof DamagedObjectError)) throw error;
+    return `${missing}, or it is damaged: ${error.message}`;
+  }
+}
