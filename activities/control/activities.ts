@@ -1,16 +1,7 @@
-import { ApplicationFailure } from '@temporalio/common';
 import { type RepositoryAddress } from '../../plan/run';
-import { DamagedObjectError } from '../../repository/json-object';
 import { type ObjectStore } from '../../repository/object-store';
-import {
-  checkPlanState,
-  FencedError,
-  movePlanState,
-  readPlanState,
-  takePlanState,
-  WrongPhaseError,
-} from '../../repository/plan-state';
-import { loadPlan, PlanNotFoundError } from '../../repository/plans';
+import { checkPlanState, movePlanState, readPlanState, takePlanState } from '../../repository/plan-state';
+import { loadPlan } from '../../repository/plans';
 import { withFailures } from '../failures';
 import { type ControlActivities } from './contract';
 
@@ -33,34 +24,5 @@ export function createControlActivities({ objectStore, repository }: ControlDepe
     movePlanState: ({ run, to }) => movePlanState(objectStore(run.repository), run, to),
     checkPlanState: ({ run }) => checkPlanState(objectStore(run.repository), run),
   } satisfies ControlActivities;
-  return withFailures(withTypedRefusals(activities));
-}
-
-/** What no retry changes, with the type that workflows and people know it by. */
-const REFUSALS = [
-  { of: PlanNotFoundError, type: 'PlanNotFound' },
-  { of: WrongPhaseError, type: 'WrongPhase' },
-  { of: FencedError, type: 'Fenced' },
-  { of: DamagedObjectError, type: 'DamagedObject' },
-] as const;
-
-function withTypedRefusals(activities: ControlActivities): ControlActivities {
-  const refusing =
-    <Input, Output>(activity: (input: Input) => Promise<Output>) =>
-    async (input: Input): Promise<Output> => {
-      try {
-        return await activity(input);
-      } catch (error) {
-        const refusal = REFUSALS.find(({ of }) => error instanceof of);
-        // These messages are whole sentences for people already.
-        if (refusal) throw ApplicationFailure.nonRetryable((error as Error).message, refusal.type);
-        throw error;
-      }
-    };
-  return {
-    loadPlan: refusing(activities.loadPlan),
-    takePlanState: refusing(activities.takePlanState),
-    movePlanState: refusing(activities.movePlanState),
-    checkPlanState: refusing(activities.checkPlanState),
-  };
+  return withFailures<ControlActivities>(activities);
 }

@@ -1,0 +1,145 @@
+import { cancellationSignal, heartbeat } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import { type GuestAdapter } from '../../guest/port';
+import { type Hypervisor, type VmConfiguration, VmNotFoundError } from '../../hypervisor/port';
+import { type RunContext } from '../../plan/run';
+import { type Dial } from '../dial';
+import { withFailures } from '../failures';
+import { beating } from '../heartbeat';
+import { waitUntilAnswers } from '../probe';
+import { type BackupProxyActivities } from './contract';
+
+export interface PrimarySiteDependencies {
+  hypervisor: Hypervisor;
+  guestAdapter: GuestAdapter;
+  dial: Dial;
+  /** Seconds between two questions to a VM that starts, instead of the usual pace. */
+  pollSeconds?: number;
+}
+
+type PrimarySiteActivities = Pick<
+  BackupProxyActivities,
+  | 'checkPrimarySite'
+  | 'createTemplateVm'
+  | 'attachDisks'
+  | 'revertGuest'
+  | 'configureAndStartVm'
+  | 'removeTemplateVm'
+  | 'waitUntilReady'
+>;
+
+/**
+ * The primary site's side of failback, in a data centre that may be brand new. Every VM that a run makes carries its
+ * mark, and a VM without it is never changed or removed.
+ */
+export function createPrimarySiteActivities(dependencies: PrimarySiteDependencies): PrimarySiteActivities {
+  const { hypervisor, guestAdapter, dial, pollSeconds } = dependencies;
+  const activities = {
+    async checkPrimarySite({ run, vms }) {
+      const problems: string[] = [];
+      let neededBytes = 0;
+      for (const { vm, disks } of vms) {
+        const existing = await describe(hypervisor, vm);
+        if (existing === undefined) neededBytes += disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+        else if (existing.mark !== markOf(run)) problems.push(inTheWay(vm, existing.mark));
+      }
+      const freeBytes = await hypervisor.freeBytes();
+      if (freeBytes < neededBytes)
+        problems.push(
+          `The disks need ${gibibytes(neededBytes)} GiB, and the primary site has ${gibibytes(freeBytes)} GiB free. Make room.`,
+        );
+      if (problems.length > 0)
+        throw ApplicationFailure.nonRetryable(problems.join(' '), 'PrimarySiteNotReady');
+    },
+
+    async createTemplateVm({ run, vm, configuration }) {
+      const existing = await describe(hypervisor, vm);
+      if (existing !== undefined && existing.mark !== markOf(run))
+        throw ApplicationFailure.nonRetryable(inTheWay(vm, existing.mark), 'PrimarySiteNotReady');
+      await hypervisor.createVm(vm, configuration, markOf(run));
+    },
+
+    async attachDisks({ run, vm, disks }) {
+      await describeOwn(hypervisor, run, vm);
+      // One after the other, in the order of the controller: a hypervisor changes a VM's hardware in one task at a time.
+      for (const disk of [...disks].sort((a, b) => a.slot - b.slot)) await hypervisor.addDisk(vm, disk);
+    },
+
+    async revertGuest({ run, vm }) {
+      const { disks } = await describeOwn(hypervisor, run, vm);
+      const boot = disks.find((disk) => disk.boot);
+      if (boot === undefined)
+        throw ApplicationFailure.nonRetryable(`${vm} has no disk to boot from.`, 'InvalidRequest');
+      const open = await hypervisor.openDisk(vm, boot.key);
+      try {
+        return await guestAdapter.revertForPrimarySite(open.path);
+      } finally {
+        await open.close();
+      }
+    },
+
+    async configureAndStartVm({ run, vm, configuration }) {
+      const { power } = await describeOwn(hypervisor, run, vm);
+      // Started by a try whose reply was lost.
+      if (power === 'running') return;
+      await hypervisor.configureVm(vm, configuration);
+      await hypervisor.powerOn(vm);
+    },
+
+    async removeTemplateVm({ run, vm }) {
+      if ((await describe(hypervisor, vm))?.mark === markOf(run)) await hypervisor.deleteVm(vm);
+    },
+
+    waitUntilReady: ({ vm, address, probe }) =>
+      waitUntilAnswers({
+        address,
+        probe,
+        dial,
+        console: () => hypervisor.consoleOutput(vm),
+        signal: cancellationSignal(),
+        heartbeat,
+        ...(pollSeconds === undefined ? {} : { pollSeconds }),
+      }),
+  } satisfies PrimarySiteActivities;
+  return withFailures(beating<PrimarySiteActivities>(activities));
+}
+
+const MARK_PREFIX = 'lifeboat:';
+
+/** What a run's VMs are marked with. */
+function markOf({ plan, runId }: RunContext): string {
+  return `${MARK_PREFIX}${plan}:${runId}`;
+}
+
+type DescribedVm = VmConfiguration & { power: 'running' | 'off'; mark?: string };
+
+async function describe(hypervisor: Hypervisor, vm: string): Promise<DescribedVm | undefined> {
+  try {
+    return await hypervisor.describeVm(vm);
+  } catch (error) {
+    if (error instanceof VmNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** @throws ApplicationFailure NotOurVm, non-retryable, where it is not a VM of this run's making */
+async function describeOwn(hypervisor: Hypervisor, run: RunContext, vm: string): Promise<DescribedVm> {
+  const described = await hypervisor.describeVm(vm);
+  if (described.mark !== markOf(run))
+    throw ApplicationFailure.nonRetryable(
+      `The VM "${vm}" at the primary site is not the one that this run created; it is left as it is.`,
+      'NotOurVm',
+    );
+  return described;
+}
+
+function inTheWay(vm: string, mark: string | undefined): string {
+  return mark?.startsWith(MARK_PREFIX)
+    ? `The primary site has a VM "${vm}" of the earlier failback ${mark.slice(MARK_PREFIX.length)}. Remove it.`
+    : `The primary site has a VM "${vm}" already. Remove it, or rename it if it is still needed.`;
+}
+
+/** For people: rounded up to a tenth, so that a shortage is never told as enough. */
+function gibibytes(bytes: number): number {
+  return Math.ceil((bytes / 2 ** 30) * 10) / 10;
+}
