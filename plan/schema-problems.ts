@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { didYouMean } from './nearest';
+import { printable } from './printable';
 import { type PlanProblem } from './plan-error';
 
 /** What the schema finds wrong with a value, in words that say what to write instead. */
@@ -68,12 +69,8 @@ const FORMAT_NAMES: Record<string, string> = {
 export function show(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'a group of fields';
-  const text = JSON.stringify(value) ?? String(value);
-  const printable = text.replace(
-    /[^\x20-\x7e\u00a0-\u{1ffff}]|[\u200b-\u200f\u2028-\u202e\u2060-\u206f]/gu,
-    '?',
-  );
-  return printable.length > 60 ? `${printable.slice(0, 57)}…` : printable;
+  const text = printable(JSON.stringify(value) ?? String(value));
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 
 function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {

@@ -1,0 +1,24 @@
+import { Command } from 'commander';
+import { EXIT } from '../exit-codes';
+import { type CliContext, writeJson } from '../io';
+import { lazyModule } from '../lazy-module';
+
+interface DemoModule {
+  /** Tells the whole story in the sandbox; the report is also written to `.lifeboat/demo/report.json`. */
+  runDemo(options: { keep: boolean; json: boolean }): Promise<{ ok: boolean }>;
+}
+
+export function demoCommand({ io, exit }: CliContext): Command {
+  return new Command('demo')
+    .description('protect, lose and bring home the sample application, in the sandbox')
+    .option('--keep', 'leave the sandbox up at the end')
+    .option('--json', 'write one JSON document to stdout')
+    .action(async (options: { keep?: boolean; json?: boolean }) => {
+      // eslint-disable-next-line @typescript-eslint/no-require-imports -- see lazyModule
+      const { runDemo } = lazyModule('demo', () => require('../../sandbox/demo/run-demo') as DemoModule);
+      const json = options.json === true;
+      const report = await runDemo({ keep: options.keep === true, json });
+      if (json) writeJson(io, { command: 'demo', ...report });
+      exit(report.ok ? EXIT.ok : EXIT.failed);
+    });
+}

@@ -1,0 +1,47 @@
+import { type Command } from 'commander';
+import { type CliContext } from '../io';
+import { secondsText } from '../numbers';
+import { runCommand, type RunOptions } from '../run-command';
+import { tableText } from '../table';
+import { planRunCommand } from './run-options';
+
+export function failoverCommand(context: CliContext): Command {
+  return planRunCommand('failover', "bring the plan's application up on EC2 and move its DNS records there")
+    .option('--test', 'in the test subnet, without DNS; everything is removed afterwards')
+    .action((plan: string, options: RunOptions & { test?: boolean }) => {
+      const mode = options.test === true ? 'test' : 'disaster';
+      return runCommand(
+        context,
+        {
+          type: 'failover',
+          mode,
+          more: { mode },
+          text: ({ vms, rpoSeconds, rtoSeconds, removed }) =>
+            tableText(
+              [
+                'VM',
+                'instance',
+                'type',
+                'private address',
+                'public address',
+                'recovery point',
+                'ready after',
+              ],
+              vms.map((vm) => [
+                vm.vm,
+                vm.instanceId,
+                vm.instanceType,
+                vm.privateAddress,
+                vm.publicAddress ?? '',
+                vm.takenAt,
+                secondsText(vm.readySeconds),
+              ]),
+            ) +
+            `RPO ${secondsText(rpoSeconds)}, RTO ${secondsText(rtoSeconds)}\n` +
+            (mode === 'test' ? `The test is over; ${removed.length} resources were removed.\n` : ''),
+        },
+        plan,
+        options,
+      );
+    });
+}

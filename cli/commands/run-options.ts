@@ -1,0 +1,10 @@
+import { Command } from 'commander';
+
+/** A command about a plan's run, with the argument and the options that all of them have. */
+export function planRunCommand(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .argument('<plan>', 'path of a plan file, or name of a published plan')
+    .option('--json', 'write one JSON document to stdout')
+    .option('--no-wait', 'start the run and return');
+}

@@ -1,0 +1,83 @@
+import { Command } from 'commander';
+import { awsClients } from '../../activities/aws-proxy/clients';
+import { CLIENT_ATTEMPTS } from '../../client/repository';
+import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
+import { type CliContext, writeJson } from '../io';
+import { bytesText, secondsText } from '../numbers';
+import { findPlan } from '../plan-argument';
+import { siteSettings } from '../run-command';
+import { tableText } from '../table';
+
+/** `status PLAN`: DR copies and where the VMs run, from the two sites alone. */
+export function statusCommand({ io }: CliContext): Command {
+  return new Command('status')
+    .description('show the DR copies and where each VM runs; asks the sites, not Temporal')
+    .argument('<plan>', 'path of a plan file, or name of a published plan')
+    .option('--json', 'write one JSON document to stdout')
+    .action(async (argument: string, options: { json?: boolean }) => {
+      const { plan, digest, store } = await findPlan(argument, siteSettings(io), io.cwd);
+      const { ec2 } = awsClients({ region: plan.recoverySite.region, maxAttempts: CLIENT_ATTEMPTS });
+      const status = await siteStatus(plan, { ec2, store });
+      if (options.json === true) writeJson(io, statusDocument(status, digest));
+      else io.out(statusText(status));
+    });
+}
+
+/** The document of `status --json`; absent values are null, so that every field is always there. */
+export function statusDocument(status: SiteStatus, digest: string) {
+  return {
+    command: 'status',
+    ok: true,
+    plan: status.plan,
+    digest,
+    phase: status.phase,
+    generation: status.generation,
+    since: status.since ?? null,
+    vms: status.vms.map(({ vm, runsAt, drCopy, instance }) => ({
+      vm,
+      runsAt,
+      instance:
+        instance === undefined
+          ? null
+          : {
+              ...instance,
+              privateAddress: instance.privateAddress ?? null,
+              publicAddress: instance.publicAddress ?? null,
+            },
+      drCopy: drCopy ?? null,
+    })),
+  };
+}
+
+const RUNS_AT_WORDS = { primary: 'primary site', recovery: 'recovery site', moving: 'being moved' };
+
+export function statusText(status: SiteStatus): string {
+  const phase = status.phase === 'none' ? 'never replicated' : `${status.phase} since ${status.since}`;
+  return (
+    `Plan ${status.plan}: ${phase} (generation ${status.generation})\n` +
+    tableText(
+      ['VM', 'runs at', 'disk', 'size', 'snapshot', 'recovery point', 'age'],
+      status.vms.flatMap((vm) => vmRows(vm)),
+    )
+  );
+}
+
+function vmRows({ vm, runsAt, instance, drCopy }: VmSiteStatus): string[][] {
+  const addresses = [instance?.privateAddress, instance?.publicAddress].filter(
+    (address) => address !== undefined,
+  );
+  const where =
+    instance === undefined
+      ? RUNS_AT_WORDS[runsAt]
+      : `${RUNS_AT_WORDS[runsAt]} (${[instance.instanceId, instance.state, ...addresses].join(', ')})`;
+  if (drCopy === undefined) return [[vm, where, '', '', 'no DR copy', '', '']];
+  return drCopy.disks.map((disk, index) => [
+    index === 0 ? vm : '',
+    index === 0 ? where : '',
+    disk.disk,
+    bytesText(disk.sizeBytes),
+    disk.snapshotId,
+    drCopy.takenAt,
+    secondsText(drCopy.ageSeconds),
+  ]);
+}

@@ -1,0 +1,11 @@
+import { type CopyResult } from '../activities/backup-proxy/contract';
+import { bytesText, secondsText } from './numbers';
+
+/** Columns for what copying a disk came to. */
+export const COPY_HEAD = ['blocks', 'bytes', 'time'];
+
+export const copyRow = ({ blocks, bytes, seconds }: CopyResult): string[] => [
+  String(blocks),
+  bytesText(bytes),
+  secondsText(seconds),
+];

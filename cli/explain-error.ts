@@ -1,0 +1,102 @@
+import { isGrpcServiceError, ServiceError } from '@temporalio/client';
+import { toFailure } from '../activities/failures';
+import { isUnreachable } from '../client/connect';
+import { AlreadyRunningError, CannotConnectError, RunFailedError } from '../client/errors';
+import { PlanError } from '../plan/plan-error';
+import { DamagedObjectError } from '../repository/json-object';
+import { PlanNotFoundError } from '../repository/plans';
+import { CliError, EXIT } from './exit-codes';
+
+/** Types of failure of AWS calls in which the site, not the input, is in the way. */
+const SITE_TROUBLE = new Set(['Network', 'BadCredentials', 'NotPermitted', 'AwsTrouble', 'Throttled']);
+
+/** gRPC: the server does not know us, or does not let us. */
+const REFUSED_CODES = new Set([7, 16]);
+
+/** Whatever was thrown, as one line with an exit code. */
+export function explainError(error: unknown): CliError {
+  if (error instanceof CliError) return error;
+  if (error instanceof PlanError)
+    return new CliError(
+      error.message,
+      EXIT.badInput,
+      {
+        file: error.file,
+        line: error.location?.line,
+        column: error.location?.column,
+        field: error.field === '' ? undefined : error.field,
+      },
+      { cause: error },
+    );
+  const because = { cause: error };
+  if (error instanceof RunFailedError)
+    return new CliError(
+      error.sentence,
+      EXIT.failed,
+      { type: error.type, vm: error.vm, step: error.step },
+      because,
+    );
+  if (error instanceof AlreadyRunningError)
+    return new CliError(error.message, EXIT.alreadyRunning, { runId: error.runId }, because);
+  if (error instanceof CannotConnectError)
+    return new CliError(error.message, EXIT.cannotConnect, {}, because);
+  if (error instanceof PlanNotFoundError || error instanceof DamagedObjectError)
+    return new CliError(error.message, EXIT.badInput, {}, because);
+  return temporalError(error) ?? awsError(error) ?? new CliError(messageOf(error), EXIT.failed, {}, because);
+}
+
+function temporalError(error: unknown): CliError | undefined {
+  if (isUnreachable(error))
+    return new CliError(
+      'Temporal does not answer any more; try again when it does.',
+      EXIT.cannotConnect,
+      {},
+      { cause: error },
+    );
+  const cause = error instanceof ServiceError ? error.cause : error;
+  if (!isGrpcServiceError(cause)) return undefined;
+  if (REFUSED_CODES.has(cause.code))
+    return new CliError(
+      `Temporal does not let us in (${cause.details}); check TEMPORAL_API_KEY or the TLS certificates.`,
+      EXIT.cannotConnect,
+      {},
+      { cause: error },
+    );
+  if (/namespace/i.test(cause.details))
+    return new CliError(
+      `${cause.details}; check TEMPORAL_NAMESPACE.`,
+      EXIT.cannotConnect,
+      {},
+      { cause: error },
+    );
+  return new CliError(`Temporal refused: ${cause.details}.`, EXIT.failed, {}, { cause: error });
+}
+
+function awsError(error: unknown): CliError | undefined {
+  const isAws =
+    error instanceof Error &&
+    ('$metadata' in error ||
+      '$fault' in error ||
+      error.name === 'CredentialsProviderError' ||
+      isSystemError(error));
+  if (!isAws) return undefined;
+  const failure = toFailure(error, 'reach the recovery site');
+  const type = failure.type ?? '';
+  const exitCode = SITE_TROUBLE.has(type)
+    ? EXIT.cannotConnect
+    : type === 'NotFound'
+      ? EXIT.badInput
+      : EXIT.failed;
+  return new CliError(failure.message, exitCode, { type: failure.type ?? undefined }, { cause: error });
+}
+
+function isSystemError(error: Error): boolean {
+  return (
+    'syscall' in error &&
+    'code' in error &&
+    /^(E(CONN|HOST|NET|TIMEDOUT|PIPE|AI_)|ENOTFOUND)/.test(String(error.code))
+  );
+}
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message || error.name : String(error);

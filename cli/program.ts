@@ -1,0 +1,121 @@
+import { Command, CommanderError } from 'commander';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { printable } from '../plan/printable';
+import { projectRoot } from '../sandbox/project-root';
+import { backupCommand } from './commands/backup';
+import { commitCommand } from './commands/commit';
+import { demoCommand } from './commands/demo';
+import { failbackCommand } from './commands/failback';
+import { failoverCommand } from './commands/failover';
+import { restoreCommand } from './commands/restore';
+import { sandboxCommand } from './commands/sandbox';
+import { scheduleCommand } from './commands/schedule';
+import { statusCommand } from './commands/status';
+import { validateCommand } from './commands/validate';
+import { workerCommand } from './commands/worker';
+import { EXIT } from './exit-codes';
+import { explainError } from './explain-error';
+import { type CliContext, type CliIo, writeJson } from './io';
+
+const COMMANDS = [
+  validateCommand,
+  backupCommand,
+  restoreCommand,
+  failoverCommand,
+  failbackCommand,
+  commitCommand,
+  scheduleCommand,
+  statusCommand,
+  workerCommand,
+  sandboxCommand,
+  demoCommand,
+];
+
+/** The `lifeboat` command line. Parsing throws commander's errors instead of ending the process. */
+export function buildProgram(context: CliContext): Command {
+  const program = new Command('lifeboat')
+    .description('Disaster recovery of data-centre VMs to AWS')
+    .version(version(), '--version', 'show the version')
+    .helpOption('--help', 'show how a command is used')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 ok, 1 failed, 2 bad input, 3 cannot connect, 4 already running, 130 detached.',
+    );
+  for (const build of COMMANDS) program.addCommand(build(context));
+  prepare(program, context.io);
+  return program;
+}
+
+/** Settings that subcommands built on their own do not inherit. */
+function prepare(command: Command, io: CliIo): void {
+  command
+    .exitOverride()
+    .showHelpAfterError(false)
+    .configureOutput({ writeOut: (text) => io.out(text), writeErr: () => {} });
+  for (const subcommand of command.commands) prepare(subcommand, io);
+}
+
+/**
+ * Runs the command line.
+ * @param argv arguments without node and script
+ * @returns the exit code
+ */
+export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
+  let exitCode: number = EXIT.ok;
+  const program = buildProgram({ io, exit: (code) => (exitCode = code) });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
+    return tellError(argv, io, error);
+  }
+}
+
+function tellError(argv: readonly string[], io: CliIo, error: unknown): number {
+  const usage = error instanceof CommanderError;
+  const { message, exitCode, details } = usage
+    ? { message: usageMessage(error), exitCode: EXIT.badInput, details: {} }
+    : explainError(error);
+  const sentence = printable(message);
+  io.err(`lifeboat: ${sentence}\n`);
+  if (io.env.LIFEBOAT_DEBUG === '1') io.err(`${stackOf(error)}\n`);
+  if (argv.includes('--json'))
+    writeJson(io, {
+      command: commandOf(argv),
+      ok: false,
+      exitCode,
+      error: { message: sentence, ...details },
+    });
+  return exitCode;
+}
+
+function usageMessage({ message, code }: CommanderError): string {
+  // Called without a command, commander would show its help as an error.
+  if (code === 'commander.help') return 'which command? See: lifeboat --help';
+  return `${message.replace(/^error: /, '').replace(/\.?\s*$/, '')}. See: lifeboat --help`;
+}
+
+const COMMAND_NAMES = new Set(['schedule', 'sandbox']);
+
+/** The command's name for the JSON document, such as `schedule show`. */
+function commandOf(argv: readonly string[]): string | null {
+  const [name, sub] = argv.filter((argument) => !argument.startsWith('-'));
+  if (name === undefined) return null;
+  return COMMAND_NAMES.has(name) && sub !== undefined ? `${name} ${sub}` : name;
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined
+    ? (error.stack ?? error.message)
+    : `${error.stack}\ncaused by ${stackOf(error.cause)}`;
+}
+
+function version(): string {
+  const manifest = JSON.parse(readFileSync(path.join(projectRoot(), 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  return manifest.version;
+}

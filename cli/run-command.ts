@@ -1,0 +1,236 @@
+import { lifeboatClient, type LifeboatClient } from '../client/client';
+import { isUnreachable } from '../client/connect';
+import { AlreadyRunningError, RunFailedError } from '../client/errors';
+import { watchRun } from '../client/progress';
+import { type LifeboatRun } from '../client/run';
+import { type RunArguments, type RunResults, runSummary } from '../client/run-types';
+import { runLink } from '../client/web-ui';
+import { type WorkflowType } from '../workflows/ids';
+import { CliError, EXIT, type ExitCode } from './exit-codes';
+import { type CliContext, type CliIo, writeJson } from './io';
+import { findPlan, type PlanArgument } from './plan-argument';
+import { type ProgressView, progressView } from './progress-view';
+import { type CliSettings, loadSettings, sandboxDirectories } from './settings';
+
+/** Options that all commands with a run have. */
+export interface RunOptions {
+  json?: boolean;
+  /** False with `--no-wait`. */
+  wait: boolean;
+}
+
+/** What distinguishes one command with a run from another. */
+export interface RunCommand<Type extends WorkflowType> {
+  type: Type;
+  /** The argument beside plan and digest. */
+  more?: Omit<RunArguments[Type], 'plan' | 'digest'>;
+  mode?: 'disaster' | 'test';
+  /** The result for people. */
+  text(result: RunResults[Type]): string;
+}
+
+/** The JSON document of a command with a run; documented in docs/cli.md. */
+export interface RunDocument {
+  command: WorkflowType;
+  ok: boolean;
+  plan: string;
+  digest: string | null;
+  run: { workflowId: string; runId: string; webUi: string | null };
+  attached: boolean;
+  outcome: 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timed-out' | 'started' | 'detached';
+  result: unknown;
+  error: { message: string; type: string | null; vm: string | null; step: string | null } | null;
+}
+
+/** Settings for a command that works on a site; tells when that site is the sandbox. */
+export function siteSettings(io: CliIo): CliSettings {
+  const settings = loadSettings(io.env, sandboxDirectories(io.cwd));
+  if (settings.sandboxFile !== undefined) io.err('using the sandbox\n');
+  return settings;
+}
+
+/** Starts the run, or attaches to the one that is under way, and follows it to its end. */
+export async function runCommand<Type extends WorkflowType>(
+  { io, exit }: CliContext,
+  command: RunCommand<Type>,
+  planArgument: string,
+  options: RunOptions,
+): Promise<void> {
+  const settings = siteSettings(io);
+  const plan = await findPlan(planArgument, settings, io.cwd);
+  const client = await lifeboatClient({ ignoreConfigurationFile: settings.sandboxFile !== undefined });
+  try {
+    const run = await startOrAttach(client, command, plan);
+    const link = runLink(settings.webUi, run.namespace, run);
+    const verb = run.attached ? 'attached to' : 'started';
+    io.err(`${runSummary(command.type, plan.plan.name, command.mode)}: ${verb} ${run.workflowId}\n`);
+    if (link !== undefined) io.err(`  ${link}\n`);
+
+    const end: RunEnd<Type> = options.wait ? await follow(io, client, run) : { outcome: 'started' };
+    exit(exitCodeOf(end));
+    if (options.json === true) writeJson(io, runDocument(run, link, plan, end));
+    tellEnd(io, command, planArgument, end, options.json === true);
+  } finally {
+    await client.close();
+  }
+}
+
+async function startOrAttach<Type extends WorkflowType>(
+  client: LifeboatClient,
+  { type, mode, more }: RunCommand<Type>,
+  { plan, digest, byName, publish }: PlanArgument,
+): Promise<LifeboatRun<Type>> {
+  const attach = async () => {
+    const running = await client.attach(type, { plan: plan.name, mode });
+    if (running === undefined) return undefined;
+    // Asked for by name, the newest version was meant, which a run without a digest has taken, too.
+    if (running.digest === digest || (byName && running.digest === undefined)) return running;
+    throw alreadyRunning(running.workflowId, running.runId, running.digest);
+  };
+  // Before publishing: a refused command changes nothing.
+  const underWay = await attach();
+  if (underWay !== undefined) return underWay;
+  await publish();
+  try {
+    return await client.start(type, { ...more, plan: plan.name, digest } as unknown as RunArguments[Type]);
+  } catch (error) {
+    if (!(error instanceof AlreadyRunningError)) throw error;
+    // Somebody else was quicker by a moment.
+    const running = await attach();
+    if (running !== undefined) return running;
+    throw error;
+  }
+}
+
+function alreadyRunning(workflowId: string, runId: string, digest: string | undefined): CliError {
+  const version =
+    digest === undefined
+      ? 'with a version of the plan that was not named'
+      : `with version ${digest.slice(0, 12)} of the plan`;
+  return new CliError(
+    `${workflowId} is under way already, ${version}; wait for its end, or run the command with the plan's name to follow it.`,
+    EXIT.alreadyRunning,
+    { workflowId, runId },
+  );
+}
+
+type RunEnd<Type extends WorkflowType> =
+  | { outcome: 'completed'; result: RunResults[Type] }
+  | { outcome: 'started' | 'detached' }
+  | { outcome: RunFailedError['outcome']; error: RunFailedError };
+
+/** Shows the run until it ends or Ctrl-C detaches. */
+async function follow<Type extends WorkflowType>(
+  io: CliIo,
+  client: LifeboatClient,
+  run: LifeboatRun<Type>,
+): Promise<RunEnd<Type>> {
+  const view = progressView(io);
+  const stop = new AbortController();
+  const detached = new Promise<RunEnd<Type>>((resolve) => {
+    const ignore = io.onInterrupt(() => resolve({ outcome: 'detached' }));
+    stop.signal.addEventListener('abort', ignore);
+  });
+  const ended = run
+    .result((isAway) =>
+      view.note(isAway ? 'Temporal does not answer; waiting for it …' : 'Temporal answers again.'),
+    )
+    .then(
+      (result): RunEnd<Type> => ({ outcome: 'completed', result }),
+      (error: unknown): RunEnd<Type> => {
+        if (error instanceof RunFailedError) return { outcome: error.outcome, error };
+        throw error;
+      },
+    );
+  // After detaching, nobody waits for the end any more, and closing the connection makes it fail.
+  ended.catch(() => {});
+  const shown = show(client, run, view, stop.signal);
+  try {
+    return await Promise.race([ended, detached]);
+  } finally {
+    stop.abort();
+    await shown;
+    view.close();
+  }
+}
+
+/** Milliseconds between tries to look at a run while the server is away. */
+const AWAY_INTERVAL_MS = 1000;
+
+async function show(
+  client: LifeboatClient,
+  run: LifeboatRun,
+  view: ProgressView,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      for await (const snapshot of watchRun(client.temporal, run, signal))
+        if (!signal.aborted) view.update(snapshot);
+      return;
+    } catch (error) {
+      if (!isUnreachable(error)) {
+        view.note(`Progress cannot be shown: ${error instanceof Error ? error.message : String(error)}`);
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, AWAY_INTERVAL_MS));
+    }
+  }
+}
+
+function exitCodeOf(end: RunEnd<WorkflowType>): ExitCode {
+  if (end.outcome === 'completed' || end.outcome === 'started') return EXIT.ok;
+  return end.outcome === 'detached' ? EXIT.detached : EXIT.failed;
+}
+
+function runDocument<Type extends WorkflowType>(
+  run: LifeboatRun<Type>,
+  link: string | undefined,
+  { plan, digest }: PlanArgument,
+  end: RunEnd<Type>,
+): RunDocument {
+  return {
+    command: run.type,
+    ok: end.outcome === 'completed' || end.outcome === 'started',
+    plan: plan.name,
+    digest: run.digest ?? (run.attached ? null : digest),
+    run: { workflowId: run.workflowId, runId: run.runId, webUi: link ?? null },
+    attached: run.attached,
+    outcome: end.outcome,
+    result: 'result' in end ? end.result : null,
+    error:
+      'error' in end
+        ? {
+            message: end.error.message,
+            type: end.error.type ?? null,
+            vm: end.error.vm ?? null,
+            step: end.error.step ?? null,
+          }
+        : null,
+  };
+}
+
+function tellEnd<Type extends WorkflowType>(
+  io: CliIo,
+  command: RunCommand<Type>,
+  planArgument: string,
+  end: RunEnd<Type>,
+  json: boolean,
+): void {
+  if (end.outcome === 'completed' && 'result' in end) {
+    if (!json) io.out(command.text(end.result));
+  } else if ('error' in end) {
+    io.err(`lifeboat: the ${command.type} ${OUTCOME_WORDS[end.error.outcome]}: ${end.error.sentence}\n`);
+    if (io.env.LIFEBOAT_DEBUG === '1') io.err(`${end.error.stack}\n${String(end.error.cause)}\n`);
+  } else if (end.outcome === 'detached') {
+    const again = `lifeboat ${command.type}${command.mode === 'test' ? ' --test' : ''} ${planArgument}`;
+    io.err(`\nDetached; the run goes on. To follow it again: ${again}\n`);
+  }
+}
+
+const OUTCOME_WORDS: Record<RunFailedError['outcome'], string> = {
+  failed: 'failed',
+  cancelled: 'was cancelled',
+  terminated: 'was terminated',
+  'timed-out': 'timed out',
+};

@@ -1,0 +1,108 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import { projectRoot } from '../sandbox/project-root';
+import { CliError, EXIT } from './exit-codes';
+
+/** `.lifeboat/sandbox.json`, which is there while a sandbox is up. */
+const sandboxSchema = z.object({
+  aws: z.object({
+    endpoint: z.url(),
+    region: z.string().min(1),
+    accessKeyId: z.string().min(1),
+    secretAccessKey: z.string().min(1),
+  }),
+  temporal: z.object({ address: z.string().min(1), namespace: z.string().min(1), ui: z.url() }),
+  dns: z.object({ address: z.string().min(1) }),
+  datacenter: z.object({ directory: z.string().min(1) }),
+  repository: z.string().startsWith('s3://').optional(),
+});
+
+export type SandboxFile = z.infer<typeof sandboxSchema>;
+
+/** What commands need beside the settings that the SDKs read from the environment themselves. */
+export interface CliSettings {
+  /** File of the sandbox that is used, or undefined where the environment says where everything is. */
+  sandboxFile: string | undefined;
+  /** Address of Temporal's Web UI. */
+  webUi: string | undefined;
+  /** `s3://bucket/prefix` of the backup repository. */
+  repository: string | undefined;
+  region: string | undefined;
+}
+
+/**
+ * Settings come from the environment; where that names no site, from the sandbox that is up in one of the
+ * directories. Never from both: a command must not start a run here about what is there.
+ * @param env the process's environment; the sandbox's settings are put into it for the SDKs
+ * @throws CliError where the sandbox's file is no such file
+ */
+export function loadSettings(env: NodeJS.ProcessEnv, directories: readonly string[]): CliSettings {
+  const found = findSandbox(directories);
+  const used = found !== undefined && !namesAnotherSite(env, found.sandbox) ? found : undefined;
+  if (used !== undefined) Object.assign(env, sandboxEnvironment(env, used.sandbox));
+  return {
+    sandboxFile: used?.file,
+    webUi: used?.sandbox.temporal.ui ?? env.LIFEBOAT_WEB_UI,
+    repository: env.LIFEBOAT_REPOSITORY,
+    region: env.AWS_REGION ?? env.AWS_DEFAULT_REGION,
+  };
+}
+
+/** Where a sandbox's file may be: the working directory, and the project that this command is part of. */
+export function sandboxDirectories(cwd: string): string[] {
+  return [...new Set([cwd, projectRoot()])];
+}
+
+function findSandbox(directories: readonly string[]): { file: string; sandbox: SandboxFile } | undefined {
+  const file = directories
+    .map((directory) => path.join(directory, '.lifeboat', 'sandbox.json'))
+    .find(existsSync);
+  if (file === undefined) return undefined;
+  try {
+    return { file, sandbox: sandboxSchema.parse(JSON.parse(readFileSync(file, 'utf8'))) };
+  } catch (cause) {
+    throw new CliError(
+      `${file} is not what "lifeboat sandbox up" writes; run "lifeboat sandbox down", or remove the file.`,
+      EXIT.badInput,
+      {},
+      { cause },
+    );
+  }
+}
+
+function namesAnotherSite(env: NodeJS.ProcessEnv, { aws, temporal, repository }: SandboxFile): boolean {
+  const differs = (value: string | undefined, sandbox: string | undefined) =>
+    value !== undefined && value !== sandbox;
+  return (
+    differs(env.TEMPORAL_ADDRESS, temporal.address) ||
+    differs(env.AWS_ENDPOINT_URL, aws.endpoint) ||
+    differs(env.LIFEBOAT_REPOSITORY, repository)
+  );
+}
+
+function sandboxEnvironment(
+  env: NodeJS.ProcessEnv,
+  { aws, temporal, repository }: SandboxFile,
+): NodeJS.ProcessEnv {
+  // What would lead past the sandbox, or present a real account's credentials to it.
+  for (const name of Object.keys(env))
+    if (/^AWS_ENDPOINT_URL_|^TEMPORAL_TLS/.test(name) || FOREIGN.includes(name)) delete env[name];
+  return {
+    AWS_ENDPOINT_URL: aws.endpoint,
+    AWS_REGION: aws.region,
+    AWS_ACCESS_KEY_ID: aws.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: aws.secretAccessKey,
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: temporal.namespace,
+    ...(repository === undefined ? {} : { LIFEBOAT_REPOSITORY: repository }),
+  };
+}
+
+const FOREIGN = [
+  'AWS_PROFILE',
+  'AWS_SESSION_TOKEN',
+  'AWS_IGNORE_CONFIGURED_ENDPOINT_URLS',
+  'TEMPORAL_API_KEY',
+  'TEMPORAL_PROFILE',
+];

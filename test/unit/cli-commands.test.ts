@@ -1,0 +1,172 @@
+import { createServer, type Server } from 'node:net';
+import { type AddressInfo } from 'node:net';
+import path from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { runCli } from '../../cli/program';
+import { testIo } from './cli-io';
+import { GOOD_PLAN, planFolder } from './plan-file';
+
+let folder: ReturnType<typeof planFolder>;
+const environment = { ...process.env };
+beforeEach(() => {
+  folder = planFolder();
+  // Nothing of this machine's settings; a port that nobody listens on.
+  for (const name of Object.keys(process.env))
+    if (/^(AWS|TEMPORAL|LIFEBOAT)_/.test(name)) delete process.env[name];
+  Object.assign(process.env, {
+    AWS_ENDPOINT_URL: 'http://127.0.0.1:9',
+    AWS_REGION: 'eu-central-1',
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test',
+    TEMPORAL_ADDRESS: '127.0.0.1:9',
+    TEMPORAL_CONFIG_FILE: path.join(folder.directory, 'none.toml'),
+  });
+});
+afterEach(() => {
+  folder.remove();
+  process.env = { ...environment };
+});
+
+async function cli(...argv: string[]) {
+  const world = testIo(process.env, folder.directory);
+  const exitCode = await runCli(argv, world.io);
+  return { exitCode, out: world.out, err: world.err, json: () => world.json };
+}
+
+describe('the command line', () => {
+  it('shows its help and version on stdout', async () => {
+    const help = await cli('--help');
+    expect(help).toMatchObject({ exitCode: 0, err: '' });
+    for (const command of [
+      'backup',
+      'restore',
+      'failover',
+      'failback',
+      'commit',
+      'schedule',
+      'status',
+      'worker',
+      'sandbox',
+      'demo',
+      'validate',
+    ])
+      expect(help.out).toMatch(new RegExp(`^  ${command} `, 'm'));
+    expect(await cli('--version')).toMatchObject({
+      exitCode: 0,
+      out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string,
+    });
+    expect((await cli('failover', '--help')).out).toContain('--no-wait');
+  });
+
+  it.each([
+    [[], 'which command?'],
+    [['bakup', 'x'], "unknown command 'bakup'"],
+    [['backup'], "missing required argument 'plan'"],
+    [['backup', 'x', '--fast'], "unknown option '--fast'"],
+    [['worker', 'root'], "'root' is invalid for argument 'role'"],
+    [['failback', 'x', '--hardware', 'big'], 'Allowed choices are instance, original'],
+    [['schedule', 'start', 'x'], "unknown command 'start'"],
+  ])('refuses %j with 2', async (argv, message) => {
+    const { exitCode, out, err } = await cli(...argv);
+    expect({ exitCode, out }).toEqual({ exitCode: 2, out: '' });
+    expect(err).toContain(message);
+    expect(err.trimEnd()).not.toContain('\n');
+  });
+
+  it('gives usage errors as a JSON document, too', async () => {
+    const { exitCode, json } = await cli('backup', '--json');
+    expect(exitCode).toBe(2);
+    expect(json()).toEqual({
+      command: 'backup',
+      ok: false,
+      exitCode: 2,
+      error: { message: expect.stringContaining('missing') as string },
+    });
+  });
+});
+
+describe('validate', () => {
+  it('says what the order will be', async () => {
+    const { exitCode, out, err } = await cli('validate', folder.file);
+    expect({ exitCode, err }).toEqual({ exitCode: 0, err: '' });
+    expect(out).toMatch(/^The plan "shop" is good \(version [0-9a-f]{12}\)\.\nStart order: db → web\n$/);
+  });
+
+  it('has a stable document', async () => {
+    const hex = expect.stringMatching(/^[0-9a-f]{64}$/) as string;
+    expect((await cli('validate', 'plan.yaml', '--json')).json()).toEqual({
+      command: 'validate',
+      ok: true,
+      plan: 'shop',
+      digest: hex,
+      startOrder: [['db'], ['web']],
+      bootScripts: [{ name: 'hello.sh', sha256: hex }],
+    });
+  });
+
+  it('tells one problem with its place', async () => {
+    writeFileSync(folder.file, GOOD_PLAN.replace('dependsOn: [db]', 'dependsOn: [dbb]'));
+    const { exitCode, out, err } = await cli('validate', folder.file);
+    expect({ exitCode, out }).toEqual({ exitCode: 2, out: '' });
+    expect(err).toMatch(/^lifeboat: .*plan\.yaml:25:17 vms\[1\]\.dependsOn\[0\]: there is no VM "dbb".*\n$/);
+    expect((await cli('validate', folder.file, '--json')).json()).toMatchObject({
+      ok: false,
+      exitCode: 2,
+      error: { line: 25, column: 17, field: 'vms[1].dependsOn[0]' },
+    });
+  });
+});
+
+describe('commands that need a site', () => {
+  it('end with 3 where Temporal does not answer, and name the address', async () => {
+    const { exitCode, out, err } = await cli('backup', folder.file);
+    expect({ exitCode, out }).toEqual({ exitCode: 3, out: '' });
+    expect(err).toMatch(/^lifeboat: Temporal does not answer at 127\.0\.0\.1:9; .*\n$/);
+  }, 15_000);
+
+  it('end with 3 where AWS does not answer', async () => {
+    const { exitCode, err } = await cli('status', folder.file);
+    expect(exitCode).toBe(3);
+    expect(err).toMatch(/^lifeboat: .*ECONNREFUSED.*\n$/);
+  });
+
+  it('end with 2 where a bad plan, a bad name or a missing setting is in the way, before anything is asked', async () => {
+    let connections = 0;
+    const server: Server = await new Promise((resolve) => {
+      const listening = createServer((socket) => {
+        connections += 1;
+        socket.destroy();
+      }).listen(0, '127.0.0.1', () => resolve(listening));
+    });
+    const port = (server.address() as AddressInfo).port;
+    Object.assign(process.env, {
+      AWS_ENDPOINT_URL: `http://127.0.0.1:${port}`,
+      TEMPORAL_ADDRESS: `127.0.0.1:${port}`,
+    });
+
+    expect(await cli('backup', './no.yaml')).toMatchObject({
+      exitCode: 2,
+      err: expect.stringContaining('there is no such file') as string,
+    });
+    expect(await cli('failover', 'Shop!')).toMatchObject({
+      exitCode: 2,
+      err: expect.stringContaining('neither the path') as string,
+    });
+    expect(await cli('restore', 'shop')).toMatchObject({
+      exitCode: 2,
+      err: expect.stringContaining('set LIFEBOAT_REPOSITORY') as string,
+    });
+    process.env.LIFEBOAT_REPOSITORY = 's3://other/';
+    expect(await cli('commit', folder.file)).toMatchObject({
+      exitCode: 2,
+      err: expect.stringContaining('make them the same') as string,
+    });
+    expect(connections).toBe(0);
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('shows the stack only when debugging', async () => {
+    process.env.LIFEBOAT_DEBUG = '1';
+    expect((await cli('validate', './no.yaml')).err).toMatch(/\n\s+at /);
+  });
+});

@@ -1,0 +1,90 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { loadSettings } from '../../cli/settings';
+
+const SANDBOX = {
+  aws: {
+    endpoint: 'http://127.0.0.1:4566',
+    region: 'eu-central-1',
+    accessKeyId: 'key',
+    secretAccessKey: 'secret',
+  },
+  temporal: { address: '127.0.0.1:7999', namespace: 'dr', ui: 'http://127.0.0.1:8999' },
+  dns: { address: '127.0.0.1:5399' },
+  datacenter: { directory: '/somewhere' },
+  repository: 's3://lifeboat-shop',
+};
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(path.join(tmpdir(), 'lifeboat-settings-'));
+  mkdirSync(path.join(directory, '.lifeboat'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const writeSandbox = (content: object | string) =>
+  writeFileSync(
+    path.join(directory, '.lifeboat', 'sandbox.json'),
+    typeof content === 'string' ? content : JSON.stringify(content),
+  );
+
+describe('settings', () => {
+  it('come from the environment where no sandbox is up', () => {
+    const env = { LIFEBOAT_REPOSITORY: 's3://b/p', AWS_REGION: 'eu-west-1', LIFEBOAT_WEB_UI: 'http://ui' };
+    expect(loadSettings(env, [directory])).toEqual({
+      sandboxFile: undefined,
+      webUi: 'http://ui',
+      repository: 's3://b/p',
+      region: 'eu-west-1',
+    });
+    expect(Object.keys(env)).toHaveLength(3);
+  });
+
+  it('come from the sandbox that is up, with its credentials and none of a real account', () => {
+    writeSandbox(SANDBOX);
+    const env: NodeJS.ProcessEnv = {
+      PATH: '/bin',
+      AWS_PROFILE: 'production',
+      AWS_ACCESS_KEY_ID: 'AKIAREAL',
+      AWS_SESSION_TOKEN: 'real',
+      AWS_ENDPOINT_URL_S3: 'https://s3.example',
+      TEMPORAL_API_KEY: 'real',
+      TEMPORAL_TLS_CLIENT_CERT_PATH: '/cert',
+    };
+    expect(loadSettings(env, ['/nowhere', directory])).toEqual({
+      sandboxFile: path.join(directory, '.lifeboat', 'sandbox.json'),
+      webUi: 'http://127.0.0.1:8999',
+      repository: 's3://lifeboat-shop',
+      region: 'eu-central-1',
+    });
+    expect(env).toEqual({
+      PATH: '/bin',
+      AWS_ENDPOINT_URL: 'http://127.0.0.1:4566',
+      AWS_REGION: 'eu-central-1',
+      AWS_ACCESS_KEY_ID: 'key',
+      AWS_SECRET_ACCESS_KEY: 'secret',
+      TEMPORAL_ADDRESS: '127.0.0.1:7999',
+      TEMPORAL_NAMESPACE: 'dr',
+      LIFEBOAT_REPOSITORY: 's3://lifeboat-shop',
+    });
+  });
+
+  it.each([
+    ['TEMPORAL_ADDRESS', 'temporal.example:7233'],
+    ['AWS_ENDPOINT_URL', 'https://aws.example'],
+    ['LIFEBOAT_REPOSITORY', 's3://mine'],
+  ])('leave the sandbox alone where %s names another site', (name, value) => {
+    writeSandbox(SANDBOX);
+    const env = { [name]: value };
+    expect(loadSettings(env, [directory]).sandboxFile).toBeUndefined();
+    expect(env).toEqual({ [name]: value });
+  });
+
+  it.each([['{'], [{ ...SANDBOX, aws: {} }]])('tell of a file that is no sandbox', (content) => {
+    writeSandbox(content);
+    expect(() => loadSettings({}, [directory])).toThrow(
+      /sandbox\.json is not what "lifeboat sandbox up" writes/,
+    );
+  });
+});
