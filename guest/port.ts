@@ -16,9 +16,23 @@ export interface HostEntry {
   names: string[];
 }
 
+/** A disk of the guest other than the boot disk, as a path on this host. */
+export interface DataDisk {
+  diskPath: string;
+  slot: number;
+}
+
 export interface RecoverySiteAdaptation {
   /** Path of the boot disk on this host: a block device, or a raw file. */
   diskPath: string;
+  /** Position of the boot disk on its storage controller at the primary site; the lowest that is free where absent. */
+  slot?: number;
+  /**
+   * The VM's other disks, read only, for the identities of their file systems: a guest that names a disk by its
+   * letter (`/dev/sdb1`) finds it under another name on EC2. `slot` is the position on the storage controller, whose
+   * order is that of the letters.
+   */
+  dataDisks: DataDisk[];
   bootScripts: BootScript[];
   hosts: HostEntry[];
   /** Names the run, so that boot scripts run once per failover and not once for ever. */

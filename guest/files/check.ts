@@ -1,0 +1,67 @@
+import { runCommand } from '../command';
+import { GuestNotAdaptableError } from '../port';
+import { deviceAt } from './debugfs';
+
+/** A check of a file system of many TiB takes minutes; one that takes longer has lost its way. */
+const CHECK_SECONDS = 1800;
+
+/** e2fsck(8): 0 no errors, 1 errors corrected, 4 errors left; 8 and above the check itself failed. */
+const CORRECTED = 1;
+const ERRORS_LEFT = 4;
+const CHECK_FAILED = 8;
+
+/**
+ * Replays the journal of a file system that was copied while in use, and mends what can be mended without a person.
+ * Before the first write: replay would undo it.
+ * @param everything checks a file system that says it is clean, too
+ * @throws GuestNotAdaptableError where errors are left
+ */
+export async function replayJournal(diskPath: string, offset: number, everything: boolean): Promise<void> {
+  const result = await check(diskPath, offset, everything ? ['-fp'] : ['-p']);
+  if (result.exitCode > CORRECTED) {
+    throw new GuestNotAdaptableError(
+      `A file system of the guest (at byte ${offset} of its disk) has errors that are not mended without a person: ` +
+        `${lastLines(result.text)} Run "e2fsck -f" in the guest, back it up and restore again, or fail over to an earlier recovery point.`,
+    );
+  }
+}
+
+/**
+ * Checks a file system without changing it, after writing.
+ * @throws GuestNotAdaptableError where it has errors
+ */
+export async function expectSound(diskPath: string, offset: number): Promise<void> {
+  const result = await check(diskPath, offset, ['-fn']);
+  if (result.exitCode !== 0) {
+    throw new GuestNotAdaptableError(
+      `A file system of the guest (at byte ${offset} of its disk) has errors after it was written: ${lastLines(result.text)} ` +
+        'Make a new volume from the snapshot and try again.',
+    );
+  }
+}
+
+async function check(
+  diskPath: string,
+  offset: number,
+  options: string[],
+): Promise<{ exitCode: number; text: string }> {
+  const device = deviceAt(diskPath, offset);
+  const { exitCode, stdout, stderr } = await runCommand('e2fsck', [...options, device], {
+    timeoutSeconds: CHECK_SECONDS,
+  });
+  const text = `${stdout.toString('latin1')}\n${stderr}`;
+  if (exitCode >= CHECK_FAILED && (exitCode & ERRORS_LEFT) === 0)
+    throw new Error(`e2fsck cannot check ${device}: ${lastLines(text)}`);
+  return { exitCode, text };
+}
+
+/** The end of what a tool printed; what it quotes comes from the guest, so only printable characters are kept. */
+function lastLines(text: string): string {
+  return text
+    .replace(/[^\x20-\x7e\n]/g, '?')
+    .trim()
+    .split('\n')
+    .slice(-4)
+    .join(' ')
+    .slice(-600);
+}

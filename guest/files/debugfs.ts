@@ -1,0 +1,196 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DebugfsSession } from './debugfs-session';
+import { isPlainName, nameOf, parentOf } from './guest-path';
+import {
+  GuestFileError,
+  type GuestFileAttributes,
+  type GuestFileStat,
+  type GuestFileSystemSpace,
+} from './port';
+
+/** Most names that a directory may have here; the largest that is listed holds a few dozen. */
+const MAX_NAMES = 20_000;
+/** Longest target of a symbolic link that Linux takes. */
+const MAX_LINK_BYTES = 4096;
+
+/**
+ * One ext2, ext3 or ext4 file system by libext2fs' `debugfs`: no mount, no privileges beyond those on the disk.
+ * Paths are those of this file system, normalized, and hold no symbolic links but for the last part.
+ */
+export class DebugfsFileSystem {
+  private files = 0;
+
+  private constructor(
+    private readonly session: DebugfsSession,
+    private readonly directory: string,
+    readonly device: string,
+  ) {}
+
+  static async open(diskPath: string, offset: number, writable: boolean): Promise<DebugfsFileSystem> {
+    const device = deviceAt(diskPath, offset);
+    const session = await DebugfsSession.open(device, writable);
+    return new DebugfsFileSystem(session, await mkdtemp(join(tmpdir(), 'lifeboat-guest-')), device);
+  }
+
+  async stat(path: string): Promise<GuestFileStat | undefined> {
+    const { stdout, stderr } = await this.session.run([`stat "${path}"`]);
+    if (/File not found by ext2_lookup|not a directory/i.test(stderr)) return undefined;
+    if (stderr.trim() !== '') throw new GuestFileError(path, stderr.trim());
+    return parseStat(stdout, path);
+  }
+
+  async readlink(path: string): Promise<string> {
+    const { stdout, stderr } = await this.session.run([`stat "${path}"`]);
+    if (stderr.trim() !== '') throw new GuestFileError(path, stderr.trim());
+    const stat = parseStat(stdout, path);
+    if (stat.type !== 'symlink') throw new GuestFileError(path, 'is no symbolic link');
+    if (stat.size > MAX_LINK_BYTES) throw new GuestFileError(path, 'the symbolic link is too long');
+    // Short targets are in the inode and printed with it, longer ones are in a block of their own.
+    const target =
+      /^Fast link dest: "(.*)"$/m.exec(stdout)?.[1] ?? (await this.content(path)).toString('latin1');
+    if (target.length !== stat.size || !isPlainName(target)) {
+      throw new GuestFileError(path, 'the symbolic link has a target that is not supported');
+    }
+    return target;
+  }
+
+  async list(path: string): Promise<string[]> {
+    const { stdout, stderr } = await this.session.run([`ls -p "${path}"`]);
+    if (stderr.trim() !== '') throw new GuestFileError(path, stderr.trim());
+    const names: string[] = [];
+    for (const line of stdout.split('\n')) {
+      // /inode/mode/uid/gid/name/size/ — names that cannot be given back to debugfs are none of ours.
+      const name = /^\/(?!0\/)\d+\/[0-7]+\/\d+\/\d+\/([^/]+)\/\d*\/$/.exec(line)?.[1];
+      if (name !== undefined && name !== '.' && name !== '..' && isPlainName(name)) names.push(name);
+    }
+    if (names.length > MAX_NAMES) throw new GuestFileError(path, `has more than ${MAX_NAMES} entries`);
+    return names.sort();
+  }
+
+  /** The whole file; the caller has checked its type and size. */
+  async content(path: string): Promise<Buffer> {
+    const hostPath = this.hostPath();
+    try {
+      await this.download(path, hostPath);
+      return await readFile(hostPath);
+    } finally {
+      await rm(hostPath, { force: true });
+    }
+  }
+
+  async download(path: string, hostPath: string): Promise<void> {
+    await this.expectSilence(path, [`dump "${path}" "${hostPath}"`]);
+  }
+
+  /** Creates a file where none is. */
+  async create(
+    path: string,
+    source: Uint8Array | { hostPath: string },
+    attributes: GuestFileAttributes,
+  ): Promise<void> {
+    const hostPath = 'hostPath' in source ? source.hostPath : this.hostPath();
+    try {
+      if (!('hostPath' in source)) await writeFile(hostPath, source, { mode: 0o600 });
+      await this.expectSilence(path, [
+        // Old versions take the second argument for a name in the working directory, whatever it looks like.
+        `cd "${parentOf(path)}"`,
+        `write "${hostPath}" "${nameOf(path)}"`,
+        'cd "/"',
+        ...setAttributes(path, 0o100000, attributes),
+      ]);
+    } finally {
+      if (!('hostPath' in source)) await rm(hostPath, { force: true });
+    }
+  }
+
+  async mkdir(path: string, attributes: GuestFileAttributes): Promise<void> {
+    await this.expectSilence(path, [`mkdir "${path}"`, ...setAttributes(path, 0o040000, attributes)]);
+  }
+
+  async symlink(path: string, target: string): Promise<void> {
+    await this.expectSilence(path, [
+      `cd "${parentOf(path)}"`,
+      `symlink "${nameOf(path)}" "${target}"`,
+      'cd "/"',
+    ]);
+  }
+
+  async remove(path: string, type: GuestFileStat['type']): Promise<void> {
+    await this.expectSilence(path, [`${type === 'directory' ? 'rmdir' : 'rm'} "${path}"`]);
+  }
+
+  async space(): Promise<GuestFileSystemSpace> {
+    const { stdout } = await this.session.run(['stats -h']);
+    const number = (label: string): number => {
+      const value = new RegExp(`^${label}:\\s+(\\d+)$`, 'm').exec(stdout)?.[1];
+      if (value === undefined) throw new Error(`debugfs does not say "${label}" of ${this.device}.`);
+      return Number(value);
+    };
+    return {
+      fileSystem: this.device,
+      blockSize: number('Block size'),
+      freeBlocks: number('Free blocks'),
+      freeInodes: number('Free inodes'),
+    };
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.session.close();
+    } finally {
+      await rm(this.directory, { recursive: true, force: true });
+    }
+  }
+
+  /** debugfs exits with 0 and goes on after errors; that it printed nothing on stderr is the only sign of success. */
+  private async expectSilence(path: string, commands: string[]): Promise<void> {
+    const { stderr } = await this.session.run(commands);
+    if (stderr.trim() !== '') throw new GuestFileError(path, stderr.trim());
+  }
+
+  private hostPath(): string {
+    return join(this.directory, String(++this.files));
+  }
+}
+
+/** The name under which libext2fs opens a file system inside a disk. */
+export function deviceAt(diskPath: string, offset: number): string {
+  // libext2fs takes what follows a question mark for options.
+  if (diskPath.includes('?')) throw new Error(`A disk's path may not hold a question mark: ${diskPath}`);
+  return `${diskPath}?offset=${offset}`;
+}
+
+function setAttributes(path: string, type: number, attributes: GuestFileAttributes): string[] {
+  const octal = (type | (attributes.mode & 0o7777)).toString(8);
+  return [
+    `sif "${path}" mode 0${octal}`,
+    `sif "${path}" uid ${attributes.uid}`,
+    `sif "${path}" gid ${attributes.gid}`,
+    `sif "${path}" mtime @${attributes.modifiedAt}`,
+  ];
+}
+
+const TYPES: Record<string, GuestFileStat['type']> = {
+  regular: 'file',
+  directory: 'directory',
+  symlink: 'symlink',
+};
+
+function parseStat(output: string, path: string): GuestFileStat {
+  const field = (pattern: RegExp): string => {
+    const value = pattern.exec(output)?.[1];
+    if (value === undefined)
+      throw new GuestFileError(path, 'debugfs describes it in a way that is not understood');
+    return value;
+  };
+  return {
+    type: TYPES[field(/^Inode: \d+\s+Type: (\S+)/m)] ?? 'other',
+    mode: Number.parseInt(field(/\sMode:\s+([0-7]+)/), 8),
+    uid: Number(field(/^User:\s+(\d+)/m)),
+    gid: Number(field(/\sGroup:\s+(\d+)/)),
+    size: Number(field(/\sSize: (\d+)/)),
+    modifiedAt: Number(field(/^\s*mtime: (0x[0-9a-f]+)/m)),
+  };
+}
