@@ -70,8 +70,9 @@ export async function ensureDhcp(namespace: string, directory: string, segment: 
   );
   const deadline = Date.now() + 5_000;
   while (!(await runningPid(paths.pid, paths.marker))) {
-    if (Date.now() > deadline)
-      throw new Error(`The DHCP server of ${namespace} does not run; see ${paths.log}.`);
+    if (Date.now() > deadline) {
+      throw failure ?? new Error(`The DHCP server of ${namespace} does not run; see ${paths.log}.`);
+    }
     await sleep(20);
   }
 }

@@ -1,0 +1,203 @@
+import { type Accelerator } from './accelerator';
+
+/** A disk of a machine. */
+export interface MachineDisk {
+  path: string;
+  format: 'raw' | 'vmdk';
+  /** What the guest reads as the disk's serial number; 20 characters at most (NVMe). */
+  serial: string;
+  /** Position, from 0; distinct among the machine's disks. */
+  slot: number;
+  /** Whether the firmware boots from it. */
+  boot: boolean;
+}
+
+/** What a machine is made of. */
+export interface MachineHardware {
+  name: string;
+  /**
+   * `vmware`: disks on a paravirtual SCSI controller and vmxnet3 cards, as vSphere has them by default. `ec2`: one
+   * NVMe controller a disk, as on Nitro; virtio-net stands in for the ENA card, which QEMU does not have.
+   */
+  profile: 'vmware' | 'ec2';
+  firmware: 'bios' | 'uefi';
+  cpus: number;
+  memoryMiB: number;
+  disks: MachineDisk[];
+  nics: { tap: string; mac: string }[];
+}
+
+/** Name of a disk's node in QEMU's block graph, for the commands of its monitor. */
+export function diskNode(slot: number): string {
+  return `disk${slot}`;
+}
+
+/** The guest's own controller has this id on a SCSI bus of VMware's. */
+const SCSI_CONTROLLER_ID = 7;
+
+/** QEMU's options for the hardware; `flash` are the files of a UEFI machine. */
+export function hardwareArguments(
+  machine: MachineHardware,
+  accelerator: Accelerator,
+  flash: { code: string; variables: string } | undefined,
+): string[] {
+  check(machine);
+  return [
+    // The name in parts would be read as options: a comma is doubled.
+    ...['-name', machine.name.replaceAll(',', ',,')],
+    ...['-nodefaults', '-no-user-config', '-display', 'none'],
+    ...['-accel', accelerator.accel, '-cpu', accelerator.cpu],
+    ...['-smp', String(machine.cpus), '-m', String(machine.memoryMiB)],
+    ...(flash ? flashArguments(flash) : []),
+    ...machine.disks.flatMap(blockArguments),
+    ...(machine.profile === 'vmware' ? vmwareArguments(machine) : ec2Arguments(machine)),
+  ];
+}
+
+function vmwareArguments({ disks, nics }: MachineHardware): string[] {
+  return [
+    ...['-machine', 'q35'],
+    // Without this, slots of hot-pluggable ports count from ACPI's numbering, and the card would not be ens192.
+    ...['-global', 'ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off'],
+    ...device({ driver: 'pcie-root-port', id: 'port160', slot: 160, chassis: 1 }),
+    ...device({ driver: 'pvscsi', id: 'scsi0', bus: 'port160' }),
+    ...disks.flatMap((disk) =>
+      device({
+        driver: 'scsi-hd',
+        bus: 'scsi0.0',
+        'scsi-id': disk.slot,
+        drive: diskNode(disk.slot),
+        serial: disk.serial,
+        ...bootIndex(disk),
+      }),
+    ),
+    ...nics.flatMap((nic, index) => [
+      ...tapArguments(nic.tap, index),
+      // VMware's slots: the first card is ens192, the next ens224, and so on.
+      ...device({
+        driver: 'pcie-root-port',
+        id: `port${192 + 32 * index}`,
+        slot: 192 + 32 * index,
+        chassis: 2 + index,
+      }),
+      ...device({
+        driver: 'vmxnet3',
+        netdev: `net${index}`,
+        mac: nic.mac,
+        bus: `port${192 + 32 * index}`,
+        romfile: '',
+      }),
+    ]),
+  ];
+}
+
+function ec2Arguments({ disks, nics }: MachineHardware): string[] {
+  return [
+    ...['-machine', 'pc'],
+    // On Nitro the root disk is PCI device 4 and the first card is 5 (ens5); other disks come after those.
+    ...disks.flatMap((disk) =>
+      device({
+        driver: 'nvme',
+        drive: diskNode(disk.slot),
+        serial: disk.serial,
+        addr: (disk.slot === 0 ? 4 : 5 + disk.slot).toString(16),
+        ...bootIndex(disk),
+      }),
+    ),
+    ...nics.flatMap((nic, index) => [
+      ...tapArguments(nic.tap, index),
+      ...device({
+        driver: 'virtio-net-pci',
+        netdev: `net${index}`,
+        mac: nic.mac,
+        addr: (index === 0 ? 5 : 0x1c + index).toString(16),
+        romfile: '',
+      }),
+    ]),
+  ];
+}
+
+/**
+ * Guest flushes are honoured for VMDKs: they are the primary site's only copy until a backup has run, and a sparse
+ * VMDK that lost its grain tables has lost all. A volume of the sandbox's EC2 is a raw file: without host flushes it
+ * loses nothing when a guest, QEMU or any process here is killed, only when the host loses its power, which the
+ * sandbox does not promise to survive; in return, guests under emulation boot without waiting for the host's disk.
+ */
+function blockArguments(disk: MachineDisk): string[] {
+  const cache = { direct: false, 'no-flush': disk.format === 'raw' };
+  return [
+    ...[
+      '-blockdev',
+      JSON.stringify({ driver: 'file', 'node-name': `file${disk.slot}`, filename: disk.path, cache }),
+    ],
+    ...[
+      '-blockdev',
+      JSON.stringify({
+        driver: disk.format,
+        'node-name': diskNode(disk.slot),
+        file: `file${disk.slot}`,
+        cache,
+      }),
+    ],
+  ];
+}
+
+function tapArguments(tap: string, index: number): string[] {
+  // vnet_hdr off: frames then have complete checksums, which DHCP clients that read raw packets insist on.
+  return [
+    '-netdev',
+    JSON.stringify({
+      type: 'tap',
+      id: `net${index}`,
+      ifname: tap,
+      script: 'no',
+      downscript: 'no',
+      vnet_hdr: false,
+    }),
+  ];
+}
+
+function flashArguments(flash: { code: string; variables: string }): string[] {
+  const file = (filename: string, readOnly: boolean, id: string) => [
+    '-blockdev',
+    JSON.stringify({
+      driver: 'raw',
+      'node-name': id,
+      'read-only': readOnly,
+      file: { driver: 'file', filename },
+    }),
+  ];
+  return [
+    ...file(flash.code, true, 'flash-code'),
+    ...file(flash.variables, false, 'flash-variables'),
+    ...['-global', 'driver=cfi.pflash01,property=secure,value=off'],
+    ...['-machine', 'pflash0=flash-code,pflash1=flash-variables'],
+  ];
+}
+
+function bootIndex(disk: MachineDisk): { bootindex?: number } {
+  return disk.boot ? { bootindex: 0 } : {};
+}
+
+function device(properties: Record<string, unknown>): string[] {
+  return ['-device', JSON.stringify(properties)];
+}
+
+function check(machine: MachineHardware): void {
+  const slots = machine.disks.map((disk) => disk.slot);
+  // 21: PCI device numbers 4 and 6 to 0x1a, below those of further cards.
+  const limit = machine.profile === 'vmware' ? 15 : 21;
+  for (const slot of slots) {
+    if (
+      !Number.isInteger(slot) ||
+      slot < 0 ||
+      slot > limit ||
+      (machine.profile === 'vmware' && slot === SCSI_CONTROLLER_ID)
+    ) {
+      throw new Error(`A ${machine.profile} machine has no disk slot ${slot}.`);
+    }
+  }
+  if (new Set(slots).size !== slots.length)
+    throw new Error(`Two disks of ${machine.name} have the same slot.`);
+  if (machine.nics.length > 3) throw new Error(`${machine.name} has more than 3 network cards.`);
+}
