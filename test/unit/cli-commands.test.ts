@@ -1,7 +1,10 @@
-import { createServer, type Server } from 'node:net';
+import { once } from 'node:events';
+import http from 'node:http';
+import { createServer } from 'node:net';
 import { type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { writeFileSync } from 'node:fs';
+import { explainError } from '../../cli/explain-error';
 import { runCli } from '../../cli/program';
 import { testIo } from './cli-io';
 import { GOOD_PLAN, planFolder } from './plan-file';
@@ -31,6 +34,12 @@ async function cli(...argv: string[]) {
   const world = testIo(process.env, folder.directory);
   const exitCode = await runCli(argv, world.io);
   return { exitCode, out: world.out, err: world.err, json: () => world.json };
+}
+
+async function httpServer(answer: http.RequestListener) {
+  const server = http.createServer(answer);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
 describe('the command line', () => {
@@ -124,20 +133,42 @@ describe('commands that need a site', () => {
     expect(err).toMatch(/^lifeboat: Temporal does not answer at 127\.0\.0\.1:9; .*\n$/);
   }, 15_000);
 
-  it('end with 3 where AWS does not answer', async () => {
-    const { exitCode, err } = await cli('status', folder.file);
-    expect(exitCode).toBe(3);
-    expect(err).toMatch(/^lifeboat: .*ECONNREFUSED.*\n$/);
+  it.each([
+    [403, 'AccessDenied', 3, /AccessDenied/],
+    [503, 'ServiceUnavailable', 3, /ServiceUnavailable/],
+    [404, 'NoSuchBucket', 2, /Check repository\.bucket in the plan/],
+  ])('where S3 answers %d %s, end with the code for that', async (status, code, wanted, message) => {
+    const site = await httpServer((_request, response) => {
+      response.writeHead(status, { 'content-type': 'application/xml' });
+      response.end(`<Error><Code>${code}</Code><Message>no</Message></Error>`);
+    });
+    process.env.AWS_ENDPOINT_URL = site.url;
+    process.env.LIFEBOAT_REPOSITORY = 's3://lifeboat-shop';
+    const { exitCode, out, err } = await cli('status', 'shop');
+    site.server.close();
+    expect({ exitCode, out }).toEqual({ exitCode: wanted, out: '' });
+    expect(err).toMatch(message);
+    expect(err.trimEnd()).not.toContain('\n');
+  });
+
+  it('end with 3 where no connection to AWS comes about', () => {
+    const refused = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:9'), {
+      code: 'ECONNREFUSED',
+      syscall: 'connect',
+    });
+    expect(explainError(refused)).toMatchObject({
+      exitCode: 3,
+      message: expect.stringContaining('ECONNREFUSED') as string,
+    });
   });
 
   it('end with 2 where a bad plan, a bad name or a missing setting is in the way, before anything is asked', async () => {
     let connections = 0;
-    const server: Server = await new Promise((resolve) => {
-      const listening = createServer((socket) => {
-        connections += 1;
-        socket.destroy();
-      }).listen(0, '127.0.0.1', () => resolve(listening));
+    const server = createServer((socket) => {
+      connections += 1;
+      socket.destroy();
     });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
     const port = (server.address() as AddressInfo).port;
     Object.assign(process.env, {
       AWS_ENDPOINT_URL: `http://127.0.0.1:${port}`,
