@@ -125,8 +125,7 @@ async function copyToSnapshot(
         openSink: (signal) => Promise.resolve(ebsSnapshotSink(ebs, snapshotId, signal)),
         durable: 'at once',
         concurrency: CONCURRENCY,
-        read: (isPending, signal) =>
-          readBlocks(store, work.map, pending(work.indexes, isPending), signal),
+        read: (isPending, signal) => readBlocks(store, work.map, pending(work.indexes, isPending), signal),
       });
       if (!completed) await complete(dependencies, snapshotId, work);
       return { ...result, blocks: work.indexes.length, bytes: work.indexes.length * BLOCK_SIZE };

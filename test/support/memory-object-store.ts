@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { ConflictError, type ObjectStore } from '../../repository/object-store';
+
+/** An object store in memory that keeps S3's promises on conditional writes and counts what is asked of it. */
+export class MemoryObjectStore implements ObjectStore {
+  readonly objects = new Map<string, Buffer>();
+  readonly ranges: { key: string; offset: number; length: number }[] = [];
+  /** Runs before an object is stored; throw to fail the write. */
+  beforePut: (key: string) => void | Promise<void> = () => undefined;
+
+  async get(key: string) {
+    const body = this.objects.get(key);
+    return body && { body: Buffer.from(body), etag: etagOf(body) };
+  }
+
+  async getRange(key: string, offset: number, length: number) {
+    this.ranges.push({ key, offset, length });
+    const bytes = this.objects.get(key)?.subarray(offset, offset + length);
+    if (bytes?.length !== length) throw new Error(`The object "${key}" is missing or too short.`);
+    return Buffer.from(bytes);
+  }
+
+  async put(key: string, body: Uint8Array) {
+    await this.beforePut(key);
+    this.objects.set(key, Buffer.from(body));
+  }
+
+  async putNew(key: string, body: Uint8Array) {
+    await this.beforePut(key);
+    if (this.objects.has(key)) throw new ConflictError(key);
+    this.objects.set(key, Buffer.from(body));
+    return { etag: etagOf(body) };
+  }
+
+  async putIfUnchanged(key: string, body: Uint8Array, etag: string) {
+    await this.beforePut(key);
+    const present = this.objects.get(key);
+    if (present === undefined || etagOf(present) !== etag) throw new ConflictError(key);
+    this.objects.set(key, Buffer.from(body));
+    return { etag: etagOf(body) };
+  }
+
+  async *list(prefix: string) {
+    for (const key of [...this.objects.keys()].sort())
+      if (key.startsWith(prefix)) yield { key, bytes: this.objects.get(key)!.length };
+  }
+
+  async delete(key: string) {
+    this.objects.delete(key);
+  }
+}
+
+function etagOf(body: Uint8Array): string {
+  return `"${createHash('md5').update(body).digest('hex')}"`;
+}
