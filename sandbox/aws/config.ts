@@ -1,0 +1,109 @@
+/** A sandbox's network as the sandbox's other parts know it; see sandbox/network/segment.ts. */
+export interface NetworkReference {
+  id: string;
+  runDirectory: string;
+}
+
+/** How long things take, in seconds. Real times are longer; the order of the states is the same. */
+export interface Times {
+  /** pending → running, on top of what the machine takes to be started. */
+  instanceStart: number;
+  /** stopping → stopped and shutting-down → terminated, on top of what the machine takes to go off. */
+  instanceStop: number;
+  /** How long a plain stop waits for the guest to power itself off before the power is taken away. */
+  powerDown: number;
+  /** creating → available, on top of the copying. */
+  volumeCreate: number;
+  /** attaching → attached and detaching → available. */
+  volumeAttach: number;
+  /** pending → completed, on top of the copying. */
+  snapshotComplete: number;
+  /** PENDING → INSYNC of a DNS change. */
+  dnsPropagation: number;
+  /** How long terminated instances and client tokens of deleted resources are remembered. */
+  remember: number;
+  /** How often the endpoint looks whether machines still run. */
+  watch: number;
+}
+
+export const DEFAULT_TIMES: Times = {
+  instanceStart: 0.5,
+  instanceStop: 0.5,
+  powerDown: 60,
+  volumeCreate: 0.3,
+  volumeAttach: 0.3,
+  snapshotComplete: 0.5,
+  dnsPropagation: 0.5,
+  remember: 3600,
+  watch: 1,
+};
+
+export interface VpcFixture {
+  id: string;
+  cidr: string;
+  tags?: Record<string, string>;
+}
+
+export interface SubnetFixture {
+  id: string;
+  vpc: string;
+  cidr: string;
+  availabilityZone: string;
+  /** Network segment of the sandbox that the subnet is. */
+  segment: string;
+  /** Instances get a public address unless the request says otherwise. */
+  mapPublicIpOnLaunch?: boolean;
+  tags?: Record<string, string>;
+}
+
+export interface SecurityGroupFixture {
+  id: string;
+  name: string;
+  vpc: string;
+  description?: string;
+  /** TCP ports that may be reached, and from where. */
+  ingress: { fromPort: number; toPort: number; cidr: string }[];
+  tags?: Record<string, string>;
+}
+
+/** What exists in the account when the endpoint starts for the first time. */
+export interface Fixtures {
+  vpcs: VpcFixture[];
+  subnets: SubnetFixture[];
+  securityGroups: SecurityGroupFixture[];
+  hostedZones: { id: string; name: string }[];
+  buckets: string[];
+  /** Running instances without a machine: hosts outside the sandbox's networks, such as the AWS proxy. */
+  hostInstances: {
+    id: string;
+    subnet: string;
+    instanceType: string;
+    privateAddress: string;
+    tags?: Record<string, string>;
+  }[];
+}
+
+/** Settings of the AWS-compatible endpoint, as its config file has them. */
+export interface AwsEndpointConfig {
+  /** State, volumes, snapshots and objects. */
+  directory: string;
+  listen: { host: string; port: number };
+  /** Where the hosted zones are answered for. */
+  dns: { host: string; port: number };
+  region: string;
+  accessKeyId: string;
+  secretAccessKey: string;
+  network: NetworkReference;
+  /** N of the public addresses 127.N.20.x. */
+  loopbackOctet: number;
+  /** Where volumes attached to a host instance appear, as `nvme-Amazon_Elastic_Block_Store_vol<hex>`. */
+  deviceDirectory: string;
+  /** Whether instances are QEMU machines, or change states only. */
+  runner: 'qemu' | 'no-boot';
+  times?: Partial<Times>;
+  fixtures: Fixtures;
+  /** The most memory that a machine gets, whatever its instance type has; MiB. */
+  machineMemoryMiB?: number;
+  /** The most CPUs that a machine gets. */
+  machineCpus?: number;
+}

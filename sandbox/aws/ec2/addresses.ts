@@ -1,0 +1,91 @@
+import ipaddr from 'ipaddr.js';
+import { type Account } from '../account';
+import { type SecurityGroupFixture, type SubnetFixture } from '../config';
+import { AwsError } from '../wire/errors';
+
+/** AWS keeps the first four addresses of a subnet and its last ("Subnet CIDR blocks", Amazon VPC User Guide). */
+const RESERVED_AT_START = 4;
+const RESERVED = RESERVED_AT_START + 1;
+
+/** Third part of the public addresses 127.N.20.x. */
+const PUBLIC_SUBNET = 20;
+
+/** Addresses that instances of a subnet could have. */
+export function addressCount(cidr: string): number {
+  const [, bits] = ipaddr.IPv4.parseCIDR(cidr);
+  return 2 ** (32 - bits) - RESERVED;
+}
+
+/** Private addresses in use; an instance keeps its own until it is terminated. */
+export function usedAddresses(account: Account, subnetId: string): Set<string> {
+  return new Set(
+    account.instances
+      .all()
+      .filter((instance) => instance.subnetId === subnetId && instance.state !== 'terminated')
+      .map((instance) => instance.privateAddress),
+  );
+}
+
+/**
+ * The private address for a new instance: the one asked for, or the lowest that is free.
+ * @throws AwsError InvalidParameterValue, InvalidIPAddress.InUse, InsufficientFreeAddressesInSubnet
+ */
+export function choosePrivateAddress(
+  account: Account,
+  subnet: SubnetFixture,
+  wanted: string | undefined,
+): string {
+  const used = usedAddresses(account, subnet.id);
+  const [network] = ipaddr.IPv4.parseCIDR(subnet.cidr);
+  const first = toNumber(network.toString());
+  const count = addressCount(subnet.cidr);
+  if (wanted !== undefined) {
+    const index = ipaddr.IPv4.isValidFourPartDecimal(wanted)
+      ? toNumber(wanted) - first - RESERVED_AT_START
+      : -1;
+    if (index < 0 || index >= count)
+      throw new AwsError(
+        'InvalidParameterValue',
+        `Address ${wanted} does not fall within the subnet's address range`,
+      );
+    if (used.has(wanted)) throw new AwsError('InvalidIPAddress.InUse', `Address ${wanted} is in use.`);
+    return wanted;
+  }
+  for (let index = 0; index < count; index++) {
+    const address = toText(first + RESERVED_AT_START + index);
+    if (!used.has(address)) return address;
+  }
+  throw new AwsError(
+    'InsufficientFreeAddressesInSubnet',
+    `There are not enough free addresses in subnet '${subnet.id}' to satisfy the requested number of instances.`,
+  );
+}
+
+/** Where the search for the next public address begins, so that an address is not given to the next one at once. */
+let nextPublic = 0;
+
+/** A public address that no instance has: a loopback address of this host. */
+export function choosePublicAddress(account: Account): string {
+  const used = new Set(account.instances.all().map((instance) => instance.publicAddress));
+  const prefix = `127.${account.config.loopbackOctet}.${PUBLIC_SUBNET}`;
+  for (let tried = 0; tried < 254; tried++) {
+    const address = `${prefix}.${(nextPublic++ % 254) + 1}`;
+    if (!used.has(address)) return address;
+  }
+  throw new AwsError('InsufficientAddressCapacity', 'No public addresses are left.', 500);
+}
+
+/** TCP ports that security groups open to everybody. */
+export function openPorts(groups: SecurityGroupFixture[]): number[] {
+  const ports = new Set<number>();
+  for (const { ingress } of groups)
+    for (const { fromPort, toPort, cidr } of ingress)
+      if (cidr === '0.0.0.0/0') for (let port = fromPort; port <= toPort; port++) ports.add(port);
+  return [...ports].sort((a, b) => a - b);
+}
+
+const toNumber = (address: string): number =>
+  ipaddr.IPv4.parse(address).octets.reduce((number, octet) => number * 256 + octet, 0);
+
+const toText = (number: number): string =>
+  [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join('.');

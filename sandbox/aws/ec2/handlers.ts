@@ -1,0 +1,25 @@
+import { type Account } from '../account';
+import { imageHandlers } from './images';
+import { instanceAttributeHandlers } from './instance-attributes';
+import { instanceTypeHandlers } from './instance-types';
+import { instanceHandlers } from './instances';
+import { networkInterfaceHandlers } from './network-interfaces';
+import { placeHandlers } from './places';
+import { snapshotHandlers } from './snapshots';
+import { tagHandlers } from './tags';
+import { volumeHandlers } from './volumes';
+
+/** The EC2 operations that the endpoint offers. */
+export function ec2Handlers(account: Account) {
+  return {
+    ...placeHandlers(account),
+    ...instanceTypeHandlers(account),
+    ...imageHandlers(account),
+    ...instanceHandlers(account),
+    ...instanceAttributeHandlers(account),
+    ...networkInterfaceHandlers(account),
+    ...volumeHandlers(account),
+    ...snapshotHandlers(account),
+    ...tagHandlers(account),
+  };
+}

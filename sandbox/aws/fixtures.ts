@@ -1,0 +1,65 @@
+import { type Fixtures } from './config';
+
+export const REGION = 'eu-central-1';
+/** The AWS proxy of the sandbox: an instance that is this host. */
+export const PROXY_INSTANCE_ID = 'i-0a11fe00000000001';
+export const PROXY_AVAILABILITY_ZONE = `${REGION}a`;
+export const PRODUCTION_SUBNET_ID = 'subnet-0a11fe00000000001';
+export const TEST_SUBNET_ID = 'subnet-0a11fe00000000002';
+export const PRODUCTION_SECURITY_GROUP_ID = 'sg-0a11fe00000000001';
+export const TEST_SECURITY_GROUP_ID = 'sg-0a11fe00000000002';
+export const SHOP_HOSTED_ZONE_ID = 'ZLIFEBOATSHOP';
+export const SHOP_BUCKET = 'lifeboat-shop';
+
+const HTTP_PORT = 80;
+const REDIS_PORT = 6379;
+
+/**
+ * The account of the sample application: a production and a test VPC that cannot reach each other, the hosted zone,
+ * the repository bucket and the AWS proxy. HTTP is open to all, the database only to its subnet.
+ */
+export function shopFixtures(): Fixtures {
+  const site = (name: string, digit: number, cidr: string, subnetId: string, groupId: string) => {
+    const vpc = `vpc-0a11fe0000000000${digit}`;
+    return {
+      vpc: { id: vpc, cidr, tags: { Name: `shop-${name}` } },
+      subnet: {
+        id: subnetId,
+        vpc,
+        cidr,
+        availabilityZone: PROXY_AVAILABILITY_ZONE,
+        segment: name,
+        tags: { Name: `shop-${name}` },
+      },
+      securityGroup: {
+        id: groupId,
+        name: `shop-${name}`,
+        vpc,
+        description: `The shop in the ${name} subnet`,
+        ingress: [
+          { fromPort: HTTP_PORT, toPort: HTTP_PORT, cidr: '0.0.0.0/0' },
+          { fromPort: REDIS_PORT, toPort: REDIS_PORT, cidr },
+        ],
+        tags: { Name: `shop-${name}` },
+      },
+    };
+  };
+  const production = site('prod', 1, '10.0.1.0/24', PRODUCTION_SUBNET_ID, PRODUCTION_SECURITY_GROUP_ID);
+  const test = site('test', 2, '10.0.2.0/24', TEST_SUBNET_ID, TEST_SECURITY_GROUP_ID);
+  return {
+    vpcs: [production.vpc, test.vpc],
+    subnets: [production.subnet, test.subnet],
+    securityGroups: [production.securityGroup, test.securityGroup],
+    hostedZones: [{ id: SHOP_HOSTED_ZONE_ID, name: 'shop.example' }],
+    buckets: [SHOP_BUCKET],
+    hostInstances: [
+      {
+        id: PROXY_INSTANCE_ID,
+        subnet: PRODUCTION_SUBNET_ID,
+        instanceType: 'm6i.large',
+        privateAddress: '10.0.1.4',
+        tags: { Name: 'lifeboat-aws-proxy' },
+      },
+    ],
+  };
+}

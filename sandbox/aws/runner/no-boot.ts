@@ -1,0 +1,28 @@
+import { type InstanceRunner } from './runner';
+
+/**
+ * Instances that only change states: for tests of everything that does not need a guest. After a restart of
+ * the endpoint, those that should run do.
+ */
+export function noBootRunner(): InstanceRunner {
+  const running = new Set<string>();
+  return {
+    hotPlug: true,
+    start: async ({ instanceId }) => void running.add(instanceId),
+    isRunning: async (instanceId) => running.has(instanceId),
+    adopt: async ({ instanceId }) => {
+      running.add(instanceId);
+      return true;
+    },
+    powerDown: async (instanceId) => {
+      running.delete(instanceId);
+      return true;
+    },
+    kill: async (instanceId) => void running.delete(instanceId),
+    release: async () => {},
+    forget: async () => {},
+    whilePaused: (_instanceId, work) => work(),
+    console: async () => Buffer.alloc(0),
+    close: async () => {},
+  };
+}

@@ -1,0 +1,109 @@
+import { join } from 'node:path';
+import { type AddressInfo } from 'node:net';
+import * as ebs from '@aws-sdk/client-ebs';
+import * as ec2 from '@aws-sdk/client-ec2';
+import * as s3 from '@aws-sdk/client-s3';
+import * as sts from '@aws-sdk/client-sts';
+import { forgetDeleted, openAccount } from './account';
+import { type AwsEndpointConfig } from './config';
+import { readingHandlers } from './ebs/reading';
+import { tokenSigner } from './ebs/read-tokens';
+import { expireSnapshots, type LastWrites } from './ebs/snapshot-states';
+import { writingHandlers } from './ebs/writing';
+import { ec2Handlers } from './ec2/handlers';
+import { watchInstances } from './ec2/instance-states';
+import { createFixtures, resumeAccount } from './resume';
+import { noBootRunner } from './runner/no-boot';
+import { bucketHandlers } from './s3/bucket-handlers';
+import { BucketStore } from './s3/buckets';
+import { multipartHandlers } from './s3/multipart-handlers';
+import { objectHandlers } from './s3/object-handlers';
+import { stsHandlers } from './sts/handlers';
+import { createEndpoint, type EndpointOptions } from './wire/endpoint';
+import { describeService } from './wire/service';
+
+export interface RunningAwsEndpoint {
+  /** URL for AWS_ENDPOINT_URL. */
+  endpoint: string;
+  /** Ends the endpoint; machines run on, and a later start finds them again. */
+  close(): Promise<void>;
+}
+
+/** Seconds between looks at timeouts. */
+const HOUSEKEEPING = 5;
+
+/** Starts the AWS-compatible endpoint on the state in its directory. Port 0 chooses a free one. */
+export async function startAwsEndpoint(
+  config: AwsEndpointConfig,
+  options: Pick<EndpointOptions, 'intercept'> = {},
+): Promise<RunningAwsEndpoint> {
+  const log = (message: string, error: unknown): void => console.error(`aws: ${message}:`, error);
+  const runner = noBootRunner();
+  const account = openAccount(config, runner, log);
+  const lastWrites: LastWrites = new Map();
+  createFixtures(account, config.fixtures);
+  const buckets = new BucketStore(join(config.directory, 's3'));
+  for (const name of config.fixtures.buckets) if (!buckets.has(name)) buckets.create(name);
+  await resumeAccount(account, lastWrites);
+
+  // Only their schemas and settings are read; these clients never send anything.
+  const client = { region: config.region, credentials: { accessKeyId: '-', secretAccessKey: '-' } };
+  const server = createEndpoint({
+    ...options,
+    accessKeyId: config.accessKeyId,
+    log,
+    services: [
+      { service: describeService({ ...ec2 }, new ec2.EC2Client(client)), handlers: ec2Handlers(account) },
+      {
+        service: describeService({ ...ebs }, new ebs.EBSClient(client)),
+        handlers: {
+          ...writingHandlers(account, lastWrites),
+          ...readingHandlers(account, tokenSigner(config.secretAccessKey)),
+        },
+      },
+      {
+        service: describeService({ ...s3 }, new s3.S3Client(client)),
+        handlers: {
+          ...bucketHandlers(buckets, config.region),
+          ...objectHandlers(buckets),
+          ...multipartHandlers(buckets),
+        },
+      },
+      {
+        service: describeService({ ...sts }, new sts.STSClient(client)),
+        handlers: stsHandlers(config.accessKeyId),
+      },
+    ],
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.listen.port, config.listen.host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+
+  const repeat = (seconds: number, what: string, work: () => Promise<void> | void): NodeJS.Timeout =>
+    setInterval(() => {
+      // A look that takes longer than the interval is not begun twice.
+      if (!account.background.isRunning(what)) void account.background.run(what, async () => work());
+    }, seconds * 1000);
+  const timers = [
+    repeat(account.times.watch, 'watching machines', () => watchInstances(account)),
+    repeat(HOUSEKEEPING, 'housekeeping', () => {
+      expireSnapshots(account, lastWrites);
+      forgetDeleted(account);
+    }),
+  ];
+
+  return {
+    endpoint: `http://${config.listen.host}:${port}`,
+    async close() {
+      timers.forEach(clearInterval);
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+      await account.background.close();
+      await runner.close();
+      await account.layers.close();
+    },
+  };
+}

@@ -1,0 +1,116 @@
+import { type TokenMark } from './tokens';
+
+export type Tags = Record<string, string>;
+
+interface Resource {
+  id: string;
+  tags: Tags;
+  /** ISO 8601; also the order in which lists show the resource. */
+  createdAt: string;
+  tokenMark?: TokenMark;
+  /** Set when the resource is gone for all but its client token. ISO 8601. */
+  deletedAt?: string;
+}
+
+export interface Attachment {
+  instanceId: string;
+  device: string;
+  state: 'attaching' | 'attached' | 'detaching';
+  deleteOnTermination: boolean;
+  attachedAt: string;
+}
+
+export interface VolumeRecord extends Resource {
+  state: 'creating' | 'available' | 'in-use' | 'deleting' | 'error';
+  sizeGiB: number;
+  availabilityZone: string;
+  snapshotId?: string;
+  encrypted: boolean;
+  kmsKeyId?: string;
+  volumeType: string;
+  iops?: number;
+  throughput?: number;
+  attachment?: Attachment;
+  /** Block map that the volume's bytes come from: only what differs from it goes into the next snapshot. */
+  baseMap?: string;
+  /** Snapshots with one lineage can be compared block by block. */
+  lineage: string;
+  /** Made by RunInstances for this instance; removed at start where that was never recorded. */
+  madeFor?: string;
+}
+
+export interface SnapshotRecord extends Resource {
+  state: 'pending' | 'completed' | 'error';
+  stateMessage?: string;
+  volumeId: string;
+  sizeGiB: number;
+  description: string;
+  encrypted: boolean;
+  kmsKeyId?: string;
+  startedAt: string;
+  completedAt?: string;
+  lineage: string;
+  parentSnapshotId?: string;
+  /** Block map of the parent, on which a pending snapshot's own blocks will lie. */
+  parentMap?: string;
+  /** The snapshot's block map; absent until it is sealed. */
+  map?: string;
+  /** Layer that the snapshot's own blocks go to. */
+  layer: string;
+  /** EBS direct: written block by block, until CompleteSnapshot. */
+  direct?: { timeoutMinutes: number; completing: boolean };
+  /** CreateSnapshot: frozen copy of the volume, and the map it is compared with. */
+  copy?: { stagingFile: string; baseMap?: string };
+}
+
+export interface ImageRecord extends Resource {
+  name: string;
+  description: string;
+  architecture: string;
+  rootDeviceName: string;
+  bootMode?: 'legacy-bios' | 'uefi' | 'uefi-preferred';
+  enaSupport: boolean;
+  blockDevices: ImageDevice[];
+}
+
+export interface ImageDevice {
+  deviceName: string;
+  snapshotId?: string;
+  sizeGiB?: number;
+  volumeType: string;
+  deleteOnTermination: boolean;
+  encrypted: boolean;
+}
+
+export type InstanceState = 'pending' | 'running' | 'stopping' | 'stopped' | 'shutting-down' | 'terminated';
+
+export interface InstanceRecord extends Resource {
+  reservationId: string;
+  launchIndex: number;
+  state: InstanceState;
+  stateReason?: { code: string; message: string };
+  stateTransitionReason: string;
+  /** How a stop or termination under way goes about it. */
+  stopMode?: 'graceful' | 'forced';
+  imageId: string;
+  instanceType: string;
+  subnetId: string;
+  securityGroups: string[];
+  privateAddress: string;
+  /** Whether the instance gets a public address whenever it starts. */
+  wantsPublicAddress: boolean;
+  publicAddress?: string;
+  launchedAt: string;
+  rootDeviceName: string;
+  bootMode?: 'legacy-bios' | 'uefi' | 'uefi-preferred';
+  architecture: string;
+  keyName?: string;
+  userData?: string;
+  sourceDestCheck: boolean;
+  disableApiTermination: boolean;
+  shutdownBehavior: 'stop' | 'terminate';
+  /** ISO 8601; a terminated instance is still shown for a while. */
+  terminatedAt?: string;
+  /** A running instance without machine: this host. */
+  host?: boolean;
+}

@@ -1,0 +1,198 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { plainBody } from './body';
+import { AwsError } from './errors';
+import { writeError } from './error-response';
+import { type Credential, missingCredential, requestCredential, unknownAccessKey } from './identity';
+import { readQuery, writeQuery } from './query';
+import { readRest, type RestResponse, writeRest } from './rest';
+import { routeRequest } from './routing';
+import { s3Target } from './s3-target';
+import { type Operation, type Service } from './service';
+
+/** A request on its way to its handler. */
+export interface Call {
+  requestId: string;
+  /** Signing name of the service. */
+  service: string;
+  operation: string;
+  input: Record<string, unknown>;
+}
+
+/** Behaviour of operations by name. A service's operations without one are answered as not implemented. */
+export type Handlers = Record<string, (input: never, call: Call) => object | void | Promise<object | void>>;
+
+export interface EndpointOptions {
+  services: { service: Service; handlers: Handlers }[];
+  accessKeyId: string;
+  /**
+   * Every request passes through here between being understood and being handled: the one place for faults, rate
+   * limits and delays. It throws an AwsError to refuse a request.
+   */
+  intercept?: (call: Call, handle: () => Promise<object>) => Promise<object>;
+  /** What the person who runs the endpoint should see: failures of the endpoint itself. */
+  log: (message: string, error: unknown) => void;
+}
+
+/** Query forms are held in memory; EC2 takes no larger requests. */
+const FORM_LIMIT = 2 * 1024 * 1024;
+
+/** One port that answers for every service, told apart by the credential scope of the signature. */
+export function createEndpoint(options: EndpointOptions): Server {
+  for (const { service, handlers } of options.services)
+    for (const name of Object.keys(handlers))
+      if (!service.operations.has(name)) throw new Error(`${service.signingName} has no operation ${name}`);
+  // A block upload may wait long behind others on a busy machine; clients have their own timeouts.
+  const server = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
+    answer(options, request, response).catch((error: unknown) => {
+      options.log('a response broke off', error);
+      response.destroy();
+    });
+  });
+  return server;
+}
+
+async function answer(
+  options: EndpointOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const requestId = randomUUID();
+  // Not new URL(): it folds "//" and ".." in S3 keys.
+  const [rawPath = '/', search = ''] = splitOnce(request.url ?? '/', '?');
+  const query = new URLSearchParams(search);
+  const credential = requestCredential(request.headers, query);
+  const { service, handlers } = chooseService(options, credential);
+  let reply: RestResponse;
+  try {
+    checkCredential(options, service, credential);
+    reply = await handle({ options, service, handlers, request, requestId, rawPath, query });
+  } catch (error) {
+    reply = writeError(service, asAwsError(options, error), requestId);
+    // Let the client finish sending before it reads the answer; node closes the connection where it does not.
+    request.resume();
+  }
+  await send(request, response, reply, requestId);
+}
+
+interface Exchange {
+  options: EndpointOptions;
+  service: Service;
+  handlers: Handlers;
+  request: IncomingMessage;
+  requestId: string;
+  rawPath: string;
+  query: URLSearchParams;
+}
+
+async function handle(exchange: Exchange): Promise<RestResponse> {
+  const { service, request, requestId, query } = exchange;
+  if (service.kind === 'ec2Query' || service.kind === 'awsQuery') {
+    const form =
+      request.method === 'POST'
+        ? new URLSearchParams((await plainBody(request).collect(FORM_LIMIT)).toString())
+        : query;
+    const action = form.get('Action') ?? '';
+    const operation = service.operations.get(action);
+    if (operation === undefined || !Object.hasOwn(exchange.handlers, action))
+      throw new AwsError('InvalidAction', `The action ${action} is not valid for this web service.`);
+    const output = await perform(exchange, operation, readQuery(service, operation, form));
+    const body = writeQuery(service, operation, output, requestId);
+    return { status: 200, headers: { 'content-type': 'text/xml;charset=UTF-8' }, body };
+  }
+  const target =
+    service.signingName === 's3'
+      ? s3Target(exchange.rawPath, request.headers.host)
+      : { path: exchange.rawPath };
+  const route = routeRequest(service, {
+    method: request.method ?? 'GET',
+    query,
+    headers: request.headers,
+    ...target,
+  });
+  if (route === undefined || !Object.hasOwn(exchange.handlers, route.operation.name)) {
+    const what = `${request.method} ${exchange.rawPath} (${route?.operation.name ?? 'no operation'})`;
+    throw service.signingName === 's3'
+      ? new AwsError('NotImplemented', `A header or operation you provided is not implemented: ${what}`, 501)
+      : new AwsError('UnknownOperationException', `Not implemented: ${what}`, 404);
+  }
+  const input = await readRest(service, route, request, query, target.bucket);
+  return writeRest(service, route.operation, await perform(exchange, route.operation, input));
+}
+
+async function perform(
+  exchange: Exchange,
+  operation: Operation,
+  input: Record<string, unknown>,
+): Promise<object> {
+  const { service, requestId, options } = exchange;
+  for (const name of operation.required)
+    if (input[name] === undefined)
+      throw service.kind === 'restJson1'
+        ? new AwsError('ValidationException', `${name} is required.`)
+        : new AwsError('MissingParameter', `The request must contain the parameter ${name}`);
+  const call: Call = { requestId, service: service.signingName, operation: operation.name, input };
+  const handler = exchange.handlers[operation.name]!;
+  const run = async (): Promise<object> => (await handler(input as never, call)) ?? {};
+  return options.intercept === undefined ? run() : options.intercept(call, run);
+}
+
+function chooseService(
+  options: EndpointOptions,
+  credential: Credential | undefined,
+): EndpointOptions['services'][number] {
+  const found = options.services.find(({ service }) => service.signingName === credential?.signingName);
+  // Without a signature nothing says whose request it is; S3 is what browsers and health checks mean.
+  const fallback =
+    options.services.find(({ service }) => service.signingName === 's3') ?? options.services[0];
+  if (fallback === undefined) throw new Error('the endpoint has no services');
+  return found ?? fallback;
+}
+
+function checkCredential(
+  options: EndpointOptions,
+  service: Service,
+  credential: Credential | undefined,
+): void {
+  if (credential === undefined) throw missingCredential(service.signingName);
+  if (credential.accessKeyId !== options.accessKeyId)
+    throw unknownAccessKey(service.signingName, credential.accessKeyId);
+  if (credential.signingName !== service.signingName)
+    throw new AwsError('NotImplemented', `The service ${credential.signingName} is not offered here.`, 501);
+}
+
+function asAwsError(options: EndpointOptions, error: unknown): AwsError {
+  if (error instanceof AwsError) return error;
+  options.log('a request failed', error);
+  return new AwsError('InternalError', error instanceof Error ? error.message : String(error), 500);
+}
+
+async function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  reply: RestResponse,
+  id: string,
+): Promise<void> {
+  const headers: Record<string, string | number> = {
+    'x-amz-request-id': id,
+    'x-amzn-requestid': id,
+    ...reply.headers,
+  };
+  const { body, status } = reply;
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body instanceof Uint8Array ? body : undefined;
+  const bodiless = status === 204 || status === 304;
+  if (headers['content-length'] === undefined && !bodiless && (bytes !== undefined || body === undefined))
+    headers['content-length'] = bytes?.length ?? 0;
+  if (bodiless) delete headers['content-length'];
+  response.writeHead(status, headers);
+  if (request.method === 'HEAD' || bodiless || body === undefined) response.end();
+  else if (bytes !== undefined) response.end(bytes);
+  else await pipeline(Readable.from(body as AsyncIterable<Uint8Array>, { objectMode: false }), response);
+}
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}
