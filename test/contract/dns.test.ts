@@ -1,0 +1,201 @@
+import {
+  type Change,
+  ChangeResourceRecordSetsCommand,
+  ListResourceRecordSetsCommand,
+} from '@aws-sdk/client-route-53';
+import { createDnsActivities, findUnmovableRecords } from '../../activities/aws-proxy/dns';
+import { type RepositoryAddress, type RunContext } from '../../plan/run';
+import { type ObjectStore } from '../../repository/object-store';
+import { readStoredDns } from '../../repository/stored-dns';
+import { SHOP_HOSTED_ZONE_ID as ZONE } from '../../sandbox/aws/fixtures';
+import { failureOf, runActivity } from './run-activity';
+import { startTestAccount, type TestAccount } from './test-account';
+
+let account: TestAccount;
+let repository: { address: RepositoryAddress; store: ObjectStore };
+let names = 0;
+/** A name of its own for every test. */
+let name: string;
+
+beforeAll(async () => {
+  account = await startTestAccount();
+});
+afterAll(() => account.close());
+beforeEach(() => {
+  repository = account.newRepository();
+  names += 1;
+  name = `www${names}.shop.example`;
+});
+
+const activities = (servers = [account.dnsServer]) =>
+  createDnsActivities({
+    route53: account.clients.route53,
+    objectStore: account.objectStore,
+    dnsServers: servers,
+    pollSeconds: 0.05,
+  });
+const run = (generation: number): RunContext => ({
+  plan: 'shop',
+  digest: 'a'.repeat(64),
+  repository: repository.address,
+  runId: `run-${generation}`,
+  generation,
+});
+
+const change = (Action: 'CREATE' | 'UPSERT' | 'DELETE', values: string[], more: object = {}): Change => ({
+  Action,
+  ResourceRecordSet: {
+    Name: name,
+    Type: 'A',
+    TTL: 300,
+    ResourceRecords: values.map((Value) => ({ Value })),
+    ...more,
+  },
+});
+const apply = (...Changes: Change[]) =>
+  account.clients.route53.send(
+    new ChangeResourceRecordSetsCommand({ HostedZoneId: ZONE, ChangeBatch: { Changes } }),
+  );
+async function present() {
+  const { ResourceRecordSets } = await account.clients.route53.send(
+    new ListResourceRecordSetsCommand({ HostedZoneId: ZONE, StartRecordName: name }),
+  );
+  const set = ResourceRecordSets?.find(({ Name, Type }) => Name === `${name}.` && Type === 'A');
+  return set && { ttl: set.TTL, values: set.ResourceRecords?.map(({ Value }) => Value).sort() };
+}
+const move = (generation: number, value: string, ttl = 60) =>
+  runActivity(activities().moveDns, {
+    run: run(generation),
+    hostedZone: ZONE,
+    records: [{ name, vm: 'web', address: 'public' as const, ttl, value }],
+  });
+const goHome = (generation: number) =>
+  runActivity(activities().returnDns, { run: run(generation), hostedZone: ZONE });
+const check = (values: string[], servers?: string[]) =>
+  runActivity(activities(servers).checkDns, { hostedZone: ZONE, expected: [{ name, values }] });
+
+describe('DNS', () => {
+  it('moves to the recovery site and home again, TTL and all', async () => {
+    await apply(change('CREATE', ['192.0.2.7', '192.0.2.8']));
+    const stored = await move(5, '198.51.100.1');
+    expect(stored).toEqual([
+      {
+        name,
+        type: 'A',
+        previous: { ttl: 300, values: ['192.0.2.7', '192.0.2.8'] },
+        ours: { ttl: 60, values: ['198.51.100.1'] },
+      },
+    ]);
+    expect(await present()).toEqual({ ttl: 60, values: ['198.51.100.1'] });
+    await check(['198.51.100.1']);
+
+    expect(await goHome(6)).toEqual({ returned: stored, leftAlone: [] });
+    expect(await present()).toEqual({ ttl: 300, values: ['192.0.2.7', '192.0.2.8'] });
+    await check(['192.0.2.8', '192.0.2.7']);
+    expect(await goHome(6)).toEqual({ returned: stored, leftAlone: [] });
+  });
+
+  it('takes a record away again that did not exist before', async () => {
+    await move(1, '198.51.100.1');
+    await check(['198.51.100.1']);
+    await goHome(1);
+    expect(await present()).toBeUndefined();
+    await check([]);
+    expect(await goHome(1)).toMatchObject({ returned: [{ name }], leftAlone: [] });
+  });
+
+  it('stores what was there before the change, and never our own value as that', async () => {
+    await apply(change('CREATE', ['192.0.2.7']));
+    await move(3, '198.51.100.1');
+    await move(3, '198.51.100.1');
+    await move(3, '198.51.100.2');
+    const stored = await readStoredDns(repository.store, run(3));
+    expect(stored?.records).toEqual([
+      {
+        name,
+        type: 'A',
+        previous: { ttl: 300, values: ['192.0.2.7'] },
+        ours: { ttl: 60, values: ['198.51.100.2'] },
+      },
+    ]);
+    await goHome(3);
+    expect(await present()).toEqual({ ttl: 300, values: ['192.0.2.7'] });
+  });
+
+  it('remembers the primary site across a failover that was lost half-way', async () => {
+    await apply(change('CREATE', ['192.0.2.7']));
+    await move(3, '198.51.100.1');
+    const [second] = await move(4, '198.51.100.2');
+    expect(second?.previous).toEqual({ ttl: 300, values: ['192.0.2.7'] });
+    await goHome(5);
+    expect(await present()).toEqual({ ttl: 300, values: ['192.0.2.7'] });
+  });
+
+  it('knows nothing of generations that come after the run', async () => {
+    await apply(change('CREATE', ['192.0.2.7']));
+    await move(9, '198.51.100.1');
+    expect(await goHome(8)).toEqual({ returned: [], leftAlone: [] });
+    expect(await present()).toEqual({ ttl: 60, values: ['198.51.100.1'] });
+  });
+
+  it('leaves a value alone that somebody else has set', async () => {
+    await apply(change('CREATE', ['192.0.2.7']));
+    await move(1, '198.51.100.1');
+    await apply(change('UPSERT', ['203.0.113.9']));
+    expect(await goHome(2)).toMatchObject({ returned: [], leftAlone: [{ name }] });
+    expect(await present()).toEqual({ ttl: 300, values: ['203.0.113.9'] });
+  });
+
+  it('goes home although somebody changed the TTL of our value', async () => {
+    await apply(change('CREATE', ['192.0.2.7']));
+    await move(1, '198.51.100.1');
+    await apply(change('UPSERT', ['198.51.100.1'], { TTL: 5 }));
+    expect(await goHome(2)).toMatchObject({ returned: [{ name }] });
+    expect(await present()).toEqual({ ttl: 300, values: ['192.0.2.7'] });
+  });
+
+  it('refuses a record that it could not put back, before any change', async () => {
+    await apply(change('CREATE', ['192.0.2.7'], { SetIdentifier: 'a', Weight: 10 }));
+    const other = `plain-${name}`;
+    const refused = await failureOf(
+      runActivity(activities().moveDns, {
+        run: run(1),
+        hostedZone: ZONE,
+        records: [other, name].map((each) => ({
+          name: each,
+          vm: 'web',
+          address: 'public' as const,
+          ttl: 60,
+          value: '198.51.100.1',
+        })),
+      }),
+    );
+    expect(refused).toMatchObject({ type: 'UnmovableRecord', nonRetryable: true });
+    expect(refused.message).toContain(name);
+    expect(refused.message).toContain('SetIdentifier');
+    expect(await readStoredDns(repository.store, run(1))).toBeUndefined();
+    expect(await findUnmovableRecords(account.clients.route53, ZONE, [other, name])).toHaveLength(1);
+    await expect(check([])).rejects.toThrow(name);
+  });
+
+  it('names server, name, what it got and what it expected', async () => {
+    await apply(change('CREATE', ['192.0.2.7']));
+    const wrong = await failureOf(check(['198.51.100.1']));
+    expect(wrong).toMatchObject({ type: 'DnsMismatch', nonRetryable: false });
+    for (const part of [account.dnsServer, name, '192.0.2.7', '198.51.100.1'])
+      expect(wrong.message).toContain(part);
+  });
+
+  it('takes the silence of one server for no agreement', async () => {
+    await apply(change('CREATE', ['192.0.2.7']));
+    // Port 9 (discard) of the loopback address: nobody listens.
+    const silent = await failureOf(check(['192.0.2.7'], [account.dnsServer, '127.0.0.1:9']));
+    expect(silent).toMatchObject({ type: 'DnsMismatch', nonRetryable: false });
+    expect(silent.message).toContain('127.0.0.1:9');
+  });
+
+  it('does not follow objects that are not what it stored', async () => {
+    await repository.store.put('dns/shop/1.json', Buffer.from('[{"name":"x","type":"MX"}]'));
+    expect(await failureOf(goHome(2))).toMatchObject({ type: 'DamagedObject', nonRetryable: true });
+  });
+});
