@@ -4,9 +4,9 @@ import { expectBootableFirmware } from './disk/firmware';
 import { findLayout, mountFiles, systemPartitions, type SystemPartition } from './disk/layout';
 import { type OpenableGuest } from './family';
 import { expectSound, replayJournal } from './files/check';
-import { withGuest } from './files/open-guest';
+import { withGuest, type OpenGuest } from './files/open-guest';
 import { GuestFileError } from './files/port';
-import { readManifest } from './linux/manifest';
+import { MANIFEST, readManifest } from './linux/manifest';
 import { GuestNotAdaptableError, type AdaptationReport, type GuestAdapter } from './port';
 
 /**
@@ -33,15 +33,30 @@ export function guestAdapter(): GuestAdapter {
         const layout = await findLayout(diskPath);
         const names = await DeviceNames.read(diskPath, undefined, []);
         const partitions = await systemPartitions(diskPath, layout, names);
-        const readOnly = () => mountFiles(diskPath, partitions, false);
         // Not even the journal of a guest that was never adapted is touched.
-        const family = await withGuest(readOnly, detectFamily);
-        if ((await withGuest(readOnly, readManifest)) === undefined) {
-          return { family: family.name, kernels: [], modules: [], changed: [] };
-        }
-        return prepared(diskPath, partitions, names, (guest) => family.revert(guest));
+        const report = await reportIfNeverAdapted(() => mountFiles(diskPath, partitions, false));
+        if (report !== undefined) return report;
+        return prepared(diskPath, partitions, names, async (guest) => {
+          const family = await withGuest(guest.open, detectFamily);
+          return family.revert(guest);
+        });
       }),
   };
+}
+
+/** @returns undefined where the guest was adapted, or cannot be read before its journal is replayed */
+async function reportIfNeverAdapted(readOnly: OpenGuest): Promise<AdaptationReport | undefined> {
+  try {
+    return await withGuest(readOnly, async (files) => {
+      if ((await files.realpath(MANIFEST)) !== undefined) return undefined;
+      const family = await detectFamily(files);
+      return { family: family.name, kernels: [], modules: [], changed: [] };
+    });
+  } catch (error) {
+    // What is wrong with the guest itself shows again, and is said, when it is read with its journal replayed.
+    if (error instanceof GuestFileError) return undefined;
+    throw error;
+  }
 }
 
 /** Replays the journals and checks the file systems, does the work, and checks them again. */

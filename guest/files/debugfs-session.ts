@@ -49,7 +49,9 @@ export class DebugfsSession {
 
   /** @param device a path, with `?offset=` where the file system does not begin at its start */
   static async open(device: string, writable: boolean): Promise<DebugfsSession> {
-    const child = spawn('debugfs', [...(writable ? ['-w'] : []), '-f', '-', device], {
+    // A file system that was copied while in use may have bitmaps that its journal has yet to put right; -c, which
+    // is for reading only, leaves them out.
+    const child = spawn('debugfs', [writable ? '-w' : '-c', '-f', '-', device], {
       env: { ...process.env, LC_ALL: 'C' },
     });
     const session = new DebugfsSession(child, device);

@@ -45,7 +45,8 @@ export async function appendToInitramfs(files: GuestFiles, path: string, segment
   await withHostFile(async (hostPath) => {
     await files.download(path, hostPath, MAX_INITRAMFS_BYTES);
     await appendFile(hostPath, segment);
-    await files.upload(hostPath, path);
+    const stat = await files.stat((await files.realpath(path)) ?? path);
+    await files.upload(hostPath, path, stat && { modifiedAt: stat.modifiedAt });
   });
 }
 
