@@ -41,7 +41,7 @@ export function toFailure(error: unknown, step: string): ApplicationFailure {
     details: [{ code: facts.code, action, httpStatus: facts.httpStatus, requestId: facts.requestId }],
   });
   // The cause itself stays out: Temporal would store its message as it is.
-  if (error instanceof Error && error.stack !== undefined) failure.stack = withoutSecrets(error.stack);
+  if (error instanceof Error) failure.stack = `${failure.name}: ${failure.message}\n${framesOf(error)}`;
   return failure;
 }
 
@@ -126,6 +126,12 @@ export function withoutSecrets(text: string): string {
     .replace(/\s*Encoded authorization failure message: \S+/g, '')
     .replace(/The Canonical String for this request should have been[\s\S]*/, '')
     .slice(0, MAXIMUM_TEXT);
+}
+
+/** Where an error came from, without its message, which the stack begins with. */
+function framesOf(error: Error): string {
+  const lines = (error.stack ?? '').split('\n');
+  return withoutSecrets(lines.filter((line) => /^ {4}at /.test(line)).join('\n'));
 }
 
 /** Milliseconds for a delay of `seconds`, up to half as much more, so that those who wait do not return at once. */

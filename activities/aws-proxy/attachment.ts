@@ -26,7 +26,7 @@ export interface ProxyHost {
 export interface AttachedVolume {
   /** The volume on this host: a block device, or a file that behaves like one. */
   path: string;
-  /** Detaches and waits until the volume is available; also when the activity was cancelled meanwhile. */
+  /** See {@link detachFromProxy}. */
   detach(): Promise<void>;
 }
 
@@ -68,7 +68,7 @@ export async function attachToProxy(
     host,
   );
   await waitFor(`${path} to appear`, () => exists(path), { ...host, limitSeconds: 300 });
-  return { path, detach: () => detach(host, volumeId) };
+  return { path, detach: () => detachFromProxy(host, { volumeId }) };
 }
 
 /** Name of the link that udev makes for an EBS volume on a Nitro instance. */
@@ -119,7 +119,8 @@ async function takeFrom(ec2: EC2Client, volume: Volume, holder: VolumeAttachment
   if (holder.State !== 'detaching') await requestDetach(ec2, volumeId, instanceId);
 }
 
-async function detach(host: ProxyHost, volumeId: string): Promise<void> {
+/** Takes a volume off this proxy, where it is on it, and waits; also when the activity was cancelled meanwhile. */
+export async function detachFromProxy(host: ProxyHost, { volumeId }: { volumeId: string }): Promise<void> {
   await waitFor(
     `${volumeId} to be detached from ${host.instanceId}`,
     async () => {

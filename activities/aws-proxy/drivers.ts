@@ -3,7 +3,7 @@ import { type AdaptationReport, type BootScript, type GuestAdapter } from '../..
 import { type RepositoryAddress } from '../../plan/run';
 import { type ObjectStore } from '../../repository/object-store';
 import { loadBootScript } from '../../repository/plans';
-import { type AttachedVolume, attachToProxy, type ProxyHost } from './attachment';
+import { attachToProxy, detachFromProxy, type ProxyHost } from './attachment';
 import { type AwsProxyHostActivities, type RecoveredVolume } from './contract';
 
 export interface DriverDependencies {
@@ -56,21 +56,21 @@ async function withAttached<T>(
   volumes: RecoveredVolume[],
   work: (paths: ReadonlyMap<string, string>) => Promise<T>,
 ): Promise<T> {
-  const attached: AttachedVolume[] = [];
+  const begun: RecoveredVolume[] = [];
   const paths = new Map<string, string>();
   let result: T;
   try {
-    for (const { volumeId } of volumes) {
-      const volume = await attachToProxy(host, { volumeId });
-      attached.push(volume);
-      paths.set(volumeId, volume.path);
+    for (const volume of volumes) {
+      // Before the attempt: one that is cut off may have attached the volume all the same.
+      begun.push(volume);
+      paths.set(volume.volumeId, (await attachToProxy(host, volume)).path);
     }
     result = await work(paths);
   } catch (error) {
     // The first failure is the one to tell; a volume left attached is taken off by whoever needs it next.
-    await Promise.allSettled(attached.map((volume) => volume.detach()));
+    await Promise.allSettled(begun.map((volume) => detachFromProxy(host, volume)));
     throw error;
   }
-  for (const volume of attached) await volume.detach();
+  for (const volume of volumes) await detachFromProxy(host, volume);
   return result;
 }

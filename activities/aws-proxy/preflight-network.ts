@@ -61,10 +61,8 @@ export async function addressFindings(
   );
   if (wanted.length === 0 || subnet?.CidrBlock === undefined) return [];
   const findings = fixedAddressFindings(wanted, subnet.CidrBlock);
-  const taken = await listNetworkInterfaces(ec2, [
-    { Name: 'subnet-id', Values: [subnet.SubnetId ?? ''] },
-    { Name: 'addresses.private-ip-address', Values: wanted.map(({ address }) => address) },
-  ]);
+  // The whole subnet: secondary addresses (of a load balancer, say) are in use as well.
+  const taken = await listNetworkInterfaces(ec2, [{ Name: 'subnet-id', Values: [subnet.SubnetId ?? ''] }]);
   for (const { NetworkInterfaceId, PrivateIpAddress, PrivateIpAddresses, TagSet } of taken) {
     // Left by an unfinished failover of this plan, which is removed before the next one launches anything.
     if (readTags(TagSet, ['plan', 'run', 'role'])?.plan === plan.name) continue;
