@@ -1,5 +1,5 @@
-import { constants, copyFile } from 'node:fs/promises';
-import { access } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { access, copyFile, link, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Where Debian and Ubuntu put the UEFI firmware for QEMU, of package ovmf; the newer, larger build first. */
@@ -17,10 +17,23 @@ export async function uefiFlash(directory: string): Promise<{ code: string; vari
   for (const build of BUILDS) {
     if (!(await exists(build.code)) || !(await exists(build.variables))) continue;
     const variables = join(directory, 'uefi-variables.fd');
-    if (!(await exists(variables))) await copyFile(build.variables, variables, constants.COPYFILE_EXCL);
+    if (!(await exists(variables))) await copyWhole(build.variables, variables);
     return { code: build.code, variables };
   }
   throw new Error('The machine needs UEFI firmware, which is not installed: apt-get install ovmf');
+}
+
+/** Copies a file so that it appears whole; where another process was quicker, that one's copy stays. */
+async function copyWhole(from: string, to: string): Promise<void> {
+  const temporary = `${to}.${randomUUID()}`;
+  try {
+    await copyFile(from, temporary);
+    await link(temporary, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    await rm(temporary, { force: true });
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

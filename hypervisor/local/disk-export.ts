@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { endProcess, processStartTime, runningPid } from '../../sandbox/process/pid-file';
+import { CommandError, run } from '../../sandbox/process/run';
+
+/**
+ * A VMDK handed out as a raw file: qemu-storage-daemon exports it by FUSE. There is one daemon a disk, shared by
+ * all who have it open, in whichever process; QEMU's image lock would not let a second one in. Who has it open is
+ * written in openers/, a file each; those of dead processes do not count. Callers hold the VM's lock.
+ */
+
+/** A daemon told to end first flushes what the host still holds in memory, which may be gigabytes. */
+const FLUSH_MILLISECONDS = 100_000;
+
+/** An image to hand out, and the directory that belongs to its export alone. */
+export interface ExportedImage {
+  directory: string;
+  image: string;
+  writable: boolean;
+}
+
+export interface DiskExport {
+  path: string;
+  /** Names this opener in {@link closeExport}. */
+  opener: string;
+}
+
+/** Opens a disk image; whoever is the first starts the daemon. */
+export async function openExport({ directory, image, writable }: ExportedImage): Promise<DiskExport> {
+  const path = join(directory, 'disk');
+  await mkdir(join(directory, 'openers'), { recursive: true });
+  if (!(await serves(directory))) {
+    await endExport(directory);
+    await mkdir(join(directory, 'openers'), { recursive: true });
+    await writeFile(path, '');
+    await startDaemon(directory, path, image, writable);
+  }
+  const opener = randomUUID();
+  await writeFile(
+    join(directory, 'openers', opener),
+    `${process.pid} ${await processStartTime(process.pid)}`,
+  );
+  return { path, opener };
+}
+
+/** Makes what was written durable, and ends the export when nobody else has it open. */
+export async function closeExport(
+  { directory, image, writable }: ExportedImage,
+  opener: string,
+): Promise<void> {
+  const openerFile = join(directory, 'openers', opener);
+  if (!(await exists(openerFile))) return; // closed before
+  if (writable && (await serves(directory))) await syncFile(join(directory, 'disk'));
+  await rm(openerFile);
+  if (await isOpen(directory)) return;
+  await endExport(directory);
+  if (writable) await syncFile(image);
+}
+
+/** Whether a living process has the export open. */
+export async function isOpen(directory: string): Promise<boolean> {
+  let open = false;
+  for (const opener of await listIfExists(join(directory, 'openers'))) {
+    const file = join(directory, 'openers', opener);
+    const [pid, startTime] = (await readFile(file, 'utf8')).split(' ');
+    if ((await processStartTime(Number(pid))) === startTime && startTime !== undefined) open = true;
+    else await rm(file, { force: true });
+  }
+  return open;
+}
+
+/** Ends the export's daemon, which flushes, and removes the directory. */
+export async function endExport(directory: string): Promise<void> {
+  const pid = await runningPid(pidFile(directory), pidFile(directory));
+  if (pid !== undefined) await endProcess(pid, pidFile(directory), FLUSH_MILLISECONDS);
+  await unmount(join(directory, 'disk'));
+  await rm(directory, { recursive: true, force: true });
+}
+
+/** Takes off a FUSE mount that a killed QEMU left behind; none is no error. */
+export async function unmount(path: string): Promise<void> {
+  const mounts = await readFile('/proc/self/mounts', 'utf8');
+  // /proc writes blanks and the like in paths as octal escapes.
+  const escaped = path.replace(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`);
+  if (mounts.split('\n').some((line) => line.split(' ')[1] === escaped))
+    await run('umount', ['--lazy', path]);
+}
+
+async function startDaemon(directory: string, path: string, image: string, writable: boolean): Promise<void> {
+  const file = { driver: 'file', filename: image };
+  try {
+    await run('qemu-storage-daemon', [
+      '--blockdev',
+      JSON.stringify({ driver: 'vmdk', 'node-name': 'disk', 'read-only': !writable, file }),
+      '--export',
+      JSON.stringify({ type: 'fuse', id: 'disk', 'node-name': 'disk', mountpoint: path, writable }),
+      '--daemonize',
+      '--pidfile',
+      pidFile(directory),
+    ]);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    throw new Error(`The disk ${image} cannot be opened: ${error.stderr.trim()}`, { cause: error });
+  }
+}
+
+async function serves(directory: string): Promise<boolean> {
+  return (await runningPid(pidFile(directory), pidFile(directory))) !== undefined;
+}
+
+function pidFile(directory: string): string {
+  return join(directory, 'pid');
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function listIfExists(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}

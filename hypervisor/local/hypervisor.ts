@@ -1,0 +1,250 @@
+import { readdir, rm, statfs } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { type SandboxNetwork } from '../../sandbox/network/segment';
+import { consoleOutput, killMachine, machineIsRunning, powerDown } from '../../sandbox/qemu/machine';
+import { run } from '../../sandbox/process/run';
+import { VmExistsError, VmNotFoundError, type Hypervisor, type OpenDisk } from '../port';
+import { closeExport, endExport, isOpen, openExport } from './disk-export';
+import { withLock } from './lock';
+import { removeTaps, startVm } from './power';
+import { readSettings } from './settings';
+import {
+  findSnapshot,
+  liveDiskPath,
+  offlineExportDirectory,
+  removeAllSnapshotFiles,
+  removeSnapshot,
+  takeSnapshot,
+} from './snapshots';
+import { checkDisk, checkHardware, VmFiles, vmNames } from './vm-files';
+
+/** Where a data centre is; what is absent is read from its datacenter.json. */
+export interface LocalHypervisorOptions {
+  directory: string;
+  /** Without a network here and in datacenter.json, VMs run with their cards left out. */
+  network?: SandboxNetwork;
+  /** Name of the data centre's segment. */
+  segment?: string;
+  /** For the sockets of the VMs' monitors; the network's where absent. */
+  runDirectory?: string;
+}
+
+/**
+ * A data centre in a directory: VMs with VMDK disks (monolithicSparse), run by QEMU. Any number of processes may
+ * work on it at once; each needs the directory only. Must be root: disks are handed out by FUSE, and cards are taps.
+ */
+export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
+  const directory = resolve(options.directory);
+
+  /** Runs `work` alone on a VM. */
+  async function locked<Result>(vm: string, work: (files: VmFiles) => Promise<Result>): Promise<Result> {
+    const files = new VmFiles(directory, vm);
+    await files.prepareLock();
+    return withLock(files.lock, () => work(files));
+  }
+
+  async function site() {
+    const settings = await readSettings(directory);
+    const network = options.network ?? settings?.network;
+    const runDirectory = options.runDirectory ?? network?.runDirectory ?? join(directory, 'run');
+    return { network, runDirectory, segment: options.segment ?? settings?.segment.name ?? 'dc', settings };
+  }
+
+  return {
+    listVms: () => vmNames(directory),
+
+    async describeVm(vm) {
+      const files = new VmFiles(directory, vm);
+      const { configuration, mark } = await files.read();
+      const power = (await machineIsRunning(files.machine)) ? 'running' : 'off';
+      return { ...configuration, power, ...(mark === undefined ? {} : { mark }) };
+    },
+
+    snapshotVm: (vm, snapshotId) =>
+      locked(vm, async (files) => {
+        await files.read();
+        const { takenAt, consistency } = await takeSnapshot(files, snapshotId);
+        return { takenAt, consistency };
+      }),
+
+    openSnapshotDisk: (vm, snapshotId, diskKey) =>
+      locked(vm, async (files) => {
+        const record = await findSnapshot(files, snapshotId);
+        const disk = record.disks.find(({ key }) => key === diskKey);
+        if (!disk) throw new Error(`Snapshot "${snapshotId}" of VM "${vm}" has no disk "${diskKey}".`);
+        if (record.consistency === 'crash') {
+          // QEMU holds the path until the snapshot is released.
+          const path = liveDiskPath(files, record, disk.key);
+          return { path, sizeBytes: disk.sizeBytes, close: () => Promise.resolve() };
+        }
+        return handOut(files, offlineExportDirectory(files, record, disk.key), disk, false);
+      }),
+
+    releaseSnapshot: async (vm, snapshotId) => locked(vm, (files) => removeSnapshot(files, snapshotId)),
+
+    createVm: (vm, wanted, mark) =>
+      locked(vm, async (files) => {
+        const hardware = checkHardware(wanted);
+        const existing = await readIfExists(files);
+        if (!existing) {
+          const configuration = { ...hardware, disks: [] };
+          return files.write({
+            version: 1,
+            configuration,
+            revision: 0,
+            ...(mark === undefined ? {} : { mark }),
+          });
+        }
+        if (existing.mark !== mark) throw new VmExistsError(vm);
+        // Without a mark, only the same properties tell a repeated call from another VM.
+        const same = isDeepStrictEqual(checkHardware(existing.configuration), hardware);
+        if (mark === undefined && !same) throw new VmExistsError(vm);
+      }),
+
+    async freeBytes() {
+      const { bavail, bsize } = await statfs(directory);
+      return bavail * bsize;
+    },
+
+    addDisk: (vm, wanted) =>
+      locked(vm, async (files) => {
+        const disk = checkDisk(wanted);
+        const file = await files.read();
+        const { disks } = file.configuration;
+        const existing = disks.find(({ key }) => key === disk.key);
+        if (existing && isDeepStrictEqual(existing, disk)) return;
+        if (existing)
+          throw new Error(`VM "${vm}" has a disk "${disk.key}" already, of other size, slot or boot flag.`);
+        if (disks.some(({ slot }) => slot === disk.slot))
+          throw new Error(`Slot ${disk.slot} of VM "${vm}" is taken.`);
+        if (disk.boot && disks.some(({ boot }) => boot))
+          throw new Error(`VM "${vm}" has a boot disk already.`);
+        await mustBeOff(files);
+        // Until vm.json names it, the file counts for nothing, so a broken-off try is simply made again.
+        const path = files.disk(disk.key);
+        await run('qemu-img', [
+          'create',
+          '-q',
+          '-f',
+          'vmdk',
+          '-o',
+          'subformat=monolithicSparse',
+          path,
+          `${disk.sizeBytes}`,
+        ]);
+        await files.write({ ...file, configuration: { ...file.configuration, disks: [...disks, disk] } });
+      }),
+
+    openDisk: (vm, diskKey) =>
+      locked(vm, async (files) => {
+        const file = await files.read();
+        const disk = file.configuration.disks.find(({ key }) => key === diskKey);
+        if (!disk) throw new Error(`VM "${vm}" has no disk "${diskKey}".`);
+        await mustBeOff(files);
+        await files.write({ ...file, revision: file.revision + 1 });
+        return handOut(files, join(files.open, disk.key), disk, true);
+      }),
+
+    configureVm: (vm, wanted) =>
+      locked(vm, async (files) => {
+        const hardware = checkHardware(wanted);
+        const file = await files.read();
+        if (isDeepStrictEqual(checkHardware(file.configuration), hardware)) return;
+        await mustBeOff(files);
+        await files.write({ ...file, configuration: { ...hardware, disks: file.configuration.disks } });
+      }),
+
+    deleteVm: (vm) =>
+      locked(vm, async (files) => {
+        await stopVm(files);
+        const { network, segment } = await site();
+        if (network) await removeTaps(network, segment, vm);
+        await rm(files.home, { recursive: true, force: true });
+      }),
+
+    powerOn: (vm) =>
+      locked(vm, async (files) => {
+        const file = await files.read();
+        if (await machineIsRunning(files.machine)) return;
+        for (const key of await openDiskKeys(files)) {
+          const opened = join(files.open, key);
+          if (await isOpen(opened)) throw new Error(`Disk "${key}" of VM "${vm}" is still open for writing.`);
+          await endExport(opened); // whoever had it open has died
+        }
+        await files.write({ ...file, revision: file.revision + 1 });
+        await startVm(files, file.configuration, await site());
+      }),
+
+    async shutDown(vm, timeoutSeconds) {
+      const files = new VmFiles(directory, vm);
+      await files.read();
+      if (!(await powerDown(files.machine, timeoutSeconds))) {
+        throw new Error(`VM "${vm}" has not shut down within ${timeoutSeconds} s.`);
+      }
+    },
+
+    async powerOff(vm) {
+      const files = new VmFiles(directory, vm);
+      await files.read();
+      await killMachine(files.machine);
+    },
+
+    async consoleOutput(vm) {
+      const files = new VmFiles(directory, vm);
+      await files.read();
+      return (await consoleOutput(files.machine)).toString('utf8');
+    },
+  };
+
+  async function handOut(
+    files: VmFiles,
+    exportDirectory: string,
+    disk: { key: string; sizeBytes: number },
+    writable: boolean,
+  ): Promise<OpenDisk> {
+    const exported = { directory: exportDirectory, image: files.disk(disk.key), writable };
+    const { path, opener } = await openExport(exported);
+    const close = () => locked(files.vm, () => closeExport(exported, opener));
+    return { path, sizeBytes: disk.sizeBytes, close };
+  }
+}
+
+/** Ends everything that runs for the VMs in `directory`, in whichever process it was begun. The VMs stay. */
+export async function stopAllVms(directory: string): Promise<void> {
+  for (const vm of await vmNames(directory)) {
+    const files = new VmFiles(resolve(directory), vm);
+    await files.prepareLock();
+    await withLock(files.lock, () => stopVm(files));
+  }
+}
+
+async function mustBeOff(files: VmFiles): Promise<void> {
+  if (await machineIsRunning(files.machine))
+    throw new Error(`VM "${files.vm}" is running; power it off first.`);
+}
+
+async function readIfExists(files: VmFiles) {
+  try {
+    return await files.read();
+  } catch (error) {
+    if (error instanceof VmNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** Takes a VM's power away, and every disk of it that is handed out. */
+async function stopVm(files: VmFiles): Promise<void> {
+  await killMachine(files.machine);
+  await removeAllSnapshotFiles(files);
+  for (const key of await openDiskKeys(files)) await endExport(join(files.open, key));
+}
+
+async function openDiskKeys(files: VmFiles): Promise<string[]> {
+  try {
+    return await readdir(files.open);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { writeFileAtomically } from '../../sandbox/process/atomic-file';
+import { type Hypervisor, VmNotFoundError, type VmConfiguration } from '../port';
+
+/**
+ * A VM's place: `<directory>/vms/<name>/` with vm.json, `<key>.vmdk` a disk, the files of its QEMU, snapshots/ and
+ * open/ (disks handed out). Names and keys come from plans, backups and tags, so each is checked before it becomes
+ * part of a path.
+ */
+
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,39}$/, 'must be 1 to 40 letters, digits or "-"');
+
+/** Largest capacity of a VMDK on VMware. */
+const MAX_DISK_BYTES = 62 * 1024 ** 4;
+
+const disk = z.strictObject({
+  key: name,
+  sizeBytes: z.number().int().positive().max(MAX_DISK_BYTES).multipleOf(512),
+  /** SCSI ids; 7 is the controller's own. */
+  slot: z
+    .number()
+    .int()
+    .min(0)
+    .max(15)
+    .refine((slot) => slot !== 7, 'must not be 7, the id of the controller'),
+  boot: z.boolean(),
+});
+
+const hardware = z.strictObject({
+  cpus: z.number().int().min(1).max(256),
+  memoryMiB: z
+    .number()
+    .int()
+    .min(16)
+    .max(24 * 1024 * 1024),
+  firmware: z.enum(['bios', 'uefi']),
+  nics: z
+    .array(
+      z.strictObject({
+        network: z.string().min(1).max(80),
+        mac: z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/, 'must be a MAC address in lower case'),
+      }),
+    )
+    .max(3),
+  guestOs: z.string().max(200),
+});
+
+const vmFile = z.strictObject({
+  version: z.literal(1),
+  configuration: hardware.extend({ disks: z.array(disk).max(15) }),
+  /** Whose VM it is; see {@link Hypervisor.createVm}. */
+  mark: z.string().min(1).max(500).optional(),
+  /** Raised before anything may write to the disks; a powered-off snapshot of another revision is void. */
+  revision: z.number().int().min(0),
+});
+
+export type VmFile = z.infer<typeof vmFile>;
+
+/** @throws ZodError that names what is wrong */
+export function checkHardware(configuration: Omit<VmConfiguration, 'disks'>): Omit<VmConfiguration, 'disks'> {
+  // Callers may hand over a description with more in it; what is not hardware is left out here.
+  const { cpus, memoryMiB, firmware, nics, guestOs } = configuration;
+  return hardware.parse({ cpus, memoryMiB, firmware, nics, guestOs });
+}
+
+/** @throws ZodError that names what is wrong */
+export function checkDisk(value: VmConfiguration['disks'][number]): VmConfiguration['disks'][number] {
+  const { key, sizeBytes, slot, boot } = value;
+  return disk.parse({ key, sizeBytes, slot, boot });
+}
+
+/** The paths of a VM. */
+export class VmFiles {
+  readonly home: string;
+  /** What sandbox/qemu calls the machine's directory. */
+  readonly machine: string;
+  readonly snapshots: string;
+  readonly open: string;
+  readonly lock: string;
+
+  /** @throws Error when the name cannot be a VM's */
+  constructor(
+    private readonly directory: string,
+    readonly vm: string,
+  ) {
+    if (!name.safeParse(vm).success) throw new VmNotFoundError(vm);
+    this.home = join(directory, 'vms', vm);
+    this.machine = this.home;
+    this.snapshots = join(this.home, 'snapshots');
+    this.open = join(this.home, 'open');
+    // Beside the VM, for it must outlive its deletion.
+    this.lock = join(directory, 'locks', vm);
+  }
+
+  disk(key: string): string {
+    return join(this.home, `${name.parse(key)}.vmdk`);
+  }
+
+  /** @throws VmNotFoundError */
+  async read(): Promise<VmFile> {
+    try {
+      return vmFile.parse(JSON.parse(await readFile(join(this.home, 'vm.json'), 'utf8')));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new VmNotFoundError(this.vm);
+      throw error;
+    }
+  }
+
+  async write(file: VmFile): Promise<void> {
+    await mkdir(this.home, { recursive: true });
+    await writeFileAtomically(join(this.home, 'vm.json'), JSON.stringify(vmFile.parse(file), null, 2));
+  }
+
+  /** Makes the directory that the lock file lies in. */
+  async prepareLock(): Promise<void> {
+    await mkdir(join(this.directory, 'locks'), { recursive: true });
+  }
+}
+
+/** Names of the VMs in a data centre's directory, sorted. */
+export async function vmNames(directory: string): Promise<string[]> {
+  let entries;
+  try {
+    entries = await readdir(join(directory, 'vms'), { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+  const names: string[] = [];
+  for (const entry of entries) {
+    if (!entry.isDirectory() || !name.safeParse(entry.name).success) continue;
+    const files = await readdir(join(directory, 'vms', entry.name));
+    if (files.includes('vm.json')) names.push(entry.name);
+  }
+  return names.sort();
+}
+
+/** A short name made from what may be long or hold anything. */
+export function shortHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 12);
+}
