@@ -3,6 +3,7 @@ import { type Route53Client } from '@aws-sdk/client-route-53';
 import { ApplicationFailure } from '@temporalio/common';
 import { type RepositoryAddress, type RunContext } from '../../plan/run';
 import { type ObjectStore } from '../../repository/object-store';
+import { checkPlanState } from '../../repository/plan-state';
 import { readDnsHistory, readStoredDns, storeDns } from '../../repository/stored-dns';
 import { hasCode, withFailures } from '../failures';
 import { beating } from '../heartbeat';
@@ -33,6 +34,8 @@ export function createDnsActivities(dependencies: DnsDependencies): DnsActivitie
   const { route53, objectStore, dnsServers, pollSeconds } = dependencies;
   const activities = {
     async moveDns({ run, hostedZone, records }) {
+      // In the activity, because a try after an outage can come long after any check of the workflow.
+      await checkPlanState(objectStore(run.repository), run);
       const wanted = records.map(({ name, ttl, value }) => ({ name, ours: { ttl, values: [value] } }));
       const bad = records.find(({ value }) => !isIPv4(value));
       if (bad !== undefined)
@@ -53,6 +56,7 @@ export function createDnsActivities(dependencies: DnsDependencies): DnsActivitie
     },
 
     async returnDns({ run, hostedZone }) {
+      await checkPlanState(objectStore(run.repository), run);
       const history = await readDnsHistory(objectStore(run.repository), run);
       const names = [...new Set(history.flat().map(({ name }) => name))];
       const present = await readAll(route53, hostedZone, names);
@@ -115,33 +119,14 @@ async function readAll(
   return present;
 }
 
-/**
- * What is wrong with the records that shall move: those that could not be put back as they were.
- * A failover asks this before it begins.
- */
-export async function findUnmovableRecords(
-  route53: Route53Client,
-  hostedZone: string,
-  names: string[],
-): Promise<string[]> {
-  return otherRecords(await readAll(route53, hostedZone, names));
-}
-
-function otherRecords(present: Map<string, PresentRecord>): string[] {
-  return [...present].flatMap(([name, record]) =>
-    record.kind === 'other'
-      ? [
-          `${name} has ${record.what}; Lifeboat moves simple A records only. Replace it, or take it out of the plan.`,
-        ]
-      : [],
-  );
-}
-
 function refuseOtherRecords(hostedZone: string, present: Map<string, PresentRecord>): void {
-  const problems = otherRecords(present);
+  const problems = [...present].flatMap(([name, record]) =>
+    record.kind === 'other' ? [`${name} is ${record.what}`] : [],
+  );
   if (problems.length > 0)
     throw ApplicationFailure.nonRetryable(
-      `In the zone ${hostedZone}, ${problems.join(' ')}`,
+      `In the zone ${hostedZone}, ${problems.join(', and ')}. Lifeboat moves simple A records only: replace it, or take ` +
+        'it out of the plan.',
       'UnmovableRecord',
     );
 }

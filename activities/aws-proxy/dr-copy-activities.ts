@@ -2,6 +2,7 @@ import { CreateTagsCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { type RepositoryAddress, type RunContext } from '../../plan/run';
 import { type ObjectStore } from '../../repository/object-store';
+import { checkPlanState } from '../../repository/plan-state';
 import { withFailures } from '../failures';
 import { beating } from '../heartbeat';
 import { type AwsProxyActivities, type RestoreDisk, type RestorePlan } from './contract';
@@ -43,6 +44,8 @@ export function createDrCopyActivities({
           throw mismatch(vm, snapshot.SnapshotId);
         checkTags({ run, vm, restore, disk }, { snapshot, tags });
       }
+      // Here, too, and not only in the workflow: a try after an outage can come long after the workflow's own check.
+      await checkPlanState(objectStore(run.repository), run);
       await ec2.send(
         // One call for all: AWS promises no transaction, but a set counts only when all of it has the role.
         new CreateTagsCommand({ Resources: [...ids.values()], Tags: tagList({ role: 'dr-copy' }) }),
@@ -59,6 +62,7 @@ export function createDrCopyActivities({
         ({ recoveryPoint }) => recoveryPoint === keep,
       );
       if (kept === undefined) throw notYetVisible(vm);
+      await checkPlanState(objectStore(run.repository), run);
       const keptIds = new Set(kept.disks.map(({ snapshotId }) => snapshotId));
       // Whoever calls this holds the plan's state, so that other runs of replication have ended or are fenced off:
       // half a set of theirs that is no newer than the DR copy is of no use to anybody. A newer one is not ours to judge.

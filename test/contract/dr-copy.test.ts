@@ -7,7 +7,7 @@ import { tagList, type TagValues } from '../../activities/aws-proxy/tags';
 import { type RepositoryAddress, type RunContext } from '../../plan/run';
 import { writeManifest } from '../../repository/backups';
 import { failureOf, runActivity } from './run-activity';
-import { manifestOf, startTestAccount, type TestAccount } from './test-account';
+import { letHold, manifestOf, startTestAccount, type TestAccount } from './test-account';
 
 const MIB = 2 ** 20;
 const DISKS = [
@@ -108,9 +108,10 @@ const untilCompleted = async (ids: string[]): Promise<void> => {
 };
 
 const find = () => findDrCopy(account.clients.ec2, 'shop', vm);
-const publish = (runId: string, n: number, ids: string[]) =>
+const holding = (runId: string) => letHold(account.objectStore(address), run(runId));
+const publish = async (runId: string, n: number, ids: string[]) =>
   runActivity(activities().publishDrCopy, {
-    run: run(runId),
+    run: await holding(runId),
     vm,
     restore: restorePlan(n),
     snapshots: DISKS.map(({ key }, index) => ({ diskKey: key, snapshotId: ids[index]! })),
@@ -208,9 +209,9 @@ describe('publishing', () => {
 });
 
 describe('deleting', () => {
-  const deleteReplaced = (runId: string, n: number) =>
+  const deleteReplaced = async (runId: string, n: number) =>
     runActivity(activities().deleteReplacedDrCopies, {
-      run: run(runId),
+      run: await holding(runId),
       vm,
       keep: point(n).recoveryPoint,
     });
@@ -241,6 +242,30 @@ describe('deleting', () => {
     const refused = await failureOf(deleteReplaced('run-b', 2));
     expect(refused).toMatchObject({ type: 'NotYetVisible', nonRetryable: false });
     expect(Object.keys(await listed(older)).sort()).toEqual([...older].sort());
+  });
+
+  it('deletes and publishes nothing for a run that another has fenced off', async () => {
+    const older = await snapshotSet('run-a', 1);
+    const newer = await snapshotSet('run-b', 2);
+    const pending = await snapshotSet('run-b', 3, { tags: { role: 'pending-copy' } });
+    await untilCompleted([...older, ...newer, ...pending]);
+    await holding('run-c');
+    const fenced = { type: 'Fenced', nonRetryable: true };
+    const deleting = runActivity(activities().deleteReplacedDrCopies, {
+      run: run('run-b'),
+      vm,
+      keep: point(2).recoveryPoint,
+    });
+    expect(await failureOf(deleting)).toMatchObject(fenced);
+    const publishing = runActivity(activities().publishDrCopy, {
+      run: run('run-b'),
+      vm,
+      restore: restorePlan(3),
+      snapshots: DISKS.map(({ key }, index) => ({ diskKey: key, snapshotId: pending[index]! })),
+    });
+    expect(await failureOf(publishing)).toMatchObject(fenced);
+    expect(Object.keys(await listed([...older, ...newer]))).toHaveLength(4);
+    expect(await find()).toMatchObject(point(2));
   });
 
   it('discards what one run was restoring, and nothing that was published', async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AwsClients, awsClients, s3Client } from '../../activities/aws-proxy/clients';
 import { type DiskConfiguration } from '../../hypervisor/port';
-import { type RepositoryAddress } from '../../plan/run';
+import { type PlanState, type RepositoryAddress, type RunContext } from '../../plan/run';
 import { type DrPlan } from '../../plan/schema';
 import { type BackupManifest } from '../../repository/manifest';
 import { type ObjectStore, s3ObjectStore } from '../../repository/object-store';
@@ -81,6 +81,21 @@ async function freeUdpPort(): Promise<number> {
   const { port } = socket.address();
   await new Promise<void>((resolve) => socket.close(resolve));
   return port;
+}
+
+/** Makes the run the one that holds its plan's state, whoever held it before. */
+export async function letHold(store: ObjectStore, run: RunContext): Promise<RunContext> {
+  const { plan, digest, runId, generation } = run;
+  const state: PlanState = {
+    plan,
+    digest,
+    runId,
+    generation,
+    phase: 'protected',
+    updatedAt: new Date().toISOString(),
+  };
+  await store.put(`state/${plan}.json`, Buffer.from(JSON.stringify(state)));
+  return run;
 }
 
 /** The sample application's plan, normalized. */
