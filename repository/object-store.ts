@@ -8,6 +8,7 @@ import {
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { type RepositoryAddress } from '../plan/run';
+import { DamagedObjectError } from './json-object';
 
 /** An object somebody else wrote between our reading and our writing. */
 export class ConflictError extends Error {
@@ -21,7 +22,7 @@ export class ConflictError extends Error {
 export interface ObjectStore {
   /** @returns undefined where there is no such object */
   get(key: string): Promise<{ body: Buffer; etag: string } | undefined>;
-  /** Bytes `offset` to `offset + length - 1`. @throws where the object is missing or shorter */
+  /** Bytes `offset` to `offset + length - 1`. @throws DamagedObjectError where the object is missing or shorter */
   getRange(key: string, offset: number, length: number): Promise<Buffer>;
   put(key: string, body: Uint8Array): Promise<void>;
   /** Creates the object only where there is none. @throws ConflictError */
@@ -76,15 +77,19 @@ export function s3ObjectStore(
       }
     },
     async getRange(key, offset, length) {
-      const { Body } = await client.send(
-        new GetObjectCommand({ Bucket, Key: full(key), Range: `bytes=${offset}-${offset + length - 1}` }),
-      );
-      const bytes = Buffer.from((await Body?.transformToByteArray()) ?? []);
-      if (bytes.length !== length)
-        throw new Error(
-          `The object "${key}" ends after ${offset + bytes.length} bytes; ${offset + length} were expected.`,
-        );
-      return bytes;
+      const Range = `bytes=${offset}-${offset + length - 1}`;
+      try {
+        const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: full(key), Range }));
+        const bytes = Buffer.from((await Body?.transformToByteArray()) ?? []);
+        if (bytes.length !== length) throw tooShort(key, offset + length);
+        return bytes;
+      } catch (error) {
+        if (error instanceof NoSuchKey) throw new DamagedObjectError(key, 'it is missing.');
+        // 416: not even the first byte of the range is there.
+        if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 416)
+          throw tooShort(key, offset + length);
+        throw error;
+      }
     },
     async put(key, body) {
       await client.send(
@@ -102,4 +107,8 @@ export function s3ObjectStore(
       await client.send(new DeleteObjectCommand({ Bucket, Key: full(key) }));
     },
   };
+}
+
+function tooShort(key: string, expected: number): DamagedObjectError {
+  return new DamagedObjectError(key, `it has fewer than ${expected} bytes.`);
 }

@@ -130,8 +130,10 @@ async function copyToSnapshot(
       if (!completed) await complete(dependencies, snapshotId, work);
       return { ...result, blocks: work.indexes.length, bytes: work.indexes.length * BLOCK_SIZE };
     } catch (error) {
-      // What EBS says of a snapshot that it gave up differs from call to call; its state tells.
-      if (isRefusal(error)) await snapshotState(ec2, snapshotId);
+      // What EBS says of a snapshot that it gave up differs from call to call; its state tells. The sink has waited
+      // long enough for a new one to be known everywhere.
+      if (isRefusal(error) && (await snapshotState(ec2, snapshotId)) === undefined)
+        throw snapshotFailed(snapshotId, 'AWS does not know it any more');
       throw error;
     }
   });
@@ -201,7 +203,7 @@ async function snapshotState(ec2: EC2Client, snapshotId: string): Promise<string
 
 function snapshotFailed(snapshotId: string, reason: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(
-    `The snapshot ${snapshotId} cannot be completed any more: ${reason}`,
+    `The snapshot ${snapshotId} cannot be completed any more: ${reason.replace(/\.$/, '')}.`,
     'SnapshotFailed',
   );
 }

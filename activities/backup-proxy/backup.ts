@@ -23,7 +23,9 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
         checkVmName(vm);
         checkBackupId(backupId);
         const { takenAt, consistency } = await hypervisor.snapshotVm(vm, backupId);
-        const { power: _, ...configuration } = await hypervisor.describeVm(vm);
+        // Only what belongs to the VM's hardware travels with its backups.
+        const { cpus, memoryMiB, firmware, nics, guestOs, disks } = await hypervisor.describeVm(vm);
+        const configuration = { cpus, memoryMiB, firmware, nics, guestOs, disks };
         return { takenAt, consistency, configuration };
       }),
 

@@ -1,0 +1,402 @@
+import {
+  CompleteSnapshotCommand,
+  GetSnapshotBlockCommand,
+  ListSnapshotBlocksCommand,
+} from '@aws-sdk/client-ebs';
+import {
+  CreateSnapshotCommand,
+  CreateVolumeCommand,
+  DeleteSnapshotCommand,
+  DescribeSnapshotsCommand,
+} from '@aws-sdk/client-ec2';
+import { type MockActivityEnvironment } from '@temporalio/testing';
+import { open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { attachToProxy } from '../../activities/aws-proxy/attachment';
+import { type RestorePlan } from '../../activities/aws-proxy/contract';
+import { isCopyProgress } from '../../blocks/progress';
+import { BLOCK_SIZE } from '../../blocks/port';
+import { isZero } from '../../blocks/zero';
+import { type RunContext } from '../../plan/run';
+import { takePlanState } from '../../repository/plan-state';
+import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
+import { AwsError } from '../../sandbox/aws/wire/errors';
+import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
+import { type CopySite, inActivity, newEnvironment, startCopySite, VM } from './copy-site';
+
+const random = (seed: string | number): Pattern => ({ random: String(seed) });
+const DISK = { key: 'system', slot: 0, boot: true };
+/** No multiple of a block, nor of a GiB: 43 blocks, the last one of 3 sectors. */
+const SIZE = 42 * BLOCK_SIZE + 3 * 512;
+
+let site: CopySite;
+/** What happens to a call before the endpoint answers it; throws to refuse it. */
+let fault: (operation: string) => void;
+
+beforeEach(async () => {
+  fault = () => undefined;
+  site = await startCopySite((call, handle) => {
+    fault(call.operation);
+    return handle();
+  });
+});
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await site.close();
+});
+
+function basePatterns(): Pattern[] {
+  return Array.from({ length: 43 }, (_, n) =>
+    n % 4 === 3 ? 'zero' : n % 5 === 0 ? { text: `text ${n} ` } : random(n),
+  );
+}
+
+async function backUp(n: number, run: RunContext = site.run) {
+  const backupId = `20261123T18150${n}Z-0000000${n}`;
+  const activities = site.activities();
+  const snapshot = await inActivity(activities.snapshotVm, { run, vm: VM, backupId });
+  const disks = [];
+  for (const { key } of snapshot.configuration.disks)
+    disks.push({
+      key,
+      ...(await inActivity(activities.backupDisk, { run, vm: VM, backupId, diskKey: key })),
+    });
+  return inActivity(activities.finishBackup, { run, vm: VM, backupId, ...snapshot, disks });
+}
+
+async function restore(copy: 'direct' | 'volume', run: RunContext, attempt = 1) {
+  const activities = site.activities();
+  const plan = await inActivity(activities.planRestore, { run, vm: VM });
+  const snapshots = [];
+  const results = [];
+  for (const disk of plan.disks) {
+    const input = { run, vm: VM, attempt, restore: plan, disk };
+    let snapshotId: string;
+    if (copy === 'direct') {
+      ({ snapshotId } = await inActivity(activities.startSnapshot, input));
+      results.push(await inActivity(activities.copyToSnapshot, { ...input, snapshotId }));
+    } else {
+      const { availabilityZone } = site;
+      const { volumeId } = await inActivity(activities.createCopyVolume, { ...input, availabilityZone });
+      results.push(await inActivity(activities.copyToVolume, { ...input, volumeId }));
+      ({ snapshotId } = await inActivity(activities.snapshotCopyVolume, { ...input, volumeId }));
+      await inActivity(activities.deleteVolume, { volumeId });
+    }
+    snapshots.push({ diskKey: disk.key, snapshotId });
+  }
+  const { generation } = await takePlanState(site.store, run, ['none', 'protected'], 'protected');
+  await inActivity(activities.publishDrCopy, {
+    run: { ...run, generation },
+    vm: VM,
+    restore: plan,
+    snapshots,
+  });
+  return { plan, results, snapshotIds: snapshots.map(({ snapshotId }) => snapshotId) };
+}
+
+const runNumber = (n: number): RunContext => ({
+  ...site.run,
+  runId: `0199c0de-0000-7000-8000-00000000000${n}`,
+});
+
+/** What is in a snapshot, read with nothing of ours. Beyond the disk's size there must be zeros only. */
+async function snapshotBytes(SnapshotId: string, sizeBytes: number): Promise<Buffer> {
+  const disk = Buffer.alloc(Math.ceil(sizeBytes / BLOCK_SIZE) * BLOCK_SIZE);
+  const { Blocks = [] } = await site.ebs.send(new ListSnapshotBlocksCommand({ SnapshotId }));
+  for (const { BlockIndex = -1, BlockToken } of Blocks) {
+    const { BlockData } = await site.ebs.send(
+      new GetSnapshotBlockCommand({ SnapshotId, BlockIndex, BlockToken }),
+    );
+    const block = Buffer.from(await BlockData!.transformToByteArray());
+    if (BlockIndex * BLOCK_SIZE < disk.length) block.copy(disk, BlockIndex * BLOCK_SIZE);
+    else expect(isZero(block)).toBe(true);
+  }
+  expect(isZero(disk.subarray(sizeBytes))).toBe(true);
+  return disk.subarray(0, sizeBytes);
+}
+
+describe.each(['direct', 'volume'] as const)('backup and restore, copy: %s', (copy) => {
+  it('full, then incremental, then nothing to do; every byte is equal, and what became zero is zero', async () => {
+    const patterns = basePatterns();
+    const first = patternDisk(patterns, SIZE);
+    site.hypervisor.setDisk('system', first);
+    site.hypervisor.setDisk('data', patternDisk(['zero', random('data')]));
+    const backup = await backUp(1);
+    expect(backup.kind).toBe('full');
+
+    const full = await restore(copy, runNumber(1));
+    expect(full.plan).toMatchObject({
+      kind: 'full',
+      reason: 'there is no complete DR copy yet',
+      upToDate: false,
+    });
+    expect(full.plan.disks.map(({ blocks }) => blocks)).toEqual([33, 1]);
+    expect(full.results.map(({ blocks }) => blocks)).toEqual([33, 1]);
+    expect((await snapshotBytes(full.snapshotIds[0]!, SIZE)).equals(first)).toBe(true);
+
+    for (const index of [0, 17, 42]) patterns[index] = random(`changed ${index}`);
+    patterns[20] = 'zero';
+    const second = patternDisk(patterns, SIZE);
+    site.hypervisor.setDisk('system', second);
+    const incremental = await backUp(2);
+    expect(incremental).toMatchObject({ kind: 'incremental', disks: [{ blocks: 3 }, { blocks: 0 }] });
+
+    const next = await restore(copy, runNumber(2));
+    expect(next.plan).toMatchObject({ kind: 'incremental', upToDate: false });
+    expect(next.plan.reason).toBeUndefined();
+    expect(next.plan.disks.map(({ parentSnapshotId }) => parentSnapshotId)).toEqual(full.snapshotIds);
+    expect(next.results.map(({ blocks, blocksSentAgain }) => [blocks, blocksSentAgain])).toEqual([
+      [4, 0],
+      [0, 0],
+    ]);
+    const bytes = await snapshotBytes(next.snapshotIds[0]!, SIZE);
+    expect(bytes.equals(second)).toBe(true);
+    expect(bytes.subarray(20 * BLOCK_SIZE, 21 * BLOCK_SIZE).equals(patternBlock('zero'))).toBe(true);
+
+    const again = await inActivity(site.activities().planRestore, { run: runNumber(3), vm: VM });
+    expect(again).toMatchObject({ upToDate: true, kind: 'incremental' });
+  }, 60_000);
+});
+
+describe('what a restore builds on', () => {
+  const plan = (): Promise<RestorePlan> =>
+    inActivity(site.activities().planRestore, { run: runNumber(9), vm: VM });
+  beforeEach(async () => {
+    site.hypervisor.setDisk('system', patternDisk([random(1), random(2)]));
+    await backUp(1);
+  });
+
+  it('nothing, without a backup', async () => {
+    const without = inActivity(site.activities().planRestore, { run: site.run, vm: 'web' });
+    await expect(without).rejects.toMatchObject({ type: 'BackupNotFound', nonRetryable: true });
+  });
+
+  it('not on a disk of another size, and says so', async () => {
+    await restore('direct', runNumber(1));
+    site.hypervisor.setDisk('system', patternDisk([random(1), random(2), random(3)]));
+    expect((await backUp(2)).kind).toBe('full');
+    expect(await plan()).toMatchObject({ kind: 'full', reason: expect.stringContaining('was resized') });
+  });
+
+  it('on the other disks where one is new', async () => {
+    await restore('direct', runNumber(1));
+    site.hypervisor.setDisk('data', patternDisk([random('new')]));
+    await backUp(2);
+    const { reason, disks } = await plan();
+    expect(reason).toBe('the disk "data" is new');
+    expect(disks.map(({ parentSnapshotId }) => parentSnapshotId !== undefined)).toEqual([true, false]);
+  });
+
+  it('not on a parent whose backup is gone from the repository', async () => {
+    await restore('direct', runNumber(1));
+    await backUp(2);
+    await site.store.delete(`${VM}/backups/20261123T181501Z-00000001/system.map`);
+    expect(await plan()).toMatchObject({ kind: 'full', reason: expect.stringContaining('lacks the backup') });
+  });
+
+  it('not on a DR copy with another KMS key; and only a key ARN names a key', async () => {
+    await restore('direct', runNumber(1));
+    await backUp(2);
+    const kmsKey = 'arn:aws:kms:eu-central-1:111122223333:key/0d9b1e4a-0000-4000-8000-000000000000';
+    const activities = site.activities();
+    const changed = await inActivity(activities.planRestore, { run: runNumber(2), vm: VM, kmsKey });
+    expect(changed).toMatchObject({ kind: 'full', reason: `the KMS key changed from none to ${kmsKey}` });
+    const alias = inActivity(activities.planRestore, { run: runNumber(2), vm: VM, kmsKey: 'alias/mine' });
+    await expect(alias).rejects.toMatchObject({ type: 'InvalidPlan', nonRetryable: true });
+  });
+
+  it('never on a backup older than the DR copy', async () => {
+    await backUp(2);
+    await restore('direct', runNumber(1));
+    await site.store.delete(`${VM}/backups/20261123T181502Z-00000002/manifest.json`);
+    await expect(plan()).rejects.toMatchObject({ type: 'BackupOlderThanDrCopy', nonRetryable: true });
+  });
+});
+
+describe('a copy that is interrupted', () => {
+  /** An activity that is cancelled when that many blocks have reached EBS. */
+  function cancelAt(blocks: number): MockActivityEnvironment {
+    const environment = newEnvironment();
+    let arrived = 0;
+    fault = (operation) => {
+      if (operation === 'PutSnapshotBlock' && ++arrived === blocks) environment.cancel();
+    };
+    return environment;
+  }
+  const patterns = Array.from({ length: 200 }, (_, n) => random(n));
+
+  it('goes on from where it was; blocks sent again are counted, and few', async () => {
+    site.hypervisor.setDisk('system', patternDisk(patterns));
+    await backUp(1);
+    const activities = site.activities();
+    const run = site.run;
+    const plan = await inActivity(activities.planRestore, { run, vm: VM });
+    const input = { run, vm: VM, attempt: 1, restore: plan, disk: plan.disks[0]! };
+    const { snapshotId } = await inActivity(activities.startSnapshot, input);
+
+    const killed = inActivity(activities.copyToSnapshot, { ...input, snapshotId }, cancelAt(120));
+    await expect(killed).rejects.toThrow('CANCELLED');
+    const sends = jest.spyOn(site.ebs, 'send');
+    const environment = newEnvironment();
+    const beats: unknown[] = [];
+    environment.on('heartbeat', (details: unknown) => beats.push(details));
+    const result = await inActivity(activities.copyToSnapshot, { ...input, snapshotId }, environment);
+    expect(result.blocks).toBe(200);
+    expect(result.blocksSentAgain).toBeGreaterThan(0);
+    expect(result.blocksSentAgain).toBeLessThanOrEqual(32);
+    expect(sends.mock.calls.length).toBeLessThanOrEqual(200 - 120 + 32 + 2);
+    expect(beats.every(isCopyProgress)).toBe(true);
+    expect((await snapshotBytes(snapshotId, 200 * BLOCK_SIZE)).equals(patternDisk(patterns))).toBe(true);
+
+    // A completion that was lost: asked again, it finds the snapshot completed and sends nothing.
+    sends.mockClear();
+    const repeated = await inActivity(activities.copyToSnapshot, { ...input, snapshotId });
+    expect(repeated).toMatchObject({ blocks: 200, blocksSentAgain: result.blocksSentAgain });
+    expect(sends).not.toHaveBeenCalled();
+  }, 60_000);
+
+  it('goes on elsewhere from the last heartbeat, where the journal is lost', async () => {
+    site.hypervisor.setDisk('system', patternDisk(patterns.slice(0, 60)));
+    await backUp(1);
+    const activities = site.activities(join(site.directory, 'elsewhere'));
+    const run = site.run;
+    const plan = await inActivity(activities.planRestore, { run, vm: VM });
+    const input = { run, vm: VM, attempt: 1, restore: plan, disk: plan.disks[0]! };
+    const { snapshotId } = await inActivity(activities.startSnapshot, input);
+    const first = newEnvironment();
+    let last: unknown;
+    first.on('heartbeat', (details: unknown) => (last = details));
+    const whole = await inActivity(activities.copyToSnapshot, { ...input, snapshotId }, first);
+    expect(whole.blocks).toBe(60);
+
+    // The second attempt's snapshot has only what a heartbeat says is there, so EBS must refuse to complete it.
+    const second = await inActivity(activities.startSnapshot, { ...input, attempt: 2 });
+    const environment = newEnvironment({
+      heartbeatDetails: { ...(last as object), resumeAt: 50 },
+    });
+    const sends = jest.spyOn(site.ebs, 'send');
+    const refused = inActivity(activities.copyToSnapshot, { ...input, attempt: 2, ...second }, environment);
+    while (!sends.mock.calls.some(([command]) => command instanceof CompleteSnapshotCommand))
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(sends).toHaveBeenCalledTimes(10 + 1);
+    environment.cancel();
+    await expect(refused).rejects.toThrow();
+  }, 60_000);
+
+  it('waits out throttling, faults and lost answers, each block on its own', async () => {
+    site.hypervisor.setDisk('system', patternDisk(patterns.slice(0, 40)));
+    await backUp(1);
+    let calls = 0;
+    fault = (operation) => {
+      if (operation !== 'PutSnapshotBlock') return;
+      calls++;
+      if (calls % 3 === 0) throw new AwsError('RequestThrottledException', 'Too many requests.', 400);
+      if (calls % 7 === 0) throw new AwsError('InternalServerException', 'Something broke.', 500);
+    };
+    const { results, snapshotIds } = await restore('direct', site.run);
+    expect(results).toMatchObject([{ blocks: 40, blocksSentAgain: 0 }]);
+    expect(calls).toBeGreaterThan(40);
+    const bytes = await snapshotBytes(snapshotIds[0]!, 40 * BLOCK_SIZE);
+    expect(bytes.equals(patternDisk(patterns.slice(0, 40)))).toBe(true);
+  }, 60_000);
+
+  it('ends at a pack that is gone, and names it', async () => {
+    site.hypervisor.setDisk('system', patternDisk(patterns.slice(0, 3)));
+    await backUp(1);
+    const pack = `${VM}/packs/20261123T181501Z-00000001-system-0`;
+    await site.store.delete(pack);
+    await expect(restore('direct', site.run)).rejects.toMatchObject({
+      type: 'DamagedObject',
+      nonRetryable: true,
+      message: expect.stringContaining(pack),
+    });
+  });
+
+  it('begins a new attempt where AWS has given the snapshot up', async () => {
+    site.hypervisor.setDisk('system', patternDisk(patterns.slice(0, 3)));
+    await backUp(1);
+    const activities = site.activities();
+    const run = site.run;
+    const plan = await inActivity(activities.planRestore, { run, vm: VM });
+    const input = { run, vm: VM, attempt: 1, restore: plan, disk: plan.disks[0]! };
+    const { snapshotId } = await inActivity(activities.startSnapshot, input);
+    expect(await inActivity(activities.startSnapshot, input)).toEqual({ snapshotId });
+    await site.ec2.send(new DeleteSnapshotCommand({ SnapshotId: snapshotId }));
+    // Backoff is a random part of a bound; without it, the sink does not wait for a snapshot that may be too new.
+    jest.spyOn(Math, 'random').mockReturnValue(0);
+    const copying = inActivity(activities.copyToSnapshot, { ...input, snapshotId });
+    await expect(copying).rejects.toMatchObject({ type: 'SnapshotFailed', nonRetryable: true });
+    const again = await inActivity(activities.startSnapshot, { ...input, attempt: 2 });
+    expect(again.snapshotId).not.toBe(snapshotId);
+  }, 60_000);
+});
+
+describe('the way home', () => {
+  /** A recovered volume, its two snapshots, and what was written between them. */
+  async function recoveredVolume(content: Buffer) {
+    const { ec2, devices } = site;
+    const gib = Math.ceil(content.length / 2 ** 30);
+    const { VolumeId = '' } = await ec2.send(
+      new CreateVolumeCommand({ Size: gib, AvailabilityZone: site.availabilityZone }),
+    );
+    const host = { ec2, instanceId: PROXY_INSTANCE_ID, deviceDirectory: devices, pollSeconds: 0.05 };
+    const attach = (volumeId: string) => attachToProxy(host, { volumeId });
+    const { path } = await inActivity(attach, VolumeId);
+    const file = await open(path, 'r+');
+    await file.write(content, 0, content.length, 0);
+    const snapshot = async () => {
+      await file.sync();
+      const { SnapshotId = '' } = await ec2.send(new CreateSnapshotCommand({ VolumeId }));
+      for (;;) {
+        const { Snapshots } = await ec2.send(new DescribeSnapshotsCommand({ SnapshotIds: [SnapshotId] }));
+        if (Snapshots?.[0]?.State === 'completed') return SnapshotId;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    };
+    return { file, snapshot };
+  }
+  const disk = { ...DISK, sizeBytes: SIZE };
+
+  it('brings all blocks, then those that changed, to a disk of its exact size', async () => {
+    const patterns = basePatterns();
+    const { file, snapshot } = await recoveredVolume(patternDisk(patterns, SIZE));
+    const path = await site.hypervisor.emptyDisk('system', SIZE);
+    const { copySnapshotToDisk } = site.activities();
+    const first = await snapshot();
+    const pass1 = { run: site.run, vm: VM, disk, snapshotId: first };
+    const full = await inActivity(copySnapshotToDisk, pass1);
+    expect(full.blocks).toBe(33);
+    expect((await readFile(path)).equals(patternDisk(patterns, SIZE))).toBe(true);
+
+    patterns[4] = random('written on EC2');
+    patterns[42] = random('and the last');
+    patterns[5] = 'zero';
+    for (const index of [4, 5])
+      await file.write(patternBlock(patterns[index]!), 0, BLOCK_SIZE, index * BLOCK_SIZE);
+    await file.write(patternBlock(patterns[42]), 0, 3 * 512, 42 * BLOCK_SIZE);
+    const second = await snapshot();
+    await file.close();
+    const changed = await inActivity(copySnapshotToDisk, {
+      ...pass1,
+      snapshotId: second,
+      previousSnapshotId: first,
+    });
+    expect(changed).toMatchObject({ blocks: 3, bytes: 2 * BLOCK_SIZE + 3 * 512, blocksSentAgain: 0 });
+    expect((await readFile(path)).equals(patternDisk(patterns, SIZE))).toBe(true);
+  }, 60_000);
+
+  it('refuses data beyond the end of the disk', async () => {
+    const { file, snapshot } = await recoveredVolume(patternDisk(basePatterns(), SIZE));
+    await file.write('beyond', SIZE + 100);
+    const snapshotId = await snapshot();
+    await file.close();
+    await site.hypervisor.emptyDisk('system', SIZE);
+    const copying = inActivity(site.activities().copySnapshotToDisk, {
+      run: site.run,
+      vm: VM,
+      disk,
+      snapshotId,
+    });
+    await expect(copying).rejects.toMatchObject({ type: 'DataBeyondDisk', nonRetryable: true });
+  }, 60_000);
+});
