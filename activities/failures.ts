@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types';
 import { CompleteAsyncError } from '@temporalio/activity';
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import { type FailureRule, ruleFor } from './failure-rules';
@@ -41,7 +42,7 @@ export function toFailure(error: unknown, step: string): ApplicationFailure {
     details: [{ code: facts.code, action, httpStatus: facts.httpStatus, requestId: facts.requestId }],
   });
   // The cause itself stays out: Temporal would store its message as it is.
-  if (error instanceof Error) failure.stack = `${failure.name}: ${failure.message}\n${framesOf(error)}`;
+  if (isError(error)) failure.stack = `${failure.name}: ${failure.message}\n${framesOf(error)}`;
   return failure;
 }
 
@@ -75,19 +76,24 @@ function isForTemporal(error: unknown): boolean {
   return (
     error instanceof TemporalFailure ||
     error instanceof CompleteAsyncError ||
-    (error instanceof Error && error.name === 'AbortError')
+    (isError(error) && error.name === 'AbortError')
   );
 }
 
+/** Errors of another realm (a VM context, such as a test runner's) are no instances of this one's class. */
+function isError(error: unknown): error is Error {
+  return error instanceof Error || isNativeError(error);
+}
+
 function factsOf(error: unknown): ErrorFacts {
-  if (!(error instanceof Error)) return { message: String(error) };
+  if (!isError(error)) return { message: String(error) };
   const { code: systemCode, $metadata: metadata } = error as {
     code?: unknown;
     $metadata?: { httpStatusCode?: number; requestId?: string };
   };
   // A connection tried over several addresses fails with all their errors at once, and no message.
   const inner: unknown = error instanceof AggregateError ? error.errors[0] : undefined;
-  const message = error.message || (inner instanceof Error ? inner.message : error.name);
+  const message = error.message || (isError(inner) ? inner.message : error.name);
   return {
     message,
     code: typeof systemCode === 'string' ? systemCode : error.name === 'Error' ? undefined : error.name,
