@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../../sandbox/process/atomic-file';
-import { type Hypervisor, VmNotFoundError, type VmConfiguration } from '../port';
+import { VmNotFoundError, type VmConfiguration } from '../port';
 
 /**
  * A VM's place: `<directory>/vms/<name>/` with vm.json, `<key>.vmdk` a disk, the files of its QEMU, snapshots/ and
@@ -51,7 +51,7 @@ const hardware = z.strictObject({
 const vmFile = z.strictObject({
   version: z.literal(1),
   configuration: hardware.extend({ disks: z.array(disk).max(15) }),
-  /** Whose VM it is; see {@link Hypervisor.createVm}. */
+  /** Whose VM it is; see createVm of the port. */
   mark: z.string().min(1).max(500).optional(),
   /** Raised before anything may write to the disks; a powered-off snapshot of another revision is void. */
   revision: z.number().int().min(0),

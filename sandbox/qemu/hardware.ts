@@ -64,6 +64,7 @@ function vmwareArguments({ disks, nics }: MachineHardware): string[] {
     ...disks.flatMap((disk) =>
       device({
         driver: 'scsi-hd',
+        id: `drive${disk.slot}`,
         bus: 'scsi0.0',
         'scsi-id': disk.slot,
         drive: diskNode(disk.slot),
@@ -98,6 +99,7 @@ function ec2Arguments({ disks, nics }: MachineHardware): string[] {
     ...disks.flatMap((disk) =>
       device({
         driver: 'nvme',
+        id: `drive${disk.slot}`,
         drive: diskNode(disk.slot),
         serial: disk.serial,
         addr: (disk.slot === 0 ? 4 : 5 + disk.slot).toString(16),

@@ -1,0 +1,50 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { localHypervisor } from '../../hypervisor/local';
+import { qmpSocketOf } from '../../sandbox/qemu/machine';
+import { withQmp } from '../../sandbox/qemu/qmp';
+import { createDatacenter, removeDatacenter } from '../../sandbox/datacenter/datacenter';
+import { hypervisorContract } from './hypervisor-contract';
+
+/** Disks are handed out by FUSE and cards are taps in network namespaces: both need root. */
+const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
+
+asRoot('the local hypervisor (needs root)', () => {
+  hypervisorContract(async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'datacenter-'));
+    const id = `t${randomBytes(4).toString('hex')}`;
+    const network = { id, runDirectory: `/run/lifeboat-${id}` };
+    const datacenter = await createDatacenter({ directory, network, loopbackOctet: 250 });
+    return {
+      hypervisor: localHypervisor({ directory }),
+      afresh: () => localHypervisor({ directory }),
+      async writeAsGuest(vm, slot, offset, length, pattern) {
+        // No operating system runs: QEMU's own I/O test command writes where the guest's controller would.
+        const socket = await qmpSocketOf(join(directory, 'vms', vm));
+        const answer = await withQmp(socket, (qmp) =>
+          qmp.execute<string>('human-monitor-command', {
+            'command-line': `qemu-io -d drive${slot} "write -P ${pattern} ${offset} ${length}"`,
+          }),
+        );
+        if (answer !== '') throw new Error(answer); // what it did, it prints elsewhere; the tests read it back
+      },
+      async remove() {
+        await removeDatacenter(datacenter);
+        await rm(network.runDirectory, { recursive: true, force: true });
+        expect(await runningProcessesThatName(directory)).toEqual([]);
+        expect(await readFile('/proc/self/mounts', 'utf8')).not.toContain(directory);
+      },
+    };
+  });
+});
+
+async function runningProcessesThatName(text: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (commandLine.includes(text)) found.push(commandLine.replaceAll('\0', ' '));
+  }
+  return found;
+}
