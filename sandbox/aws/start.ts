@@ -1,9 +1,11 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type AddressInfo } from 'node:net';
 import * as ebs from '@aws-sdk/client-ebs';
 import * as ec2 from '@aws-sdk/client-ec2';
+import * as route53 from '@aws-sdk/client-route-53';
 import * as s3 from '@aws-sdk/client-s3';
 import * as sts from '@aws-sdk/client-sts';
+import { startDnsServer } from '../dns/server';
 import { forgetDeleted, openAccount } from './account';
 import { type AwsEndpointConfig } from './config';
 import { readingHandlers } from './ebs/reading';
@@ -13,11 +15,15 @@ import { writingHandlers } from './ebs/writing';
 import { ec2Handlers } from './ec2/handlers';
 import { watchInstances } from './ec2/instance-states';
 import { createFixtures, resumeAccount } from './resume';
+import { route53Handlers } from './route53/handlers';
+import { HostedZones, newZone } from './route53/zones';
 import { noBootRunner } from './runner/no-boot';
+import { qemuRunner } from './runner/qemu';
 import { bucketHandlers } from './s3/bucket-handlers';
 import { BucketStore } from './s3/buckets';
 import { multipartHandlers } from './s3/multipart-handlers';
 import { objectHandlers } from './s3/object-handlers';
+import { Collection } from './state/collection';
 import { stsHandlers } from './sts/handlers';
 import { createEndpoint, type EndpointOptions } from './wire/endpoint';
 import { describeService } from './wire/service';
@@ -25,6 +31,8 @@ import { describeService } from './wire/service';
 export interface RunningAwsEndpoint {
   /** URL for AWS_ENDPOINT_URL. */
   endpoint: string;
+  /** `host:port` of the DNS server. */
+  dns: string;
   /** Ends the endpoint; machines run on, and a later start finds them again. */
   close(): Promise<void>;
 }
@@ -34,16 +42,25 @@ const HOUSEKEEPING = 5;
 
 /** Starts the AWS-compatible endpoint on the state in its directory. Port 0 chooses a free one. */
 export async function startAwsEndpoint(
-  config: AwsEndpointConfig,
+  settings: AwsEndpointConfig,
   options: Pick<EndpointOptions, 'intercept'> = {},
 ): Promise<RunningAwsEndpoint> {
+  // Machines outlive this process and its working directory.
+  const config = { ...settings, directory: resolve(settings.directory) };
   const log = (message: string, error: unknown): void => console.error(`aws: ${message}:`, error);
-  const runner = noBootRunner();
+  const runner = config.runner === 'qemu' ? qemuRunner(config, log) : noBootRunner();
   const account = openAccount(config, runner, log);
   const lastWrites: LastWrites = new Map();
   createFixtures(account, config.fixtures);
   const buckets = new BucketStore(join(config.directory, 's3'));
   for (const name of config.fixtures.buckets) if (!buckets.has(name)) buckets.create(name);
+  const hosted = new HostedZones(
+    new Collection(join(config.directory, 'route53')),
+    account.background,
+    account.times.dnsPropagation,
+  );
+  for (const { id, name } of config.fixtures.hostedZones)
+    if (!hosted.zones.has(id)) hosted.zones.put(newZone(id, name, `fixture ${id}`));
   await resumeAccount(account, lastWrites);
 
   // Only their schemas and settings are read; these clients never send anything.
@@ -70,14 +87,19 @@ export async function startAwsEndpoint(
         },
       },
       {
+        service: describeService({ ...route53 }, new route53.Route53Client(client)),
+        handlers: route53Handlers(hosted),
+      },
+      {
         service: describeService({ ...sts }, new sts.STSClient(client)),
         handlers: stsHandlers(config.accessKeyId),
       },
     ],
   });
-  await new Promise<void>((resolve, reject) => {
+  const dns = await startDnsServer(config.dns, () => hosted.served(), log);
+  await new Promise<void>((listening, reject) => {
     server.once('error', reject);
-    server.listen(config.listen.port, config.listen.host, resolve);
+    server.listen(config.listen.port, config.listen.host, listening);
   });
   const { port } = server.address() as AddressInfo;
 
@@ -96,11 +118,13 @@ export async function startAwsEndpoint(
 
   return {
     endpoint: `http://${config.listen.host}:${port}`,
+    dns: `${dns.host}:${dns.port}`,
     async close() {
       timers.forEach(clearInterval);
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const closed = new Promise<void>((ended) => server.close(() => ended()));
       server.closeAllConnections();
       await closed;
+      await dns.close();
       await account.background.close();
       await runner.close();
       await account.layers.close();

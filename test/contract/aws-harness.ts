@@ -50,6 +50,8 @@ export class AwsHarness {
 
   async restart(): Promise<void> {
     await this.running?.close();
+    // Clients must see their kept-alive connections end, or they send the next request into one of them.
+    await sleep(100);
     await this.start();
   }
 

@@ -4,6 +4,7 @@ import { type FileHandle, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { BLOCK_SIZE, blockDigest, BLOCKS_PER_GIB, isZero, ZERO_DIGEST } from './block';
+import { readExtents } from './extents';
 import { type LayerStore } from './layers';
 import { type BlockMap } from './maps';
 
@@ -81,12 +82,16 @@ export class VolumeFiles {
     layer: string,
     goOn: () => boolean,
   ): Promise<void> {
-    const file = await open(join(this.stagingDirectory, stagingName), 'r');
+    const path = join(this.stagingDirectory, stagingName);
+    const mayHoldData = await readExtents(path);
+    const file = await open(path, 'r');
     try {
       const { size } = await file.stat();
       await eachBlock(size / BLOCK_SIZE, async (index, buffer) => {
-        if (!goOn()) return;
-        await file.read(buffer, 0, BLOCK_SIZE, index * BLOCK_SIZE);
+        const hole = !mayHoldData(index);
+        if (!goOn() || (hole && base?.owner(index) === undefined)) return;
+        if (hole) buffer.fill(0);
+        else await file.read(buffer, 0, BLOCK_SIZE, index * BLOCK_SIZE);
         const owner = base?.owner(index);
         const before = owner === undefined ? ZERO_DIGEST : this.layers.digest(owner, index);
         const digest = blockDigest(buffer);

@@ -1,4 +1,4 @@
-import { AwsError } from './errors';
+import { type AwsError } from './errors';
 import { toJson } from './json';
 import { type RestResponse } from './rest';
 import { mergedTraits } from './schema';

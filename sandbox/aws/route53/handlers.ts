@@ -1,0 +1,185 @@
+import type * as r53 from '@aws-sdk/client-route-53';
+import { resolve } from '../../dns/zone';
+import { AwsError } from '../wire/errors';
+import { applyChanges } from './changes';
+import {
+  type ChangeRecord,
+  type HostedZones,
+  NAME_SERVERS,
+  newZone,
+  newZoneId,
+  plainName,
+  type RecordSet,
+  wireName,
+  type ZoneRecord,
+} from './zones';
+
+const LARGEST_PAGE = 300;
+const MOST_ZONES_A_PAGE = 100;
+
+const zoneView = (zone: ZoneRecord): r53.HostedZone => ({
+  Id: `/hostedzone/${zone.id}`,
+  Name: zone.name,
+  CallerReference: zone.callerReference,
+  Config: { Comment: zone.comment, PrivateZone: false },
+  ResourceRecordSetCount: zone.recordSets.length,
+});
+
+const changeView = (change: ChangeRecord): r53.ChangeInfo => ({
+  Id: `/change/${change.id}`,
+  Status: change.status,
+  SubmittedAt: new Date(change.submittedAt),
+  Comment: change.comment,
+});
+
+const delegationSet = { NameServers: NAME_SERVERS };
+
+/** Route 53 lists by the labels of the name from the right, then by type. */
+const sortKey = ({ name, type }: { name: string; type: string }): string =>
+  `${name.replace(/\.$/, '').split('.').reverse().join('\u0000')}\u0000\u0000${type}`;
+
+const byKey = (a: RecordSet, b: RecordSet): number => (sortKey(a) < sortKey(b) ? -1 : 1);
+
+function pageSize(wanted: number | undefined, most: number): number {
+  const size = Number(wanted ?? most);
+  if (!Number.isInteger(size) || size < 1) throw new AwsError('InvalidInput', `Invalid MaxItems: ${wanted}`);
+  return Math.min(size, most);
+}
+
+export function route53Handlers(hosted: HostedZones) {
+  const sorted = (): ZoneRecord[] => hosted.zones.all().sort((a, b) => (a.id < b.id ? -1 : 1));
+
+  return {
+    CreateHostedZone(input: r53.CreateHostedZoneRequest): Omit<r53.CreateHostedZoneResponse, never> {
+      const callerReference = input.CallerReference ?? '';
+      if (input.VPC !== undefined || input.HostedZoneConfig?.PrivateZone)
+        throw new AwsError('NotImplemented', 'Private hosted zones are not offered by this endpoint.', 501);
+      if (!/^([\w-]{1,63}\.)*[\w-]{1,63}\.?$/.test(input.Name ?? '') || (input.Name ?? '').length > 254)
+        throw new AwsError('InvalidDomainName', `${input.Name} is not a valid domain name.`);
+      if (hosted.zones.all().some((zone) => zone.callerReference === callerReference))
+        throw new AwsError(
+          'HostedZoneAlreadyExists',
+          'A hosted zone has already been created with the specified caller reference.',
+        );
+      const zone = newZone(newZoneId(), input.Name ?? '', callerReference, input.HostedZoneConfig?.Comment);
+      const change = hosted.submit(zone, zone.recordSets, undefined);
+      return {
+        HostedZone: zoneView(zone),
+        ChangeInfo: changeView(change),
+        DelegationSet: delegationSet,
+        Location: `https://route53.amazonaws.com/2013-04-01/hostedzone/${zone.id}`,
+      };
+    },
+
+    DeleteHostedZone(input: r53.DeleteHostedZoneRequest): r53.DeleteHostedZoneResponse {
+      const zone = hosted.get(input.Id);
+      if (zone.recordSets.some(({ name, type }) => name !== zone.name || (type !== 'NS' && type !== 'SOA')))
+        throw new AwsError(
+          'HostedZoneNotEmpty',
+          'The specified hosted zone contains non-required resource record sets and so cannot be deleted.',
+        );
+      hosted.zones.delete(zone.id);
+      return { ChangeInfo: { Id: '/change/CDELETED', Status: 'INSYNC', SubmittedAt: new Date() } };
+    },
+
+    GetHostedZone(input: r53.GetHostedZoneRequest): r53.GetHostedZoneResponse {
+      return { HostedZone: zoneView(hosted.get(input.Id)), DelegationSet: delegationSet };
+    },
+
+    ListHostedZones(input: r53.ListHostedZonesRequest): r53.ListHostedZonesResponse {
+      const size = pageSize(input.MaxItems, MOST_ZONES_A_PAGE);
+      const rest = sorted().filter(({ id }) => id >= (input.Marker ?? ''));
+      return {
+        HostedZones: rest.slice(0, size).map(zoneView),
+        Marker: input.Marker ?? '',
+        IsTruncated: rest.length > size,
+        NextMarker: rest[size]?.id,
+        MaxItems: size,
+      };
+    },
+
+    ListHostedZonesByName(input: r53.ListHostedZonesByNameRequest): r53.ListHostedZonesByNameResponse {
+      const size = pageSize(input.MaxItems, MOST_ZONES_A_PAGE);
+      const key = (name: string, id: string): string => `${sortKey({ name, type: '' })}\u0000${id}`;
+      const from =
+        input.DNSName === undefined
+          ? ''
+          : key(wireName(input.DNSName), (input.HostedZoneId ?? '').replace(/^\/?hostedzone\//, ''));
+      const rest = hosted.zones
+        .all()
+        .filter(({ name, id }) => key(name, id) >= from)
+        .sort((a, b) => (key(a.name, a.id) < key(b.name, b.id) ? -1 : 1));
+      return {
+        HostedZones: rest.slice(0, size).map(zoneView),
+        DNSName: input.DNSName,
+        HostedZoneId: input.HostedZoneId,
+        IsTruncated: rest.length > size,
+        NextDNSName: rest[size]?.name,
+        NextHostedZoneId: rest[size]?.id,
+        MaxItems: size,
+      };
+    },
+
+    ChangeResourceRecordSets(
+      input: r53.ChangeResourceRecordSetsRequest,
+    ): r53.ChangeResourceRecordSetsResponse {
+      const zone = hosted.get(input.HostedZoneId);
+      const changes = input.ChangeBatch?.Changes ?? [];
+      if (changes.length === 0) throw new AwsError('InvalidInput', 'The change batch has no changes.');
+      return {
+        ChangeInfo: changeView(hosted.submit(zone, applyChanges(zone, changes), input.ChangeBatch?.Comment)),
+      };
+    },
+
+    GetChange(input: r53.GetChangeRequest): r53.GetChangeResponse {
+      const change = hosted.findChange((input.Id ?? '').replace(/^\/?change\//, ''));
+      if (change === undefined)
+        throw new AwsError('NoSuchChange', `Could not find resource with ID: ${input.Id}`, 404);
+      return { ChangeInfo: changeView(change) };
+    },
+
+    ListResourceRecordSets(input: r53.ListResourceRecordSetsRequest): r53.ListResourceRecordSetsResponse {
+      const zone = hosted.get(input.HostedZoneId);
+      const size = pageSize(input.MaxItems, LARGEST_PAGE);
+      if (input.StartRecordType !== undefined && input.StartRecordName === undefined)
+        throw new AwsError('InvalidInput', 'The input is not valid: a start type needs a start name.');
+      const from =
+        input.StartRecordName === undefined
+          ? ''
+          : sortKey({ name: wireName(plainName(input.StartRecordName)), type: input.StartRecordType ?? '' });
+      const rest = [...zone.recordSets].sort(byKey).filter((set) => sortKey(set) >= from);
+      const next = rest[size];
+      return {
+        ResourceRecordSets: rest.slice(0, size).map((set) => ({
+          Name: set.name,
+          Type: set.type as r53.RRType,
+          TTL: set.ttl,
+          ResourceRecords: set.values.map((Value) => ({ Value })),
+        })),
+        IsTruncated: next !== undefined,
+        NextRecordName: next?.name,
+        NextRecordType: next?.type as r53.RRType | undefined,
+        MaxItems: size,
+      };
+    },
+
+    TestDNSAnswer(input: r53.TestDNSAnswerRequest): r53.TestDNSAnswerResponse {
+      const zone = hosted.get(input.HostedZoneId);
+      const name = plainName(input.RecordName ?? '');
+      const type = input.RecordType ?? 'A';
+      const served = hosted.served().filter((candidate) => candidate.name === plainName(zone.name));
+      const reply = resolve(served, { name, type });
+      const set = served
+        .flatMap(({ recordSets }) => recordSets)
+        .find((candidate) => candidate.name === name && candidate.type === type);
+      return {
+        Nameserver: NAME_SERVERS[0],
+        RecordName: wireName(name),
+        RecordType: type,
+        RecordData: set?.values ?? [],
+        ResponseCode: reply.rcode,
+        Protocol: 'UDP',
+      };
+    },
+  };
+}

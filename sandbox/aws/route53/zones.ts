@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto';
+import { type DnsZone, normalizeName } from '../../dns/zone';
+import { type Background } from '../state/background';
+import { type Collection } from '../state/collection';
+import { AwsError } from '../wire/errors';
+
+/** A record set as Route 53 stores it: names lower case and with a dot at the end. */
+export interface RecordSet {
+  name: string;
+  type: string;
+  ttl: number;
+  values: string[];
+}
+
+export interface ChangeRecord {
+  id: string;
+  status: 'PENDING' | 'INSYNC';
+  submittedAt: string;
+  comment?: string;
+  /** The zone's record sets with this change; absent once it is in sync. */
+  after?: RecordSet[];
+}
+
+/** A hosted zone, its record sets and its changes: one file, so that a batch is made as a whole or not at all. */
+export interface ZoneRecord {
+  id: string;
+  name: string;
+  callerReference: string;
+  comment?: string;
+  createdAt: string;
+  recordSets: RecordSet[];
+  /** What the name servers answer: the record sets as of the last change in sync. */
+  served: RecordSet[];
+  changes: ChangeRecord[];
+}
+
+/** Name servers of every zone. They exist under no name: the DNS server's address is a setting. */
+export const NAME_SERVERS = ['ns-1.sandbox.invalid', 'ns-2.sandbox.invalid'];
+
+/** Changes that a zone remembers. */
+const MOST_CHANGES = 200;
+
+/** TTLs that Route 53 gives the records of a new zone. */
+const NS_TTL = 172_800;
+const SOA_TTL = 900;
+
+export const newChangeId = (): string => `C${randomBytes(10).toString('hex').toUpperCase().slice(0, 19)}`;
+export const newZoneId = (): string => `Z${randomBytes(10).toString('hex').toUpperCase().slice(0, 19)}`;
+
+/** A DNS name as Route 53 writes it. `*` is given as an octal code. */
+export function wireName(name: string): string {
+  return `${normalizeName(name).replaceAll('*', '\\052')}.`;
+}
+
+export const plainName = (name: string): string => normalizeName(name.replaceAll('\\052', '*'));
+
+export function newZone(id: string, name: string, callerReference: string, comment?: string): ZoneRecord {
+  const zone = wireName(name);
+  const recordSets: RecordSet[] = [
+    { name: zone, type: 'NS', ttl: NS_TTL, values: NAME_SERVERS.map((server) => `${server}.`) },
+    {
+      name: zone,
+      type: 'SOA',
+      ttl: SOA_TTL,
+      values: [`${NAME_SERVERS[0]}. hostmaster.${zone} 1 7200 900 1209600 60`],
+    },
+  ];
+  const createdAt = new Date().toISOString();
+  return { id, name: zone, callerReference, comment, createdAt, recordSets, served: recordSets, changes: [] };
+}
+
+/** The hosted zones, and the way of changes to the name servers. */
+export class HostedZones {
+  constructor(
+    readonly zones: Collection<ZoneRecord>,
+    private readonly background: Background,
+    private readonly propagationSeconds: number,
+  ) {
+    for (const zone of zones.all()) this.propagate(zone.id);
+  }
+
+  /** @throws AwsError NoSuchHostedZone */
+  get(id: string | undefined): ZoneRecord {
+    const zone = this.zones.get((id ?? '').replace(/^\/?hostedzone\//, ''));
+    if (zone === undefined)
+      throw new AwsError('NoSuchHostedZone', `No hosted zone found with ID: ${id}`, 404);
+    return zone;
+  }
+
+  /** Stores a zone's new record sets and lets the name servers have them after a while. */
+  submit(zone: ZoneRecord, recordSets: RecordSet[], comment: string | undefined): ChangeRecord {
+    const change: ChangeRecord = {
+      id: newChangeId(),
+      status: 'PENDING',
+      submittedAt: new Date().toISOString(),
+      comment,
+      after: recordSets,
+    };
+    this.zones.put({ ...zone, recordSets, changes: [...zone.changes, change].slice(-MOST_CHANGES) });
+    this.propagate(zone.id);
+    return change;
+  }
+
+  findChange(id: string): ChangeRecord | undefined {
+    for (const { changes } of this.zones.all()) {
+      const change = changes.find((candidate) => candidate.id === id);
+      if (change !== undefined) return change;
+    }
+    return undefined;
+  }
+
+  /** What the DNS server answers from. */
+  served(): DnsZone[] {
+    return this.zones.all().map(({ name, served }) => ({
+      name: plainName(name),
+      recordSets: served.map((set) => ({ ...set, name: plainName(set.name) })),
+    }));
+  }
+
+  /** PENDING → INSYNC, in the order of submission. */
+  private propagate(zoneId: string): void {
+    void this.background.run(`zone ${zoneId}`, async () => {
+      for (;;) {
+        const pending = this.zones.get(zoneId)?.changes.find(({ status }) => status === 'PENDING');
+        if (pending === undefined) return;
+        await this.background.wait(this.propagationSeconds);
+        const zone = this.zones.get(zoneId);
+        if (zone === undefined) return;
+        this.zones.put({
+          ...zone,
+          served: pending.after ?? zone.served,
+          changes: zone.changes.map((change) =>
+            change.id === pending.id ? { ...change, status: 'INSYNC', after: undefined } : change,
+          ),
+        });
+      }
+    });
+  }
+}
