@@ -1,7 +1,9 @@
 import {
   type Change,
   ChangeResourceRecordSetsCommand,
+  GetChangeCommand,
   ListResourceRecordSetsCommand,
+  type ResourceRecordSet,
 } from '@aws-sdk/client-route-53';
 import { createDnsActivities } from '../../activities/aws-proxy/dns';
 import { type RepositoryAddress, type RunContext } from '../../plan/run';
@@ -17,12 +19,24 @@ let names = 0;
 /** A name of its own for every test. */
 let name: string;
 
+/** What ListResourceRecordSets answers with, where it is not what the zone has: record types the endpoint lacks. */
+let listed: ResourceRecordSet[] | undefined;
+/** Change batches that arrived in this test. */
+let changed = 0;
+
 beforeAll(async () => {
-  account = await startTestAccount();
+  account = await startTestAccount(async ({ operation }, handle) => {
+    if (operation === 'ChangeResourceRecordSets') changed += 1;
+    if (operation === 'ListResourceRecordSets' && listed !== undefined)
+      return { ResourceRecordSets: listed, IsTruncated: false, MaxItems: 100 };
+    return handle();
+  });
 });
 afterAll(() => account.close());
 beforeEach(() => {
   repository = account.newRepository();
+  listed = undefined;
+  changed = 0;
   names += 1;
   name = `www${names}.shop.example`;
 });
@@ -42,7 +56,7 @@ const run = (generation: number): RunContext => ({
   generation,
 });
 
-const change = (Action: 'CREATE' | 'UPSERT' | 'DELETE', values: string[], more: object = {}): Change => ({
+const change = (Action: 'CREATE' | 'UPSERT', values: string[], more: object = {}): Change => ({
   Action,
   ResourceRecordSet: {
     Name: name,
@@ -52,10 +66,17 @@ const change = (Action: 'CREATE' | 'UPSERT' | 'DELETE', values: string[], more: 
     ...more,
   },
 });
-const apply = (...Changes: Change[]) =>
-  account.clients.route53.send(
+/** Makes changes as a person would, and waits until the zone's server answers by them. */
+async function apply(...Changes: Change[]): Promise<void> {
+  const { ChangeInfo } = await account.clients.route53.send(
     new ChangeResourceRecordSetsCommand({ HostedZoneId: ZONE, ChangeBatch: { Changes } }),
   );
+  for (;;) {
+    const change = await account.clients.route53.send(new GetChangeCommand({ Id: ChangeInfo?.Id }));
+    if (change.ChangeInfo?.Status === 'INSYNC') return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
 async function present() {
   const { ResourceRecordSets } = await account.clients.route53.send(
     new ListResourceRecordSetsCommand({ HostedZoneId: ZONE, StartRecordName: name }),
@@ -74,6 +95,14 @@ const goHome = async (generation: number) =>
   runActivity(activities().returnDns, { run: await holding(generation), hostedZone: ZONE });
 const check = (values: string[], servers?: string[]) =>
   runActivity(activities(servers).checkDns, { hostedZone: ZONE, expected: [{ name, values }] });
+
+const simple = (more: Partial<ResourceRecordSet>): ResourceRecordSet => ({
+  Name: '',
+  Type: 'A',
+  TTL: 60,
+  ResourceRecords: [{ Value: '192.0.2.7' }],
+  ...more,
+});
 
 describe('DNS', () => {
   it('moves to the recovery site and home again, TTL and all', async () => {
@@ -155,9 +184,21 @@ describe('DNS', () => {
     expect(await present()).toEqual({ ttl: 300, values: ['192.0.2.7'] });
   });
 
-  it('refuses a record that it could not put back, before any change', async () => {
-    await apply(change('CREATE', ['192.0.2.7'], { SetIdentifier: 'a', Weight: 10 }));
+  it.each<[string, ResourceRecordSet]>([
+    ['a CNAME record', { Name: '', Type: 'CNAME', TTL: 60, ResourceRecords: [{ Value: 'x.example' }] }],
+    [
+      'an alias record',
+      {
+        Name: '',
+        Type: 'A',
+        AliasTarget: { DNSName: 'x.example', HostedZoneId: 'Z1', EvaluateTargetHealth: false },
+      },
+    ],
+    ['a routing policy (SetIdentifier)', simple({ SetIdentifier: 'a', Weight: 10 })],
+    ['a routing policy (HealthCheckId)', simple({ HealthCheckId: 'abcdef12' })],
+  ])('refuses %s, which it could not put back, before any change', async (what, set) => {
     const other = `plain-${name}`;
+    listed = [{ ...set, Name: `${name}.` }];
     const refused = await failureOf(
       runActivity(activities().moveDns, {
         run: await holding(1),
@@ -172,9 +213,37 @@ describe('DNS', () => {
       }),
     );
     expect(refused).toMatchObject({ type: 'UnmovableRecord', nonRetryable: true });
-    expect(refused.message).toContain(name);
-    expect(refused.message).toContain('SetIdentifier');
+    expect(refused.message).toContain(`${name} is `);
+    expect(refused.message).toContain(what);
+    expect(refused.message).not.toContain(other);
     expect(await readStoredDns(repository.store, run(1))).toBeUndefined();
+    expect(changed).toBe(0);
+  });
+
+  it('leaves a record alone that has got a routing policy meanwhile', async () => {
+    await apply(change('CREATE', ['192.0.2.7']));
+    await move(1, '198.51.100.1');
+    listed = [{ ...simple({ SetIdentifier: 'a', Weight: 10 }), Name: `${name}.` }];
+    expect(await goHome(2)).toMatchObject({ returned: [], leftAlone: [{ name }] });
+  });
+
+  it('begins again where somebody changes a record while it is being returned', async () => {
+    await apply(change('CREATE', ['192.0.2.7']));
+    await move(1, '198.51.100.1');
+    const read = await present();
+    await apply(change('UPSERT', ['203.0.113.9']));
+    // What the run has read is no longer there when its change arrives.
+    listed = [
+      {
+        Name: `${name}.`,
+        Type: 'A',
+        TTL: read?.ttl,
+        ResourceRecords: (read?.values ?? []).map((Value) => ({ Value })),
+      },
+    ];
+    expect(await failureOf(goHome(2))).toMatchObject({ type: 'DnsChanged', nonRetryable: false });
+    listed = undefined;
+    expect(await present()).toEqual({ ttl: 300, values: ['203.0.113.9'] });
   });
 
   it('names server, name, what it got and what it expected', async () => {

@@ -32,6 +32,9 @@ const DISKS: DiskConfiguration[] = [
   { key: 'data', sizeBytes: 2 ** 30, slot: 1, boot: false },
 ];
 
+// Instances are launched, and gibibytes of blocks compared, by an endpoint in this process.
+jest.setTimeout(90_000);
+
 let site: FailoverSite;
 let failover: ReturnType<typeof createFailoverActivities>;
 let failback: ReturnType<typeof createFailbackActivities>;

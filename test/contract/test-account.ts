@@ -1,4 +1,3 @@
-import { createSocket } from 'node:dgram';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,31 +25,36 @@ export interface TestAccount {
 
 const KEYS = { AWS_ACCESS_KEY_ID: 'AKIATESTTESTTESTTEST', AWS_SECRET_ACCESS_KEY: 'test-secret' };
 
-export async function startTestAccount(): Promise<TestAccount> {
+export async function startTestAccount(
+  /** Sees every call, and can answer in the endpoint's stead. */
+  intercept?: NonNullable<Parameters<typeof startAwsEndpoint>[1]>['intercept'],
+): Promise<TestAccount> {
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-aws-'));
-  const dns = { host: '127.0.0.1', port: await freeUdpPort() };
-  const { endpoint, close } = await startAwsEndpoint({
-    directory,
-    listen: { host: '127.0.0.1', port: 0 },
-    dns,
-    region: REGION,
-    accessKeyId: KEYS.AWS_ACCESS_KEY_ID,
-    secretAccessKey: KEYS.AWS_SECRET_ACCESS_KEY,
-    network: { id: '000000', runDirectory: directory },
-    loopbackOctet: 1,
-    deviceDirectory: join(directory, 'devices'),
-    runner: 'no-boot',
-    // Quick, but not at once: states that nobody waits for are states that nobody has tested.
-    times: {
-      instanceStart: 0.05,
-      instanceStop: 0.05,
-      volumeCreate: 0.05,
-      volumeAttach: 0.05,
-      snapshotComplete: 0.05,
-      dnsPropagation: 0.1,
+  const { endpoint, dns, close } = await startAwsEndpoint(
+    {
+      directory,
+      listen: { host: '127.0.0.1', port: 0 },
+      dns: { host: '127.0.0.1', port: 0 },
+      region: REGION,
+      accessKeyId: KEYS.AWS_ACCESS_KEY_ID,
+      secretAccessKey: KEYS.AWS_SECRET_ACCESS_KEY,
+      network: { id: '000000', runDirectory: directory },
+      loopbackOctet: 1,
+      deviceDirectory: join(directory, 'devices'),
+      runner: 'no-boot',
+      // Quick, but not at once: states that nobody waits for are states that nobody has tested.
+      times: {
+        instanceStart: 0.05,
+        instanceStop: 0.05,
+        volumeCreate: 0.05,
+        volumeAttach: 0.05,
+        snapshotComplete: 0.05,
+        dnsPropagation: 0.1,
+      },
+      fixtures: shopFixtures(),
     },
-    fixtures: shopFixtures(),
-  });
+    { intercept },
+  );
   Object.assign(process.env, KEYS);
   const clients = awsClients({ region: REGION, endpoint });
   const s3 = s3Client({ region: REGION, endpoint });
@@ -66,21 +70,13 @@ export async function startTestAccount(): Promise<TestAccount> {
       const address = { ...repository, prefix: `test-${repositories}/` };
       return { address, store: objectStore(address) };
     },
-    dnsServer: `${dns.host}:${dns.port}`,
+    dnsServer: dns,
     async close() {
       for (const client of [...Object.values(clients), s3] as { destroy(): void }[]) client.destroy();
       await close();
       await rm(directory, { recursive: true });
     },
   };
-}
-
-async function freeUdpPort(): Promise<number> {
-  const socket = createSocket('udp4');
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
 }
 
 /** Makes the run the one that holds its plan's state, whoever held it before. */
