@@ -1,0 +1,24 @@
+# syntax=docker/dockerfile:1
+# One image for the three Lifeboat workers; the role is the container's command.
+ARG NODE_VERSION=24
+FROM node:${NODE_VERSION}-bookworm-slim AS build
+WORKDIR /lifeboat
+COPY package.json package-lock.json ./
+RUN npm ci
+COPY . .
+RUN npm run build && npm prune --omit=dev
+
+FROM node:${NODE_VERSION}-bookworm-slim
+# debugfs, e2fsck, cpio and zstd adapt guests; qemu-utils writes VMDK disks; CA certificates are for AWS.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates cpio e2fsprogs fdisk kmod qemu-utils zstd \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /lifeboat
+COPY --from=build /lifeboat/package.json ./
+COPY --from=build /lifeboat/node_modules node_modules
+COPY --from=build /lifeboat/bin bin
+COPY --from=build /lifeboat/dist dist
+RUN mkdir -p /var/lib/lifeboat && chown node:node /var/lib/lifeboat
+USER node
+ENV NODE_ENV=production LIFEBOAT_STATE_DIRECTORY=/var/lib/lifeboat
+ENTRYPOINT ["node", "bin/lifeboat.mjs", "worker"]

@@ -1,0 +1,160 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+
+const root = path.resolve(__dirname, '../..');
+const file = path.join(root, 'docker-compose.temporal.yml');
+const text = readFileSync(file, 'utf8');
+
+const condition = z.enum(['service_started', 'service_healthy', 'service_completed_successfully']);
+const service = z.strictObject({
+  image: z.string(),
+  build: z.strictObject({ context: z.string(), dockerfile: z.string() }).optional(),
+  depends_on: z.record(z.string(), z.strictObject({ condition })).default({}),
+  environment: z.record(z.string(), z.string()).default({}),
+  entrypoint: z.array(z.string()).optional(),
+  command: z.array(z.string()).optional(),
+  ports: z.array(z.string()).default([]),
+  volumes: z.array(z.string()).default([]),
+  configs: z.array(z.strictObject({ source: z.string(), target: z.string() })).default([]),
+  healthcheck: z
+    .strictObject({
+      test: z.tuple([z.enum(['CMD', 'CMD-SHELL'])], z.string()),
+      interval: z.string(),
+      timeout: z.string(),
+      start_period: z.string().optional(),
+      retries: z.number().int().positive(),
+    })
+    .optional(),
+  restart: z.string(),
+  init: z.boolean().optional(),
+  stop_grace_period: z.string().optional(),
+  user: z.string().optional(),
+  privileged: z.boolean().optional(),
+});
+const composeSchema = z.object({
+  name: z.string(),
+  services: z.record(z.string(), service),
+  volumes: z.record(z.string(), z.null()),
+  configs: z.record(z.string(), z.strictObject({ content: z.string() })),
+});
+
+const compose = composeSchema.parse(parse(text, { merge: true }));
+const services = Object.entries(compose.services);
+const WORKERS = ['control', 'aws-proxy', 'backup-proxy'];
+/** Services that do one thing and end. */
+const ONE_OFF = ['temporal-schema', 'temporal-namespace'];
+
+describe('docker-compose.temporal.yml', () => {
+  it('has the server on PostgreSQL, its schema and namespace, the UI, and the three workers', () => {
+    expect(Object.keys(compose.services).sort()).toEqual(
+      ['postgresql', 'temporal', 'temporal-ui', ...ONE_OFF, ...WORKERS].sort(),
+    );
+    expect(compose.services.temporal?.environment).toMatchObject({
+      DB: 'postgres12',
+      POSTGRES_SEEDS: 'postgresql',
+    });
+  });
+
+  it.each(services)('%s waits for services that exist, for what they can give', (_name, { depends_on }) => {
+    for (const [other, { condition: wanted }] of Object.entries(depends_on)) {
+      const dependency = compose.services[other];
+      expect({ other, exists: dependency !== undefined }).toEqual({ other, exists: true });
+      if (wanted === 'service_healthy') expect(dependency?.healthcheck).toBeDefined();
+      expect(wanted === 'service_completed_successfully').toBe(ONE_OFF.includes(other));
+    }
+  });
+
+  it('has no circle of dependencies', () => {
+    const chain = (name: string, above: string[]): void => {
+      expect(above).not.toContain(name);
+      for (const other of Object.keys(compose.services[name]?.depends_on ?? {}))
+        chain(other, [...above, name]);
+    };
+    for (const [name] of services) chain(name, []);
+  });
+
+  it.each(services)(
+    '%s is checked and started again, or ends by itself',
+    (name, { healthcheck, restart }) => {
+      if (ONE_OFF.includes(name)) expect(restart).toMatch(/^on-failure:\d+$/);
+      else
+        expect({ checked: healthcheck !== undefined, restart }).toEqual({
+          checked: true,
+          restart: 'unless-stopped',
+        });
+    },
+  );
+
+  it.each(services)('%s opens ports to this machine only', (_name, { ports }) => {
+    for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:\$\{[A-Z_]+:-\d+\}:\d+$/);
+  });
+
+  it('opens the server and the UI, and nothing else', () => {
+    expect(services.filter(([, { ports }]) => ports.length > 0).map(([name]) => name)).toEqual([
+      'temporal',
+      'temporal-ui',
+    ]);
+  });
+
+  it.each(services)('%s has its image pinned by a variable with a default', (_name, { image }) => {
+    expect(image).toMatch(/^[a-z/-]+:\$\{[A-Z_]+_VERSION:-[\w.]+\}$/);
+  });
+
+  it('keeps the database in a named volume, and uses every volume and config that it names', () => {
+    expect(compose.services.postgresql?.volumes).toEqual(['temporal-data:/var/lib/postgresql/data']);
+    const used = services.flatMap(([, { volumes }]) => volumes.map((volume) => volume.split(':')[0] ?? ''));
+    const named = used.filter((source) => /^[a-z]/.test(source));
+    expect([...new Set(named)].sort()).toEqual(Object.keys(compose.volumes).sort());
+    const configs = services.flatMap(([, service]) => service.configs.map(({ source }) => source));
+    expect(configs).toEqual(Object.keys(compose.configs));
+  });
+
+  it('has no secret in it, and no password by default', () => {
+    const secrets = services.flatMap(([name, { environment }]) =>
+      Object.entries(environment)
+        .filter(([key]) => /PASSWORD|PWD|SECRET|TOKEN|ACCESS_KEY/.test(key))
+        .map(([key, value]) => ({ at: `${name}.${key}`, value })),
+    );
+    expect(secrets.length).toBeGreaterThanOrEqual(12);
+    for (const { at, value } of secrets)
+      expect({ at, value }).toEqual({
+        at,
+        value: expect.stringMatching(/^\$\{[A-Z_]+(:\?[^}]+|:-)\}$/) as string,
+      });
+    expect(text).not.toMatch(/\$\{POSTGRES_PASSWORD(:-|-|\})/);
+  });
+
+  it.each(WORKERS)('the worker %s runs its role with what every worker needs', (role) => {
+    const worker = compose.services[role];
+    expect(worker?.command).toEqual([role]);
+    expect(existsSync(path.join(root, worker?.build?.dockerfile ?? 'none'))).toBe(true);
+    expect(Object.keys(worker?.environment ?? {})).toEqual(
+      expect.arrayContaining([
+        'TEMPORAL_ADDRESS',
+        'TEMPORAL_NAMESPACE',
+        'AWS_REGION',
+        'LIFEBOAT_REPOSITORY',
+      ]) as string[],
+    );
+    expect(worker?.volumes).toContain(`${role}-state:/var/lib/lifeboat`);
+  });
+
+  // `go install github.com/compose-spec/compose-go/v2/cmd@latest` builds the reference reader of the specification.
+  const checker = process.env.COMPOSE_SPEC_BIN;
+  (checker === undefined ? it.skip : it)('is read by the compose specification (COMPOSE_SPEC_BIN)', () => {
+    const env = {
+      PATH: process.env.PATH,
+      POSTGRES_PASSWORD: 'x',
+      AWS_REGION: 'eu-central-1',
+      LIFEBOAT_REPOSITORY: 's3://bucket',
+      LIFEBOAT_PROXY_INSTANCE_ID: 'i-0123456789abcdef0',
+      LIFEBOAT_PROXY_AVAILABILITY_ZONE: 'eu-central-1a',
+      LIFEBOAT_HYPERVISOR: 'local:/vms',
+    };
+    const read = execFileSync(checker ?? '', [file], { env, encoding: 'utf8', cwd: root });
+    for (const [name] of services) expect(read).toContain(`${name}:`);
+  });
+});
