@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import { open, readdir } from 'node:fs/promises';
+import { DescribeVolumesCommand } from '@aws-sdk/client-ec2';
+import { createDriverActivities } from '../../activities/aws-proxy/failover-activities';
+import { GuestNotAdaptableError, type GuestAdapter, type RecoverySiteAdaptation } from '../../guest/port';
+import { publishPlan } from '../../repository/plans';
+import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
+import { type FailoverSite, quietEnvironment, shopPlan } from '../support/failover-site';
+import { type FailoverSteps, idsOf, openFailoverSteps } from '../support/failover-steps';
+
+let steps: FailoverSteps;
+let site: FailoverSite;
+beforeAll(async () => {
+  steps = await openFailoverSteps();
+  ({ site } = steps);
+});
+afterAll(() => site.stop());
+afterEach(() => {
+  site.faults.length = 0;
+});
+
+describe('injectDrivers', () => {
+  const seen: RecoverySiteAdaptation[] = [];
+  /** Stands in for the guest's side only; the volumes that it writes to are the endpoint's. */
+  const adapter = (fail?: Error): GuestAdapter => ({
+    async adaptForRecoverySite(adaptation) {
+      seen.push(adaptation);
+      const disk = await open(adaptation.diskPath, 'r+');
+      await disk.write(Buffer.from('adapted'), 0, 7, 4096);
+      await disk.close();
+      if (fail) throw fail;
+      return { family: 'test', kernels: [], modules: [], changed: [] };
+    },
+    revertForPrimarySite: () => Promise.reject(new Error('not asked for')),
+  });
+  const drivers = (guestAdapter: GuestAdapter) =>
+    createDriverActivities({
+      host: {
+        ec2: steps.ec2,
+        instanceId: PROXY_INSTANCE_ID,
+        deviceDirectory: site.deviceDirectory,
+        pollSeconds: 0.05,
+      },
+      guestAdapter,
+      objectStore: () => site.store,
+    });
+
+  it('has the volumes on this host with the boot scripts, and lets go of them', async () => {
+    const runId = 'drivers-run';
+    const volumes = await steps.createVolumes(runId);
+    const content = Buffer.from('#!/bin/sh\necho hello\n');
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    const plan = shopPlan();
+    plan.vms[0]!.bootScript = { name: 'first boot.sh', sha256 };
+    await publishPlan(site.store, plan, [{ sha256, content }]);
+
+    const input = {
+      run: site.run(runId),
+      vm: 'db',
+      volumes,
+      bootScripts: [{ name: 'first boot.sh', sha256 }],
+      hosts: [{ address: '10.0.1.30', names: ['db.internal'] }],
+    };
+    await site.activity(drivers(adapter()).injectDrivers, input);
+    const [adaptation] = seen;
+    expect(adaptation).toMatchObject({
+      runId,
+      hosts: input.hosts,
+      bootScripts: [{ name: 'first_boot.sh', content }],
+      dataDisks: [{ slot: 1 }],
+    });
+    expect(adaptation?.diskPath).toContain(
+      `nvme-Amazon_Elastic_Block_Store_vol${volumes[0]?.volumeId.slice(4)}`,
+    );
+    expect(await readdir(site.deviceDirectory)).toEqual([]);
+
+    // What was written is on the volume, wherever it is attached next; also after a guest that cannot be adapted.
+    const refusing = adapter(new GuestNotAdaptableError('The guest has no nvme module.'));
+    await expect(site.activity(drivers(refusing).injectDrivers, input)).rejects.toMatchObject({
+      type: 'GuestNotAdaptable',
+      nonRetryable: true,
+    });
+    expect(await readdir(site.deviceDirectory)).toEqual([]);
+    const { Volumes } = await steps.ec2.send(new DescribeVolumesCommand({ VolumeIds: idsOf(volumes) }));
+    expect(Volumes?.map(({ State }) => State)).toEqual(['available', 'available']);
+
+    const missing = { ...input, bootScripts: [{ name: 'x', sha256: 'f'.repeat(64) }] };
+    await expect(site.activity(drivers(adapter()).injectDrivers, missing)).rejects.toMatchObject({
+      type: 'DamagedObject',
+    });
+    await steps.removeRun(runId);
+  });
+
+  it('detaches although the activity was cancelled meanwhile', async () => {
+    const runId = 'drivers-cancelled';
+    const volumes = await steps.createVolumes(runId);
+    const environment = quietEnvironment();
+    const cancelling = adapter();
+    const slow: GuestAdapter = {
+      ...cancelling,
+      async adaptForRecoverySite(adaptation) {
+        environment.cancel();
+        return cancelling.adaptForRecoverySite(adaptation);
+      },
+    };
+    // Cancelled once while the guest is being adapted, once while the first volume is being attached.
+    await environment.run(drivers(slow).injectDrivers, {
+      run: site.run(runId),
+      vm: 'db',
+      volumes,
+      bootScripts: [],
+      hosts: [],
+    });
+    expect(await readdir(site.deviceDirectory)).toEqual([]);
+    const early = quietEnvironment();
+    const attach = site.calls.length;
+    const watch = setInterval(() => {
+      if (site.calls.slice(attach).some(({ operation }) => operation === 'AttachVolume')) early.cancel();
+    }, 1);
+    const input = { run: site.run(runId), vm: 'db', volumes, bootScripts: [], hosts: [] };
+    await expect(early.run(drivers(adapter()).injectDrivers, input)).rejects.toMatchObject({
+      name: 'CancelledFailure',
+    });
+    clearInterval(watch);
+    expect(await readdir(site.deviceDirectory)).toEqual([]);
+    await steps.removeRun(runId);
+  });
+});

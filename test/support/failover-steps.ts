@@ -1,0 +1,83 @@
+import { DescribeInstancesCommand, DescribeVolumesCommand, type Instance } from '@aws-sdk/client-ec2';
+import { type DrCopy, type RecoveredVolume } from '../../activities/aws-proxy/contract';
+import { findDrCopy, withConfiguration } from '../../activities/aws-proxy/dr-copy';
+import { createFailoverActivities } from '../../activities/aws-proxy/failover-activities';
+import { tagFilters, type TagValues } from '../../activities/aws-proxy/tags';
+import { dialer } from '../../activities/dial';
+import {
+  PRODUCTION_SECURITY_GROUP_ID,
+  PRODUCTION_SUBNET_ID,
+  PROXY_AVAILABILITY_ZONE,
+  REGION,
+} from '../../sandbox/aws/fixtures';
+import { waitUntilCompleted } from './failover-listing';
+import { DB_DISKS, type FailoverSite, publishDrCopy, startFailoverSite } from './failover-site';
+
+/** The failover activities on a site that has a DR copy of `db`, and the steps that tests begin with. */
+export type FailoverSteps = Awaited<ReturnType<typeof openFailoverSteps>>;
+
+export async function openFailoverSteps() {
+  const site: FailoverSite = await startFailoverSite();
+  const { ec2 } = site.clients;
+  const activities = createFailoverActivities({
+    clients: site.clients,
+    region: REGION,
+    objectStore: () => site.store,
+    dial: dialer([]),
+    pollSeconds: 0.05,
+  });
+  const drCopySnapshots = await publishDrCopy(site, 'db', DB_DISKS);
+  await waitUntilCompleted(ec2, drCopySnapshots);
+  const set = await findDrCopy(ec2, 'shop', 'db');
+  if (set === undefined) throw new Error('The DR copy that was just published is not there.');
+  const drCopy: DrCopy = await withConfiguration(site.store, set);
+
+  return {
+    site,
+    ec2,
+    activities,
+    drCopy,
+    drCopySnapshots,
+
+    createVolumes: (runId: string, attempt = 1): Promise<RecoveredVolume[]> =>
+      site.activity(activities.createVolumes, {
+        run: site.run(runId),
+        vm: 'db',
+        attempt,
+        drCopy,
+        availabilityZone: PROXY_AVAILABILITY_ZONE,
+        test: false,
+      }),
+
+    shellImage: (runId: string) =>
+      site.activity(activities.ensureShellImage, { run: site.run(runId), firmware: 'bios' as const }),
+
+    shellRequest: (runId: string, imageId: string) => ({
+      run: site.run(runId),
+      vm: 'db',
+      attempt: 1,
+      imageId,
+      instanceType: 'm6i.large',
+      subnet: PRODUCTION_SUBNET_ID,
+      securityGroups: [PRODUCTION_SECURITY_GROUP_ID],
+      publicAddress: true,
+      recoveryPoint: drCopy.recoveryPoint,
+      test: false,
+    }),
+
+    removeRun: (runId: string) => site.activity(activities.removeRecoveryResources, { run: site.run(runId) }),
+
+    async describeInstance(instanceId: string): Promise<Instance> {
+      const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [instanceId] }));
+      return Reservations?.[0]?.Instances?.[0] ?? {};
+    },
+
+    /** Ids of the volumes that carry the tags, sorted. */
+    async volumesWith(tags: Partial<TagValues>): Promise<string[]> {
+      const { Volumes } = await ec2.send(new DescribeVolumesCommand({ Filters: tagFilters(tags) }));
+      return (Volumes ?? []).flatMap(({ VolumeId }) => VolumeId ?? []).sort();
+    },
+  };
+}
+
+export const idsOf = (volumes: RecoveredVolume[]): string[] => volumes.map(({ volumeId }) => volumeId).sort();
