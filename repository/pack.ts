@@ -17,11 +17,21 @@ export interface StoredBlock {
   encoding: Encoding;
 }
 
+/**
+ * Room for the output in one piece: zlib's default of 16 KiB would take 32 trips to its threads for every block. More
+ * than a block, because what does not shrink grows by a few bytes.
+ */
+const OUTPUT_BYTES = BLOCK_SIZE + 4096;
+
 /** Compresses a block; a copy of it where that does not make it smaller. `block` is free for other use afterwards. */
 export async function encodeBlock(block: Buffer): Promise<StoredBlock> {
-  const bytes = await compress(block, { params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL } });
+  const bytes = await compress(block, {
+    chunkSize: OUTPUT_BYTES,
+    params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL },
+  });
+  // Copied, since what is small would hold on to all of the room that it was given.
   return bytes.length < BLOCK_SIZE
-    ? { bytes, encoding: 'zstd' }
+    ? { bytes: Buffer.from(bytes), encoding: 'zstd' }
     : { bytes: Buffer.from(block), encoding: 'raw' };
 }
 
@@ -50,7 +60,7 @@ export async function decodeBlock(entry: MapEntry, stored: Buffer): Promise<Buff
 async function decompressed(entry: MapEntry, stored: Buffer): Promise<Buffer> {
   try {
     // A few hostile bytes may claim to be terabytes; nothing longer than a block is made of them.
-    return await decompress(stored, { maxOutputLength: BLOCK_SIZE });
+    return await decompress(stored, { chunkSize: OUTPUT_BYTES, maxOutputLength: BLOCK_SIZE });
   } catch (error) {
     throw new DamagedBlockError(
       entry,

@@ -37,6 +37,8 @@ function settings({ region, endpoint, maxAttempts = 1 }: AwsClientOptions) {
     requestHandler: new NodeHttpHandler({
       connectionTimeout: CONNECTION_TIMEOUT_SECONDS * 1000,
       requestTimeout: REQUEST_TIMEOUT_SECONDS * 1000,
+      // A body that stops half-way would hang for ever otherwise: the request's own timeout ends with the headers.
+      socketTimeout: REQUEST_TIMEOUT_SECONDS * 1000,
       throwOnRequestTimeout: true,
     }),
   };
