@@ -136,12 +136,14 @@ async function removeAbandonedBuilds(cacheDirectory: string): Promise<void> {
 
 /**
  * Names a state of everything that the guests are made of: the host's release and sources, and all files of this
- * directory with their execute bits. Package versions are left out: a guest stays usable when an update appears.
+ * directory with their execute bits, but for its README. Package versions are left out: a guest stays usable when an update appears.
  */
 async function buildKey(release: HostRelease, guestsDirectory: string): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify(release));
   const entries = await readdir(guestsDirectory, { recursive: true, withFileTypes: true });
-  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const paths = entries
+    .filter((entry) => entry.isFile() && !entry.name.endsWith('.md'))
+    .map((entry) => join(entry.parentPath, entry.name));
   for (const path of paths.sort()) {
     const executable = ((await stat(path)).mode & 0o100) !== 0;
     const content = createHash('sha256')
