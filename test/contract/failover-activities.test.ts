@@ -1,3 +1,4 @@
+import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AttachVolumeCommand, DescribeImagesCommand, DescribeVolumesCommand } from '@aws-sdk/client-ec2';
 import { readInstance, readRecoveredVolume } from '../../activities/aws-proxy/tags';
@@ -284,5 +285,28 @@ describe('failover of a VM', () => {
     });
     site.faults.length = 0;
     await steps.removeRun('cancelled-run');
+  });
+});
+
+describe('waitUntilReady', () => {
+  it('asks the address, and has the console when nobody answers', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const input = {
+      vm: 'db',
+      instanceId: PROXY_INSTANCE_ID,
+      address: '127.0.0.1',
+      probe: { tcp: port, timeout: 5 },
+    };
+    const { seconds } = await site.activity(steps.activities.waitUntilReady, input);
+    expect(seconds).toBeLessThan(5);
+    await new Promise((resolve) => server.close(resolve));
+    await expect(
+      site.activity(steps.activities.waitUntilReady, { ...input, probe: { tcp: port, timeout: 0.3 } }),
+    ).rejects.toMatchObject({
+      type: 'NotReady',
+      message: expect.stringContaining("console's end") as string,
+    });
   });
 });

@@ -1,8 +1,7 @@
-import { createServer, type AddressInfo } from 'node:net';
 import { CreateVolumeCommand } from '@aws-sdk/client-ec2';
 import { tagList } from '../../activities/aws-proxy/tags';
 import { takePlanState } from '../../repository/plan-state';
-import { PROXY_AVAILABILITY_ZONE, PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
+import { PROXY_AVAILABILITY_ZONE } from '../../sandbox/aws/fixtures';
 import { listSnapshotIds } from '../support/failover-listing';
 import { type FailoverSite } from '../support/failover-site';
 import { type FailoverSteps, idsOf, openFailoverSteps } from '../support/failover-steps';
@@ -16,29 +15,6 @@ beforeAll(async () => {
 afterAll(() => site.stop());
 afterEach(() => {
   site.faults.length = 0;
-});
-
-describe('waitUntilReady', () => {
-  it('asks the address, and has the console when nobody answers', async () => {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    const input = {
-      vm: 'db',
-      instanceId: PROXY_INSTANCE_ID,
-      address: '127.0.0.1',
-      probe: { tcp: port, timeout: 5 },
-    };
-    const { seconds } = await site.activity(steps.activities.waitUntilReady, input);
-    expect(seconds).toBeLessThan(5);
-    await new Promise((resolve) => server.close(resolve));
-    await expect(
-      site.activity(steps.activities.waitUntilReady, { ...input, probe: { tcp: port, timeout: 0.3 } }),
-    ).rejects.toMatchObject({
-      type: 'NotReady',
-      message: expect.stringContaining("console's end") as string,
-    });
-  });
 });
 
 describe('removeRecoverySite', () => {
