@@ -24,7 +24,7 @@ export function guestAdapter(): GuestAdapter {
         await replayJournal(diskPath, layout.root.offset, false);
         const partitions = await systemPartitions(diskPath, layout, names);
         return prepared(diskPath, partitions, names, async (guest) => {
-          const family = await withGuest(guest.open, detectFamily);
+          const family = await withGuest(guest.openReadOnly, detectFamily);
           return family.adapt(guest, adaptation);
         });
       }),
@@ -37,7 +37,7 @@ export function guestAdapter(): GuestAdapter {
         const report = await reportIfNeverAdapted(() => mountFiles(diskPath, partitions, false));
         if (report !== undefined) return report;
         return prepared(diskPath, partitions, names, async (guest) => {
-          const family = await withGuest(guest.open, detectFamily);
+          const family = await withGuest(guest.openReadOnly, detectFamily);
           return family.revert(guest);
         });
       }),
@@ -67,12 +67,13 @@ async function prepared(
   work: (guest: OpenableGuest) => Promise<AdaptationReport>,
 ): Promise<AdaptationReport> {
   for (const { partition } of partitions) await replayJournal(diskPath, partition.offset, false);
-  const manifest = await withGuest(() => mountFiles(diskPath, partitions, false), readManifest);
+  const openReadOnly = () => mountFiles(diskPath, partitions, false);
+  const manifest = await withGuest(openReadOnly, readManifest);
   if (manifest !== undefined && manifest.state !== 'applied') {
     // Work on this disk was cut off, and debugfs, killed, leaves a file system that says it is clean.
     for (const { partition } of partitions) await replayJournal(diskPath, partition.offset, true);
   }
-  const report = await work({ open: () => mountFiles(diskPath, partitions, true), names });
+  const report = await work({ open: () => mountFiles(diskPath, partitions, true), openReadOnly, names });
   for (const { partition } of partitions) await expectSound(diskPath, partition.offset);
   return report;
 }

@@ -4,7 +4,9 @@ import { type AdaptationReport, type RecoverySiteAdaptation } from './port';
 
 /** A guest whose file systems are found, replayed and sound. */
 export interface OpenableGuest {
+  /** For writing. */
   open: OpenGuest;
+  openReadOnly: OpenGuest;
   names: DeviceNames;
 }
 

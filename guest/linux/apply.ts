@@ -7,7 +7,14 @@ import { type GuestFiles } from '../files/port';
 import { GuestNotAdaptableError } from '../port';
 import { STATE_DIRECTORY } from './boot-scripts';
 import { type Change } from './change-plan';
-import { ORIGINALS, sha256Hex, writeManifest, type Manifest, type RecordedChange } from './manifest';
+import {
+  newManifest,
+  ORIGINALS,
+  sha256Hex,
+  writeManifest,
+  type Manifest,
+  type RecordedChange,
+} from './manifest';
 
 /** An initramfs with every driver of a distribution has about 100 MiB, decompressed contents included. */
 export const MAX_INITRAMFS_BYTES = 512 * 1024 * 1024;
@@ -24,7 +31,7 @@ export async function applyChanges(
   changes: Change[],
   identity: Pick<Manifest, 'family' | 'runId'>,
 ): Promise<void> {
-  const manifest: Manifest = { version: 1, state: 'applying', ...identity, changes: changes.map(record) };
+  const manifest = newManifest({ version: 1, state: 'applying', ...identity, changes: changes.map(record) });
   await withGuest(open, async (files) => {
     await expectRoom(files, changes);
     for (const change of changes) {

@@ -55,10 +55,10 @@ async function adapt(
 ): Promise<AdaptationReport> {
   checkBootScripts(adaptation.bootScripts, adaptation.runId);
   const hosts = checkHosts(adaptation.hosts);
-  const before = await withGuest(guest.open, readManifest);
+  const before = await withGuest(guest.openReadOnly, readManifest);
   if (before !== undefined) await undoChanges(guest.open, before);
 
-  const found = await withGuest(guest.open, async (files) => {
+  const found = await withGuest(guest.openReadOnly, async (files) => {
     await expectSupported(files);
     const plan = new ChangePlan(files);
     const { kernels, modules } = await planInitramfs(files, plan, guest.names);
@@ -81,7 +81,7 @@ async function adapt(
 }
 
 async function revert(family: string, guest: OpenableGuest): Promise<AdaptationReport> {
-  const manifest = await withGuest(guest.open, readManifest);
+  const manifest = await withGuest(guest.openReadOnly, readManifest);
   if (manifest === undefined) return { family, kernels: [], modules: [], changed: [] };
   const changed = await undoChanges(guest.open, manifest);
   const restored = new Set(changed);

@@ -30,8 +30,14 @@ const CHANGEABLE = [
   /^\/var\/lib\/lifeboat\/(run-boot-scripts|boot\.d\/[A-Za-z0-9][A-Za-z0-9._-]{0,63}\/(environment|scripts\/[0-9]{2}-[A-Za-z0-9._-]{1,100}))$/,
 ];
 /** Directories that may be removed again, if they are empty. */
-const CHANGEABLE_DIRECTORY =
-  /^\/(etc\/systemd\/(network|system\/(multi-user|network-online)\.target\.wants)|etc\/NetworkManager\/system-connections|var\/lib\/lifeboat(\/boot\.d(\/[A-Za-z0-9][A-Za-z0-9._-]{0,63}(\/scripts)?)?)?)$/;
+const CHANGEABLE_DIRECTORY = new RegExp(
+  `^/(${[
+    'etc/(systemd|systemd/network|systemd/system|systemd/system/(multi-user|network-online)\\.target\\.wants)',
+    'etc/NetworkManager(/system-connections)?',
+    'var|var/lib|var/lib/lifeboat',
+    'var/lib/lifeboat/boot\\.d(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}(/scripts)?)?',
+  ].join('|')})$`,
+);
 
 export function isChangeable(path: string): boolean {
   return (
@@ -41,7 +47,7 @@ export function isChangeable(path: string): boolean {
 }
 
 const path = z.string().max(1024).refine(isChangeable, 'is not for Lifeboat to change');
-const directory = z.string().max(1024).regex(CHANGEABLE_DIRECTORY);
+const directory = z.string().max(1024).regex(CHANGEABLE_DIRECTORY, 'is not for Lifeboat to remove');
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const bytes = z.number().int().min(0);
 
@@ -89,6 +95,21 @@ export async function readManifest(files: GuestFiles): Promise<Manifest | undefi
         'Nothing was changed. Fail over again from the DR copy, or undo the changes in the guest and remove that file.',
     );
   }
+}
+
+/**
+ * Makes the record of what will be done.
+ * @throws GuestNotAdaptableError where it could not be undone, as it is outside of what {@link readManifest} believes
+ */
+export function newManifest(manifest: Manifest): Manifest {
+  const result = manifestSchema.safeParse(manifest);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const index = issue?.path[1];
+  const at = typeof index === 'number' ? manifest.changes[index]?.path : undefined;
+  throw new GuestNotAdaptableError(
+    `${at ?? 'The adaptation'} ${issue?.message ?? 'cannot be recorded'}: give it a plain name in the guest.`,
+  );
 }
 
 export async function writeManifest(files: GuestFiles, manifest: Manifest): Promise<void> {

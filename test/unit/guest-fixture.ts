@@ -70,6 +70,8 @@ export function initramfs(
   return Buffer.concat([pack('early'), compress(pack('main'))]);
 }
 
+let usual: Buffer | undefined;
+
 export function debian(
   changes: Record<string, string | Uint8Array | { link: string } | undefined> = {},
 ): Tree {
@@ -97,7 +99,7 @@ export function debian(
     'etc/udev/rules.d/70-persistent-net.rules':
       'SUBSYSTEM=="net", ATTR{address}=="00:50:56:00:00:01", NAME="eth0"\n',
     'boot/grub/grub.cfg': `menuentry 'Debian' {\n\tset root='hd0,msdos1'\n\tlinux\t/boot/vmlinuz-${KERNEL} root=/dev/sda1 ro quiet\n\tinitrd\t${INITRAMFS}\n}\n`,
-    [INITRAMFS.slice(1)]: initramfs(),
+    [INITRAMFS.slice(1)]: (usual ??= initramfs()),
     'var/lib/dpkg/status': 'Package: base-files\n',
     [`${modules}/modules.dep`]: [
       'kernel/drivers/nvme/host/nvme.ko.xz: kernel/drivers/nvme/host/nvme-core.ko kernel/lib/crc64.ko.gz',
@@ -143,7 +145,7 @@ export function makeDisk(partitions: FixturePartition[], label: 'dos' | 'gpt' = 
   const total = partitions.reduce((sum, one) => sum + one.sizeMiB, 2);
   writeFileSync(path, '');
   truncateSync(path, total * 1024 * 1024);
-  const lines = partitions.map((one) => `size=${one.sizeMiB}MiB${one.type ? `, type=${one.type}` : ''}`);
+  const lines = partitions.map((one) => `size=${one.sizeMiB}MiB${one.type ? `, type="${one.type}"` : ''}`);
   execFileSync('sfdisk', ['-q', path], { input: `label: ${label}\n${lines.join('\n')}\n` });
   let startMiB = 1;
   for (const partition of partitions) {
@@ -243,6 +245,13 @@ export function sha256(content: Uint8Array): string {
 
 export function diskDigest(disk: string): string {
   return sha256(readFileSync(disk));
+}
+
+/** The same without the superblock of the first partition, where e2fsck leaves the time even if it finds nothing. */
+export function digestBesidesSuperblock(disk: string): string {
+  const content = readFileSync(disk);
+  const superblock = FIRST_SECTOR * 512 + 1024;
+  return sha256(content.fill(0, superblock, superblock + 1024));
 }
 
 /** What an uncompressed archive holds, unpacked by cpio. */
