@@ -1,0 +1,94 @@
+import { CreateSnapshotCommand, CreateVolumeCommand, DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
+import { open, readFile } from 'node:fs/promises';
+import { attachToProxy } from '../../activities/aws-proxy/attachment';
+import { BLOCK_SIZE } from '../../blocks/port';
+import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
+import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
+import { type CopySite, inActivity, startCopySite, VM } from './copy-site';
+
+const random = (seed: string | number): Pattern => ({ random: String(seed) });
+const DISK = { key: 'system', slot: 0, boot: true };
+/** No multiple of a block, nor of a GiB: 43 blocks, the last one of 3 sectors. */
+const SIZE = 42 * BLOCK_SIZE + 3 * 512;
+
+let site: CopySite;
+beforeEach(async () => {
+  site = await startCopySite();
+});
+afterEach(() => site.close());
+
+function basePatterns(): Pattern[] {
+  return Array.from({ length: 43 }, (_, n) =>
+    n % 4 === 3 ? 'zero' : n % 5 === 0 ? { text: `text ${n} ` } : random(n),
+  );
+}
+
+describe('the way home', () => {
+  /** A recovered volume, its two snapshots, and what was written between them. */
+  async function recoveredVolume(content: Buffer) {
+    const { ec2, devices } = site;
+    const gib = Math.ceil(content.length / 2 ** 30);
+    const { VolumeId = '' } = await ec2.send(
+      new CreateVolumeCommand({ Size: gib, AvailabilityZone: site.availabilityZone }),
+    );
+    const host = { ec2, instanceId: PROXY_INSTANCE_ID, deviceDirectory: devices, pollSeconds: 0.05 };
+    const attach = (volumeId: string) => attachToProxy(host, { volumeId });
+    const { path } = await inActivity(attach, VolumeId);
+    const file = await open(path, 'r+');
+    await file.write(content, 0, content.length, 0);
+    const snapshot = async () => {
+      await file.sync();
+      const { SnapshotId = '' } = await ec2.send(new CreateSnapshotCommand({ VolumeId }));
+      for (;;) {
+        const { Snapshots } = await ec2.send(new DescribeSnapshotsCommand({ SnapshotIds: [SnapshotId] }));
+        if (Snapshots?.[0]?.State === 'completed') return SnapshotId;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    };
+    return { file, snapshot };
+  }
+  const disk = { ...DISK, sizeBytes: SIZE };
+
+  it('brings all blocks, then those that changed, to a disk of its exact size', async () => {
+    const patterns = basePatterns();
+    const { file, snapshot } = await recoveredVolume(patternDisk(patterns, SIZE));
+    const path = await site.hypervisor.emptyDisk('system', SIZE);
+    const { copySnapshotToDisk } = site.activities();
+    const first = await snapshot();
+    const pass1 = { run: site.run, vm: VM, disk, snapshotId: first };
+    const full = await inActivity(copySnapshotToDisk, pass1);
+    expect(full.blocks).toBe(33);
+    expect((await readFile(path)).equals(patternDisk(patterns, SIZE))).toBe(true);
+
+    patterns[4] = random('written on EC2');
+    patterns[42] = random('and the last');
+    patterns[5] = 'zero';
+    for (const index of [4, 5])
+      await file.write(patternBlock(patterns[index]!), 0, BLOCK_SIZE, index * BLOCK_SIZE);
+    await file.write(patternBlock(patterns[42]), 0, 3 * 512, 42 * BLOCK_SIZE);
+    const second = await snapshot();
+    await file.close();
+    const changed = await inActivity(copySnapshotToDisk, {
+      ...pass1,
+      snapshotId: second,
+      previousSnapshotId: first,
+    });
+    expect(changed).toMatchObject({ blocks: 3, bytes: 2 * BLOCK_SIZE + 3 * 512, blocksSentAgain: 0 });
+    expect((await readFile(path)).equals(patternDisk(patterns, SIZE))).toBe(true);
+  }, 60_000);
+
+  it('refuses data beyond the end of the disk', async () => {
+    const { file, snapshot } = await recoveredVolume(patternDisk(basePatterns(), SIZE));
+    await file.write('beyond', SIZE + 100);
+    const snapshotId = await snapshot();
+    await file.close();
+    await site.hypervisor.emptyDisk('system', SIZE);
+    const copying = inActivity(site.activities().copySnapshotToDisk, {
+      run: site.run,
+      vm: VM,
+      disk,
+      snapshotId,
+    });
+    await expect(copying).rejects.toMatchObject({ type: 'DataBeyondDisk', nonRetryable: true });
+  }, 60_000);
+});
