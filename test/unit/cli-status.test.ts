@@ -1,0 +1,66 @@
+import { statusDocument, statusText } from '../../cli/commands/status';
+import { type SiteStatus } from '../../client/site-status';
+
+const STATUS: SiteStatus = {
+  plan: 'shop',
+  phase: 'failed-over',
+  generation: 4,
+  since: '2026-11-23T18:30:00.000Z',
+  vms: [
+    {
+      vm: 'db',
+      runsAt: 'recovery',
+      instance: {
+        instanceId: 'i-0123456789abcdef0',
+        state: 'running',
+        instanceType: 't3.small',
+        privateAddress: '10.0.1.5',
+        publicAddress: undefined,
+      },
+      drCopy: {
+        recoveryPoint: '20261123T181500Z-1a2b3c4d',
+        takenAt: '2026-11-23T18:15:00.000Z',
+        ageSeconds: 3725,
+        disks: [
+          { disk: 'system', snapshotId: 'snap-1', sizeBytes: 640 * 1024 * 1024 + 512, boot: true },
+          { disk: 'data', snapshotId: 'snap-2', sizeBytes: 1024 ** 3, boot: false },
+        ],
+      },
+    },
+    { vm: 'web', runsAt: 'recovery', instance: undefined, drCopy: undefined },
+  ],
+};
+
+describe('status', () => {
+  it('has a document in which every field is there', () => {
+    const document = JSON.parse(JSON.stringify(statusDocument(STATUS, 'ab'))) as object;
+    expect(document).toEqual({
+      command: 'status',
+      ok: true,
+      plan: 'shop',
+      digest: 'ab',
+      phase: 'failed-over',
+      generation: 4,
+      since: '2026-11-23T18:30:00.000Z',
+      vms: [
+        {
+          vm: 'db',
+          runsAt: 'recovery',
+          instance: { ...STATUS.vms[0]?.instance, publicAddress: null },
+          drCopy: STATUS.vms[0]?.drCopy,
+        },
+        { vm: 'web', runsAt: 'recovery', instance: null, drCopy: null },
+      ],
+    });
+  });
+
+  it('has a table with a line a disk', () => {
+    const text = statusText(STATUS);
+    expect(text).toContain('Plan shop: failed-over since 2026-11-23T18:30:00.000Z (generation 4)');
+    expect(text).toMatch(
+      /db .*recovery site \(i-0123456789abcdef0, running, 10\.0\.1\.5\).* system .* 640 MiB .* snap-1 .* 1 h 2 min/,
+    );
+    expect(text).toMatch(/data .* 1 GiB .* snap-2/);
+    expect(text).toMatch(/web .*no DR copy/);
+  });
+});
