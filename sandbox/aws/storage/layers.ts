@@ -15,6 +15,10 @@ interface Layer {
   /** Operations under way; the files are closed when the last has ended. */
   uses: number;
   doomed: boolean;
+  /** Made by this process: no other one can have left a block without its digest. */
+  fresh: boolean;
+  /** Blocks being written: a second write of one waits, so that block and digest are of the same write. */
+  writing: Map<number, Promise<void>>;
 }
 
 const NO_DIGEST = Buffer.alloc(DIGEST_LENGTH);
@@ -31,7 +35,13 @@ export class LayerStore {
     for (const name of readdirSync(directory))
       if (name.endsWith('.sums')) {
         const digests = readFileSync(join(directory, name));
-        this.layers.set(name.slice(0, -'.sums'.length), { digests, uses: 0, doomed: false });
+        this.layers.set(name.slice(0, -'.sums'.length), {
+          digests,
+          uses: 0,
+          doomed: false,
+          fresh: false,
+          writing: new Map(),
+        });
       }
   }
 
@@ -57,19 +67,16 @@ export class LayerStore {
 
   /** Writes a block, creating the layer with its first one. `digest` is the block's SHA-256. */
   async write(id: string, index: number, block: Buffer, digest: Buffer): Promise<void> {
-    await this.using(id, true, async (layer, { data, sums }) => {
-      const offset = index * BLOCK_SIZE;
-      // Zeros need no space, unless something else was written there before.
-      if (!digest.equals(ZERO_DIGEST) || !(await isHole(data, offset)))
-        await data.write(block, 0, BLOCK_SIZE, offset);
-      await sums.write(digest, 0, DIGEST_LENGTH, index * DIGEST_LENGTH);
-      const end = (index + 1) * DIGEST_LENGTH;
-      if (layer.digests.length < end) {
-        const grown = Buffer.alloc(Math.max(end, layer.digests.length * 2));
-        layer.digests.copy(grown);
-        layer.digests = grown;
+    await this.using(id, true, async (layer, files) => {
+      for (let other = layer.writing.get(index); other !== undefined; other = layer.writing.get(index))
+        await other.catch(() => {}); // its own caller gets the error
+      const write = writeBlock(layer, files, index, block, digest);
+      layer.writing.set(index, write);
+      try {
+        await write;
+      } finally {
+        layer.writing.delete(index);
       }
-      digest.copy(layer.digests, index * DIGEST_LENGTH);
     });
   }
 
@@ -103,7 +110,7 @@ export class LayerStore {
     let layer = this.layers.get(id);
     if (layer === undefined) {
       if (!create) throw new Error(`there is no layer ${id}`);
-      layer = { digests: Buffer.alloc(0), uses: 0, doomed: false };
+      layer = { digests: Buffer.alloc(0), uses: 0, doomed: false, fresh: true, writing: new Map() };
       this.layers.set(id, layer);
     }
     layer.uses++;
@@ -124,6 +131,33 @@ export class LayerStore {
   private paths(id: string): { data: string; sums: string } {
     return { data: join(this.directory, `${id}.data`), sums: join(this.directory, `${id}.sums`) };
   }
+}
+
+function digestOf(layer: Layer, index: number): Buffer | undefined {
+  const digest = layer.digests.subarray(index * DIGEST_LENGTH, (index + 1) * DIGEST_LENGTH);
+  return digest.length < DIGEST_LENGTH || digest.equals(NO_DIGEST) ? undefined : digest;
+}
+
+async function writeBlock(
+  layer: Layer,
+  { data, sums }: OpenLayer,
+  index: number,
+  block: Buffer,
+  digest: Buffer,
+): Promise<void> {
+  const offset = index * BLOCK_SIZE;
+  // Zeros need no space, unless something else was written there before.
+  const untouched = layer.fresh && digestOf(layer, index) === undefined;
+  if (!digest.equals(ZERO_DIGEST) || !(untouched || (await isHole(data, offset))))
+    await data.write(block, 0, BLOCK_SIZE, offset);
+  await sums.write(digest, 0, DIGEST_LENGTH, index * DIGEST_LENGTH);
+  const end = (index + 1) * DIGEST_LENGTH;
+  if (layer.digests.length < end) {
+    const grown = Buffer.alloc(Math.max(end, layer.digests.length * 2));
+    layer.digests.copy(grown);
+    layer.digests = grown;
+  }
+  digest.copy(layer.digests, index * DIGEST_LENGTH);
 }
 
 async function openOrCreate(path: string): Promise<FileHandle> {
