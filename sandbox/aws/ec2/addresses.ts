@@ -9,6 +9,7 @@ const RESERVED = RESERVED_AT_START + 1;
 
 /** Third part of the public addresses 127.N.20.x. */
 const PUBLIC_SUBNET = 20;
+const PUBLIC_ADDRESSES = 254;
 
 /** Addresses that instances of a subnet could have. */
 export function addressCount(cidr: string): number {
@@ -61,18 +62,22 @@ export function choosePrivateAddress(
   );
 }
 
-/** Where the search for the next public address begins, so that an address is not given to the next one at once. */
-let nextPublic = 0;
-
-/** A public address that no instance has: a loopback address of this host. */
+/**
+ * A public address that no instance has: a loopback address of this host. It is none that an instance had before,
+ * while there are others: whoever remembers an address too long should notice.
+ */
 export function choosePublicAddress(account: Account): string {
-  const used = new Set(account.instances.all().map((instance) => instance.publicAddress));
-  const prefix = `127.${account.config.loopbackOctet}.${PUBLIC_SUBNET}`;
-  for (let tried = 0; tried < 254; tried++) {
-    const address = `${prefix}.${(nextPublic++ % 254) + 1}`;
-    if (!used.has(address)) return address;
-  }
-  throw new AwsError('InsufficientAddressCapacity', 'No public addresses are left.', 500);
+  const instances = account.instances.all();
+  const inUse = new Set(instances.map(({ publicAddress }) => publicAddress));
+  const hadBefore = new Set(instances.map(({ previousPublicAddress }) => previousPublicAddress));
+  const free = Array.from(
+    { length: PUBLIC_ADDRESSES },
+    (_, index) => `127.${account.config.loopbackOctet}.${PUBLIC_SUBNET}.${index + 1}`,
+  ).filter((address) => !inUse.has(address));
+  const chosen = free.find((address) => !hadBefore.has(address)) ?? free[0];
+  if (chosen === undefined)
+    throw new AwsError('InsufficientAddressCapacity', 'No public addresses are left.', 500);
+  return chosen;
 }
 
 /** TCP ports that security groups open to everybody. */

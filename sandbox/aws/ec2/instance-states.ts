@@ -98,7 +98,12 @@ async function goDown(account: Account, instance: InstanceRecord): Promise<void>
   await account.runner.release(machineOf(account, instance));
   await account.background.wait(account.times.instanceStop);
   if (account.instances.get(id)?.state !== 'stopping') return;
-  account.instances.update(id, { state: 'stopped', publicAddress: undefined, stopMode: undefined });
+  account.instances.update(id, {
+    state: 'stopped',
+    publicAddress: undefined,
+    previousPublicAddress: instance.publicAddress,
+    stopMode: undefined,
+  });
 }
 
 async function terminate(account: Account, instance: InstanceRecord): Promise<void> {
@@ -120,6 +125,7 @@ async function terminate(account: Account, instance: InstanceRecord): Promise<vo
   account.instances.update(id, {
     state: 'terminated',
     publicAddress: undefined,
+    previousPublicAddress: instance.publicAddress,
     stopMode: undefined,
     terminatedAt: now(),
   });

@@ -24,11 +24,39 @@ const DEFAULT_TYPE = 'm5.large';
 /** Instances of one request; EC2's own limit is a quota. */
 const MOST_INSTANCES = 20;
 
+/** What RunInstances heeds here. Anything else is refused: an instance without it would be another one. */
+const HEEDED = new Set([
+  'BlockDeviceMappings',
+  'ClientToken',
+  'DisableApiTermination',
+  'DryRun',
+  'ImageId',
+  'InstanceInitiatedShutdownBehavior',
+  'InstanceType',
+  'KeyName',
+  'MaxCount',
+  'MinCount',
+  'NetworkInterfaces',
+  'Placement',
+  'PrivateIpAddress',
+  'SecurityGroupIds',
+  'SubnetId',
+  'TagSpecifications',
+  'UserData',
+  // Nothing to heed: there is no metadata service, and every volume is a local file.
+  'EbsOptimized',
+  'MetadataOptions',
+  'Monitoring',
+]);
+
 export function runInstances(account: Account, input: RunInstancesRequest): Reservation {
   const mark = tokenMark('RunInstances', input.ClientToken, input);
   const before = madeBefore(account.instances, mark);
   if (before.length > 0) return reservation(account, before);
 
+  for (const name of Object.keys(input))
+    if (!HEEDED.has(name))
+      throw new AwsError('UnsupportedOperation', `This sandbox does not heed ${name} of RunInstances.`);
   const image = findImage(account, input.ImageId);
   const type = findInstanceType(input.InstanceType ?? DEFAULT_TYPE);
   const count = readCount(input);

@@ -55,7 +55,18 @@ export function storeFrozen(account: Account, id: string): void {
     const alive = (): boolean => account.snapshots.get(id)?.deletedAt === undefined;
     const wait = account.background.wait(account.times.snapshotComplete);
     wait.catch(() => {}); // awaited below; an early end must not count as unhandled while the copy still runs
-    await account.volumeFiles.storeDifference(stagingFile, base, id, alive);
+    try {
+      await account.volumeFiles.storeDifference(stagingFile, base, id, alive);
+    } catch (error) {
+      if (alive())
+        account.snapshots.update(id, {
+          state: 'error',
+          stateMessage: 'The blocks could not be stored.',
+          copy: undefined,
+        });
+      account.volumeFiles.deleteStaging(stagingFile);
+      throw error;
+    }
     await wait;
     const current = account.snapshots.get(id);
     if (current === undefined || current.deletedAt !== undefined) return;

@@ -11,8 +11,16 @@ export function createVolumeFile(account: Account, id: string): void {
     const wait = account.background.wait(account.times.volumeCreate);
     wait.catch(() => {}); // awaited below; an early end must not count as unhandled while the copy still runs
     const map = volume.baseMap === undefined ? undefined : account.maps.get(volume.baseMap);
-    await account.volumeFiles.create(id, volume.sizeGiB, map);
+    try {
+      await account.volumeFiles.create(id, volume.sizeGiB, map);
+    } catch (error) {
+      // A volume that was removed meanwhile (its instance was terminated) may have lost its layers: no harm.
+      if (account.volumes.get(id)?.deletedAt === undefined) account.volumes.update(id, { state: 'error' });
+      else account.volumeFiles.delete(id);
+      throw error;
+    }
     await wait;
+    if (account.volumes.get(id)?.deletedAt !== undefined) return account.volumeFiles.delete(id);
     account.volumes.update(id, { state: volume.attachment === undefined ? 'available' : 'in-use' });
   });
 }

@@ -100,6 +100,8 @@ export interface InstanceRecord extends Resource {
   /** Whether the instance gets a public address whenever it starts. */
   wantsPublicAddress: boolean;
   publicAddress?: string;
+  /** The one that it had last. */
+  previousPublicAddress?: string;
   launchedAt: string;
   rootDeviceName: string;
   bootMode?: 'legacy-bios' | 'uefi' | 'uefi-preferred';
