@@ -1,0 +1,277 @@
+import * as EC2 from '@aws-sdk/client-ec2';
+import {
+  PRODUCTION_SECURITY_GROUP_ID,
+  PRODUCTION_SUBNET_ID,
+  PROXY_INSTANCE_ID,
+} from '../../sandbox/aws/fixtures';
+import { awsDisks } from './aws-disks';
+import { AwsHarness, eventually, failure } from './aws-harness';
+
+const aws = new AwsHarness();
+let disks: ReturnType<typeof awsDisks>;
+let ec2: EC2.EC2Client;
+
+beforeAll(async () => {
+  await aws.start();
+  disks = awsDisks(aws);
+  ({ ec2 } = disks);
+});
+afterAll(async () => {
+  disks.close();
+  await aws.stop();
+});
+
+describe('instances', () => {
+  let imageId = '';
+
+  beforeAll(async () => {
+    const snapshot = await disks.completedSnapshot({});
+    const request = {
+      Name: 'shell bios',
+      Architecture: 'x86_64',
+      VirtualizationType: 'hvm',
+      RootDeviceName: '/dev/xvda',
+      BootMode: 'legacy-bios',
+      EnaSupport: true,
+      BlockDeviceMappings: [{ DeviceName: '/dev/xvda', Ebs: { SnapshotId: snapshot } }],
+    } as const;
+    ({ ImageId: imageId = '' } = await ec2.send(
+      new EC2.RegisterImageCommand({ ...request, BlockDeviceMappings: [...request.BlockDeviceMappings] }),
+    ));
+    expect(
+      (
+        await failure(
+          ec2.send(
+            new EC2.RegisterImageCommand({
+              ...request,
+              BlockDeviceMappings: [...request.BlockDeviceMappings],
+            }),
+          ),
+        )
+      ).name,
+    ).toBe('InvalidAMIName.Duplicate');
+    expect((await failure(ec2.send(new EC2.DeleteSnapshotCommand({ SnapshotId: snapshot })))).name).toBe(
+      'InvalidSnapshot.InUse',
+    );
+  });
+
+  const launch = (more: Partial<EC2.RunInstancesRequest> = {}) =>
+    ec2.send(
+      new EC2.RunInstancesCommand({
+        ImageId: imageId,
+        InstanceType: 't3.micro',
+        MinCount: 1,
+        MaxCount: 1,
+        NetworkInterfaces: [
+          {
+            DeviceIndex: 0,
+            SubnetId: PRODUCTION_SUBNET_ID,
+            Groups: [PRODUCTION_SECURITY_GROUP_ID],
+            AssociatePublicIpAddress: true,
+          },
+        ],
+        TagSpecifications: [{ ResourceType: 'instance', Tags: [{ Key: 'lifeboat:vm', Value: 'web' }] }],
+        ...more,
+      }),
+    );
+
+  it('go through the life of a shell whose root is swapped', async () => {
+    const { Instances: [launched] = [] } = await launch({ ClientToken: 'shell' });
+    const id = launched?.InstanceId ?? '';
+    expect(launched?.State?.Name).toBe('pending');
+    expect((await launch({ ClientToken: 'shell' })).Instances?.[0]?.InstanceId).toBe(id);
+    expect((await failure(launch({ ClientToken: 'shell', InstanceType: 't3.small' }))).name).toBe(
+      'IdempotentParameterMismatch',
+    );
+    expect((await failure(ec2.send(new EC2.StopInstancesCommand({ InstanceIds: [id] })))).name).toBe(
+      'IncorrectInstanceState',
+    );
+    await disks.instanceState(id, 'running');
+    const running = await disks.describeInstance(id);
+    expect(running?.PublicIpAddress).toMatch(/^127\.99\.20\.\d+$/);
+    const root = running?.BlockDeviceMappings?.[0]?.Ebs?.VolumeId ?? '';
+    expect((await failure(ec2.send(new EC2.DetachVolumeCommand({ VolumeId: root })))).name).toBe(
+      'OperationNotPermitted',
+    );
+
+    await ec2.send(new EC2.StopInstancesCommand({ InstanceIds: [id], Force: true, SkipOsShutdown: true }));
+    await disks.instanceState(id, 'stopped');
+    expect((await disks.describeInstance(id))?.PublicIpAddress).toBeUndefined();
+    await ec2.send(new EC2.DetachVolumeCommand({ VolumeId: root }));
+    await disks.volumeState(root, 'available');
+    expect((await failure(ec2.send(new EC2.StartInstancesCommand({ InstanceIds: [id] })))).name).toBe(
+      'IncorrectInstanceState',
+    );
+    await ec2.send(new EC2.DeleteVolumeCommand({ VolumeId: root }));
+
+    const volumes = [];
+    for (const device of ['/dev/xvda', '/dev/sdb']) {
+      const { VolumeId = '' } = await ec2.send(
+        new EC2.CreateVolumeCommand({ Size: 1, AvailabilityZone: 'eu-central-1a' }),
+      );
+      await disks.volumeState(VolumeId, 'available');
+      await ec2.send(new EC2.AttachVolumeCommand({ VolumeId, InstanceId: id, Device: device }));
+      volumes.push(VolumeId);
+    }
+    await ec2.send(
+      new EC2.ModifyInstanceAttributeCommand({
+        InstanceId: id,
+        BlockDeviceMappings: [{ DeviceName: '/dev/xvda', Ebs: { DeleteOnTermination: true } }],
+      }),
+    );
+    await ec2.send(new EC2.StartInstancesCommand({ InstanceIds: [id] }));
+    await disks.instanceState(id, 'running');
+    const again = await disks.describeInstance(id);
+    expect(again?.PublicIpAddress).toMatch(/^127\.99\.20\./);
+    expect(again?.PublicIpAddress).not.toBe(running?.PublicIpAddress);
+    expect(again?.PrivateIpAddress).toBe(running?.PrivateIpAddress);
+
+    await aws.restart();
+    await disks.instanceState(id, 'running');
+    const set = await ec2.send(
+      new EC2.CreateSnapshotsCommand({
+        InstanceSpecification: { InstanceId: id },
+        TagSpecifications: [{ ResourceType: 'snapshot', Tags: [{ Key: 'set', Value: '1' }] }],
+      }),
+    );
+    expect(set.Snapshots?.map((snapshot) => snapshot.VolumeId).sort()).toEqual([...volumes].sort());
+    const tagged = { Filters: [{ Name: 'tag:set', Values: ['1'] }] };
+    await eventually(
+      async () =>
+        (await ec2.send(new EC2.DescribeSnapshotsCommand(tagged))).Snapshots?.map(
+          (snapshot) => snapshot.State as string,
+        ) ?? [],
+      (states) => states.length === 2 && states.every((state) => state === 'completed'),
+    );
+
+    await ec2.send(new EC2.TerminateInstancesCommand({ InstanceIds: [id] }));
+    await disks.instanceState(id, 'terminated');
+    expect(
+      (await failure(ec2.send(new EC2.DescribeVolumesCommand({ VolumeIds: [volumes[0] ?? ''] })))).name,
+    ).toBe('InvalidVolume.NotFound');
+    await disks.volumeState(volumes[1] ?? '', 'available');
+  });
+
+  it('refuse what cannot be', async () => {
+    const base = { NetworkInterfaces: undefined, SubnetId: PRODUCTION_SUBNET_ID };
+    expect((await failure(launch({ InstanceType: 'm99.huge' as never }))).name).toBe('InvalidInstanceType');
+    expect((await failure(launch({ ...base, SubnetId: 'subnet-00000000000000000' }))).name).toBe(
+      'InvalidSubnetID.NotFound',
+    );
+    expect((await failure(launch({ ...base, SecurityGroupIds: ['sg-0a11fe00000000002'] }))).name).toBe(
+      'InvalidParameter',
+    );
+    expect((await failure(launch({ ImageId: 'ami-00000000000000000' }))).name).toBe('InvalidAMIID.NotFound');
+    expect((await failure(launch({ ...base, PrivateIpAddress: '10.0.1.4' }))).name).toBe(
+      'InvalidIPAddress.InUse',
+    );
+    expect((await failure(launch({ DryRun: true }))).name).toBe('DryRunOperation');
+    expect(
+      (await failure(ec2.send(new EC2.StopInstancesCommand({ InstanceIds: ['i-00000000000000000'] })))).name,
+    ).toBe('InvalidInstanceID.NotFound');
+    expect(
+      (await failure(ec2.send(new EC2.StopInstancesCommand({ InstanceIds: [PROXY_INSTANCE_ID] })))).name,
+    ).toBe('UnsupportedOperation');
+    expect(
+      (
+        await failure(
+          ec2.send(new EC2.DescribeInstancesCommand({ Filters: [{ Name: 'nonsense', Values: ['x'] }] })),
+        )
+      ).name,
+    ).toBe('InvalidParameterValue');
+    expect((await failure(ec2.send(new EC2.CreateKeyPairCommand({ KeyName: 'k' })))).name).toBe(
+      'InvalidAction',
+    );
+    const stranger = new EC2.EC2Client(aws.clientSettings('AKIASOMEBODY'));
+    expect(await failure(stranger.send(new EC2.DescribeRegionsCommand({})))).toMatchObject({
+      name: 'AuthFailure',
+      status: 401,
+    });
+    stranger.destroy();
+  });
+
+  it('are found by filters with wildcards, page by page, and have interfaces and tags', async () => {
+    const { Instances: made = [] } = await launch({
+      MinCount: 6,
+      MaxCount: 6,
+      TagSpecifications: [{ ResourceType: 'instance', Tags: [{ Key: 'group', Value: 'pages*' }] }],
+    });
+    const filter = {
+      Filters: [
+        { Name: 'tag:group', Values: ['pag?s\\*', 'nobody'] },
+        { Name: 'subnet-id', Values: ['subnet-0a11*'] },
+      ],
+    };
+    const seen: string[] = [];
+    for await (const page of EC2.paginateDescribeInstances({ client: ec2, pageSize: 5 }, filter))
+      seen.push(
+        ...(page.Reservations ?? []).flatMap((r) => (r.Instances ?? []).map((i) => i.InstanceId ?? '')),
+      );
+    const ids = made.map((instance) => instance.InstanceId ?? '');
+    expect([...seen].sort()).toEqual([...ids].sort());
+
+    await ec2.send(
+      new EC2.CreateTagsCommand({ Resources: ids.slice(0, 2), Tags: [{ Key: 'odd & <even>', Value: '' }] }),
+    );
+    const tags = await ec2.send(
+      new EC2.DescribeTagsCommand({ Filters: [{ Name: 'key', Values: ['odd & <even>'] }] }),
+    );
+    expect(tags.Tags?.map((tag) => tag.ResourceId).sort()).toEqual(ids.slice(0, 2).sort());
+    await ec2.send(new EC2.DeleteTagsCommand({ Resources: ids, Tags: [{ Key: 'odd & <even>' }] }));
+    expect(
+      (await ec2.send(new EC2.DescribeTagsCommand({ Filters: [{ Name: 'key', Values: ['odd*'] }] }))).Tags ??
+        [],
+    ).toEqual([]);
+
+    const interfaces = await ec2.send(
+      new EC2.DescribeNetworkInterfacesCommand({
+        Filters: [{ Name: 'attachment.instance-id', Values: ids }],
+      }),
+    );
+    expect(new Set(interfaces.NetworkInterfaces?.map((card) => card.PrivateIpAddress)).size).toBe(6);
+    await ec2.send(new EC2.TerminateInstancesCommand({ InstanceIds: ids }));
+    for (const id of ids) await disks.instanceState(id, 'terminated');
+    const cards = await ec2.send(
+      new EC2.DescribeNetworkInterfacesCommand({
+        Filters: [{ Name: 'attachment.instance-id', Values: ids }],
+      }),
+    );
+    expect(cards.NetworkInterfaces ?? []).toEqual([]);
+  });
+
+  it('describe their surroundings', async () => {
+    const zones = await ec2.send(new EC2.DescribeAvailabilityZonesCommand({}));
+    expect(zones.AvailabilityZones?.map((zone) => zone.ZoneName)).toEqual([
+      'eu-central-1a',
+      'eu-central-1b',
+      'eu-central-1c',
+    ]);
+    const types = await ec2.send(new EC2.DescribeInstanceTypesCommand({ InstanceTypes: ['m6i.large'] }));
+    expect(types.InstanceTypes?.[0]).toMatchObject({
+      VCpuInfo: { DefaultVCpus: 2 },
+      MemoryInfo: { SizeInMiB: 8192 },
+      SupportedBootModes: ['legacy-bios', 'uefi'],
+    });
+    const offers = await ec2.send(
+      new EC2.DescribeInstanceTypeOfferingsCommand({
+        LocationType: 'availability-zone',
+        Filters: [
+          { Name: 'instance-type', Values: ['t3.micro'] },
+          { Name: 'location', Values: ['eu-central-1a'] },
+        ],
+      }),
+    );
+    expect(offers.InstanceTypeOfferings).toEqual([
+      { InstanceType: 't3.micro', LocationType: 'availability-zone', Location: 'eu-central-1a' },
+    ]);
+    const subnets = await ec2.send(new EC2.DescribeSubnetsCommand({ SubnetIds: [PRODUCTION_SUBNET_ID] }));
+    expect(subnets.Subnets?.[0]).toMatchObject({
+      CidrBlock: '10.0.1.0/24',
+      AvailabilityZone: 'eu-central-1a',
+    });
+    const groups = await ec2.send(
+      new EC2.DescribeSecurityGroupsCommand({ GroupIds: [PRODUCTION_SECURITY_GROUP_ID] }),
+    );
+    expect(groups.SecurityGroups?.[0]?.IpPermissions?.map((rule) => rule.FromPort)).toEqual([80, 6379]);
+  });
+});
