@@ -13,7 +13,7 @@ interface GuestDefinition {
 export const shopGuests = {
   db: {
     configuration: {
-      cpus: 2,
+      cpus: 1,
       memoryMiB: 384,
       firmware: 'bios',
       nics: [{ network, mac: '00:50:56:00:10:30' }],
@@ -27,7 +27,7 @@ export const shopGuests = {
   },
   web: {
     configuration: {
-      cpus: 2,
+      cpus: 1,
       memoryMiB: 384,
       firmware: 'bios',
       nics: [{ network, mac: '00:50:56:00:10:20' }],

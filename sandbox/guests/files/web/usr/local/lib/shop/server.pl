@@ -68,9 +68,10 @@ sub html {
 
 sub first_line {
     my ($path) = @_;
-    open my $file, '<:encoding(UTF-8)', $path or return '';
+    open my $file, '<', $path or return '';
     my $line = <$file> // '';
     chomp $line;
+    utf8::decode($line);    # perl-base has no encoding layers
     return $line;
 }
 
