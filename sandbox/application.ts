@@ -1,0 +1,73 @@
+import { SHOP_HOSTED_ZONE_ID } from './aws/fixtures';
+import {
+  ChangeResourceRecordSetsCommand,
+  ListResourceRecordSetsCommand,
+  Route53Client,
+} from '@aws-sdk/client-route-53';
+import { type SandboxConfig } from './config';
+import { type Datacenter, importVm } from './datacenter/datacenter';
+import { buildShopGuests } from './guests/build';
+import { clientEnvironment } from './supervisor/processes';
+import { type Hypervisor } from '../hypervisor/port';
+
+/** Where the application is found while it runs at the primary site. */
+export const SHOP_NAME = 'www.shop.example';
+/** The published address of the web VM ends like its address in the data centre, 192.168.10.20. */
+export const shopPrimaryAddress = (config: SandboxConfig): string => `127.${config.loopbackOctet}.10.20`;
+
+/** Puts the shop's VMs into an empty data centre and starts them; leaves VMs that are there alone. */
+export async function installShop(
+  datacenter: Datacenter,
+  hypervisor: Hypervisor,
+  cacheDirectory: string,
+  log: (line: string) => void,
+): Promise<void> {
+  const present = new Set(await hypervisor.listVms());
+  const guests = await buildShopGuests({ cacheDirectory, log });
+  for (const guest of guests)
+    if (!present.has(guest.name)) {
+      log(`putting ${guest.name} into the data centre`);
+      await importVm(datacenter, guest);
+    }
+  for (const { name } of guests) await hypervisor.powerOn(name);
+}
+
+/** Gives the shop's name its address at the primary site, unless the zone has one already. */
+export async function nameShop(config: SandboxConfig): Promise<void> {
+  const env = clientEnvironment(config);
+  const client = new Route53Client({
+    region: config.region,
+    endpoint: env.AWS_ENDPOINT_URL,
+    credentials: { accessKeyId: config.accessKeyId, secretAccessKey: config.secretAccessKey },
+  });
+  try {
+    const { ResourceRecordSets } = await client.send(
+      new ListResourceRecordSetsCommand({
+        HostedZoneId: SHOP_HOSTED_ZONE_ID,
+        StartRecordName: SHOP_NAME,
+        StartRecordType: 'A',
+      }),
+    );
+    if (ResourceRecordSets?.some(({ Name, Type }) => Name === `${SHOP_NAME}.` && Type === 'A')) return;
+    await client.send(
+      new ChangeResourceRecordSetsCommand({
+        HostedZoneId: SHOP_HOSTED_ZONE_ID,
+        ChangeBatch: {
+          Changes: [
+            {
+              Action: 'CREATE',
+              ResourceRecordSet: {
+                Name: SHOP_NAME,
+                Type: 'A',
+                TTL: 60,
+                ResourceRecords: [{ Value: shopPrimaryAddress(config) }],
+              },
+            },
+          ],
+        },
+      }),
+    );
+  } finally {
+    client.destroy();
+  }
+}

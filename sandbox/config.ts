@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { writeFileAtomically } from './process/atomic-file';
+import { type SandboxNetwork } from './network/segment';
+import { projectRoot } from './project-root';
+
+/** Everything that a sandbox's processes are started with; kept in its directory, so that a restart is the same. */
+export interface SandboxConfig {
+  /** Holds all its state. */
+  directory: string;
+  network: SandboxNetwork;
+  /** N of the sandbox's own loopback addresses 127.N.x.y. */
+  loopbackOctet: number;
+  region: string;
+  accessKeyId: string;
+  secretAccessKey: string;
+  ports: { aws: number; dns: number; temporal: number; ui: number };
+  /** `qemu`: instances are QEMU machines; `no-boot`: they only have states, for tests of everything else. */
+  runner: 'qemu' | 'no-boot';
+  /** `shop`: the data centre gets the sample application; `none`: it stays empty. */
+  application: 'shop' | 'none';
+}
+
+export type SandboxOptions = Partial<Pick<SandboxConfig, 'directory' | 'runner' | 'application'>>;
+
+export const defaultSandboxDirectory = (): string => join(projectRoot(), '.lifeboat', 'sandbox');
+
+const configFile = (directory: string): string => join(directory, 'config.json');
+
+/** The sandbox's config, or undefined where none was ever made in that directory. */
+export async function readSandboxConfig(directory: string): Promise<SandboxConfig | undefined> {
+  try {
+    return JSON.parse(await readFile(configFile(directory), 'utf8')) as SandboxConfig;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Makes the config of a new sandbox, with free ports and names of its own, and stores it. */
+export async function createSandboxConfig(options: SandboxOptions): Promise<SandboxConfig> {
+  const directory = resolve(options.directory ?? defaultSandboxDirectory());
+  const digest = createHash('sha256').update(directory).digest();
+  const id = digest.toString('hex').slice(0, 6);
+  const [aws, dns, temporal, ui] = await freePorts(4);
+  const config: SandboxConfig = {
+    directory,
+    network: { id, runDirectory: `/run/lifeboat-${id}` },
+    // 32 to 231: away from 127.0 and 127.1, which others use; of the directory, so that sandboxes differ.
+    loopbackOctet: 32 + (digest.readUInt8(4) % 200),
+    region: 'eu-central-1',
+    accessKeyId: `LIFEBOATSANDBOX${id.toUpperCase()}`,
+    secretAccessKey: digest.toString('hex').slice(0, 40),
+    ports: { aws: aws as number, dns: dns as number, temporal: temporal as number, ui: ui as number },
+    runner: options.runner ?? 'qemu',
+    application: options.application ?? 'shop',
+  };
+  await mkdir(directory, { recursive: true });
+  await writeFileAtomically(configFile(directory), `${JSON.stringify(config, null, 2)}\n`);
+  return config;
+}
+
+/** Ports of 127.0.0.1 that nobody listens on; all are held until each is known, so that they differ. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer();
+      return new Promise<typeof server>((done, failed) => {
+        server.once('error', failed);
+        server.listen(0, '127.0.0.1', () => done(server));
+      });
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return ports;
+}

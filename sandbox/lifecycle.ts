@@ -1,0 +1,195 @@
+import { spawn } from 'node:child_process';
+import { openSync, closeSync } from 'node:fs';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { localHypervisor } from '../hypervisor/local';
+import { installShop, nameShop } from './application';
+import { shopFixtures } from './aws/fixtures';
+import { type AwsEndpointConfig } from './aws/config';
+import {
+  createSandboxConfig,
+  defaultSandboxDirectory,
+  readSandboxConfig,
+  type SandboxConfig,
+  type SandboxOptions,
+} from './config';
+import { createDatacenter } from './datacenter/datacenter';
+import { ensureSegment } from './network/segment';
+import { writeFileAtomically } from './process/atomic-file';
+import { pidRuns } from './process/pid-file';
+import { projectRoot } from './project-root';
+import { SEGMENTS } from './segments';
+import { clientEnvironment, sandboxPaths, SHOP_BUCKET, TEMPORAL_NAMESPACE } from './supervisor/processes';
+import { waitUntilServing } from './supervisor/readiness';
+import { type ProcessReport } from './supervisor/supervised';
+import { takeDown } from './take-down';
+
+/** What `.lifeboat/sandbox.json` holds while the sandbox is up: where its services are. */
+export interface SandboxFile {
+  aws: { endpoint: string; region: string; accessKeyId: string; secretAccessKey: string };
+  temporal: { address: string; namespace: string; ui: string };
+  dns: { address: string };
+  datacenter: { directory: string };
+  /** The backup repository, as LIFEBOAT_REPOSITORY has it. */
+  repository: string;
+}
+
+export interface SandboxStatus {
+  up: boolean;
+  directory: string;
+  processes: (ProcessReport & { running: boolean })[];
+  services?: SandboxFile;
+}
+
+type Log = (line: string) => void;
+
+/** Marks a process as this sandbox's supervisor in its command line. */
+const supervisorScript = (): string => join(projectRoot(), 'dist', 'sandbox', 'supervisor', 'main.js');
+
+/**
+ * Where the services are told. The default sandbox tells it in the project's `.lifeboat/sandbox.json`, where the CLI
+ * looks; any other in its own directory, so that it cannot be mistaken for the one that a person brought up.
+ */
+export const sandboxFile = (directory: string): string =>
+  directory === defaultSandboxDirectory()
+    ? join(projectRoot(), '.lifeboat', 'sandbox.json')
+    : join(directory, 'sandbox.json');
+
+/** Brings both sites, the Temporal server and the workers up; what is up already stays. */
+export async function sandboxUp(options: SandboxOptions = {}, log: Log = () => {}): Promise<SandboxFile> {
+  const directory = options.directory ?? defaultSandboxDirectory();
+  const config =
+    (await readSandboxConfig(directory)) ?? (await createSandboxConfig({ ...options, directory }));
+  const paths = sandboxPaths(config);
+  for (const path of [paths.aws, paths.datacenter, paths.devices, paths.temporal, paths.logs, paths.proxies])
+    await mkdir(path, { recursive: true });
+  await mkdir(config.network.runDirectory, { recursive: true });
+
+  log('making the networks of both sites');
+  for (const segment of SEGMENTS) await ensureSegment(config.network, segment);
+  const datacenter = await createDatacenter({
+    directory: paths.datacenter,
+    network: config.network,
+    loopbackOctet: config.loopbackOctet,
+  });
+
+  await writeFileAtomically(paths.awsConfig, JSON.stringify(awsEndpointConfig(config), null, 2));
+  if (!(await supervisorRuns(config))) {
+    log('starting the AWS endpoint, the Temporal server and the workers');
+    await startSupervisor(config);
+  }
+  await waitUntilServing(config);
+
+  if (config.application === 'shop') {
+    await nameShop(config);
+    const hypervisor = localHypervisor({ directory: paths.datacenter });
+    await installShop(datacenter, hypervisor, join(projectRoot(), '.lifeboat', 'cache'), log);
+  }
+  const services = sandboxServices(config);
+  await writeFileAtomically(sandboxFile(directory), `${JSON.stringify(services, null, 2)}\n`);
+  return services;
+}
+
+/** Stops everything of the sandbox; with `forget` its data goes, too. Succeeds where nothing is up. */
+export async function sandboxDown(
+  options: { directory?: string; forget?: boolean } = {},
+  log: Log = () => {},
+): Promise<void> {
+  const directory = options.directory ?? defaultSandboxDirectory();
+  await rm(sandboxFile(directory), { force: true });
+  const config = await readSandboxConfig(directory);
+  if (config) await takeDown(config, supervisorScript(), log);
+  if (options.forget) await rm(directory, { recursive: true, force: true });
+}
+
+/** What of the sandbox runs. */
+export async function sandboxStatus(options: { directory?: string } = {}): Promise<SandboxStatus> {
+  const directory = options.directory ?? defaultSandboxDirectory();
+  const config = await readSandboxConfig(directory);
+  if (!config) return { up: false, directory, processes: [] };
+  const up = await supervisorRuns(config);
+  const processes = await Promise.all(
+    (await supervisorReport(config)).map(async (report) => ({
+      ...report,
+      running: up && report.pid !== undefined && (await pidRuns(report.pid, '')),
+    })),
+  );
+  return { up, directory, processes, ...(up ? { services: sandboxServices(config) } : {}) };
+}
+
+/** The supervisor's processes as it last reported them; empty where there never was one. */
+export async function supervisorReport(config: SandboxConfig): Promise<ProcessReport[]> {
+  try {
+    return JSON.parse(await readFile(sandboxPaths(config).supervisorReport, 'utf8')) as ProcessReport[];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+async function supervisorRuns(config: SandboxConfig): Promise<boolean> {
+  try {
+    const pid = Number(await readFile(sandboxPaths(config).supervisorPid, 'utf8'));
+    return (await pidRuns(pid, supervisorScript())) && (await pidRuns(pid, config.directory));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+async function startSupervisor(config: SandboxConfig): Promise<void> {
+  const log = openSync(join(sandboxPaths(config).logs, 'supervisor.log'), 'a');
+  const child = spawn(process.execPath, ['--enable-source-maps', supervisorScript(), config.directory], {
+    detached: true,
+    stdio: ['ignore', log, log],
+    cwd: projectRoot(),
+  });
+  closeSync(log);
+  child.unref();
+  for (let tries = 0; tries < 100; tries++) {
+    if (await supervisorRuns(config)) return;
+    await sleep(100);
+  }
+  throw new Error(`The sandbox's supervisor did not start; see ${sandboxPaths(config).logs}.`);
+}
+
+function awsEndpointConfig(config: SandboxConfig): AwsEndpointConfig {
+  const { aws, devices } = sandboxPaths(config);
+  return {
+    directory: aws,
+    listen: { host: '127.0.0.1', port: config.ports.aws },
+    dns: { host: '127.0.0.1', port: config.ports.dns },
+    region: config.region,
+    accessKeyId: config.accessKeyId,
+    secretAccessKey: config.secretAccessKey,
+    network: config.network,
+    loopbackOctet: config.loopbackOctet,
+    deviceDirectory: devices,
+    runner: config.runner,
+    fixtures: shopFixtures(),
+    // What the sample guests need; a second CPU saves half a second of their boot and costs two of the host's.
+    machineMemoryMiB: 384,
+    machineCpus: 1,
+  };
+}
+
+function sandboxServices(config: SandboxConfig): SandboxFile {
+  const env = clientEnvironment(config);
+  return {
+    aws: {
+      endpoint: env.AWS_ENDPOINT_URL ?? '',
+      region: config.region,
+      accessKeyId: config.accessKeyId,
+      secretAccessKey: config.secretAccessKey,
+    },
+    temporal: {
+      address: `127.0.0.1:${config.ports.temporal}`,
+      namespace: TEMPORAL_NAMESPACE,
+      ui: `http://127.0.0.1:${config.ports.ui}`,
+    },
+    dns: { address: `127.0.0.1:${config.ports.dns}` },
+    datacenter: { directory: sandboxPaths(config).datacenter },
+    repository: `s3://${SHOP_BUCKET}`,
+  };
+}

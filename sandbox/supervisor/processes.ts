@@ -1,0 +1,100 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type SandboxConfig } from '../config';
+import { relaySocket } from '../network/segment';
+import { projectRoot } from '../project-root';
+import { SEGMENTS } from '../segments';
+import { type ProcessSpec } from './supervised';
+
+/** Where each part of the sandbox keeps its state. */
+export const sandboxPaths = ({ directory }: Pick<SandboxConfig, 'directory'>) => ({
+  aws: join(directory, 'aws'),
+  datacenter: join(directory, 'datacenter'),
+  devices: join(directory, 'devices'),
+  temporal: join(directory, 'temporal'),
+  logs: join(directory, 'logs'),
+  proxies: join(directory, 'proxies'),
+  awsConfig: join(directory, 'aws.json'),
+  supervisorPid: join(directory, 'supervisor.pid'),
+  supervisorReport: join(directory, 'supervisor.json'),
+});
+
+export const PROXY_INSTANCE_ID = 'i-0a11fe00000000001';
+export const PROXY_AVAILABILITY_ZONE = 'eu-central-1a';
+export const TEMPORAL_NAMESPACE = 'lifeboat';
+export const SHOP_BUCKET = 'lifeboat-shop';
+
+/** Settings of everything that talks to the sandbox as it would to AWS and Temporal: workers, the CLI, tests. */
+export function clientEnvironment(config: SandboxConfig): Record<string, string> {
+  return {
+    AWS_ENDPOINT_URL: `http://127.0.0.1:${config.ports.aws}`,
+    AWS_REGION: config.region,
+    AWS_ACCESS_KEY_ID: config.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: config.secretAccessKey,
+    TEMPORAL_ADDRESS: `127.0.0.1:${config.ports.temporal}`,
+    TEMPORAL_NAMESPACE,
+    LIFEBOAT_REPOSITORY: `s3://${SHOP_BUCKET}`,
+    LIFEBOAT_DNS_SERVERS: `127.0.0.1:${config.ports.dns}`,
+  };
+}
+
+/** Settings of the sandbox's workers: those of the clients, and where each site's machines and disks are. */
+export function workerEnvironment(config: SandboxConfig): Record<string, string> {
+  const paths = sandboxPaths(config);
+  return {
+    ...clientEnvironment(config),
+    LIFEBOAT_STATE_DIRECTORY: paths.proxies,
+    LIFEBOAT_HYPERVISOR: `local:${paths.datacenter}`,
+    LIFEBOAT_DEVICE_DIRECTORY: paths.devices,
+    LIFEBOAT_PROXY_INSTANCE_ID: PROXY_INSTANCE_ID,
+    LIFEBOAT_PROXY_AVAILABILITY_ZONE: PROXY_AVAILABILITY_ZONE,
+    LIFEBOAT_DIAL: SEGMENTS.map(({ name, cidr }) => `${cidr}=${relaySocket(config.network, name)}`).join(','),
+  };
+}
+
+/** The Temporal CLI: the project's own, else the one on PATH. */
+function temporalCommand(): string {
+  const own = join(projectRoot(), '.lifeboat', 'tools', 'python', 'bin', 'temporal');
+  return existsSync(own) ? own : 'temporal';
+}
+
+/** The processes that the supervisor keeps running. */
+export function sandboxProcesses(config: SandboxConfig): ProcessSpec[] {
+  const paths = sandboxPaths(config);
+  const dist = join(projectRoot(), 'dist');
+  const node = (
+    name: string,
+    script: string,
+    args: string[],
+    env: Record<string, string> = {},
+  ): ProcessSpec => ({
+    name,
+    command: process.execPath,
+    args: ['--enable-source-maps', join(dist, script), ...args],
+    env,
+    log: join(paths.logs, `${name}.log`),
+  });
+  const worker = (role: string): ProcessSpec =>
+    node(`worker-${role}`, 'cli/main.js', ['worker', role], workerEnvironment(config));
+  return [
+    node('aws', 'sandbox/aws/main.js', [paths.awsConfig]),
+    {
+      name: 'temporal',
+      command: temporalCommand(),
+      args: [
+        'server',
+        'start-dev',
+        ...['--ip', '127.0.0.1', '--port', String(config.ports.temporal)],
+        ...['--ui-ip', '127.0.0.1', '--ui-port', String(config.ports.ui)],
+        ...['--namespace', TEMPORAL_NAMESPACE, '--db-filename', join(paths.temporal, 'temporal.db')],
+        ...['--log-level', 'warn'],
+      ],
+      env: {},
+      log: join(paths.logs, 'temporal.log'),
+    },
+    node('datacenter', 'sandbox/datacenter/main.js', [paths.datacenter]),
+    worker('control'),
+    worker('aws-proxy'),
+    worker('backup-proxy'),
+  ];
+}

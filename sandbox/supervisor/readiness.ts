@@ -1,0 +1,74 @@
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { Connection } from '@temporalio/client';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type SandboxConfig } from '../config';
+import { AWS_PROXY_QUEUE, BACKUP_PROXY_QUEUE, CONTROL_QUEUE } from '../../workflows/task-queues';
+import { sandboxPaths, TEMPORAL_NAMESPACE } from './processes';
+
+/** The Temporal server makes its database at the first start; a busy machine needs some seconds more. */
+const PATIENCE_SECONDS = 120;
+/** TaskQueueType of temporal.api.enums.v1. */
+const WORKFLOW_QUEUE = 1;
+const ACTIVITY_QUEUE = 2;
+
+/** Waits until the AWS endpoint answers, the Temporal server serves, and each worker polls. */
+export async function waitUntilServing(config: SandboxConfig): Promise<void> {
+  const deadline = Date.now() + PATIENCE_SECONDS * 1000;
+  await eventually(deadline, config, 'the AWS endpoint', async () => {
+    const client = new STSClient({
+      region: config.region,
+      endpoint: `http://127.0.0.1:${config.ports.aws}`,
+      credentials: { accessKeyId: config.accessKeyId, secretAccessKey: config.secretAccessKey },
+      maxAttempts: 1,
+    });
+    await client.send(new GetCallerIdentityCommand({})).finally(() => client.destroy());
+    return true;
+  });
+  await eventually(deadline, config, 'the Temporal server and the workers', async () => {
+    const connection = await Connection.connect({
+      address: `127.0.0.1:${config.ports.temporal}`,
+      connectTimeout: '2s',
+    });
+    try {
+      const polled = await Promise.all([
+        isPolled(connection, CONTROL_QUEUE, WORKFLOW_QUEUE),
+        isPolled(connection, AWS_PROXY_QUEUE, ACTIVITY_QUEUE),
+        isPolled(connection, BACKUP_PROXY_QUEUE, ACTIVITY_QUEUE),
+      ]);
+      return polled.every(Boolean);
+    } finally {
+      await connection.close();
+    }
+  });
+}
+
+async function isPolled(connection: Connection, name: string, taskQueueType: number): Promise<boolean> {
+  const { pollers } = await connection.workflowService.describeTaskQueue({
+    namespace: TEMPORAL_NAMESPACE,
+    taskQueue: { name },
+    taskQueueType,
+  });
+  return (pollers?.length ?? 0) > 0;
+}
+
+async function eventually(
+  deadline: number,
+  config: SandboxConfig,
+  what: string,
+  check: () => Promise<boolean>,
+): Promise<void> {
+  let last: unknown = 'it does not say why';
+  while (Date.now() < deadline) {
+    try {
+      if (await check()) return;
+      last = 'not all workers poll';
+    } catch (error) {
+      last = error;
+    }
+    await sleep(300);
+  }
+  const reason = last instanceof Error ? last.message : String(last);
+  throw new Error(
+    `In ${PATIENCE_SECONDS} s ${what} did not come up (${reason}); the logs are in ${sandboxPaths(config).logs}.`,
+  );
+}

@@ -1,0 +1,64 @@
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type SandboxConfig } from './config';
+import { stopDatacenter } from './datacenter/datacenter';
+import { removeSegment } from './network/segment';
+import { endProcess } from './process/pid-file';
+import { killMachine } from './qemu/machine';
+import { SEGMENTS } from './segments';
+import { sandboxPaths, sandboxProcesses } from './supervisor/processes';
+import { type ProcessReport } from './supervisor/supervised';
+
+/** Long enough for the supervisor to stop its processes one after another, each with its own grace. */
+const SUPERVISOR_GRACE_MILLISECONDS = 60_000;
+
+/**
+ * Stops the supervisor, every machine and every network of the sandbox. Works as well when the supervisor was killed
+ * and left its processes behind: they are known by its last report and by their command lines.
+ */
+export async function takeDown(
+  config: SandboxConfig,
+  supervisorScript: string,
+  log: (line: string) => void,
+): Promise<void> {
+  const paths = sandboxPaths(config);
+  log('stopping the workers, the Temporal server and the AWS endpoint');
+  const supervisor = await readIfExists(paths.supervisorPid);
+  if (supervisor) await endProcess(Number(supervisor), supervisorScript, SUPERVISOR_GRACE_MILLISECONDS);
+
+  const specs = sandboxProcesses(config);
+  const reports = JSON.parse((await readIfExists(paths.supervisorReport)) ?? '[]') as ProcessReport[];
+  for (const { name, pid } of reports) {
+    const marker = specs.find((spec) => spec.name === name)?.args.find((arg) => arg.includes('/'));
+    if (pid !== undefined && marker) await endProcess(pid, marker);
+  }
+
+  log('powering the machines off');
+  await stopDatacenter(paths.datacenter);
+  const instances = join(paths.aws, 'instances');
+  for (const name of await names(instances)) await killMachine(join(instances, name));
+
+  log('removing the networks');
+  for (const { name } of SEGMENTS) await removeSegment(config.network, name);
+  await rm(config.network.runDirectory, { recursive: true, force: true });
+  await rm(paths.supervisorPid, { force: true });
+  await rm(paths.supervisorReport, { force: true });
+}
+
+async function names(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+async function readIfExists(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

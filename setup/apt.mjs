@@ -1,0 +1,46 @@
+import { SetupError, fetching, output } from './process.mjs';
+
+/** What the sandbox and the guest adapters run, each with what it is for. */
+const PACKAGES = [
+  'qemu-system-x86', // VMs of both sites
+  'qemu-system-common', // qemu-storage-daemon: VM disks as files, whatever their format
+  'qemu-utils', // qemu-img
+  'fuse3', // the files that qemu-storage-daemon offers
+  'mmdebstrap', // the sample guests
+  'grub-pc-bin', // their boot loader
+  'grub-common',
+  'busybox-static',
+  'cpio',
+  'zstd',
+  'xz-utils',
+  'kmod',
+  'e2fsprogs', // debugfs, e2fsck: reading and writing guests' file systems
+  'fdisk', // sfdisk: their partition tables
+  'mtools', // EFI system partitions
+  'util-linux', // blkid, nsenter, flock
+  'iproute2', // network namespaces
+  'dnsmasq-base', // DHCP in the recovery subnets
+  'python3', // the Temporal CLI comes as a Python package
+  'python3-venv',
+  'ca-certificates',
+];
+
+/** Installs the Debian packages that are missing. */
+export async function ensureAptPackages() {
+  if (output('dpkg-query', ['--version']) === undefined || output('apt-get', ['--version']) === undefined)
+    throw new SetupError(
+      'the sandbox supports Debian and Ubuntu hosts (it needs apt-get); this host has none.',
+    );
+  const missing = PACKAGES.filter(
+    (name) => !output('dpkg-query', ['-W', '-f=${Status}', name])?.includes('install ok installed'),
+  );
+  if (missing.length === 0) return;
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  await fetching('updating package lists', 'apt-get', ['update', '-q'], { env });
+  await fetching(
+    `installing ${missing.join(' ')}`,
+    'apt-get',
+    ['install', '-y', '-q', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=300', ...missing],
+    { env },
+  );
+}

@@ -1,0 +1,55 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Something a person has to mend; the message says what. */
+export class SetupError extends Error {}
+
+export const say = (text) => console.error(`lifeboat set-up: ${text}`);
+
+/** Runs a command with this terminal; resolves to its exit code. A Ctrl-C is the command's own affair. */
+export function run(command, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: 'inherit', ...options });
+    const ignore = () => {};
+    process.on('SIGINT', ignore);
+    child.on('error', reject);
+    child.on('exit', (code, signal) => {
+      process.off('SIGINT', ignore);
+      resolve(code ?? (signal === 'SIGINT' ? 130 : 1));
+    });
+  });
+}
+
+/** Output of a command, or undefined where it fails or does not exist. */
+export function output(command, args) {
+  try {
+    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Runs a command that fetches from a package registry. Registries fail at times: three tries, with pauses, and its
+ * output only when all have failed.
+ */
+export async function fetching(what, command, args, options = {}) {
+  say(what);
+  let log = '';
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    const code = await new Promise((resolve, reject) => {
+      const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+      log = '';
+      child.stdout.on('data', (data) => (log += data));
+      child.stderr.on('data', (data) => (log += data));
+      child.on('error', reject);
+      child.on('close', resolve);
+    });
+    if (code === 0) return;
+    if (attempt < 3) {
+      say(`failed; trying again in ${attempt * 5} s`);
+      await sleep(attempt * 5000);
+    }
+  }
+  throw new SetupError(`${what} failed three times:\n${log.slice(-4000)}\n(${command} ${args.join(' ')})`);
+}

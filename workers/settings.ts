@@ -1,0 +1,97 @@
+import { hostname } from 'node:os';
+import { z } from 'zod';
+import { type RepositoryAddress } from '../plan/run';
+
+/** What a worker is told by its environment; documented in docs/aws.md. AWS and Temporal settings are those of their SDKs. */
+const environment = z.object({
+  AWS_REGION: z.string().min(1),
+  /** `s3://bucket` or `s3://bucket/prefix`. */
+  LIFEBOAT_REPOSITORY: z
+    .string()
+    .regex(/^s3:\/\/[a-z0-9][a-z0-9.-]+(\/[A-Za-z0-9_/-]*)?$/, 'must be like s3://bucket/prefix'),
+  /** S3 endpoint of the site that the worker is in, where it is not the Region's public one. */
+  LIFEBOAT_S3_ENDPOINT: z.url().optional(),
+  /** Durable progress of copies; must survive the worker, not the host. */
+  LIFEBOAT_STATE_DIRECTORY: z.string().min(1).default('/var/lib/lifeboat'),
+  /** `CIDR=unix socket` pairs, where guests are reached through a relay. */
+  LIFEBOAT_DIAL: z.string().default(''),
+});
+
+const awsProxy = z.object({
+  LIFEBOAT_PROXY_INSTANCE_ID: z.string().regex(/^i-[0-9a-f]+$/, 'must be the EC2 instance id of this host'),
+  LIFEBOAT_PROXY_AVAILABILITY_ZONE: z.string().min(1),
+  /** Where an attached volume appears, by its id: "Map volumes to NVMe device names", Amazon EBS User Guide. */
+  LIFEBOAT_DEVICE_DIRECTORY: z.string().min(1).default('/dev/disk/by-id'),
+  /** `host:port` of name servers to ask instead of the hosted zone's own. */
+  LIFEBOAT_DNS_SERVERS: z.string().default(''),
+});
+
+const backupProxy = z.object({
+  /** `local:<directory>`: a directory of VMs run by QEMU. */
+  LIFEBOAT_HYPERVISOR: z.string().regex(/^local:.+/, 'must be local:<directory>'),
+});
+
+export interface WorkerSettings {
+  region: string;
+  repository: RepositoryAddress;
+  stateDirectory: string;
+  dialRoutes: string;
+  /** Names this process to the Temporal server, for people who look for it. */
+  identity: string;
+}
+
+export interface AwsProxySettings {
+  instanceId: string;
+  availabilityZone: string;
+  deviceDirectory: string;
+  /** Empty: ask the zone's own. */
+  dnsServers: string[];
+}
+
+export interface BackupProxySettings {
+  hypervisorDirectory: string;
+}
+
+/** An environment that a worker cannot run with: names every variable that is missing or wrong. */
+export class SettingsError extends Error {
+  constructor(problems: string[]) {
+    super(`The environment lacks what this worker needs: ${problems.join('; ')}.`);
+    this.name = 'SettingsError';
+  }
+}
+
+function read<T>(schema: z.ZodType<T>, env: NodeJS.ProcessEnv): T {
+  const parsed = schema.safeParse(env);
+  if (parsed.success) return parsed.data;
+  throw new SettingsError(parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`));
+}
+
+/** @throws SettingsError */
+export function workerSettings(role: string, env: NodeJS.ProcessEnv = process.env): WorkerSettings {
+  const values = read(environment, env);
+  const [, bucket = '', path = ''] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(values.LIFEBOAT_REPOSITORY) ?? [];
+  const prefix = path === '' || path.endsWith('/') ? path : `${path}/`;
+  return {
+    region: values.AWS_REGION,
+    repository: { bucket, prefix, region: values.AWS_REGION, endpoint: values.LIFEBOAT_S3_ENDPOINT },
+    stateDirectory: values.LIFEBOAT_STATE_DIRECTORY,
+    dialRoutes: values.LIFEBOAT_DIAL,
+    identity: `${role}@${hostname()}:${process.pid}`,
+  };
+}
+
+/** @throws SettingsError */
+export function awsProxySettings(env: NodeJS.ProcessEnv = process.env): AwsProxySettings {
+  const values = read(awsProxy, env);
+  return {
+    instanceId: values.LIFEBOAT_PROXY_INSTANCE_ID,
+    availabilityZone: values.LIFEBOAT_PROXY_AVAILABILITY_ZONE,
+    deviceDirectory: values.LIFEBOAT_DEVICE_DIRECTORY,
+    dnsServers: values.LIFEBOAT_DNS_SERVERS.split(',').filter((server) => server !== ''),
+  };
+}
+
+/** @throws SettingsError */
+export function backupProxySettings(env: NodeJS.ProcessEnv = process.env): BackupProxySettings {
+  return { hypervisorDirectory: read(backupProxy, env).LIFEBOAT_HYPERVISOR.slice('local:'.length) };
+}
