@@ -71,17 +71,6 @@ export function route53Handlers(hosted: HostedZones) {
       };
     },
 
-    DeleteHostedZone(input: r53.DeleteHostedZoneRequest): r53.DeleteHostedZoneResponse {
-      const zone = hosted.get(input.Id);
-      if (zone.recordSets.some(({ name, type }) => name !== zone.name || (type !== 'NS' && type !== 'SOA')))
-        throw new AwsError(
-          'HostedZoneNotEmpty',
-          'The specified hosted zone contains non-required resource record sets and so cannot be deleted.',
-        );
-      hosted.zones.delete(zone.id);
-      return { ChangeInfo: { Id: '/change/CDELETED', Status: 'INSYNC', SubmittedAt: new Date() } };
-    },
-
     GetHostedZone(input: r53.GetHostedZoneRequest): r53.GetHostedZoneResponse {
       return { HostedZone: zoneView(hosted.get(input.Id)), DelegationSet: delegationSet };
     },
