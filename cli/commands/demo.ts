@@ -1,12 +1,10 @@
 import { Command } from 'commander';
+import type * as demoModule from '../../sandbox/demo/run-demo';
 import { EXIT } from '../exit-codes';
 import { type CliContext, writeJson } from '../io';
 import { lazyModule } from '../lazy-module';
 
-interface DemoModule {
-  /** Tells the whole story in the sandbox; the report is also written to `.lifeboat/demo/report.json`. */
-  runDemo(options: { keep: boolean; json: boolean }): Promise<{ ok: boolean }>;
-}
+type DemoModule = typeof demoModule;
 
 export function demoCommand({ io, exit }: CliContext): Command {
   return new Command('demo')

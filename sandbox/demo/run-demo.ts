@@ -1,0 +1,137 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { defaultSandboxDirectory, readSandboxConfig, type SandboxConfig } from '../config';
+import { sandboxDown, type SandboxFile, sandboxUp } from '../lifecycle';
+import { clientEnvironment, sandboxPaths } from '../supervisor/processes';
+import { leaveOtherSites } from './environment';
+import { onInterruption, unlessAborted } from './interruption';
+import { narration, type Narration } from './narration';
+import { PlanRuns } from './plan-runs';
+import { claimSandbox } from './previous-sandbox';
+import { type DemoReport, emptyReport, removeReport, reportFile, reportTable, writeReport } from './report';
+import { ShopClient } from './shop-client';
+import { Steps } from './steps';
+import { tellStory } from './story';
+
+export { type DemoReport } from './report';
+
+/** Seconds for both sample VMs to boot without hardware virtualization, one of them waiting for the other. */
+const BOOT_SECONDS = 300;
+/** Seconds that a step which was broken off gets, so that it does not start what is being taken down. */
+const SETTLE_SECONDS = 20;
+
+/**
+ * Tells the whole story in the default sandbox: protect, lose and bring home the sample application. The report is
+ * also written to `.lifeboat/demo/report.json`.
+ * @param keep leave the sandbox up at the end, whatever the end is
+ * @param json stdout belongs to the report; the story goes to stderr
+ * @throws SandboxInUseError where a sandbox is up that is not of a demo
+ */
+export async function runDemo({ keep, json }: { keep: boolean; json: boolean }): Promise<DemoReport> {
+  const directory = defaultSandboxDirectory();
+  const told = narration(json);
+  const report = emptyReport();
+  await removeReport();
+  leaveOtherSites(process.env);
+  const interruption = onInterruption();
+  try {
+    await claimSandbox(directory, told.say);
+    const stage = new Setting(directory, report, told, interruption.signal);
+    try {
+      await stage.play();
+      report.ok = true;
+    } catch (error) {
+      tellFailure(report, told, error, { stage, keep });
+    }
+    await stage.close();
+    if (keep) tellKept(told, stage);
+    else await takeDown(directory, report, told);
+  } finally {
+    interruption.done();
+  }
+  await writeReport(report);
+  told.write(`\n${reportTable(report)}`);
+  told.say(`${report.ok ? 'Everything held' : 'NOT everything held'}; the report is ${reportFile()}`);
+  return report;
+}
+
+/** The sandbox that the story plays in, as far as it has come up. */
+class Setting {
+  services: SandboxFile | undefined;
+  config: SandboxConfig | undefined;
+  runs: PlanRuns | undefined;
+  private story: Promise<void> = Promise.resolve();
+
+  constructor(
+    readonly directory: string,
+    private readonly report: DemoReport,
+    private readonly told: Narration,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** @throws StepFailedError @throws InterruptedError */
+  async play(): Promise<void> {
+    this.story = this.tell();
+    await unlessAborted(this.signal, this.story);
+  }
+
+  private async tell(): Promise<void> {
+    const { report, told, directory } = this;
+    const steps = new Steps(report, told, this.signal);
+    await steps.take('sandbox up', async () => {
+      const services = await sandboxUp({ directory }, (line) => told.say(`  ${line}`));
+      const config = await readSandboxConfig(directory);
+      if (config === undefined) throw new Error(`The sandbox has no config in ${directory}.`);
+      Object.assign(this, { services, config });
+      Object.assign(process.env, clientEnvironment(config));
+      this.runs = await PlanRuns.open(services, told);
+      const shop = new ShopClient(services.dns.address);
+      await shop.untilHealthy(BOOT_SECONDS);
+      return { proof: `The application answers at ${await shop.address()}; Web UI: ${services.temporal.ui}` };
+    });
+    const { config, runs, services } = this;
+    if (!config || !runs || !services) throw new Error('The sandbox is not up.');
+    await tellStory({ config, steps, runs, shop: new ShopClient(services.dns.address), report });
+  }
+
+  /** Lets go of the sandbox. What was broken off is given some time to notice. */
+  async close(): Promise<void> {
+    if (this.signal.aborted)
+      await Promise.race([this.story.catch(() => {}), this.runs ? undefined : sleep(SETTLE_SECONDS * 1000)]);
+    await this.runs?.close();
+  }
+}
+
+function tellFailure(
+  report: DemoReport,
+  told: Narration,
+  error: unknown,
+  { stage, keep }: { stage: Setting; keep: boolean },
+): void {
+  report.error = error instanceof Error ? error.message : String(error);
+  told.say(`FAILED: ${report.error}`);
+  if (process.env.LIFEBOAT_DEBUG === '1' && error instanceof Error) console.error(error);
+  const link = stage.runs?.lastLink ?? stage.services?.temporal.ui;
+  if (link !== undefined)
+    told.say(`  Web UI: ${link}${keep ? '' : ' (gone with the sandbox; with --keep it stays)'}`);
+  told.say(`  logs: ${sandboxPaths({ directory: stage.directory }).logs}`);
+}
+
+function tellKept(told: Narration, { services }: Setting): void {
+  told.say('the sandbox stays up:');
+  if (services) told.say(`  Web UI: ${services.temporal.ui}`);
+  told.say('  npx lifeboat status examples/shop/plan.yaml');
+  told.say('  npx lifeboat sandbox down --forget');
+}
+
+/** After a failure the sandbox's directory stays, for its logs. */
+async function takeDown(directory: string, report: DemoReport, told: Narration): Promise<void> {
+  told.say('taking the sandbox down');
+  try {
+    await sandboxDown({ directory, forget: report.ok }, (line) => told.say(`  ${line}`));
+  } catch (error) {
+    report.ok = false;
+    const message = `the sandbox could not be taken down: ${error instanceof Error ? error.message : String(error)}`;
+    report.error = report.error === undefined ? message : `${report.error}; ${message}`;
+    told.say(`FAILED: ${message}`);
+  }
+}

@@ -1,0 +1,137 @@
+import {
+  type EC2Client,
+  paginateDescribeImages,
+  paginateDescribeInstances,
+  paginateDescribeNetworkInterfaces,
+  paginateDescribeSnapshots,
+  paginateDescribeVolumes,
+} from '@aws-sdk/client-ec2';
+import { ListResourceRecordSetsCommand, type Route53Client, type RRType } from '@aws-sdk/client-route-53';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { awsClients } from '../../activities/aws-proxy/clients';
+import { readTags } from '../../activities/aws-proxy/tags';
+import { siteStatus } from '../../client/site-status';
+import { localHypervisor } from '../../hypervisor/local';
+import { type DrPlan } from '../../plan/schema';
+import { type ObjectStore } from '../../repository/object-store';
+import { SHOP_NAME } from '../application';
+import { SHOP_HOSTED_ZONE_ID } from '../aws/fixtures';
+import { type SandboxConfig } from '../config';
+import { clientEnvironment, PROXY_INSTANCE_ID, sandboxPaths } from '../supervisor/processes';
+import { type Expected, findLeftovers, type SiteListing } from './leftovers';
+
+/** What both sites hold beyond a protected application: asked of the AWS endpoint and read from the data centre. */
+export async function listLeftovers(
+  config: SandboxConfig,
+  plan: DrPlan,
+  store: ObjectStore,
+): Promise<string[]> {
+  const { ec2, route53 } = awsClients({
+    region: config.region,
+    endpoint: clientEnvironment(config).AWS_ENDPOINT_URL,
+    maxAttempts: 3,
+  });
+  try {
+    const listing = { ...(await listAws(ec2, route53)), vms: await listVms(sandboxPaths(config).datacenter) };
+    return findLeftovers(listing, await expectedOf(plan, ec2, store));
+  } finally {
+    ec2.destroy();
+    route53.destroy();
+  }
+}
+
+async function expectedOf(plan: DrPlan, ec2: EC2Client, store: ObjectStore): Promise<Expected> {
+  const { vms } = await siteStatus(plan, { ec2, store });
+  return {
+    instances: [PROXY_INSTANCE_ID],
+    snapshots: vms.flatMap(({ vm, drCopy }) => {
+      if (drCopy === undefined) throw new Error(`The recovery site has no DR copy of ${vm}.`);
+      return drCopy.disks.map(({ snapshotId }) => snapshotId);
+    }),
+    dnsRecords: [`${SHOP_NAME}. A`],
+    vms: plan.vms.map(({ name }) => name),
+  };
+}
+
+async function listAws(ec2: EC2Client, route53: Route53Client): Promise<Omit<SiteListing, 'vms'>> {
+  const own = { OwnerIds: ['self'] };
+  const instances = await all(paginateDescribeInstances({ client: ec2 }, {}), (page) =>
+    page.Reservations?.flatMap(({ Instances }) => Instances ?? []),
+  );
+  const volumes = await all(paginateDescribeVolumes({ client: ec2 }, {}), (page) => page.Volumes);
+  const snapshots = await all(paginateDescribeSnapshots({ client: ec2 }, own), (page) => page.Snapshots);
+  const images = await all(
+    paginateDescribeImages({ client: ec2 }, { Owners: ['self'] }),
+    (page) => page.Images,
+  );
+  const cards = await all(
+    paginateDescribeNetworkInterfaces({ client: ec2 }, {}),
+    (page) => page.NetworkInterfaces,
+  );
+  return {
+    instances: instances
+      .map(({ InstanceId, State }) => ({ id: InstanceId ?? '', state: State?.Name ?? '' }))
+      // EC2 shows terminated instances for about an hour more.
+      .filter(({ state }) => state !== 'terminated'),
+    volumes: volumes.map(({ VolumeId, State }) => ({ id: VolumeId ?? '', state: State ?? '' })),
+    snapshots: snapshots.map(({ SnapshotId }) => ({ id: SnapshotId ?? '' })),
+    images: images.map(({ ImageId, Tags, BlockDeviceMappings }) => ({
+      id: ImageId ?? '',
+      isShell: readTags(Tags, ['role'])?.role === 'shell',
+      snapshots: (BlockDeviceMappings ?? []).flatMap(({ Ebs }) => Ebs?.SnapshotId ?? []),
+    })),
+    networkInterfaces: cards.map(({ NetworkInterfaceId, Attachment }) => ({
+      id: NetworkInterfaceId ?? '',
+      instance: Attachment?.InstanceId,
+    })),
+    dnsRecords: await listRecords(route53),
+  };
+}
+
+async function all<Page, Item>(
+  pages: AsyncIterable<Page>,
+  items: (page: Page) => Item[] | undefined,
+): Promise<Item[]> {
+  const found: Item[] = [];
+  for await (const page of pages) found.push(...(items(page) ?? []));
+  return found;
+}
+
+/** Names and types of the zone's records, but for those that come and go with the zone. */
+async function listRecords(route53: Route53Client): Promise<string[]> {
+  const found: string[] = [];
+  let start: { StartRecordName?: string; StartRecordType?: RRType; StartRecordIdentifier?: string } = {};
+  for (;;) {
+    const page = await route53.send(
+      new ListResourceRecordSetsCommand({ HostedZoneId: SHOP_HOSTED_ZONE_ID, ...start }),
+    );
+    for (const { Name, Type } of page.ResourceRecordSets ?? [])
+      if (Type !== 'NS' && Type !== 'SOA') found.push(`${Name} ${Type}`);
+    if (page.IsTruncated !== true) return found;
+    start = {
+      StartRecordName: page.NextRecordName,
+      StartRecordType: page.NextRecordType,
+      StartRecordIdentifier: page.NextRecordIdentifier,
+    };
+  }
+}
+
+/** Disks and their overlays; and all below the places of snapshots and of disks handed out. */
+const DISK_FILE = /\.(vmdk|qcow2|raw)$|^(snapshots|open)\//;
+
+/** The data centre's directories are listed, not its VMs only: half a VM is a leftover, too. */
+async function listVms(directory: string): Promise<SiteListing['vms']> {
+  const hypervisor = localHypervisor({ directory });
+  const whole = new Set(await hypervisor.listVms());
+  const home = join(directory, 'vms');
+  return Promise.all(
+    (await readdir(home)).map(async (name) => ({
+      name,
+      disks: whole.has(name) ? (await hypervisor.describeVm(name)).disks.map(({ key }) => key) : [],
+      diskFiles: (await readdir(join(home, name), { recursive: true })).filter((file) =>
+        DISK_FILE.test(file),
+      ),
+    })),
+  );
+}

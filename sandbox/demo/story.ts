@@ -1,0 +1,157 @@
+import { type SandboxConfig } from '../config';
+import { shopPrimaryAddress } from '../application';
+import { destroyDatacenter } from '../datacenter/datacenter';
+import { localHypervisor } from '../../hypervisor/local';
+import { sandboxPaths } from '../supervisor/processes';
+import { listLeftovers } from './site-listing';
+import { openNewDatacenter, startBackupProxyAfresh } from './new-datacenter';
+import { type PlanRuns } from './plan-runs';
+import { type DemoReport } from './report';
+import { type ShopClient } from './shop-client';
+import { prove, type Steps } from './steps';
+import { expectShop, watchShop } from './shop-proofs';
+
+/** What is ordered, and when: before the first backup, between the backups, and on EC2. */
+const ORDERS = {
+  beforeBackup: 'a lifeboat for twelve',
+  betweenBackups: 'two life rings',
+  onEc2: 'a signal lamp',
+};
+
+/** Where the story plays. */
+export interface Stage {
+  config: SandboxConfig;
+  steps: Steps;
+  runs: PlanRuns;
+  shop: ShopClient;
+  report: DemoReport;
+}
+
+/**
+ * The story from the first order to a clean house; each step is proved by what the application itself says.
+ * @throws StepFailedError
+ */
+export async function tellStory(stage: Stage): Promise<void> {
+  await protect(stage);
+  await loseAndRecover(stage);
+  await comeHome(stage);
+}
+
+const inAll = <T>(vms: { disks: T[] }[]): T[] => vms.flatMap(({ disks }) => disks);
+
+/** Two orders, each followed by a backup and a restore; then a test of what would happen. */
+async function protect({ config, steps, runs, shop }: Stage): Promise<void> {
+  const primary = shopPrimaryAddress(config);
+  const orders: string[] = [];
+
+  for (const [name, item, kind] of [
+    ['order 1', ORDERS.beforeBackup, 'full'],
+    ['order 2', ORDERS.betweenBackups, 'incremental'],
+  ] as const) {
+    await steps.take(name, async () => {
+      await shop.order(item);
+      orders.push(item);
+      await expectShop(shop, primary, orders);
+      return { proof: `"${item}" is on the page at ${primary}.` };
+    });
+    await steps.take(`backup (${kind})`, async () => {
+      const { vms } = await runs.run('backup');
+      const others = vms.filter((vm) => vm.kind !== kind).map(({ vm }) => vm);
+      prove(others.length === 0, `the backup of ${others.join(' and ')} is not ${kind}.`);
+      await expectShop(shop, primary, orders);
+      const instants = vms.map(({ vm, takenAt }) => `${vm} as of ${takenAt}`).join(', ');
+      return { copied: inAll(vms), proof: `Backed up ${instants}.` };
+    });
+    await steps.take(`restore (${kind})`, async () => {
+      const { vms } = await runs.run('restore');
+      const others = vms.filter((vm) => vm.kind !== kind).map(({ vm }) => vm);
+      prove(others.length === 0, `the restore of ${others.join(' and ')} is not ${kind}.`);
+      const snapshots = inAll(vms).map(({ snapshotId }) => snapshotId);
+      return { copied: inAll(vms), proof: `The DR copy is ${snapshots.join(', ')}.` };
+    });
+  }
+
+  await steps.take('test failover', async () => {
+    const meanwhile = watchShop(shop);
+    const { vms, removed } = await runs.run('failover', { mode: 'test' }).finally(() => meanwhile.stop());
+    const views = meanwhile.views();
+    prove(views.length > 0, 'nobody asked the application while the test went on.');
+    const astray = views.find(({ address }) => address !== primary);
+    prove(astray === undefined, `the application's name led to ${astray?.address} during the test.`);
+    await expectShop(shop, primary, orders);
+    const left = await listLeftovers(config, runs.published.plan, runs.published.store);
+    prove(left.length === 0, `the test left behind: ${left.join(', ')}.`);
+    const ready = vms.map(({ vm, instanceId }) => `${vm} (${instanceId})`).join(' and ');
+    return {
+      proof:
+        `${ready} came up in the test subnet, ${removed.length} resources were removed, ` +
+        `and the application answered ${views.length} times from ${primary} meanwhile.`,
+    };
+  });
+}
+
+/** The data centre is gone; the application comes up on EC2, with all that was replicated. */
+async function loseAndRecover({ config, steps, runs, shop, report }: Stage): Promise<void> {
+  const { datacenter } = sandboxPaths(config);
+  const primary = shopPrimaryAddress(config);
+  const orders = [ORDERS.beforeBackup, ORDERS.betweenBackups];
+  let recovered = '';
+
+  await steps.take('disaster', async () => {
+    await destroyDatacenter(datacenter);
+    const vms = await localHypervisor({ directory: datacenter }).listVms();
+    prove(vms.length === 0, `${vms.join(' and ')} survived.`);
+    const survivor = await shop.view().catch(() => undefined);
+    prove(survivor === undefined, `the application still answers at ${survivor?.address}.`);
+    return { proof: 'The VMs are killed, their disks deleted; the application does not answer any more.' };
+  });
+
+  await steps.take('failover', async () => {
+    const { vms, rpoSeconds, rtoSeconds } = await runs.run('failover', { mode: 'disaster' });
+    Object.assign(report, { rpoSeconds, rtoSeconds });
+    recovered = vms.find(({ vm }) => vm === 'web')?.publicAddress ?? '';
+    prove(recovered !== '' && recovered !== primary, 'web has no public address at the recovery site.');
+    report.orders.afterFailover = (await expectShop(shop, recovered, orders)).orders;
+    return { proof: `www.shop.example is ${recovered} now, with both orders.` };
+  });
+
+  await steps.take('order 3', async () => {
+    await shop.order(ORDERS.onEc2);
+    await expectShop(shop, recovered, [...orders, ORDERS.onEc2]);
+    return { proof: `"${ORDERS.onEc2}" was ordered on EC2.` };
+  });
+}
+
+/** Into a data centre where nothing is, by a backup proxy that knows nothing. */
+async function comeHome({ config, steps, runs, shop, report }: Stage): Promise<void> {
+  const primary = shopPrimaryAddress(config);
+  const orders = Object.values(ORDERS);
+
+  await steps.take('new data centre', async () => {
+    await openNewDatacenter(config);
+    const pid = await startBackupProxyAfresh(config);
+    return { proof: `It is empty, and its backup proxy runs as a new process, ${pid}.` };
+  });
+
+  await steps.take('failback', async () => {
+    const { vms, downtimeSeconds } = await runs.run('failback');
+    report.orders.afterFailback = (await expectShop(shop, primary, orders)).orders;
+    return {
+      copied: vms.flatMap(({ firstCopy, changes }) => [...firstCopy, ...changes]),
+      proof: `All three orders are home, at ${primary}; the application was away for ${downtimeSeconds} s.`,
+    };
+  });
+
+  await steps.take('commit', async () => {
+    const { removed } = await runs.run('commit');
+    await expectShop(shop, primary, orders);
+    return { proof: `${removed.length} resources were removed at the recovery site.` };
+  });
+
+  await steps.take('leftovers', async () => {
+    const { plan, store } = runs.published;
+    report.leftovers = await listLeftovers(config, plan, store);
+    prove(report.leftovers.length === 0, `this was left behind: ${report.leftovers.join(', ')}.`);
+    return { proof: 'Neither site holds anything but the application and its DR copy.' };
+  });
+}
