@@ -2,6 +2,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type SandboxConfig } from './config';
 import { stopDatacenter } from './datacenter/datacenter';
+import { stopDatacenter } from './datacenter/datacenter';
 import { removeSegment } from './network/segment';
 import { endProcess } from './process/pid-file';
 import { killMachine } from './qemu/machine';
