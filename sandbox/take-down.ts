@@ -2,7 +2,6 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type SandboxConfig } from './config';
 import { stopDatacenter } from './datacenter/datacenter';
-import { stopDatacenter } from './datacenter/datacenter';
 import { removeSegment } from './network/segment';
 import { endProcess } from './process/pid-file';
 import { killMachine } from './qemu/machine';
@@ -36,7 +35,7 @@ export async function takeDown(
 
   log('powering the machines off');
   await stopDatacenter(paths.datacenter);
-  const instances = join(paths.aws, 'instances');
+  const instances = join(paths.aws, 'ec2', 'machines');
   for (const name of await names(instances)) await killMachine(join(instances, name));
 
   log('removing the networks');
