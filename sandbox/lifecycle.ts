@@ -20,7 +20,7 @@ import { writeFileAtomically } from './process/atomic-file';
 import { pidRuns } from './process/pid-file';
 import { projectRoot } from './project-root';
 import { SEGMENTS } from './segments';
-import { clientEnvironment, sandboxPaths, SHOP_BUCKET, TEMPORAL_NAMESPACE } from './supervisor/processes';
+import { clientEnvironment, sandboxPaths, SHOP_REPOSITORY, TEMPORAL_NAMESPACE } from './supervisor/processes';
 import { waitUntilServing } from './supervisor/readiness';
 import { type ProcessReport } from './supervisor/supervised';
 import { takeDown } from './take-down';
@@ -190,6 +190,6 @@ function sandboxServices(config: SandboxConfig): SandboxFile {
     },
     dns: { address: `127.0.0.1:${config.ports.dns}` },
     datacenter: { directory: sandboxPaths(config).datacenter },
-    repository: `s3://${SHOP_BUCKET}`,
+    repository: SHOP_REPOSITORY,
   };
 }

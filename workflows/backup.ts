@@ -56,8 +56,8 @@ export async function backupVm({ run, vm }: { run: RunContext; vm: string }): Pr
   });
 }
 
-/** Backup ids sort by time: `20261123T181500Z-1a2b3c4d`, the end of it from the run. */
+/** Backup ids sort by time: `20261123T181500Z-1a2b3c4d`, the end of it from the run (whose id may begin with its time). */
 function newBackupId(now: Date, runId: string): string {
   const time = now.toISOString().replace(/[-:]|\.\d+/g, '');
-  return `${time}-${runId.replaceAll('-', '').slice(0, 8)}`;
+  return `${time}-${runId.replaceAll('-', '').slice(-8)}`;
 }

@@ -22,7 +22,8 @@ export const sandboxPaths = ({ directory }: Pick<SandboxConfig, 'directory'>) =>
 export const PROXY_INSTANCE_ID = 'i-0a11fe00000000001';
 export const PROXY_AVAILABILITY_ZONE = 'eu-central-1a';
 export const TEMPORAL_NAMESPACE = 'lifeboat';
-export const SHOP_BUCKET = 'lifeboat-shop';
+/** The backup repository of the sample plan, examples/shop/plan.yaml. */
+export const SHOP_REPOSITORY = 's3://lifeboat-shop/dr';
 
 /** Settings of everything that talks to the sandbox as it would to AWS and Temporal: workers, the CLI, tests. */
 export function clientEnvironment(config: SandboxConfig): Record<string, string> {
@@ -33,7 +34,7 @@ export function clientEnvironment(config: SandboxConfig): Record<string, string>
     AWS_SECRET_ACCESS_KEY: config.secretAccessKey,
     TEMPORAL_ADDRESS: `127.0.0.1:${config.ports.temporal}`,
     TEMPORAL_NAMESPACE,
-    LIFEBOAT_REPOSITORY: `s3://${SHOP_BUCKET}`,
+    LIFEBOAT_REPOSITORY: SHOP_REPOSITORY,
     LIFEBOAT_DNS_SERVERS: `127.0.0.1:${config.ports.dns}`,
   };
 }
