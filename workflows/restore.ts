@@ -45,10 +45,16 @@ export async function restore(request: RunRequest): Promise<RestoreSummary> {
     plan.vms.map((vm) => vm.name),
   );
   requirePhase(begun, ['none', 'protected'], 'restore');
+  const independent = plan.vms.map((vm) => ({ ...vm, dependsOn: [] }));
+  // The first restore refuses what lacks a backup before it writes the plan's state. Later ones have a state already,
+  // and a VM that is new to the plan must not keep the others from being protected.
+  if (begun.phase === 'none')
+    await inDependencyOrder(independent, (vm) =>
+      awsProxy.planRestore({ run: begun.run, vm: vm.name, kmsKey: plan.recoverySite.kmsKey }),
+    );
   const run = await take(begun, ['none', 'protected'], 'protected');
 
   progress.phase('restoring');
-  const independent = plan.vms.map((vm) => ({ ...vm, dependsOn: [] }));
   const results = await inDependencyOrder(independent, (vm) =>
     runVmChild(restoreVm, run, vm.name, 'Restore', {
       run,

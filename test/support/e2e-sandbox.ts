@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import { type AwsClients, awsClients } from '../../activities/aws-proxy/clients';
+import { lifeboatClient, type LifeboatClient } from '../../client/client';
+import { openRepository, repositoryAt } from '../../client/repository';
+import { localHypervisor } from '../../hypervisor/local';
+import { type Hypervisor } from '../../hypervisor/port';
+import { type DrPlan } from '../../plan/schema';
+import { type ObjectStore } from '../../repository/object-store';
+import { publishPlan } from '../../repository/plans';
+import { REGION } from '../../sandbox/aws/fixtures';
+import { readSandboxConfig, type SandboxConfig, type SandboxOptions } from '../../sandbox/config';
+import { createDatacenter, type Datacenter } from '../../sandbox/datacenter/datacenter';
+import { sandboxDown, sandboxUp, supervisorReport } from '../../sandbox/lifecycle';
+import { projectRoot } from '../../sandbox/project-root';
+import { clientEnvironment, sandboxPaths, SHOP_REPOSITORY } from '../../sandbox/supervisor/processes';
+import { eventually } from './eventually';
+
+/** Seconds in which a sandbox comes up and goes down on two busy cores. */
+export const SANDBOX_SECONDS = 240;
+
+/** A whole sandbox of a test's own, with clients for everything that a person could ask. */
+export interface E2eSandbox {
+  config: SandboxConfig;
+  paths: ReturnType<typeof sandboxPaths>;
+  datacenter: Datacenter;
+  hypervisor: Hypervisor;
+  client: LifeboatClient;
+  aws: AwsClients;
+  store: ObjectStore;
+  /** Stores a plan, as the command does before it starts a run. */
+  publish(plan: DrPlan): Promise<{ plan: string; digest: string }>;
+  /** The data centre made again, empty, after it was destroyed. */
+  rebuildDatacenter(): Promise<Datacenter>;
+  /** SIGKILL to one of the supervisor's processes; `startedAgain` is when the supervisor has started it again. */
+  kill(name: string): Promise<{ startedAgain: Promise<void> }>;
+  close(): Promise<void>;
+}
+
+/** Brings a sandbox up, in a directory of its own. Its workers run from `dist/`, which must have been built. */
+export async function openE2eSandbox(
+  name: string,
+  options: Pick<SandboxOptions, 'runner' | 'application'>,
+): Promise<E2eSandbox> {
+  const directory = join(projectRoot(), '.lifeboat', 'test', name);
+  // What an aborted test run left behind must not help this one to pass.
+  await sandboxDown({ directory, forget: true });
+  await sandboxUp({ ...options, directory });
+  const config = await readSandboxConfig(directory);
+  if (!config) throw new Error(`There is no sandbox in ${directory}.`);
+  Object.assign(process.env, clientEnvironment(config));
+  const paths = sandboxPaths(config);
+  const repository = repositoryAt(SHOP_REPOSITORY, REGION);
+  if (!repository) throw new Error(`${SHOP_REPOSITORY} is no repository.`);
+  const store = openRepository(repository);
+  const aws = awsClients({ region: REGION, endpoint: process.env.AWS_ENDPOINT_URL, maxAttempts: 3 });
+  const client = await lifeboatClient({ ignoreConfigurationFile: true });
+  const rebuildDatacenter = (): Promise<Datacenter> =>
+    createDatacenter({
+      directory: paths.datacenter,
+      network: config.network,
+      loopbackOctet: config.loopbackOctet,
+    });
+  return {
+    config,
+    paths,
+    datacenter: await rebuildDatacenter(),
+    hypervisor: localHypervisor({ directory: paths.datacenter }),
+    client,
+    aws,
+    store,
+    rebuildDatacenter,
+    async publish(plan) {
+      const { digest } = await publishPlan(store, plan, []);
+      return { plan: plan.name, digest };
+    },
+    async kill(name) {
+      const find = async () => (await supervisorReport(config)).find((report) => report.name === name);
+      const { pid, restarts } = (await find()) ?? {};
+      if (pid === undefined || restarts === undefined) throw new Error(`There is no process ${name}.`);
+      process.kill(pid, 'SIGKILL');
+      const startedAgain = eventually(30, async () => {
+        const now = await find();
+        return now?.pid !== undefined && now.pid !== pid && now.restarts === restarts + 1 ? true : undefined;
+      }).then(() => undefined);
+      return { startedAgain };
+    },
+    async close() {
+      await client.close();
+      for (const one of Object.values(aws) as { destroy(): void }[]) one.destroy();
+      await sandboxDown({ directory, forget: true });
+    },
+  };
+}
