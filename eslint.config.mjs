@@ -27,9 +27,12 @@ export default tseslint.config(
       ],
     },
   },
+  { files: ['jest.config.js'], languageOptions: { globals: { module: 'writable' } } },
   {
     files: ['**/*.mjs'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', setTimeout: 'readonly' } },
+    languageOptions: {
+      globals: { process: 'readonly', console: 'readonly', URL: 'readonly', setTimeout: 'readonly' },
+    },
   },
   prettier,
 );
