@@ -4,14 +4,16 @@ ARG NODE_VERSION=24
 FROM node:${NODE_VERSION}-bookworm-slim AS build
 WORKDIR /lifeboat
 COPY package.json package-lock.json ./
-RUN npm ci
+# Not `npm ci`: it refuses a lock file without the optional packages of other platforms.
+RUN npm install --no-save --ignore-scripts
 COPY . .
 RUN npm run build && npm prune --omit=dev
 
 FROM node:${NODE_VERSION}-bookworm-slim
-# debugfs, e2fsck, cpio and zstd adapt guests; qemu-utils writes VMDK disks; CA certificates are for AWS.
+# debugfs, e2fsck, sfdisk, mtools and the unpackers adapt guests; QEMU's tools offer VMDK disks as files.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates cpio e2fsprogs fdisk kmod qemu-utils zstd \
+    && apt-get install --yes --no-install-recommends ca-certificates cpio e2fsprogs fdisk fuse3 kmod mtools \
+      qemu-system-common qemu-utils xz-utils zstd \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /lifeboat
 COPY --from=build /lifeboat/package.json ./

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { type S3Client } from '@aws-sdk/client-s3';
 import { type WorkerOptions } from '@temporalio/worker';
 import { createFailbackActivities } from '../activities/aws-proxy/failback';
 import { awsClients, s3Client } from '../activities/aws-proxy/clients';
@@ -60,10 +61,23 @@ export function queueWorkers(role: Role): QueueWorker[] {
   }
 }
 
-/** The repository as this worker reaches it: bucket and prefix are the run's, the endpoint is the site's own. */
-function objectStores({ region, repository }: WorkerSettings): (address: RepositoryAddress) => ObjectStore {
+type ObjectStores = (address: RepositoryAddress) => ObjectStore;
+
+/** The repository as this worker reaches it: bucket and prefix are the run's, the endpoint is the worker's own. */
+function objectStores({ region, repository }: WorkerSettings): ObjectStores {
   const client = s3Client({ region, endpoint: repository.endpoint });
   return (address) => s3ObjectStore(client, address);
+}
+
+/** At the recovery site the run's endpoint, which is the plan's, counts as well; the worker's own goes before it. */
+function recoverySiteObjectStores({ region, repository }: WorkerSettings): ObjectStores {
+  const clients = new Map<string | undefined, S3Client>();
+  return (address) => {
+    const endpoint = repository.endpoint ?? address.endpoint;
+    const client = clients.get(endpoint) ?? s3Client({ region, endpoint });
+    clients.set(endpoint, client);
+    return s3ObjectStore(client, address);
+  };
 }
 
 function controlWorker(settings: WorkerSettings): QueueWorker {
@@ -84,7 +98,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
   const { instanceId, availabilityZone, deviceDirectory, dnsServers } = awsProxySettings();
   const clients = awsClients({ region });
   const { ec2, ebs, route53 } = clients;
-  const objectStore = objectStores(settings);
+  const objectStore = recoverySiteObjectStores(settings);
   const host = { ec2, instanceId, deviceDirectory };
 
   const activities: AwsProxyActivities = {

@@ -30,7 +30,9 @@ export async function inDependencyOrder<T>(
         return;
       }
       try {
-        done.set(vm.name, await start(vm, done));
+        const needed = allDependencies(vm, byName);
+        const ready = new Map([...done].filter(([name]) => needed.has(name)));
+        done.set(vm.name, await start(vm, ready));
       } catch (error) {
         if (isCancellation(error)) throw error;
         failed.add(vm.name);
@@ -44,4 +46,12 @@ export async function inDependencyOrder<T>(
   await CancellationScope.cancellable(() => Promise.all(vms.map(run)));
   if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join('\n'), 'VmsFailed');
   return done;
+}
+
+/** Names of the VMs that `vm` depends on, directly or not. */
+function allDependencies(vm: PlannedVm, byName: ReadonlyMap<string, PlannedVm>): Set<string> {
+  const found = new Set(vm.dependsOn);
+  // A set iterates over what is added meanwhile, so this ends when nothing new turns up.
+  for (const name of found) for (const next of byName.get(name)?.dependsOn ?? []) found.add(next);
+  return found;
 }

@@ -88,7 +88,7 @@ async function prepareVolumes(request: FailoverVmRequest): Promise<RecoveredVolu
     await reportPhase(vm.name, 'injecting drivers');
     await host.activities.injectDrivers({ run, vm: vm.name, volumes, bootScripts, hosts });
     return volumes;
-  });
+  }, availabilityZone);
 }
 
 interface Shell {
