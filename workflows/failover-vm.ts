@@ -34,7 +34,7 @@ export interface RecoveredVm extends InstanceAddresses {
  * proof that it serves. What fails is removed by the run, which knows all that it made.
  */
 export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredVm> {
-  const { run, vm, drCopy, hosts } = request;
+  const { run, vm, drCopy } = request;
 
   // The shell is launched while the volumes are being made; when one fails, the other is not waited for.
   await reportPhase(vm.name, 'creating volumes');
@@ -60,7 +60,7 @@ export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredV
   await reportPhase(
     vm.name,
     'ready',
-    `${booted.instanceId} (${booted.instanceType}) at ${booted.privateAddress}, hosts: ${hosts.length}`,
+    `${booted.instanceId} (${booted.instanceType}) at ${booted.privateAddress} after ${seconds} s`,
   );
   return {
     vm: vm.name,
