@@ -93,11 +93,14 @@ class Setting {
     await tellStory({ config, steps, runs, shop: new ShopClient(services.dns.address), report });
   }
 
-  /** Lets go of the sandbox. What was broken off is given some time to notice. */
+  /** Lets go of the sandbox. */
   async close(): Promise<void> {
-    if (this.signal.aborted)
-      await Promise.race([this.story.catch(() => {}), this.runs ? undefined : sleep(SETTLE_SECONDS * 1000)]);
-    await this.runs?.close();
+    if (!this.signal.aborted) await this.runs?.close();
+    // While it comes up, it must not be taken down: what is started after that would stay.
+    else if (this.runs === undefined)
+      await Promise.race([this.story.catch(() => {}), sleep(SETTLE_SECONDS * 1000)]);
+    // A connection on which a call still waits stays open to the end of the process: Temporal's client would try again
+    // on the closed one, and throw where nobody can catch it.
   }
 }
 
