@@ -1,0 +1,89 @@
+import { awsProxySettings, backupProxySettings, SettingsError, workerSettings } from '../../workers/settings';
+
+const WORKER = { AWS_REGION: 'eu-central-1', LIFEBOAT_REPOSITORY: 's3://backups/dr' };
+const AWS_PROXY = {
+  LIFEBOAT_PROXY_INSTANCE_ID: 'i-0a11fe00000000001',
+  LIFEBOAT_PROXY_AVAILABILITY_ZONE: 'eu-central-1a',
+};
+
+function problemOf(read: () => unknown): string {
+  try {
+    read();
+  } catch (error) {
+    if (error instanceof SettingsError) return error.message;
+    throw error;
+  }
+  throw new Error('The environment was accepted.');
+}
+
+describe('what a worker is told by its environment', () => {
+  it('takes the defaults for what is not there', () => {
+    expect(workerSettings('control', WORKER)).toMatchObject({
+      region: 'eu-central-1',
+      repository: { bucket: 'backups', prefix: 'dr/', region: 'eu-central-1' },
+      stateDirectory: '/var/lib/lifeboat',
+      dialRoutes: '',
+    });
+    expect(awsProxySettings(AWS_PROXY)).toEqual({
+      instanceId: 'i-0a11fe00000000001',
+      availabilityZone: 'eu-central-1a',
+      deviceDirectory: '/dev/disk/by-id',
+      dnsServers: [],
+    });
+  });
+
+  it.each([
+    ['s3://backups', ''],
+    ['s3://backups/', ''],
+    ['s3://backups/dr', 'dr/'],
+    ['s3://backups/dr/shop/', 'dr/shop/'],
+  ])('reads the repository %s', (LIFEBOAT_REPOSITORY, prefix) => {
+    const { repository } = workerSettings('control', { ...WORKER, LIFEBOAT_REPOSITORY });
+    expect(repository).toMatchObject({ bucket: 'backups', prefix });
+  });
+
+  it('names every variable that is missing, in one error', () => {
+    const problem = problemOf(() => workerSettings('control', {}));
+    expect(problem).toContain('AWS_REGION');
+    expect(problem).toContain('LIFEBOAT_REPOSITORY');
+    expect(problemOf(() => awsProxySettings({}))).toMatch(
+      /LIFEBOAT_PROXY_INSTANCE_ID.*LIFEBOAT_PROXY_AVAILABILITY_ZONE/,
+    );
+    expect(problemOf(() => backupProxySettings({}))).toContain('LIFEBOAT_HYPERVISOR');
+  });
+
+  it.each([
+    ['AWS_REGION', ''],
+    ['LIFEBOAT_REPOSITORY', 'backups/dr'],
+    ['LIFEBOAT_REPOSITORY', 's3://'],
+    ['LIFEBOAT_REPOSITORY', 's3://Backups'],
+    ['LIFEBOAT_REPOSITORY', 's3://backups/a b'],
+    ['LIFEBOAT_STATE_DIRECTORY', ''],
+    ['LIFEBOAT_S3_ENDPOINT', 'not a URL'],
+  ])('refuses %s=%j, and says so', (name, value) => {
+    expect(problemOf(() => workerSettings('control', { ...WORKER, [name]: value }))).toContain(name);
+  });
+
+  it('refuses an AWS proxy that is no EC2 instance', () => {
+    const problem = problemOf(() =>
+      awsProxySettings({ ...AWS_PROXY, LIFEBOAT_PROXY_INSTANCE_ID: 'proxy-1' }),
+    );
+    expect(problem).toMatch(/LIFEBOAT_PROXY_INSTANCE_ID must be the EC2 instance id/);
+  });
+
+  it("asks the name servers that it is told, instead of the zone's own", () => {
+    const { dnsServers } = awsProxySettings({
+      ...AWS_PROXY,
+      LIFEBOAT_DNS_SERVERS: '127.0.0.1:53,127.0.0.2:53',
+    });
+    expect(dnsServers).toEqual(['127.0.0.1:53', '127.0.0.2:53']);
+  });
+
+  it('knows the local hypervisor only', () => {
+    expect(backupProxySettings({ LIFEBOAT_HYPERVISOR: 'local:/srv/vms' })).toEqual({
+      hypervisorDirectory: '/srv/vms',
+    });
+    for (const LIFEBOAT_HYPERVISOR of ['local:', 'vsphere:vcenter.example'])
+      expect(problemOf(() => backupProxySettings({ LIFEBOAT_HYPERVISOR }))).toContain('local:<directory>');
+  });
+});
