@@ -39,7 +39,8 @@ function lineView(
       }
       for (const { step, attempt, message } of retries)
         tell(`retry ${step}`, `${step} is tried again (attempt ${attempt}): ${message}`);
-      copies.update(underWay);
+      // A copy that does not know its size yet has nothing to show; a bar of nothing would be full.
+      copies.update(underWay.filter(({ totalBlocks }) => totalBlocks > 0));
     },
     note: (text) => line(printable(text)),
     close: () => copies.close(),
@@ -55,10 +56,7 @@ function plainCopies(io: Pick<CliIo, 'err'>) {
   return {
     update(copies: CopyProgress[]) {
       for (const copy of copies) {
-        const step =
-          copy.totalBlocks === 0
-            ? 0
-            : Math.floor((copy.doneBlocks / copy.totalBlocks) * (100 / STEP_PERCENT));
+        const step = Math.floor((copy.doneBlocks / copy.totalBlocks) * (100 / STEP_PERCENT));
         if (reached.get(keyOf(copy)) === step) continue;
         reached.set(keyOf(copy), step);
         io.err(
