@@ -1,10 +1,12 @@
 import { type EBSClient, GetSnapshotBlockCommand, ListSnapshotBlocksCommand } from '@aws-sdk/client-ebs';
+import { hash } from 'node:crypto';
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { isZero } from '../../blocks/zero';
 import { type DiskConfiguration, type Hypervisor, type VmConfiguration } from '../../hypervisor/port';
 import { importVm } from '../../sandbox/datacenter/datacenter';
+import { type BlockMap } from '../../repository/block-map';
 import { type E2eSandbox } from './e2e-sandbox';
 import { type Pattern, patternBlock } from './synthetic-disk';
 
@@ -159,5 +161,67 @@ export async function diskDifferences(
     return await snapshotDifferences(aws.ebs, snapshotId, disk);
   } finally {
     await disk.close();
+  }
+}
+
+/**
+ * Compares a snapshot with what a backup says of the disk: the digest of every block that is not zero.
+ * @returns a line for each block that differs
+ */
+export async function mapDifferences(ebs: EBSClient, snapshotId: string, map: BlockMap): Promise<string[]> {
+  const listed = await listedBlocks(ebs, snapshotId);
+  const differences: string[] = [];
+  const unlisted = new Set<number>();
+  for (let position = 0; position < map.length; position++) unlisted.add(map.indexAt(position));
+  for (const [index, token] of listed) {
+    unlisted.delete(index);
+    const block = await readBlock(ebs, snapshotId, index, token);
+    const expected = map.find(index)?.sha256;
+    const same = expected === undefined ? isZero(block) : hash('sha256', block, 'buffer').equals(expected);
+    if (!same) differences.push(`block ${index} differs`);
+  }
+  return [...differences, ...[...unlisted].map((index) => `block ${index} is missing`)];
+}
+
+/** Writes what a snapshot holds into a sparse raw file. */
+export async function snapshotToFile(
+  ebs: EBSClient,
+  snapshotId: string,
+  path: string,
+  sizeBytes: number,
+): Promise<void> {
+  const file = await open(path, 'w');
+  try {
+    await file.truncate(sizeBytes);
+    for (const [index, token] of await listedBlocks(ebs, snapshotId))
+      await file.write(await readBlock(ebs, snapshotId, index, token), 0, BLOCK_SIZE, index * BLOCK_SIZE);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Byte positions at which two files differ in their first `sizeBytes`, by block; and bytes of `path` behind that. */
+export async function fileDifferences(
+  path: string,
+  expectedPath: string,
+  sizeBytes: number,
+): Promise<string[]> {
+  const [file, expectedFile] = await Promise.all([open(path, 'r'), open(expectedPath, 'r')]);
+  try {
+    const { size } = await file.stat();
+    const differences: string[] = [];
+    for (let offset = 0; offset < size; offset += BLOCK_SIZE) {
+      const length = Math.min(BLOCK_SIZE, size - offset);
+      const expected = Buffer.alloc(length);
+      const inside = Math.max(0, Math.min(length, sizeBytes - offset));
+      if (inside > 0) await expectedFile.read(expected, 0, inside, offset);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
+      if (bytesRead !== length || !buffer.equals(expected))
+        differences.push(`differs in block ${offset / BLOCK_SIZE}`);
+    }
+    if (size < sizeBytes) differences.push(`has ${size} of ${sizeBytes} bytes`);
+    return differences;
+  } finally {
+    await Promise.all([file.close(), expectedFile.close()]);
   }
 }

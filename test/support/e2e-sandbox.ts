@@ -4,6 +4,7 @@ import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { openRepository, repositoryAt } from '../../client/repository';
 import { localHypervisor } from '../../hypervisor/local';
 import { type Hypervisor } from '../../hypervisor/port';
+import { type LoadedPlan } from '../../plan/load';
 import { type DrPlan } from '../../plan/schema';
 import { type ObjectStore } from '../../repository/object-store';
 import { publishPlan } from '../../repository/plans';
@@ -28,7 +29,7 @@ export interface E2eSandbox {
   aws: AwsClients;
   store: ObjectStore;
   /** Stores a plan, as the command does before it starts a run. */
-  publish(plan: DrPlan): Promise<{ plan: string; digest: string }>;
+  publish(plan: DrPlan, scripts?: LoadedPlan['scripts']): Promise<{ plan: string; digest: string }>;
   /** The data centre made again, empty, after it was destroyed. */
   rebuildDatacenter(): Promise<Datacenter>;
   /** SIGKILL to one of the supervisor's processes; `startedAgain` is when the supervisor has started it again. */
@@ -69,8 +70,8 @@ export async function openE2eSandbox(
     aws,
     store,
     rebuildDatacenter,
-    async publish(plan) {
-      const { digest } = await publishPlan(store, plan, []);
+    async publish(plan, scripts = []) {
+      const { digest } = await publishPlan(store, plan, scripts);
       return { plan: plan.name, digest };
     },
     async kill(name) {

@@ -1,0 +1,248 @@
+import { paginateDescribeVolumes } from '@aws-sdk/client-ec2';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { look } from '../../client/progress';
+import { siteStatus } from '../../client/site-status';
+import { loadPlanFile } from '../../plan/load';
+import { type DrPlan } from '../../plan/schema';
+import { loadBlockMap, readManifest } from '../../repository/backups';
+import { shopPrimaryAddress } from '../../sandbox/application';
+import { destroyDatacenter } from '../../sandbox/datacenter/datacenter';
+import { run as runTool } from '../../sandbox/process/run';
+import { projectRoot } from '../../sandbox/project-root';
+import { consoleOutput, killMachine, startMachine } from '../../sandbox/qemu/machine';
+import { type RestoreSummary } from '../../workflows/restore';
+import { fileDifferences, mapDifferences, snapshotDifferences, snapshotToFile } from '../support/e2e-disks';
+import { accountLines, allSnapshots } from '../support/e2e-inventory';
+import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
+import {
+  ARCHIVE,
+  archiveFile,
+  installShopWithArchive,
+  letKernelTalk,
+  orders,
+  page,
+  placeOrder,
+  shopAddress,
+} from '../support/e2e-shop';
+import { eventually } from '../support/eventually';
+
+/** Guests boot under emulation; on a busy machine two of them take minutes. */
+const STEP_MS = 400_000;
+/** Of a boot: 10 s to the initramfs, and the 30 s that it waits for its disk. */
+const GIVE_UP_SECONDS = 240;
+
+/** Namespaces, taps and FUSE need root. */
+const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
+
+// One story: each test goes on where the one before ended.
+asRoot('the sample application, failed over and brought home (needs root)', () => {
+  let sandbox: E2eSandbox;
+  let plan: DrPlan;
+  let argument: { plan: string; digest: string };
+  let protection: RestoreSummary;
+  let emptyAccount: string[];
+
+  beforeAll(
+    async () => {
+      sandbox = await openE2eSandbox('failover', { runner: 'qemu', application: 'none' });
+      emptyAccount = await accountLines(sandbox);
+      await installShopWithArchive(sandbox);
+      const loaded = await loadPlanFile(join(projectRoot(), 'examples/shop/plan.yaml'));
+      plan = loaded.plan;
+      argument = await sandbox.publish(plan, loaded.scripts);
+    },
+    SANDBOX_SECONDS * 1000 + STEP_MS,
+  );
+
+  afterAll(async () => {
+    await sandbox?.close();
+  }, SANDBOX_SECONDS * 1000);
+
+  const drCopyOf = (vm: string, key: string): string =>
+    protection.vms.find((result) => result.vm === vm)?.disks.find((disk) => disk.key === key)?.snapshotId ??
+    '';
+
+  it(
+    'is replicated while it serves, disk by disk as the backup has it',
+    async () => {
+      await placeOrder(sandbox, 'before the backup');
+      await (await sandbox.client.backup(argument)).result();
+      protection = await (await sandbox.client.restore(argument)).result();
+      expect(protection.vms.map(({ vm, kind }) => [vm, kind]).sort()).toEqual([
+        ['db', 'full'],
+        ['web', 'full'],
+      ]);
+
+      const compared: string[] = [];
+      for (const { vm, recoveryPoint, disks } of protection.vms) {
+        const manifest = await readManifest(sandbox.store, vm, recoveryPoint);
+        for (const disk of manifest?.disks ?? []) {
+          const { snapshotId = '' } = disks.find(({ key }) => key === disk.key) ?? {};
+          const map = await loadBlockMap(sandbox.store, vm, disk);
+          expect([vm, disk.key, await mapDifferences(sandbox.aws.ebs, snapshotId, map)]).toEqual([
+            vm,
+            disk.key,
+            [],
+          ]);
+          compared.push(`${vm}/${disk.key}`);
+        }
+      }
+      expect(compared.sort()).toEqual(['db/archive', 'db/data', 'db/system', 'web/system']);
+      const archive = { path: archiveFile(sandbox), sizeBytes: ARCHIVE.sizeBytes };
+      expect(await snapshotDifferences(sandbox.aws.ebs, drCopyOf('db', 'archive'), archive)).toEqual([]);
+    },
+    STEP_MS,
+  );
+
+  it(
+    'does not boot from NVMe as it is',
+    async () => {
+      const directory = join(sandbox.config.directory, 'as-it-is');
+      const path = join(sandbox.config.directory, 'as-it-is.raw');
+      await snapshotToFile(sandbox.aws.ebs, drCopyOf('db', 'system'), path, 2 ** 30);
+      await letKernelTalk(path);
+      await startMachine({
+        directory,
+        runDirectory: sandbox.config.network.runDirectory,
+        name: 'as-it-is',
+        profile: 'ec2',
+        firmware: 'bios',
+        cpus: 1,
+        memoryMiB: 384,
+        disks: [{ path, format: 'raw', serial: 'as-it-is', slot: 0, boot: true }],
+        nics: [],
+      });
+      try {
+        const words = await eventually(GIVE_UP_SECONDS, async () => {
+          const text = (await consoleOutput(directory)).toString('latin1');
+          return /ALERT!|login:|systemd\[1\]/.test(text) ? text : undefined;
+        });
+        expect(words).toContain('Linux version');
+        expect(words).toMatch(/ALERT!\s+UUID=6a0d3c52-5b7e-4f0a-9c41-0f5e8b7a2001 does not exist/);
+        expect(words).not.toMatch(/systemd\[1\]/);
+      } finally {
+        await killMachine(directory);
+        await rm(path);
+      }
+    },
+    STEP_MS,
+  );
+
+  it(
+    'comes up on EC2 after the data centre is lost, although the Temporal server is killed meanwhile',
+    async () => {
+      await destroyDatacenter(sandbox.paths.datacenter);
+      expect(await sandbox.hypervisor.listVms()).toEqual([]);
+
+      const run = await sandbox.client.failover({ ...argument, mode: 'disaster' });
+      const phase = await eventually(120, async () => {
+        const { status } = (await look(sandbox.client.temporal, run)).snapshot;
+        const db = status?.vms.find(({ vm }) => vm === 'db')?.phase ?? '';
+        const half = ['attaching volumes', 'booting', 'waiting until ready'].includes(db);
+        return half ? status?.phase : undefined;
+      });
+      expect(phase).toBe('recovering VMs');
+      const { startedAgain } = await sandbox.kill('temporal');
+      await startedAgain;
+      const state = await eventually(60, async () => (await run.handle.describe()).status.name);
+      expect(state).toBe('RUNNING');
+
+      const summary = await run.result();
+      expect(summary.vms.map(({ vm }) => vm).sort()).toEqual(['db', 'web']);
+      expect(summary.vms.map(({ recoveryPoint }) => recoveryPoint).sort()).toEqual(
+        protection.vms.map(({ recoveryPoint }) => recoveryPoint).sort(),
+      );
+      const web = summary.vms.find(({ vm }) => vm === 'web');
+      expect(await shopAddress(sandbox)).toBe(web?.publicAddress);
+      expect(await shopAddress(sandbox)).not.toBe(shopPrimaryAddress(sandbox.config));
+      // web read it from db, so both serve.
+      expect(await orders(sandbox)).toEqual(['before the backup']);
+      // What the plan's boot script has left.
+      expect(await page(sandbox)).toContain('Recovered by Lifeboat on EC2');
+      await placeOrder(sandbox, 'on EC2');
+
+      const volumes: Record<string, string> = {};
+      for await (const { Volumes = [] } of paginateDescribeVolumes({ client: sandbox.aws.ec2 }, {}))
+        for (const { VolumeId = '', Tags = [] } of Volumes)
+          volumes[Tags.find(({ Key }) => Key === 'lifeboat:disk')?.Value ?? ''] = VolumeId;
+      const raw = join(sandbox.paths.aws, 'storage/volumes', `${volumes.archive}.raw`);
+      expect(await fileDifferences(raw, archiveFile(sandbox), ARCHIVE.sizeBytes)).toEqual([]);
+    },
+    STEP_MS,
+  );
+
+  it(
+    'comes home into an empty data centre, through a backup proxy that knows nothing',
+    async () => {
+      await sandbox.rebuildDatacenter();
+      const { startedAgain } = await sandbox.kill('worker-backup-proxy');
+      await rm(join(sandbox.paths.proxies, 'backup-proxy'), { recursive: true, force: true });
+      await startedAgain;
+
+      const summary = await (await sandbox.client.failback(argument)).result();
+      expect(summary.vms.map(({ vm }) => vm).sort()).toEqual(['db', 'web']);
+      expect(await shopAddress(sandbox)).toBe(shopPrimaryAddress(sandbox.config));
+      expect(await orders(sandbox)).toEqual(['before the backup', 'on EC2']);
+      await placeOrder(sandbox, 'home again');
+      expect(await orders(sandbox)).toEqual(['before the backup', 'on EC2', 'home again']);
+
+      const sizes: Record<string, number> = {};
+      for (const vm of await sandbox.hypervisor.listVms())
+        for (const { key } of (await sandbox.hypervisor.describeVm(vm)).disks)
+          sizes[`${vm}/${key}`] = await vmdkBytes(join(sandbox.paths.datacenter, 'vms', vm, `${key}.vmdk`));
+      expect(sizes).toEqual({
+        'db/system': 2 ** 30,
+        'db/data': 2 ** 28,
+        'db/archive': ARCHIVE.sizeBytes,
+        'web/system': 1_200_000_512,
+      });
+      await sandbox.hypervisor.snapshotVm('db', 'compare');
+      try {
+        const disk = await sandbox.hypervisor.openSnapshotDisk('db', 'compare', 'archive');
+        expect(await fileDifferences(disk.path, archiveFile(sandbox), ARCHIVE.sizeBytes)).toEqual([]);
+        await disk.close();
+      } finally {
+        await sandbox.hypervisor.releaseSnapshot('db', 'compare');
+      }
+    },
+    STEP_MS,
+  );
+
+  it(
+    'leaves nothing at the recovery site but its DR copy, once the failback is committed',
+    async () => {
+      await (await sandbox.client.commit(argument)).result();
+      const role = (tags: { Key?: string; Value?: string }[] = []) =>
+        tags.find(({ Key }) => Key === 'lifeboat:role')?.Value;
+      const drCopy = protection.vms.flatMap(({ disks }) => disks.map(({ snapshotId }) => snapshotId));
+      const snapshots = await allSnapshots(sandbox);
+      const ofRole = (wanted: string) => snapshots.filter(({ Tags }) => role(Tags) === wanted);
+      expect(
+        ofRole('dr-copy')
+          .map(({ SnapshotId }) => SnapshotId)
+          .sort(),
+      ).toEqual(drCopy.sort());
+      expect(snapshots).toHaveLength(drCopy.length + ofRole('shell').length);
+      const others = (await accountLines(sandbox)).filter(
+        (line) => !line.startsWith('snapshot ') && !line.includes('lifeboat:role=shell'),
+      );
+      expect(others).toEqual(emptyAccount);
+
+      const { phase, vms } = await siteStatus(plan, { ec2: sandbox.aws.ec2, store: sandbox.store });
+      expect(phase).toBe('protected');
+      expect(vms.map(({ vm, runsAt, instance }) => [vm, runsAt, instance])).toEqual([
+        ['db', 'primary', undefined],
+        ['web', 'primary', undefined],
+      ]);
+      expect(await orders(sandbox)).toHaveLength(3);
+    },
+    STEP_MS,
+  );
+});
+
+/** Capacity of a VMDK, in the words of QEMU; its VM may run. */
+async function vmdkBytes(path: string): Promise<number> {
+  const info = await runTool('qemu-img', ['info', '--force-share', '--output', 'json', path]);
+  return (JSON.parse(info) as { 'virtual-size': number })['virtual-size'];
+}
