@@ -52,13 +52,15 @@ asRoot('the AWS proxy killed in the middle of a restore (needs root)', () => {
     );
     const { startedAgain } = await sandbox.kill('worker-aws-proxy');
     // It met the copy half-way: the snapshot waits for blocks that nobody sends.
-    expect((await allSnapshots(sandbox)).map(({ State }) => State)).toEqual(['pending']);
+    const begun = await allSnapshots(sandbox);
+    expect(begun.map(({ State }) => State)).toEqual(['pending']);
     await startedAgain;
 
     const summary = await run.result();
     const [disk] = summary.vms[0]?.disks ?? [];
     if (disk === undefined) throw new Error('The restore names no disk.');
     expect(disk.blocks).toBe(BLOCKS + 1);
+    expect(begun[0]?.SnapshotId).toBe(disk.snapshotId);
     expect(disk.blocksSentAgain).toBeGreaterThanOrEqual(0);
     expect(disk.blocksSentAgain).toBeLessThanOrEqual(FEW_BLOCKS);
     // Beginning anew would have sent these again.

@@ -156,6 +156,8 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
   });
 
   describe('the direct way', () => {
+    let firstCopy: RestoreSummary;
+
     it(
       'copies everything that is not zero the first time, and nothing the next',
       async () => {
@@ -165,6 +167,7 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
           ['two', 'full'],
         ]);
         const summary = await restore(direct);
+        firstCopy = summary;
         expect(summary.vms.map(({ kind }) => kind)).toEqual(['full', 'full']);
         expect(blocksByDisk(summary)).toEqual({
           'one/system': ONE_SYSTEM.blocks.length,
@@ -194,6 +197,8 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
         });
         // The block of three sectors at the end, and one that held data.
         await changeBlocks(sandbox.hypervisor, 'one', 'data', { 16: { random: 'new end' }, 4: 'zero' });
+        const behind = await diskDifferences(sandbox, 'one', 'data', snapshotOf(firstCopy, 'one', 'data'));
+        expect(behind).toEqual(['block 4 differs', 'block 16 differs']);
 
         const backedUp = await backup(direct);
         expect(backedUp.vms.map(({ kind }) => kind)).toEqual(['incremental', 'incremental']);
