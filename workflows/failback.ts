@@ -8,11 +8,12 @@ import {
 import { type VmConfiguration } from '../hypervisor/port';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
-import { type AwsProxyActivities } from '../activities/aws-proxy/contract';
+import { type AwsProxyActivities, type InstanceAddresses } from '../activities/aws-proxy/contract';
 import { awsProxy, backupProxy, control } from './activities';
 import { begin, requirePhase, type RunRequest, take } from './begin';
 import { compensating } from './compensation';
 import { inDependencyOrder } from './dependency-order';
+import { moveDns, proveDns, returnDns } from './dns';
 import { failbackVm, type FailedBackVm } from './failback-vm';
 import { causeMessage } from './failure-message';
 import { type FailbackGate, openGateSignal } from './messages';
@@ -52,15 +53,12 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   }));
   await backupProxy.checkPrimarySite({ run: begun.run, vms });
 
-  return compensating(async (compensations) => {
+  const { run, results, downtimeSeconds, expected } = await compensating(async (compensations) => {
     const run = await take(begun, ['failed-over', 'failing-back'], 'failing-back');
     compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-over' }));
-    for (const { vm, instanceId, instanceType } of instances) {
-      compensations.add(`start ${vm}'s instance again`, () =>
-        awsProxy.startInstance({ run, vm, instanceId, instanceType }),
-      );
+    compensations.add('start the instances again', () => serveFromInstances(run, plan, instances));
+    for (const { vm } of instances)
       compensations.add(`remove ${vm}'s template VM`, () => backupProxy.removeTemplateVm({ run, vm }));
-    }
     compensations.add('delete the failback snapshots', () => awsProxy.deleteFailbackSnapshots({ run }));
 
     const { results, stoppedAt } = await bringVmsHome({
@@ -72,13 +70,30 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
     });
 
     progress.phase('moving DNS');
-    await returnDns(run, plan);
+    const expected = await returnDns(run, plan);
     const downtimeSeconds = Math.round((Date.now() - stoppedAt) / 100) / 10;
     await control.movePlanState({ run, to: 'failed-back' });
-    await awsProxy.deleteFailbackSnapshots({ run });
-    progress.phase('done');
-    return { plan: plan.name, vms: results, downtimeSeconds };
+    return { run, results, downtimeSeconds, expected };
   });
+
+  // The application is home: whatever fails from here on takes nothing back.
+  progress.phase('asking the name servers');
+  await proveDns(plan, expected, 'primary site');
+  await awsProxy.deleteFailbackSnapshots({ run });
+  progress.phase('done');
+  return { plan: plan.name, vms: results, downtimeSeconds };
+}
+
+/** Takes a failback back: the instances run again, and DNS follows them, as a stop costs them their public address. */
+async function serveFromInstances(
+  run: RunContext,
+  plan: DrPlan,
+  instances: RecoveryInstance[],
+): Promise<void> {
+  const addresses = new Map<string, InstanceAddresses>();
+  for (const { vm, instanceId, instanceType } of instances)
+    addresses.set(vm, await awsProxy.startInstance({ run, vm, instanceId, instanceType }));
+  await moveDns(run, plan, addresses);
 }
 
 interface Homecoming {
@@ -169,14 +184,3 @@ const reversed = (vms: PlannedVm[]): PlannedVm[] =>
     ...vm,
     dependsOn: vms.filter((other) => other.dependsOn.includes(vm.name)).map((other) => other.name),
   }));
-
-/** Last step: the records get back what they had before the failover, where they are still ours. */
-async function returnDns(run: RunContext, plan: DrPlan): Promise<void> {
-  if (!plan.dns) return;
-  const { hostedZone } = plan.dns;
-  const { returned } = await awsProxy.returnDns({ run, hostedZone });
-  const expected = returned.flatMap(({ name, previous }) =>
-    previous ? [{ name, values: previous.values }] : [],
-  );
-  if (expected.length > 0) await awsProxy.checkDns({ hostedZone, expected });
-}

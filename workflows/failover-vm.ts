@@ -26,7 +26,9 @@ export interface RecoveredVm extends InstanceAddresses {
   instanceType: string;
   recoveryPoint: string;
   takenAt: string;
+  /** Seconds that it took to answer, and when it did (ISO 8601, UTC). */
   readySeconds: number;
+  readyAt: string;
 }
 
 /**
@@ -68,6 +70,7 @@ export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredV
     recoveryPoint: drCopy.recoveryPoint,
     takenAt: drCopy.takenAt,
     readySeconds: seconds,
+    readyAt: new Date().toISOString(),
   };
 }
 

@@ -7,6 +7,7 @@ import { awsProxy, control } from './activities';
 import { begin, requirePhase, type RunRequest, take } from './begin';
 import { compensating, type Compensations } from './compensation';
 import { inDependencyOrder } from './dependency-order';
+import { moveDns, proveDns, returnDns } from './dns';
 import { failoverVm, type RecoveredVm } from './failover-vm';
 import { RunProgress } from './run-status';
 import { runVmChild } from './vm-child';
@@ -49,11 +50,11 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   const { availabilityZone, drCopies } = await awsProxy.checkFailover({ run: begun.run, plan, test });
   const oldest = Math.min(...drCopies.map((copy) => Date.parse(copy.takenAt)));
 
-  return compensating(async (compensations) => {
+  const { recovered, expected, removed } = await compensating(async (compensations) => {
     // A test changes nothing of the plan, so it holds nothing.
     const run = test ? begun.run : await takeForFailover(begun, compensations);
     compensations.add('remove what the run made', () => awsProxy.removeRecoveryResources({ run }));
-    if (begun.phase === 'failing-over') {
+    if (begun.phase === 'failing-over' && !test) {
       // Its run has died with its orchestrator; taking the state has fenced it off, so what it made can go.
       progress.phase('removing an unfinished failover');
       await awsProxy.removeRecoverySite({ run });
@@ -61,29 +62,33 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
 
     progress.phase('recovering VMs');
     const recovered = await recoverVms({ run, plan, test, availabilityZone, drCopies });
-
-    if (!test) {
-      progress.phase('moving DNS');
-      await moveDns(run, plan, recovered, compensations);
-      await control.movePlanState({ run, to: 'failed-over' });
-    }
-    const rtoSeconds = seconds(Date.now() - started);
-
-    let removed: string[] = [];
     if (test) {
       progress.phase('removing the test');
-      ({ removed } = await awsProxy.removeRecoveryResources({ run }));
+      return { recovered, expected: [], ...(await awsProxy.removeRecoveryResources({ run })) };
     }
-    progress.phase('done');
-    return {
-      plan: plan.name,
-      mode: request.mode,
-      vms: [...recovered.values()],
-      rpoSeconds: seconds(started - oldest),
-      rtoSeconds,
-      removed,
-    };
+
+    progress.phase('moving DNS');
+    compensations.add('return DNS', () => returnDns(run, plan));
+    const expected = await moveDns(run, plan, recovered);
+    await control.movePlanState({ run, to: 'failed-over' });
+    return { recovered, expected, removed: [] };
   });
+
+  if (!test) {
+    progress.phase('asking the name servers');
+    await proveDns(plan, expected, 'recovery site');
+  }
+  progress.phase('done');
+  const vms = [...recovered.values()];
+  const servingSince = test ? Math.max(...vms.map(({ readyAt }) => Date.parse(readyAt))) : Date.now();
+  return {
+    plan: plan.name,
+    mode: request.mode,
+    vms,
+    rpoSeconds: seconds(started - oldest),
+    rtoSeconds: seconds(servingSince - started),
+    removed,
+  };
 }
 
 const seconds = (milliseconds: number): number => Math.round(milliseconds / 100) / 10;
@@ -139,33 +144,5 @@ function hostEntries(plan: DrPlan, ready: ReadonlyMap<string, RecoveredVm>): Hos
     return recovered && vm.hostNames.length > 0
       ? [{ address: recovered.privateAddress, names: vm.hostNames }]
       : [];
-  });
-}
-
-/** Last step: the records go to the new addresses, and the zone's own servers must say so. */
-async function moveDns(
-  run: RunContext,
-  plan: DrPlan,
-  recovered: ReadonlyMap<string, RecoveredVm>,
-  compensations: Compensations,
-): Promise<void> {
-  if (!plan.dns) return;
-  const { hostedZone } = plan.dns;
-  const records = plan.dns.records.map((record) => {
-    const vm = recovered.get(record.vm);
-    const value = record.address === 'public' ? vm?.publicAddress : vm?.privateAddress;
-    if (value === undefined)
-      throw ApplicationFailure.nonRetryable(
-        `${record.vm} has no ${record.address} address for ${record.name}.`,
-        'NoAddress',
-      );
-    return { ...record, value };
-  });
-  await control.checkPlanState({ run });
-  compensations.add('return DNS', () => awsProxy.returnDns({ run, hostedZone }));
-  await awsProxy.moveDns({ run, hostedZone, records });
-  await awsProxy.checkDns({
-    hostedZone,
-    expected: records.map(({ name, value }) => ({ name, values: [value] })),
   });
 }

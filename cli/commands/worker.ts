@@ -3,14 +3,10 @@ import { CliError, EXIT } from '../exit-codes';
 import { type CliContext } from '../io';
 import { lazyModule } from '../lazy-module';
 import { siteSettings } from '../run-command';
+import type * as workersModule from '../../workers/run';
 
 const ROLES = ['control', 'aws-proxy', 'backup-proxy'] as const;
 type Role = (typeof ROLES)[number];
-
-interface WorkerModule {
-  /** Runs until it is told to stop, and then finishes what it can. */
-  runWorker(role: Role): Promise<void>;
-}
 
 /** `worker ROLE`: a worker in the foreground, for systemd, compose or a supervisor to keep up. */
 export function workerCommand({ io }: CliContext): Command {
@@ -20,7 +16,7 @@ export function workerCommand({ io }: CliContext): Command {
     .action(async (role: Role) => {
       siteSettings(io);
       // eslint-disable-next-line @typescript-eslint/no-require-imports -- see lazyModule
-      const { runWorker } = lazyModule('workers', () => require('../../workers/run') as WorkerModule);
+      const { runWorker } = lazyModule('workers', () => require('../../workers/run') as typeof workersModule);
       try {
         await runWorker(role);
       } catch (cause) {

@@ -13,7 +13,7 @@ import { projectRoot } from '../../sandbox/project-root';
 import { consoleOutput, killMachine, startMachine } from '../../sandbox/qemu/machine';
 import { type RestoreSummary } from '../../workflows/restore';
 import { fileDifferences, mapDifferences, snapshotDifferences, snapshotToFile } from '../support/e2e-disks';
-import { accountLines, allSnapshots } from '../support/e2e-inventory';
+import { accountLines, allSnapshots, everything } from '../support/e2e-inventory';
 import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
 import {
   ARCHIVE,
@@ -125,6 +125,27 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
         await killMachine(directory);
         await rm(path);
       }
+    },
+    STEP_MS,
+  );
+
+  it(
+    'is tested in the other subnet while it serves, and nothing of the test is left',
+    async () => {
+      // The shell image stays on purpose: it is registered once for all failovers.
+      const besidesShell = async () =>
+        (await everything(sandbox)).filter((line) => !line.includes('lifeboat:role=shell'));
+      const before = await besidesShell();
+      const { vms, removed } = await (await sandbox.client.failover({ ...argument, mode: 'test' })).result();
+      expect(vms.map(({ vm }) => vm).sort()).toEqual(['db', 'web']);
+      for (const { privateAddress, publicAddress } of vms) {
+        expect(privateAddress).toMatch(/^10\.0\.2\./);
+        expect(publicAddress).toBeUndefined();
+      }
+      // Two instances, db's three volumes and web's one.
+      expect(removed).toHaveLength(6);
+      expect(await besidesShell()).toEqual(before);
+      expect(await orders(sandbox)).toEqual(['before the backup']);
     },
     STEP_MS,
   );
