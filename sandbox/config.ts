@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
+import { REGION } from './aws/fixtures';
 import { writeFileAtomically } from './process/atomic-file';
+import { readIfExists } from './process/read-if-exists';
 import { type SandboxNetwork } from './network/segment';
 import { projectRoot } from './project-root';
 
@@ -31,12 +33,8 @@ const configFile = (directory: string): string => join(directory, 'config.json')
 
 /** The sandbox's config, or undefined where none was ever made in that directory. */
 export async function readSandboxConfig(directory: string): Promise<SandboxConfig | undefined> {
-  try {
-    return JSON.parse(await readFile(configFile(directory), 'utf8')) as SandboxConfig;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = await readIfExists(configFile(directory));
+  return text === undefined ? undefined : (JSON.parse(text) as SandboxConfig);
 }
 
 /** Makes the config of a new sandbox, with free ports and names of its own, and stores it. */
@@ -50,7 +48,7 @@ export async function createSandboxConfig(options: SandboxOptions): Promise<Sand
     network: { id, runDirectory: `/run/lifeboat-${id}` },
     // 32 to 231: away from 127.0 and 127.1, which others use; of the directory, so that sandboxes differ.
     loopbackOctet: 32 + (digest.readUInt8(4) % 200),
-    region: 'eu-central-1',
+    region: REGION,
     accessKeyId: `LIFEBOATSANDBOX${id.toUpperCase()}`,
     secretAccessKey: digest.toString('hex').slice(0, 40),
     ports: { aws: aws as number, dns: dns as number, temporal: temporal as number, ui: ui as number },

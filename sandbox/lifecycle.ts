@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { openSync, closeSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { localHypervisor } from '../hypervisor/local';
@@ -18,10 +18,12 @@ import { createDatacenter } from './datacenter/datacenter';
 import { ensureSegment } from './network/segment';
 import { writeFileAtomically } from './process/atomic-file';
 import { pidRuns } from './process/pid-file';
+import { readIfExists } from './process/read-if-exists';
 import { projectRoot } from './project-root';
 import { SEGMENTS } from './segments';
 import { clientEnvironment, sandboxPaths, SHOP_REPOSITORY, TEMPORAL_NAMESPACE } from './supervisor/processes';
 import { waitUntilServing } from './supervisor/readiness';
+import { supervisorReport } from './supervisor/report';
 import { type ProcessReport } from './supervisor/supervised';
 import { takeDown } from './take-down';
 
@@ -118,24 +120,10 @@ export async function sandboxStatus(options: { directory?: string } = {}): Promi
   return { up, directory, processes, ...(up ? { services: sandboxServices(config) } : {}) };
 }
 
-/** The supervisor's processes as it last reported them; empty where there never was one. */
-export async function supervisorReport(config: SandboxConfig): Promise<ProcessReport[]> {
-  try {
-    return JSON.parse(await readFile(sandboxPaths(config).supervisorReport, 'utf8')) as ProcessReport[];
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
-}
-
 async function supervisorRuns(config: SandboxConfig): Promise<boolean> {
-  try {
-    const pid = Number(await readFile(sandboxPaths(config).supervisorPid, 'utf8'));
-    return (await pidRuns(pid, supervisorScript())) && (await pidRuns(pid, config.directory));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
+  const pid = await readIfExists(sandboxPaths(config).supervisorPid);
+  if (pid === undefined) return false;
+  return (await pidRuns(Number(pid), supervisorScript())) && (await pidRuns(Number(pid), config.directory));
 }
 
 async function startSupervisor(config: SandboxConfig): Promise<void> {

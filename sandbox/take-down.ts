@@ -1,13 +1,14 @@
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type SandboxConfig } from './config';
 import { stopDatacenter } from './datacenter/datacenter';
 import { removeSegment } from './network/segment';
 import { endProcess } from './process/pid-file';
+import { readIfExists } from './process/read-if-exists';
 import { killMachine } from './qemu/machine';
 import { SEGMENTS } from './segments';
 import { sandboxPaths, sandboxProcesses } from './supervisor/processes';
-import { type ProcessReport } from './supervisor/supervised';
+import { supervisorReport } from './supervisor/report';
 
 /** Long enough for the supervisor to stop its processes one after another, each with its own grace. */
 const SUPERVISOR_GRACE_MILLISECONDS = 60_000;
@@ -27,8 +28,7 @@ export async function takeDown(
   if (supervisor) await endProcess(Number(supervisor), supervisorScript, SUPERVISOR_GRACE_MILLISECONDS);
 
   const specs = sandboxProcesses(config);
-  const reports = JSON.parse((await readIfExists(paths.supervisorReport)) ?? '[]') as ProcessReport[];
-  for (const { name, pid } of reports) {
+  for (const { name, pid } of await supervisorReport(config)) {
     const marker = specs.find((spec) => spec.name === name)?.args.find((arg) => arg.includes('/'));
     if (pid !== undefined && marker) await endProcess(pid, marker);
   }
@@ -50,15 +50,6 @@ async function names(directory: string): Promise<string[]> {
     return await readdir(directory);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
-}
-
-async function readIfExists(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }

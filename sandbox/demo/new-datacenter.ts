@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { localHypervisor } from '../../hypervisor/local';
 import { type SandboxConfig } from '../config';
 import { createDatacenter } from '../datacenter/datacenter';
-import { supervisorReport } from '../lifecycle';
+import { supervisorReport } from '../supervisor/report';
 import { pidRuns, sendSignal, waitForEnd } from '../process/pid-file';
 import { sandboxPaths } from '../supervisor/processes';
 import { prove } from './steps';

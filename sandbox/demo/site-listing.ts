@@ -18,7 +18,8 @@ import { type ObjectStore } from '../../repository/object-store';
 import { SHOP_NAME } from '../application';
 import { SHOP_HOSTED_ZONE_ID } from '../aws/fixtures';
 import { type SandboxConfig } from '../config';
-import { clientEnvironment, PROXY_INSTANCE_ID, sandboxPaths } from '../supervisor/processes';
+import { PROXY_INSTANCE_ID } from '../aws/fixtures';
+import { clientEnvironment, sandboxPaths } from '../supervisor/processes';
 import { type Expected, findLeftovers, type SiteListing } from './leftovers';
 
 /** What both sites hold beyond a protected application: asked of the AWS endpoint and read from the data centre. */

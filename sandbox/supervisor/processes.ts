@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { PROXY_AVAILABILITY_ZONE, PROXY_INSTANCE_ID } from '../aws/fixtures';
 import { type SandboxConfig } from '../config';
 import { relaySocket } from '../network/segment';
 import { projectRoot } from '../project-root';
@@ -19,8 +20,6 @@ export const sandboxPaths = ({ directory }: Pick<SandboxConfig, 'directory'>) =>
   supervisorReport: join(directory, 'supervisor.json'),
 });
 
-export const PROXY_INSTANCE_ID = 'i-0a11fe00000000001';
-export const PROXY_AVAILABILITY_ZONE = 'eu-central-1a';
 export const TEMPORAL_NAMESPACE = 'lifeboat';
 /** The backup repository of the sample plan, examples/shop/plan.yaml. */
 export const SHOP_REPOSITORY = 's3://lifeboat-shop/dr';
