@@ -2,9 +2,9 @@ import { hash } from 'node:crypto';
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import { type BlockInTransit, copyBlocks } from '../blocks/copy';
-import { CopyJournal } from '../blocks/journal';
-import { type BlockSink } from '../blocks/port';
-import { type CopyProgress } from '../blocks/progress';
+import { type BlockRange, CopyJournal } from '../blocks/journal';
+import { BLOCK_SIZE, type BlockSink } from '../blocks/port';
+import { type CopyProgress, SpeedMeter } from '../blocks/progress';
 import { type CopyResult } from './backup-proxy/contract';
 
 /**
@@ -19,10 +19,29 @@ export interface CopyHeartbeat extends CopyProgress {
   resumeAt?: number;
 }
 
+/** A copy's progress as its activity keeps it. */
+export interface TrackedProgress extends CopyProgress {
+  /** Finds out {@link CopyHeartbeat.resumeAt}; asked at every beat, as it takes more than to keep a count. */
+  resumeAt?: () => number;
+}
+
+/** A copy's progress before anything is known of it. */
+export function newProgress(what: string, vm: string, disk: string): TrackedProgress {
+  return { what, vm, disk, doneBlocks: 0, totalBlocks: 0, bytes: 0 };
+}
+
 /** Beats with the progress, whatever it is at the time, as long as the work lasts. */
-export async function beatingProgress<T>(progress: CopyHeartbeat, work: () => Promise<T>): Promise<T> {
+export async function beatingProgress<T>(progress: TrackedProgress, work: () => Promise<T>): Promise<T> {
   const context = Context.current();
-  const beat = (): void => context.heartbeat({ ...progress });
+  const meter = new SpeedMeter();
+  const beat = (): void => {
+    const details: CopyHeartbeat = {
+      ...progress,
+      ...meter.look(progress),
+      resumeAt: progress.resumeAt?.(),
+    };
+    context.heartbeat(details);
+  };
   beat();
   const timer = setInterval(beat, BEAT_MS);
   try {
@@ -40,77 +59,68 @@ export function journalPath(stateDirectory: string, kind: string, identity: read
 
 export interface DiskCopy {
   /** Changes as the copy goes on. */
-  progress: CopyHeartbeat;
+  progress: TrackedProgress;
   stateDirectory: string;
   /** Everything that must be the same for recorded progress to mean anything. */
   identity: readonly string[];
-  /** Blocks that the target has room for. */
-  targetBlocks: number;
-  /** Indexes of the blocks to copy, ascending. */
-  work: Uint32Array;
-  /** Bytes that a block comes to on the target's side. */
-  bytesOf(index: number): number;
+  /** Within which the blocks lie. */
+  range: BlockRange;
+  /** Blocks that the copy is about, and the bytes that they come to on the target's side. */
+  totalBlocks: number;
+  totalBytes: number;
   openSink(signal: AbortSignal): Promise<BlockSink>;
   durable: 'at once' | 'when flushed';
-  concurrency: number;
-  /** Streams those of the blocks that are not done yet. */
+  /** Streams those of the blocks that are not done yet; asks about every block. */
   read(isPending: (index: number) => boolean, signal: AbortSignal): AsyncIterable<BlockInTransit>;
 }
 
+/** Blocks of one copy under way, at most: enough for the calls that the service is asked at once, and what is decoded. */
+const CONCURRENCY = 72;
+
 /** Copies blocks under a journal and the activity's cancellation; goes on from where an earlier try was. */
 export async function copyDisk(copy: DiskCopy): Promise<CopyResult> {
-  const { cancellationSignal: signal } = Context.current();
-  const { progress, work } = copy;
-  const path = journalPath(copy.stateDirectory, progress.what, copy.identity);
-  const journal = await CopyJournal.open(path, copy.identity, copy.targetBlocks);
+  const { cancellationSignal: signal, info } = Context.current();
+  const { progress, range, totalBlocks, totalBytes } = copy;
+  const details = info.heartbeatDetails as Partial<CopyHeartbeat> | undefined;
+  // What an earlier try on another host had done.
+  const doneBelow = typeof details?.resumeAt === 'number' ? details.resumeAt : range.from;
+  const path = journalPath(copy.stateDirectory, progress.what, [...copy.identity, String(range.from)]);
+  const journal = await CopyJournal.open(path, copy.identity, range);
+  Object.assign(progress, { totalBlocks, doneBlocks: 0, bytes: 0, resumeAt: () => doneBelow });
+  const countDone = (): void => {
+    progress.doneBlocks++;
+    progress.bytes = Math.min(totalBytes, progress.doneBlocks * BLOCK_SIZE);
+  };
+  const isPending = (index: number): boolean => {
+    if (index >= doneBelow && !journal.isDone(index)) return true;
+    countDone();
+    return false;
+  };
   try {
-    markDoneElsewhere(journal, work);
-    const bytes = work.reduce((sum, index) => sum + copy.bytesOf(index), 0);
-    progress.totalBlocks = work.length;
-    progress.doneBlocks = 0;
-    progress.bytes = 0;
-    for (const index of work) if (journal.isDone(index)) countDone(copy, index);
-
-    if (progress.doneBlocks < progress.totalBlocks) {
-      const sink = await copy.openSink(signal);
-      try {
-        let lowest = 0;
-        await copyBlocks({
-          blocks: copy.read((index) => !journal.isDone(index), signal),
-          sink,
-          journal,
-          durable: copy.durable,
-          concurrency: copy.concurrency,
-          signal,
-          onDone(index) {
-            countDone(copy, index);
-            while (lowest < work.length && journal.isDone(work[lowest]!)) lowest++;
-            progress.resumeAt = work[lowest] ?? copy.targetBlocks;
-          },
-        });
-      } finally {
-        await sink.close();
-      }
+    const sink = await copy.openSink(signal);
+    try {
+      await copyBlocks({
+        blocks: copy.read(isPending, signal),
+        sink,
+        journal,
+        durable: copy.durable,
+        concurrency: CONCURRENCY,
+        signal,
+        onDone(_index, resumeAt) {
+          countDone();
+          progress.resumeAt = () => Math.max(doneBelow, resumeAt());
+        },
+      });
+    } finally {
+      await sink.close();
     }
     return {
-      blocks: work.length,
-      bytes,
-      blocksSentAgain: journal.startedAgain,
+      blocks: totalBlocks,
+      bytes: totalBytes,
+      blocksSentAgain: journal.sentAgain,
       seconds: (Date.now() - journal.beganAt) / 1000,
     };
   } finally {
     journal.close();
   }
-}
-
-function countDone({ progress, bytesOf }: DiskCopy, index: number): void {
-  progress.doneBlocks++;
-  progress.bytes += bytesOf(index);
-}
-
-/** What an earlier try on another host had done, as its last heartbeat tells. */
-function markDoneElsewhere(journal: CopyJournal, work: Uint32Array): void {
-  const details = Context.current().info.heartbeatDetails as Partial<CopyHeartbeat> | undefined;
-  const resumeAt = typeof details?.resumeAt === 'number' ? details.resumeAt : 0;
-  for (const index of work) if (index < resumeAt && !journal.isDone(index)) journal.done(index);
 }

@@ -1,12 +1,8 @@
-import { hash } from 'node:crypto';
-import {
-  GetSnapshotBlockCommand,
-  ListChangedBlocksCommand,
-  ListSnapshotBlocksCommand,
-  type EBSClient,
-} from '@aws-sdk/client-ebs';
+import { ListChangedBlocksCommand, ListSnapshotBlocksCommand, type EBSClient } from '@aws-sdk/client-ebs';
 import { type Backoff, withBackoff } from './backoff';
+import { DamagedTransferError, type EbsBlockClient } from './ebs/client';
 import { BLOCK_SIZE } from './port';
+import { sha256Of } from './threads/pool';
 import { isTransientAwsError } from './transient';
 import { ZERO_BLOCK, ZERO_SHA256 } from './zero';
 
@@ -84,33 +80,22 @@ function checkBlockSize(snapshotId: string, size: number | undefined): void {
     throw new Error(`The blocks of ${snapshotId} have ${size} bytes; ${BLOCK_SIZE} were expected.`);
 }
 
-/** Reads a listed block, verified against the checksum that EBS gives with it. */
+/**
+ * Reads a listed block, verified against the checksum that EBS gives with it.
+ * @param into where the bytes go (BLOCK_SIZE bytes); what is returned may be a shared block of zeros instead
+ */
 export async function getBlock(
-  ebs: EBSClient,
+  ebs: EbsBlockClient,
   snapshotId: string,
   { index, token }: ListedBlock,
+  into: Buffer,
   signal: AbortSignal,
 ): Promise<{ block: Buffer; sha256: Buffer }> {
   if (token === undefined) return { block: ZERO_BLOCK, sha256: ZERO_SHA256 };
-  return withBackoff(BACKOFF, signal, isTransientAwsError, async () => {
-    const answer = await ebs.send(
-      new GetSnapshotBlockCommand({ SnapshotId: snapshotId, BlockIndex: index, BlockToken: token }),
-      { abortSignal: signal },
-    );
-    const block = Buffer.from((await answer.BlockData?.transformToByteArray()) ?? []);
-    const sha256 = hash('sha256', block, 'buffer');
-    if (block.length !== BLOCK_SIZE || answer.Checksum !== sha256.toString('base64'))
-      throw new DamagedTransferError(snapshotId, index);
-    return { block, sha256 };
-  });
-}
-
-/** Bytes that are not those which EBS says it sent. */
-class DamagedTransferError extends Error {
-  /** Read by the SDK's classification: the same call may well succeed. */
-  readonly $retryable = {};
-  constructor(snapshotId: string, index: number) {
-    super(`Block ${index} of ${snapshotId} did not arrive as EBS sent it: its checksum does not match.`);
-    this.name = 'DamagedTransferError';
-  }
+  const verify = async (checksum: string): Promise<{ block: Buffer; sha256: Buffer }> => {
+    const sha256 = await sha256Of(into);
+    if (checksum !== sha256.toString('base64')) throw new DamagedTransferError(snapshotId, index);
+    return { block: into, sha256 };
+  };
+  return ebs.get({ snapshotId, index, token }, into, verify, signal);
 }

@@ -1,7 +1,7 @@
 /**
  * Runs `work` on every item, at most `concurrency` at once, pulling the next item only when there is room, so that
- * memory stays bounded whatever the number of items. Stops pulling at the first failure or at the signal, waits until
- * what had begun has ended, then throws.
+ * memory stays bounded whatever the number of items. Every item that is pulled is worked on. Stops pulling at the first
+ * failure or at the signal, waits until what had begun has ended, then throws.
  */
 export async function forEachBounded<T>(
   items: Iterable<T> | AsyncIterable<T>,
@@ -9,36 +9,47 @@ export async function forEachBounded<T>(
   signal: AbortSignal,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
-  const running = new Set<Promise<void>>();
+  let running = 0;
   let failure: { error: unknown } | undefined;
+  let wake: (() => void) | undefined;
+  const anEnd = (): Promise<void> => new Promise((resolve) => (wake = resolve));
+  const start = (item: T): void => {
+    running++;
+    work(item)
+      .catch((error: unknown) => {
+        failure ??= { error };
+      })
+      .finally(() => {
+        running--;
+        wake?.();
+      });
+  };
+  const failed = (): boolean => failure !== undefined;
   try {
     for await (const item of items) {
+      // Also where the signal came meanwhile: an item may hold memory, which its work gives back.
+      start(item);
       signal.throwIfAborted();
-      const task = work(item)
-        .catch((error: unknown) => {
-          failure ??= { error };
-        })
-        .finally(() => running.delete(task));
-      running.add(task);
       // A full pipeline waits for any one to end; others may end meanwhile.
-      while (running.size >= concurrency && failure === undefined) await Promise.race(running);
-      if (failure !== undefined) break;
+      while (running >= concurrency && !failed()) await anEnd();
+      if (failed()) break;
     }
   } finally {
-    await Promise.all(running);
+    while (running > 0) await anEnd();
   }
-  if (failure !== undefined) throw failure.error;
+  if (failure !== undefined) throw (failure as { error: unknown }).error;
   signal.throwIfAborted();
 }
 
 /**
  * Maps items in order with up to `ahead` mappings under way: a read-ahead. When the consumer stops early, what is
- * under way is waited for, its outcome dropped.
+ * under way is waited for, and `discard` is given what nobody will take.
  */
 export async function* mapAhead<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   ahead: number,
   map: (item: T) => Promise<R>,
+  discard: (mapped: R) => void = () => {},
 ): AsyncGenerator<R> {
   const queue: Promise<R>[] = [];
   try {
@@ -51,6 +62,7 @@ export async function* mapAhead<T, R>(
     }
     while (queue.length > 0) yield await queue.shift()!;
   } finally {
-    await Promise.allSettled(queue);
+    // Each at once, not when all are there: a later one may be waiting for the memory of an earlier one.
+    await Promise.all(queue.map((mapped) => mapped.then(discard, () => undefined)));
   }
 }

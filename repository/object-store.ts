@@ -24,6 +24,8 @@ export interface ObjectStore {
   get(key: string): Promise<{ body: Buffer; etag: string } | undefined>;
   /** Bytes `offset` to `offset + length - 1`. @throws DamagedObjectError where the object is missing or shorter */
   getRange(key: string, offset: number, length: number): Promise<Buffer>;
+  /** Fills `into` with the bytes from `offset` on. @throws DamagedObjectError where the object is missing or shorter */
+  readRange(key: string, offset: number, into: Buffer, signal?: AbortSignal): Promise<void>;
   put(key: string, body: Uint8Array): Promise<void>;
   /** Creates the object only where there is none. @throws ConflictError */
   putNew(key: string, body: Uint8Array): Promise<{ etag: string }>;
@@ -66,6 +68,29 @@ export function s3ObjectStore(
     }
   }
 
+  async function readRange(key: string, offset: number, into: Buffer, abortSignal?: AbortSignal) {
+    const end = offset + into.length;
+    try {
+      const Range = `bytes=${offset}-${end - 1}`;
+      const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: full(key), Range }), {
+        abortSignal,
+      });
+      let filled = 0;
+      // Node's clients answer with a stream of Node.
+      for await (const chunk of (Body ?? []) as AsyncIterable<Buffer>) {
+        if (filled + chunk.length <= into.length) chunk.copy(into, filled);
+        filled += chunk.length;
+      }
+      if (filled !== into.length) throw tooShort(key, end);
+    } catch (error) {
+      if (error instanceof NoSuchKey) throw new DamagedObjectError(key, 'it is missing.');
+      // 416: not even the first byte of the range is there.
+      if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 416)
+        throw tooShort(key, end);
+      throw error;
+    }
+  }
+
   return {
     async get(key) {
       try {
@@ -77,20 +102,11 @@ export function s3ObjectStore(
       }
     },
     async getRange(key, offset, length) {
-      const Range = `bytes=${offset}-${offset + length - 1}`;
-      try {
-        const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: full(key), Range }));
-        const bytes = Buffer.from((await Body?.transformToByteArray()) ?? []);
-        if (bytes.length !== length) throw tooShort(key, offset + length);
-        return bytes;
-      } catch (error) {
-        if (error instanceof NoSuchKey) throw new DamagedObjectError(key, 'it is missing.');
-        // 416: not even the first byte of the range is there.
-        if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 416)
-          throw tooShort(key, offset + length);
-        throw error;
-      }
+      const into = Buffer.allocUnsafe(length);
+      await readRange(key, offset, into);
+      return into;
     },
+    readRange,
     async put(key, body) {
       await client.send(
         new PutObjectCommand({ Bucket, Key: full(key), Body: body, ContentLength: body.byteLength }),

@@ -34,8 +34,21 @@ export interface RestoreDisk extends DiskConfiguration {
   parentSnapshotId?: string;
   /** Recovery point that the parent holds. */
   parentRecoveryPoint?: string;
-  /** Blocks that differ from the parent (or, without one, are not zero). */
+  /** Where the blocks lie that differ from the parent (or, without one, are not zero). */
+  extents: Extent[];
+}
+
+/** A stretch of a disk that is copied as one piece of work: block numbers from `from` up to, and without, `to`. */
+export interface Extent {
+  from: number;
+  to: number;
+  /** Blocks in it that are to be written. */
   blocks: number;
+}
+
+/** Blocks that a restore writes for a disk. */
+export function blocksOf(disk: Pick<RestoreDisk, 'extents'>): number {
+  return disk.extents.reduce((sum, { blocks }) => sum + blocks, 0);
 }
 
 export interface RestorePlan {
@@ -94,12 +107,21 @@ export interface AwsProxyActivities {
     input: Attempt & { restore: RestorePlan; disk: RestoreDisk; kmsKey?: string },
   ): Promise<{ snapshotId: string }>;
   /**
-   * Writes the blocks that differ from the parent into a pending snapshot, and completes it with the checksum of
-   * what was written. Resumes from recorded progress. Returns when the snapshot is completed.
+   * Writes those of an extent's blocks that differ from the parent into a pending snapshot. Resumes from recorded
+   * progress. Extents of a disk may be copied by several workers at once. A snapshot that is completed already is
+   * left alone.
    */
-  copyToSnapshot(
-    input: Attempt & { restore: RestorePlan; disk: RestoreDisk; snapshotId: string },
+  copyExtent(
+    input: Attempt & { restore: RestorePlan; disk: RestoreDisk; snapshotId: string; extent: Extent },
   ): Promise<CopyResult>;
+  /**
+   * Completes a pending snapshot with the checksum of all that was to be written; EBS refuses where anything else, or
+   * less, was. Returns when the snapshot is completed.
+   * @throws ApplicationFailure SnapshotFailed, non-retryable: a new attempt is needed
+   */
+  completeSnapshot(
+    input: Attempt & { restore: RestorePlan; disk: RestoreDisk; snapshotId: string },
+  ): Promise<void>;
   /** Makes the set of snapshots the VM's DR copy, after checking that it is complete. */
   publishDrCopy(input: {
     run: RunContext;
