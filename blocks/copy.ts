@@ -20,7 +20,7 @@ export interface BlockInTransit {
 }
 
 export interface BlockCopy {
-  blocks: AsyncIterable<BlockInTransit>;
+  blocks: AsyncIterable<BlockInTransit> | Iterable<BlockInTransit>;
   sink: BlockSink;
   journal: CopyJournal;
   /**

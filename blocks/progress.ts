@@ -82,7 +82,10 @@ export class SpeedMeter {
   private readonly looks: { at: number; blocks: number; bytes: number }[] = [];
 
   /** @param now in milliseconds, of any clock that only goes forward */
-  look(progress: CopyProgress, now = performance.now()): Pick<CopyProgress, 'bytesPerSecond' | 'secondsLeft'> {
+  look(
+    progress: CopyProgress,
+    now = performance.now(),
+  ): Pick<CopyProgress, 'bytesPerSecond' | 'secondsLeft'> {
     this.looks.push({ at: now, blocks: progress.doneBlocks, bytes: progress.bytes });
     while (this.looks.length > 2 && this.looks[1]!.at <= now - MEASURED_SECONDS * 1000) this.looks.shift();
     const first = this.looks[0]!;

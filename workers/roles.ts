@@ -133,7 +133,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     { taskQueue: AWS_PROXY_QUEUE, activities },
     {
       taskQueue: AWS_PROXY_COPY_QUEUE,
-      activities: { copyToSnapshot: activities.copyToSnapshot },
+      activities: { copyExtent: activities.copyExtent },
       maxConcurrentActivityTaskExecutions: CONCURRENT_COPIES,
     },
     {

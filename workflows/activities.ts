@@ -69,7 +69,8 @@ export const backupProxy = activitiesOn<BackupProxyActivities>(BACKUP_PROXY_QUEU
 export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
   planRestore: { profile: 'wait', label: 'compare backup and DR copy' },
   startSnapshot: { profile: 'call', label: 'start snapshot' },
-  copyToSnapshot: { profile: 'copy', label: 'copy blocks', taskQueue: AWS_PROXY_COPY_QUEUE },
+  copyExtent: { profile: 'copy', label: 'copy blocks', taskQueue: AWS_PROXY_COPY_QUEUE },
+  completeSnapshot: { profile: 'wait', label: 'complete snapshot' },
   publishDrCopy: { profile: 'wait', label: 'publish the DR copy' },
   deleteReplacedDrCopies: { profile: 'wait', label: 'delete the replaced DR copy' },
   discardRestore: { profile: 'wait', label: 'discard the unfinished DR copy' },

@@ -1,4 +1,5 @@
-import { type RestoreDisk, type RestorePlan } from '../activities/aws-proxy/contract';
+import { CancellationScope } from '@temporalio/workflow';
+import { type PlannedRestoreDisk, type RestorePlan } from '../activities/aws-proxy/contract';
 import { type CopyResult } from '../activities/backup-proxy/contract';
 import { type RunContext } from '../plan/run';
 import { awsProxy, control } from './activities';
@@ -104,28 +105,63 @@ export async function restoreVm(request: VmRestoreRequest): Promise<VmRestoreRes
 
 type CopiedDisk = CopyResult & { key: string; snapshotId: string };
 
-/** EBS direct: start a snapshot as the parent's child, put the blocks, complete it. */
+/**
+ * EBS direct: start a snapshot as the parent's child, put the blocks, complete it. The extents of a disk are pieces of
+ * work of their own, so that all AWS proxies share them, and a dead one's are soon done again.
+ */
 async function copyDirect(
   { run, vm, kmsKey }: VmRestoreRequest,
   restore: RestorePlan,
-  disk: RestoreDisk,
+  { extents, ...disk }: PlannedRestoreDisk,
 ): Promise<CopiedDisk> {
+  const { recoveryPoint } = restore;
+  const beganAt = Date.now();
   for (let attempt = 1; ; attempt++) {
     try {
       const { snapshotId } = await awsProxy.startSnapshot({ run, vm, attempt, restore, disk, kmsKey });
-      const copied = await awsProxy.copyToSnapshot({ run, vm, attempt, restore, disk, snapshotId });
-      return { key: disk.key, snapshotId, ...copied };
+      const target = { run, vm, attempt, recoveryPoint, disk, snapshotId };
+      let blocksBefore = 0;
+      const copied = await allOrNone(
+        extents.map((extent) => {
+          const input = { ...target, extent, blocksBefore };
+          blocksBefore += extent.blocks;
+          return () => awsProxy.copyExtent(input);
+        }),
+      );
+      await awsProxy.completeSnapshot(target);
+      return { key: disk.key, snapshotId, ...together(copied), seconds: (Date.now() - beganAt) / 1000 };
     } catch (error) {
       if (!hasFailureType(error, 'SnapshotFailed') || attempt === SNAPSHOT_ATTEMPTS) throw error;
     }
   }
 }
 
+/** Runs all; where one fails, the others are cancelled, as their work would be for nothing. */
+async function allOrNone<T>(steps: (() => Promise<T>)[]): Promise<T[]> {
+  const scope = new CancellationScope();
+  try {
+    return await scope.run(() => Promise.all(steps.map((step) => step())));
+  } catch (error) {
+    scope.cancel();
+    throw error;
+  }
+}
+
+function together(extents: readonly CopyResult[]): Omit<CopyResult, 'seconds'> {
+  const sum = (of: (result: CopyResult) => number): number =>
+    extents.reduce((total, result) => total + of(result), 0);
+  return {
+    blocks: sum(({ blocks }) => blocks),
+    bytes: sum(({ bytes }) => bytes),
+    blocksSentAgain: sum(({ blocksSentAgain }) => blocksSentAgain),
+  };
+}
+
 /** Where EBS direct cannot be used: a volume on the AWS proxy is written, snapshotted and deleted. */
 async function copyByVolume(
   { run, vm, kmsKey }: VmRestoreRequest,
   restore: RestorePlan,
-  disk: RestoreDisk,
+  { extents: _, ...disk }: PlannedRestoreDisk,
 ): Promise<CopiedDisk> {
   return onProxyHost(async (host, attempt) =>
     compensating(async (compensations) => {

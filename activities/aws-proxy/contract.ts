@@ -34,9 +34,12 @@ export interface RestoreDisk extends DiskConfiguration {
   parentSnapshotId?: string;
   /** Recovery point that the parent holds. */
   parentRecoveryPoint?: string;
-  /** Where the blocks lie that differ from the parent (or, without one, are not zero). */
-  extents: Extent[];
+  /** Blocks that differ from the parent (or, without one, are not zero). */
+  blocks: number;
 }
+
+/** A disk of a restore with what of it is copied as one piece of work each. */
+export type PlannedRestoreDisk = RestoreDisk & { extents: Extent[] };
 
 /** A stretch of a disk that is copied as one piece of work: block numbers from `from` up to, and without, `to`. */
 export interface Extent {
@@ -44,11 +47,6 @@ export interface Extent {
   to: number;
   /** Blocks in it that are to be written. */
   blocks: number;
-}
-
-/** Blocks that a restore writes for a disk. */
-export function blocksOf(disk: Pick<RestoreDisk, 'extents'>): number {
-  return disk.extents.reduce((sum, { blocks }) => sum + blocks, 0);
 }
 
 export interface RestorePlan {
@@ -59,7 +57,7 @@ export interface RestorePlan {
   kind: 'full' | 'incremental';
   /** Why a full copy, in words; absent for an incremental one. */
   reason?: string;
-  disks: RestoreDisk[];
+  disks: PlannedRestoreDisk[];
 }
 
 /** Names a VM's piece of a run for tags and client tokens; falling back to another type or AZ is a new attempt. */
@@ -109,10 +107,16 @@ export interface AwsProxyActivities {
   /**
    * Writes those of an extent's blocks that differ from the parent into a pending snapshot. Resumes from recorded
    * progress. Extents of a disk may be copied by several workers at once. A snapshot that is completed already is
-   * left alone.
+   * left alone. `blocksBefore` is the number of blocks that the extents before this one have.
    */
   copyExtent(
-    input: Attempt & { restore: RestorePlan; disk: RestoreDisk; snapshotId: string; extent: Extent },
+    input: Attempt & {
+      recoveryPoint: string;
+      disk: RestoreDisk;
+      snapshotId: string;
+      extent: Extent;
+      blocksBefore: number;
+    },
   ): Promise<CopyResult>;
   /**
    * Completes a pending snapshot with the checksum of all that was to be written; EBS refuses where anything else, or
@@ -120,7 +124,7 @@ export interface AwsProxyActivities {
    * @throws ApplicationFailure SnapshotFailed, non-retryable: a new attempt is needed
    */
   completeSnapshot(
-    input: Attempt & { restore: RestorePlan; disk: RestoreDisk; snapshotId: string },
+    input: Attempt & { recoveryPoint: string; disk: RestoreDisk; snapshotId: string },
   ): Promise<void>;
   /** Makes the set of snapshots the VM's DR copy, after checking that it is complete. */
   publishDrCopy(input: {

@@ -1,15 +1,20 @@
 import { type EC2Client } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { type RepositoryAddress } from '../../plan/run';
-import { loadBlockMap, newestManifest, readManifest } from '../../repository/backups';
+import { openBlockMap, newestManifest, readManifest } from '../../repository/backups';
 import { DamagedObjectError } from '../../repository/json-object';
 import { type BackedUpDisk, type BackupManifest } from '../../repository/manifest';
 import { type ObjectStore } from '../../repository/object-store';
 import { withFailures } from '../failures';
 import { whileBeating } from '../heartbeat';
-import { type AwsProxyActivities, type RestoreDisk, type RestorePlan } from './contract';
+import {
+  type AwsProxyActivities,
+  type PlannedRestoreDisk,
+  type RestoreDisk,
+  type RestorePlan,
+} from './contract';
 import { type DrCopySet, findDrCopy } from './dr-copy';
-import { restoreWork } from './restore-work';
+import { openRestoreMaps, planExtents } from './restore-work';
 
 export interface RestorePlanDependencies {
   ec2: EC2Client;
@@ -60,7 +65,7 @@ async function compare(
       'BackupOlderThanDrCopy',
     );
 
-  const disks: RestoreDisk[] = [];
+  const disks: PlannedRestoreDisk[] = [];
   const reasons: string[] = [];
   for (const disk of manifest.configuration.disks) {
     const lineage = await findParent(store, copy, disk, kmsKey);
@@ -71,13 +76,16 @@ async function compare(
       volumeGiB: Math.ceil(disk.sizeBytes / 2 ** 30),
       ...(typeof lineage === 'string' ? {} : lineage),
       blocks: 0,
+      extents: [],
     });
   }
   const incremental = reasons.length === 0;
   const same = incremental && copy?.recoveryPoint === recoveryPoint && copy.disks.length === disks.length;
   if (!same)
-    for (const disk of disks)
-      disk.blocks = (await restoreWork(store, vm, recoveryPoint, disk)).indexes.length;
+    for (const disk of disks) {
+      disk.extents = await planExtents(await openRestoreMaps(store, vm, recoveryPoint, disk));
+      disk.blocks = disk.extents.reduce((sum, { blocks }) => sum + blocks, 0);
+    }
   return {
     recoveryPoint,
     takenAt,
@@ -122,8 +130,8 @@ async function backupOf(store: ObjectStore, copy: DrCopySet, key: string): Promi
       (disk) => disk.key === key,
     );
     if (backup === undefined) return missing;
-    // Loading it once tells that it is there and whole.
-    await loadBlockMap(store, copy.vm, backup);
+    // Opening it tells that it is there; its pages are read only where they differ.
+    await openBlockMap(store, copy.vm, backup);
     return backup;
   } catch (error) {
     if (!(error instanceof DamagedObjectError)) throw error;

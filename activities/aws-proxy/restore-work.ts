@@ -95,13 +95,13 @@ function pairwise(extents: Extent[]): Extent[] {
   return pairs;
 }
 
-/** The blocks of an extent that are still to be written. */
+/** Those of the blocks of a stretch that are still to be written. */
 export async function* pendingBlocks(
   { map, parent }: RestoreMaps,
-  extent: Extent,
+  range: { from: number; to: number },
   isPending: (index: number) => boolean,
 ): AsyncGenerator<ChangedBlock[]> {
-  for await (const changed of changedBlocks(map, parent, extent))
+  for await (const changed of changedBlocks(map, parent, range))
     yield changed.filter(({ index }) => isPending(index));
 }
 

@@ -8,6 +8,7 @@ import { DescribeSnapshotsCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { type Backoff, withBackoff } from '../../blocks/backoff';
+import { EbsBlockClient } from '../../blocks/ebs/client';
 import { ebsSnapshotSink } from '../../blocks/ebs-sink';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { isTransientAwsError } from '../../blocks/transient';
@@ -15,11 +16,12 @@ import { type RepositoryAddress } from '../../plan/run';
 import { readBlocks } from '../../repository/block-reader';
 import { type ObjectStore } from '../../repository/object-store';
 import { type CopyResult } from '../backup-proxy/contract';
-import { beatingProgress, copyDisk, type CopyHeartbeat } from '../block-copy';
+import { beatingProgress, copyDisk, newProgress, type TrackedProgress } from '../block-copy';
 import { hasCode, withFailures } from '../failures';
+import { whileBeating } from '../heartbeat';
 import { clientToken } from './client-token';
 import { type AwsProxyActivities, type RestoreDisk } from './contract';
-import { backedUpDisk, linearChecksum, pending, restoreWork, type RestoreWork } from './restore-work';
+import { backedUpDisk, linearChecksum, openRestoreMaps, pendingBlocks } from './restore-work';
 import { diskValues, runValues, tagList } from './tags';
 import { known } from './volumes';
 import { waitFor } from './waiting';
@@ -34,8 +36,9 @@ export interface SnapshotCopyDependencies {
   pollSeconds?: number;
 }
 
-type SnapshotCopyActivities = Pick<AwsProxyActivities, 'startSnapshot' | 'copyToSnapshot'>;
-type CopyInput = Parameters<SnapshotCopyActivities['copyToSnapshot']>[0];
+type SnapshotCopyActivities = Pick<AwsProxyActivities, 'startSnapshot' | 'copyExtent' | 'completeSnapshot'>;
+type ExtentInput = Parameters<SnapshotCopyActivities['copyExtent']>[0];
+type CompletionInput = Parameters<SnapshotCopyActivities['completeSnapshot']>[0];
 
 /**
  * Minutes after the last written block until EBS gives a pending snapshot up (10 to 4320; "StartSnapshot", Timeout).
@@ -43,9 +46,6 @@ type CopyInput = Parameters<SnapshotCopyActivities['copyToSnapshot']>[0];
  * first block; days would keep one of the account's 100 pending snapshots for a run that nobody continues.
  */
 const TIMEOUT_MINUTES = 6 * 60;
-/** PutSnapshotBlock calls under way. At 30 ms each, 32 of them reach the 1,000 a second that an account may make. */
-const CONCURRENCY = 32;
-const BLOCKS_PER_GIB = 2 ** 30 / BLOCK_SIZE;
 /** Some 20 s in all for CompleteSnapshot, of which an account may make 10 a second. */
 const BACKOFF: Backoff = { attempts: 12, baseMs: 100, capMs: 5000 };
 /** Longest that EBS may take to complete a snapshot whose blocks are all there. */
@@ -56,6 +56,8 @@ const COMPLETED_BEFORE_SECONDS = 60;
 /** The direct way of a restore: EBS direct APIs. */
 export function createSnapshotCopyActivities(dependencies: SnapshotCopyDependencies): SnapshotCopyActivities {
   const { ebs, objectStore } = dependencies;
+  // One for all copies of this process: they share the account's quota, and so one limit.
+  const blocks = new EbsBlockClient(ebs);
   return withFailures({
     async startSnapshot({ run, vm, attempt, restore, disk, kmsKey }) {
       const { blockMapSha256 } = await backedUpDisk(
@@ -92,43 +94,41 @@ export function createSnapshotCopyActivities(dependencies: SnapshotCopyDependenc
       return { snapshotId: known('StartSnapshot', SnapshotId) };
     },
 
-    copyToSnapshot: (input) => copyToSnapshot(dependencies, input),
+    copyExtent: (input) => copyExtent(dependencies, blocks, input),
+
+    completeSnapshot: (input) => whileBeating(() => completeSnapshot(dependencies, input)),
   } satisfies SnapshotCopyActivities);
 }
 
-async function copyToSnapshot(
+async function copyExtent(
   dependencies: SnapshotCopyDependencies,
-  { run, vm, restore, disk, snapshotId }: CopyInput,
+  blocks: EbsBlockClient,
+  { run, vm, recoveryPoint, disk, snapshotId, extent, blocksBefore }: ExtentInput,
 ): Promise<CopyResult> {
-  const { ec2, ebs, stateDirectory } = dependencies;
+  const { ec2, stateDirectory } = dependencies;
   const store = dependencies.objectStore(run.repository);
-  const progress: CopyHeartbeat = {
-    what: 'restore',
-    vm,
-    disk: disk.key,
-    doneBlocks: 0,
-    totalBlocks: 0,
-    bytes: 0,
+  const totals = { totalBlocks: extent.blocks, totalBytes: extent.blocks * BLOCK_SIZE };
+  const progress: TrackedProgress = {
+    ...newProgress('restore', vm, disk.key),
+    extent: { blocksBefore, diskBlocks: disk.blocks },
   };
   return beatingProgress(progress, async () => {
-    // Its completion may have got lost on the way to the Temporal server.
-    const completed = (await snapshotState(ec2, snapshotId)) === 'completed';
-    const work = await restoreWork(store, vm, restore.recoveryPoint, disk);
     try {
-      const result = await copyDisk({
+      // Its completion may have got lost on the way to the Temporal server. Nothing can be written to it any more, and
+      // nothing need be: EBS completes only what holds every block.
+      if ((await snapshotState(ec2, snapshotId)) === 'completed')
+        return { blocks: totals.totalBlocks, bytes: totals.totalBytes, blocksSentAgain: 0, seconds: 0 };
+      const maps = await openRestoreMaps(store, vm, recoveryPoint, disk);
+      return await copyDisk({
         progress,
         stateDirectory,
-        identity: ['snapshot', run.runId, vm, disk.key, snapshotId, work.blockMapSha256, parentOf(disk)],
-        targetBlocks: disk.volumeGiB * BLOCKS_PER_GIB,
-        work: completed ? new Uint32Array() : work.indexes,
-        bytesOf: () => BLOCK_SIZE,
-        openSink: (signal) => Promise.resolve(ebsSnapshotSink(ebs, snapshotId, signal)),
+        identity: ['snapshot', run.runId, vm, disk.key, snapshotId, maps.blockMapSha256, parentOf(disk)],
+        range: extent,
+        ...totals,
+        openSink: (signal) => Promise.resolve(ebsSnapshotSink(blocks, snapshotId, signal)),
         durable: 'at once',
-        concurrency: CONCURRENCY,
-        read: (isPending, signal) => readBlocks(store, work.map, pending(work.indexes, isPending), signal),
+        read: (isPending, signal) => readBlocks(store, pendingBlocks(maps, extent, isPending), signal),
       });
-      if (!completed) await complete(dependencies, snapshotId, work);
-      return { ...result, blocks: work.indexes.length, bytes: work.indexes.length * BLOCK_SIZE };
     } catch (error) {
       // What EBS says of a snapshot that it gave up differs from call to call; its state tells. The sink has waited
       // long enough for a new one to be known everywhere.
@@ -147,18 +147,19 @@ function isRefusal(error: unknown): boolean {
   return hasCode(error, 'ValidationException', 'ResourceNotFoundException');
 }
 
-async function complete(
-  { ec2, ebs, pollSeconds }: SnapshotCopyDependencies,
-  snapshotId: string,
-  work: RestoreWork,
+async function completeSnapshot(
+  { ec2, ebs, objectStore, pollSeconds }: SnapshotCopyDependencies,
+  { run, vm, recoveryPoint, disk, snapshotId }: CompletionInput,
 ): Promise<void> {
+  // An earlier try's completion may have got lost on the way to the Temporal server.
+  if ((await snapshotState(ec2, snapshotId)) === 'completed') return;
+  const maps = await openRestoreMaps(objectStore(run.repository), vm, recoveryPoint, disk);
+  const { blocks, checksum: Checksum } = await linearChecksum(maps);
   const command = new CompleteSnapshotCommand({
     SnapshotId: snapshotId,
-    ChangedBlocksCount: work.indexes.length,
+    ChangedBlocksCount: blocks,
     // Nothing written has no checksum.
-    ...(work.indexes.length === 0
-      ? {}
-      : { Checksum: linearChecksum(work), ChecksumAlgorithm: 'SHA256', ChecksumAggregationMethod: 'LINEAR' }),
+    ...(blocks === 0 ? {} : { Checksum, ChecksumAlgorithm: 'SHA256', ChecksumAggregationMethod: 'LINEAR' }),
   });
   let refusal: ValidationException | undefined;
   try {

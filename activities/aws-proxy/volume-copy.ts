@@ -6,14 +6,14 @@ import { BLOCK_SIZE } from '../../blocks/port';
 import { type RepositoryAddress } from '../../plan/run';
 import { readBlocks } from '../../repository/block-reader';
 import { type ObjectStore } from '../../repository/object-store';
-import { beatingProgress, copyDisk, type CopyHeartbeat } from '../block-copy';
+import { beatingProgress, copyDisk, newProgress } from '../block-copy';
 import { withFailures } from '../failures';
 import { whileBeating } from '../heartbeat';
 import { attachToProxy, type ProxyHost } from './attachment';
 import { clientToken } from './client-token';
 import { type AwsProxyActivities, type AwsProxyHostActivities } from './contract';
 import { findVolume } from './lookup';
-import { backedUpDisk, pending, restoreWork } from './restore-work';
+import { backedUpDisk, openRestoreMaps, pendingBlocks } from './restore-work';
 import { deleteSnapshots, type DescribedSnapshot, findSnapshots, untilCompleted } from './snapshots';
 import { diskValues, readTags, runValues, tagList } from './tags';
 import { detachVolume, known, requestDeletion, volumeAvailable } from './volumes';
@@ -40,9 +40,6 @@ type VolumeCopyActivities = Pick<
 type SnapshotInput = Parameters<VolumeCopyActivities['snapshotCopyVolume']>[0];
 type CopyInput = Parameters<AwsProxyHostActivities['copyToVolume']>[0];
 
-const BLOCKS_PER_GIB = 2 ** 30 / BLOCK_SIZE;
-/** Writes under way: a gp3 volume's 3,000 I/Os a second are kept busy by far fewer than EBS direct needs. */
-const CONCURRENCY = 8;
 /** Looks for a snapshot that an earlier try may have asked for, two seconds apart: it shows within seconds. */
 const LATE_LOOKS = 5;
 
@@ -163,16 +160,10 @@ async function copyToVolume(
   { run, vm, restore, disk, volumeId }: CopyInput,
 ) {
   const store = objectStore(run.repository);
-  const progress: CopyHeartbeat = {
-    what: 'restore',
-    vm,
-    disk: disk.key,
-    doneBlocks: 0,
-    totalBlocks: 0,
-    bytes: 0,
-  };
+  const progress = newProgress('restore', vm, disk.key);
   return beatingProgress(progress, async () => {
-    const { map, blockMapSha256, indexes } = await restoreWork(store, vm, restore.recoveryPoint, disk);
+    const maps = await openRestoreMaps(store, vm, restore.recoveryPoint, disk);
+    const range = { from: 0, to: maps.map.blocks };
     const attached = await attachToProxy(host, { volumeId });
     try {
       return await copyDisk({
@@ -184,17 +175,16 @@ async function copyToVolume(
           vm,
           disk.key,
           volumeId,
-          blockMapSha256,
+          maps.blockMapSha256,
           disk.parentRecoveryPoint ?? '',
         ],
-        targetBlocks: disk.volumeGiB * BLOCKS_PER_GIB,
-        work: indexes,
-        bytesOf: () => BLOCK_SIZE,
+        range,
+        totalBlocks: disk.blocks,
+        totalBytes: disk.blocks * BLOCK_SIZE,
         // The volume has room for the last block as a whole.
         openSink: () => openFileSink(attached.path, disk.volumeGiB * 2 ** 30),
         durable: 'when flushed',
-        concurrency: CONCURRENCY,
-        read: (isPending, signal) => readBlocks(store, map, pending(indexes, isPending), signal),
+        read: (isPending, signal) => readBlocks(store, pendingBlocks(maps, range, isPending), signal),
       });
     } finally {
       await attached.detach();

@@ -2,11 +2,12 @@ import { type EBSClient } from '@aws-sdk/client-ebs';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { type BlockInTransit } from '../../blocks/copy';
+import { EbsBlockClient } from '../../blocks/ebs/client';
 import { getBlock, listBlocks } from '../../blocks/ebs-source';
 import { openFileSink } from '../../blocks/file-sink';
 import { BLOCK_SIZE, type BlockSink } from '../../blocks/port';
 import { type Hypervisor } from '../../hypervisor/port';
-import { beatingProgress, copyDisk, type CopyHeartbeat } from '../block-copy';
+import { beatingProgress, copyDisk, newProgress } from '../block-copy';
 import { withFailures } from '../failures';
 import { type BackupProxyActivities } from './contract';
 
@@ -18,16 +19,19 @@ export interface FailbackCopyDependencies {
 }
 
 type FailbackCopyActivities = Pick<BackupProxyActivities, 'copySnapshotToDisk'>;
+interface ListedSnapshot {
+  snapshotId: string;
+  previousSnapshotId?: string;
+}
 type Input = Parameters<FailbackCopyActivities['copySnapshotToDisk']>[0];
 
-/** GetSnapshotBlock calls under way: from another continent, at 100 ms each, still 160 MB/s. */
-const CONCURRENCY = 32;
 const BLOCKS_PER_GIB = 2 ** 30 / BLOCK_SIZE;
 
 /** The backup proxy's activity that brings blocks home. */
 export function createFailbackCopyActivities(dependencies: FailbackCopyDependencies): FailbackCopyActivities {
+  const blocks = new EbsBlockClient(dependencies.ebs);
   return withFailures({
-    copySnapshotToDisk: (input) => copySnapshotToDisk(dependencies, input),
+    copySnapshotToDisk: (input) => copySnapshotToDisk(dependencies, blocks, input),
   } satisfies FailbackCopyActivities);
 }
 
@@ -37,27 +41,20 @@ export function createFailbackCopyActivities(dependencies: FailbackCopyDependenc
  */
 async function copySnapshotToDisk(
   { hypervisor, ebs, stateDirectory }: FailbackCopyDependencies,
+  blocks: EbsBlockClient,
   { run, vm, disk, snapshotId, previousSnapshotId }: Input,
 ) {
-  const progress: CopyHeartbeat = {
-    what: 'failback',
-    vm,
-    disk: disk.key,
-    doneBlocks: 0,
-    totalBlocks: 0,
-    bytes: 0,
-  };
+  const progress = newProgress('failback', vm, disk.key);
   const snapshot = { snapshotId, previousSnapshotId };
   // EBS sizes are whole GiB, so the snapshot has room for blocks that the disk has none for.
   const targetBlocks = Math.ceil(disk.sizeBytes / 2 ** 30) * BLOCKS_PER_GIB;
 
   return beatingProgress(progress, async () => {
     const { cancellationSignal } = Context.current();
-    const work = await listIndexes(ebs, snapshot, cancellationSignal);
-    const last = work.at(-1) ?? 0;
-    if (last >= targetBlocks)
+    const listed = await countListed(ebs, snapshot, disk, cancellationSignal);
+    if (listed.last >= targetBlocks)
       throw ApplicationFailure.nonRetryable(
-        `The snapshot ${snapshotId} lists block ${last}; the disk "${disk.key}" of ${vm} has ${disk.sizeBytes} bytes.`,
+        `The snapshot ${snapshotId} lists block ${listed.last}; the disk "${disk.key}" of ${vm} has ${disk.sizeBytes} bytes.`,
         'DataBeyondDisk',
       );
     return copyDisk({
@@ -72,37 +69,49 @@ async function copySnapshotToDisk(
         snapshotId,
         previousSnapshotId ?? '',
       ],
-      targetBlocks,
-      work,
-      bytesOf: (index) => Math.max(0, Math.min(BLOCK_SIZE, disk.sizeBytes - index * BLOCK_SIZE)),
+      range: { from: 0, to: targetBlocks },
+      totalBlocks: listed.blocks,
+      totalBytes: listed.bytes,
       openSink: () => openVmDisk(hypervisor, vm, disk.key, disk.sizeBytes),
       durable: 'when flushed',
-      concurrency: CONCURRENCY,
-      read: (isPending, signal) => readSnapshot(ebs, snapshot, isPending, signal),
+      read: (isPending, signal) => readSnapshot(ebs, blocks, snapshot, isPending, signal),
     });
   });
 }
 
-async function listIndexes(
+/** What a snapshot lists, and how much of it the disk has room for: a first look, as no list of a disk is kept. */
+async function countListed(
   ebs: EBSClient,
-  snapshot: { snapshotId: string; previousSnapshotId?: string },
+  snapshot: ListedSnapshot,
+  { sizeBytes }: { sizeBytes: number },
   signal: AbortSignal,
-): Promise<Uint32Array> {
-  const indexes: number[] = [];
-  for await (const { index } of listBlocks(ebs, snapshot, signal)) indexes.push(index);
-  return Uint32Array.from(indexes);
+): Promise<{ blocks: number; bytes: number; last: number }> {
+  const listed = { blocks: 0, bytes: 0, last: -1 };
+  for await (const { index } of listBlocks(ebs, snapshot, signal)) {
+    listed.blocks++;
+    listed.bytes += Math.max(0, Math.min(BLOCK_SIZE, sizeBytes - index * BLOCK_SIZE));
+    listed.last = index;
+  }
+  return listed;
 }
 
 /** Lists a second time instead of keeping the tokens: they take more memory than the blocks under way. */
 async function* readSnapshot(
   ebs: EBSClient,
-  snapshot: { snapshotId: string; previousSnapshotId?: string },
+  blocks: EbsBlockClient,
+  snapshot: ListedSnapshot,
   isPending: (index: number) => boolean,
   signal: AbortSignal,
 ): AsyncGenerator<BlockInTransit> {
-  for await (const listed of listBlocks(ebs, snapshot, signal))
-    if (isPending(listed.index))
-      yield { index: listed.index, load: () => getBlock(ebs, snapshot.snapshotId, listed, signal) };
+  for await (const listed of listBlocks(ebs, snapshot, signal)) {
+    const { index } = listed;
+    if (isPending(index))
+      yield {
+        index,
+        floor: index,
+        load: (into) => getBlock(blocks, snapshot.snapshotId, listed, into, signal),
+      };
+  }
 }
 
 async function openVmDisk(

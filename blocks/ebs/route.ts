@@ -51,7 +51,9 @@ function readRoute(request: unknown): Route {
   if (region === undefined || service === undefined || !request.path.endsWith(PROBE_PATH))
     throw new Error('The AWS SDK signs requests to the EBS direct APIs in a way that is not known here.');
   const port = request.port === undefined ? '' : `:${request.port}`;
-  const host = request.hostname.includes(':') ? `[${request.hostname.replace(/^\[|\]$/g, '')}]` : request.hostname;
+  const host = request.hostname.includes(':')
+    ? `[${request.hostname.replace(/^\[|\]$/g, '')}]`
+    : request.hostname;
   return {
     origin: `${request.protocol}//${host}${port}`,
     host: headers.host ?? `${host}${port}`,

@@ -82,7 +82,8 @@ export class Signer {
       ['x-amz-content-sha256', request.payloadSha256],
       ['x-amz-date', time],
     ];
-    if (credentials.sessionToken !== undefined) added.push(['x-amz-security-token', credentials.sessionToken]);
+    if (credentials.sessionToken !== undefined)
+      added.push(['x-amz-security-token', credentials.sessionToken]);
     const headers = [...request.headers, ...added].sort(([a], [b]) => (a < b ? -1 : 1));
     const names = headers.map(([name]) => name).join(';');
     const canonical = [

@@ -4,8 +4,8 @@ import { hash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { zstdDecompressSync } from 'node:zlib';
 
-/** @typedef {import('./job').ThreadJob} ThreadJob */
-/** @typedef {import('./job').ThreadReply} ThreadReply */
+/** @typedef {import('./job.js').ThreadJob} ThreadJob */
+/** @typedef {import('./job.js').ThreadReply} ThreadReply */
 
 const { blocks, stored, blockBytes } =
   /** @type {{ blocks: SharedArrayBuffer, stored: SharedArrayBuffer, blockBytes: number }} */ (workerData);

@@ -1,12 +1,8 @@
-import {
-  CompleteSnapshotCommand,
-  GetSnapshotBlockCommand,
-  ListSnapshotBlocksCommand,
-} from '@aws-sdk/client-ebs';
-import { DeleteSnapshotCommand } from '@aws-sdk/client-ec2';
+import { GetSnapshotBlockCommand, ListSnapshotBlocksCommand } from '@aws-sdk/client-ebs';
+import { DeleteSnapshotCommand, DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
 import { type MockActivityEnvironment } from '@temporalio/testing';
 import { join } from 'node:path';
-import { type RestorePlan } from '../../activities/aws-proxy/contract';
+import { type PlannedRestoreDisk, type RestorePlan } from '../../activities/aws-proxy/contract';
 import { isCopyProgress } from '../../blocks/progress';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { isZero } from '../../blocks/zero';
@@ -65,7 +61,7 @@ async function restore(copy: 'direct' | 'volume', run: RunContext, attempt = 1) 
     let snapshotId: string;
     if (copy === 'direct') {
       ({ snapshotId } = await inActivity(activities.startSnapshot, input));
-      results.push(await inActivity(activities.copyToSnapshot, { ...input, snapshotId }));
+      results.push(await copyWhole(activities, plan, input, snapshotId));
     } else {
       const { availabilityZone } = site;
       const { volumeId } = await inActivity(activities.createCopyVolume, { ...input, availabilityZone });
@@ -83,6 +79,25 @@ async function restore(copy: 'direct' | 'volume', run: RunContext, attempt = 1) 
     snapshots,
   });
   return { plan, results, snapshotIds: snapshots.map(({ snapshotId }) => snapshotId) };
+}
+
+type Activities = ReturnType<CopySite['activities']>;
+type Target = { run: RunContext; vm: string; attempt: number; disk: PlannedRestoreDisk };
+
+/** The inputs of the activities that copy a disk into a snapshot: one of its extent, one of its completion. */
+function copyInputs(plan: RestorePlan, { run, vm, attempt, disk }: Target, snapshotId: string) {
+  const completion = { run, vm, attempt, recoveryPoint: plan.recoveryPoint, disk, snapshotId };
+  expect(disk.extents.length).toBeLessThanOrEqual(1);
+  return { completion, extent: { ...completion, extent: disk.extents[0]!, blocksBefore: 0 } };
+}
+
+/** Copies the only extent of a small disk, where it has one, and completes the snapshot. */
+async function copyWhole(activities: Activities, plan: RestorePlan, target: Target, snapshotId: string) {
+  const { extent, completion } = copyInputs(plan, target, snapshotId);
+  const none = { blocks: 0, bytes: 0, blocksSentAgain: 0, seconds: 0 };
+  const result = target.disk.blocks === 0 ? none : await inActivity(activities.copyExtent, extent);
+  await inActivity(activities.completeSnapshot, completion);
+  return result;
 }
 
 const runNumber = (n: number): RunContext => ({
@@ -225,25 +240,27 @@ describe('a copy that is interrupted', () => {
     const input = { run, vm: VM, attempt: 1, restore: plan, disk: plan.disks[0]! };
     const { snapshotId } = await inActivity(activities.startSnapshot, input);
 
-    const killed = inActivity(activities.copyToSnapshot, { ...input, snapshotId }, cancelAt(120));
-    await expect(killed).rejects.toThrow('CANCELLED');
-    const sends = jest.spyOn(site.ebs, 'send');
+    const { extent, completion } = copyInputs(plan, input, snapshotId);
+    await expect(inActivity(activities.copyExtent, extent, cancelAt(120))).rejects.toThrow('CANCELLED');
+    let puts = 0;
+    fault = (operation) => void (puts += Number(operation === 'PutSnapshotBlock'));
     const environment = newEnvironment();
     const beats: unknown[] = [];
     environment.on('heartbeat', (details: unknown) => beats.push(details));
-    const result = await inActivity(activities.copyToSnapshot, { ...input, snapshotId }, environment);
+    const result = await inActivity(activities.copyExtent, extent, environment);
     expect(result.blocks).toBe(200);
     expect(result.blocksSentAgain).toBeGreaterThan(0);
-    expect(result.blocksSentAgain).toBeLessThanOrEqual(32);
-    expect(sends.mock.calls.length).toBeLessThanOrEqual(200 - 120 + 32 + 2);
+    expect(result.blocksSentAgain).toBeLessThanOrEqual(72);
+    expect(puts).toBeLessThanOrEqual(200 - 120 + 72);
     expect(beats.every(isCopyProgress)).toBe(true);
+    await inActivity(activities.completeSnapshot, completion);
     expect((await snapshotBytes(snapshotId, 200 * BLOCK_SIZE)).equals(patternDisk(patterns))).toBe(true);
 
-    // A completion that was lost: asked again, it finds the snapshot completed and sends nothing.
-    sends.mockClear();
-    const repeated = await inActivity(activities.copyToSnapshot, { ...input, snapshotId });
-    expect(repeated).toMatchObject({ blocks: 200, blocksSentAgain: result.blocksSentAgain });
-    expect(sends).not.toHaveBeenCalled();
+    // Completions that were lost: asked again, both find the snapshot completed and send nothing.
+    puts = 0;
+    expect(await inActivity(activities.copyExtent, extent)).toMatchObject({ blocks: 200 });
+    await inActivity(activities.completeSnapshot, completion);
+    expect(puts).toBe(0);
   }, 60_000);
 
   it('goes on elsewhere from the last heartbeat, where the journal is lost', async () => {
@@ -254,24 +271,31 @@ describe('a copy that is interrupted', () => {
     const plan = await inActivity(activities.planRestore, { run, vm: VM });
     const input = { run, vm: VM, attempt: 1, restore: plan, disk: plan.disks[0]! };
     const { snapshotId } = await inActivity(activities.startSnapshot, input);
+    const { extent } = copyInputs(plan, input, snapshotId);
     const first = newEnvironment();
     let last: unknown;
     first.on('heartbeat', (details: unknown) => (last = details));
-    const whole = await inActivity(activities.copyToSnapshot, { ...input, snapshotId }, first);
+    const whole = await inActivity(activities.copyExtent, extent, first);
     expect(whole.blocks).toBe(60);
 
     // The second attempt's snapshot has only what a heartbeat says is there, so EBS must refuse to complete it.
     const second = await inActivity(activities.startSnapshot, { ...input, attempt: 2 });
-    const environment = newEnvironment({
-      heartbeatDetails: { ...(last as object), resumeAt: 50 },
-    });
-    const sends = jest.spyOn(site.ebs, 'send');
-    const refused = inActivity(activities.copyToSnapshot, { ...input, attempt: 2, ...second }, environment);
-    while (!sends.mock.calls.some(([command]) => command instanceof CompleteSnapshotCommand))
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(sends).toHaveBeenCalledTimes(10 + 1);
-    environment.cancel();
-    await expect(refused).rejects.toThrow();
+    const next = copyInputs(plan, { ...input, attempt: 2 }, second.snapshotId);
+    const environment = newEnvironment({ heartbeatDetails: { ...(last as object), resumeAt: 50 } });
+    let puts = 0;
+    fault = (operation) => void (puts += Number(operation === 'PutSnapshotBlock'));
+    await inActivity(activities.copyExtent, next.extent, environment);
+    expect(puts).toBe(10);
+    const refusing = newEnvironment();
+    fault = (operation) => {
+      // Its answer is a refusal, after which the activity waits whether an earlier try had completed the snapshot.
+      if (operation === 'CompleteSnapshot') setTimeout(() => refusing.cancel(), 300);
+    };
+    await expect(inActivity(activities.completeSnapshot, next.completion, refusing)).rejects.toThrow();
+    const { Snapshots } = await site.ec2.send(
+      new DescribeSnapshotsCommand({ SnapshotIds: [second.snapshotId] }),
+    );
+    expect(Snapshots?.[0]?.State).toBe('pending');
   }, 60_000);
 
   it('waits out throttling, faults and lost answers, each block on its own', async () => {
@@ -315,7 +339,8 @@ describe('a copy that is interrupted', () => {
     await site.ec2.send(new DeleteSnapshotCommand({ SnapshotId: snapshotId }));
     // Backoff is a random part of a bound; without it, the sink does not wait for a snapshot that may be too new.
     jest.spyOn(Math, 'random').mockReturnValue(0);
-    const copying = inActivity(activities.copyToSnapshot, { ...input, snapshotId });
+    const { extent } = copyInputs(plan, input, snapshotId);
+    const copying = inActivity(activities.copyExtent, extent);
     await expect(copying).rejects.toMatchObject({ type: 'SnapshotFailed', nonRetryable: true });
     const again = await inActivity(activities.startSnapshot, { ...input, attempt: 2 });
     expect(again.snapshotId).not.toBe(snapshotId);

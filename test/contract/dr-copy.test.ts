@@ -49,7 +49,7 @@ const restorePlan = (n: number): RestorePlan => ({
   ...point(n),
   upToDate: false,
   kind: 'full',
-  disks: DISKS.map((disk) => ({ ...disk, volumeGiB: 1, blocks: 0 })),
+  disks: DISKS.map((disk) => ({ ...disk, volumeGiB: 1, blocks: 0, extents: [] })),
 });
 
 interface SnapshotSpec {

@@ -125,29 +125,34 @@ describe('withBackoff', () => {
 
 describe('CopyJournal', () => {
   const path = () => join(directory, 'state', 'journal');
-  const open = (identity = ['snap-1'], blocks = 10) => CopyJournal.open(path(), identity, blocks);
+  const open = (identity = ['snap-1'], range = { from: 100, to: 110 }) =>
+    CopyJournal.open(path(), identity, range);
 
-  it('remembers what is done, and counts what was begun again after a kill', async () => {
+  it('remembers what is done, and counts what an interrupted copy sends again', async () => {
     const first = await open();
-    for (const index of [0, 1, 2, 3]) first.started(index);
-    for (const index of [0, 2]) first.done(index);
+    for (const index of [100, 101, 102, 109]) first.started(index);
+    for (const index of [100, 102]) first.done(index);
+    expect([first.sentAgain, first.doneBlocks]).toEqual([0, 2]);
     // No close, no sync: that is how SIGKILL leaves it.
     const second = await open();
-    expect(Array.from({ length: 10 }, (_, index) => second.isDone(index))).toEqual(
-      Array.from({ length: 10 }, (_, index) => index === 0 || index === 2),
+    expect(Array.from({ length: 10 }, (_, n) => second.isDone(100 + n))).toEqual(
+      Array.from({ length: 10 }, (_, n) => n === 0 || n === 2),
     );
-    expect(second.startedAgain).toBe(0);
-    for (const index of [1, 3, 4]) second.started(index);
-    for (const index of [1, 3, 4]) second.done(index);
+    expect(second.sentAgain).toBe(2);
+    for (const index of [101, 109, 104]) second.started(index);
+    for (const index of [101, 109]) second.done(index);
     const third = await open();
-    expect(third.startedAgain).toBe(2);
+    expect([third.sentAgain, third.doneBlocks]).toEqual([3, 4]);
     expect(third.beganAt).toBe(first.beganAt);
+    expect(() => third.done(110)).toThrow(RangeError);
+    expect(() => third.done(99)).toThrow(RangeError);
     for (const journal of [first, second, third]) journal.close();
   });
 
   it.each([
     ['another target', () => open(['snap-2'])],
-    ['another size', () => open(['snap-1'], 11)],
+    ['another size', () => open(['snap-1'], { from: 100, to: 120 })],
+    ['another extent', () => open(['snap-1'], { from: 101, to: 111 })],
     [
       'a damaged file',
       async () => {
@@ -157,10 +162,10 @@ describe('CopyJournal', () => {
     ],
   ])('starts anew for %s', async (_, reopen) => {
     const journal = await open();
-    journal.done(3);
+    journal.done(103);
     journal.close();
     const other = await reopen();
-    expect(other.isDone(3)).toBe(false);
+    expect(other.isDone(103)).toBe(false);
     other.close();
   });
 });
@@ -223,10 +228,14 @@ describe('copyBlocks', () => {
   }
   async function* blocks(indexes: number[]): AsyncGenerator<BlockInTransit> {
     for (const index of indexes)
-      yield { index, load: () => Promise.resolve({ block: Buffer.alloc(0), sha256: Buffer.alloc(0) }) };
+      yield {
+        index,
+        floor: index,
+        load: () => Promise.resolve({ block: Buffer.alloc(0), sha256: Buffer.alloc(0) }),
+      };
   }
   const run = async (sink: Sink, indexes: number[], durable: 'at once' | 'when flushed') => {
-    const journal = await CopyJournal.open(join(directory, 'journal'), ['x'], 100);
+    const journal = await CopyJournal.open(join(directory, 'journal'), ['x'], { from: 0, to: 100 });
     const done: number[] = [];
     const onDone = (index: number) => void done.push(index);
     try {
@@ -261,7 +270,7 @@ describe('copyBlocks', () => {
     const all = Array.from({ length: 50 }, (_, n) => n);
     await expect(run(sink, all, durable)).rejects.toThrow('no space');
     expect(sink.flushes).toBe(0);
-    const journal = await CopyJournal.open(join(directory, 'journal'), ['x'], 100);
+    const journal = await CopyJournal.open(join(directory, 'journal'), ['x'], { from: 0, to: 100 });
     expect(sink.writes.map((index) => journal.isDone(index))).toEqual(sink.writes.map(() => counts));
     journal.close();
   });
