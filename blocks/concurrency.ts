@@ -5,19 +5,23 @@ export interface LimitBounds {
   most: number;
 }
 
-/** Mean latency, as a multiple of the lowest seen, up to which more calls at once are tried: the rest is queueing. */
-const QUEUEING = 2;
-/** And from which on there are too many. */
-const OVERLOAD = 4;
+/** A window is this many times the limit of calls, and lasts this long at least, so that its speed means something. */
+const WINDOW_ROUNDS = 2;
+const WINDOW_MS = 100;
+/** Part by which the limit grows when more is tried. */
+const STEP = 0.25;
+/** Part of that step by which the speed must grow for the step to pay. Where latency bounds the speed, it grows as much. */
+const PAYS = 0.3;
+/** Windows after a step that did not pay until the next is tried: networks and services change, but slowly. */
+const REST_WINDOWS = 20;
 /** How much of the limit is left when the service throttles. */
 const BACK_OFF = 0.7;
-/** The lowest latency that was seen is forgotten slowly, 2 % a window: networks and services change. */
-const FORGET = 1.02;
 
 /**
- * How many calls to a service may be under way at once, found out while they are made: one more after each window of
- * calls that all went well without queueing, fewer when the service throttles or answers much later than it could.
- * One limit serves all copies of a process, since the quota is the account's; calls wait in the order in which they came.
+ * How many calls to a service may be under way at once, found out while they are made. More are tried; they stay where
+ * they made the calls faster altogether, and go where they only made each wait longer. When the service throttles,
+ * there are fewer at once. One limit serves all copies of a process, since the quota is the account's; calls wait in the
+ * order in which they came.
  */
 export class AdaptiveLimit {
   private limit: number;
@@ -25,10 +29,12 @@ export class AdaptiveLimit {
   private readonly waiting: (() => void)[] = [];
   /** Of the window that is under way. */
   private calls = 0;
-  private totalMs = 0;
+  private beganAt = performance.now();
   private full = false;
   private throttled = false;
-  private lowestMs = Infinity;
+  /** What a step that is being tried is measured against. */
+  private trial: { limit: number; speed: number } | undefined;
+  private rest = 0;
 
   constructor(private readonly bounds: LimitBounds) {
     this.limit = bounds.initial;
@@ -49,22 +55,16 @@ export class AdaptiveLimit {
       this.full = true;
       await new Promise<void>((resolve) => this.waiting.push(resolve));
     } else this.active++;
-    const began = performance.now();
-    let slowed = false;
     try {
-      return await call(() => {
-        slowed = this.throttled = true;
-      });
+      return await call(() => (this.throttled = true));
     } finally {
-      this.ended(slowed ? undefined : performance.now() - began);
+      this.ended();
     }
   }
 
-  private ended(latencyMs: number | undefined): void {
+  private ended(): void {
     this.calls++;
-    // A call that waited for the throttling to pass tells nothing about latency.
-    if (latencyMs !== undefined) this.totalMs += latencyMs;
-    if (this.calls >= this.limit) this.adapt();
+    if (this.throttled || this.calls >= this.limit * WINDOW_ROUNDS) this.adapt(performance.now());
     this.active--;
     while (this.active < this.limit && this.waiting.length > 0) {
       this.active++;
@@ -72,18 +72,35 @@ export class AdaptiveLimit {
     }
   }
 
-  private adapt(): void {
-    const meanMs = this.totalMs / this.calls;
+  private adapt(now: number): void {
     const { least, most } = this.bounds;
-    if (this.throttled) this.limit = Math.max(least, Math.floor(this.limit * BACK_OFF));
-    else {
-      this.lowestMs = Math.min(meanMs, this.lowestMs * FORGET);
-      if (meanMs > this.lowestMs * OVERLOAD) this.limit = Math.max(least, this.limit - 1);
-      else if (this.full && meanMs <= this.lowestMs * QUEUEING) this.limit = Math.min(most, this.limit + 1);
+    if (this.throttled) {
+      this.limit = Math.max(least, Math.floor(this.limit * BACK_OFF));
+      this.trial = undefined;
+      this.rest = REST_WINDOWS;
+    } else {
+      const ms = now - this.beganAt;
+      if (ms < WINDOW_MS) return;
+      // Where nothing waited, the limit was none, and the speed says nothing about it.
+      if (this.full) this.judge(this.calls / ms, most);
     }
     this.calls = 0;
-    this.totalMs = 0;
+    this.beganAt = now;
     this.full = false;
     this.throttled = false;
+  }
+
+  /** @param speed calls a millisecond */
+  private judge(speed: number, most: number): void {
+    const { trial } = this;
+    if (trial !== undefined && speed < trial.speed * (1 + PAYS * (this.limit / trial.limit - 1))) {
+      this.limit = trial.limit;
+      this.trial = undefined;
+      this.rest = REST_WINDOWS;
+    } else if (this.rest > 0) this.rest--;
+    else if (this.limit < most) {
+      this.trial = { limit: this.limit, speed };
+      this.limit = Math.min(most, Math.ceil(this.limit * (1 + STEP)));
+    } else this.trial = undefined;
   }
 }

@@ -2,8 +2,7 @@ import { BLOCK_SIZE } from './port';
 
 /**
  * The memory of all block copies of this process, allocated once and used again: however many disks are copied, and
- * however large they are, it never grows. It is shared with the threads that hash and decompress, and page-aligned,
- * as memory of its own mapping is.
+ * however large they are, it never grows. It is shared with the threads that hash and decompress.
  */
 
 /** Blocks in memory at once: 48 MiB. Enough for 64 calls of 50 ms under way and what is being decoded or written. */
@@ -12,6 +11,13 @@ const BLOCKS = 96;
 export const STORED_RANGE_BYTES = 4 * 2 ** 20;
 /** Ranged GETs in memory at once: 32 MiB. At 90 MB/s a connection, they bring 700 MB/s. */
 const STORED_RANGES = 8;
+
+/**
+ * Bytes before the first piece. Copies between page-aligned places (from the page cache into a buffer, say) are four
+ * times as slow as others on processors with AMD's "fast short rep mov": measured at 0.21 ms instead of 0.05 ms for
+ * 512 KiB. A sector keeps the memory good for O_DIRECT, too.
+ */
+const OFFSET = 512;
 
 /** A piece of shared memory that somebody has for a while. */
 export interface Lease {
@@ -23,16 +29,18 @@ export interface Lease {
 /** Equal pieces of one shared memory, handed out in the order in which they are asked for. */
 export class SharedMemory {
   readonly shared: SharedArrayBuffer;
+  /** Bytes of {@link shared} before the first piece. */
+  readonly offset = OFFSET;
   private readonly free: Buffer[] = [];
   private readonly waiting: ((lease: Lease) => void)[] = [];
 
   constructor(
-    pieces: number,
+    readonly pieces: number,
     readonly pieceBytes: number,
   ) {
-    this.shared = new SharedArrayBuffer(pieces * pieceBytes);
+    this.shared = new SharedArrayBuffer(OFFSET + pieces * pieceBytes);
     for (let n = pieces - 1; n >= 0; n--)
-      this.free.push(Buffer.from(this.shared, n * pieceBytes, pieceBytes));
+      this.free.push(Buffer.from(this.shared, OFFSET + n * pieceBytes, pieceBytes));
   }
 
   /** Waits for a piece. Its content is whatever was there before. */
@@ -45,6 +53,11 @@ export class SharedMemory {
   /** Whether the bytes lie in this memory, so that threads can reach them. */
   holds(bytes: Uint8Array): boolean {
     return bytes.buffer === this.shared;
+  }
+
+  /** Number of the piece that the bytes are. */
+  placeOf(bytes: Uint8Array): number {
+    return (bytes.byteOffset - OFFSET) / this.pieceBytes;
   }
 
   private lease(bytes: Buffer): Lease {

@@ -21,7 +21,7 @@ const BACKOFF: Backoff = { attempts: 12, baseMs: 100, capMs: 5000 };
  * Calls under way. An account may make 1,000 of each kind a second; at 30 to 50 ms a call, 64 reach that, and where a
  * snapshot is another continent away they still bring 300 MB/s.
  */
-const LIMIT = { initial: 16, least: 2, most: 64 };
+const LIMIT = { initial: 8, least: 2, most: 64 };
 const CONNECT_TIMEOUT_MS = 5000;
 /** Until an answer begins, and between two pieces of it. */
 const ANSWER_TIMEOUT_MS = 60_000;
@@ -153,12 +153,7 @@ export class EbsBlockClient {
       origin: route.origin,
       path: request.query === '' ? path : `${path}?${request.query}`,
       method: request.method,
-      headers: {
-        host: route.host,
-        'user-agent': route.userAgent,
-        ...Object.fromEntries(request.headers),
-        ...signed,
-      },
+      headers: ['host', route.host, 'user-agent', route.userAgent, ...request.headers.flat(), ...signed.flat()],
       ...(payload.body === undefined ? {} : { body: payload.body }),
     };
     const answer = await exchange(this.agent, options, payload.into, signal);

@@ -75,7 +75,7 @@ export class Signer {
     credentials: Credentials,
     /** Milliseconds since 1970, by the clock of AWS. */
     now: number,
-  ): Record<string, string> {
+  ): [name: string, value: string][] {
     const time = new Date(now).toISOString().replace(/[-:]|\.\d{3}/g, '');
     const day = time.slice(0, 8);
     const added: [string, string][] = [
@@ -99,10 +99,8 @@ export class Signer {
     const scope = `${day}/${this.scope.region}/${this.scope.service}/aws4_request`;
     const text = `AWS4-HMAC-SHA256\n${time}\n${scope}\n${hash('sha256', canonical, 'hex')}`;
     const signature = hmac(this.keyOf(day, credentials.secretAccessKey), text).toString('hex');
-    return {
-      ...Object.fromEntries(added),
-      authorization: `AWS4-HMAC-SHA256 Credential=${credentials.accessKeyId}/${scope}, SignedHeaders=${names}, Signature=${signature}`,
-    };
+    const authorization = `AWS4-HMAC-SHA256 Credential=${credentials.accessKeyId}/${scope}, SignedHeaders=${names}, Signature=${signature}`;
+    return [...added, ['authorization', authorization]];
   }
 
   private keyOf(day: string, secret: string): Buffer {

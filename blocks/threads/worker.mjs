@@ -1,52 +1,95 @@
 // One thread of blocks/threads/pool.ts: what of a block copy costs CPU and touches no network. Plain JavaScript, since
 // it is loaded by its path, compiled or not.
 import { hash } from 'node:crypto';
+import { readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { zstdDecompressSync } from 'node:zlib';
 
-/** @typedef {import('./job.js').ThreadJob} ThreadJob */
-/** @typedef {import('./job.js').ThreadReply} ThreadReply */
+/** @typedef {import('./job.js').JobOutcome} JobOutcome */
 
-const { blocks, stored, blockBytes } =
-  /** @type {{ blocks: SharedArrayBuffer, stored: SharedArrayBuffer, blockBytes: number }} */ (workerData);
-const plain = Buffer.from(blocks);
-const packed = Buffer.from(stored);
-if (parentPort === null) throw new Error('worker.mjs runs as a thread only');
-const port = parentPort;
+// The numbers of job.ts, which a thread that is run uncompiled cannot load; a test holds them together.
+export const KINDS = { hash: 0, decodeRaw: 1, decodeZstd: 2, read: 3 };
+export const NUMBERS = 6;
+const DIGEST_BYTES = 32;
+
+/** Bytes that cannot be made into a block. */
+class Damaged extends Error {}
 
 /**
- * Fills the job's block out of what is stored.
- * @param {Extract<ThreadJob, { kind: 'decode' }>} job
- * @returns {string | undefined} what is wrong with the stored bytes
+ * @param {import('./job.js').ThreadData} data
+ * @returns {(jobs: number[]) => JobOutcome[]}
  */
-function decode({ from, length, encoding, at }) {
-  const bytes = packed.subarray(from, from + length);
-  if (encoding === 'raw') {
-    bytes.copy(plain, at);
-    return length === blockBytes ? undefined : `it has ${length} bytes`;
+export function performer({ blocks, stored, digests, blockBytes, blocksOffset }) {
+  const plain = Buffer.from(blocks);
+  const packed = Buffer.from(stored);
+  const sums = Buffer.from(digests);
+  const zeros = Buffer.alloc(blockBytes);
+
+  /** @param {Buffer} block @param {Buffer} bytes */
+  function decompress(block, bytes) {
+    let made;
+    try {
+      // A few hostile bytes may claim to be terabytes; nothing longer than a block is made of them. The size of the
+      // output is given, so that zstd decompresses in one pass, straight into it.
+      made = zstdDecompressSync(bytes, { chunkSize: blockBytes, maxOutputLength: blockBytes });
+    } catch (error) {
+      throw new Damaged(
+        `it cannot be decompressed (${error instanceof Error ? error.message : String(error)})`,
+      );
+    }
+    if (made.length !== blockBytes) throw new Damaged(`it has ${made.length} bytes`);
+    made.copy(block);
   }
-  let block;
-  try {
-    // A few hostile bytes may claim to be terabytes; nothing longer than a block is made of them. The size of the
-    // output is given, so that zstd decompresses in one pass, straight into it.
-    block = zstdDecompressSync(bytes, { chunkSize: blockBytes, maxOutputLength: blockBytes });
-  } catch (error) {
-    return `it cannot be decompressed (${error instanceof Error ? error.message : String(error)})`;
+
+  /** @param {Buffer} block @param {number} fd @param {number} position @param {number} length */
+  function read(block, fd, position, length) {
+    for (let filled = 0; filled < length; ) {
+      const bytes = readSync(fd, block, filled, length - filled, position + filled);
+      if (bytes === 0)
+        throw new Damaged(
+          `the file ends at ${position + filled}; ${length - filled} bytes are missing`,
+        );
+      filled += bytes;
+    }
+    if (length < blockBytes) block.fill(0, length);
   }
-  if (block.length !== blockBytes) return `it has ${block.length} bytes`;
-  block.copy(plain, at);
-  return undefined;
+
+  /**
+   * @param {number[]} jobs @param {number} at
+   * @returns {JobOutcome}
+   */
+  function perform(jobs, at) {
+    const [kind = -1, place = 0, from = 0, length = 0, fd = -1] = jobs.slice(at + 1, at + NUMBERS);
+    const start = blocksOffset + place * blockBytes;
+    const block = plain.subarray(start, start + blockBytes);
+    if (kind === KINDS.decodeRaw) {
+      if (length !== blockBytes) throw new Damaged(`it has ${length} bytes`);
+      packed.copy(block, 0, from, from + length);
+    } else if (kind === KINDS.decodeZstd) decompress(block, packed.subarray(from, from + length));
+    else if (kind === KINDS.read) {
+      read(block, fd, from, length);
+      if (block.equals(zeros)) return 1;
+    }
+    sums.write(hash('sha256', block, 'binary'), place * DIGEST_BYTES, 'latin1');
+    return 0;
+  }
+
+  return (jobs) => {
+    /** @type {JobOutcome[]} */
+    const outcomes = [];
+    for (let at = 0; at < jobs.length; at += NUMBERS)
+      try {
+        outcomes.push(perform(jobs, at));
+      } catch (error) {
+        const { message, code } = /** @type {Error & { code?: string }} */ (error);
+        outcomes.push({ damaged: error instanceof Damaged, message, code });
+      }
+    return outcomes;
+  };
 }
 
-port.on('message', (/** @type {ThreadJob} */ job) => {
-  /** @type {ThreadReply} */
-  const reply = { id: job.id };
-  try {
-    if (job.kind === 'decode') reply.damaged = decode(job);
-    if (reply.damaged === undefined)
-      reply.sha256 = hash('sha256', plain.subarray(job.at, job.at + blockBytes), 'buffer');
-  } catch (error) {
-    reply.error = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  }
-  port.postMessage(reply);
-});
+if (parentPort !== null) {
+  const port = parentPort;
+  const perform = performer(/** @type {import('./job.js').ThreadData} */ (workerData));
+  port.on('message', (/** @type {number[]} */ jobs) => port.postMessage(perform(jobs)));
+}
