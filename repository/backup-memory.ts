@@ -4,11 +4,15 @@ import { PACK_BYTES } from './block-map-format';
 /** Blocks that are read at once: 4 MiB, from which on a larger read gains nothing. */
 export const EXTENT_BLOCKS = 8;
 
+/** Milliseconds after which a worker without work gives the memory up. */
+const IDLE_MS = 10_000;
+
 /** Buffers of one size, so many at most, given out in the order in which they were asked for, and used again. */
 export class BufferPool {
   private readonly free: Buffer[] = [];
   private out = 0;
   private readonly waiting: (() => void)[] = [];
+  private idle?: NodeJS.Timeout;
 
   constructor(
     private readonly count: number,
@@ -18,6 +22,7 @@ export class BufferPool {
   /** @throws the signal's reason */
   async take(signal: AbortSignal): Promise<Buffer> {
     signal.throwIfAborted();
+    clearTimeout(this.idle);
     if (this.out >= this.count || this.waiting.length > 0) await this.turn(signal);
     else this.out++;
     return this.free.pop() ?? Buffer.allocUnsafeSlow(this.bytes);
@@ -43,7 +48,7 @@ export class BufferPool {
     this.free.push(buffer);
     const next = this.waiting.shift();
     if (next !== undefined) next();
-    else if (--this.out === 0) this.free.length = 0; // An idle worker holds no memory for what it may do one day.
+    else if (--this.out === 0) this.idle = setTimeout(() => (this.free.length = 0), IDLE_MS).unref();
   }
 }
 

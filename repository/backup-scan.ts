@@ -3,9 +3,10 @@ import { mapAhead } from '../blocks/pipeline';
 import { BLOCK_SIZE } from '../blocks/port';
 import { type BackupMemory, borrowed, EXTENT_BLOCKS } from './backup-memory';
 import { type DiskSource } from './backup-source';
+import { type EncodedBlock, encodeBlock } from './block-encoder';
 import { type BlockRange, type KnownAreas } from './disk-areas';
 import { type MapPage } from './map-page';
-import { type EncodedBlock, encodeBlock, type OpenPack } from './pack';
+import { type OpenPack } from './pack';
 
 /** Extents of one pack that are read, hashed and compressed at once, while the one before is put into the pack. */
 const EXTENTS_AHEAD = 2;

@@ -21,8 +21,9 @@ export interface BlockRange {
 }
 
 /**
- * The blocks that areas touch, wholly or in part: ascending, with at least a block between two ranges.
- * @throws Error where the areas are not ascending and disjoint, or not on the disk: then they mean something else
+ * The blocks that areas touch, wholly or in part: ascending, with at least a block between two ranges. The last area may
+ * go beyond the disk, as clusters of an image do.
+ * @throws Error where the areas are not ascending and disjoint, or begin beyond the disk: then they mean something else
  */
 export function blockRanges(areas: readonly DiskArea[], sizeBytes: number): BlockRange[] {
   const ranges: BlockRange[] = [];
@@ -31,10 +32,13 @@ export function blockRanges(areas: readonly DiskArea[], sizeBytes: number): Bloc
     if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < end || length < 0)
       throw new Error(`The area of ${length} bytes at ${offset} of a disk does not follow the one before.`);
     end = offset + length;
-    if (end > sizeBytes)
+    if (offset > sizeBytes || (offset === sizeBytes && length > 0))
       throw new Error(`The area of ${length} bytes at ${offset} is not on the disk of ${sizeBytes} bytes.`);
     if (length === 0) continue;
-    const range = { from: Math.floor(offset / BLOCK_SIZE), to: Math.ceil(end / BLOCK_SIZE) };
+    const range = {
+      from: Math.floor(offset / BLOCK_SIZE),
+      to: Math.ceil(Math.min(end, sizeBytes) / BLOCK_SIZE),
+    };
     const last = ranges.at(-1);
     if (last !== undefined && range.from <= last.to) last.to = Math.max(last.to, range.to);
     else ranges.push(range);

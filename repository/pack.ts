@@ -1,36 +1,18 @@
 import { promisify } from 'node:util';
-import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { zstdDecompress } from 'node:zlib';
 import { hash } from 'node:crypto';
 import { BLOCK_SIZE } from '../blocks/port';
-import { type Encoding, type MapEntry, PACK_MAGIC } from './block-map-format';
+import { type EncodedBlock } from './block-encoder';
+import { type MapEntry, PACK_MAGIC } from './block-map-format';
 import { EntryList } from './entry-list';
 
-const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
-
-/** Level 1: on one core it keeps up with a 10 Gbit/s link; higher levels save a few per cent for twice the time. */
-const COMPRESSION_LEVEL = 1;
-
-/** What a block is stored as. */
-export interface EncodedBlock {
-  bytes: Buffer;
-  encoding: Encoding;
-}
 
 /**
  * Room for the output in one piece: zlib's default of 16 KiB would take 32 trips to its threads for every block. More
  * than a block, because what does not shrink grows by a few bytes.
  */
 const OUTPUT_BYTES = BLOCK_SIZE + 4096;
-
-/** Compresses a block; the block itself where that does not make it smaller. */
-export async function encodeBlock(block: Buffer): Promise<EncodedBlock> {
-  const bytes = await compress(block, {
-    chunkSize: OUTPUT_BYTES,
-    params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL },
-  });
-  return bytes.length < BLOCK_SIZE ? { bytes, encoding: 'zstd' } : { bytes: block, encoding: 'raw' };
-}
 
 /** A stored block that is not what its map says. Messages name pack and offset. */
 export class DamagedBlockError extends Error {
