@@ -6,7 +6,7 @@ import { withQmp } from '../../sandbox/qemu/qmp';
 import { writeFileAtomically } from '../../sandbox/process/atomic-file';
 import { processStartTime } from '../../sandbox/process/pid-file';
 import { type DiskConfiguration } from '../port';
-import { endExport, unmount } from './disk-export';
+import { endExport, isOpen, unmount } from './disk-export';
 import { holdsLiveSnapshot, removeLiveSnapshot, snapshotDiskPath, takeLiveSnapshot } from './live-snapshot';
 import { shortHash, type VmFiles } from './vm-files';
 
@@ -102,6 +102,22 @@ export async function removeSnapshot(files: VmFiles, id: string): Promise<void> 
 /** Takes down everything that snapshots of a VM, whose QEMU has ended, have left on this host. */
 export async function removeAllSnapshotFiles(files: VmFiles): Promise<void> {
   for (const entry of await listIfExists(files.snapshots)) await removeFiles(join(files.snapshots, entry));
+}
+
+/**
+ * Ends what hands disks of a powered-off VM out, before somebody writes to them.
+ * @throws when one is being read: it would change under the reader
+ */
+export async function endUnreadSnapshotExports(files: VmFiles): Promise<void> {
+  for (const snapshot of await listIfExists(files.snapshots)) {
+    for (const entry of await listIfExists(join(files.snapshots, snapshot))) {
+      if (!entry.endsWith('.open')) continue;
+      const directory = join(files.snapshots, snapshot, entry);
+      if (await isOpen(directory))
+        throw new Error(`Disk "${entry.slice(0, -5)}" of VM "${files.vm}" is being read from a snapshot.`);
+      await endExport(directory); // whoever read it has died
+    }
+  }
 }
 
 async function removeFiles(directory: string): Promise<void> {

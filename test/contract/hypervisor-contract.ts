@@ -241,7 +241,7 @@ export function hypervisorContract(setUp: () => Promise<HypervisorUnderTest>): v
   });
 }
 
-async function onDisk<Result>(
+export async function onDisk<Result>(
   disk: OpenDisk,
   work: (file: FileHandle) => Promise<Result>,
   mode = 'r+',
@@ -256,7 +256,7 @@ async function onDisk<Result>(
   }
 }
 
-async function overwrite(path: string): Promise<void> {
+export async function overwrite(path: string): Promise<void> {
   const file = await open(path, 'r+');
   try {
     await file.write(Buffer.alloc(512));
@@ -265,7 +265,7 @@ async function overwrite(path: string): Promise<void> {
   }
 }
 
-async function write(
+export async function write(
   file: FileHandle,
   copy: Buffer,
   offset: number,
@@ -276,7 +276,7 @@ async function write(
   await file.write(Buffer.alloc(length, byte), 0, length, offset);
 }
 
-async function contents(file: FileHandle): Promise<Buffer> {
+export async function contents(file: FileHandle): Promise<Buffer> {
   const { size } = await file.stat();
   const buffer = Buffer.alloc(size);
   let done = 0;
