@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type SandboxNetwork } from '../../sandbox/network/segment';
 import { consoleOutput, killMachine, machineIsRunning, powerDown } from '../../sandbox/qemu/machine';
 import { VmExistsError, VmNotFoundError, type Hypervisor, type OpenDisk } from '../port';
+import { changedAreas } from './changed-areas';
 import { closeExport, endExport, isOpen, openExport } from './disk-export';
 import { checkImage } from './image-check';
 import { withLock } from './lock';
@@ -11,7 +12,7 @@ import { readOnlyError, removeTaps, startVm } from './power';
 import { readSettings } from './settings';
 import {
   endUnreadSnapshotExports,
-  findSnapshot,
+  findSnapshotDisk,
   liveDiskPath,
   offlineExportDirectory,
   removeAllSnapshotFiles,
@@ -73,9 +74,7 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
 
     openSnapshotDisk: (vm, snapshotId, diskKey) =>
       locked(vm, async (files) => {
-        const record = await findSnapshot(files, snapshotId);
-        const disk = record.disks.find(({ key }) => key === diskKey);
-        if (!disk) throw new Error(`Snapshot "${snapshotId}" of VM "${vm}" has no disk "${diskKey}".`);
+        const { record, disk } = await findSnapshotDisk(files, snapshotId, diskKey);
         if (record.consistency === 'crash') {
           // QEMU holds the path until the snapshot is released.
           const path = liveDiskPath(files, record, disk.key);
@@ -84,7 +83,11 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
         return handOut(files, await files.read(), offlineExportDirectory(files, record, disk.key), disk);
       }),
 
-    changedAreas: () => Promise.resolve(undefined),
+    changedAreas: (vm, snapshotId, diskKey, since) =>
+      locked(vm, async (files) => {
+        const { record, disk } = await findSnapshotDisk(files, snapshotId, diskKey);
+        return changedAreas(files, record, disk, since);
+      }),
 
     releaseSnapshot: async (vm, snapshotId) => locked(vm, (files) => removeSnapshot(files, snapshotId)),
 

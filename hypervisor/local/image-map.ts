@@ -18,6 +18,14 @@ export interface MappedRange {
   offset?: number;
 }
 
+/** An image has so many ranges that listing them takes too long. */
+export class MapTooLongError extends Error {
+  constructor() {
+    super(`Listing the areas of a disk takes longer than ${MAP_MILLISECONDS} ms.`);
+    this.name = 'MapTooLongError';
+  }
+}
+
 /** Whoever waits for the VM's lock gives up at 120 s. */
 const MAP_MILLISECONDS = 110_000;
 
@@ -41,12 +49,19 @@ export async function mapImage(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-STDERR_CHARACTERS);
   });
-  // An array, each element on a line of its own.
-  for await (const line of createInterface({ input: child.stdout })) {
-    const element = line.replace(/^\[/, '').replace(/[,\]]\s*$/, '');
-    if (element !== '') take(JSON.parse(element) as MappedRange);
+  try {
+    // An array, each element on a line of its own.
+    for await (const line of createInterface({ input: child.stdout })) {
+      const element = line.replace(/^\[/, '').replace(/[,\]]\s*$/, '');
+      if (element !== '') take(JSON.parse(element) as MappedRange);
+    }
+  } catch (error) {
+    if (child.killed) throw new MapTooLongError(); // in the middle of a line
+    child.kill();
+    throw error;
   }
   const [code] = await ended;
+  if (child.killed) throw new MapTooLongError();
   if (code !== 0) throw new CommandError(['qemu-img', ...args].join(' '), code ?? undefined, stderr);
 }
 

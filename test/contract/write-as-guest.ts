@@ -12,13 +12,21 @@ export async function writeAsGuest(
   length: number,
   pattern: number,
 ): Promise<void> {
-  await commandAsGuest(machineDirectory, slot, `write -P ${pattern} ${offset} ${length}`);
+  await commandsAsGuest(machineDirectory, slot, [`write -P ${pattern} ${offset} ${length}`]);
 }
 
-/** Any command of qemu-io. */
-export async function commandAsGuest(machineDirectory: string, slot: number, command: string): Promise<void> {
-  const answer = await withQmp(await qmpSocketOf(machineDirectory), (qmp) =>
-    qmp.execute<string>('human-monitor-command', { 'command-line': `qemu-io -d drive${slot} "${command}"` }),
-  );
-  if (answer !== '') throw new Error(answer); // what it did, it prints elsewhere; the tests read it back
+/** Any commands of qemu-io. */
+export async function commandsAsGuest(
+  machineDirectory: string,
+  slot: number,
+  commands: readonly string[],
+): Promise<void> {
+  await withQmp(await qmpSocketOf(machineDirectory), async (qmp) => {
+    for (const command of commands) {
+      const answer = await qmp.execute<string>('human-monitor-command', {
+        'command-line': `qemu-io -d drive${slot} "${command}"`,
+      });
+      if (answer !== '') throw new Error(answer); // what it did, it prints elsewhere; the tests read it back
+    }
+  });
 }
