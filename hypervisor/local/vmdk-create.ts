@@ -8,7 +8,8 @@ import { SECTOR, VMDK_MAGIC } from './vmdk-header';
  * Makes empty VMDKs for failback to write into. `qemu-img create` makes sparse ones whose grains, of 64 KiB, are added
  * one by one as they are written: QEMU then updates two tables and waits for the host's disk, eight times a block.
  * Here every grain has its place from the start, in the disk's order, so that a write is a write and nothing else; it
- * is still a monolithicSparse VMDK, and what was never written is a hole of the file. docs/performance.md has figures.
+ * is still a monolithicSparse VMDK, and what was never written is a hole of the file. docs/local-data-centre.md has
+ * figures.
  */
 
 /** A grain is a block of the copy (512 KiB): one write each, and little of tables: 16 MiB for a disk of 1 TiB. */
