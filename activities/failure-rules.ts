@@ -207,6 +207,7 @@ const BY_CODE: Record<string, FailureRule> = {
   GuestNotAdaptableError: refusal('GuestNotAdaptable'),
   VmNotFoundError: refusal('VmNotFound'),
   VmExistsError: refusal('VmExists'),
+  DiskImageError: refusal('DiskImageRefused'),
   InvalidNameError: refusal('InvalidName'),
   PlanNotFoundError: refusal('PlanNotFound'),
   WrongPhaseError: refusal('WrongPhase'),

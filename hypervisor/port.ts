@@ -47,6 +47,12 @@ export interface OpenDisk {
   close(): Promise<void>;
 }
 
+/** A range of a disk, in bytes. */
+export interface DiskArea {
+  offset: number;
+  length: number;
+}
+
 export class VmNotFoundError extends Error {
   constructor(readonly vm: string) {
     super(`The primary site has no VM named "${vm}".`);
@@ -81,6 +87,18 @@ export interface Hypervisor {
   ): Promise<{ takenAt: string; consistency: 'crash' | 'powered-off' }>;
   /** Opens a disk of a snapshot for reading. */
   openSnapshotDisk(vm: string, snapshotId: string, diskKey: string): Promise<OpenDisk>;
+  /**
+   * Areas of a snapshot's disk, ascending and disjoint. With `since`, the id of an earlier snapshot of the VM, which may
+   * have been released: those that may differ from it. Without: those that may hold anything but zeros. They may be
+   * too large, and never miss a byte.
+   * @returns undefined where the hypervisor cannot tell for certain; every byte has to be compared then
+   */
+  changedAreas(
+    vm: string,
+    snapshotId: string,
+    diskKey: string,
+    since?: string,
+  ): Promise<DiskArea[] | undefined>;
   /** Gives a snapshot and everything that it holds up. */
   releaseSnapshot(vm: string, snapshotId: string): Promise<void>;
 

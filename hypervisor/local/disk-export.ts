@@ -3,9 +3,12 @@ import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/pro
 import { join } from 'node:path';
 import { endProcess, processStartTime, runningPid } from '../../sandbox/process/pid-file';
 import { CommandError, run } from '../../sandbox/process/run';
+import { withoutBacking } from '../../sandbox/qemu/hardware';
+import { DiskImageError } from './image-error';
+import { type DiskImage } from './vm-files';
 
 /**
- * A VMDK handed out as a raw file: qemu-storage-daemon exports it by FUSE. There is one daemon a disk, shared by
+ * A disk image handed out as a raw file: qemu-storage-daemon exports it by FUSE. There is one daemon a disk, shared by
  * all who have it open, in whichever process; QEMU's image lock would not let a second one in. Who has it open is
  * written in openers/, a file each; those of dead processes do not count. Callers hold the VM's lock.
  */
@@ -13,10 +16,13 @@ import { CommandError, run } from '../../sandbox/process/run';
 /** A daemon told to end first flushes what the host still holds in memory, which may be gigabytes. */
 const FLUSH_MILLISECONDS = 100_000;
 
-/** An image to hand out, and the directory that belongs to its export alone. */
+/** An image to hand out, checked, and the directory that belongs to its export alone. */
 export interface ExportedImage {
   directory: string;
-  image: string;
+  image: DiskImage;
+  /** What the image consists of. */
+  files: readonly string[];
+  sizeBytes: number;
   writable: boolean;
 }
 
@@ -27,14 +33,20 @@ export interface DiskExport {
 }
 
 /** Opens a disk image; whoever is the first starts the daemon. */
-export async function openExport({ directory, image, writable }: ExportedImage): Promise<DiskExport> {
+export async function openExport(exported: ExportedImage): Promise<DiskExport> {
+  const { directory, image, sizeBytes } = exported;
   const path = join(directory, 'disk');
   await mkdir(join(directory, 'openers'), { recursive: true });
   if (!(await serves(directory))) {
     await endExport(directory);
     await mkdir(join(directory, 'openers'), { recursive: true });
     await writeFile(path, '');
-    await startDaemon(directory, path, image, writable);
+    await startDaemon(exported, path);
+    const { size } = await stat(path);
+    if (size !== sizeBytes) {
+      await endExport(directory);
+      throw new DiskImageError(image.path, `it opens with ${size} bytes, and the disk has ${sizeBytes}`);
+    }
   }
   const opener = randomUUID();
   await writeFile(
@@ -46,7 +58,7 @@ export async function openExport({ directory, image, writable }: ExportedImage):
 
 /** Makes what was written durable, and ends the export when nobody else has it open. */
 export async function closeExport(
-  { directory, image, writable }: ExportedImage,
+  { directory, files, writable }: ExportedImage,
   opener: string,
 ): Promise<void> {
   const openerFile = join(directory, 'openers', opener);
@@ -55,7 +67,7 @@ export async function closeExport(
   await rm(openerFile);
   if (await isOpen(directory)) return;
   await endExport(directory);
-  if (writable) await syncFile(image);
+  if (writable) for (const file of files) await syncFile(file);
 }
 
 /** Whether a living process has the export open. */
@@ -87,12 +99,18 @@ export async function unmount(path: string): Promise<void> {
     await run('umount', ['--lazy', path]);
 }
 
-async function startDaemon(directory: string, path: string, image: string, writable: boolean): Promise<void> {
-  const file = { driver: 'file', filename: image };
+async function startDaemon({ directory, image, writable }: ExportedImage, path: string): Promise<void> {
+  const file = { driver: 'file', filename: image.path };
   try {
     await run('qemu-storage-daemon', [
       '--blockdev',
-      JSON.stringify({ driver: 'vmdk', 'node-name': 'disk', 'read-only': !writable, file }),
+      JSON.stringify({
+        driver: image.format,
+        'node-name': 'disk',
+        'read-only': !writable,
+        file,
+        ...withoutBacking(image.format),
+      }),
       '--export',
       JSON.stringify({ type: 'fuse', id: 'disk', 'node-name': 'disk', mountpoint: path, writable }),
       '--daemonize',
@@ -101,7 +119,7 @@ async function startDaemon(directory: string, path: string, image: string, writa
     ]);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    throw new Error(`The disk ${image} cannot be opened: ${error.stderr.trim()}`, { cause: error });
+    throw new Error(`The disk ${image.path} cannot be opened: ${error.stderr.trim()}`, { cause: error });
   }
 }
 

@@ -3,21 +3,24 @@ import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type SandboxNetwork } from '../../sandbox/network/segment';
 import { consoleOutput, killMachine, machineIsRunning, powerDown } from '../../sandbox/qemu/machine';
-import { run } from '../../sandbox/process/run';
 import { VmExistsError, VmNotFoundError, type Hypervisor, type OpenDisk } from '../port';
+import { changedAreas } from './changed-areas';
 import { closeExport, endExport, isOpen, openExport } from './disk-export';
+import { checkImage } from './image-check';
 import { withLock } from './lock';
-import { removeTaps, startVm } from './power';
+import { readOnlyError, removeTaps, startVm } from './power';
 import { readSettings } from './settings';
 import {
-  findSnapshot,
+  endUnreadSnapshotExports,
+  findSnapshotDisk,
   liveDiskPath,
   offlineExportDirectory,
   removeAllSnapshotFiles,
   removeSnapshot,
   takeSnapshot,
 } from './snapshots';
-import { checkDisk, checkHardware, VmFiles, vmNames } from './vm-files';
+import { checkDisk, checkHardware, type VmFile, VmFiles, vmNames } from './vm-files';
+import { createVmdk } from './vmdk-create';
 
 /** Where a data centre is; what is absent is read from its datacenter.json. */
 export interface LocalHypervisorOptions {
@@ -31,8 +34,9 @@ export interface LocalHypervisorOptions {
 }
 
 /**
- * A data centre in a directory: VMs with VMDK disks (monolithicSparse), run by QEMU. Any number of processes may
- * work on it at once; each needs the directory only. Must be root: disks are handed out by FUSE, and cards are taps.
+ * A data centre in a directory: VMs with VMDK, qcow2 or raw disks, run by QEMU; those made here are VMDKs. Any number
+ * of processes may work on it at once; each needs the directory only. Must be root: disks are handed out by FUSE, and
+ * cards are taps.
  */
 export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
   const directory = resolve(options.directory);
@@ -70,15 +74,19 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
 
     openSnapshotDisk: (vm, snapshotId, diskKey) =>
       locked(vm, async (files) => {
-        const record = await findSnapshot(files, snapshotId);
-        const disk = record.disks.find(({ key }) => key === diskKey);
-        if (!disk) throw new Error(`Snapshot "${snapshotId}" of VM "${vm}" has no disk "${diskKey}".`);
+        const { record, disk } = await findSnapshotDisk(files, snapshotId, diskKey);
         if (record.consistency === 'crash') {
           // QEMU holds the path until the snapshot is released.
           const path = liveDiskPath(files, record, disk.key);
           return { path, sizeBytes: disk.sizeBytes, close: () => Promise.resolve() };
         }
-        return handOut(files, offlineExportDirectory(files, record, disk.key), disk, false);
+        return handOut(files, await files.read(), offlineExportDirectory(files, record, disk.key), disk);
+      }),
+
+    changedAreas: (vm, snapshotId, diskKey, since) =>
+      locked(vm, async (files) => {
+        const { record, disk } = await findSnapshotDisk(files, snapshotId, diskKey);
+        return changedAreas(files, record, disk, since);
       }),
 
     releaseSnapshot: async (vm, snapshotId) => locked(vm, (files) => removeSnapshot(files, snapshotId)),
@@ -123,16 +131,9 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
         await mustBeOff(files);
         // Until vm.json names it, the file counts for nothing, so a broken-off try is simply made again.
         const path = files.disk(disk.key);
-        await run('qemu-img', [
-          'create',
-          '-q',
-          '-f',
-          'vmdk',
-          '-o',
-          'subformat=monolithicSparse',
-          path,
-          `${disk.sizeBytes}`,
-        ]);
+        await createVmdk(path, disk.sizeBytes);
+        // A file system may not take a file as large as a flat disk, and QEMU does not say so.
+        await checkImage({ path, format: 'vmdk' }, disk.sizeBytes);
         await files.write({ ...file, configuration: { ...file.configuration, disks: [...disks, disk] } });
       }),
 
@@ -142,8 +143,9 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
         const disk = file.configuration.disks.find(({ key }) => key === diskKey);
         if (!disk) throw new Error(`VM "${vm}" has no disk "${diskKey}".`);
         await mustBeOff(files);
+        await endUnreadSnapshotExports(files);
         await files.write({ ...file, revision: file.revision + 1 });
-        return handOut(files, join(files.open, disk.key), disk, true);
+        return handOut(files, file, join(files.open, disk.key), disk, true);
       }),
 
     configureVm: (vm, wanted) =>
@@ -172,8 +174,9 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
           if (await isOpen(opened)) throw new Error(`Disk "${key}" of VM "${vm}" is still open for writing.`);
           await endExport(opened); // whoever had it open has died
         }
+        await endUnreadSnapshotExports(files);
         await files.write({ ...file, revision: file.revision + 1 });
-        await startVm(files, file.configuration, await site());
+        await startVm(files, file, await site());
       }),
 
     async shutDown(vm, timeoutSeconds) {
@@ -199,14 +202,18 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
 
   async function handOut(
     files: VmFiles,
+    file: VmFile,
     exportDirectory: string,
-    disk: { key: string; sizeBytes: number },
-    writable: boolean,
+    { key, sizeBytes }: { key: string; sizeBytes: number },
+    writable = false,
   ): Promise<OpenDisk> {
-    const exported = { directory: exportDirectory, image: files.disk(disk.key), writable };
+    const image = files.image(file, key);
+    const checked = await checkImage(image, sizeBytes);
+    if (writable && checked.readOnly) throw readOnlyError(image.path);
+    const exported = { directory: exportDirectory, image, files: checked.files, sizeBytes, writable };
     const { path, opener } = await openExport(exported);
     const close = () => locked(files.vm, () => closeExport(exported, opener));
-    return { path, sizeBytes: disk.sizeBytes, close };
+    return { path, sizeBytes, close };
   }
 }
 

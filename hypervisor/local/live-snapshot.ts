@@ -5,6 +5,7 @@ import { diskNode } from '../../sandbox/qemu/hardware';
 import { type QmpClient } from '../../sandbox/qemu/qmp';
 import { run } from '../../sandbox/process/run';
 import { type DiskConfiguration } from '../port';
+import { nextIntervalActions } from './live-bitmaps';
 
 /**
  * The disks of a running VM at one instant, by what QEMU calls image fleecing: a backup job in mode `none` copies
@@ -43,17 +44,19 @@ export async function takeLiveSnapshot(qmp: QmpClient, snapshot: LiveSnapshot): 
       backing: diskNode(disk.slot),
     });
   }
-  await qmp.execute('transaction', {
-    actions: snapshot.disks.map((disk) => ({
-      type: 'blockdev-backup',
-      data: {
-        'job-id': nodeName(snapshot, disk),
-        device: diskNode(disk.slot),
-        target: nodeName(snapshot, disk),
-        sync: 'none',
-      },
-    })),
-  });
+  const jobs = snapshot.disks.map((disk) => ({
+    type: 'blockdev-backup',
+    data: {
+      'job-id': nodeName(snapshot, disk),
+      device: diskNode(disk.slot),
+      target: nodeName(snapshot, disk),
+      sync: 'none',
+    },
+  }));
+  // The transaction first waits for all writes in flight, and a job's action holds its disk's new ones back until the
+  // end: so the bitmaps, which come after, change hands at the very instant that the snapshot is of.
+  const intervals = await nextIntervalActions(qmp, snapshot.disks, snapshot.tag);
+  await qmp.execute('transaction', { actions: [...jobs, ...intervals] });
   for (const disk of snapshot.disks) {
     const mountpoint = snapshotDiskPath(snapshot, disk.key);
     await writeFile(mountpoint, '');
@@ -77,7 +80,10 @@ export async function holdsLiveSnapshot(qmp: QmpClient, snapshot: LiveSnapshot):
   });
 }
 
-/** Takes exports, jobs and overlays off again, as far as they exist. The files stay. */
+/**
+ * Takes exports, jobs and overlays off again, as far as they exist. The files stay, and so do the bitmaps: they tell
+ * what a later snapshot differs in.
+ */
 export async function removeLiveSnapshot(qmp: QmpClient, snapshot: LiveSnapshot): Promise<void> {
   const names = snapshot.disks.map((disk) => nodeName(snapshot, disk));
   const ours = (existing: string[]) => names.filter((name) => existing.includes(name));
@@ -94,7 +100,7 @@ export async function removeLiveSnapshot(qmp: QmpClient, snapshot: LiveSnapshot)
 }
 
 /** At most 31 characters, as QEMU demands of node names. */
-function nodeName(snapshot: LiveSnapshot, disk: DiskConfiguration): string {
+export function nodeName(snapshot: LiveSnapshot, disk: DiskConfiguration): string {
   return `snapshot-${snapshot.tag}-${disk.slot}`;
 }
 

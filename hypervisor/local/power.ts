@@ -6,9 +6,10 @@ import {
   type SandboxNetwork,
 } from '../../sandbox/network/segment';
 import { startMachine } from '../../sandbox/qemu/machine';
-import { type VmConfiguration } from '../port';
 import { type DatacenterSettings } from './settings';
-import { shortHash, type VmFiles } from './vm-files';
+import { checkImage } from './image-check';
+import { DiskImageError } from './image-error';
+import { shortHash, type VmFile, type VmFiles } from './vm-files';
 
 /** As many cards as a VM of this hypervisor may have. */
 const MAX_NICS = 3;
@@ -21,8 +22,16 @@ export interface Site {
   settings: DatacenterSettings | undefined;
 }
 
-/** Starts the VM's machine, with its cards on the data centre's segment. */
-export async function startVm(files: VmFiles, configuration: VmConfiguration, site: Site): Promise<void> {
+/**
+ * Starts the VM's machine, with its cards on the data centre's segment.
+ * @throws DiskImageError
+ */
+export async function startVm(files: VmFiles, file: VmFile, site: Site): Promise<void> {
+  const { configuration } = file;
+  for (const { key, sizeBytes } of configuration.disks) {
+    const image = files.image(file, key);
+    if ((await checkImage(image, sizeBytes)).readOnly) throw readOnlyError(image.path);
+  }
   const { network, segment, settings } = site;
   const nics = network
     ? configuration.nics.map(({ mac }, index) => ({ tap: tapName(files.vm, index), mac }))
@@ -42,8 +51,7 @@ export async function startVm(files: VmFiles, configuration: VmConfiguration, si
     cpus: configuration.cpus,
     memoryMiB: configuration.memoryMiB,
     disks: configuration.disks.map(({ key, slot, boot }) => ({
-      path: files.disk(key),
-      format: 'vmdk',
+      ...files.image(file, key),
       // 20 characters at most; stable through the VM's life, as its key is.
       serial: key.slice(0, 20),
       slot,
@@ -51,6 +59,14 @@ export async function startVm(files: VmFiles, configuration: VmConfiguration, si
     })),
     nics,
   });
+}
+
+/** For who would write to it. */
+export function readOnlyError(path: string): DiskImageError {
+  return new DiskImageError(
+    path,
+    'it is compressed (streamOptimized) and can only be read; convert it, by "qemu-img convert", to run its VM',
+  );
 }
 
 /** Removes the taps that a VM has or had. */

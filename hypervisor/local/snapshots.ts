@@ -6,8 +6,16 @@ import { withQmp } from '../../sandbox/qemu/qmp';
 import { writeFileAtomically } from '../../sandbox/process/atomic-file';
 import { processStartTime } from '../../sandbox/process/pid-file';
 import { type DiskConfiguration } from '../port';
-import { endExport, unmount } from './disk-export';
-import { holdsLiveSnapshot, removeLiveSnapshot, snapshotDiskPath, takeLiveSnapshot } from './live-snapshot';
+import { endExport, isOpen, unmount } from './disk-export';
+import { type Monitor, stopNbdServer } from './live-map';
+import {
+  holdsLiveSnapshot,
+  type LiveSnapshot,
+  removeLiveSnapshot,
+  snapshotDiskPath,
+  takeLiveSnapshot,
+} from './live-snapshot';
+import { rememberSnapshot } from './snapshot-history';
 import { shortHash, type VmFiles } from './vm-files';
 
 /** The snapshot exists no more, or what it held was written over; release it and take another, under a new id. */
@@ -58,26 +66,36 @@ export async function takeSnapshot(files: VmFiles, id: string): Promise<Snapshot
   await writeRecord(files, record);
   if (qemu) {
     try {
-      await withMachine(files, (qmp) => takeLiveSnapshot(qmp, liveSnapshot(files, record)));
+      await withMachine(files, async (qmp) => {
+        await stopNbdServer(qmp); // it would keep bitmaps from being changed
+        await takeLiveSnapshot(qmp, liveSnapshot(files, record));
+      });
     } catch (error) {
       await removeSnapshot(files, id);
       throw error;
     }
   }
+  await rememberSnapshot(files, record);
   const taken: SnapshotRecord = { ...record, state: 'taken' };
   await writeRecord(files, taken);
   return taken;
 }
 
 /**
- * The record of a snapshot that is there.
- * @throws SnapshotLostError; Error when none was taken under this id
+ * The record of a snapshot that is there, and a disk of it.
+ * @throws SnapshotLostError; Error when none was taken under this id, or has no such disk
  */
-export async function findSnapshot(files: VmFiles, id: string): Promise<SnapshotRecord> {
+export async function findSnapshotDisk(
+  files: VmFiles,
+  id: string,
+  key: string,
+): Promise<{ record: SnapshotRecord; disk: DiskConfiguration }> {
   const record = await readRecord(files, id);
   if (record?.state !== 'taken') throw new Error(`VM "${files.vm}" has no snapshot "${id}".`);
   await checkHeld(files, record);
-  return record;
+  const disk = record.disks.find((candidate) => candidate.key === key);
+  if (!disk) throw new Error(`Snapshot "${id}" of VM "${files.vm}" has no disk "${key}".`);
+  return { record, disk };
 }
 
 /** The path of a disk of a running VM's snapshot. */
@@ -104,6 +122,22 @@ export async function removeAllSnapshotFiles(files: VmFiles): Promise<void> {
   for (const entry of await listIfExists(files.snapshots)) await removeFiles(join(files.snapshots, entry));
 }
 
+/**
+ * Ends what hands disks of a powered-off VM out, before somebody writes to them.
+ * @throws when one is being read: it would change under the reader
+ */
+export async function endUnreadSnapshotExports(files: VmFiles): Promise<void> {
+  for (const snapshot of await listIfExists(files.snapshots)) {
+    for (const entry of await listIfExists(join(files.snapshots, snapshot))) {
+      if (!entry.endsWith('.open')) continue;
+      const directory = join(files.snapshots, snapshot, entry);
+      if (await isOpen(directory))
+        throw new Error(`Disk "${entry.slice(0, -5)}" of VM "${files.vm}" is being read from a snapshot.`);
+      await endExport(directory); // whoever read it has died
+    }
+  }
+}
+
 async function removeFiles(directory: string): Promise<void> {
   for (const entry of await listIfExists(directory)) {
     const path = join(directory, entry);
@@ -127,7 +161,8 @@ async function checkHeld(files: VmFiles, record: SnapshotRecord): Promise<void> 
   }
 }
 
-function liveSnapshot(files: VmFiles, record: SnapshotRecord) {
+/** A running VM's snapshot, as its QEMU knows it. */
+export function liveSnapshot(files: VmFiles, record: SnapshotRecord): LiveSnapshot {
   const disks: DiskConfiguration[] = record.disks;
   return { tag: shortHash(record.id), directory: directoryOf(files, record.id), disks };
 }
@@ -149,6 +184,12 @@ async function withMachine<Result>(
   work: Parameters<typeof withQmp<Result>>[1],
 ): Promise<Result> {
   return withQmp(await qmpSocketOf(files.machine), work);
+}
+
+/** The monitor of a running VM. */
+export async function monitorOf(files: VmFiles): Promise<Monitor> {
+  const socket = await qmpSocketOf(files.machine);
+  return { run: (work) => withQmp(socket, work), nbdSocket: socket.replace(/\.qmp$/, '.nbd') };
 }
 
 async function readRecord(files: VmFiles, id: string): Promise<SnapshotRecord | undefined> {

@@ -6,9 +6,9 @@ import { writeFileAtomically } from '../../sandbox/process/atomic-file';
 import { VmNotFoundError, type VmConfiguration } from '../port';
 
 /**
- * A VM's place: `<directory>/vms/<name>/` with vm.json, `<key>.vmdk` a disk, the files of its QEMU, snapshots/ and
- * open/ (disks handed out). Names and keys come from plans, backups and tags, so each is checked before it becomes
- * part of a path.
+ * A VM's place: `<directory>/vms/<name>/` with vm.json, the disks' images, the files of its QEMU, snapshots/ and
+ * open/ (disks handed out). A disk's image is `<key>.vmdk`, unless vm.json names another file and format of it under
+ * `images`. Names and keys come from plans, backups and tags, so each is checked before it becomes part of a path.
  */
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,39}$/, 'must be 1 to 40 letters, digits or "-"');
@@ -27,6 +27,20 @@ const disk = z.strictObject({
     .max(15)
     .refine((slot) => slot !== 7, 'must not be 7, the id of the controller'),
   boot: z.boolean(),
+});
+
+/** In the VM's own directory, and by its ending none of the other files there. */
+const imageFile = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.(vmdk|qcow2|raw|img)$/,
+    'must be a .vmdk, .qcow2, .raw or .img file',
+  );
+
+const image = z.strictObject({
+  file: imageFile,
+  /** Never found out from the image: what looks like a header may have been written by the guest. */
+  format: z.enum(['vmdk', 'qcow2', 'raw']),
 });
 
 const hardware = z.strictObject({
@@ -48,16 +62,35 @@ const hardware = z.strictObject({
   guestOs: z.string().max(200),
 });
 
-const vmFile = z.strictObject({
+const vmFileParts = z.strictObject({
   version: z.literal(1),
   configuration: hardware.extend({ disks: z.array(disk).max(15) }),
+  /** By disk key; what is not named has a VMDK. */
+  images: z.record(name, image).optional(),
   /** Whose VM it is; see createVm of the port. */
   mark: z.string().min(1).max(500).optional(),
   /** Raised before anything may write to the disks; a powered-off snapshot of another revision is void. */
   revision: z.number().int().min(0),
 });
 
-export type VmFile = z.infer<typeof vmFile>;
+const vmFile = vmFileParts.refine(({ configuration, images }) => {
+  const named = configuration.disks.map(({ key }) => imageOf(images, key).file);
+  return new Set(named).size === named.length;
+}, 'two disks must not have the same image');
+
+export type VmFile = z.infer<typeof vmFileParts>;
+
+function imageOf(images: VmFile['images'], key: string): z.infer<typeof image> {
+  // Object.hasOwn: a key may be "constructor".
+  const named = images && Object.hasOwn(images, key) ? images[key] : undefined;
+  return named ?? { file: `${key}.vmdk`, format: 'vmdk' };
+}
+
+/** Where a disk's bytes are, and how they are laid out; the path may be of a descriptor that names further files. */
+export interface DiskImage {
+  path: string;
+  format: z.infer<typeof image>['format'];
+}
 
 /** @throws ZodError that names what is wrong */
 export function checkHardware(configuration: Omit<VmConfiguration, 'disks'>): Omit<VmConfiguration, 'disks'> {
@@ -95,8 +128,15 @@ export class VmFiles {
     this.lock = join(directory, 'locks', vm);
   }
 
+  /** The image that a disk has when it is made here. */
   disk(key: string): string {
-    return join(this.home, `${name.parse(key)}.vmdk`);
+    return join(this.home, imageOf(undefined, name.parse(key)).file);
+  }
+
+  /** The image of a disk. */
+  image({ images }: Pick<VmFile, 'images'>, key: string): DiskImage {
+    const { file, format } = imageOf(images, key);
+    return { path: join(this.home, file), format };
   }
 
   /** @throws VmNotFoundError */

@@ -3,7 +3,7 @@ import { type Accelerator } from './accelerator';
 /** A disk of a machine. */
 export interface MachineDisk {
   path: string;
-  format: 'raw' | 'vmdk';
+  format: 'raw' | 'vmdk' | 'qcow2';
   /** What the guest reads as the disk's serial number; 20 characters at most (NVMe). */
   serial: string;
   /** Position, from 0; distinct among the machine's disks. */
@@ -49,7 +49,7 @@ export function hardwareArguments(
     ...['-accel', accelerator.accel, '-cpu', accelerator.cpu],
     ...['-smp', String(machine.cpus), '-m', String(machine.memoryMiB)],
     ...(flash ? flashArguments(flash) : []),
-    ...machine.disks.flatMap(blockArguments),
+    ...machine.disks.flatMap((disk) => blockArguments(disk, machine.profile)),
     ...(machine.profile === 'vmware' ? vmwareArguments(machine) : ec2Arguments(machine)),
   ];
 }
@@ -119,14 +119,19 @@ function ec2Arguments({ disks, nics }: MachineHardware): string[] {
   ];
 }
 
+/** What keeps a disk image from reading another file that its own bytes name as what lies below it. */
+export function withoutBacking(format: MachineDisk['format']): { backing?: null } {
+  return format === 'raw' ? {} : { backing: null };
+}
+
 /**
- * Guest flushes are honoured for VMDKs: they are the primary site's only copy until a backup has run, and a sparse
+ * Guest flushes are honoured at the primary site: its disks are the only copy until a backup has run, and a sparse
  * VMDK that lost its grain tables has lost all. A volume of the sandbox's EC2 is a raw file: without host flushes it
  * loses nothing when a guest, QEMU or any process here is killed, only when the host loses its power, which the
  * sandbox does not promise to survive; in return, guests under emulation boot without waiting for the host's disk.
  */
-function blockArguments(disk: MachineDisk): string[] {
-  const cache = { direct: false, 'no-flush': disk.format === 'raw' };
+function blockArguments(disk: MachineDisk, profile: MachineHardware['profile']): string[] {
+  const cache = { direct: false, 'no-flush': profile === 'ec2' };
   return [
     ...[
       '-blockdev',
@@ -138,6 +143,7 @@ function blockArguments(disk: MachineDisk): string[] {
         driver: disk.format,
         'node-name': diskNode(disk.slot),
         file: `file${disk.slot}`,
+        ...withoutBacking(disk.format),
         cache,
       }),
     ],

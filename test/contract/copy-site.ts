@@ -153,6 +153,8 @@ export function fileHypervisor(directory: string) {
       return { takenAt: snapshots.get(id)!, consistency: 'crash' as const };
     },
     openSnapshotDisk: (_vm: string, id: string, key: string) => opened(join(directory, `${id}-${key}`)),
+    // It cannot tell, so that every block is compared.
+    changedAreas: () => Promise.resolve(undefined),
     releaseSnapshot: () => Promise.resolve(),
     openDisk: (_vm: string, key: string) => opened(join(directory, `home-${key}`)),
   } satisfies Hypervisor;

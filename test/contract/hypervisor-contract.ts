@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import {
+  type DiskArea,
   type Hypervisor,
   type OpenDisk,
   type VmConfiguration,
@@ -226,6 +227,45 @@ export function hypervisorContract(setUp: () => Promise<HypervisorUnderTest>): v
     );
   });
 
+  it('tells which areas a snapshot has changed in, or that it cannot tell', async () => {
+    await createWithDisks('web');
+    const empty = Buffer.alloc(ODD_SIZE);
+    const expected = Buffer.alloc(ODD_SIZE);
+    const covered = async (id: string, before: Buffer, since?: string) => {
+      const areas = await site.afresh().changedAreas('web', id, 'system', since);
+      if (areas) expectCovered(areas, before, expected);
+      return areas;
+    };
+    await onDisk(await hypervisor.openDisk('web', 'system'), (file) =>
+      write(file, expected, 70_000, 900_000, 0x77),
+    );
+    await hypervisor.snapshotVm('web', 'off');
+    await covered('off', empty);
+    await hypervisor.releaseSnapshot('web', 'off');
+    await hypervisor.snapshotVm('web', 'off again');
+    await covered('off again', expected, 'off');
+    expect(await covered('off again', empty, 'never taken')).toBeUndefined();
+    await expect(hypervisor.changedAreas('web', 'off', 'system')).rejects.toThrow();
+    await expect(hypervisor.changedAreas('web', 'off again', 'none')).rejects.toThrow();
+
+    await hypervisor.powerOn('web');
+    await hypervisor.snapshotVm('web', 'run 1');
+    const first = Buffer.from(expected);
+    await covered('run 1', empty);
+    await covered('run 1', first, 'off again');
+    await hypervisor.releaseSnapshot('web', 'run 1');
+    await site.writeAsGuest('web', 0, ODD_SIZE - 1024, 1024, 0x22);
+    expected.fill(0x22, ODD_SIZE - 1024);
+    await hypervisor.snapshotVm('web', 'run 2');
+    await site.writeAsGuest('web', 0, 0, 4096, 0x33);
+    await covered('run 2', empty);
+    await covered('run 2', first, 'run 1');
+    expected.fill(0x33, 0, 4096);
+    await hypervisor.snapshotVm('web', 'run 3');
+    await covered('run 3', first, 'run 1');
+    expect(await covered('run 3', empty, 'never taken')).toBeUndefined();
+  });
+
   it('says so when a guest does not shut down, and can take its power away', async () => {
     await createWithDisks('web');
     await hypervisor.shutDown('web', 1);
@@ -241,7 +281,21 @@ export function hypervisorContract(setUp: () => Promise<HypervisorUnderTest>): v
   });
 }
 
-async function onDisk<Result>(
+/** That areas are in order, on the disk, and hold every byte in which it differs. */
+export function expectCovered(areas: DiskArea[], before: Buffer, after: Buffer): void {
+  let end = 0;
+  const rest = { before: Buffer.from(before), after: Buffer.from(after) };
+  for (const { offset, length } of areas) {
+    expect(length).toBeGreaterThan(0);
+    expect(offset).toBeGreaterThanOrEqual(end);
+    end = offset + length;
+    for (const disk of Object.values(rest)) disk.fill(0, offset, end);
+  }
+  expect(end).toBeLessThanOrEqual(after.length);
+  expect(rest.after.equals(rest.before)).toBe(true);
+}
+
+export async function onDisk<Result>(
   disk: OpenDisk,
   work: (file: FileHandle) => Promise<Result>,
   mode = 'r+',
@@ -256,7 +310,7 @@ async function onDisk<Result>(
   }
 }
 
-async function overwrite(path: string): Promise<void> {
+export async function overwrite(path: string): Promise<void> {
   const file = await open(path, 'r+');
   try {
     await file.write(Buffer.alloc(512));
@@ -265,7 +319,7 @@ async function overwrite(path: string): Promise<void> {
   }
 }
 
-async function write(
+export async function write(
   file: FileHandle,
   copy: Buffer,
   offset: number,
@@ -276,7 +330,7 @@ async function write(
   await file.write(Buffer.alloc(length, byte), 0, length, offset);
 }
 
-async function contents(file: FileHandle): Promise<Buffer> {
+export async function contents(file: FileHandle): Promise<Buffer> {
   const { size } = await file.stat();
   const buffer = Buffer.alloc(size);
   let done = 0;

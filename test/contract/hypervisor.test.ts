@@ -3,10 +3,9 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { localHypervisor } from '../../hypervisor/local';
-import { qmpSocketOf } from '../../sandbox/qemu/machine';
-import { withQmp } from '../../sandbox/qemu/qmp';
 import { createDatacenter, removeDatacenter } from '../../sandbox/datacenter/datacenter';
 import { hypervisorContract } from './hypervisor-contract';
+import { writeAsGuest } from './write-as-guest';
 
 /** Disks are handed out by FUSE and cards are taps in network namespaces: both need root. */
 const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
@@ -20,16 +19,8 @@ asRoot('the local hypervisor (needs root)', () => {
     return {
       hypervisor: localHypervisor({ directory }),
       afresh: () => localHypervisor({ directory }),
-      async writeAsGuest(vm, slot, offset, length, pattern) {
-        // No operating system runs: QEMU's own I/O test command writes where the guest's controller would.
-        const socket = await qmpSocketOf(join(directory, 'vms', vm));
-        const answer = await withQmp(socket, (qmp) =>
-          qmp.execute<string>('human-monitor-command', {
-            'command-line': `qemu-io -d drive${slot} "write -P ${pattern} ${offset} ${length}"`,
-          }),
-        );
-        if (answer !== '') throw new Error(answer); // what it did, it prints elsewhere; the tests read it back
-      },
+      writeAsGuest: (vm, slot, offset, length, pattern) =>
+        writeAsGuest(join(directory, 'vms', vm), slot, offset, length, pattern),
       async remove() {
         await removeDatacenter(datacenter);
         await rm(network.runDirectory, { recursive: true, force: true });
