@@ -13,6 +13,8 @@ export interface Run extends Usage {
 export interface Side {
   /** What runs, in words. */
   name: string;
+  /** Blocks that a run of it moves, where not those of {@link Prepared}. */
+  blocks?: number;
   /** @param verify whether every byte is checked as well, in the untimed pair */
   run(verify: boolean): Promise<Run>;
 }

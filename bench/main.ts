@@ -2,14 +2,18 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectRoot } from '../sandbox/project-root';
 import { type Benchmark } from './benchmark';
+import { backup } from './benchmarks/backup';
+import { failback } from './benchmarks/failback';
+import { incremental } from './benchmarks/incremental';
 import { put } from './benchmarks/put';
+import { restore } from './benchmarks/restore';
 import { MissingPeerError } from './peers/coldsnap';
 import { describeMachine } from './machine';
 import { report } from './report';
 import { runPairs } from './run';
 import { Workspace } from './workspace';
 
-const BENCHMARKS: Benchmark[] = [put];
+const BENCHMARKS: Benchmark[] = [put, restore, incremental, failback, backup];
 
 const USAGE = `usage: npm run bench -- NAME [--json] [--pairs N] [--size-mib N] [--directory PATH]
 

@@ -55,7 +55,8 @@ function inWords({ wallSeconds, cpuSeconds, maxRssMiB, copy }: Run): string {
   return `${wallSeconds.toFixed(2)} s, CPU ${cpuSeconds.toFixed(2)} s, ${Math.round(maxRssMiB)} MiB${alone}`;
 }
 
-function summary(side: Side, timed: TimedRun[], blocks: number): SideResult {
+function summary(side: Side, timed: TimedRun[], allBlocks: number): SideResult {
+  const blocks = side.blocks ?? allBlocks;
   const runs = timed.map(({ run }) => run);
   const of = (value: (run: Run) => number): number => median(runs.map(value));
   const perBlock = (seconds: number): number => (seconds * 1000) / blocks;

@@ -61,7 +61,7 @@ export async function checkSnapshot(
 }
 
 /** Time of sending a disk's blocks without reading or hashing them. */
-async function putCeiling(endpoint: LeanEndpoint, disk: MadeDisk): Promise<Ceiling> {
+export async function putCeiling(endpoint: LeanEndpoint, disk: MadeDisk): Promise<Ceiling> {
   await endpoint.tell({ order: 'verify', verify: false });
   const { snapshotId } = await endpoint.tell({
     order: 'add snapshot',

@@ -162,8 +162,10 @@ function describe(account: LeanAccount, { body }: LeanRequest): LeanResponse {
   if (form.get('Action') !== 'DescribeSnapshots')
     throw new Refusal('InvalidAction', `Not offered for benchmarks: ${form.get('Action')}`);
   const wanted = form.get('SnapshotId.1');
+  // Snapshots have no tags here, so that none is found by them: every restore begins as the first one.
+  const byTag = form.has('Filter.1.Name');
   const items = [...account.snapshots.values()]
-    .filter(({ id }) => wanted === null || wanted === id)
+    .filter(({ id }) => !byTag && (wanted === null || wanted === id))
     .map(
       ({ id, sizeGiB, state }) =>
         `<item><snapshotId>${id}</snapshotId><volumeSize>${sizeGiB}</volumeSize><status>${state}</status>` +

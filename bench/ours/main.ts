@@ -1,8 +1,14 @@
-import { put, type PutJob } from './put';
+import { type BackupJob } from './backup';
+import { type FailbackJob } from './failback';
+import { type PutJob } from './put';
+import { type RestoredDisk, type RestoreJob } from './restore';
 
 /** What our side can be told to do, each in a process of its own. */
 export interface Jobs {
   put: { input: PutJob; output: { snapshotId: string } };
+  backup: { input: BackupJob; output: { blocks: number; bytes: number } };
+  restore: { input: RestoreJob; output: Record<string, RestoredDisk> };
+  failback: { input: FailbackJob; output: { blocks: number } };
 }
 
 /** What such a process prints as its last line. */
@@ -13,16 +19,20 @@ export interface JobReport<Name extends keyof Jobs> {
   cpuSeconds: number;
 }
 
-type Implementations = {
-  [Name in keyof Jobs]: (input: Jobs[Name]['input']) => Promise<Jobs[Name]['output']>;
-};
+type Job<Name extends keyof Jobs> = (input: Jobs[Name]['input']) => Promise<Jobs[Name]['output']>;
 
-const implementations: Implementations = { put };
+/** A job loads what it needs and no more. */
+const jobs: { [Name in keyof Jobs]: () => Promise<Job<Name>> } = {
+  put: async () => (await import('./put.js')).put,
+  backup: async () => (await import('./backup.js')).backup,
+  restore: async () => (await import('./restore.js')).restore,
+  failback: async () => (await import('./failback.js')).failback,
+};
 
 async function main(): Promise<void> {
   const [name = '', input = ''] = process.argv.slice(2);
-  if (!Object.hasOwn(implementations, name)) throw new Error(`there is no job "${name}"`);
-  const run = implementations[name as keyof Jobs] as (input: unknown) => Promise<unknown>;
+  if (!Object.hasOwn(jobs, name)) throw new Error(`there is no job "${name}"`);
+  const run = (await jobs[name as keyof Jobs]()) as (input: unknown) => Promise<unknown>;
   const began = performance.now();
   const cpu = process.cpuUsage();
   const output = await run(JSON.parse(input));
@@ -31,7 +41,11 @@ async function main(): Promise<void> {
   process.stdout.write(`${JSON.stringify({ output, wallSeconds, cpuSeconds: (user + system) / 1e6 })}\n`);
 }
 
-main().catch((error: unknown) => {
-  console.error(error);
-  process.exitCode = 1;
-});
+main().then(
+  // Clients keep connections, which would keep the process for as long.
+  () => process.exit(0),
+  (error: unknown) => {
+    console.error(error);
+    process.exit(1);
+  },
+);
