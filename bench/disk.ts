@@ -46,32 +46,34 @@ export function makeBlock(kind: BlockKind, seed: string): Buffer {
   return block;
 }
 
-/**
- * Makes the disk (of whole blocks), or finds it made before. Only blocks below `dataBlocksBelow` hold data; beyond is a hole.
- * @param changed of a second version of the disk: which blocks differ from the first
- */
+export interface DiskOptions {
+  /** Blocks apart from these are a hole. All are meant where it is absent. */
+  holds?: (index: number) => boolean;
+  /** Of a second version of the disk: which blocks differ from the first. */
+  changed?: (index: number) => boolean;
+}
+
+/** Makes the disk (of whole blocks), or finds it made before. */
 export async function makeDisk(
   path: string,
   sizeBytes: number,
-  options: { dataBlocksBelow?: number; changed?: (index: number) => boolean } = {},
+  { holds = () => true, changed = () => false }: DiskOptions = {},
 ): Promise<MadeDisk> {
   const blocks = sizeBytes / BLOCK_SIZE;
   if (!Number.isInteger(blocks)) throw new Error(`a made disk has whole blocks, not ${sizeBytes} bytes`);
-  const end = Math.min(blocks, options.dataBlocksBelow ?? blocks);
   const sumsPath = `${path}.sums`;
   let dataBlocks = 0;
-  for (let index = 0; index < end; index++) if (kindOf(index) !== 'zeros') dataBlocks++;
+  for (let index = 0; index < blocks; index++) if (holds(index) && kindOf(index) !== 'zeros') dataBlocks++;
   const disk = { path, sumsPath, sizeBytes, blocks, dataBlocks };
   if ((await sizeOf(path)) === sizeBytes && (await sizeOf(sumsPath)) === blocks * 32) return disk;
   await rm(sumsPath, { force: true });
   const file = await open(`${path}.tmp`, 'w');
   const sums = await open(`${sumsPath}.tmp`, 'w');
   try {
-    for (let index = 0; index < end; index++) {
+    for (let index = 0; index < blocks; index++) {
       const kind = kindOf(index);
-      if (kind === 'zeros') continue;
-      const version = options.changed?.(index) === true ? 'changed' : 'first';
-      const block = makeBlock(kind, `${version} ${index}`);
+      if (kind === 'zeros' || !holds(index)) continue;
+      const block = makeBlock(kind, `${changed(index) ? 'changed' : 'first'} ${index}`);
       await file.write(block, 0, BLOCK_SIZE, index * BLOCK_SIZE);
       await sums.write(hash('sha256', block, 'buffer'), 0, 32, index * 32);
     }

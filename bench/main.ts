@@ -7,13 +7,15 @@ import { failback } from './benchmarks/failback';
 import { incremental } from './benchmarks/incremental';
 import { put } from './benchmarks/put';
 import { restore } from './benchmarks/restore';
+import { resume } from './benchmarks/resume';
+import { scale } from './benchmarks/scale';
 import { MissingPeerError } from './peers/coldsnap';
 import { describeMachine } from './machine';
 import { report } from './report';
 import { runPairs } from './run';
 import { Workspace } from './workspace';
 
-const BENCHMARKS: Benchmark[] = [put, restore, incremental, failback, backup];
+const BENCHMARKS: Benchmark[] = [put, restore, incremental, failback, backup, scale, resume];
 
 const USAGE = `usage: npm run bench -- NAME [--json] [--pairs N] [--size-mib N] [--directory PATH]
 

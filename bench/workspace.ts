@@ -33,6 +33,15 @@ export class Workspace {
     return makeDisk(join(this.disks, `${sizeMiB}-mib.raw`), sizeMiB * 2 ** 20);
   }
 
+  /** A disk with about that much data, in pieces of 16 blocks all over it. */
+  sparseDisk(sizeMiB: number, dataMiB: number): Promise<MadeDisk> {
+    // 16 blocks are one turn of the mix, of which 12 hold data.
+    const pieces = Math.max(1, Math.round((dataMiB * 2) / 12));
+    const stride = Math.max(1, Math.floor((sizeMiB * 2) / 16 / pieces));
+    const holds = (index: number): boolean => Math.floor(index / 16) % stride === 0;
+    return makeDisk(join(this.disks, `${sizeMiB}-mib-holding-${dataMiB}.raw`), sizeMiB * 2 ** 20, { holds });
+  }
+
   /** The same disk later, when one block in `every` has changed. */
   changedDisk(sizeMiB: number, every: number): Promise<MadeDisk> {
     const path = join(this.disks, `${sizeMiB}-mib-1-in-${every}-changed.raw`);

@@ -6,6 +6,8 @@ import { LeanSnapshot } from './snapshots';
 /** What the parent process may ask of the endpoint. */
 export interface LeanAccount {
   snapshots: Map<string, LeanSnapshot>;
+  /** Ids of snapshots by the client token that they were started with: a copy that goes on asks again. */
+  tokens: Map<string, string>;
   /** Compute the SHA-256 of every block and compare it with the header's. */
   verify: boolean;
   /** PutSnapshotBlock and GetSnapshotBlock answered. */
@@ -86,13 +88,18 @@ function find(account: LeanAccount, id = ''): LeanSnapshot {
 const invalid = (message: string): Refusal => new Refusal('ValidationException', message);
 
 function start(account: LeanAccount, { body }: LeanRequest): LeanResponse {
-  const { VolumeSize, ParentSnapshotId } = JSON.parse(body.toString()) as {
+  const { VolumeSize, ParentSnapshotId, ClientToken } = JSON.parse(body.toString()) as {
     VolumeSize: number;
     ParentSnapshotId?: string;
+    ClientToken?: string;
   };
-  const id = nextSnapshotId(account);
-  const parent = ParentSnapshotId === undefined ? undefined : find(account, ParentSnapshotId);
-  account.snapshots.set(id, new LeanSnapshot(id, VolumeSize, parent));
+  const before = ClientToken === undefined ? undefined : account.tokens.get(ClientToken);
+  const id = before ?? nextSnapshotId(account);
+  if (before === undefined) {
+    const parent = ParentSnapshotId === undefined ? undefined : find(account, ParentSnapshotId);
+    account.snapshots.set(id, new LeanSnapshot(id, VolumeSize, parent));
+    if (ClientToken !== undefined) account.tokens.set(ClientToken, id);
+  }
   const answer = { SnapshotId: id, Status: 'pending', VolumeSize, BlockSize: BLOCK_SIZE, ParentSnapshotId };
   return json({ ...answer, StartTime: Date.now() / 1000, OwnerId: '000000000000' }, 201);
 }

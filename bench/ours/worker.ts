@@ -6,9 +6,40 @@ import { type RunContext } from '../../plan/run';
 import { queueWorkers, type Role } from '../../workers/roles';
 import { workerSettings } from '../../workers/settings';
 
-/** The activities of a role, wired as its worker wires them, from the same environment. */
+type Activity = (input: unknown) => Promise<unknown>;
+
+/** What the SDK lets run at once on a task queue for which nothing is said (WorkerOptions). */
+const DEFAULT_SLOTS = 100;
+
+/**
+ * The activities of a role, wired as its worker wires them, from the same environment. No more of a task queue's run at
+ * once than there; where a queue of its own has an activity, that is the one which counts.
+ */
 function activitiesOf(role: Role): object {
-  return Object.assign({}, ...queueWorkers(role).map(({ activities }) => activities)) as object;
+  const all: Record<string, Activity> = {};
+  for (const { activities, maxConcurrentActivityTaskExecutions: slots } of queueWorkers(role)) {
+    const inSlot = slotted(slots ?? DEFAULT_SLOTS);
+    for (const [name, activity] of Object.entries(activities ?? {}))
+      all[name] = (input) => inSlot(() => (activity as Activity)(input));
+  }
+  return all;
+}
+
+/** Runs work as slots become free, first come, first served. */
+function slotted(slots: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let free = slots;
+  return async (work) => {
+    if (free > 0) free--;
+    else await new Promise<void>((turn) => waiting.push(turn));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free++;
+      else next();
+    }
+  };
 }
 
 export const awsProxy = (): AwsProxyActivities => activitiesOf('aws-proxy') as AwsProxyActivities;
