@@ -29,7 +29,7 @@ export const backup: Benchmark = {
         name: 'lifeboat',
         async run() {
           await site.deleteObjects();
-          const job = { vm: VM, backupId: site.newBackupId(), runId: site.newRunId() };
+          const job = { vms: [VM], backupId: site.newBackupId(), runId: site.newRunId() };
           const { run, output } = await runJob('backup', job, site.newWorker());
           if (output.blocks !== disk.dataBlocks)
             throw new Error(`The backup stored ${output.blocks} blocks of ${disk.dataBlocks}.`);

@@ -23,7 +23,7 @@ export const incremental: Benchmark = {
     const site = await Site.create(workspace, s3, ebs.url);
     await site.importVm(VM, { [DISK]: first });
     const recoveryPoint = site.newBackupId();
-    await runJob('backup', { vm: VM, backupId: recoveryPoint, runId: site.newRunId() }, site.newWorker());
+    await runJob('backup', { vms: [VM], backupId: recoveryPoint, runId: site.newRunId() }, site.newWorker());
     const { snapshotId: parent } = await ebs.tell({
       order: 'add disk',
       path: first.path,
@@ -36,7 +36,7 @@ export const incremental: Benchmark = {
     await site.changeBlocks(VM, DISK, second, changed);
     await runJob(
       'backup',
-      { vm: VM, backupId: site.newBackupId(), runId: site.newRunId() },
+      { vms: [VM], backupId: site.newBackupId(), runId: site.newRunId() },
       site.newWorker(),
     );
     return {
@@ -45,16 +45,16 @@ export const incremental: Benchmark = {
         async run(verify) {
           await ebs.tell({ order: 'verify', verify });
           const job = {
-            vm: VM,
+            vms: [VM],
             runId: site.newRunId(),
             parent: { recoveryPoint, snapshotIds: { [DISK]: parent } },
           };
           const { run, output } = await runJob('restore', job, site.newWorker());
-          if (output[DISK]?.blocks !== changed.length)
+          if (output[0]?.blocks !== changed.length)
             throw new Error(
-              `${output[DISK]?.blocks} blocks were written, not the ${changed.length} that changed.`,
+              `${output[0]?.blocks} blocks were written, not the ${changed.length} that changed.`,
             );
-          await checkSnapshot(ebs, output[DISK].snapshotId, second);
+          await checkSnapshot(ebs, output[0].snapshotId, second);
           return run;
         },
       },
@@ -65,10 +65,10 @@ export const incremental: Benchmark = {
           await ebs.tell({ order: 'verify', verify });
           const { run, output } = await runJob(
             'restore',
-            { vm: VM, runId: site.newRunId() },
+            { vms: [VM], runId: site.newRunId() },
             site.newWorker(),
           );
-          await checkSnapshot(ebs, output[DISK]?.snapshotId ?? '', second);
+          await checkSnapshot(ebs, output[0]?.snapshotId ?? '', second);
           return run;
         },
       },

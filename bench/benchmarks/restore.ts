@@ -22,7 +22,7 @@ export const restore: Benchmark = {
     await site.importVm(VM, { [DISK]: disk });
     await runJob(
       'backup',
-      { vm: VM, backupId: site.newBackupId(), runId: site.newRunId() },
+      { vms: [VM], backupId: site.newBackupId(), runId: site.newRunId() },
       site.newWorker(),
     );
     return {
@@ -32,10 +32,10 @@ export const restore: Benchmark = {
           await ebs.tell({ order: 'verify', verify });
           const { run, output } = await runJob(
             'restore',
-            { vm: VM, runId: site.newRunId() },
+            { vms: [VM], runId: site.newRunId() },
             site.newWorker(),
           );
-          await checkSnapshot(ebs, output[DISK]?.snapshotId ?? '', disk);
+          await checkSnapshot(ebs, output[0]?.snapshotId ?? '', disk);
           return run;
         },
       },

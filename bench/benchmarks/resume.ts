@@ -24,7 +24,7 @@ export const resume: Benchmark = {
     await site.importVm(VM, { [DISK]: disk });
     await runJob(
       'backup',
-      { vm: VM, backupId: site.newBackupId(), runId: site.newRunId() },
+      { vms: [VM], backupId: site.newBackupId(), runId: site.newRunId() },
       site.newWorker(),
     );
     return {
@@ -33,7 +33,7 @@ export const resume: Benchmark = {
         blocks: Math.ceil(disk.dataBlocks / 2),
         async run(verify) {
           await ebs.tell({ order: 'verify', verify });
-          const job = { vm: VM, runId: site.newRunId() };
+          const job = { vms: [VM], runId: site.newRunId() };
           const worker = site.newWorker();
           const before = await blockCalls(ebs);
           const child = startJob('restore', job, worker);
@@ -47,7 +47,7 @@ export const resume: Benchmark = {
           const again = runJob('restore', job, worker);
           const onAgain = await waitForCalls(ebs, sent);
           const { run, output } = await again;
-          const snapshotId = output[DISK]?.snapshotId ?? '';
+          const snapshotId = output[0]?.snapshotId ?? '';
           await checkSnapshot(ebs, snapshotId, disk);
           const { puts, written } = await ebs.tell({ order: 'compare', snapshotId, sumsPath: disk.sumsPath });
           const blocksPerSecond = (disk.dataBlocks / 2 / (half - firstCall)) * 1000;

@@ -9,10 +9,16 @@ import { cpuOf } from './restore';
 
 /** Data of the sparse disk, and about that of the many together. */
 const MOST_DATA_MIB = 2048;
-const MANY_DISKS = 50;
+/** 50 disks; a controller has room for 15. */
+const MANY_VMS = 10;
+const DISKS_A_VM = 5;
+const MANY_DISKS = MANY_VMS * DISKS_A_VM;
 
-/** VMs that hold about the same data, in other shapes. */
-type Shape = 'plain' | 'large' | 'many';
+/** VMs by name, with their disks by key. */
+type Vms = Record<string, Record<string, MadeDisk>>;
+
+/** About the same data in three shapes. */
+type Shapes = Record<'plain' | 'large' | 'many', Vms>;
 
 export const scale: Benchmark = {
   name: 'scale',
@@ -24,7 +30,8 @@ export const scale: Benchmark = {
     const s3 = await workspace.sandboxEndpoint();
     const ebs = await workspace.leanEndpoint();
     const site = await Site.create(workspace, s3, ebs.url);
-    for (const [vm, disks] of Object.entries(shapes)) await site.importVm(vm, disks);
+    for (const vms of Object.values(shapes))
+      for (const [vm, disks] of Object.entries(vms)) await site.importVm(vm, disks);
     return {
       ours: {
         name: 'lifeboat',
@@ -32,10 +39,10 @@ export const scale: Benchmark = {
           await ebs.tell({ order: 'verify', verify });
           const runs: Run[] = [];
           const counts: Record<string, number> = {};
-          for (const [shape, disks] of Object.entries(shapes)) {
-            const blocks = Object.values(disks).reduce((sum, { dataBlocks }) => sum + dataBlocks, 0);
+          for (const [shape, vms] of Object.entries(shapes)) {
+            const blocks = dataBlocks(vms);
             for (const what of ['backup', 'restore'] as const) {
-              const run = await (what === 'backup' ? backUp(site, shape) : restore(site, ebs, shape, disks));
+              const run = await (what === 'backup' ? backUp(site, vms) : restore(site, ebs, vms));
               runs.push(run);
               counts[`${what} ${shape}: MiB resident`] = Math.round(run.maxRssMiB);
               counts[`${what} ${shape}: seconds`] = run.wallSeconds;
@@ -52,49 +59,48 @@ export const scale: Benchmark = {
         },
       },
       // Backup and restore move each block once.
-      blocks: 2 * Object.values(shapes).reduce((sum, disks) => sum + dataBlocks(disks), 0),
+      blocks: 2 * Object.values(shapes).reduce((sum, vms) => sum + dataBlocks(vms), 0),
       notes: {
         endpoint: LEAN_ENDPOINT,
         plain: 'one disk, full of data',
         large: `one disk of ${sizeMiB} MiB with as much data`,
-        many: `one VM with ${MANY_DISKS} disks, which together hold about as much`,
+        many: `${MANY_DISKS} disks of ${MANY_VMS} VMs, which together hold about as much`,
       },
       endpointCpuSeconds: () => cpuOf(ebs, s3),
     };
   },
 };
 
-const dataBlocks = (disks: Record<string, MadeDisk>): number =>
-  Object.values(disks).reduce((sum, disk) => sum + disk.dataBlocks, 0);
+const dataBlocks = (vms: Vms): number =>
+  Object.values(vms)
+    .flatMap((disks) => Object.values(disks))
+    .reduce((sum, disk) => sum + disk.dataBlocks, 0);
 
-async function makeShapes(
-  workspace: Workspace,
-  sizeMiB: number,
-): Promise<Record<Shape, Record<string, MadeDisk>>> {
+async function makeShapes(workspace: Workspace, sizeMiB: number): Promise<Shapes> {
   const dataMiB = Math.min(MOST_DATA_MIB, Math.ceil(sizeMiB / 4));
   // A quarter of a full disk is zeros; sizes are whole turns of the mix, which are 8 MiB.
   const fullMiB = Math.ceil(dataMiB / 0.75 / 8) * 8;
   const small = await workspace.disk(Math.ceil(fullMiB / MANY_DISKS / 8) * 8);
+  const disks = Object.fromEntries(Array.from({ length: DISKS_A_VM }, (_, n) => [`disk${n}`, small]));
   return {
-    plain: { system: await workspace.disk(fullMiB) },
-    large: { system: await workspace.sparseDisk(sizeMiB, dataMiB) },
-    many: Object.fromEntries(Array.from({ length: MANY_DISKS }, (_, n) => [`disk${n}`, small])),
+    plain: { plain: { system: await workspace.disk(fullMiB) } },
+    large: { large: { system: await workspace.sparseDisk(sizeMiB, dataMiB) } },
+    many: Object.fromEntries(Array.from({ length: MANY_VMS }, (_, n) => [`many${n}`, disks])),
   };
 }
 
-async function backUp(site: Site, vm: string): Promise<Run> {
-  const job = { vm, backupId: site.newBackupId(), runId: site.newRunId() };
+async function backUp(site: Site, vms: Vms): Promise<Run> {
+  const job = { vms: Object.keys(vms), backupId: site.newBackupId(), runId: site.newRunId() };
   return (await runJob('backup', job, site.newWorker())).run;
 }
 
-async function restore(
-  site: Site,
-  ebs: LeanEndpoint,
-  vm: string,
-  disks: Record<string, MadeDisk>,
-): Promise<Run> {
-  const { run, output } = await runJob('restore', { vm, runId: site.newRunId() }, site.newWorker());
-  for (const [key, disk] of Object.entries(disks))
-    await checkSnapshot(ebs, output[key]?.snapshotId ?? '', disk);
+async function restore(site: Site, ebs: LeanEndpoint, vms: Vms): Promise<Run> {
+  const job = { vms: Object.keys(vms), runId: site.newRunId() };
+  const { run, output } = await runJob('restore', job, site.newWorker());
+  for (const [vm, disks] of Object.entries(vms))
+    for (const [key, disk] of Object.entries(disks)) {
+      const restored = output.find((candidate) => candidate.vm === vm && candidate.key === key);
+      await checkSnapshot(ebs, restored?.snapshotId ?? '', disk);
+    }
   return run;
 }

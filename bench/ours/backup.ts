@@ -1,27 +1,37 @@
 import { backupProxy, inActivity, runContext } from './worker';
 
 export interface BackupJob {
-  vm: string;
-  /** Also the id of the hypervisor's snapshot. */
+  vms: string[];
+  /** Also the id of the hypervisor's snapshots. */
   backupId: string;
   runId: string;
 }
 
-/** What a backup workflow has the backup proxy do. */
-export async function backup({ vm, backupId, runId }: BackupJob): Promise<{ blocks: number; bytes: number }> {
+/** What backup workflows have the backup proxy do, all VMs at once. */
+export async function backup({
+  vms,
+  backupId,
+  runId,
+}: BackupJob): Promise<{ blocks: number; bytes: number }> {
   const activities = backupProxy();
   const run = runContext('backup-proxy', runId);
-  const snapshot = await inActivity(activities.snapshotVm, { run, vm, backupId });
-  const disks = await Promise.all(
-    snapshot.configuration.disks.map(async ({ key }) => ({
-      key,
-      ...(await inActivity(activities.backupDisk, { run, vm, backupId, diskKey: key })),
-    })),
+  const results = await Promise.all(
+    vms.map(async (vm) => {
+      const snapshot = await inActivity(activities.snapshotVm, { run, vm, backupId });
+      const disks = await Promise.all(
+        snapshot.configuration.disks.map(async ({ key }) => ({
+          key,
+          ...(await inActivity(activities.backupDisk, { run, vm, backupId, diskKey: key })),
+        })),
+      );
+      const result = await inActivity(activities.finishBackup, { run, vm, backupId, ...snapshot, disks });
+      await inActivity(activities.releaseVmSnapshot, { vm, backupId });
+      return result.disks;
+    }),
   );
-  const result = await inActivity(activities.finishBackup, { run, vm, backupId, ...snapshot, disks });
-  await inActivity(activities.releaseVmSnapshot, { vm, backupId });
+  const disks = results.flat();
   return {
-    blocks: result.disks.reduce((sum, { blocks }) => sum + blocks, 0),
-    bytes: result.disks.reduce((sum, { bytes }) => sum + bytes, 0),
+    blocks: disks.reduce((sum, { blocks }) => sum + blocks, 0),
+    bytes: disks.reduce((sum, { bytes }) => sum + bytes, 0),
   };
 }

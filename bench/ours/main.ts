@@ -7,7 +7,7 @@ import { type RestoredDisk, type RestoreJob } from './restore';
 export interface Jobs {
   put: { input: PutJob; output: { snapshotId: string } };
   backup: { input: BackupJob; output: { blocks: number; bytes: number } };
-  restore: { input: RestoreJob; output: Record<string, RestoredDisk> };
+  restore: { input: RestoreJob; output: RestoredDisk[] };
   failback: { input: FailbackJob; output: { blocks: number } };
 }
 
