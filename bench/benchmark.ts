@@ -48,8 +48,6 @@ export interface BenchmarkOptions {
 
 export interface Benchmark {
   name: string;
-  /** One line for the list. */
-  about: string;
   /** Size of the disk, where the command line does not say. */
   sizeMiB: number;
   pairs: number;

@@ -13,7 +13,6 @@ const RESTIC_PREFIX = 'restic';
 
 export const backup: Benchmark = {
   name: 'backup',
-  about: "a VM's disk into the backup repository, against restic backup of the same bytes",
   sizeMiB: 4096,
   pairs: 3,
   async prepare(workspace, { sizeMiB }) {

@@ -15,7 +15,6 @@ const COMPARE_MILLISECONDS = 600_000;
 
 export const failback: Benchmark = {
   name: 'failback',
-  about: 'snapshot to the VMDK of a VM, against coldsnap download to a plain file',
   sizeMiB: 4096,
   pairs: 5,
   async prepare(workspace, { sizeMiB }) {

@@ -12,7 +12,6 @@ const ONE_IN = 100;
 
 export const incremental: Benchmark = {
   name: 'incremental',
-  about: 'a restore of which 1 % has changed, against the full one',
   sizeMiB: 4096,
   pairs: 5,
   async prepare(workspace, { sizeMiB }) {

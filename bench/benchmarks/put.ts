@@ -7,7 +7,6 @@ import { findColdsnap } from '../peers/coldsnap';
 
 export const put: Benchmark = {
   name: 'put',
-  about: 'a file into a snapshot by EBS direct, against coldsnap upload',
   sizeMiB: 4096,
   pairs: 5,
   async prepare(workspace, { sizeMiB }) {

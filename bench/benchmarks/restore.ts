@@ -10,7 +10,6 @@ const DISK = 'system';
 
 export const restore: Benchmark = {
   name: 'restore',
-  about: 'repository to snapshot by EBS direct, against coldsnap uploading the plain file',
   sizeMiB: 4096,
   pairs: 5,
   async prepare(workspace, { sizeMiB }) {

@@ -13,7 +13,6 @@ const LOOK_MS = 5;
 
 export const resume: Benchmark = {
   name: 'resume',
-  about: 'a restore killed half-way (SIGKILL): blocks sent again, seconds until it goes on',
   sizeMiB: 4096,
   pairs: 3,
   async prepare(workspace, { sizeMiB }) {

@@ -22,7 +22,6 @@ type Shapes = Record<'plain' | 'large' | 'many', Vms>;
 
 export const scale: Benchmark = {
   name: 'scale',
-  about: 'a 1 TiB sparse disk with 2 GiB of data, and 50 disks at once: memory of the worker, CPU a block',
   sizeMiB: 2 ** 20,
   pairs: 1,
   async prepare(workspace, { sizeMiB }) {

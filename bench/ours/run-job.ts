@@ -11,7 +11,15 @@ export interface Surroundings {
   env: Record<string, string>;
 }
 
+let profiles: string | undefined;
+
+/** Has every later job write a CPU profile into that directory. */
+export function profileJobs(directory: string): void {
+  profiles = directory;
+}
+
 const argumentsOf = <Name extends keyof Jobs>(name: Name, input: Jobs[Name]['input']): string[] => [
+  ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]),
   join(__dirname, 'main.js'),
   name,
   JSON.stringify(input),
