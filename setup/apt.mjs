@@ -25,13 +25,13 @@ const PACKAGES = [
   'ca-certificates',
 ];
 
-/** Installs the Debian packages that are missing. */
-export async function ensureAptPackages() {
+/** Installs the Debian packages that are missing, the sandbox's unless others are named. */
+export async function ensureAptPackages(packages = PACKAGES) {
   if (output('dpkg-query', ['--version']) === undefined || output('apt-get', ['--version']) === undefined)
     throw new SetupError(
       'the sandbox supports Debian and Ubuntu hosts (it needs apt-get); this host has none.',
     );
-  const missing = PACKAGES.filter(
+  const missing = packages.filter(
     (name) => !output('dpkg-query', ['-W', '-f=${Status}', name])?.includes('install ok installed'),
   );
   if (missing.length === 0) return;

@@ -1,4 +1,4 @@
-// `npm run demo` and `npm test`: sets up what is missing, then runs the job. Plain JavaScript without dependencies,
+// `npm run demo`, `npm test` and `npm run bench`: sets up what is missing, then runs the job. Plain JavaScript without dependencies,
 // since nothing is installed yet when it begins.
 import { fileURLToPath } from 'node:url';
 import { adoptNode } from './node.mjs';
@@ -10,11 +10,12 @@ import { SetupError, run } from './process.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
+const JOBS = ['demo', 'test', 'bench', 'only'];
 const [job, ...args] = process.argv.slice(2);
 
 try {
-  if (job !== 'demo' && job !== 'test' && job !== 'only')
-    throw new SetupError('usage: node setup/run.mjs demo|test|only');
+  if (job === undefined || !JOBS.includes(job))
+    throw new SetupError(`usage: node setup/run.mjs ${JOBS.join('|')}`);
   ensureRoot();
   await adoptNode();
   await ensureAptPackages();
@@ -22,6 +23,7 @@ try {
   await ensureNodeModules();
   await buildProject();
   if (job === 'demo') process.exitCode = await run(process.execPath, ['bin/lifeboat.mjs', 'demo', ...args]);
+  if (job === 'bench') process.exitCode = await (await import('./bench.mjs')).runBenchmark(args);
   if (job === 'test') process.exitCode = await (await import('./test.mjs')).runTests(args);
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;

@@ -1,3 +1,5 @@
+import { type Limits } from './limits';
+
 /** A sandbox's network as the sandbox's other parts know it; see sandbox/network/segment.ts. */
 export interface NetworkReference {
   id: string;
@@ -101,6 +103,10 @@ export interface AwsEndpointConfig {
   /** Whether instances are QEMU machines, or change states only. */
   runner: 'qemu' | 'no-boot';
   times?: Partial<Times>;
+  /** API limits that are enforced; none unless said so. */
+  limits?: Limits;
+  /** Milliseconds that every request takes on top of its work. */
+  latencyMs?: number;
   fixtures: Fixtures;
   /** The most memory that a machine gets, whatever its instance type has; MiB. */
   machineMemoryMiB?: number;

@@ -14,6 +14,7 @@ import { expireSnapshots, type LastWrites } from './ebs/snapshot-states';
 import { writingHandlers } from './ebs/writing';
 import { ec2Handlers } from './ec2/handlers';
 import { watchInstances } from './ec2/instance-states';
+import { limiting } from './limits';
 import { createFixtures, resumeAccount } from './resume';
 import { route53Handlers } from './route53/handlers';
 import { HostedZones, newZone } from './route53/zones';
@@ -66,7 +67,7 @@ export async function startAwsEndpoint(
   // Only their schemas and settings are read; these clients never send anything.
   const client = { region: config.region, credentials: { accessKeyId: '-', secretAccessKey: '-' } };
   const server = createEndpoint({
-    ...options,
+    intercept: nested(options.intercept, limiting(config.limits, config.latencyMs)),
     accessKeyId: config.accessKeyId,
     log,
     services: [
@@ -130,4 +131,12 @@ export async function startAwsEndpoint(
       await account.layers.close();
     },
   };
+}
+
+type Intercept = EndpointOptions['intercept'];
+
+/** Two interceptions as one, the first outside the second. */
+function nested(outer: Intercept, inner: Intercept): Intercept {
+  if (outer === undefined || inner === undefined) return outer ?? inner;
+  return (call, handle) => outer(call, () => inner(call, handle));
 }

@@ -46,7 +46,7 @@ export async function createDatacenter(options: {
  * Puts a VM into the data centre, powered off. It appears with all its disks or not at all.
  * @throws VmExistsError
  */
-export async function importVm(datacenter: Datacenter, vm: ImportedVm): Promise<void> {
+export async function importVm(datacenter: Pick<Datacenter, 'directory'>, vm: ImportedVm): Promise<void> {
   const files = new VmFiles(datacenter.directory, vm.name);
   const staging = join(datacenter.directory, 'importing');
   await rm(join(staging, 'vms', vm.name), { recursive: true, force: true });

@@ -13,6 +13,7 @@ import { newId } from '../state/ids';
 import { type SnapshotRecord } from '../state/records';
 import { madeBefore, tokenMark } from '../state/tokens';
 import { BLOCK_SIZE, BLOCKS_PER_GIB } from '../storage/block';
+import { giveBlockMemory, takeBlockMemory } from '../storage/block-memory';
 import { type IncomingBody } from '../wire/body';
 import { AwsError } from '../wire/errors';
 import { notFound, validation } from './errors';
@@ -150,17 +151,22 @@ export function writingHandlers(account: Account, lastWrites: LastWrites) {
         throw validation('INVALID_PARAMETER_VALUE', 'ChecksumAlgorithm must be SHA256.');
       if (input.DataLength !== BLOCK_SIZE)
         throw validation('INVALID_PARAMETER_VALUE', `DataLength must be ${BLOCK_SIZE}.`);
-      const block = await input.BlockData?.collect(BLOCK_SIZE);
-      if (block?.length !== BLOCK_SIZE)
-        throw validation('INVALID_BLOCK', `A block must have ${BLOCK_SIZE} bytes.`);
-      // The one hash of the block: it is checked, stored, and later compared with.
-      const digest = hash('sha256', block, 'buffer');
-      if (digest.toString('base64') !== input.Checksum)
-        throw validation('INVALID_BLOCK', 'The checksum does not match the block data.');
-      openSnapshot(snapshot.id); // it may have been completed or deleted while the block came in
-      lastWrites.set(snapshot.id, Date.now());
-      await account.layers.write(snapshot.layer, index, block, digest);
-      return { Checksum: input.Checksum, ChecksumAlgorithm: 'SHA256' };
+      const { BlockData, Checksum } = input;
+      const block = takeBlockMemory();
+      try {
+        if ((await BlockData?.collectInto(block)) !== BLOCK_SIZE)
+          throw validation('INVALID_BLOCK', `A block must have ${BLOCK_SIZE} bytes.`);
+        // The one hash of the block: it is checked, stored, and later compared with.
+        const digest = hash('sha256', block, 'buffer');
+        if (digest.toString('base64') !== Checksum)
+          throw validation('INVALID_BLOCK', 'The checksum does not match the block data.');
+        openSnapshot(snapshot.id); // it may have been completed or deleted while the block came in
+        lastWrites.set(snapshot.id, Date.now());
+        await account.layers.write(snapshot.layer, index, block, digest);
+      } finally {
+        giveBlockMemory(block);
+      }
+      return { Checksum, ChecksumAlgorithm: 'SHA256' };
     },
 
     CompleteSnapshot(input: CompleteSnapshotRequest): CompleteSnapshotResponse {

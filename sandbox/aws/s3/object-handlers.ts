@@ -11,15 +11,13 @@ import {
   type PutObjectOutput,
   type PutObjectRequest,
 } from '@aws-sdk/client-s3';
+import { giveBlockMemory, takeBlockMemory } from '../storage/block-memory';
 import { type IncomingBody } from '../wire/body';
 import { AwsError } from '../wire/errors';
 import { HTTP_STATUS, PAYLOAD_CHECKSUMS } from '../wire/rest';
 import { type Bucket, type BucketStore, objectId, type ObjectHeaders, type ObjectRecord } from './buckets';
 import { checkReadConditions, checkWriteConditions } from './conditions';
 import { readRange } from './range';
-
-/** Pieces in which objects are read. */
-const PIECE = 256 * 1024;
 
 /** Longest key, in UTF-8 bytes. */
 const LONGEST_KEY = 1024;
@@ -187,18 +185,20 @@ async function openObject(
   }
 }
 
+/** Pieces in memory that is used for the next one again. */
 async function* readPieces(file: FileHandle, start: number, length: number): AsyncGenerator<Uint8Array> {
+  const memory = takeBlockMemory();
   try {
     let offset = start;
     const end = start + length;
     while (offset < end) {
-      const piece = Buffer.allocUnsafe(Math.min(PIECE, end - offset));
-      const { bytesRead } = await file.read(piece, 0, piece.length, offset);
+      const { bytesRead } = await file.read(memory, 0, Math.min(memory.length, end - offset), offset);
       if (bytesRead === 0) throw new Error('an object file is shorter than its record says');
       offset += bytesRead;
-      yield piece.subarray(0, bytesRead);
+      yield memory.subarray(0, bytesRead);
     }
   } finally {
+    giveBlockMemory(memory);
     await file.close();
   }
 }

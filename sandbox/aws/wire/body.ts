@@ -11,6 +11,12 @@ export interface IncomingBody extends AsyncIterable<Buffer> {
    * @throws AwsError EntityTooLarge, IncompleteBody, BadDigest
    */
   collect(limit: number): Promise<Buffer>;
+  /**
+   * The whole payload into memory of the caller's.
+   * @returns bytes
+   * @throws AwsError EntityTooLarge where it has no room, IncompleteBody, BadDigest
+   */
+  collectInto(memory: Buffer): Promise<number>;
   /** Length after decoding, in bytes, where the request tells it. */
   readonly length: number | undefined;
 }
@@ -22,6 +28,7 @@ export function plainBody(request: IncomingMessage): IncomingBody {
   return {
     length,
     collect: (limit) => collect(request, length, limit),
+    collectInto: (memory) => receive(request, length, memory),
     [Symbol.asyncIterator]: () => iterate(request),
   };
 }
@@ -43,6 +50,7 @@ export function objectBody(request: IncomingMessage): IncomingBody & { checksums
     length,
     checksums,
     collect: (limit) => collect(verified, length, limit),
+    collectInto: async (memory) => (await collect(verified, length, memory.length)).copy(memory),
     [Symbol.asyncIterator]: () => verified,
   };
 }
@@ -63,30 +71,51 @@ async function collect(
   length: number | undefined,
   limit: number,
 ): Promise<Buffer> {
-  const tooLarge = (): AwsError =>
-    new AwsError('EntityTooLarge', `The request body exceeds the maximum of ${limit} bytes.`, 400);
-  if (length !== undefined && !(length <= limit)) throw tooLarge();
+  if (length !== undefined && !(length <= limit)) throw tooLarge(limit);
   if (length === undefined) {
     const chunks: Buffer[] = [];
     let total = 0;
     for await (const chunk of source) {
       total += chunk.length;
-      if (total > limit) throw tooLarge();
+      if (total > limit) throw tooLarge(limit);
       chunks.push(chunk);
     }
     return Buffer.concat(chunks, total);
   }
-  // One buffer of the declared length, every chunk copied once: block uploads pass through here.
+  // One buffer of the declared length, every chunk copied once.
   const whole = Buffer.allocUnsafe(length);
   let offset = 0;
   for await (const chunk of source) {
-    if (offset + chunk.length > length) throw tooLarge();
+    if (offset + chunk.length > length) throw tooLarge(limit);
     chunk.copy(whole, offset);
     offset += chunk.length;
   }
   if (offset !== length) throw incomplete();
   return whole;
 }
+
+/** Block uploads pass through here: no promise and no iterator for each of their pieces. */
+function receive(request: IncomingMessage, length: number | undefined, memory: Buffer): Promise<number> {
+  if (length !== undefined && !(length <= memory.length)) return Promise.reject(tooLarge(memory.length));
+  return new Promise((received, failed) => {
+    let offset = 0;
+    request.on('data', (chunk: Buffer) => {
+      if (offset + chunk.length > memory.length) failed(tooLarge(memory.length));
+      else chunk.copy(memory, offset);
+      offset += chunk.length;
+    });
+    request.on('end', () => {
+      if (length !== undefined && offset !== length) failed(incomplete());
+      else received(offset);
+    });
+    // Whatever else ends it; once it has ended, this changes nothing.
+    request.on('close', () => failed(incomplete()));
+    request.on('error', failed);
+  });
+}
+
+const tooLarge = (limit: number): AwsError =>
+  new AwsError('EntityTooLarge', `The request body exceeds the maximum of ${limit} bytes.`, 400);
 
 const incomplete = (): AwsError =>
   new AwsError(

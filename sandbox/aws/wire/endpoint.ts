@@ -1,7 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { plainBody } from './body';
 import { AwsError } from './errors';
 import { writeError } from './error-response';
@@ -189,7 +187,19 @@ async function send(
   response.writeHead(status, headers);
   if (request.method === 'HEAD' || bodiless || body === undefined) response.end();
   else if (bytes !== undefined) response.end(bytes);
-  else await pipeline(Readable.from(body as AsyncIterable<Uint8Array>, { objectMode: false }), response);
+  else await sendPieces(body as AsyncIterable<Uint8Array>, response);
+}
+
+/** Sends piece after piece; the next one is asked for when the one before is out of this process's hands. */
+async function sendPieces(pieces: AsyncIterable<Uint8Array>, response: ServerResponse): Promise<void> {
+  for await (const piece of pieces) {
+    const gone = await new Promise<Error | null | undefined>((sent) => {
+      // A client that goes away ends its connection's writes with an error.
+      response.write(piece, sent);
+    });
+    if (gone) throw gone;
+  }
+  response.end();
 }
 
 function splitOnce(text: string, separator: string): [string, string] {

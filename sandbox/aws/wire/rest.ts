@@ -72,11 +72,11 @@ export async function readRest(
 }
 
 /** Headers as they would be without the `aws-chunked` framing of the body. */
-function decodedHeaders(headers: IncomingHttpHeaders): Record<string, string> {
-  const plain: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers))
-    if (value !== undefined) plain[name] = Array.isArray(value) ? value.join(', ') : value;
-  if (!isChunked(headers)) return plain;
+function decodedHeaders(headers: IncomingHttpHeaders): Record<string, string | undefined> {
+  // Node joins repeated headers to one text, all but Set-Cookie, which no request has.
+  const received = headers as Record<string, string | undefined>;
+  if (!isChunked(headers)) return received;
+  const plain = { ...received };
   const encodings = (plain['content-encoding'] ?? '')
     .split(',')
     .map((encoding) => encoding.trim())
@@ -110,12 +110,14 @@ function headerValue(schema: NormalizedSchema, header: string | undefined): unkn
   return header.split(/,\s*/).map((text) => scalarValue(schema.getValueSchema(), text));
 }
 
-function prefixedHeaders(headers: Record<string, string>, prefix: string): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers)
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, value]) => [name.slice(prefix.length), value]),
-  );
+function prefixedHeaders(
+  headers: Record<string, string | undefined>,
+  prefix: string,
+): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name in headers)
+    if (name.startsWith(prefix)) found[name.slice(prefix.length)] = headers[name] ?? '';
+  return found;
 }
 
 function payloadValue(schema: NormalizedSchema, bytes: Buffer): unknown {

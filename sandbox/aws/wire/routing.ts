@@ -21,14 +21,36 @@ export interface Route {
 /** The query parameter by which SDKs name the operation on top of what the path says. */
 const OPERATION_HINT = 'x-id';
 
+/** An operation that REST requests can be for. */
+type RestOperation = Operation & { http: HttpBinding };
+
+const candidatesOf = new WeakMap<Service, Map<string, RestOperation[]>>();
+
+/** The operations of that method, and, where the service is S3, that name a bucket or not; looked up for each request. */
+function candidates(service: Service, method: string, ofBucket: boolean): RestOperation[] {
+  let byKey = candidatesOf.get(service);
+  if (byKey === undefined) {
+    byKey = new Map();
+    candidatesOf.set(service, byKey);
+  }
+  const key = `${method} ${ofBucket}`;
+  let found = byKey.get(key);
+  if (found === undefined) {
+    const s3 = service.signingName === 's3';
+    found = [...service.operations.values()].filter(
+      (operation): operation is RestOperation =>
+        operation.http?.method === method && (!s3 || operation.http.ofBucket === ofBucket),
+    );
+    byKey.set(key, found);
+  }
+  return found;
+}
+
 /** The most specific operation whose demands the request meets. */
 export function routeRequest(service: Service, target: RequestTarget): Route | undefined {
-  const s3 = service.signingName === 's3';
   let best: (Route & { score: number }) | undefined;
-  for (const operation of service.operations.values()) {
-    const http = operation.http;
-    if (http === undefined || http.method !== target.method) continue;
-    if (s3 && http.ofBucket !== (target.bucket !== undefined)) continue;
+  for (const operation of candidates(service, target.method, target.bucket !== undefined)) {
+    const { http } = operation;
     const match = http.path.exec(target.path);
     if (match === null || !demandsMet(http, target)) continue;
     const score = specificity(http, target.query);

@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import { type AddressInfo } from 'node:net';
+import { ebsAnswers, type LeanAccount, nextSnapshotId } from './ebs';
+import { leanServer } from './http';
+import { LeanSnapshot } from './snapshots';
+
+/** What the benchmark tells its endpoint, over the channel of a forked process. Each is answered, in order. */
+export type EndpointOrder =
+  | { order: 'verify'; verify: boolean }
+  | { order: 'add snapshot'; sizeGiB: number }
+  | { order: 'add disk'; path: string; sumsPath: string }
+  | { order: 'compare'; snapshotId: string; sumsPath: string }
+  | { order: 'count' };
+
+export interface EndpointAnswers {
+  verify: undefined;
+  'add snapshot': { snapshotId: string };
+  'add disk': { snapshotId: string };
+  compare: { state: string; written: number; puts: number; firstDifference?: number };
+  count: { blockCalls: number };
+}
+
+const account: LeanAccount = { snapshots: new Map(), tokens: new Map(), verify: false, blockCalls: 0 };
+
+function carryOut(order: EndpointOrder): EndpointAnswers[EndpointOrder['order']] {
+  switch (order.order) {
+    case 'verify':
+      account.verify = order.verify;
+      return undefined;
+    case 'add snapshot':
+      return add(new LeanSnapshot(nextSnapshotId(account), order.sizeGiB));
+    case 'add disk':
+      return add(LeanSnapshot.ofDisk(nextSnapshotId(account), order.path, order.sumsPath));
+    case 'compare': {
+      const snapshot = account.snapshots.get(order.snapshotId);
+      if (snapshot === undefined) throw new Error(`There is no snapshot ${order.snapshotId}.`);
+      const { state, written, puts } = snapshot;
+      const firstDifference = snapshot.firstDifference(readFileSync(order.sumsPath));
+      return { state, written, puts, ...(firstDifference === undefined ? {} : { firstDifference }) };
+    }
+    case 'count':
+      return { blockCalls: account.blockCalls };
+  }
+}
+
+function add(snapshot: LeanSnapshot): { snapshotId: string } {
+  account.snapshots.set(snapshot.id, snapshot);
+  return { snapshotId: snapshot.id };
+}
+
+/** A forked process: says its address, then does what it is told until the channel closes. */
+const server = leanServer(ebsAnswers(account));
+server.listen(0, '127.0.0.1', () => {
+  const { port } = server.address() as AddressInfo;
+  process.send?.({ url: `http://127.0.0.1:${port}` });
+});
+process.on('message', (order: EndpointOrder) => {
+  try {
+    process.send?.({ answer: carryOut(order) });
+  } catch (error) {
+    process.send?.({ error: error instanceof Error ? error.message : String(error) });
+  }
+});
+process.on('disconnect', () => process.exit(0));

@@ -1,0 +1,109 @@
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { projectRoot } from '../sandbox/project-root';
+import { type Benchmark } from './benchmark';
+import { profileJobs } from './ours/run-job';
+import { MissingPeerError } from './peers/coldsnap';
+import { describeMachine } from './machine';
+import { report } from './report';
+import { runPairs } from './run';
+import { Workspace } from './workspace';
+
+/** Each loads what it needs, and no more. */
+const BENCHMARKS: Record<string, { about: string; load: () => Promise<Benchmark> }> = {
+  put: {
+    about: 'a file into a snapshot by EBS direct, against coldsnap upload',
+    load: async () => (await import('./benchmarks/put.js')).put,
+  },
+  restore: {
+    about: 'repository to snapshot by EBS direct, against coldsnap uploading the plain file',
+    load: async () => (await import('./benchmarks/restore.js')).restore,
+  },
+  incremental: {
+    about: 'a restore of which 1 % has changed, against the full one',
+    load: async () => (await import('./benchmarks/incremental.js')).incremental,
+  },
+  failback: {
+    about: 'snapshot to the VMDK of a VM, against coldsnap download to a plain file',
+    load: async () => (await import('./benchmarks/failback.js')).failback,
+  },
+  backup: {
+    about: "a VM's disk into the backup repository, against restic backup of the same bytes",
+    load: async () => (await import('./benchmarks/backup.js')).backup,
+  },
+  scale: {
+    about: 'a 1 TiB sparse disk with 2 GiB of data, and 50 disks at once: memory of the worker, CPU a block',
+    load: async () => (await import('./benchmarks/scale.js')).scale,
+  },
+  resume: {
+    about: 'a restore killed half-way (SIGKILL): blocks sent again, seconds until it goes on',
+    load: async () => (await import('./benchmarks/resume.js')).resume,
+  },
+};
+
+const USAGE = `usage: npm run bench -- NAME [--json] [--pairs N] [--size-mib N] [--directory PATH] [--profile]
+
+  --json        the last line of the output is the result, as JSON
+  --pairs       timed pairs of runs, ours and the peer's; medians are told
+  --size-mib    size of the disk
+  --directory   where disks and the endpoints' state are kept (.lifeboat/bench)
+  --profile     our side writes a CPU profile of each run into DIRECTORY/profiles (and is slower for it)
+
+benchmarks:
+${Object.entries(BENCHMARKS)
+  .map(([name, { about }]) => `  ${name.padEnd(12)}  ${about}`)
+  .join('\n')}
+`;
+
+/** A command line that cannot be carried out; the message says why. */
+class UsageError extends Error {}
+
+function wholeNumber(text: string | undefined, otherwise: number, what: string): number {
+  if (text === undefined) return otherwise;
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new UsageError(`${what} must be a whole number from 1.`);
+  return number;
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      json: { type: 'boolean', default: false },
+      pairs: { type: 'string' },
+      'size-mib': { type: 'string' },
+      directory: { type: 'string' },
+      profile: { type: 'boolean', default: false },
+    },
+  });
+  const [name, ...more] = positionals;
+  if (name === undefined) return void process.stdout.write(USAGE);
+  if (!Object.hasOwn(BENCHMARKS, name) || more.length > 0)
+    throw new UsageError(`There is no benchmark "${positionals.join(' ')}".`);
+  const benchmark = await BENCHMARKS[name]!.load();
+  const pairs = wholeNumber(values.pairs, benchmark.pairs, '--pairs');
+  const sizeMiB = wholeNumber(values['size-mib'], benchmark.sizeMiB, '--size-mib');
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+  const root = resolve(values.directory ?? join(projectRoot(), '.lifeboat', 'bench'));
+  if (values.profile) profileJobs(join(root, 'profiles'));
+  const workspace = await Workspace.create(root);
+  try {
+    say(`preparing ${name}: a disk of ${sizeMiB} MiB`);
+    const prepared = await benchmark.prepare(workspace, { sizeMiB, pairs });
+    const sides = await runPairs(prepared, pairs, say);
+    const ceiling = (await prepared.ceiling?.()) ?? null;
+    const machine = await describeMachine();
+    process.stdout.write(report({ name, sizeMiB, pairs, prepared, sides, ceiling, machine }, values.json));
+  } finally {
+    await workspace.close();
+  }
+}
+
+main().catch((error: unknown) => {
+  const expected = error instanceof UsageError || error instanceof MissingPeerError;
+  console.error(expected ? `bench: ${error.message}` : error);
+  if (error instanceof UsageError) console.error(USAGE);
+  process.exitCode = 1;
+});
