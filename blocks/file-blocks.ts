@@ -22,9 +22,7 @@ export function* fileBlocks(
         const position = index * BLOCK_SIZE;
         const length = Math.min(BLOCK_SIZE, sizeBytes - position);
         const sha256 = await readInto(into, { fd: file.fd, position, length });
-        return sha256 === undefined
-          ? { block: ZERO_BLOCK, sha256: ZERO_SHA256 }
-          : { block: into, sha256 };
+        return sha256 === undefined ? { block: ZERO_BLOCK, sha256: ZERO_SHA256 } : { block: into, sha256 };
       },
     };
 }

@@ -1,13 +1,18 @@
 import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs';
-import { createHash, hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
 import { awsClients } from '../../activities/aws-proxy/clients';
+import { copyBlocks } from '../../blocks/copy';
+import { EbsBlockClient } from '../../blocks/ebs/client';
 import { ebsSnapshotSink } from '../../blocks/ebs-sink';
-import { openFileSource } from '../../blocks/file-source';
-import { forEachBounded } from '../../blocks/pipeline';
-import { BLOCK_SIZE } from '../../blocks/port';
+import { emptyTarget } from '../../blocks/empty-target';
+import { fileBlocks } from '../../blocks/file-blocks';
+import { CopyJournal } from '../../blocks/journal';
+import { BLOCK_SIZE, type BlockSink } from '../../blocks/port';
 
-/** Calls under way, as in a restore. */
-const CONCURRENCY = 32;
+/** Blocks under way, as in a restore. */
+const CONCURRENCY = 72;
+const DIGEST_BYTES = 32;
 
 export interface PutJob {
   region: string;
@@ -16,37 +21,35 @@ export interface PutJob {
 }
 
 /**
- * A file into a new snapshot, of the pieces that a restore is made of: the one copy that no activity makes, since a
- * disk comes to AWS by way of the repository.
+ * A file into a new snapshot, of the pieces that a restore is made of, its durable progress among them: the one copy that
+ * no activity makes, since a disk comes to AWS by way of the repository.
  */
 export async function put({ region, path, sizeBytes }: PutJob): Promise<{ snapshotId: string }> {
   const { ebs } = awsClients({ region });
   const { signal } = new AbortController();
   const volume = { VolumeSize: Math.ceil(sizeBytes / 2 ** 30), Timeout: 60 };
   const { SnapshotId: snapshotId = '' } = await ebs.send(new StartSnapshotCommand(volume));
-  const sink = ebsSnapshotSink(ebs, snapshotId, signal);
-  const source = await openFileSource(path, sizeBytes);
-  const blocks = Math.ceil(sizeBytes / BLOCK_SIZE);
-  const digests = new Map<number, Buffer>();
-  await forEachBounded(indexes(blocks), CONCURRENCY, signal, async (index) => {
-    const block = Buffer.allocUnsafe(BLOCK_SIZE);
-    if (!(await source.read(index, block))) return;
-    const sha256 = hash('sha256', block, 'buffer');
-    await sink.write(index, block, sha256);
-    digests.set(index, sha256);
+  const client = new EbsBlockClient(ebs);
+  const range = { from: 0, to: Math.ceil(sizeBytes / BLOCK_SIZE) };
+  const written = new WrittenDigests(ebsSnapshotSink(client, snapshotId, signal), range.to);
+  const file = await open(path, 'r');
+  const journal = await CopyJournal.open('put-journal', [snapshotId], range);
+  await copyBlocks({
+    blocks: fileBlocks(file, sizeBytes, range),
+    sink: emptyTarget(written.sink),
+    journal,
+    durable: 'at once',
+    concurrency: CONCURRENCY,
+    signal,
+    onDone: () => undefined,
   });
-  await sink.close();
-  await source.close();
-  const aggregate = createHash('sha256');
-  for (const index of indexes(blocks)) {
-    const digest = digests.get(index);
-    if (digest !== undefined) aggregate.update(digest);
-  }
+  journal.close();
+  await file.close();
   await ebs.send(
     new CompleteSnapshotCommand({
       SnapshotId: snapshotId,
-      ChangedBlocksCount: digests.size,
-      Checksum: aggregate.digest('base64'),
+      ChangedBlocksCount: written.blocks,
+      Checksum: written.linearChecksum(),
       ChecksumAlgorithm: 'SHA256',
       ChecksumAggregationMethod: 'LINEAR',
     }),
@@ -55,6 +58,32 @@ export async function put({ region, path, sizeBytes }: PutJob): Promise<{ snapsh
   return { snapshotId };
 }
 
-function* indexes(blocks: number): Generator<number> {
-  for (let index = 0; index < blocks; index++) yield index;
+/** Remembers the digests of the blocks that go to a sink. */
+class WrittenDigests {
+  blocks = 0;
+  readonly sink: BlockSink;
+  private readonly digests: Buffer;
+  private readonly have: Uint8Array;
+
+  constructor(sink: BlockSink, blocks: number) {
+    this.digests = Buffer.alloc(blocks * DIGEST_BYTES);
+    this.have = new Uint8Array(blocks);
+    this.sink = {
+      ...sink,
+      write: (index, block, sha256) => {
+        sha256.copy(this.digests, index * DIGEST_BYTES);
+        this.have[index] = 1;
+        this.blocks++;
+        return sink.write(index, block, sha256);
+      },
+    };
+  }
+
+  linearChecksum(): string {
+    const sum = createHash('sha256');
+    this.have.forEach((has, index) => {
+      if (has === 1) sum.update(this.digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES));
+    });
+    return sum.digest('base64');
+  }
 }

@@ -33,8 +33,18 @@ export async function restore({ vms, runId, parent }: RestoreJob): Promise<Resto
               : { ...planned, parentSnapshotId, parentRecoveryPoint: parent.recoveryPoint };
           const input = { run, vm, attempt: 1, restore: plan, disk };
           const { snapshotId } = await inActivity(activities.startSnapshot, input);
-          const { blocks } = await inActivity(activities.copyToSnapshot, { ...input, snapshotId });
-          return { vm, key: disk.key, snapshotId, blocks };
+          const { recoveryPoint } = plan;
+          const target = { run, vm, attempt: 1, recoveryPoint, disk, snapshotId };
+          let blocksBefore = 0;
+          await Promise.all(
+            disk.extents.map((extent) => {
+              const copied = inActivity(activities.copyExtent, { ...target, extent, blocksBefore });
+              blocksBefore += extent.blocks;
+              return copied;
+            }),
+          );
+          await inActivity(activities.completeSnapshot, target);
+          return { vm, key: disk.key, snapshotId, blocks: disk.blocks };
         }),
       );
     }),

@@ -153,7 +153,14 @@ export class EbsBlockClient {
       origin: route.origin,
       path: request.query === '' ? path : `${path}?${request.query}`,
       method: request.method,
-      headers: ['host', route.host, 'user-agent', route.userAgent, ...request.headers.flat(), ...signed.flat()],
+      headers: [
+        'host',
+        route.host,
+        'user-agent',
+        route.userAgent,
+        ...request.headers.flat(),
+        ...signed.flat(),
+      ],
       ...(payload.body === undefined ? {} : { body: payload.body }),
     };
     const answer = await exchange(this.agent, options, payload.into, signal);

@@ -78,13 +78,7 @@ export function decodeInto(into: Buffer, stored: Buffer, encoding: 'raw' | 'zstd
   return run(kind, into, stored.byteOffset, stored.length) as Promise<Buffer>;
 }
 
-function run(
-  kind: Job['kind'],
-  block: Buffer,
-  from = 0,
-  length = 0,
-  fd = -1,
-): Promise<Buffer | undefined> {
+function run(kind: Job['kind'], block: Buffer, from = 0, length = 0, fd = -1): Promise<Buffer | undefined> {
   if (threads.length === 0) startThreads();
   return new Promise((resolve, reject) => {
     queue.push({ id: ++lastId, kind, place: blockMemory.placeOf(block), from, length, fd, resolve, reject });

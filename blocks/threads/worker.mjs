@@ -43,12 +43,10 @@ export function performer({ blocks, stored, digests, blockBytes, blocksOffset })
 
   /** @param {Buffer} block @param {number} fd @param {number} position @param {number} length */
   function read(block, fd, position, length) {
-    for (let filled = 0; filled < length; ) {
+    for (let filled = 0; filled < length;) {
       const bytes = readSync(fd, block, filled, length - filled, position + filled);
       if (bytes === 0)
-        throw new Damaged(
-          `the file ends at ${position + filled}; ${length - filled} bytes are missing`,
-        );
+        throw new Damaged(`the file ends at ${position + filled}; ${length - filled} bytes are missing`);
       filled += bytes;
     }
     if (length < blockBytes) block.fill(0, length);
