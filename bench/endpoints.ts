@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type AwsEndpointConfig } from '../sandbox/aws/config';
 import { REGION, SHOP_BUCKET, shopFixtures } from '../sandbox/aws/fixtures';
+import { BLOCK_SERVER_FLAGS } from '../sandbox/aws/node-flags';
 import { type EndpointAnswers, type EndpointOrder } from './endpoint/main';
 import { cpuSecondsOf } from './measure';
 
@@ -22,12 +23,6 @@ export interface Endpoint {
 /** glibc gives memory back to the kernel between two blocks and takes it again, page by page, unless told not to. */
 const KEEP_MEMORY = { MALLOC_TRIM_THRESHOLD_: String(512 * 2 ** 20), MALLOC_TOP_PAD_: String(16 * 2 ** 20) };
 
-/**
- * Small young generations are collected before the network's buffers, which live outside of the heap, add up to what
- * makes V8 mark the whole heap. Without it that takes half of the endpoint's CPU.
- */
-const YOUNG_GENERATION = ['--max-semi-space-size=2'];
-
 /** The EBS direct APIs at the least cost; see endpoint/ebs.ts. */
 export class LeanEndpoint implements Endpoint {
   private constructor(
@@ -38,7 +33,7 @@ export class LeanEndpoint implements Endpoint {
   static async start(): Promise<LeanEndpoint> {
     const child = fork(join(__dirname, 'endpoint', 'main.js'), {
       env: { ...process.env, ...KEEP_MEMORY },
-      execArgv: YOUNG_GENERATION,
+      execArgv: [...BLOCK_SERVER_FLAGS],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const { url } = (await message(child)) as { url: string };
@@ -72,12 +67,13 @@ export async function startSandboxEndpoint(directory: string): Promise<Endpoint>
     deviceDirectory: join(directory, 'devices'),
     runner: 'no-boot',
     times: { snapshotComplete: 0 },
+    etags: 'opaque',
     fixtures: shopFixtures(),
   };
   const configPath = join(directory, 'config.json');
   await writeFile(configPath, JSON.stringify(config));
   const script = join(__dirname, '..', 'sandbox', 'aws', 'main.js');
-  const child = spawn(process.execPath, [...YOUNG_GENERATION, script, configPath], {
+  const child = spawn(process.execPath, [...BLOCK_SERVER_FLAGS, script, configPath], {
     env: { ...process.env, ...KEEP_MEMORY },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

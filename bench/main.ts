@@ -89,6 +89,8 @@ async function main(): Promise<void> {
   const root = resolve(values.directory ?? join(projectRoot(), '.lifeboat', 'bench'));
   if (values.profile) profileJobs(join(root, 'profiles'));
   const workspace = await Workspace.create(root);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void workspace.close().finally(() => process.exit(1)));
   try {
     say(`preparing ${name}: a disk of ${sizeMiB} MiB`);
     const prepared = await benchmark.prepare(workspace, { sizeMiB, pairs });

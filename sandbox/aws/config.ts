@@ -1,4 +1,5 @@
 import { type Limits } from './limits';
+import { type Etags } from './s3/buckets';
 
 /** A sandbox's network as the sandbox's other parts know it; see sandbox/network/segment.ts. */
 export interface NetworkReference {
@@ -107,6 +108,8 @@ export interface AwsEndpointConfig {
   limits?: Limits;
   /** Milliseconds that every request takes on top of its work. */
   latencyMs?: number;
+  /** What ETags of S3 objects are; their MD5 unless said so. */
+  etags?: Etags;
   fixtures: Fixtures;
   /** The most memory that a machine gets, whatever its instance type has; MiB. */
   machineMemoryMiB?: number;

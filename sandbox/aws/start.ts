@@ -53,7 +53,7 @@ export async function startAwsEndpoint(
   const account = openAccount(config, runner, log);
   const lastWrites: LastWrites = new Map();
   createFixtures(account, config.fixtures);
-  const buckets = new BucketStore(join(config.directory, 's3'));
+  const buckets = new BucketStore(join(config.directory, 's3'), config.etags);
   for (const name of config.fixtures.buckets) if (!buckets.has(name)) buckets.create(name);
   const hosted = new HostedZones(
     new Collection(join(config.directory, 'route53')),

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { BLOCK_SERVER_FLAGS } from '../aws/node-flags';
 import { PROXY_AVAILABILITY_ZONE, PROXY_INSTANCE_ID } from '../aws/fixtures';
 import { type SandboxConfig } from '../config';
 import { relaySocket } from '../network/segment';
@@ -67,17 +68,18 @@ export function sandboxProcesses(config: SandboxConfig): ProcessSpec[] {
     script: string,
     args: string[],
     env: Record<string, string> = {},
+    flags: readonly string[] = [],
   ): ProcessSpec => ({
     name,
     command: process.execPath,
-    args: ['--enable-source-maps', join(dist, script), ...args],
+    args: [...flags, '--enable-source-maps', join(dist, script), ...args],
     env,
     log: join(paths.logs, `${name}.log`),
   });
   const worker = (role: string): ProcessSpec =>
     node(`worker-${role}`, 'cli/main.js', ['worker', role], workerEnvironment(config));
   return [
-    node('aws', 'sandbox/aws/main.js', [paths.awsConfig]),
+    node('aws', 'sandbox/aws/main.js', [paths.awsConfig], {}, BLOCK_SERVER_FLAGS),
     {
       name: 'temporal',
       command: temporalCommand(),

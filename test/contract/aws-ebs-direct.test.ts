@@ -27,6 +27,12 @@ describe('EBS direct', () => {
   const b = randomBytes(BLOCK_SIZE);
   const c = randomBytes(BLOCK_SIZE);
 
+  it('takes a disk of 1 TiB', async () => {
+    const last = 2 ** 40 / BLOCK_SIZE - 1;
+    const snapshot = await disks.completedSnapshot({ 5: a, [last]: b }, { VolumeSize: 1024 });
+    expect(await disks.readSnapshot(snapshot)).toEqual({ 5: sha256(a), [last]: sha256(b) });
+  });
+
   it('keeps what is written, and a child shares its parent’s blocks, also when the parent is gone', async () => {
     const parent = await disks.completedSnapshot({ 0: a, 7: b });
     expect(await disks.readSnapshot(parent)).toEqual({

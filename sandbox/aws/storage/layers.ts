@@ -51,17 +51,19 @@ export class LayerStore {
 
   /** Digest of a block, as a view that must not be changed; undefined where the layer does not hold the block. */
   digest(id: string, index: number): Buffer | undefined {
-    const digest = this.layers.get(id)?.digests.subarray(index * DIGEST_LENGTH, (index + 1) * DIGEST_LENGTH);
-    return digest === undefined || digest.length < DIGEST_LENGTH || digest.equals(NO_DIGEST)
-      ? undefined
-      : digest;
+    const layer = this.layers.get(id);
+    return layer === undefined ? undefined : digestOf(layer, index);
   }
 
   /** Indices of the blocks that the layer holds, ascending. */
   blocks(id: string): number[] {
-    const count = (this.layers.get(id)?.digests.length ?? 0) / DIGEST_LENGTH;
+    const layer = this.layers.get(id);
+    const count = Math.floor((layer?.digests.length ?? 0) / DIGEST_LENGTH);
     const indices: number[] = [];
-    for (let index = 0; index < count; index++) if (this.digest(id, index) !== undefined) indices.push(index);
+    for (let index = 0; index < count; index++)
+      // A TiB has two million blocks, most of which a layer does not hold: their digests' first bytes tell enough.
+      if (layer!.digests.readInt32LE(index * DIGEST_LENGTH) !== 0 || digestOf(layer!, index) !== undefined)
+        indices.push(index);
     return indices;
   }
 
