@@ -3,7 +3,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 
 /**
  * Opens a file or device a second time, past the page cache. Bulk data that nobody reads again only drives out of the
- * cache what is needed there, and its pages cost more CPU than the transfer (docs/performance.md).
+ * cache what is needed there, and its pages cost more CPU than the transfer (docs/decisions/0009).
  * @returns undefined where the file system, or the FUSE server behind it, has no O_DIRECT
  */
 export async function openDirect(path: string, flags: number): Promise<FileHandle | undefined> {
