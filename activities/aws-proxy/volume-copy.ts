@@ -88,7 +88,8 @@ export function createVolumeCopyActivities(dependencies: VolumeCopyDependencies)
             `The volume ${volumeId} is no volume of a restore; it stays.`,
             'InvalidRequest',
           );
-        await detachVolume(ec2, volumeId, { pollSeconds });
+        // Whatever the proxy that has it still does with it, nothing on it is needed.
+        await detachVolume(ec2, volumeId, { pollSeconds, force: true });
         await requestDeletion(ec2, volumeId);
         await waitFor(
           `${volumeId} to be gone`,
@@ -175,6 +176,11 @@ async function copyToVolume(
     const { map, blockMapSha256, indexes } = await restoreWork(store, vm, restore.recoveryPoint, disk);
     const attached = await attachToProxy(host, { volumeId });
     try {
+      if (attached.sizeBytes !== disk.volumeGiB * 2 ** 30)
+        throw ApplicationFailure.nonRetryable(
+          `The volume ${volumeId} has ${attached.sizeBytes} bytes; the disk "${disk.key}" of ${vm} needs ${disk.volumeGiB} GiB.`,
+          'WrongVolume',
+        );
       return await copyDisk({
         progress,
         stateDirectory,
@@ -191,7 +197,7 @@ async function copyToVolume(
         work: indexes,
         bytesOf: () => BLOCK_SIZE,
         // The volume has room for the last block as a whole.
-        openSink: () => openFileSink(attached.path, disk.volumeGiB * 2 ** 30),
+        openSink: () => openFileSink(attached.path, attached.sizeBytes),
         durable: 'when flushed',
         concurrency: CONCURRENCY,
         read: (isPending, signal) => readBlocks(store, map, pending(indexes, isPending), signal),
