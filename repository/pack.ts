@@ -2,8 +2,8 @@ import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import { hash } from 'node:crypto';
 import { BLOCK_SIZE } from '../blocks/port';
-import { type Encoding, type MapEntry, PACK_MAGIC, PACK_TARGET_BYTES } from './block-map-format';
-import { ConflictError, type ObjectStore } from './object-store';
+import { type Encoding, type MapEntry, PACK_MAGIC } from './block-map-format';
+import { EntryList } from './entry-list';
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
@@ -12,7 +12,7 @@ const decompress = promisify(zstdDecompress);
 const COMPRESSION_LEVEL = 1;
 
 /** What a block is stored as. */
-export interface StoredBlock {
+export interface EncodedBlock {
   bytes: Buffer;
   encoding: Encoding;
 }
@@ -23,16 +23,13 @@ export interface StoredBlock {
  */
 const OUTPUT_BYTES = BLOCK_SIZE + 4096;
 
-/** Compresses a block; a copy of it where that does not make it smaller. `block` is free for other use afterwards. */
-export async function encodeBlock(block: Buffer): Promise<StoredBlock> {
+/** Compresses a block; the block itself where that does not make it smaller. */
+export async function encodeBlock(block: Buffer): Promise<EncodedBlock> {
   const bytes = await compress(block, {
     chunkSize: OUTPUT_BYTES,
     params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL },
   });
-  // Copied, since what is small would hold on to all of the room that it was given.
-  return bytes.length < BLOCK_SIZE
-    ? { bytes: Buffer.from(bytes), encoding: 'zstd' }
-    : { bytes: Buffer.from(block), encoding: 'raw' };
+  return bytes.length < BLOCK_SIZE ? { bytes, encoding: 'zstd' } : { bytes: block, encoding: 'raw' };
 }
 
 /** A stored block that is not what its map says. Messages name pack and offset. */
@@ -69,23 +66,13 @@ async function decompressed(entry: MapEntry, stored: Buffer): Promise<Buffer> {
   }
 }
 
-/** A pack in the making: blocks in disk order, in memory. */
+/** A pack in the making: blocks in disk order, copied into a buffer of PACK_BYTES. */
 export class OpenPack {
-  private readonly parts: Buffer[] = [PACK_MAGIC];
-  private readonly blocks: Omit<MapEntry, 'pack'>[] = [];
-  private size = PACK_MAGIC.length;
+  readonly blocks = EntryList.empty();
+  private size: number;
 
-  get isEmpty(): boolean {
-    return this.blocks.length === 0;
-  }
-
-  get isFull(): boolean {
-    return this.size >= PACK_TARGET_BYTES;
-  }
-
-  /** Stored blocks. */
-  get length(): number {
-    return this.blocks.length;
+  constructor(private readonly buffer: Buffer) {
+    this.size = PACK_MAGIC.copy(buffer);
   }
 
   /** Bytes that the object takes. */
@@ -93,40 +80,18 @@ export class OpenPack {
     return this.size;
   }
 
-  add(index: number, sha256: Buffer, { bytes, encoding }: StoredBlock): void {
-    this.blocks.push({ index, offset: this.size, length: bytes.length, encoding, sha256 });
-    this.parts.push(bytes);
-    this.size += bytes.length;
+  /** Whether so many blocks fit, however little they can be compressed. */
+  hasRoomFor(blocks: number): boolean {
+    return this.size + blocks * BLOCK_SIZE <= this.buffer.length;
   }
 
+  add(index: number, sha256: Buffer, { bytes, encoding }: EncodedBlock): void {
+    this.blocks.add({ index, offset: this.size, length: bytes.length, encoding, sha256 });
+    this.size += bytes.copy(this.buffer, this.size);
+  }
+
+  /** The object; a view of the buffer. */
   toBuffer(): Buffer {
-    return Buffer.concat(this.parts, this.size);
-  }
-
-  /** The entries of a block map for what is in the pack; its key is known when it is stored. */
-  entries(): Omit<MapEntry, 'pack'>[] {
-    return this.blocks;
-  }
-}
-
-/**
- * Stores a pack under the first number, from `n` on, that is free or holds the very same bytes: packs are never
- * overwritten, and one that a killed worker had stored already is found again.
- */
-export async function storePack(
-  store: ObjectStore,
-  keyOf: (n: number) => string,
-  n: number,
-  bytes: Buffer,
-): Promise<{ key: string; n: number }> {
-  for (; ; n++) {
-    const key = keyOf(n);
-    try {
-      await store.putNew(key, bytes);
-      return { key, n };
-    } catch (error) {
-      if (!(error instanceof ConflictError)) throw error;
-      if ((await store.get(key))?.body.equals(bytes)) return { key, n };
-    }
+    return this.buffer.subarray(0, this.size);
   }
 }

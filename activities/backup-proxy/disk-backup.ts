@@ -4,18 +4,30 @@ import { type Hypervisor } from '../../hypervisor/port';
 import { type RepositoryAddress } from '../../plan/run';
 import { storeChangedBlocks } from '../../repository/backup-disk';
 import { BackupJournal } from '../../repository/backup-journal';
-import { findBlockMap, loadBlockMap, newestManifest, putOnce, readManifest } from '../../repository/backups';
+import { diskSource } from '../../repository/backup-source';
+import { findBlockMap, openBlockMap, newestManifest, putOnce, readManifest } from '../../repository/backups';
 import { BlockMap } from '../../repository/block-map';
 import { blockCount } from '../../repository/block-map-format';
+import { type DiskArea, type KnownAreas } from '../../repository/disk-areas';
 import { DamagedObjectError } from '../../repository/json-object';
-import { blockMapKey, parsePackKey } from '../../repository/keys';
+import { blockMapKey } from '../../repository/keys';
 import { type BackupManifest } from '../../repository/manifest';
 import { type ObjectStore } from '../../repository/object-store';
 import { beatingProgress, type CopyHeartbeat, journalPath } from '../block-copy';
 import { type BackupProxyActivities } from './contract';
 
+/** What some hypervisors can tell of a snapshot's disk. */
+interface TellsAreas {
+  changedAreas?(
+    vm: string,
+    snapshotId: string,
+    diskKey: string,
+    since?: string,
+  ): Promise<DiskArea[] | undefined>;
+}
+
 export interface BackupDependencies {
-  hypervisor: Hypervisor;
+  hypervisor: Hypervisor & TellsAreas;
   objectStore: (address: RepositoryAddress) => ObjectStore;
   /** Where the progress of copies outlives the process. */
   stateDirectory: string;
@@ -31,6 +43,7 @@ interface DiskOfBackup {
   backupId: string;
   diskKey: string;
   sizeBytes: number;
+  signal: AbortSignal;
 }
 
 /** The activity; see its contract. */
@@ -48,16 +61,18 @@ export async function backupDisk(dependencies: BackupDependencies, input: Input)
   return beatingProgress(progress, async () => {
     const opened = await dependencies.hypervisor.openSnapshotDisk(vm, backupId, diskKey);
     try {
-      const disk = { store, vm, backupId, diskKey, sizeBytes: opened.sizeBytes };
+      const signal = Context.current().cancellationSignal;
+      const disk = { store, vm, backupId, diskKey, sizeBytes: opened.sizeBytes, signal };
       progress.totalBlocks = blockCount(disk.sizeBytes);
       const { bucket, prefix } = run.repository;
       const identity = [bucket, prefix, vm, backupId, diskKey, String(disk.sizeBytes)];
       const path = journalPath(dependencies.stateDirectory, 'backup', identity);
       const journal = await BackupJournal.open(path, identity, () => choosePrevious(disk));
       try {
-        const map = await ensureBlockMap(disk, opened.path, journal, progress);
+        const map = await ensureBlockMap(dependencies.hypervisor, disk, opened.path, journal, progress);
         return {
-          ...storedBy(map, backupId),
+          blocks: map.storedBlocks,
+          bytes: map.storedBytes,
           blocksSentAgain: journal.sentAgain,
           seconds: (Date.now() - journal.beganAt) / 1000,
           full: journal.previous === undefined,
@@ -72,6 +87,7 @@ export async function backupDisk(dependencies: BackupDependencies, input: Input)
 }
 
 async function ensureBlockMap(
+  hypervisor: BackupDependencies['hypervisor'],
   disk: DiskOfBackup,
   path: string,
   journal: BackupJournal,
@@ -95,34 +111,34 @@ async function ensureBlockMap(
   try {
     const bytes = await storeChangedBlocks({
       ...disk,
-      source,
+      source: diskSource(source),
       previous,
+      known: await knownAreas(hypervisor, disk, journal.previous),
       journal,
-      signal: Context.current().cancellationSignal,
       onProgress(doneBlocks, storedBytes) {
         progress.doneBlocks = doneBlocks;
         progress.bytes = storedBytes;
       },
     });
     await putOnce(store, blockMapKey(vm, backupId, diskKey), bytes);
-    return BlockMap.parse(bytes, vm);
+    return BlockMap.parse(store, vm, bytes);
   } finally {
     await source.close();
   }
 }
 
-/** Blocks and bytes of a map that this very backup stored. */
-export function storedBy(map: BlockMap, backupId: string): { blocks: number; bytes: number } {
-  const own = new Set(map.packs.filter((pack) => parsePackKey(pack)?.backupId === backupId));
-  let blocks = 0;
-  let bytes = 0;
-  for (let position = 0; position < map.length; position++) {
-    const { pack, length } = map.at(position);
-    if (!own.has(pack)) continue;
-    blocks++;
-    bytes += length;
+/** What of the disk need not be read, as far as the hypervisor can tell for certain. */
+async function knownAreas(
+  hypervisor: TellsAreas,
+  { vm, backupId, diskKey }: DiskOfBackup,
+  previous: string | undefined,
+): Promise<KnownAreas | undefined> {
+  if (previous !== undefined) {
+    const changed = await hypervisor.changedAreas?.(vm, backupId, diskKey, previous);
+    if (changed !== undefined) return { areas: changed, outside: 'as before' };
   }
-  return { blocks, bytes };
+  const data = await hypervisor.changedAreas?.(vm, backupId, diskKey);
+  return data && { areas: data, outside: 'zeros' };
 }
 
 /** The backup to build on; undefined, and said so, where there is none or the disk is not the same in it. */
@@ -163,5 +179,5 @@ async function mapIn(
   manifest: BackupManifest | undefined,
 ): Promise<BlockMap | undefined> {
   const found = manifest?.disks.find((disk) => disk.key === diskKey && disk.sizeBytes === sizeBytes);
-  return found && loadBlockMap(store, vm, found);
+  return found && openBlockMap(store, vm, found);
 }
