@@ -28,30 +28,43 @@ const ZERO_RANGE_BLOCKS = 32;
  */
 export async function openFileSink(path: string, sizeBytes: number): Promise<FileSink> {
   const writer = await openDiskWriter(path);
-  const gathering = new WriteGathering(BLOCKS_PER_WRITE * BLOCK_SIZE, (parts, offset) =>
-    writer.write(parts, offset),
-  );
+  const gathering = new WriteGathering({
+    maxBytes: BLOCKS_PER_WRITE * BLOCK_SIZE,
+    write: (parts, offset) => writer.write(parts, offset),
+    zeroPieces: ZERO_RANGE_BLOCKS,
+    zero: makeZero,
+  });
   let canZeroRanges = true;
 
   async function write(index: number, block: Buffer): Promise<void> {
     const offset = index * BLOCK_SIZE;
     const length = Math.max(0, Math.min(BLOCK_SIZE, sizeBytes - offset));
     if (!isZero(block.subarray(length))) throw new DataBeyondDiskError(index, sizeBytes);
-    if (length > 0) await gathering.add(offset, block.subarray(0, length));
+    if (length > 0) await gathering.add(offset, block.subarray(0, length), block === ZERO_BLOCK);
   }
 
-  async function zero(index: number, count: number): Promise<void> {
-    const end = Math.min((index + count) * BLOCK_SIZE, sizeBytes);
-    let zeroed = index * BLOCK_SIZE;
-    if (canZeroRanges && count >= ZERO_RANGE_BLOCKS && zeroed < end) {
-      zeroed = await zeroRange({ path, isDevice: writer.isDevice }, zeroed, end);
+  /** One request where there is such a one; else writes, each of which is nothing but the one block of zeros. */
+  async function makeZero(start: number, end: number): Promise<void> {
+    let zeroed = start;
+    if (canZeroRanges) {
+      zeroed = await zeroRange({ path, isDevice: writer.isDevice }, start, end);
       canZeroRanges = zeroed === end;
     }
     for (; zeroed < end; zeroed += BLOCKS_PER_WRITE * BLOCK_SIZE) {
-      const blocks = Math.min(BLOCKS_PER_WRITE, Math.ceil((end - zeroed) / BLOCK_SIZE));
-      const first = zeroed / BLOCK_SIZE;
-      await Promise.all(Array.from({ length: blocks }, (_, n) => write(first + n, ZERO_BLOCK)));
+      const parts: Buffer[] = [];
+      for (let n = 0; n < BLOCKS_PER_WRITE; n++) {
+        const length = Math.min(BLOCK_SIZE, end - zeroed - n * BLOCK_SIZE);
+        if (length > 0) parts.push(ZERO_BLOCK.subarray(0, length));
+      }
+      await writer.write(parts, zeroed);
     }
+  }
+
+  async function zero(index: number, count: number): Promise<void> {
+    const start = index * BLOCK_SIZE;
+    const end = Math.min(start + count * BLOCK_SIZE, sizeBytes);
+    if (count >= ZERO_RANGE_BLOCKS && start < end) return makeZero(start, end);
+    await Promise.all(Array.from({ length: count }, (_, n) => write(index + n, ZERO_BLOCK)));
   }
 
   return { write, zero, flush: () => writer.flush(), close: () => writer.close() };

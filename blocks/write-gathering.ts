@@ -2,8 +2,19 @@
 interface Waiting {
   offset: number;
   bytes: Buffer;
+  zero: boolean;
   resolve(): void;
   reject(reason: unknown): void;
+}
+
+/** What becomes of what was gathered. */
+export interface GatheredWrites {
+  /** Pieces of at most so many bytes are written together; a larger one alone. */
+  maxBytes: number;
+  write(parts: Buffer[], offset: number): Promise<void>;
+  /** From so many pieces of zeros in a row on, they are not written but made zero. */
+  zeroPieces: number;
+  zero(start: number, end: number): Promise<void>;
 }
 
 /** Writes under way: one would let a device idle between two; two of 2 MiB keep an EBS volume busy at any latency. */
@@ -19,16 +30,15 @@ export class WriteGathering {
   private underWay = 0;
   private starting = false;
 
-  /** @param write writes pieces that follow one another, at most `maxBytes` of them */
-  constructor(
-    private readonly maxBytes: number,
-    private readonly write: (parts: Buffer[], offset: number) => Promise<void>,
-  ) {}
+  constructor(private readonly to: GatheredWrites) {}
 
-  /** Resolves when the bytes are written; until then they must stay as they are. */
-  add(offset: number, bytes: Buffer): Promise<void> {
+  /**
+   * Resolves when the bytes are written; until then they must stay as they are.
+   * @param zero whether they are known to be zeros
+   */
+  add(offset: number, bytes: Buffer, zero = false): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ offset, bytes, resolve, reject });
+      this.waiting.push({ offset, bytes, zero, resolve, reject });
       if (this.starting) return;
       this.starting = true;
       // Blocks that are read together are ready together: let the others of this turn come, too.
@@ -46,10 +56,14 @@ export class WriteGathering {
   private async writeRun(run: Waiting[]): Promise<void> {
     this.underWay++;
     try {
-      await this.write(
-        run.map(({ bytes }) => bytes),
-        run[0]!.offset,
-      );
+      const { offset } = run[0]!;
+      if (run.length >= this.to.zeroPieces && run.every(({ zero }) => zero))
+        await this.to.zero(offset, endOf(run.at(-1)!));
+      else
+        await this.to.write(
+          run.map(({ bytes }) => bytes),
+          offset,
+        );
       for (const { resolve } of run) resolve();
     } catch (error) {
       for (const { reject } of run) reject(error);
@@ -62,14 +76,24 @@ export class WriteGathering {
   /** The piece of the lowest offset and what follows it without a gap. The few that wait are looked through each time. */
   private takeRun(): Waiting[] {
     this.waiting.sort((a, b) => a.offset - b.offset);
-    const [first] = this.waiting;
-    let end = first!.offset;
-    let count = 0;
-    for (const { offset, bytes } of this.waiting) {
-      if (offset !== end || (count > 0 && end + bytes.length - first!.offset > this.maxBytes)) break;
-      end += bytes.length;
-      count++;
-    }
-    return this.waiting.splice(0, count);
+    const start = this.waiting[0]!.offset;
+    const zeros = this.following(({ zero }) => zero);
+    if (zeros >= this.to.zeroPieces) return this.waiting.splice(0, zeros);
+    return this.waiting.splice(0, this.following((piece) => endOf(piece) - start <= this.to.maxBytes) || 1);
   }
+
+  /** How many of those that wait, from the first on, follow one another and are as they should be. */
+  private following(fits: (piece: Waiting) => boolean): number {
+    let end = this.waiting[0]!.offset;
+    const stop = this.waiting.findIndex((piece) => {
+      if (piece.offset !== end || !fits(piece)) return true;
+      end = endOf(piece);
+      return false;
+    });
+    return stop < 0 ? this.waiting.length : stop;
+  }
+}
+
+function endOf({ offset, bytes }: Waiting): number {
+  return offset + bytes.length;
 }

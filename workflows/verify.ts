@@ -44,7 +44,7 @@ export async function verify(request: VerifyRequest): Promise<VerifySummary> {
     runVmChild(verifyVm, run, vm.name, 'Verify', { run, vm: vm.name }),
   );
   progress.phase('done');
-  return { plan: plan.name, vms: [...results.values()] };
+  return { plan: plan.name, vms: vms.flatMap(({ name }) => results.get(name) ?? []) };
 }
 
 /** One VM: find its DR copy, read all of its disks. */

@@ -9,7 +9,7 @@ import { openFileSink } from '../../blocks/file-sink';
 import { openFileSource } from '../../blocks/file-source';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { WriteGathering } from '../../blocks/write-gathering';
-import { isZero, ZERO_SHA256 } from '../../blocks/zero';
+import { isZero, ZERO_BLOCK, ZERO_SHA256 } from '../../blocks/zero';
 import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
 
 const run = promisify(execFile);
@@ -156,6 +156,7 @@ describe('a file sink', () => {
       const apply = async ({ index, count, data }: Step): Promise<void> => {
         if (data === undefined) return sink.zero(index, count);
         const block = aligned ? alignedBuffer(BLOCK_SIZE) : Buffer.allocUnsafe(BLOCK_SIZE);
+        if (data === 'zero') return sink.write(index, ZERO_BLOCK, ZERO_SHA256);
         patternBlock(data).copy(block);
         block.fill(0, Math.min(BLOCK_SIZE, size - index * BLOCK_SIZE));
         await sink.write(index, block, ZERO_SHA256);
@@ -216,13 +217,29 @@ describe('a file sink', () => {
 });
 
 describe('WriteGathering', () => {
-  it('writes what follows one another together, never more than allowed', async () => {
-    const writes: { offset: number; bytes: string }[] = [];
-    const gathering = new WriteGathering(4, async (parts, offset) => {
-      writes.push({ offset, bytes: Buffer.concat(parts).toString() });
+  /** What it was made to do, in order: text is written, dots are made zero. */
+  function recorded(fail?: (offset: number) => boolean) {
+    const done: [offset: number, what: string][] = [];
+    const take = async (offset: number, what: string) => {
+      done.push([offset, what]);
       await new Promise((resolve) => setImmediate(resolve));
+      if (fail?.(offset) === true) throw new Error('no space');
+    };
+    const gathering = new WriteGathering({
+      maxBytes: 4,
+      write: (parts, offset) => take(offset, Buffer.concat(parts).toString()),
+      zeroPieces: 3,
+      zero: (start, end) => take(start, '.'.repeat(end - start)),
     });
-    const add = (offset: number, bytes: string) => gathering.add(offset, Buffer.from(bytes));
+    return {
+      done,
+      add: (offset: number, bytes: string) =>
+        gathering.add(offset, Buffer.from(bytes), bytes.startsWith('0')),
+    };
+  }
+
+  it('writes what follows one another together, never more than allowed', async () => {
+    const { done, add } = recorded();
     await Promise.all([
       add(5, 'f'),
       add(2, 'c'),
@@ -231,19 +248,27 @@ describe('WriteGathering', () => {
       add(8, 'too long'),
       add(6, 'g'),
     ]);
-    expect(writes).toEqual([
-      { offset: 0, bytes: 'abc' },
-      { offset: 3, bytes: 'defg' },
-      { offset: 8, bytes: 'too long' },
+    expect(done).toEqual([
+      [0, 'abc'],
+      [3, 'defg'],
+      [8, 'too long'],
+    ]);
+  });
+
+  it('makes many zeros in a row zero by one request, and writes a few', async () => {
+    const { done, add } = recorded();
+    const zeros = Array.from({ length: 6 }, (_, n) => add(4 + n, '0'));
+    await Promise.all([add(0, 'a'), add(1, '0'), add(2, '0'), add(3, 'b'), ...zeros, add(10, 'c')]);
+    expect(done).toEqual([
+      [0, 'a00b'],
+      [4, '......'],
+      [10, 'c'],
     ]);
   });
 
   it('tells every piece of a write that failed, and goes on with the others', async () => {
-    const gathering = new WriteGathering(2, (_parts, offset) =>
-      offset === 0 ? Promise.reject(new Error('no space')) : Promise.resolve(),
-    );
-    const added = [0, 1, 2, 3].map((offset) => gathering.add(offset, Buffer.from('x')));
-    const outcomes = await Promise.allSettled(added);
+    const { add } = recorded((offset) => offset === 0);
+    const outcomes = await Promise.allSettled([add(0, 'ab'), add(2, 'cd'), add(4, 'ef'), add(6, 'gh')]);
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled', 'fulfilled']);
   });
 });
