@@ -202,6 +202,13 @@ const BY_CODE: Record<string, FailureRule> = {
     advice: 'Run the worker with the rights that docs/aws.md names.',
   },
   EROFS: { type: 'HostPermission', retryable: false, advice: 'The file system is mounted read-only.' },
+  EBUSY: {
+    type: 'HostBusy',
+    retryable: true,
+    delaySeconds: 10,
+    advice:
+      'Something else on the host uses it: unmount it, or keep LVM from activating volume groups of guests.',
+  },
   EIO: { type: 'DiskError', retryable: true, delaySeconds: 10 },
 
   GuestNotAdaptableError: refusal('GuestNotAdaptable'),

@@ -1,3 +1,4 @@
+import { alignedSharedMemory } from './aligned';
 import { BLOCK_SIZE } from './port';
 
 /**
@@ -38,7 +39,7 @@ export class SharedMemory {
     readonly pieces: number,
     readonly pieceBytes: number,
   ) {
-    this.shared = new SharedArrayBuffer(OFFSET + pieces * pieceBytes);
+    this.shared = alignedSharedMemory(OFFSET + pieces * pieceBytes);
     for (let n = pieces - 1; n >= 0; n--)
       this.free.push(Buffer.from(this.shared, OFFSET + n * pieceBytes, pieceBytes));
   }

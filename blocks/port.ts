@@ -18,6 +18,11 @@ export interface BlockSource {
 export interface BlockSink {
   /** `sha256` is the digest of `block`, computed once a block and used for all that needs it. */
   write(index: number, block: Buffer, sha256: Buffer): Promise<void>;
+  /**
+   * Makes many blocks zero with few requests, whatever they held; as good as writing zeros to each. Absent where there
+   * is no such request. The longer the range, the better.
+   */
+  zero?(index: number, count: number): Promise<void>;
   /** Makes everything written durable. */
   flush(): Promise<void>;
   close(): Promise<void>;

@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto';
+import { alignedBuffer } from './aligned';
 import { BLOCK_SIZE } from './port';
 
-/** A block of zeros. Shared: never write to it. */
-export const ZERO_BLOCK = Buffer.alloc(BLOCK_SIZE);
+/** A block of zeros. Shared: never write to it. Aligned, so that it is written as it is. */
+export const ZERO_BLOCK = alignedBuffer(BLOCK_SIZE).fill(0);
 
 /** SHA-256 of {@link ZERO_BLOCK}. */
 export const ZERO_SHA256 = hash('sha256', ZERO_BLOCK, 'buffer');

@@ -13,6 +13,7 @@ import { sandboxCommand } from './commands/sandbox';
 import { scheduleCommand } from './commands/schedule';
 import { statusCommand } from './commands/status';
 import { validateCommand } from './commands/validate';
+import { verifyCommand } from './commands/verify';
 import { workerCommand } from './commands/worker';
 import { EXIT } from './exit-codes';
 import { explainError } from './explain-error';
@@ -25,6 +26,7 @@ const COMMANDS = [
   failoverCommand,
   failbackCommand,
   commitCommand,
+  verifyCommand,
   scheduleCommand,
   statusCommand,
   workerCommand,

@@ -42,6 +42,7 @@ export interface LifeboatClient {
   failover(argument: RunArguments['failover']): Promise<LifeboatRun<'failover'>>;
   failback(argument: RunArguments['failback']): Promise<LifeboatRun<'failback'>>;
   commit(argument: RunArguments['commit']): Promise<LifeboatRun<'commit'>>;
+  verify(argument: RunArguments['verify']): Promise<LifeboatRun<'verify'>>;
 
   close(): Promise<void>;
 }
@@ -106,6 +107,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     failover: (argument) => start('failover', argument),
     failback: (argument) => start('failback', argument),
     commit: (argument) => start('commit', argument),
+    verify: (argument) => start('verify', argument),
     async close() {
       if (options.client === undefined) await temporal.connection.close();
     },

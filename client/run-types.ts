@@ -5,6 +5,7 @@ import { type FailoverRequest, type FailoverSummary } from '../workflows/failove
 import { type WorkflowType } from '../workflows/ids';
 import { type replication } from '../workflows/replication';
 import { type RestoreSummary } from '../workflows/restore';
+import { type VerifyRequest, type VerifySummary } from '../workflows/verify';
 import { type RunRequest } from '../workflows/begin';
 
 /** The one argument of each run; imported as types only, so that no workflow code runs in a client. */
@@ -15,6 +16,7 @@ export interface RunArguments {
   failover: FailoverRequest;
   failback: FailbackRequest;
   commit: RunRequest;
+  verify: VerifyRequest;
 }
 
 /** What each run returns. */
@@ -25,6 +27,7 @@ export interface RunResults {
   failover: FailoverSummary;
   failback: FailbackSummary;
   commit: CommitSummary;
+  verify: VerifySummary;
 }
 
 export type RunArgument<Type extends WorkflowType = WorkflowType> = RunArguments[Type];
@@ -38,6 +41,7 @@ export function runSummary(type: WorkflowType, plan: string, mode?: 'disaster' |
     failover: mode === 'test' ? 'Test failover of' : 'Fail over',
     failback: 'Fail back',
     commit: 'Commit the failback of',
+    verify: 'Verify the DR copies of',
   };
   return `${verbs[type]} plan ${plan}`;
 }

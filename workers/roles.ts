@@ -13,6 +13,7 @@ import {
 import { createProxyHostActivities } from '../activities/aws-proxy/proxy-host';
 import { createRestorePlanActivities } from '../activities/aws-proxy/restore-plan';
 import { createSnapshotCopyActivities } from '../activities/aws-proxy/snapshot-copy';
+import { createVerifyActivities } from '../activities/aws-proxy/verify-activities';
 import { createHostCopyActivities, createVolumeCopyActivities } from '../activities/aws-proxy/volume-copy';
 import { createBackupActivities } from '../activities/backup-proxy/backup';
 import { type BackupProxyActivities } from '../activities/backup-proxy/contract';
@@ -110,6 +111,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
       stateDirectory: join(stateDirectory, 'aws-proxy'),
     }),
     ...createVolumeCopyActivities({ ec2, objectStore }),
+    ...createVerifyActivities({ ec2, ebs, objectStore }),
     ...createDrCopyActivities({ ec2, objectStore }),
     ...createFailoverActivities({
       clients,
@@ -133,7 +135,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     { taskQueue: AWS_PROXY_QUEUE, activities },
     {
       taskQueue: AWS_PROXY_COPY_QUEUE,
-      activities: { copyExtent: activities.copyExtent },
+      activities: { copyExtent: activities.copyExtent, verifyDisk: activities.verifyDisk },
       maxConcurrentActivityTaskExecutions: CONCURRENT_COPIES,
     },
     {

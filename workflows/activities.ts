@@ -74,6 +74,8 @@ export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
   publishDrCopy: { profile: 'wait', label: 'publish the DR copy' },
   deleteReplacedDrCopies: { profile: 'wait', label: 'delete the replaced DR copy' },
   discardRestore: { profile: 'wait', label: 'discard the unfinished DR copy' },
+  readDrCopy: { profile: 'call', label: 'find the DR copy' },
+  verifyDisk: { profile: 'copy', label: 'read back and compare', taskQueue: AWS_PROXY_COPY_QUEUE },
   createCopyVolume: { profile: 'wait', label: 'create copy volume' },
   snapshotCopyVolume: { profile: 'wait', label: 'snapshot copy volume' },
   deleteVolume: { profile: 'wait', label: 'delete volume' },

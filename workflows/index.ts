@@ -6,4 +6,5 @@ export { failover } from './failover';
 export { failoverVm } from './failover-vm';
 export { failback } from './failback';
 export { failbackVm } from './failback-vm';
+export { verify, verifyVm } from './verify';
 export { commit } from './commit';

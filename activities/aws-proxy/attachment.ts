@@ -9,6 +9,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { hasCode } from '../failures';
+import { checkDevice } from './device-identity';
 import { findInstance, findVolume } from './lookup';
 import { waitFor } from './waiting';
 import { readTags } from './tags';
@@ -26,6 +27,7 @@ export interface ProxyHost {
 export interface AttachedVolume {
   /** The volume on this host: a block device, or a file that behaves like one. */
   path: string;
+  sizeBytes: number;
   /** See {@link detachFromProxy}. */
   detach(): Promise<void>;
 }
@@ -37,6 +39,7 @@ export const DATA_DEVICE_NAMES = [...'fghijklmnopqrstuvwxyz'].map((letter) => `/
  * Attaches a volume to this proxy, or finds it attached. A volume that hangs on another proxy, whose worker has died,
  * is taken from it: from then on nothing that is left there can write to it.
  * @throws ApplicationFailure VolumeTaken, non-retryable, where a recovered VM's instance has it
+ * @throws ApplicationFailure WrongDevice, non-retryable, where something else is in the volume's place on this host
  */
 export async function attachToProxy(
   host: ProxyHost,
@@ -44,7 +47,7 @@ export async function attachToProxy(
 ): Promise<AttachedVolume> {
   const path = join(host.deviceDirectory, deviceFileName(volumeId));
   const refused = new Set<string>();
-  await waitFor(
+  const sizeGiB = await waitFor(
     `${volumeId} to be attached to ${host.instanceId}`,
     async () => {
       const volume = await findVolume(host.ec2, volumeId);
@@ -63,12 +66,14 @@ export async function attachToProxy(
         await takeFrom(host.ec2, volume, holder);
         return undefined;
       }
-      return holder.State === 'attached' ? true : undefined;
+      return holder.State === 'attached' ? volume.Size : undefined;
     },
     host,
   );
   await waitFor(`${path} to appear`, () => exists(path), { ...host, limitSeconds: 300 });
-  return { path, detach: () => detachFromProxy(host, { volumeId }) };
+  const sizeBytes = sizeGiB * 2 ** 30;
+  await checkDevice(path, { volumeId, sizeBytes });
+  return { path, sizeBytes, detach: () => detachFromProxy(host, { volumeId }) };
 }
 
 /** Name of the link that udev makes for an EBS volume on a Nitro instance. */
@@ -139,9 +144,20 @@ export async function detachFromProxy(host: ProxyHost, { volumeId }: { volumeId:
 }
 
 /** DetachVolume; a volume that is on its way off, or off, is none the worse for it. */
-export async function requestDetach(ec2: EC2Client, volumeId: string, instanceId: string): Promise<void> {
+export async function requestDetach(
+  ec2: EC2Client,
+  volumeId: string,
+  instanceId: string,
+  force = false,
+): Promise<void> {
   try {
-    await ec2.send(new DetachVolumeCommand({ VolumeId: volumeId, InstanceId: instanceId }));
+    await ec2.send(
+      new DetachVolumeCommand({
+        VolumeId: volumeId,
+        InstanceId: instanceId,
+        ...(force ? { Force: true } : {}),
+      }),
+    );
   } catch (error) {
     if (!hasCode(error, 'IncorrectState', 'InvalidAttachment.NotFound', 'InvalidVolume.NotFound'))
       throw error;

@@ -60,6 +60,28 @@ export interface RestorePlan {
   disks: PlannedRestoreDisk[];
 }
 
+/** What a DR copy should hold, for reading it back. */
+export interface DrCopyContents {
+  recoveryPoint: string;
+  /** ISO 8601, UTC. */
+  takenAt: string;
+  disks: {
+    key: string;
+    sizeBytes: number;
+    snapshotId: string;
+    /** SHA-256 (lower-case hex) of the block map that the snapshot was made from. */
+    blockMapSha256: string;
+  }[];
+}
+
+/** What reading one disk of a DR copy back came to. */
+export interface VerifiedDisk {
+  /** Blocks that were read and compared; all others are zeros on both sides. */
+  blocks: number;
+  bytes: number;
+  seconds: number;
+}
+
 /** Names a VM's piece of a run for tags and client tokens; falling back to another type or AZ is a new attempt. */
 export interface Attempt {
   run: RunContext;
@@ -141,6 +163,21 @@ export interface AwsProxyActivities {
   }): Promise<{ deleted: string[] }>;
   /** Deletes what this run's restore of the VM has made and not published. */
   discardRestore(input: { run: RunContext; vm: string }): Promise<{ deleted: string[] }>;
+
+  // ---- verification
+  /** The VM's DR copy. @throws ApplicationFailure NoDrCopy, non-retryable */
+  readDrCopy(input: { run: RunContext; vm: string }): Promise<DrCopyContents>;
+  /**
+   * Reads a disk of the DR copy back and compares every block with the block map of its recovery point. Resumes.
+   * @throws ApplicationFailure DrCopyDamaged, non-retryable, which names the block
+   * @throws ApplicationFailure DrCopyReplaced, non-retryable: a restore has deleted the snapshot meanwhile
+   */
+  verifyDisk(input: {
+    run: RunContext;
+    vm: string;
+    recoveryPoint: string;
+    disk: DrCopyContents['disks'][number];
+  }): Promise<VerifiedDisk>;
 
   // ---- restore, the volume way
   /** CreateVolume from the parent snapshot (or empty) in the AZ of the host; waits until available. */

@@ -85,7 +85,8 @@ export function createVolumeCopyActivities(dependencies: VolumeCopyDependencies)
             `The volume ${volumeId} is no volume of a restore; it stays.`,
             'InvalidRequest',
           );
-        await detachVolume(ec2, volumeId, { pollSeconds });
+        // Whatever the proxy that has it still does with it, nothing on it is needed.
+        await detachVolume(ec2, volumeId, { pollSeconds, force: true });
         await requestDeletion(ec2, volumeId);
         await waitFor(
           `${volumeId} to be gone`,
@@ -166,6 +167,11 @@ async function copyToVolume(
     const range = { from: 0, to: maps.map.blocks };
     const attached = await attachToProxy(host, { volumeId });
     try {
+      if (attached.sizeBytes !== disk.volumeGiB * 2 ** 30)
+        throw ApplicationFailure.nonRetryable(
+          `The volume ${volumeId} has ${attached.sizeBytes} bytes; the disk "${disk.key}" of ${vm} needs ${disk.volumeGiB} GiB.`,
+          'WrongVolume',
+        );
       return await copyDisk({
         progress,
         stateDirectory,
@@ -182,7 +188,7 @@ async function copyToVolume(
         totalBlocks: disk.blocks,
         totalBytes: disk.blocks * BLOCK_SIZE,
         // The volume has room for the last block as a whole.
-        openSink: () => openFileSink(attached.path, disk.volumeGiB * 2 ** 30),
+        openSink: () => openFileSink(attached.path, attached.sizeBytes),
         durable: 'when flushed',
         read: (isPending, signal) => readBlocks(store, pendingBlocks(maps, range, isPending), signal),
       });

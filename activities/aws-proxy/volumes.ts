@@ -92,12 +92,19 @@ export async function volumeAvailable(
   );
 }
 
-/** Detaches a volume from whatever has it, and waits until it is available or gone. */
+/** Looks, some two minutes of them, after which a proxy that has not let go of a volume is taken for hung. */
+const FORCE_AFTER_LOOKS = 30;
+
+/**
+ * Detaches a volume from whatever has it, and waits until it is available or gone.
+ * @param options.force takes it also from a host that does not let go of it; what the host holds back is lost then
+ */
 export async function detachVolume(
   ec2: EC2Client,
   volumeId: string,
-  options: WaitOptions = {},
+  { force = false, ...options }: WaitOptions & { force?: boolean } = {},
 ): Promise<void> {
+  let looks = 0;
   await waitFor(
     `${volumeId} to be detached`,
     async () => {
@@ -105,7 +112,10 @@ export async function detachVolume(
       if (volume === undefined || volume.State === 'deleting' || volume.State === 'deleted') return true;
       const holder = attachmentOf(volume);
       if (holder === undefined) return volume.State === 'in-use' ? undefined : true;
-      if (holder.State !== 'detaching') await requestDetach(ec2, volumeId, holder.InstanceId ?? '');
+      looks++;
+      const hung = force && looks % FORCE_AFTER_LOOKS === 0;
+      if (holder.State !== 'detaching' || hung)
+        await requestDetach(ec2, volumeId, holder.InstanceId ?? '', hung);
       return undefined;
     },
     options,

@@ -13,7 +13,7 @@ import { DamagedObjectError } from '../../repository/json-object';
 import { blockMapKey } from '../../repository/keys';
 import { type BackupManifest } from '../../repository/manifest';
 import { type ObjectStore } from '../../repository/object-store';
-import { beatingProgress, type TrackedProgress, journalPath } from '../block-copy';
+import { beatingProgress, journalPath, newProgress, type TrackedProgress } from '../block-copy';
 import { type BackupProxyActivities } from './contract';
 
 /** What some hypervisors can tell of a snapshot's disk. */
@@ -50,14 +50,7 @@ interface DiskOfBackup {
 export async function backupDisk(dependencies: BackupDependencies, input: Input): Promise<Result> {
   const { run, vm, backupId, diskKey } = input;
   const store = dependencies.objectStore(run.repository);
-  const progress: TrackedProgress = {
-    what: 'backup',
-    vm,
-    disk: diskKey,
-    doneBlocks: 0,
-    totalBlocks: 0,
-    bytes: 0,
-  };
+  const progress = newProgress('backup', vm, diskKey);
   return beatingProgress(progress, async () => {
     const opened = await dependencies.hypervisor.openSnapshotDisk(vm, backupId, diskKey);
     try {

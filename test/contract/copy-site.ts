@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRestorePlanActivities } from '../../activities/aws-proxy/restore-plan';
 import { createSnapshotCopyActivities } from '../../activities/aws-proxy/snapshot-copy';
+import { createVerifyActivities } from '../../activities/aws-proxy/verify-activities';
 import { createHostCopyActivities, createVolumeCopyActivities } from '../../activities/aws-proxy/volume-copy';
 import { awsClients } from '../../activities/aws-proxy/clients';
 import { createDrCopyActivities } from '../../activities/aws-proxy/dr-copy-activities';
@@ -74,6 +75,7 @@ export async function startCopySite(intercept?: Intercept) {
     ...createRestorePlanActivities(common),
     ...createSnapshotCopyActivities({ ...common, stateDirectory }),
     ...createVolumeCopyActivities(common),
+    ...createVerifyActivities(common),
     ...createHostCopyActivities({ ...common, host, stateDirectory }),
     ...createDrCopyActivities(common),
   });

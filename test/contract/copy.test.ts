@@ -2,7 +2,7 @@ import { GetSnapshotBlockCommand, ListSnapshotBlocksCommand } from '@aws-sdk/cli
 import { DeleteSnapshotCommand, DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
 import { type MockActivityEnvironment } from '@temporalio/testing';
 import { join } from 'node:path';
-import { type PlannedRestoreDisk, type RestorePlan } from '../../activities/aws-proxy/contract';
+import { type RestorePlan } from '../../activities/aws-proxy/contract';
 import { isCopyProgress } from '../../blocks/progress';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { isZero } from '../../blocks/zero';
@@ -10,6 +10,7 @@ import { type RunContext } from '../../plan/run';
 import { takePlanState } from '../../repository/plan-state';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
+import { copyInputs, copyWhole } from './copy-disk';
 import { type CopySite, inActivity, newEnvironment, startCopySite, VM } from './copy-site';
 
 const random = (seed: string | number): Pattern => ({ random: String(seed) });
@@ -79,25 +80,6 @@ async function restore(copy: 'direct' | 'volume', run: RunContext, attempt = 1) 
     snapshots,
   });
   return { plan, results, snapshotIds: snapshots.map(({ snapshotId }) => snapshotId) };
-}
-
-type Activities = ReturnType<CopySite['activities']>;
-type Target = { run: RunContext; vm: string; attempt: number; disk: PlannedRestoreDisk };
-
-/** The inputs of the activities that copy a disk into a snapshot: one of its extent, one of its completion. */
-function copyInputs(plan: RestorePlan, { run, vm, attempt, disk }: Target, snapshotId: string) {
-  const completion = { run, vm, attempt, recoveryPoint: plan.recoveryPoint, disk, snapshotId };
-  expect(disk.extents.length).toBeLessThanOrEqual(1);
-  return { completion, extent: { ...completion, extent: disk.extents[0]!, blocksBefore: 0 } };
-}
-
-/** Copies the only extent of a small disk, where it has one, and completes the snapshot. */
-async function copyWhole(activities: Activities, plan: RestorePlan, target: Target, snapshotId: string) {
-  const { extent, completion } = copyInputs(plan, target, snapshotId);
-  const none = { blocks: 0, bytes: 0, blocksSentAgain: 0, seconds: 0 };
-  const result = target.disk.blocks === 0 ? none : await inActivity(activities.copyExtent, extent);
-  await inActivity(activities.completeSnapshot, completion);
-  return result;
 }
 
 const runNumber = (n: number): RunContext => ({

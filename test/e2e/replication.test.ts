@@ -255,6 +255,42 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
     );
   });
 
+  describe('verifying', () => {
+    it(
+      'reads the DR copies back, all or those of one VM, and changes nothing',
+      async () => {
+        const argument = await sandbox.publish(byVolume);
+        const before = await everything(sandbox);
+        const { vms } = await (await sandbox.client.verify(argument)).result();
+        expect(vms.map(({ vm, disks }) => [vm, disks.map(({ key, blocks }) => [key, blocks])])).toEqual([
+          [
+            'one',
+            [
+              ['system', ONE_SYSTEM.blocks.length + 1],
+              ['data', ONE_DATA.blocks.length - 1],
+            ],
+          ],
+          // Block 11 is zeros over data, which the snapshot lists.
+          ['two', [['system', TWO_SYSTEM.blocks.length + 1]]],
+        ]);
+        const one = await (await sandbox.client.verify({ ...argument, vm: 'two' })).result();
+        expect(one.vms.map(({ vm }) => vm)).toEqual(['two']);
+        expect(await everything(sandbox)).toEqual(before);
+      },
+      RUN_MS,
+    );
+
+    it('refuses a VM that is not in the plan', async () => {
+      const error = await refused(byVolume, (argument) =>
+        sandbox.client.verify({ ...argument, vm: 'three' }),
+      );
+      expect(error).toMatchObject({
+        type: 'NoSuchVm',
+        message: expect.stringContaining('"three"') as string,
+      });
+    });
+  });
+
   describe('a failover that cannot work', () => {
     const withType = plainPlan('tiny', ['one', 'two']);
     withType.vms[1]!.instanceTypes = ['m6i.gigantic'];

@@ -52,6 +52,7 @@ describe('the command line', () => {
       'failover',
       'failback',
       'commit',
+      'verify',
       'schedule',
       'status',
       'worker',
