@@ -9,6 +9,7 @@ import {
   type S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
+import { getInto } from './get-into';
 import { type RepositoryAddress } from '../plan/run';
 import { DamagedObjectError } from './json-object';
 
@@ -65,20 +66,15 @@ export function s3ObjectStore(
     }
   }
 
-  async function readRange(key: string, offset: number, into: Buffer, abortSignal?: AbortSignal) {
+  async function readRange(key: string, offset: number, into: Buffer, signal?: AbortSignal) {
     const end = offset + into.length;
+    const command = new GetObjectCommand({
+      Bucket,
+      Key: full(key),
+      Range: `bytes=${offset}-${end - 1}`,
+    });
     try {
-      const Range = `bytes=${offset}-${end - 1}`;
-      const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: full(key), Range }), {
-        abortSignal,
-      });
-      let filled = 0;
-      // Node's clients answer with a stream of Node.
-      for await (const chunk of (Body ?? []) as AsyncIterable<Buffer>) {
-        if (filled + chunk.length <= into.length) chunk.copy(into, filled);
-        filled += chunk.length;
-      }
-      if (filled !== into.length) throw tooShort(key, end);
+      if ((await getInto(client, command, into, signal)) !== into.length) throw tooShort(key, end);
     } catch (error) {
       if (error instanceof NoSuchKey) throw new DamagedObjectError(key, 'it is missing.');
       // 416: not even the first byte of the range is there.

@@ -9,14 +9,7 @@ import {
   ServiceQuotaExceededException,
   ValidationException,
 } from '@aws-sdk/client-ebs';
-
-/** An answer to a block call, as it came. */
-export interface Answer {
-  status: number;
-  headers: Record<string, string | string[] | undefined>;
-  /** The body where it is no block: an error in JSON. */
-  text: string;
-}
+import { type Answer } from '../exchange';
 
 /** The exceptions of the service, as the SDK has them. */
 const EXCEPTIONS = {
@@ -30,23 +23,18 @@ const EXCEPTIONS = {
   ValidationException,
 };
 
-export function header({ headers }: Answer, name: string): string | undefined {
-  const value = headers[name];
-  return Array.isArray(value) ? value[0] : value;
-}
-
 /**
  * The error that the SDK would have thrown: same class, name, reason, status and request id (protocol "restJson1").
  */
 export function errorOf(answer: Answer): EBSServiceException {
   const body = parse(answer.text);
-  const named = header(answer, 'x-amzn-errortype') ?? text(body.__type) ?? text(body.code);
+  const named = answer.headers['x-amzn-errortype'] ?? text(body.__type) ?? text(body.code);
   // `ValidationException:http://…` and `com.amazonaws.ebs#ValidationException` are both seen.
   const name = named?.replace(/:.*$/, '').replace(/^.*#/, '') ?? `HTTP${answer.status}`;
   const message = text(body.message) ?? text(body.Message) ?? `The EBS direct API answered ${answer.status}.`;
   const $metadata = {
     httpStatusCode: answer.status,
-    requestId: header(answer, 'x-amzn-requestid') ?? header(answer, 'x-amz-request-id'),
+    requestId: answer.headers['x-amzn-requestid'] ?? answer.headers['x-amz-request-id'],
   };
   const Reason = text(body.Reason) as never;
   const Exception = Object.hasOwn(EXCEPTIONS, name) ? EXCEPTIONS[name as keyof typeof EXCEPTIONS] : undefined;

@@ -1,12 +1,13 @@
 import { type EBSClient } from '@aws-sdk/client-ebs';
 import { isThrottlingError } from '@smithy/core/retry';
 import { type SdkError } from '@smithy/types';
-import { Agent, type Dispatcher } from 'undici';
+import { type Dispatcher } from 'undici';
 import { type Backoff, withBackoff } from '../backoff';
 import { AdaptiveLimit } from '../concurrency';
 import { BLOCK_SIZE } from '../port';
 import { isTransientAwsError } from '../transient';
-import { type Answer, errorOf, header } from './answer';
+import { type Answer, exchange, payloadAgent } from '../exchange';
+import { errorOf } from './answer';
 import { type Route, routeOf } from './route';
 import { EMPTY_SHA256, percentEncoded, Signer, type UnsignedRequest } from './signature';
 
@@ -22,11 +23,6 @@ const BACKOFF: Backoff = { attempts: 12, baseMs: 100, capMs: 5000 };
  * snapshot is another continent away they still bring 300 MB/s.
  */
 const LIMIT = { initial: 8, least: 2, most: 64 };
-const CONNECT_TIMEOUT_MS = 5000;
-/** Until an answer begins, and between two pieces of it. */
-const ANSWER_TIMEOUT_MS = 60_000;
-/** An error's body says what is wrong within a few hundred bytes. */
-const LONGEST_ERROR = 64 * 1024;
 /** Milliseconds for which endpoint and scope of the client are believed to be as they were. */
 const ROUTE_AGE_MS = 60_000;
 
@@ -37,12 +33,7 @@ interface Learned {
 }
 
 export class EbsBlockClient {
-  private readonly agent = new Agent({
-    connections: LIMIT.most,
-    connect: { timeout: CONNECT_TIMEOUT_MS },
-    headersTimeout: ANSWER_TIMEOUT_MS,
-    bodyTimeout: ANSWER_TIMEOUT_MS,
-  });
+  private readonly agent = payloadAgent(LIMIT.most);
   private readonly puts = new AdaptiveLimit(LIMIT);
   private readonly gets = new AdaptiveLimit(LIMIT);
   private learned: Promise<Learned> | undefined;
@@ -79,7 +70,7 @@ export class EbsBlockClient {
         { body: bytes },
       ),
     );
-    if (header(answer, 'x-amz-checksum') !== checksum)
+    if (answer.headers['x-amz-checksum'] !== checksum)
       throw new Error(
         `EBS stored block ${index} of ${snapshotId} with another checksum than it was sent with.`,
       );
@@ -106,7 +97,7 @@ export class EbsBlockClient {
       };
       const answer = await this.send(request, signal, { into });
       if (answer.filled !== BLOCK_SIZE) throw new DamagedTransferError(snapshotId, index);
-      return verify(header(answer, 'x-amz-checksum') ?? '');
+      return verify(answer.headers['x-amz-checksum'] ?? '');
     });
   }
 
@@ -138,7 +129,7 @@ export class EbsBlockClient {
     request: UnsignedRequest,
     signal: AbortSignal,
     payload: { body?: Buffer; into?: Buffer },
-  ): Promise<Answer & { filled: number }> {
+  ): Promise<Answer> {
     const { route, signer } = await this.route();
     const { config } = this.ebs;
     const credentials = await config.credentials();
@@ -166,7 +157,7 @@ export class EbsBlockClient {
     const answer = await exchange(this.agent, options, payload.into, signal);
     if (answer.status >= 200 && answer.status < 300) return answer;
     const error = errorOf(answer);
-    this.followClock(error, header(answer, 'date'), sentAt);
+    this.followClock(error, answer.headers.date, sentAt);
     throw error;
   }
 
@@ -218,62 +209,4 @@ export class DamagedTransferError extends Error {
 
 function isDamagedTransfer(error: unknown): boolean {
   return error instanceof DamagedTransferError;
-}
-
-/**
- * Node's own codes instead of undici's, which nobody else knows: neither the SDK's rules for what is transient nor the
- * rules of what a failure means.
- */
-function asSystemError(error: Error & { code?: string }): Error {
-  const { code = '' } = error;
-  if (!/^(UND_ERR_|HPE_)/.test(code)) return error;
-  const known = code.includes('TIMEOUT') ? 'ETIMEDOUT' : 'ECONNRESET';
-  return Object.assign(new Error(`The connection to EBS failed: ${error.message}`, { cause: error }), {
-    code: known,
-  });
-}
-
-/** One request and its answer. A block goes straight into `into`, whatever else comes is text. */
-function exchange(
-  agent: Agent,
-  options: Dispatcher.DispatchOptions,
-  into: Buffer | undefined,
-  signal: AbortSignal,
-): Promise<Answer & { filled: number }> {
-  return new Promise((resolve, reject) => {
-    let status = 0;
-    let headers: Answer['headers'] = {};
-    let filled = 0;
-    let text = '';
-    let abort: (() => void) | undefined;
-    const end = (): void => {
-      if (abort !== undefined) signal.removeEventListener('abort', abort);
-    };
-    agent.dispatch(options, {
-      onRequestStart(controller) {
-        if (abort !== undefined) signal.removeEventListener('abort', abort);
-        abort = () => controller.abort(signal.reason as Error);
-        if (signal.aborted) abort();
-        else signal.addEventListener('abort', abort, { once: true });
-      },
-      onResponseStart(_controller, statusCode, received) {
-        status = statusCode;
-        headers = received;
-      },
-      onResponseData(_controller, chunk) {
-        if (into !== undefined && status === 200) {
-          if (filled + chunk.length <= into.length) chunk.copy(into, filled);
-          filled += chunk.length;
-        } else if (text.length < LONGEST_ERROR) text += chunk.toString();
-      },
-      onResponseEnd() {
-        end();
-        resolve({ status, headers, text, filled });
-      },
-      onResponseError(_controller, error) {
-        end();
-        reject(signal.aborted ? (signal.reason as Error) : asSystemError(error));
-      },
-    });
-  });
 }
