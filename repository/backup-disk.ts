@@ -4,11 +4,13 @@ import { isTransientAwsError } from '../blocks/transient';
 import { type BackupJournal, type Segment } from './backup-journal';
 import { scanDisk } from './backup-scan';
 import { type BlockMap } from './block-map';
-import { BlockMapBuilder } from './block-map-builder';
-import { blockCount, type MapEntry } from './block-map-format';
+import { BlockMapWriter } from './block-map-writer';
+import { blockCount, type MapEntry, pageBlocks, pagesOf } from './block-map-format';
 import { packKey } from './keys';
+import { MapPageBuilder } from './map-page-builder';
+import { storeNumbered } from './numbered-object';
 import { type ObjectStore } from './object-store';
-import { OpenPack, storePack } from './pack';
+import { OpenPack } from './pack';
 
 /** Some 10 s in all: longer troubles are for the activity's retry. */
 const BACKOFF: Backoff = { attempts: 8, baseMs: 100, capMs: 5000 };
@@ -37,8 +39,6 @@ export interface DiskBackup {
 export async function storeChangedBlocks(backup: DiskBackup): Promise<Buffer> {
   const { journal, previous, sizeBytes, signal } = backup;
   const blocks = blockCount(sizeBytes);
-  const builder = new BlockMapBuilder(sizeBytes);
-  for (const segment of journal.segments) addSegment(builder, previous, segment);
   let storedBytes = journal.segments.reduce((sum, { stored }) => sum + bytesOf(stored), 0);
   let from = journal.segments.at(-1)?.to ?? 0;
   let nextPack = (journal.segments.findLast(({ pack }) => pack !== undefined)?.pack?.n ?? -1) + 1;
@@ -54,14 +54,13 @@ export async function storeChangedBlocks(backup: DiskBackup): Promise<Buffer> {
       const bytes = filled.toBuffer();
       const keyOf = (n: number) => packKey(backup.vm, backup.backupId, backup.diskKey, n);
       segment.pack = await withBackoff(BACKOFF, signal, isTransientAwsError, () =>
-        storePack(backup.store, keyOf, nextPack, bytes),
+        storeNumbered(backup.store, keyOf, nextPack, bytes),
       );
       nextPack = segment.pack.n + 1;
       segment.stored = filled.entries();
       storedBytes += bytesOf(segment.stored);
     }
     await journal.add(segment);
-    addSegment(builder, previous, segment);
   };
   const closeSegment = async (to: number): Promise<void> => {
     await underWay;
@@ -85,28 +84,44 @@ export async function storeChangedBlocks(backup: DiskBackup): Promise<Buffer> {
     await underWay.catch(() => undefined);
   }
   await underWay;
-  return builder.finish();
+  return writeMap(backup);
 }
 
 function bytesOf(stored: Segment['stored']): number {
   return stored.reduce((sum, { length }) => sum + length, 0);
 }
 
-/** Adds a segment's entries in disk order: what it stored, and what the previous backup has and still holds. */
-function addSegment(builder: BlockMapBuilder, previous: BlockMap | undefined, segment: Segment): void {
-  const replaced = new Set([...segment.zeroed, ...segment.stored.map(({ index }) => index)]);
-  const stored: MapEntry[] = segment.stored.map((block) => ({ ...block, pack: segment.pack?.key ?? '' }));
+/** Writes the map: what was stored, what the previous backup has and still holds, and its pages as far as they are. */
+async function writeMap(backup: DiskBackup): Promise<Buffer> {
+  const { journal, previous, sizeBytes } = backup;
+  const blocks = blockCount(sizeBytes);
+  const writer = new BlockMapWriter(backup);
+  const stored: MapEntry[] = journal.segments.flatMap((segment) =>
+    segment.stored.map((block) => ({ ...block, pack: segment.pack?.key ?? '' })),
+  );
+  const zeroed = new Set(journal.segments.flatMap((segment) => segment.zeroed));
   let next = 0;
-  for (
-    let position = previous?.firstFrom(segment.from) ?? 0;
-    position < (previous?.length ?? 0);
-    position++
-  ) {
-    const kept = previous!.at(position);
-    if (kept.index >= segment.to) break;
-    if (replaced.has(kept.index)) continue;
-    while (next < stored.length && stored[next]!.index < kept.index) builder.add(stored[next++]!);
-    builder.add(kept);
+  for (let n = 0; n < pagesOf(blocks); n++) {
+    const { from, to } = pageBlocks(n, blocks);
+    const first = next;
+    while (next < stored.length && stored[next]!.index < to) next++;
+    const changed = new Map(stored.slice(first, next).map((entry) => [entry.index, entry]));
+    const ref = previous?.pageRef(n);
+    const touched = changed.size > 0 || [...zeroed].some((index) => index >= from && index < to);
+    if (!touched) {
+      if (ref !== undefined) await writer.keep(n, ref);
+      continue;
+    }
+    const page = ref && (await previous?.page(n));
+    const builder = new MapPageBuilder(n, blocks);
+    for (let index = from; index < to; index++) {
+      const entry = changed.get(index) ?? (zeroed.has(index) ? undefined : page?.find(index));
+      if (entry !== undefined) builder.add(entry);
+    }
+    await writer.add(builder);
   }
-  while (next < stored.length) builder.add(stored[next++]!);
+  return writer.finish({
+    storedBlocks: stored.length,
+    storedBytes: stored.reduce((sum, { length }) => sum + length, 0),
+  });
 }

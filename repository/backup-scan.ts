@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import { BLOCK_SIZE, type BlockSource } from '../blocks/port';
 import { mapAhead } from '../blocks/pipeline';
-import { type BlockMap } from './block-map';
+import { type BlockMap, MAP_PAGE_BLOCKS } from './block-map';
+import { type MapPage } from './map-page';
 import { encodeBlock, type StoredBlock } from './pack';
 
 /** Blocks that are read, hashed and compressed as one piece of work: 4 MiB. */
@@ -31,20 +32,28 @@ export function scanDisk(
   signal: AbortSignal,
 ): AsyncGenerator<ScannedExtent> {
   const free: Buffer[] = [];
+  let latest: { n: number; page: Promise<MapPage> } | undefined;
+  const pageOf = async (n: number): Promise<MapPage | undefined> => {
+    if (previous?.pageRef(n) === undefined) return undefined;
+    if (latest?.n !== n) latest = { n, page: previous.page(n) };
+    return latest.page;
+  };
 
   return mapAhead(extents(from, blocks), EXTENTS_AHEAD, async ({ from, to }) => {
     signal.throwIfAborted();
     const buffer = free.pop() ?? Buffer.allocUnsafe(EXTENT_BLOCKS * BLOCK_SIZE);
     const extent: ScannedExtent = { from, to, changed: [], zeroed: [] };
+    // Extents never cross from one page to the next.
+    const page = await pageOf(Math.floor(from / MAP_PAGE_BLOCKS));
     for (let index = from; index < to; index++) {
       const block = buffer.subarray((index - from) * BLOCK_SIZE, (index - from + 1) * BLOCK_SIZE);
-      const known = previous?.positionOf(index) ?? -1;
+      const known = page?.positionOf(index) ?? -1;
       if (!(await source.read(index, block))) {
         if (known >= 0) extent.zeroed.push(index);
         continue;
       }
       const sha256 = hash('sha256', block, 'buffer');
-      if (known >= 0 && previous!.sha256At(known).equals(sha256)) continue;
+      if (known >= 0 && page!.sha256At(known).equals(sha256)) continue;
       extent.changed.push({ index, sha256, stored: await encodeBlock(block) });
     }
     free.push(buffer);

@@ -128,21 +128,27 @@ export async function putOnce(store: ObjectStore, key: string, bytes: Buffer): P
 }
 
 /**
- * The block map of a backed-up disk, checked against its manifest.
+ * The block map of a backed-up disk, checked against its manifest. Its pages are read and checked when they are needed.
  * @throws DamagedObjectError where it is missing, or not the one that the manifest means
  */
-export async function loadBlockMap(store: ObjectStore, vm: string, disk: BackedUpDisk): Promise<BlockMap> {
+export async function openBlockMap(store: ObjectStore, vm: string, disk: BackedUpDisk): Promise<BlockMap> {
   const object = await store.get(disk.blockMap);
   if (object === undefined) throw new DamagedObjectError(disk.blockMap, 'it is missing');
   if (hash('sha256', object.body) !== disk.blockMapSha256)
     throw new DamagedObjectError(disk.blockMap, 'its SHA-256 is not the one in the manifest');
-  const map = parseMap(disk.blockMap, object.body, vm);
-  if (map.diskSizeBytes !== disk.sizeBytes || map.length !== disk.dataBlocks)
+  const map = parseMap(store, vm, disk.blockMap, object.body);
+  const { dataBlocks, storedBlocks, storedBytes } = disk;
+  if (
+    map.diskSizeBytes !== disk.sizeBytes ||
+    map.length !== dataBlocks ||
+    map.storedBlocks !== storedBlocks ||
+    map.storedBytes !== storedBytes
+  )
     throw new DamagedObjectError(disk.blockMap, 'its size or number of blocks is not that of the manifest');
   return map;
 }
 
-/** The block map object of a backup that has no manifest yet. @returns undefined where there is none */
+/** The block map of a backup that has no manifest yet. @returns undefined where there is none */
 export async function findBlockMap(
   store: ObjectStore,
   vm: string,
@@ -151,12 +157,12 @@ export async function findBlockMap(
 ): Promise<{ map: BlockMap; key: string; sha256: string } | undefined> {
   const key = blockMapKey(vm, id, disk);
   const object = await store.get(key);
-  return object && { map: parseMap(key, object.body, vm), key, sha256: hash('sha256', object.body) };
+  return object && { map: parseMap(store, vm, key, object.body), key, sha256: hash('sha256', object.body) };
 }
 
-function parseMap(key: string, bytes: Buffer, vm: string): BlockMap {
+function parseMap(store: ObjectStore, vm: string, key: string, bytes: Buffer): BlockMap {
   try {
-    return BlockMap.parse(bytes, vm);
+    return BlockMap.parse(store, vm, bytes);
   } catch (error) {
     if (error instanceof BlockMapError) throw new DamagedObjectError(key, error.message);
     throw error;

@@ -3,8 +3,9 @@ import { type BlockInTransit } from '../blocks/copy';
 import { mapAhead } from '../blocks/pipeline';
 import { isTransientAwsError } from '../blocks/transient';
 import { ZERO_BLOCK, ZERO_SHA256 } from '../blocks/zero';
-import { type BlockMap } from './block-map';
+import { type BlockMap, MAP_PAGE_BLOCKS } from './block-map';
 import { type MapEntry } from './block-map-format';
+import { type MapPage } from './map-page';
 import { type ObjectStore } from './object-store';
 import { decodeBlock } from './pack';
 
@@ -30,7 +31,8 @@ export interface ReadUnit {
 }
 
 /** Groups blocks (ascending indexes) into few, large ranged reads, a window of the disk at a time. */
-export function* planReads(map: BlockMap, indexes: Iterable<number>): Generator<ReadUnit> {
+export async function* planReads(map: BlockMap, indexes: Iterable<number>): AsyncGenerator<ReadUnit> {
+  let page: { n: number; of?: MapPage } | undefined;
   let entries: MapEntry[] = [];
   let zeros: number[] = [];
   function* flush(): Generator<ReadUnit> {
@@ -40,7 +42,9 @@ export function* planReads(map: BlockMap, indexes: Iterable<number>): Generator<
     zeros = [];
   }
   for (const index of indexes) {
-    const entry = map.find(index);
+    const n = Math.floor(index / MAP_PAGE_BLOCKS);
+    if (page?.n !== n) page = { n, of: map.pageRef(n) && (await map.page(n)) };
+    const entry = page.of?.find(index);
     if (entry === undefined) zeros.push(index);
     else entries.push(entry);
     if (entries.length + zeros.length >= WINDOW_BLOCKS) yield* flush();

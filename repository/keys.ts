@@ -4,6 +4,7 @@
  *
  *   <vm>/backups/<backupId>/manifest.json
  *   <vm>/backups/<backupId>/<disk>.map
+ *   <vm>/maps/<backupId>-<disk>-<n>
  *   <vm>/packs/<backupId>-<disk>-<n>
  */
 
@@ -17,8 +18,22 @@ const BACKUP_ID = '\\d{8}T\\d{6}Z-[0-9a-f]{8}';
 const vmPattern = new RegExp(`^${VM}$`);
 const diskPattern = new RegExp(`^${DISK}$`);
 const backupIdPattern = new RegExp(`^${BACKUP_ID}$`);
-const packPattern = new RegExp(`^(${VM})/packs/(${BACKUP_ID})-(${DISK})-(\\d{1,9})$`);
+/** Packs and page objects are numbered per backup and disk. */
+const numberedPattern = (kind: string) => new RegExp(`^(${VM})/${kind}/(${BACKUP_ID})-(${DISK})-(\\d{1,9})$`);
+const packPattern = numberedPattern('packs');
+const mapPagesPattern = numberedPattern('maps');
 const manifestPattern = new RegExp(`^(${VM})/backups/(${BACKUP_ID})/manifest\\.json$`);
+
+/** No key of a pack or page object is longer: 40 for the VM, 64 for the disk, 25 for the backup, the rest as it stands. */
+export const MAX_OBJECT_KEY_BYTES = 160;
+
+/** What the key of a pack or page object is made of. */
+export interface ObjectKey {
+  vm: string;
+  backupId: string;
+  disk: string;
+  n: number;
+}
 
 /** A name that could not be part of a key: it came from a plan, a hypervisor or a tag, and is not what it should be. */
 export class InvalidNameError extends Error {
@@ -70,10 +85,24 @@ export function backupIdOfManifestKey(key: string): string | undefined {
   return manifestPattern.exec(key)?.[2];
 }
 
+/** Key of an object with pages of a disk's block map. */
+export function mapPagesKey(vm: string, backupId: string, disk: string, n: number): string {
+  return `${checkVmName(vm)}/maps/${checkBackupId(backupId)}-${checkDiskKey(disk)}-${n}`;
+}
+
 /** The parts of a pack's key; undefined for any other key. */
-export function parsePackKey(key: string): { vm: string; backupId: string; disk: string } | undefined {
-  const [, vm, backupId, disk] = packPattern.exec(key) ?? [];
+export function parsePackKey(key: string): ObjectKey | undefined {
+  return parseNumbered(packPattern, key);
+}
+
+/** The parts of a page object's key; undefined for any other key. */
+export function parseMapPagesKey(key: string): ObjectKey | undefined {
+  return parseNumbered(mapPagesPattern, key);
+}
+
+function parseNumbered(pattern: RegExp, key: string): ObjectKey | undefined {
+  const [, vm, backupId, disk, n] = pattern.exec(key) ?? [];
   return vm !== undefined && backupId !== undefined && disk !== undefined
-    ? { vm, backupId, disk }
+    ? { vm, backupId, disk, n: Number(n) }
     : undefined;
 }

@@ -10,6 +10,9 @@ import {
 import { type RepositoryAddress } from '../plan/run';
 import { DamagedObjectError } from './json-object';
 
+/** Nothing that Lifeboat writes is larger than its largest pack; whoever puts more there may not fill our memory. */
+const MAX_WHOLE_BYTES = 64 * 2 ** 20;
+
 /** An object somebody else wrote between our reading and our writing. */
 export class ConflictError extends Error {
   constructor(readonly key: string) {
@@ -20,7 +23,7 @@ export class ConflictError extends Error {
 
 /** The few calls that a backup repository makes on S3. Keys are relative to the repository's prefix. */
 export interface ObjectStore {
-  /** @returns undefined where there is no such object */
+  /** @returns undefined where there is no such object. @throws DamagedObjectError where it is far too large */
   get(key: string): Promise<{ body: Buffer; etag: string } | undefined>;
   /** Bytes `offset` to `offset + length - 1`. @throws DamagedObjectError where the object is missing or shorter */
   getRange(key: string, offset: number, length: number): Promise<Buffer>;
@@ -69,7 +72,11 @@ export function s3ObjectStore(
   return {
     async get(key) {
       try {
-        const { Body, ETag } = await client.send(new GetObjectCommand({ Bucket, Key: full(key) }));
+        const { Body, ETag, ContentLength } = await client.send(
+          new GetObjectCommand({ Bucket, Key: full(key) }),
+        );
+        if ((ContentLength ?? 0) > MAX_WHOLE_BYTES)
+          throw new DamagedObjectError(key, `it has ${ContentLength} bytes, more than Lifeboat ever writes.`);
         return { body: Buffer.from((await Body?.transformToByteArray()) ?? []), etag: ETag ?? '' };
       } catch (error) {
         if (error instanceof NoSuchKey) return undefined;

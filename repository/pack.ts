@@ -3,7 +3,6 @@ import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import { hash } from 'node:crypto';
 import { BLOCK_SIZE } from '../blocks/port';
 import { type Encoding, type MapEntry, PACK_MAGIC, PACK_TARGET_BYTES } from './block-map-format';
-import { ConflictError, type ObjectStore } from './object-store';
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
@@ -106,27 +105,5 @@ export class OpenPack {
   /** The entries of a block map for what is in the pack; its key is known when it is stored. */
   entries(): Omit<MapEntry, 'pack'>[] {
     return this.blocks;
-  }
-}
-
-/**
- * Stores a pack under the first number, from `n` on, that is free or holds the very same bytes: packs are never
- * overwritten, and one that a killed worker had stored already is found again.
- */
-export async function storePack(
-  store: ObjectStore,
-  keyOf: (n: number) => string,
-  n: number,
-  bytes: Buffer,
-): Promise<{ key: string; n: number }> {
-  for (; ; n++) {
-    const key = keyOf(n);
-    try {
-      await store.putNew(key, bytes);
-      return { key, n };
-    } catch (error) {
-      if (!(error instanceof ConflictError)) throw error;
-      if ((await store.get(key))?.body.equals(bytes)) return { key, n };
-    }
   }
 }

@@ -1,7 +1,7 @@
 import { type EC2Client } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { type RepositoryAddress } from '../../plan/run';
-import { loadBlockMap, newestManifest, readManifest } from '../../repository/backups';
+import { openBlockMap, newestManifest, readManifest } from '../../repository/backups';
 import { DamagedObjectError } from '../../repository/json-object';
 import { type BackedUpDisk, type BackupManifest } from '../../repository/manifest';
 import { type ObjectStore } from '../../repository/object-store';
@@ -9,7 +9,7 @@ import { withFailures } from '../failures';
 import { whileBeating } from '../heartbeat';
 import { type AwsProxyActivities, type RestoreDisk, type RestorePlan } from './contract';
 import { type DrCopySet, findDrCopy } from './dr-copy';
-import { restoreWork } from './restore-work';
+import { restoreBlocks } from './restore-work';
 
 export interface RestorePlanDependencies {
   ec2: EC2Client;
@@ -75,9 +75,7 @@ async function compare(
   }
   const incremental = reasons.length === 0;
   const same = incremental && copy?.recoveryPoint === recoveryPoint && copy.disks.length === disks.length;
-  if (!same)
-    for (const disk of disks)
-      disk.blocks = (await restoreWork(store, vm, recoveryPoint, disk)).indexes.length;
+  if (!same) for (const disk of disks) disk.blocks = await restoreBlocks(store, vm, recoveryPoint, disk);
   return {
     recoveryPoint,
     takenAt,
@@ -122,8 +120,8 @@ async function backupOf(store: ObjectStore, copy: DrCopySet, key: string): Promi
       (disk) => disk.key === key,
     );
     if (backup === undefined) return missing;
-    // Loading it once tells that it is there and whole.
-    await loadBlockMap(store, copy.vm, backup);
+    // Opening it tells that it is there; its pages are read only where they differ.
+    await openBlockMap(store, copy.vm, backup);
     return backup;
   } catch (error) {
     if (!(error instanceof DamagedObjectError)) throw error;

@@ -19,7 +19,7 @@ import { beatingProgress, copyDisk, type CopyHeartbeat } from '../block-copy';
 import { hasCode, withFailures } from '../failures';
 import { clientToken } from './client-token';
 import { type AwsProxyActivities, type RestoreDisk } from './contract';
-import { backedUpDisk, linearChecksum, pending, restoreWork, type RestoreWork } from './restore-work';
+import { backedUpDisk, pending, restoreWork, type RestoreWork } from './restore-work';
 import { diskValues, runValues, tagList } from './tags';
 import { known } from './volumes';
 import { waitFor } from './waiting';
@@ -158,7 +158,7 @@ async function complete(
     // Nothing written has no checksum.
     ...(work.indexes.length === 0
       ? {}
-      : { Checksum: linearChecksum(work), ChecksumAlgorithm: 'SHA256', ChecksumAggregationMethod: 'LINEAR' }),
+      : { Checksum: work.linearChecksum, ChecksumAlgorithm: 'SHA256', ChecksumAggregationMethod: 'LINEAR' }),
   });
   let refusal: ValidationException | undefined;
   try {

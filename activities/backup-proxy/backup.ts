@@ -7,7 +7,7 @@ import { type ObjectStore } from '../../repository/object-store';
 import { withFailures } from '../failures';
 import { whileBeating } from '../heartbeat';
 import { type BackupProxyActivities } from './contract';
-import { backupDisk, type BackupDependencies, newestUsableBackup, storedBy } from './disk-backup';
+import { backupDisk, type BackupDependencies, newestUsableBackup } from './disk-backup';
 
 export type BackupActivities = Pick<
   BackupProxyActivities,
@@ -78,14 +78,13 @@ async function backedUpDisk(
         `were changed while it was backed up. Back it up again.`,
       'BackupIncomplete',
     );
-  const stored = storedBy(found.map, backupId);
   return {
     key,
     sizeBytes,
     blockMap: found.key,
     blockMapSha256: found.sha256,
     dataBlocks: found.map.length,
-    storedBlocks: stored.blocks,
-    storedBytes: stored.bytes,
+    storedBlocks: found.map.storedBlocks,
+    storedBytes: found.map.storedBytes,
   };
 }

@@ -4,11 +4,11 @@ import { type Hypervisor } from '../../hypervisor/port';
 import { type RepositoryAddress } from '../../plan/run';
 import { storeChangedBlocks } from '../../repository/backup-disk';
 import { BackupJournal } from '../../repository/backup-journal';
-import { findBlockMap, loadBlockMap, newestManifest, putOnce, readManifest } from '../../repository/backups';
+import { findBlockMap, openBlockMap, newestManifest, putOnce, readManifest } from '../../repository/backups';
 import { BlockMap } from '../../repository/block-map';
 import { blockCount } from '../../repository/block-map-format';
 import { DamagedObjectError } from '../../repository/json-object';
-import { blockMapKey, parsePackKey } from '../../repository/keys';
+import { blockMapKey } from '../../repository/keys';
 import { type BackupManifest } from '../../repository/manifest';
 import { type ObjectStore } from '../../repository/object-store';
 import { beatingProgress, type CopyHeartbeat, journalPath } from '../block-copy';
@@ -57,7 +57,8 @@ export async function backupDisk(dependencies: BackupDependencies, input: Input)
       try {
         const map = await ensureBlockMap(disk, opened.path, journal, progress);
         return {
-          ...storedBy(map, backupId),
+          blocks: map.storedBlocks,
+          bytes: map.storedBytes,
           blocksSentAgain: journal.sentAgain,
           seconds: (Date.now() - journal.beganAt) / 1000,
           full: journal.previous === undefined,
@@ -105,24 +106,10 @@ async function ensureBlockMap(
       },
     });
     await putOnce(store, blockMapKey(vm, backupId, diskKey), bytes);
-    return BlockMap.parse(bytes, vm);
+    return BlockMap.parse(store, vm, bytes);
   } finally {
     await source.close();
   }
-}
-
-/** Blocks and bytes of a map that this very backup stored. */
-export function storedBy(map: BlockMap, backupId: string): { blocks: number; bytes: number } {
-  const own = new Set(map.packs.filter((pack) => parsePackKey(pack)?.backupId === backupId));
-  let blocks = 0;
-  let bytes = 0;
-  for (let position = 0; position < map.length; position++) {
-    const { pack, length } = map.at(position);
-    if (!own.has(pack)) continue;
-    blocks++;
-    bytes += length;
-  }
-  return { blocks, bytes };
 }
 
 /** The backup to build on; undefined, and said so, where there is none or the disk is not the same in it. */
@@ -163,5 +150,5 @@ async function mapIn(
   manifest: BackupManifest | undefined,
 ): Promise<BlockMap | undefined> {
   const found = manifest?.disks.find((disk) => disk.key === diskKey && disk.sizeBytes === sizeBytes);
-  return found && loadBlockMap(store, vm, found);
+  return found && openBlockMap(store, vm, found);
 }

@@ -5,7 +5,7 @@ import { look } from '../../client/progress';
 import { siteStatus } from '../../client/site-status';
 import { loadPlanFile } from '../../plan/load';
 import { type DrPlan } from '../../plan/schema';
-import { loadBlockMap, readManifest } from '../../repository/backups';
+import { openBlockMap, readManifest } from '../../repository/backups';
 import { shopPrimaryAddress } from '../../sandbox/application';
 import { destroyDatacenter } from '../../sandbox/datacenter/datacenter';
 import { run as runTool } from '../../sandbox/process/run';
@@ -79,7 +79,7 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
         const manifest = await readManifest(sandbox.store, vm, recoveryPoint);
         for (const disk of manifest?.disks ?? []) {
           const { snapshotId = '' } = disks.find(({ key }) => key === disk.key) ?? {};
-          const map = await loadBlockMap(sandbox.store, vm, disk);
+          const map = await openBlockMap(sandbox.store, vm, disk);
           expect([vm, disk.key, await mapDifferences(sandbox.aws.ebs, snapshotId, map)]).toEqual([
             vm,
             disk.key,

@@ -7,6 +7,7 @@ import { isZero } from '../../blocks/zero';
 import { type DiskConfiguration, type Hypervisor, type VmConfiguration } from '../../hypervisor/port';
 import { importVm } from '../../sandbox/datacenter/datacenter';
 import { type BlockMap } from '../../repository/block-map';
+import { entriesOf } from './block-maps';
 import { type E2eSandbox } from './e2e-sandbox';
 import { type Pattern, patternBlock } from './synthetic-disk';
 
@@ -171,12 +172,12 @@ export async function diskDifferences(
 export async function mapDifferences(ebs: EBSClient, snapshotId: string, map: BlockMap): Promise<string[]> {
   const listed = await listedBlocks(ebs, snapshotId);
   const differences: string[] = [];
-  const unlisted = new Set<number>();
-  for (let position = 0; position < map.length; position++) unlisted.add(map.indexAt(position));
+  const entries = new Map((await entriesOf(map)).map(({ index, sha256 }) => [index, sha256]));
+  const unlisted = new Set(entries.keys());
   for (const [index, token] of listed) {
     unlisted.delete(index);
     const block = await readBlock(ebs, snapshotId, index, token);
-    const expected = map.find(index)?.sha256;
+    const expected = entries.get(index);
     const same = expected === undefined ? isZero(block) : hash('sha256', block, 'buffer').equals(expected);
     if (!same) differences.push(`block ${index} differs`);
   }

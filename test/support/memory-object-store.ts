@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { DamagedObjectError } from '../../repository/json-object';
 import { ConflictError, type ObjectStore } from '../../repository/object-store';
 
 /** An object store in memory that keeps S3's promises on conditional writes and counts what is asked of it. */
@@ -16,7 +17,7 @@ export class MemoryObjectStore implements ObjectStore {
   async getRange(key: string, offset: number, length: number) {
     this.ranges.push({ key, offset, length });
     const bytes = this.objects.get(key)?.subarray(offset, offset + length);
-    if (bytes?.length !== length) throw new Error(`The object "${key}" is missing or too short.`);
+    if (bytes?.length !== length) throw new DamagedObjectError(key, 'it is missing or too short.');
     return Buffer.from(bytes);
   }
 

@@ -5,9 +5,12 @@ import { BLOCK_SIZE } from '../../blocks/port';
 import { isZero } from '../../blocks/zero';
 import { storeChangedBlocks } from '../../repository/backup-disk';
 import { BackupJournal } from '../../repository/backup-journal';
-import { BlockMap, changedBlocks } from '../../repository/block-map';
+import { BlockMap } from '../../repository/block-map';
 import { planReads, readBlocks } from '../../repository/block-reader';
-import { storePack } from '../../repository/pack';
+import { changedBlocks } from '../../repository/changed-blocks';
+import { storeNumbered } from '../../repository/numbered-object';
+import { entryOf } from '../support/block-maps';
+import { collected } from '../support/collected';
 import { MemoryObjectStore } from '../support/memory-object-store';
 import { memorySource, patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
 
@@ -45,7 +48,7 @@ async function backUp(disk: Buffer, { store, backupId = FIRST, previous, signal 
       signal: signal ?? new AbortController().signal,
       onProgress: () => undefined,
     });
-    return { map: BlockMap.parse(bytes, 'db'), sentAgain: journal.sentAgain, reads: source.reads };
+    return { map: BlockMap.parse(store, 'db', bytes), sentAgain: journal.sentAgain, reads: source.reads };
   } finally {
     await journal.close();
   }
@@ -78,9 +81,9 @@ describe('backup of a disk', () => {
     const disk = patternDisk(patterns, 6 * BLOCK_SIZE + 512 * 3);
     const { map } = await backUp(disk, { store });
     expect(map.length).toBe(4);
-    expect(map.find(2)?.encoding).toBe('zstd');
-    expect(map.find(2)!.length).toBeLessThan(BLOCK_SIZE / 10);
-    expect(map.find(5)?.encoding).toBe('raw');
+    expect((await entryOf(map, 2))?.encoding).toBe('zstd');
+    expect((await entryOf(map, 2))!.length).toBeLessThan(BLOCK_SIZE / 10);
+    expect((await entryOf(map, 5))?.encoding).toBe('raw');
     expect((await readBack(store, map)).equals(disk)).toBe(true);
   });
 
@@ -98,10 +101,12 @@ describe('backup of a disk', () => {
     const disk = patternDisk(patterns);
     const second = await backUp(disk, { store, backupId: SECOND, previous: first.map });
 
-    expect([...changedBlocks(second.map, first.map)]).toEqual([1, 3, 100, 149]);
+    expect((await collected(changedBlocks(second.map, first.map))).flat().map(({ index }) => index)).toEqual([
+      1, 3, 100, 149,
+    ]);
     expect(packs(store)).toHaveLength(before.length + 1);
-    expect(second.map.find(100)).toBeUndefined();
-    expect(second.map.find(2)).toEqual(first.map.find(2));
+    expect(await entryOf(second.map, 100)).toBeUndefined();
+    expect(await entryOf(second.map, 2)).toEqual(await entryOf(first.map, 2));
     expect((await readBack(store, second.map)).equals(disk)).toBe(true);
   });
 
@@ -143,8 +148,8 @@ describe('backup of a disk', () => {
     await expect(backUp(disk, options)).rejects.toThrow('killed');
     store.beforePut = () => undefined;
     const { map } = await backUp(disk, options);
-    expect(map.find(5)).toBeUndefined();
-    expect(map.find(199)).toEqual(first.map.find(199));
+    expect(await entryOf(map, 5)).toBeUndefined();
+    expect(await entryOf(map, 199)).toEqual(await entryOf(first.map, 199));
     expect((await readBack(store, map)).equals(disk)).toBe(true);
   });
 
@@ -161,7 +166,7 @@ describe('backup of a disk', () => {
     const store = new MemoryObjectStore();
     const { map } = await backUp(patternDisk([random(1), { text: 'abc' }]), { store });
     for (const index of [0, 1]) {
-      const { pack, offset } = map.find(index)!;
+      const { pack, offset } = (await entryOf(map, index))!;
       const object = store.objects.get(pack)!;
       object[offset + 4] = object[offset + 4]! ^ 1;
     }
@@ -175,8 +180,8 @@ describe('packs', () => {
     const store = new MemoryObjectStore();
     const keyOf = (n: number) => `pack-${n}`;
     await store.put('pack-0', Buffer.from('other'));
-    expect(await storePack(store, keyOf, 0, Buffer.from('mine'))).toEqual({ key: 'pack-1', n: 1 });
-    expect(await storePack(store, keyOf, 0, Buffer.from('mine'))).toEqual({ key: 'pack-1', n: 1 });
+    expect(await storeNumbered(store, keyOf, 0, Buffer.from('mine'))).toEqual({ key: 'pack-1', n: 1 });
+    expect(await storeNumbered(store, keyOf, 0, Buffer.from('mine'))).toEqual({ key: 'pack-1', n: 1 });
     expect(store.objects.get('pack-0')!.toString()).toBe('other');
   });
 
@@ -186,12 +191,8 @@ describe('packs', () => {
     const first = await backUp(patternDisk(patterns), { store });
     for (let n = 0; n < 100; n += 10) patterns[n] = random(`second ${n}`);
     const { map } = await backUp(patternDisk(patterns), { store, backupId: SECOND, previous: first.map });
-    const units = [
-      ...planReads(
-        map,
-        Array.from({ length: 100 }, (_, n) => n),
-      ),
-    ];
+    const all = Array.from({ length: 100 }, (_, n) => n);
+    const units = await collected(planReads(map, all));
     expect(units.reduce((sum, { entries }) => sum + entries.length, 0)).toBe(100);
     for (const { length } of units) expect(length).toBeLessThanOrEqual(8 * 2 ** 20);
     // 45 MiB in gaps of one block: neighbours are joined, the blocks between them are not read.

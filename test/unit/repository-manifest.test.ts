@@ -2,16 +2,25 @@ import { hash } from 'node:crypto';
 import { BLOCK_SIZE } from '../../blocks/port';
 import {
   listBackups,
-  loadBlockMap,
+  openBlockMap,
   newestManifest,
   putOnce,
   readManifest,
   writeManifest,
 } from '../../repository/backups';
-import { BlockMapBuilder } from '../../repository/block-map-builder';
 import { DamagedObjectError } from '../../repository/json-object';
-import { blockMapKey, InvalidNameError, manifestKey, packKey, parsePackKey } from '../../repository/keys';
+import {
+  blockMapKey,
+  InvalidNameError,
+  MAX_OBJECT_KEY_BYTES,
+  manifestKey,
+  mapPagesKey,
+  packKey,
+  parseMapPagesKey,
+  parsePackKey,
+} from '../../repository/keys';
 import { type BackupManifest } from '../../repository/manifest';
+import { MapDirectoryBuilder } from '../../repository/map-directory';
 import { ConflictError } from '../../repository/object-store';
 import { MemoryObjectStore } from '../support/memory-object-store';
 
@@ -20,7 +29,7 @@ const LATER = '20261124T000000Z-00000000';
 const SIZE = 4 * BLOCK_SIZE;
 
 function emptyMap(): Buffer {
-  return new BlockMapBuilder(SIZE).finish();
+  return new MapDirectoryBuilder(SIZE).finish({ storedBlocks: 0, storedBytes: 0 });
 }
 
 function manifest(change: Partial<BackupManifest> = {}): BackupManifest {
@@ -101,17 +110,18 @@ describe('manifests', () => {
 describe('block maps of a manifest', () => {
   const disk = manifest().disks[0]!;
   it('are those that it means, or refused', async () => {
-    await expect(loadBlockMap(store, 'db', disk)).rejects.toThrow(/missing/);
+    await expect(openBlockMap(store, 'db', disk)).rejects.toThrow(/missing/);
     await putOnce(store, disk.blockMap, emptyMap());
-    expect((await loadBlockMap(store, 'db', disk)).blocks).toBe(4);
-    await expect(loadBlockMap(store, 'db', { ...disk, dataBlocks: 1 })).rejects.toThrow(DamagedObjectError);
-    await expect(loadBlockMap(store, 'db', { ...disk, blockMapSha256: '0'.repeat(64) })).rejects.toThrow(
+    expect((await openBlockMap(store, 'db', disk)).blocks).toBe(4);
+    await expect(openBlockMap(store, 'db', { ...disk, dataBlocks: 1 })).rejects.toThrow(DamagedObjectError);
+    await expect(openBlockMap(store, 'db', { ...disk, blockMapSha256: '0'.repeat(64) })).rejects.toThrow(
       /SHA-256/,
     );
+    await expect(openBlockMap(store, 'db', { ...disk, storedBytes: 1 })).rejects.toThrow(DamagedObjectError);
     const garbage = Buffer.from('garbage');
     await store.put(disk.blockMap, garbage);
     const meant = { ...disk, blockMapSha256: hash('sha256', garbage) };
-    await expect(loadBlockMap(store, 'db', meant)).rejects.toThrow(DamagedObjectError);
+    await expect(openBlockMap(store, 'db', meant)).rejects.toThrow(DamagedObjectError);
   });
 });
 
@@ -121,13 +131,18 @@ describe('keys', () => {
     expect(() => packKey('db', ID, key, 0)).toThrow(InvalidNameError);
   });
 
-  it('of packs are read back, whatever the disk is called', () => {
-    expect(parsePackKey(packKey('db-1', ID, 'scsi0-1-2', 17))).toEqual({
-      vm: 'db-1',
-      backupId: ID,
-      disk: 'scsi0-1-2',
-    });
+  it('of packs and pages are read back, whatever the disk is called', () => {
+    const parts = { vm: 'db-1', backupId: ID, disk: 'scsi0-1-2', n: 17 };
+    expect(parsePackKey(packKey('db-1', ID, 'scsi0-1-2', 17))).toEqual(parts);
+    expect(parseMapPagesKey(mapPagesKey('db-1', ID, 'scsi0-1-2', 17))).toEqual(parts);
+    expect(parsePackKey(mapPagesKey('db-1', ID, 'scsi0-1-2', 17))).toBeUndefined();
     for (const key of ['db/packs/x', `db/packs/${ID}-a`, `/packs/${ID}-a-1`, `db/packs/${ID}-a-1/x`])
       expect(parsePackKey(key)).toBeUndefined();
+  });
+
+  it('are never longer than is allowed for', () => {
+    const longest = packKey('v'.repeat(40), ID, 'd'.repeat(64), 999_999_999);
+    expect(parsePackKey(longest)).toBeDefined();
+    expect(longest.length).toBeLessThanOrEqual(MAX_OBJECT_KEY_BYTES);
   });
 });
