@@ -42,6 +42,7 @@ export interface LifeboatClient {
   failover(argument: RunArguments['failover']): Promise<LifeboatRun<'failover'>>;
   failback(argument: RunArguments['failback']): Promise<LifeboatRun<'failback'>>;
   commit(argument: RunArguments['commit']): Promise<LifeboatRun<'commit'>>;
+  prune(argument: RunArguments['prune']): Promise<LifeboatRun<'prune'>>;
 
   close(): Promise<void>;
 }
@@ -106,6 +107,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     failover: (argument) => start('failover', argument),
     failback: (argument) => start('failback', argument),
     commit: (argument) => start('commit', argument),
+    prune: (argument) => start('prune', argument),
     async close() {
       if (options.client === undefined) await temporal.connection.close();
     },

@@ -3,7 +3,8 @@ import { type CommitSummary } from '../workflows/commit';
 import { type FailbackRequest, type FailbackSummary } from '../workflows/failback';
 import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
 import { type WorkflowType } from '../workflows/ids';
-import { type replication } from '../workflows/replication';
+import { type PruneRequest, type PruneSummary } from '../workflows/prune';
+import { type ReplicationSummary } from '../workflows/replication';
 import { type RestoreSummary } from '../workflows/restore';
 import { type RunRequest } from '../workflows/begin';
 
@@ -15,16 +16,18 @@ export interface RunArguments {
   failover: FailoverRequest;
   failback: FailbackRequest;
   commit: RunRequest;
+  prune: PruneRequest;
 }
 
 /** What each run returns. */
 export interface RunResults {
   backup: BackupSummary;
   restore: RestoreSummary;
-  replication: Awaited<ReturnType<typeof replication>>;
+  replication: ReplicationSummary;
   failover: FailoverSummary;
   failback: FailbackSummary;
   commit: CommitSummary;
+  prune: PruneSummary;
 }
 
 export type RunArgument<Type extends WorkflowType = WorkflowType> = RunArguments[Type];
@@ -38,6 +41,7 @@ export function runSummary(type: WorkflowType, plan: string, mode?: 'disaster' |
     failover: mode === 'test' ? 'Test failover of' : 'Fail over',
     failback: 'Fail back',
     commit: 'Commit the failback of',
+    prune: 'Prune the backups of',
   };
   return `${verbs[type]} plan ${plan}`;
 }

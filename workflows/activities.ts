@@ -73,6 +73,7 @@ export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
   publishDrCopy: { profile: 'wait', label: 'publish the DR copy' },
   deleteReplacedDrCopies: { profile: 'wait', label: 'delete the replaced DR copy' },
   discardRestore: { profile: 'wait', label: 'discard the unfinished DR copy' },
+  pruneBackups: { profile: 'wait', label: 'prune backups' },
   createCopyVolume: { profile: 'wait', label: 'create copy volume' },
   snapshotCopyVolume: { profile: 'wait', label: 'snapshot copy volume' },
   deleteVolume: { profile: 'wait', label: 'delete volume' },

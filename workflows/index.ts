@@ -7,3 +7,4 @@ export { failoverVm } from './failover-vm';
 export { failback } from './failback';
 export { failbackVm } from './failback-vm';
 export { commit } from './commit';
+export { prune } from './prune';

@@ -1,10 +1,12 @@
 import { type EC2Client } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
-import { type RepositoryAddress } from '../../plan/run';
+import { type RepositoryAddress, type RunContext } from '../../plan/run';
 import { openBlockMap, newestManifest, readManifest } from '../../repository/backups';
+import { pinInUse } from '../../repository/building-on';
 import { DamagedObjectError } from '../../repository/json-object';
 import { type BackedUpDisk, type BackupManifest } from '../../repository/manifest';
 import { type ObjectStore } from '../../repository/object-store';
+import { pinBackups } from '../../repository/pins';
 import { withFailures } from '../failures';
 import { whileBeating } from '../heartbeat';
 import { type AwsProxyActivities, type RestoreDisk, type RestorePlan } from './contract';
@@ -41,9 +43,25 @@ export function createRestorePlanActivities({
             `The backup repository has no backup of ${vm} yet. Back it up first: lifeboat backup.`,
             'BackupNotFound',
           );
-        return compare(store, manifest, await findDrCopy(ec2, run.plan, vm), kmsKey);
+        const plan = await compare(store, manifest, await findDrCopy(ec2, run.plan, vm), kmsKey);
+        if (!plan.upToDate) await pin(store, run, vm, plan);
+        return plan;
       }),
   } satisfies RestorePlanActivities);
+}
+
+/** Keeps what the restore will read from being collected; given up when its DR copy is published, or discarded. */
+async function pin(store: ObjectStore, run: RunContext, vm: string, plan: RestorePlan): Promise<void> {
+  const user = { runId: run.runId };
+  // The DR copy itself holds these, for as long as it is the DR copy.
+  const parents = plan.disks.flatMap(({ parentRecoveryPoint }) => parentRecoveryPoint ?? []);
+  await pinBackups(store, vm, user, [...new Set(parents)]);
+  if (!(await pinInUse(store, vm, user, [plan.recoveryPoint])))
+    throw ApplicationFailure.create({
+      type: 'BackupRetired',
+      message: `The backup ${plan.recoveryPoint} of ${vm} was retired a moment ago; a newer one is there.`,
+      nextRetryDelay: '1 second',
+    });
 }
 
 async function compare(

@@ -7,6 +7,7 @@ import { BackupJournal } from '../../repository/backup-journal';
 import { findBlockMap, openBlockMap, newestManifest, putOnce, readManifest } from '../../repository/backups';
 import { BlockMap } from '../../repository/block-map';
 import { blockCount } from '../../repository/block-map-format';
+import { continueBackup, pinInUse } from '../../repository/building-on';
 import { DamagedObjectError } from '../../repository/json-object';
 import { blockMapKey } from '../../repository/keys';
 import { type BackupManifest } from '../../repository/manifest';
@@ -53,8 +54,13 @@ export async function backupDisk(dependencies: BackupDependencies, input: Input)
       const { bucket, prefix } = run.repository;
       const identity = [bucket, prefix, vm, backupId, diskKey, String(disk.sizeBytes)];
       const path = journalPath(dependencies.stateDirectory, 'backup', identity);
-      const journal = await BackupJournal.open(path, identity, () => choosePrevious(disk));
+      let begun = false;
+      const journal = await BackupJournal.open(path, identity, () => {
+        begun = true;
+        return choosePrevious(disk, input.full ?? false);
+      });
       try {
+        if (!begun) await continueBackup(store, vm, { backupId, disk: diskKey });
         const map = await ensureBlockMap(disk, opened.path, journal, progress);
         return {
           blocks: map.storedBlocks,
@@ -112,8 +118,19 @@ async function ensureBlockMap(
   }
 }
 
-/** The backup to build on; undefined, and said so, where there is none or the disk is not the same in it. */
-async function choosePrevious(disk: DiskOfBackup): Promise<string | undefined> {
+/** The backup to build on, pinned; undefined where there is none to build on. */
+async function choosePrevious(disk: DiskOfBackup, full: boolean): Promise<string | undefined> {
+  const { store, vm, backupId, diskKey } = disk;
+  for (;;) {
+    const previous = full ? undefined : await usablePrevious(disk);
+    const uses = previous === undefined ? [] : [previous];
+    if (await pinInUse(store, vm, { backupId, disk: diskKey }, uses)) return previous;
+    Context.current().log.info(`${previous} was retired a moment ago; choosing another backup to build on.`);
+  }
+}
+
+/** The newest backup; undefined, and said so, where there is none or the disk is not the same in it. */
+async function usablePrevious(disk: DiskOfBackup): Promise<string | undefined> {
   const { log } = Context.current();
   const { vm, diskKey, backupId } = disk;
   try {

@@ -53,6 +53,7 @@ describe('the command line', () => {
       'failback',
       'commit',
       'schedule',
+      'repository',
       'status',
       'worker',
       'sandbox',
@@ -75,6 +76,8 @@ describe('the command line', () => {
     [['worker', 'root'], "'root' is invalid for argument 'role'"],
     [['failback', 'x', '--hardware', 'big'], 'Allowed choices are instance, original'],
     [['schedule', 'start', 'x'], "unknown command 'start'"],
+    [['repository', 'repair', 'x'], "unknown command 'repair'"],
+    [['repository', 'check', 'x', '--fast'], "unknown option '--fast'"],
   ])('refuses %j with 2', async (argv, message) => {
     const { exitCode, out, err } = await cli(...argv);
     expect({ exitCode, out }).toEqual({ exitCode: 2, out: '' });
