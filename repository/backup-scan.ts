@@ -1,67 +1,145 @@
 import { hash } from 'node:crypto';
-import { BLOCK_SIZE, type BlockSource } from '../blocks/port';
 import { mapAhead } from '../blocks/pipeline';
-import { type BlockMap, MAP_PAGE_BLOCKS } from './block-map';
+import { BLOCK_SIZE } from '../blocks/port';
+import { type BackupMemory, borrowed, EXTENT_BLOCKS } from './backup-memory';
+import { type DiskSource } from './backup-source';
+import { type EncodedBlock, encodeBlock } from './block-encoder';
+import { type BlockRange, type KnownAreas } from './disk-areas';
 import { type MapPage } from './map-page';
-import { encodeBlock, type StoredBlock } from './pack';
+import { type OpenPack } from './pack';
 
-/** Blocks that are read, hashed and compressed as one piece of work: 4 MiB. */
-const EXTENT_BLOCKS = 8;
-/** Extents under way: enough to keep libuv's four threads compressing while the next are read. */
-const EXTENTS_AHEAD = 4;
+/** Extents of one pack that are read, hashed and compressed at once, while the one before is put into the pack. */
+const EXTENTS_AHEAD = 2;
 
-/** What a stretch of a disk came to, compared with the previous backup. */
-export interface ScannedExtent {
-  /** First block, and the one after the last. */
+/**
+ * Blocks that are looked at for one pack at most: 1 GiB. So a disk in which little changed is recorded as it is read, and
+ * a backup that was killed reads little again.
+ */
+const PACK_BLOCKS = 2048;
+
+/** A stretch of a page to be looked at. */
+export interface Stretch {
+  /** The block to begin with. */
   from: number;
+  /** The block after the page's last. */
+  end: number;
+  /** Those from `from` to `end` that have to be read, ascending. */
+  ranges: readonly BlockRange[];
+  outside: KnownAreas['outside'];
+  /** The page in the backup that this one builds on. */
+  previous: MapPage | undefined;
+}
+
+/** What a scan found, beyond what it put into the pack. */
+export interface Scanned {
+  /** The block after the last that was decided. */
   to: number;
-  changed: { index: number; sha256: Buffer; stored: StoredBlock }[];
-  /** Blocks that are all zeros now and were not before. */
-  zeroed: number[];
+  /** Blocks that the previous backup had and that are not as they were. */
+  gone: number[];
+}
+
+interface ScannedExtent extends BlockRange {
+  changed: { index: number; sha256: Buffer; encoded: EncodedBlock }[];
+  zeros: number[];
+  /** What the changed blocks may be in. */
+  buffer: Buffer;
 }
 
 /**
- * Reads a disk from block `from` on, in order. Each block is hashed once; only those that the previous backup does
- * not have are compressed. Buffers are used again, so memory does not grow with the disk.
+ * Reads a disk until a pack is full or the page ends, in order. Each block is hashed once; only those that the previous
+ * backup does not have are compressed. Where it ends depends on the disk's content only, so that a backup that is
+ * resumed makes the same packs again.
+ * @param onIssued called with the block at which the scan ends, before the last of its blocks are in the pack: there
+ *   the next pack can go on
  */
-export function scanDisk(
-  source: BlockSource,
-  from: number,
-  blocks: number,
-  previous: BlockMap | undefined,
+export async function scanStretch(
+  source: DiskSource,
+  stretch: Stretch,
+  pack: OpenPack,
+  memory: BackupMemory,
   signal: AbortSignal,
-): AsyncGenerator<ScannedExtent> {
-  const free: Buffer[] = [];
-  let latest: { n: number; page: Promise<MapPage> } | undefined;
-  const pageOf = async (n: number): Promise<MapPage | undefined> => {
-    if (previous?.pageRef(n) === undefined) return undefined;
-    if (latest?.n !== n) latest = { n, page: previous.page(n) };
-    return latest.page;
+  onIssued: (to: number) => void,
+): Promise<Scanned> {
+  const { previous, end, outside } = stretch;
+  const buffers = borrowed(memory.extents);
+  const gone: number[] = [];
+  let to = stretch.from;
+  let underWay = 0;
+
+  function* extents(): Generator<BlockRange> {
+    let blocks = 0;
+    for (const range of stretch.ranges)
+      for (let from = range.from; from < range.to; from += EXTENT_BLOCKS) {
+        const extent = { from, to: Math.min(range.to, from + EXTENT_BLOCKS) };
+        const length = extent.to - extent.from;
+        if (blocks + length > PACK_BLOCKS || !pack.hasRoomFor(underWay + length)) {
+          onIssued(from);
+          return;
+        }
+        blocks += length;
+        underWay += length;
+        to = extent.to;
+        yield extent;
+      }
+    to = end;
+    onIssued(end);
+  }
+  const skip = (range: BlockRange): void => {
+    if (previous === undefined || outside === 'as before') return;
+    for (let at = previous.firstFrom(range.from); at < previous.length; at++) {
+      if (previous.indexAt(at) >= range.to) break;
+      gone.push(previous.indexAt(at));
+    }
   };
 
-  return mapAhead(extents(from, blocks), EXTENTS_AHEAD, async ({ from, to }) => {
-    signal.throwIfAborted();
-    const buffer = free.pop() ?? Buffer.allocUnsafe(EXTENT_BLOCKS * BLOCK_SIZE);
-    const extent: ScannedExtent = { from, to, changed: [], zeroed: [] };
-    // Extents never cross from one page to the next.
-    const page = await pageOf(Math.floor(from / MAP_PAGE_BLOCKS));
-    for (let index = from; index < to; index++) {
-      const block = buffer.subarray((index - from) * BLOCK_SIZE, (index - from + 1) * BLOCK_SIZE);
-      const known = page?.positionOf(index) ?? -1;
-      if (!(await source.read(index, block))) {
-        if (known >= 0) extent.zeroed.push(index);
-        continue;
+  let decided = stretch.from;
+  const scanned = mapAhead(extents(), EXTENTS_AHEAD, async (extent) =>
+    scanExtent(source, extent, previous, await buffers.take(signal)),
+  );
+  try {
+    for await (const extent of scanned) {
+      skip({ from: decided, to: extent.from });
+      decided = extent.to;
+      underWay -= extent.to - extent.from;
+      for (const { index, sha256, encoded } of extent.changed) {
+        pack.add(index, sha256, encoded);
+        if ((previous?.positionOf(index) ?? -1) >= 0) gone.push(index);
       }
-      const sha256 = hash('sha256', block, 'buffer');
-      if (known >= 0 && page!.sha256At(known).equals(sha256)) continue;
-      extent.changed.push({ index, sha256, stored: await encodeBlock(block) });
+      gone.push(...extent.zeros);
+      buffers.give(extent.buffer);
     }
-    free.push(buffer);
-    return extent;
-  });
+  } finally {
+    // Those of extents that nobody came to take.
+    buffers.giveAll();
+  }
+  skip({ from: decided, to });
+  return { to, gone };
 }
 
-function* extents(from: number, blocks: number): Generator<{ from: number; to: number }> {
-  for (let start = from; start < blocks; start += EXTENT_BLOCKS)
-    yield { from: start, to: Math.min(start + EXTENT_BLOCKS, blocks) };
+async function scanExtent(
+  source: DiskSource,
+  { from, to }: BlockRange,
+  previous: MapPage | undefined,
+  buffer: Buffer,
+): Promise<ScannedExtent> {
+  const extent: ScannedExtent = { from, to, changed: [], zeros: [], buffer };
+  const hasData = await source.readRange(from, to - from, buffer);
+  const encodings = hasData.map(async (data, n) => {
+    const index = from + n;
+    const known = previous?.positionOf(index) ?? -1;
+    if (!data) {
+      if (known >= 0) extent.zeros.push(index);
+      return [];
+    }
+    const block = buffer.subarray(n * BLOCK_SIZE, (n + 1) * BLOCK_SIZE);
+    const sha256 = hash('sha256', block, 'buffer');
+    if (known >= 0 && previous!.sha256At(known).equals(sha256)) return [];
+    return [{ index, sha256, encoded: await encodeBlock(block) }];
+  });
+  // All of them, whatever becomes of one: the buffer may be used again when this returns.
+  for (const outcome of await Promise.allSettled(encodings)) {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    extent.changed.push(...outcome.value);
+  }
+  return extent;
 }

@@ -32,10 +32,14 @@ export const MAX_DISK_BYTES = 64 * 2 ** 40;
 export const SECTOR_BYTES = 512;
 
 export const PACK_MAGIC = Buffer.from('LBPACK01', 'latin1');
-/** A pack is closed when it reaches this: few requests, yet little memory and little to send again after a crash. */
-export const PACK_TARGET_BYTES = 32 * 2 ** 20;
-/** A pack takes the last extent of blocks whole, and so may grow past its target; none is ever larger than this. */
-export const MAX_PACK_BYTES = 2 * PACK_TARGET_BYTES;
+/**
+ * Room for a pack: 32 blocks that cannot be compressed, 16 MiB. It is closed when what is being read may not fit any
+ * more, so most have 8 to 16 MiB: large enough for few requests, small enough for several under way at once and little
+ * to send again after a crash.
+ */
+export const PACK_BYTES = PACK_MAGIC.length + 32 * BLOCK_SIZE;
+/** None is ever larger than this, whoever wrote it. */
+export const MAX_PACK_BYTES = 64 * 2 ** 20;
 
 /** How a block is stored in a pack. */
 export type Encoding = 'raw' | 'zstd';

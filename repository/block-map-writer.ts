@@ -1,67 +1,99 @@
 import { hash } from 'node:crypto';
 import { type MapPageRef } from './block-map-format';
 import { mapPagesKey } from './keys';
-import { MapDirectoryBuilder, type StoredByBackup } from './map-directory';
+import { MapDirectory, MapDirectoryBuilder, type StoredByBackup } from './map-directory';
 import { type MapPageBuilder } from './map-page-builder';
 import { storeNumbered } from './numbered-object';
 import { type ObjectStore } from './object-store';
 
 /**
  * Pages are stored together until they take this much: one object for thousands of pages of a nearly empty disk, and
- * never more than two full pages in the memory of each of many disks.
+ * never more than a full page or two in the memory of each of many disks.
  */
-const PAGE_OBJECT_TARGET_BYTES = 512 * 2 ** 10;
+const PAGE_OBJECT_BYTES = 512 * 2 ** 10;
 
+/** What a block map is the map of. */
 export interface MapOfBackup {
   store: ObjectStore;
   vm: string;
   backupId: string;
   diskKey: string;
   sizeBytes: number;
+  /** Ends waiting for a store that does not take what it is given. */
+  signal: AbortSignal;
 }
 
-/** Writes a block map, page by page in disk order: pages go to the store, only references to them stay. */
+/** A page that is not in the store yet. */
+export interface PendingPage {
+  n: number;
+  entries: number;
+  bytes: Buffer;
+}
+
+/** All that a writer needs to go on in another process. */
+export interface WriterState {
+  /** The pages that are stored, as a directory. */
+  directory: Buffer;
+  pending: PendingPage[];
+  nextObject: number;
+}
+
+/** Writes a block map page by page: pages go to the store, only references to them stay. */
 export class BlockMapWriter {
   private readonly directory: MapDirectoryBuilder;
-  /** Pages that are not stored yet, and references that follow one of them. */
-  private pending: { n: number; page: Buffer; entries: number }[] = [];
-  private pendingBytes = 0;
+  private pending: PendingPage[] = [];
   private nextObject = 0;
 
-  /** @throws BlockMapError where no disk can have the size */
-  constructor(private readonly map: MapOfBackup) {
+  /**
+   * @param state where another process has come to
+   * @throws BlockMapError where no disk can have the size
+   */
+  constructor(
+    private readonly map: MapOfBackup,
+    state?: WriterState,
+  ) {
     this.directory = new MapDirectoryBuilder(map.sizeBytes);
+    if (state === undefined) return;
+    const stored = MapDirectory.parse(state.directory, map.vm);
+    for (let position = 0; position < stored.length; position++)
+      this.directory.add(stored.numberAt(position), stored.at(position));
+    this.pending = state.pending;
+    this.nextObject = state.nextObject;
+  }
+
+  get state(): WriterState {
+    const directory = this.directory.finish({ storedBlocks: 0, storedBytes: 0 });
+    return { directory, pending: this.pending, nextObject: this.nextObject };
   }
 
   /** Adds a page with the builder's entries; where it has none, the page is all zeros. */
   async add(page: MapPageBuilder): Promise<void> {
     if (page.length === 0) return;
     const bytes = page.finish();
-    if (this.pendingBytes + bytes.length > PAGE_OBJECT_TARGET_BYTES) await this.flush();
-    this.pending.push({ n: page.n, page: bytes, entries: page.length });
-    this.pendingBytes += bytes.length;
+    const pendingBytes = this.pending.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    if (pendingBytes + bytes.length > PAGE_OBJECT_BYTES) await this.flush();
+    this.pending.push({ n: page.n, entries: page.length, bytes });
   }
 
   /** Takes a page over from an earlier backup as it is. */
-  async keep(n: number, ref: MapPageRef): Promise<void> {
-    await this.flush();
+  keep(n: number, ref: MapPageRef): void {
     this.directory.add(n, ref);
   }
 
   private async flush(): Promise<void> {
     if (this.pending.length === 0) return;
-    const { store, vm, backupId, diskKey } = this.map;
-    const bytes = Buffer.concat(this.pending.map(({ page }) => page));
+    const { store, vm, backupId, diskKey, signal } = this.map;
     const keyOf = (n: number) => mapPagesKey(vm, backupId, diskKey, n);
-    const { key, n } = await storeNumbered(store, keyOf, this.nextObject, bytes);
-    this.nextObject = n + 1;
+    const object = Buffer.concat(this.pending.map(({ bytes }) => bytes));
+    const next = () => this.nextObject++;
+    const { key } = await storeNumbered(store, keyOf, next(), next, object, signal);
     let offset = 0;
-    for (const { n, page, entries } of this.pending) {
-      const sha256 = hash('sha256', page, 'buffer');
-      this.directory.add(n, { key, offset, length: page.length, sha256, entries });
-      offset += page.length;
+    for (const { n, entries, bytes } of this.pending) {
+      const sha256 = hash('sha256', bytes, 'buffer');
+      this.directory.add(n, { key, offset, length: bytes.length, sha256, entries });
+      offset += bytes.length;
     }
-    [this.pending, this.pendingBytes] = [[], 0];
+    this.pending = [];
   }
 
   /** Stores what is not stored yet. @returns the directory's bytes, which make the pages a map */

@@ -25,12 +25,11 @@ export interface StoredByBackup {
 /** Room for references at first; it doubles as they come. */
 const FIRST_REFS = 64;
 
-/** Makes the directory of a block map out of references to its pages, which come in disk order. */
+/** Makes the directory of a block map out of references to its pages, which come in any order. */
 export class MapDirectoryBuilder {
   private readonly objects = new KeyTable();
   private refs = Buffer.alloc(FIRST_REFS * MAP_REF_BYTES);
   private count = 0;
-  private previous = -1;
   private dataBlocks = 0;
   private readonly blocks: number;
 
@@ -45,9 +44,8 @@ export class MapDirectoryBuilder {
     return this.dataBlocks;
   }
 
-  /** @throws BlockMapError where the reference cannot be true, or does not follow the last one */
+  /** @throws BlockMapError where the reference cannot be true */
   add(n: number, ref: MapPageRef): void {
-    if (n <= this.previous) throw new BlockMapError(`page ${n} follows page ${this.previous}`);
     checkPageRef(n, ref, this.blocks);
     if (parseMapPagesKey(ref.key) === undefined) throw new BlockMapError(`"${ref.key}" has no pages`);
     const start = this.count * MAP_REF_BYTES;
@@ -55,12 +53,11 @@ export class MapDirectoryBuilder {
     const words = [n, this.objects.numberOf(ref.key), ref.offset, ref.length, ref.entries];
     words.forEach((word, position) => this.refs.writeUInt32BE(word, start + 4 * position));
     ref.sha256.copy(this.refs, start + 20);
-    this.previous = n;
     this.count++;
     this.dataBlocks += ref.entries;
   }
 
-  /** The directory's bytes, as they are stored. */
+  /** The directory's bytes, as they are stored. @throws BlockMapError where a page came twice */
   finish({ storedBlocks, storedBytes }: StoredByBackup): Buffer {
     const header = Buffer.alloc(MAP_HEADER_BYTES);
     MAP_MAGIC.copy(header);
@@ -73,9 +70,22 @@ export class MapDirectoryBuilder {
     header.writeBigUInt64BE(BigInt(storedBytes), 36);
     header.writeUInt32BE(this.objects.length, 44);
     header.writeUInt32BE(this.count, 48);
-    const refs = this.refs.subarray(0, this.count * MAP_REF_BYTES);
+    const refs = this.sorted();
     const body = Buffer.concat([header, this.objects.toBuffer(), refs]);
     return Buffer.concat([body, hash('sha256', body, 'buffer')]);
+  }
+
+  private sorted(): Buffer {
+    const numberAt = (position: number) => this.refs.readUInt32BE(position * MAP_REF_BYTES);
+    const order = Array.from({ length: this.count }, (_, position) => position);
+    order.sort((a, b) => numberAt(a) - numberAt(b));
+    const refs = Buffer.alloc(this.count * MAP_REF_BYTES);
+    order.forEach((position, place) => {
+      if (place > 0 && numberAt(position) === numberAt(order[place - 1]!))
+        throw new BlockMapError(`page ${numberAt(position)} is there twice`);
+      this.refs.copy(refs, place * MAP_REF_BYTES, position * MAP_REF_BYTES, (position + 1) * MAP_REF_BYTES);
+    });
+    return refs;
   }
 }
 

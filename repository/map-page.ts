@@ -1,15 +1,13 @@
 import {
   BlockMapError,
   checkEntry,
-  type Encoding,
-  ENCODING_CODES,
   MAP_ENTRY_BYTES,
   type MapEntry,
   PAGE_HEADER_BYTES,
   PAGE_MAGIC,
   pageBlocks,
-  SHA256_BYTES,
 } from './block-map-format';
+import { EntryList } from './entry-list';
 import { parseKeyTable } from './key-table';
 import { parsePackKey } from './keys';
 
@@ -31,7 +29,7 @@ export class MapPage {
     readonly n: number,
     /** Keys of the packs that the entries are in, each once. */
     readonly packs: readonly string[],
-    private readonly entries: Buffer,
+    private readonly entries: EntryList,
   ) {}
 
   /**
@@ -48,7 +46,7 @@ export class MapPage {
     const { keys, end } = parseKeyTable(bytes, PAGE_HEADER_BYTES, bytes.readUInt32BE(16), parsePackKey, vm);
     if (bytes.length - end !== count * MAP_ENTRY_BYTES)
       throw new BlockMapError(`${count} entries do not take ${bytes.length - end} bytes`);
-    const page = new MapPage(n, keys, bytes.subarray(end));
+    const page = new MapPage(n, keys, EntryList.of(bytes.subarray(end)));
     page.check(blocks);
     return page;
   }
@@ -57,7 +55,7 @@ export class MapPage {
     const { from, to } = pageBlocks(this.n, blocks);
     let previous = from - 1;
     for (let position = 0; position < this.length; position++) {
-      if (this.entries.readUInt32BE(position * MAP_ENTRY_BYTES + 4) >= this.packs.length)
+      if (this.entries.packAt(position) >= this.packs.length)
         throw new BlockMapError(`entry ${position} names a pack that is not in the table of its page`);
       const entry = this.at(position);
       checkEntry(entry, previous, to);
@@ -67,31 +65,21 @@ export class MapPage {
 
   /** Blocks of the page that are not all zeros. */
   get length(): number {
-    return this.entries.length / MAP_ENTRY_BYTES;
+    return this.entries.length;
   }
 
   indexAt(position: number): number {
-    return this.entries.readUInt32BE(position * MAP_ENTRY_BYTES);
+    return this.entries.indexAt(position);
   }
 
   /** The digest at a position; a view, not a copy. */
   sha256At(position: number): Buffer {
-    const start = (position + 1) * MAP_ENTRY_BYTES - SHA256_BYTES;
-    return this.entries.subarray(start, start + SHA256_BYTES);
+    return this.entries.sha256At(position);
   }
 
   /** The entry at a position, 0 to length - 1, in disk order. */
   at(position: number): MapEntry {
-    const start = position * MAP_ENTRY_BYTES;
-    const stored = this.entries.readUInt32BE(start + 12);
-    return {
-      index: this.entries.readUInt32BE(start),
-      pack: this.packs[this.entries.readUInt32BE(start + 4)] ?? '',
-      offset: this.entries.readUInt32BE(start + 8),
-      encoding: decodeEncoding(stored >>> 24),
-      length: stored & 0xff_ffff,
-      sha256: this.sha256At(position),
-    };
+    return { ...this.entries.at(position), pack: this.packs[this.entries.packAt(position)] ?? '' };
   }
 
   /** Position of the first entry of that block or a later one; `length` where there is none. */
@@ -117,10 +105,4 @@ export class MapPage {
     const position = this.positionOf(index);
     return position < 0 ? undefined : this.at(position);
   }
-}
-
-function decodeEncoding(code: number): Encoding {
-  if (code === ENCODING_CODES.raw) return 'raw';
-  if (code === ENCODING_CODES.zstd) return 'zstd';
-  throw new BlockMapError(`encoding ${code} is not known`);
 }

@@ -1,9 +1,11 @@
+import { hash } from 'node:crypto';
 import {
   DeleteObjectCommand,
   GetObjectCommand,
   NoSuchKey,
   paginateListObjectsV2,
   PutObjectCommand,
+  type PutObjectCommandInput,
   type S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
@@ -59,15 +61,7 @@ export function s3ObjectStore(
     condition: { IfMatch?: string; IfNoneMatch?: string },
   ) {
     try {
-      const { ETag } = await client.send(
-        new PutObjectCommand({
-          Bucket,
-          Key: full(key),
-          Body: body,
-          ContentLength: body.byteLength,
-          ...condition,
-        }),
-      );
+      const { ETag } = await client.send(putCommand({ Bucket, Key: full(key), Body: body, ...condition }));
       return { etag: ETag ?? '' };
     } catch (error) {
       // 412: the condition does not hold; 409: another conditional write to the key was under way.
@@ -107,9 +101,7 @@ export function s3ObjectStore(
       }
     },
     async put(key, body) {
-      await client.send(
-        new PutObjectCommand({ Bucket, Key: full(key), Body: body, ContentLength: body.byteLength }),
-      );
+      await client.send(putCommand({ Bucket, Key: full(key), Body: body }));
     },
     putNew: (key, body) => conditionalPut(key, body, { IfNoneMatch: '*' }),
     putIfUnchanged: (key, body, etag) => conditionalPut(key, body, { IfMatch: etag }),
@@ -127,6 +119,31 @@ export function s3ObjectStore(
       await client.send(new DeleteObjectCommand({ Bucket, Key: full(key) }));
     },
   };
+}
+
+/**
+ * A PutObject whose body is hashed once: its SHA-256 is what the signature covers and the checksum that S3 verifies and
+ * keeps (Amazon S3 User Guide, "Checking object integrity"). By itself the SDK would compute a CRC32 for the one and a
+ * SHA-256 for the other.
+ */
+function putCommand(
+  input: Pick<PutObjectCommandInput, 'Bucket' | 'Key' | 'IfMatch' | 'IfNoneMatch'> & { Body: Uint8Array },
+): PutObjectCommand {
+  const sha256 = hash('sha256', input.Body, 'buffer');
+  const command = new PutObjectCommand({
+    ...input,
+    ContentLength: input.Body.byteLength,
+    ChecksumSHA256: sha256.toString('base64'),
+  });
+  command.middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] =
+        sha256.toString('hex');
+      return next(args);
+    },
+    { step: 'build', name: 'lifeboatPayloadHash' },
+  );
+  return command;
 }
 
 function tooShort(key: string, expected: number): DamagedObjectError {

@@ -4,10 +4,12 @@ import { type Hypervisor } from '../../hypervisor/port';
 import { type RepositoryAddress } from '../../plan/run';
 import { storeChangedBlocks } from '../../repository/backup-disk';
 import { BackupJournal } from '../../repository/backup-journal';
+import { diskSource } from '../../repository/backup-source';
 import { findBlockMap, openBlockMap, newestManifest, putOnce, readManifest } from '../../repository/backups';
 import { BlockMap } from '../../repository/block-map';
 import { blockCount } from '../../repository/block-map-format';
 import { continueBackup, pinInUse } from '../../repository/building-on';
+import { type DiskArea, type KnownAreas } from '../../repository/disk-areas';
 import { DamagedObjectError } from '../../repository/json-object';
 import { blockMapKey } from '../../repository/keys';
 import { type BackupManifest } from '../../repository/manifest';
@@ -15,8 +17,18 @@ import { type ObjectStore } from '../../repository/object-store';
 import { beatingProgress, type CopyHeartbeat, journalPath } from '../block-copy';
 import { type BackupProxyActivities } from './contract';
 
+/** What some hypervisors can tell of a snapshot's disk. */
+interface TellsAreas {
+  changedAreas?(
+    vm: string,
+    snapshotId: string,
+    diskKey: string,
+    since?: string,
+  ): Promise<DiskArea[] | undefined>;
+}
+
 export interface BackupDependencies {
-  hypervisor: Hypervisor;
+  hypervisor: Hypervisor & TellsAreas;
   objectStore: (address: RepositoryAddress) => ObjectStore;
   /** Where the progress of copies outlives the process. */
   stateDirectory: string;
@@ -32,6 +44,7 @@ interface DiskOfBackup {
   backupId: string;
   diskKey: string;
   sizeBytes: number;
+  signal: AbortSignal;
 }
 
 /** The activity; see its contract. */
@@ -49,7 +62,8 @@ export async function backupDisk(dependencies: BackupDependencies, input: Input)
   return beatingProgress(progress, async () => {
     const opened = await dependencies.hypervisor.openSnapshotDisk(vm, backupId, diskKey);
     try {
-      const disk = { store, vm, backupId, diskKey, sizeBytes: opened.sizeBytes };
+      const signal = Context.current().cancellationSignal;
+      const disk = { store, vm, backupId, diskKey, sizeBytes: opened.sizeBytes, signal };
       progress.totalBlocks = blockCount(disk.sizeBytes);
       const { bucket, prefix } = run.repository;
       const identity = [bucket, prefix, vm, backupId, diskKey, String(disk.sizeBytes)];
@@ -61,7 +75,7 @@ export async function backupDisk(dependencies: BackupDependencies, input: Input)
       });
       try {
         if (!begun) await continueBackup(store, vm, { backupId, disk: diskKey });
-        const map = await ensureBlockMap(disk, opened.path, journal, progress);
+        const map = await ensureBlockMap(dependencies.hypervisor, disk, opened.path, journal, progress);
         return {
           blocks: map.storedBlocks,
           bytes: map.storedBytes,
@@ -79,6 +93,7 @@ export async function backupDisk(dependencies: BackupDependencies, input: Input)
 }
 
 async function ensureBlockMap(
+  hypervisor: BackupDependencies['hypervisor'],
   disk: DiskOfBackup,
   path: string,
   journal: BackupJournal,
@@ -102,10 +117,10 @@ async function ensureBlockMap(
   try {
     const bytes = await storeChangedBlocks({
       ...disk,
-      source,
+      source: diskSource(source),
       previous,
+      known: await knownAreas(hypervisor, disk, journal.previous),
       journal,
-      signal: Context.current().cancellationSignal,
       onProgress(doneBlocks, storedBytes) {
         progress.doneBlocks = doneBlocks;
         progress.bytes = storedBytes;
@@ -116,6 +131,20 @@ async function ensureBlockMap(
   } finally {
     await source.close();
   }
+}
+
+/** What of the disk need not be read, as far as the hypervisor can tell for certain. */
+async function knownAreas(
+  hypervisor: TellsAreas,
+  { vm, backupId, diskKey }: DiskOfBackup,
+  previous: string | undefined,
+): Promise<KnownAreas | undefined> {
+  if (previous !== undefined) {
+    const changed = await hypervisor.changedAreas?.(vm, backupId, diskKey, previous);
+    if (changed !== undefined) return { areas: changed, outside: 'as before' };
+  }
+  const data = await hypervisor.changedAreas?.(vm, backupId, diskKey);
+  return data && { areas: data, outside: 'zeros' };
 }
 
 /** The backup to build on, pinned; undefined where there is none to build on. */

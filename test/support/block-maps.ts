@@ -20,7 +20,14 @@ export async function storeMap(
   entries: readonly MapEntry[],
   backupId = BACKUP_ID,
 ): Promise<Buffer> {
-  const writer = new BlockMapWriter({ store, vm: 'db', backupId, diskKey: 'system', sizeBytes });
+  const writer = new BlockMapWriter({
+    store,
+    vm: 'db',
+    backupId,
+    diskKey: 'system',
+    sizeBytes,
+    signal: new AbortController().signal,
+  });
   const blocks = blockCount(sizeBytes);
   let builder: MapPageBuilder | undefined;
   for (const entry of entries) {
