@@ -3,14 +3,19 @@ import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { findBlockMap, openBlockMap, putOnce, readManifest } from '../../repository/backups';
 import { type BlockMap } from '../../repository/block-map';
-import { MAP_PAGE_BLOCKS, type MapEntry, pageBlocks, pagesOf } from '../../repository/block-map-format';
+import {
+  MAP_PAGE_BLOCKS,
+  type MapEntry,
+  PACK_MAGIC,
+  pageBlocks,
+  pagesOf,
+} from '../../repository/block-map-format';
 import { BlockMapWriter } from '../../repository/block-map-writer';
 import { blockMapKey, packKey } from '../../repository/keys';
 import { type BackedUpDisk, type BackupManifest } from '../../repository/manifest';
 import { MapPageBuilder } from '../../repository/map-page-builder';
 import { storeNumbered } from '../../repository/numbered-object';
 import { type ObjectStore } from '../../repository/object-store';
-import { OpenPack, type StoredBlock } from '../../repository/pack';
 import { changedBlocks } from '../../repository/changed-blocks';
 
 /** What a disk of three pages holds: versions by block index; a block that is not there is all zeros. */
@@ -26,17 +31,17 @@ export const INDEXES = [0, 1, MAP_PAGE_BLOCKS, 2 * MAP_PAGE_BLOCKS].flatMap((fir
 /** Blocks a pack, so that even a small backup has several. */
 const PACK_BLOCKS = 2;
 
-const cache = new Map<string, { sha256: Buffer; stored: StoredBlock }>();
+const cache = new Map<string, { sha256: Buffer; stored: Buffer }>();
 
 /** A block's plain digest and what is stored of it. */
-export function small(index: number, version: number): { sha256: Buffer; stored: StoredBlock } {
+export function small(index: number, version: number): { sha256: Buffer; stored: Buffer } {
   const name = `block ${index} of version ${version}, `;
   let found = cache.get(name);
   if (found === undefined) {
     const plain = Buffer.alloc(BLOCK_SIZE, name);
     found = {
       sha256: hash('sha256', plain, 'buffer'),
-      stored: { bytes: zstdCompressSync(plain), encoding: 'zstd' },
+      stored: zstdCompressSync(plain),
     };
     cache.set(name, found);
   }
@@ -49,6 +54,8 @@ export interface SmallJournal {
   previous: string | undefined;
   packs: { key: string; n: number; entries: Omit<MapEntry, 'pack'>[] }[];
 }
+
+const { signal } = new AbortController();
 
 /** Stores a disk as the backup engine does, in miniature: what changed since the previous backup, then the map. */
 export async function storeSmallDisk(
@@ -68,30 +75,38 @@ export async function storeSmallDisk(
     .filter(([index, version]) => before.get(index) !== version)
     .sort(([a], [b]) => a - b);
   for (let at = journal.packs.length * PACK_BLOCKS; at < changed.length; at += PACK_BLOCKS) {
-    const pack = new OpenPack();
+    const parts: Buffer[] = [PACK_MAGIC];
+    const entries: Omit<MapEntry, 'pack'>[] = [];
     for (const [index, version] of changed.slice(at, at + PACK_BLOCKS)) {
       const { sha256, stored } = small(index, version);
-      pack.add(index, sha256, stored);
+      const offset = parts.reduce((sum, { length }) => sum + length, 0);
+      entries.push({ index, offset, length: stored.length, encoding: 'zstd', sha256 });
+      parts.push(stored);
     }
     const keyOf = (n: number) => packKey(VM, backupId, disk, n);
-    const from = (journal.packs.at(-1)?.n ?? -1) + 1;
-    journal.packs.push({
-      ...(await storeNumbered(store, keyOf, from, pack.toBuffer())),
-      entries: pack.entries(),
-    });
+    let n = (journal.packs.at(-1)?.n ?? -1) + 1;
+    const stored = await storeNumbered(store, keyOf, n, () => ++n, Buffer.concat(parts), signal);
+    journal.packs.push({ ...stored, entries });
   }
 
   const entries = journal.packs.flatMap(({ key, entries }) =>
     entries.map((entry) => ({ ...entry, pack: key })),
   );
-  const writer = new BlockMapWriter({ store, vm: VM, backupId, diskKey: disk, sizeBytes: DISK_BYTES });
+  const writer = new BlockMapWriter({
+    store,
+    vm: VM,
+    backupId,
+    diskKey: disk,
+    sizeBytes: DISK_BYTES,
+    signal,
+  });
   for (let n = 0; n < pagesOf(BLOCKS); n++) {
     const { from, to } = pageBlocks(n, BLOCKS);
     const inPage = (index: number): boolean => index >= from && index < to;
     const ref = previous?.pageRef(n);
     const gone = [...before.keys()].some((index) => inPage(index) && !contents.has(index));
     if (!gone && !entries.some(({ index }) => inPage(index))) {
-      if (ref !== undefined) await writer.keep(n, ref);
+      if (ref !== undefined) writer.keep(n, ref);
       continue;
     }
     const page = ref && (await previous?.page(n));
