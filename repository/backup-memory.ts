@@ -17,6 +17,7 @@ export class BufferPool {
   constructor(
     private readonly count: number,
     private readonly bytes: number,
+    private readonly allocate: (bytes: number) => Buffer = (bytes) => Buffer.allocUnsafeSlow(bytes),
   ) {}
 
   /** @throws the signal's reason */
@@ -25,7 +26,7 @@ export class BufferPool {
     clearTimeout(this.idle);
     if (this.out >= this.count || this.waiting.length > 0) await this.turn(signal);
     else this.out++;
-    return this.free.pop() ?? Buffer.allocUnsafeSlow(this.bytes);
+    return this.free.pop() ?? this.allocate(this.bytes);
   }
 
   private turn(signal: AbortSignal): Promise<void> {
@@ -82,11 +83,11 @@ export interface BackupMemory {
 }
 
 /**
- * All backups of this process, however many disks: 80 MiB of packs, so that one disk alone fills one while four are on
- * their way (S3 takes some 90 MB/s a connection), and 50 disks take turns pack by pack; and 16 MiB of extents, which
- * keeps the two or four threads busy that compress.
+ * All backups of this process, however many disks: 64 MiB of packs, so that one disk alone fills one while three are on
+ * their way (S3 takes some 90 MB/s a connection), and many disks take turns pack by pack; and 16 MiB of extents, which
+ * keeps all the threads busy that compress.
  */
 export const processMemory: BackupMemory = {
-  packs: new BufferPool(5, PACK_BYTES),
+  packs: new BufferPool(4, PACK_BYTES),
   extents: new BufferPool(4, EXTENT_BLOCKS * BLOCK_SIZE),
 };

@@ -12,13 +12,14 @@ import {
   type MapEntry,
   PAGE_HEADER_BYTES,
 } from '../../repository/block-map-format';
+import { BlockMapWriter, type WriterState } from '../../repository/block-map-writer';
 import { changedBlocks, countChangedBlocks } from '../../repository/changed-blocks';
 import { DamagedObjectError } from '../../repository/json-object';
 import { MapDirectory, MapDirectoryBuilder } from '../../repository/map-directory';
 import { MapPage } from '../../repository/map-page';
 import { MapPageBuilder } from '../../repository/map-page-builder';
 import { referencedObjects } from '../../repository/referenced-objects';
-import { entriesOf, entryOf, openedMap, pageBytes, storeMap } from '../support/block-maps';
+import { BACKUP_ID, entriesOf, entryOf, openedMap, pageBytes, storeMap } from '../support/block-maps';
 import { collected } from '../support/collected';
 import { MemoryObjectStore } from '../support/memory-object-store';
 
@@ -117,6 +118,28 @@ describe('block map', () => {
     const bytes = builder.finish({ storedBlocks: 0, storedBytes: 0 });
     expect(bytes.length).toBeLessThan(2 * 2 ** 20);
     expect(MapDirectory.parse(bytes, 'db').find(16383)?.sha256).toEqual(digest('16383'));
+  });
+
+  it('is written in several objects, and on from any state in another process', async () => {
+    const list = Array.from({ length: 3 * MAP_PAGE_BLOCKS }, (_, index) => ({ ...two[0]!, index }));
+    const [whole, parted] = [new MemoryObjectStore(), new MemoryObjectStore()];
+    const expected = await storeMap(whole, SIZE, list);
+    expect(whole.objects.size).toBe(3);
+    const of = { vm: 'db', backupId: BACKUP_ID, diskKey: 'system', sizeBytes: SIZE };
+    let state: WriterState | undefined;
+    for (let n = 0; n < 3; n++) {
+      const writer: BlockMapWriter = new BlockMapWriter(
+        { ...of, store: parted, signal: new AbortController().signal },
+        state,
+      );
+      const page = new MapPageBuilder(n, BLOCKS);
+      for (const entry of list.slice(n * MAP_PAGE_BLOCKS, (n + 1) * MAP_PAGE_BLOCKS)) page.add(entry);
+      await writer.add(page);
+      state = writer.state;
+      if (n === 2)
+        expect((await writer.finish({ storedBlocks: 0, storedBytes: 0 })).equals(expected)).toBe(true);
+    }
+    expect([...parted.objects]).toEqual([...whole.objects]);
   });
 
   it('refuses a directory with any byte changed, or cut at any place', async () => {
