@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import { type BlockInTransit, copyBlocks } from '../blocks/copy';
-import { type BlockRange, CopyJournal } from '../blocks/journal';
-import { BLOCK_SIZE, type BlockSink } from '../blocks/port';
+import { CopyJournal } from '../blocks/journal';
+import { BLOCK_SIZE, type BlockRange, type BlockSink } from '../blocks/port';
 import { type CopyProgress, SpeedMeter } from '../blocks/progress';
 import { type CopyResult } from './backup-proxy/contract';
 

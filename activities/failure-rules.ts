@@ -220,6 +220,8 @@ const BY_CODE: Record<string, FailureRule> = {
   WrongPhaseError: refusal('WrongPhase'),
   FencedError: refusal('Fenced'),
   DamagedObjectError: refusal('DamagedObject'),
+  MissingObjectsError: refusal('MissingObjects'),
+  AbandonedError: refusal('Abandoned'),
   DamagedBlockError: refusal('DamagedBlock'),
   BlockMapError: refusal('DamagedObject'),
   DataBeyondDiskError: refusal('DataBeyondDisk'),

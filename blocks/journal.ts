@@ -3,6 +3,7 @@ import { closeSync, fdatasync, openSync, writeSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { type BlockRange } from './port';
 
 const MAGIC = Buffer.from('LBCOPY02', 'latin1');
 const SHA256_BYTES = 32;
@@ -13,12 +14,6 @@ const SENT_AGAIN_AT = BEGAN_AT + 8;
 
 /** Journals of copies that nobody came back to; no Temporal retry reaches that far. */
 const FORGOTTEN_AFTER_MS = 7 * 24 * 3600 * 1000;
-
-/** The blocks of a disk that a copy is about: from `from` up to, and without, `to`. */
-export interface BlockRange {
-  from: number;
-  to: number;
-}
 
 /**
  * What of a copy is done, in a file that outlives the process: two bits a block, one set before the block is sent, one

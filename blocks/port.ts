@@ -1,6 +1,12 @@
 /** 512 KiB, the block of the EBS direct APIs (BlockSize of StartSnapshot), used for every disk everywhere. */
 export const BLOCK_SIZE = 512 * 1024;
 
+/** Blocks of a disk: from `from` up to, and without, `to`. */
+export interface BlockRange {
+  from: number;
+  to: number;
+}
+
 /**
  * A disk to read blocks from. Blocks are numbered from 0; all have BLOCK_SIZE bytes, and the last one is padded
  * with zeros where the disk's size is no multiple of it.

@@ -8,6 +8,7 @@ import { commitCommand } from './commands/commit';
 import { demoCommand } from './commands/demo';
 import { failbackCommand } from './commands/failback';
 import { failoverCommand } from './commands/failover';
+import { repositoryCommand } from './commands/repository';
 import { restoreCommand } from './commands/restore';
 import { sandboxCommand } from './commands/sandbox';
 import { scheduleCommand } from './commands/schedule';
@@ -29,6 +30,7 @@ const COMMANDS = [
   verifyCommand,
   scheduleCommand,
   statusCommand,
+  repositoryCommand,
   workerCommand,
   sandboxCommand,
   demoCommand,
@@ -99,7 +101,7 @@ function usageMessage({ message, code }: CommanderError): string {
   return `${message.replace(/^error: /, '').replace(/\.?\s*$/, '')}. See: lifeboat --help`;
 }
 
-const COMMAND_NAMES = new Set(['schedule', 'sandbox']);
+const COMMAND_NAMES = new Set(['schedule', 'sandbox', 'repository']);
 
 /** The command's name for the JSON document, such as `schedule show`. */
 function commandOf(argv: readonly string[]): string | null {

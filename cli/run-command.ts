@@ -25,6 +25,8 @@ export interface RunCommand<Type extends WorkflowType> {
   /** The argument beside plan and digest. */
   more?: Omit<RunArguments[Type], 'plan' | 'digest'>;
   mode?: 'disaster' | 'test';
+  /** What a person types, where that is not the type. */
+  command?: string;
   /** The result for people. */
   text(result: RunResults[Type]): string;
 }
@@ -223,7 +225,7 @@ function tellEnd<Type extends WorkflowType>(
     io.err(`lifeboat: the ${command.type} ${OUTCOME_WORDS[end.error.outcome]}: ${end.error.sentence}\n`);
     if (io.env.LIFEBOAT_DEBUG === '1') io.err(`${end.error.stack}\n${String(end.error.cause)}\n`);
   } else if (end.outcome === 'detached') {
-    const again = `lifeboat ${command.type}${command.mode === 'test' ? ' --test' : ''} ${planArgument}`;
+    const again = `lifeboat ${command.command ?? command.type}${command.mode === 'test' ? ' --test' : ''} ${planArgument}`;
     io.err(`\nDetached; the run goes on. To follow it again: ${again}\n`);
   }
 }

@@ -43,6 +43,7 @@ export interface LifeboatClient {
   failback(argument: RunArguments['failback']): Promise<LifeboatRun<'failback'>>;
   commit(argument: RunArguments['commit']): Promise<LifeboatRun<'commit'>>;
   verify(argument: RunArguments['verify']): Promise<LifeboatRun<'verify'>>;
+  prune(argument: RunArguments['prune']): Promise<LifeboatRun<'prune'>>;
 
   close(): Promise<void>;
 }
@@ -108,6 +109,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     failback: (argument) => start('failback', argument),
     commit: (argument) => start('commit', argument),
     verify: (argument) => start('verify', argument),
+    prune: (argument) => start('prune', argument),
     async close() {
       if (options.client === undefined) await temporal.connection.close();
     },

@@ -3,7 +3,8 @@ import { type CommitSummary } from '../workflows/commit';
 import { type FailbackRequest, type FailbackSummary } from '../workflows/failback';
 import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
 import { type WorkflowType } from '../workflows/ids';
-import { type replication } from '../workflows/replication';
+import { type PruneRequest, type PruneSummary } from '../workflows/prune';
+import { type ReplicationSummary } from '../workflows/replication';
 import { type RestoreSummary } from '../workflows/restore';
 import { type VerifyRequest, type VerifySummary } from '../workflows/verify';
 import { type RunRequest } from '../workflows/begin';
@@ -17,17 +18,19 @@ export interface RunArguments {
   failback: FailbackRequest;
   commit: RunRequest;
   verify: VerifyRequest;
+  prune: PruneRequest;
 }
 
 /** What each run returns. */
 export interface RunResults {
   backup: BackupSummary;
   restore: RestoreSummary;
-  replication: Awaited<ReturnType<typeof replication>>;
+  replication: ReplicationSummary;
   failover: FailoverSummary;
   failback: FailbackSummary;
   commit: CommitSummary;
   verify: VerifySummary;
+  prune: PruneSummary;
 }
 
 export type RunArgument<Type extends WorkflowType = WorkflowType> = RunArguments[Type];
@@ -42,6 +45,7 @@ export function runSummary(type: WorkflowType, plan: string, mode?: 'disaster' |
     failback: 'Fail back',
     commit: 'Commit the failback of',
     verify: 'Verify the DR copies of',
+    prune: 'Prune the backups of',
   };
   return `${verbs[type]} plan ${plan}`;
 }

@@ -150,6 +150,9 @@ function* durations(plan: PlanFile): Generator<PlanProblem> {
       seconds: vm.readiness.timeout,
     })),
   ];
+  const { keepWithin } = plan.repository.retention;
+  if (keepWithin !== undefined)
+    all.push({ path: ['repository', 'retention', 'keepWithin'], seconds: keepWithin });
   for (const { path, seconds } of all) {
     if (seconds < 1) yield { path, message: 'must be at least 1s' };
     if (seconds > MAX_DURATION_SECONDS) yield { path, message: 'must be at most 366d' };

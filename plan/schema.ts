@@ -92,6 +92,21 @@ const dnsRecord = z
   })
   .strict();
 
+/** Backups that a rule of retention keeps; more than 10,000 of a VM nobody means. */
+const backups = (minimum: number) => z.number().int().min(minimum).max(10_000);
+
+/** Which backups of a VM stay in the repository; see repository/retention.ts. */
+const retention = z
+  .object({
+    keepLast: backups(1).default(30),
+    /** Seconds before the newest backup within which all are kept. */
+    keepWithin: duration.optional(),
+    keepDaily: backups(0).default(14),
+    keepWeekly: backups(0).default(8),
+    keepMonthly: backups(0).default(0),
+  })
+  .strict();
+
 export const planFileSchema = z
   .object({
     name,
@@ -114,6 +129,7 @@ export const planFileSchema = z
           .default(''),
         /** S3 endpoint of the recovery site: the interface endpoint of the VPC, where one is used. */
         endpoint: z.url().optional(),
+        retention: retention.prefault({}),
       })
       .strict(),
     replication: z

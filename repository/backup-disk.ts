@@ -1,5 +1,6 @@
+import { type BlockRange } from '../blocks/port';
 import { blockCount, pageBlocks, pagesOf } from './block-map-format';
-import { type BlockRange, blockRanges, rangesWithin } from './disk-areas';
+import { blockRanges, rangesWithin } from './disk-areas';
 import { MapProgress, pageIn } from './map-progress';
 import { type DiskBackup, PackLine } from './pack-line';
 

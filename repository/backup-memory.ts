@@ -1,3 +1,4 @@
+import { alignedBuffer } from '../blocks/aligned';
 import { BLOCK_SIZE } from '../blocks/port';
 import { PACK_BYTES } from './block-map-format';
 
@@ -89,5 +90,6 @@ export interface BackupMemory {
  */
 export const processMemory: BackupMemory = {
   packs: new BufferPool(4, PACK_BYTES),
-  extents: new BufferPool(4, EXTENT_BLOCKS * BLOCK_SIZE),
+  // Read past the page cache where the disk allows that.
+  extents: new BufferPool(4, EXTENT_BLOCKS * BLOCK_SIZE, alignedBuffer),
 };

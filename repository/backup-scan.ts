@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
 import { mapAhead } from '../blocks/pipeline';
-import { BLOCK_SIZE } from '../blocks/port';
+import { BLOCK_SIZE, type BlockRange } from '../blocks/port';
 import { type BackupMemory, borrowed, EXTENT_BLOCKS } from './backup-memory';
 import { type DiskSource } from './backup-source';
 import { type EncodedBlock, encodeBlock } from './block-encoder';
-import { type BlockRange, type KnownAreas } from './disk-areas';
+import { type KnownAreas } from './disk-areas';
 import { type MapPage } from './map-page';
 import { type OpenPack } from './pack';
 

@@ -3,16 +3,10 @@ import { z } from 'zod';
 import { BlockMap } from './block-map';
 import { BlockMapError } from './block-map-format';
 import { DamagedObjectError, parseJsonObject } from './json-object';
-import {
-  backupIdOfManifestKey,
-  backupsPrefix,
-  blockMapKey,
-  checkBackupId,
-  checkDiskKey,
-  manifestKey,
-} from './keys';
-import { type BackedUpDisk, type BackupManifest } from './manifest';
+import { blockMapKey, checkBackupId, checkDiskKey, manifestKey } from './keys';
+import { type BackedUpDisk, type BackupManifest, isSealed, sealManifest } from './manifest';
 import { ConflictError, type ObjectStore } from './object-store';
+import { backupStates, isAbandonment } from './retirement';
 
 const count = z.int().nonnegative();
 const passes = (check: (text: string) => string) => (text: string) => {
@@ -57,18 +51,15 @@ const manifestSchema: z.ZodType<BackupManifest> = z.object({
     .min(1),
 });
 
-/** Ids of a VM's backups that have a manifest, oldest first. */
+/** Ids of a VM's backups that have a manifest and are not retired, oldest first. */
 export async function listBackups(store: ObjectStore, vm: string): Promise<string[]> {
-  const ids: string[] = [];
-  for await (const { key } of store.list(backupsPrefix(vm))) {
-    const id = backupIdOfManifestKey(key);
-    if (id !== undefined) ids.push(id);
-  }
-  return ids.sort();
+  const states = await backupStates(store, vm);
+  return [...states].flatMap(([id, { manifest, retired }]) => (manifest && !retired ? [id] : [])).sort();
 }
 
 /**
- * @returns undefined where there is no such backup
+ * The manifest of a backup, also of a retired one, which can be read for as long as something refers to it.
+ * @returns undefined where there is no such backup, or it was given up before it was finished
  * @throws DamagedObjectError where the manifest is not what it should be
  */
 export async function readManifest(
@@ -78,7 +69,7 @@ export async function readManifest(
 ): Promise<BackupManifest | undefined> {
   const key = manifestKey(vm, id);
   const object = await store.get(key);
-  if (object === undefined) return undefined;
+  if (object === undefined || isAbandonment(object.body)) return undefined;
   const manifest = parseJsonObject(key, object.body, manifestSchema);
   if (manifest.vm !== vm || manifest.backupId !== id)
     throw new DamagedObjectError(key, `it is of the backup ${manifest.backupId} of ${manifest.vm}`);
@@ -92,6 +83,8 @@ export async function readManifest(
   for (const disk of manifest.disks)
     if (disk.blockMap !== blockMapKey(vm, id, disk.key))
       throw new DamagedObjectError(key, `the block map of ${disk.key} is said to be at "${disk.blockMap}"`);
+  if (!isSealed(object.body))
+    throw new DamagedObjectError(key, 'its SHA-256 is not the one that stands in it');
   return manifest;
 }
 
@@ -101,8 +94,11 @@ export async function newestManifest(
   vm: string,
   except?: string,
 ): Promise<BackupManifest | undefined> {
-  const newest = (await listBackups(store, vm)).filter((id) => id !== except).at(-1);
-  return newest === undefined ? undefined : readManifest(store, vm, newest);
+  for (const id of (await listBackups(store, vm)).reverse()) {
+    const manifest = id === except ? undefined : await readManifest(store, vm, id);
+    if (manifest !== undefined) return manifest;
+  }
+  return undefined;
 }
 
 /**
@@ -110,11 +106,7 @@ export async function newestManifest(
  * @throws ConflictError where there is another one
  */
 export async function writeManifest(store: ObjectStore, manifest: BackupManifest): Promise<void> {
-  await putOnce(
-    store,
-    manifestKey(manifest.vm, manifest.backupId),
-    Buffer.from(JSON.stringify(manifest, null, 2)),
-  );
+  await putOnce(store, manifestKey(manifest.vm, manifest.backupId), sealManifest(manifest));
 }
 
 /** Stores an immutable object; one that is there already with the same bytes is as good. @throws ConflictError */

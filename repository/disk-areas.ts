@@ -1,10 +1,5 @@
-import { BLOCK_SIZE } from '../blocks/port';
-
-/** Part of a disk, in bytes. */
-export interface DiskArea {
-  offset: number;
-  length: number;
-}
+import { BLOCK_SIZE, type BlockRange } from '../blocks/port';
+import { type DiskArea } from '../hypervisor/port';
 
 /** What is known of a disk before it is read. */
 export interface KnownAreas {
@@ -12,12 +7,6 @@ export interface KnownAreas {
   areas: readonly DiskArea[];
   /** What is outside: nothing but zeros, or what was there in the backup that this one builds on. */
   outside: 'zeros' | 'as before';
-}
-
-/** Blocks `from` to `to - 1`. */
-export interface BlockRange {
-  from: number;
-  to: number;
 }
 
 /**

@@ -4,7 +4,7 @@ import { z } from 'zod';
 export class DamagedObjectError extends Error {
   constructor(
     readonly key: string,
-    reason: string,
+    readonly reason: string,
   ) {
     super(`The object "${key}" of the backup repository cannot be trusted: ${reason}`);
     this.name = 'DamagedObjectError';

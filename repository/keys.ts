@@ -3,9 +3,11 @@
  * a VM's backups outlive the plan that made them.
  *
  *   <vm>/backups/<backupId>/manifest.json
+ *   <vm>/backups/<backupId>/retired.json
  *   <vm>/backups/<backupId>/<disk>.map
  *   <vm>/maps/<backupId>-<disk>-<n>
  *   <vm>/packs/<backupId>-<disk>-<n>
+ *   pins/<vm>/<user>.json, see pins.ts
  */
 
 /** VM names as a DR plan allows them; see plan/schema.ts. */
@@ -22,7 +24,7 @@ const backupIdPattern = new RegExp(`^${BACKUP_ID}$`);
 const numberedPattern = (kind: string) => new RegExp(`^(${VM})/${kind}/(${BACKUP_ID})-(${DISK})-(\\d{1,9})$`);
 const packPattern = numberedPattern('packs');
 const mapPagesPattern = numberedPattern('maps');
-const manifestPattern = new RegExp(`^(${VM})/backups/(${BACKUP_ID})/manifest\\.json$`);
+const backupPattern = new RegExp(`^(${VM})/backups/(${BACKUP_ID})/([^/]+)$`);
 
 /** No key of a pack or page object is longer: 40 for the VM, 64 for the disk, 25 for the backup, the rest as it stands. */
 export const MAX_OBJECT_KEY_BYTES = 160;
@@ -80,9 +82,9 @@ export function packKey(vm: string, backupId: string, disk: string, n: number): 
   return `${checkVmName(vm)}/packs/${checkBackupId(backupId)}-${checkDiskKey(disk)}-${n}`;
 }
 
-/** The backup that a manifest's key names; undefined for any other key. */
-export function backupIdOfManifestKey(key: string): string | undefined {
-  return manifestPattern.exec(key)?.[2];
+/** The mark of a backup that nothing may be built on any more. */
+export function retiredKey(vm: string, backupId: string): string {
+  return `${backupsPrefix(vm)}${checkBackupId(backupId)}/retired.json`;
 }
 
 /** Key of an object with pages of a disk's block map. */
@@ -105,4 +107,21 @@ function parseNumbered(pattern: RegExp, key: string): ObjectKey | undefined {
   return vm !== undefined && backupId !== undefined && disk !== undefined
     ? { vm, backupId, disk, n: Number(n) }
     : undefined;
+}
+
+/** What a key of a VM's objects is, and the backup that stored it; undefined for anything else. */
+export function parseVmKey(
+  vm: string,
+  key: string,
+): { backupId: string; kind: 'manifest' | 'retired' | 'map' | 'pages' | 'pack' } | undefined {
+  const numbered = parsePackKey(key) ?? parseMapPagesKey(key);
+  if (numbered !== undefined)
+    return numbered.vm === vm
+      ? { backupId: numbered.backupId, kind: packPattern.test(key) ? 'pack' : 'pages' }
+      : undefined;
+  const [, owner, backupId, name = ''] = backupPattern.exec(key) ?? [];
+  if (owner !== vm || backupId === undefined) return undefined;
+  if (name === 'manifest.json') return { backupId, kind: 'manifest' };
+  if (name === 'retired.json') return { backupId, kind: 'retired' };
+  return name.endsWith('.map') && diskPattern.test(name.slice(0, -4)) ? { backupId, kind: 'map' } : undefined;
 }

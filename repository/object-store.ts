@@ -24,6 +24,14 @@ export class ConflictError extends Error {
   }
 }
 
+/** An object as a listing shows it. */
+export interface ListedObject {
+  key: string;
+  bytes: number;
+  /** When it was written, by the store's own clock. */
+  modified: Date;
+}
+
 /** The few calls that a backup repository makes on S3. Keys are relative to the repository's prefix. */
 export interface ObjectStore {
   /** @returns undefined where there is no such object. @throws DamagedObjectError where it is far too large */
@@ -37,8 +45,8 @@ export interface ObjectStore {
   putNew(key: string, body: Uint8Array): Promise<{ etag: string }>;
   /** Replaces the object only while it has this ETag. @throws ConflictError */
   putIfUnchanged(key: string, body: Uint8Array, etag: string): Promise<{ etag: string }>;
-  /** Keys that begin with `prefix`, with sizes in bytes, in key order. */
-  list(prefix: string): AsyncIterable<{ key: string; bytes: number }>;
+  /** Keys that begin with `prefix`, in key order. */
+  list(prefix: string): AsyncIterable<ListedObject>;
   delete(key: string): Promise<void>;
 }
 
@@ -112,7 +120,12 @@ export function s3ObjectStore(
     async *list(prefix) {
       for await (const page of paginateListObjectsV2({ client }, { Bucket, Prefix: full(prefix) }))
         for (const object of page.Contents ?? [])
-          yield { key: (object.Key ?? '').slice(address.prefix.length), bytes: object.Size ?? 0 };
+          yield {
+            key: (object.Key ?? '').slice(address.prefix.length),
+            bytes: object.Size ?? 0,
+            // S3 always says; what had no time would count as new, which is the safe side of every use.
+            modified: object.LastModified ?? new Date(),
+          };
     },
     async delete(key) {
       await client.send(new DeleteObjectCommand({ Bucket, Key: full(key) }));

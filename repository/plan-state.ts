@@ -29,7 +29,7 @@ export class FencedError extends Error {
       current === undefined
         ? `The plan "${run.plan}" has no state any more; this run held generation ${run.generation} of it.`
         : `The run ${current.runId} has taken the plan "${run.plan}" (generation ${current.generation}, ` +
-            `"${current.phase}") since this run took generation ${run.generation}.`,
+            `"${current.phase}") since this run took or read generation ${run.generation}.`,
     );
     this.name = 'FencedError';
   }
@@ -108,6 +108,15 @@ export async function movePlanState(store: ObjectStore, run: RunContext, to: Pla
 export async function checkPlanState(store: ObjectStore, run: RunContext): Promise<void> {
   const state = await readPlanState(store, run.plan);
   if (state === undefined || !holds(run, state)) throw new FencedError(run, state);
+}
+
+/**
+ * For a run that takes nothing of the state, but may change things only as long as nobody else has taken it.
+ * @throws FencedError where another run has taken the state since this one read it
+ */
+export async function checkGeneration(store: ObjectStore, run: RunContext): Promise<void> {
+  const state = await readPlanState(store, run.plan);
+  if ((state?.generation ?? 0) !== run.generation) throw new FencedError(run, state);
 }
 
 function holds(run: RunContext, state: PlanState): boolean {

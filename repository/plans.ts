@@ -6,6 +6,7 @@ import { fieldPath } from '../plan/plan-error';
 import { type BootScriptReference, type DrPlan } from '../plan/schema';
 import { canonicalJson, DamagedObjectError, parseJsonObject } from './json-object';
 import { type ObjectStore } from './object-store';
+import { type RetentionPolicy } from './retention';
 
 /**
  * Published plans. A plan and its boot scripts are stored under the SHA-256 of their bytes, which makes them
@@ -29,7 +30,8 @@ const pointerSchema = z.object({ digest: z.string().regex(sha256Pattern), publis
 
 const planKey = (digest: string) => `plans/${digest}.json`;
 const scriptKey = (sha256: string) => `plans/scripts/${sha256}`;
-const pointerKey = (name: string) => `plans/by-name/${name}.json`;
+const pointerPrefix = 'plans/by-name/';
+const pointerKey = (name: string) => `${pointerPrefix}${name}.json`;
 
 const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
 
@@ -91,6 +93,22 @@ export async function loadPlan(
   if (problem !== undefined)
     throw new DamagedObjectError(key, `${fieldPath(problem.path)}: ${problem.message}.`);
   return { digest, plan };
+}
+
+/**
+ * The retention policies of all published plans that protect the VM: plans may share a repository, and what one of them
+ * keeps no other may remove.
+ * @throws DamagedObjectError where a published plan cannot be read: nobody knows what it keeps
+ */
+export async function retentionPolicies(store: ObjectStore, vm: string): Promise<RetentionPolicy[]> {
+  const policies: RetentionPolicy[] = [];
+  for await (const { key } of store.list(pointerPrefix)) {
+    const name = /^([a-z][a-z0-9-]{0,39})\.json$/.exec(key.slice(pointerPrefix.length))?.[1];
+    if (name === undefined) continue;
+    const { plan } = await loadPlan(store, name);
+    if (plan.vms.some((planned) => planned.name === vm)) policies.push(plan.repository.retention);
+  }
+  return policies;
 }
 
 async function newestDigest(store: ObjectStore, name: string): Promise<string> {

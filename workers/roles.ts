@@ -11,6 +11,7 @@ import {
   createFailoverActivities,
 } from '../activities/aws-proxy/failover-activities';
 import { createProxyHostActivities } from '../activities/aws-proxy/proxy-host';
+import { createPruneActivities } from '../activities/aws-proxy/prune';
 import { createRestorePlanActivities } from '../activities/aws-proxy/restore-plan';
 import { createSnapshotCopyActivities } from '../activities/aws-proxy/snapshot-copy';
 import { createVerifyActivities } from '../activities/aws-proxy/verify-activities';
@@ -110,6 +111,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
       objectStore,
       stateDirectory: join(stateDirectory, 'aws-proxy'),
     }),
+    ...createPruneActivities({ ec2, objectStore }),
     ...createVolumeCopyActivities({ ec2, objectStore }),
     ...createVerifyActivities({ ec2, ebs, objectStore }),
     ...createDrCopyActivities({ ec2, objectStore }),

@@ -76,6 +76,7 @@ export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
   discardRestore: { profile: 'wait', label: 'discard the unfinished DR copy' },
   readDrCopy: { profile: 'call', label: 'find the DR copy' },
   verifyDisk: { profile: 'copy', label: 'read back and compare', taskQueue: AWS_PROXY_COPY_QUEUE },
+  pruneBackups: { profile: 'wait', label: 'prune backups' },
   createCopyVolume: { profile: 'wait', label: 'create copy volume' },
   snapshotCopyVolume: { profile: 'wait', label: 'snapshot copy volume' },
   deleteVolume: { profile: 'wait', label: 'delete volume' },

@@ -1,9 +1,11 @@
+import { CancellationScope } from '@temporalio/workflow';
 import { type BackupResult } from '../activities/backup-proxy/contract';
 import { type RunContext } from '../plan/run';
 import { backupProxy } from './activities';
 import { begin, requirePhase, type RunRequest } from './begin';
 import { compensating } from './compensation';
 import { inDependencyOrder } from './dependency-order';
+import { hasFailureType } from './failure-message';
 import { RunProgress } from './run-status';
 import { reportPhase, runVmChild } from './vm-child';
 
@@ -32,8 +34,22 @@ export async function backup(request: RunRequest): Promise<BackupSummary> {
   return { plan: plan.name, vms: [...results.values()] };
 }
 
-/** One VM: hold all disks at one instant, store what is new of each, then write the recovery point. */
+/** One VM; in full where the backup that it would build on turns out to be damaged, or not to be all there. */
 export async function backupVm({ run, vm }: { run: RunContext; vm: string }): Promise<BackupResult> {
+  const first = new CancellationScope();
+  try {
+    return await first.run(() => backUpOnce(run, vm, false));
+  } catch (error) {
+    if (!hasFailureType(error, 'DamagedObject') && !hasFailureType(error, 'MissingObjects')) throw error;
+    // The other disks of an attempt that has failed may still be read.
+    first.cancel();
+    await reportPhase(vm, 'backing up in full', 'the backup before is damaged: lifeboat repository check');
+    return backUpOnce(run, vm, true);
+  }
+}
+
+/** Hold all disks at one instant, store what is new of each, then write the recovery point. */
+async function backUpOnce(run: RunContext, vm: string, full: boolean): Promise<BackupResult> {
   const backupId = newBackupId(new Date(), run.runId);
   return compensating(async (compensations) => {
     const release = () => backupProxy.releaseVmSnapshot({ vm, backupId });
@@ -45,7 +61,7 @@ export async function backupVm({ run, vm }: { run: RunContext; vm: string }): Pr
     const disks = await Promise.all(
       snapshot.configuration.disks.map(async ({ key }) => ({
         key,
-        ...(await backupProxy.backupDisk({ run, vm, backupId, diskKey: key })),
+        ...(await backupProxy.backupDisk({ run, vm, backupId, diskKey: key, full })),
       })),
     );
 

@@ -1,6 +1,6 @@
 /** Names of the workflow types that people and services start. */
 export type WorkflowType =
-  'backup' | 'restore' | 'replication' | 'failover' | 'failback' | 'commit' | 'verify';
+  'backup' | 'restore' | 'replication' | 'failover' | 'failback' | 'commit' | 'verify' | 'prune';
 
 /**
  * A plan has one run of each kind at a time, so the workflow id is the kind and the plan: a second start is refused

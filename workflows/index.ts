@@ -8,3 +8,4 @@ export { failback } from './failback';
 export { failbackVm } from './failback-vm';
 export { verify, verifyVm } from './verify';
 export { commit } from './commit';
+export { prune } from './prune';

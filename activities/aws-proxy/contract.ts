@@ -7,6 +7,8 @@ import {
   type ReadinessProbe,
 } from '../../plan/schema';
 import { type RunContext } from '../../plan/run';
+import { type Collected } from '../../repository/collection';
+import { type RetentionPolicy } from '../../repository/retention';
 import { type CopyResult } from '../backup-proxy/contract';
 
 /** One disk of a DR copy: a snapshot, and what of it is not in its bytes. */
@@ -120,7 +122,10 @@ export interface TaggedResource {
 /** Activities on any AWS proxy. */
 export interface AwsProxyActivities {
   // ---- restore
-  /** Compares the newest backup with the DR copy. @throws ApplicationFailure BackupNotFound, non-retryable */
+  /**
+   * Compares the newest backup with the DR copy, and pins both until the restore has published or discarded its own.
+   * @throws ApplicationFailure BackupNotFound, non-retryable
+   */
   planRestore(input: { run: RunContext; vm: string; kmsKey?: string }): Promise<RestorePlan>;
   /** StartSnapshot: a pending snapshot, tagged as this run's. */
   startSnapshot(
@@ -148,7 +153,10 @@ export interface AwsProxyActivities {
   completeSnapshot(
     input: Attempt & { recoveryPoint: string; disk: RestoreDisk; snapshotId: string },
   ): Promise<void>;
-  /** Makes the set of snapshots the VM's DR copy, after checking that it is complete. */
+  /**
+   * Makes the set of snapshots the VM's DR copy, after checking that it is complete.
+   * @throws ApplicationFailure Abandoned, non-retryable, where the restore took so long that its backup may be gone
+   */
   publishDrCopy(input: {
     run: RunContext;
     vm: string;
@@ -178,6 +186,20 @@ export interface AwsProxyActivities {
     recoveryPoint: string;
     disk: DrCopyContents['disks'][number];
   }): Promise<VerifiedDisk>;
+
+  // ---- retention
+  /**
+   * Retires the VM's backups that no policy keeps (of this plan, or of any published plan with the VM), and deletes what
+   * nothing needs; see repository/collection.ts.
+   * @throws ApplicationFailure Fenced, non-retryable, where another run has taken the plan's state since
+   * @throws ApplicationFailure DamagedObject, non-retryable, where it cannot be told what is needed
+   */
+  pruneBackups(input: {
+    run: RunContext;
+    vm: string;
+    retention: RetentionPolicy;
+    sweep: 'now' | 'when due';
+  }): Promise<Collected>;
 
   // ---- restore, the volume way
   /** CreateVolume from the parent snapshot (or empty) in the AZ of the host; waits until available. */

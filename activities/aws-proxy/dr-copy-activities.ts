@@ -2,6 +2,7 @@ import { CreateTagsCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { type RepositoryAddress, type RunContext } from '../../plan/run';
 import { type ObjectStore } from '../../repository/object-store';
+import { removePin, requirePin } from '../../repository/pins';
 import { checkPlanState } from '../../repository/plan-state';
 import { withFailures } from '../failures';
 import { beating } from '../heartbeat';
@@ -46,6 +47,8 @@ export function createDrCopyActivities({
       }
       // Here, too, and not only in the workflow: a try after an outage can come long after the workflow's own check.
       await checkPlanState(objectStore(run.repository), run);
+      // Snapshots are tagged since before this look: whoever collects after it sees that they hold the backup.
+      await requirePin(objectStore(run.repository), vm, { runId: run.runId });
       await ec2.send(
         // One call for all: AWS promises no transaction, but a set counts only when all of it has the role.
         new CreateTagsCommand({ Resources: [...ids.values()], Tags: tagList({ role: 'dr-copy' }) }),
@@ -70,12 +73,17 @@ export function createDrCopyActivities({
         .filter(({ tags }) => Date.parse(tags.takenAt) <= Date.parse(kept.takenAt))
         .map(({ snapshot }) => snapshot.SnapshotId)
         .filter((id) => !keptIds.has(id));
-      return { deleted: await deleteSnapshots(ec2, replaced) };
+      const deleted = await deleteSnapshots(ec2, replaced);
+      // The last step of a restore. From here on the DR copy's tags hold its backup.
+      await removePin(objectStore(run.repository), vm, { runId: run.runId });
+      return { deleted };
     },
 
     async discardRestore({ run, vm }) {
       const tags = { ...runValues(run), vm, role: 'pending-copy' } as const;
-      return { deleted: await removeSnapshots(ec2, tags, pollSeconds) };
+      const deleted = await removeSnapshots(ec2, tags, pollSeconds);
+      await removePin(objectStore(run.repository), vm, { runId: run.runId });
+      return { deleted };
     },
   } satisfies DrCopyActivities;
   return withFailures(beating<DrCopyActivities>(activities));

@@ -1,10 +1,12 @@
 import { type EC2Client } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
-import { type RepositoryAddress } from '../../plan/run';
+import { type RepositoryAddress, type RunContext } from '../../plan/run';
 import { openBlockMap, newestManifest, readManifest } from '../../repository/backups';
+import { pinInUse } from '../../repository/building-on';
 import { DamagedObjectError } from '../../repository/json-object';
 import { type BackedUpDisk, type BackupManifest } from '../../repository/manifest';
 import { type ObjectStore } from '../../repository/object-store';
+import { pinBackups } from '../../repository/pins';
 import { withFailures } from '../failures';
 import { whileBeating } from '../heartbeat';
 import {
@@ -46,9 +48,25 @@ export function createRestorePlanActivities({
             `The backup repository has no backup of ${vm} yet. Back it up first: lifeboat backup.`,
             'BackupNotFound',
           );
-        return compare(store, manifest, await findDrCopy(ec2, run.plan, vm), kmsKey);
+        const plan = await compare(store, manifest, await findDrCopy(ec2, run.plan, vm), kmsKey);
+        if (!plan.upToDate) await pin(store, run, vm, plan);
+        return plan;
       }),
   } satisfies RestorePlanActivities);
+}
+
+/** Keeps what the restore will read from being collected; given up when its DR copy is published, or discarded. */
+async function pin(store: ObjectStore, run: RunContext, vm: string, plan: RestorePlan): Promise<void> {
+  const user = { runId: run.runId };
+  // The DR copy itself holds these, for as long as it is the DR copy.
+  const parents = plan.disks.flatMap(({ parentRecoveryPoint }) => parentRecoveryPoint ?? []);
+  await pinBackups(store, vm, user, [...new Set(parents)]);
+  if (!(await pinInUse(store, vm, user, [plan.recoveryPoint])))
+    throw ApplicationFailure.create({
+      type: 'BackupRetired',
+      message: `The backup ${plan.recoveryPoint} of ${vm} was retired a moment ago; a newer one is there.`,
+      nextRetryDelay: '1 second',
+    });
 }
 
 async function compare(
@@ -79,21 +97,46 @@ async function compare(
       extents: [],
     });
   }
-  const incremental = reasons.length === 0;
-  const same = incremental && copy?.recoveryPoint === recoveryPoint && copy.disks.length === disks.length;
+  const same =
+    reasons.length === 0 && copy?.recoveryPoint === recoveryPoint && copy.disks.length === disks.length;
   if (!same)
     for (const disk of disks) {
-      disk.extents = await planExtents(await openRestoreMaps(store, vm, recoveryPoint, disk));
-      disk.blocks = disk.extents.reduce((sum, { blocks }) => sum + blocks, 0);
+      const reason = await planCopy(store, vm, recoveryPoint, disk);
+      if (reason !== undefined) reasons.push(reason);
     }
   return {
     recoveryPoint,
     takenAt,
     upToDate: same,
-    kind: incremental ? 'incremental' : 'full',
-    ...(incremental ? {} : { reason: reasons.join('; ') }),
+    kind: reasons.length === 0 ? 'incremental' : 'full',
+    ...(reasons.length === 0 ? {} : { reason: reasons.join('; ') }),
     disks,
   };
+}
+
+/**
+ * Finds out what of a disk is to be copied. Where a page of the parent's block map turns out to be damaged, that is all
+ * of it.
+ * @returns why the copy became a full one, where it did
+ */
+async function planCopy(
+  store: ObjectStore,
+  vm: string,
+  recoveryPoint: string,
+  disk: PlannedRestoreDisk,
+): Promise<string | undefined> {
+  let reason: string | undefined;
+  try {
+    disk.extents = await planExtents(await openRestoreMaps(store, vm, recoveryPoint, disk));
+  } catch (error) {
+    if (!(error instanceof DamagedObjectError) || disk.parentRecoveryPoint === undefined) throw error;
+    reason = `the block map of ${disk.parentRecoveryPoint} is damaged: ${error.message}`;
+    delete disk.parentSnapshotId;
+    delete disk.parentRecoveryPoint;
+    disk.extents = await planExtents(await openRestoreMaps(store, vm, recoveryPoint, disk));
+  }
+  disk.blocks = disk.extents.reduce((sum, { blocks }) => sum + blocks, 0);
+  return reason;
 }
 
 type Parent = Required<Pick<RestoreDisk, 'parentSnapshotId' | 'parentRecoveryPoint'>>;

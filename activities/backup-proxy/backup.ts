@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { type DiskConfiguration } from '../../hypervisor/port';
-import { findBlockMap, readManifest, writeManifest } from '../../repository/backups';
+import { findBlockMap, readManifest } from '../../repository/backups';
+import { publishBackup, releasePins } from '../../repository/building-on';
 import { checkBackupId, checkVmName } from '../../repository/keys';
 import { type BackedUpDisk } from '../../repository/manifest';
 import { type ObjectStore } from '../../repository/object-store';
@@ -41,7 +42,7 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
           const disks = await Promise.all(
             configuration.disks.map((disk) => backedUpDisk(store, vm, backupId, disk)),
           );
-          await writeManifest(store, {
+          await publishBackup(store, {
             version: 1,
             vm,
             backupId,
@@ -51,6 +52,9 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
             ...(previous === undefined ? {} : { previous: previous.backupId }),
             disks,
           });
+        } else {
+          // An earlier try may have got no further.
+          await releasePins(store, { vm, backupId, disks: configuration.disks });
         }
         return {
           vm,

@@ -35,14 +35,23 @@ export interface BackupProxyActivities {
   /**
    * Reads a disk of the snapshot, stores the blocks that the VM's newest backup does not have, and writes the new
    * block map. Resumes from its recorded progress.
+   * @throws ApplicationFailure DamagedObject, non-retryable, where the newest backup turns out to be damaged
+   * @throws ApplicationFailure Abandoned, non-retryable, where collection has given this backup up meanwhile
    */
   backupDisk(input: {
     run: RunContext;
     vm: string;
     backupId: string;
     diskKey: string;
+    /** Builds on no earlier backup. */
+    full?: boolean;
   }): Promise<CopyResult & { full: boolean }>;
-  /** Writes the manifest that makes the backup a recovery point. Without it, nothing counts. */
+  /**
+   * Writes the manifest that makes the backup a recovery point, after looking that all objects that it refers to are
+   * there. Without it, nothing counts.
+   * @throws ApplicationFailure MissingObjects, non-retryable, where they are not
+   * @throws ApplicationFailure Abandoned, non-retryable, as above
+   */
   finishBackup(input: {
     run: RunContext;
     vm: string;

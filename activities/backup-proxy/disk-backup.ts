@@ -4,11 +4,11 @@ import { type Hypervisor } from '../../hypervisor/port';
 import { type RepositoryAddress } from '../../plan/run';
 import { storeChangedBlocks } from '../../repository/backup-disk';
 import { BackupJournal } from '../../repository/backup-journal';
-import { diskSource } from '../../repository/backup-source';
 import { findBlockMap, openBlockMap, newestManifest, putOnce, readManifest } from '../../repository/backups';
 import { BlockMap } from '../../repository/block-map';
 import { blockCount } from '../../repository/block-map-format';
-import { type DiskArea, type KnownAreas } from '../../repository/disk-areas';
+import { continueBackup, pinInUse } from '../../repository/building-on';
+import { type KnownAreas } from '../../repository/disk-areas';
 import { DamagedObjectError } from '../../repository/json-object';
 import { blockMapKey } from '../../repository/keys';
 import { type BackupManifest } from '../../repository/manifest';
@@ -16,18 +16,8 @@ import { type ObjectStore } from '../../repository/object-store';
 import { beatingProgress, journalPath, newProgress, type TrackedProgress } from '../block-copy';
 import { type BackupProxyActivities } from './contract';
 
-/** What some hypervisors can tell of a snapshot's disk. */
-interface TellsAreas {
-  changedAreas?(
-    vm: string,
-    snapshotId: string,
-    diskKey: string,
-    since?: string,
-  ): Promise<DiskArea[] | undefined>;
-}
-
 export interface BackupDependencies {
-  hypervisor: Hypervisor & TellsAreas;
+  hypervisor: Hypervisor;
   objectStore: (address: RepositoryAddress) => ObjectStore;
   /** Where the progress of copies outlives the process. */
   stateDirectory: string;
@@ -60,8 +50,13 @@ export async function backupDisk(dependencies: BackupDependencies, input: Input)
       const { bucket, prefix } = run.repository;
       const identity = [bucket, prefix, vm, backupId, diskKey, String(disk.sizeBytes)];
       const path = journalPath(dependencies.stateDirectory, 'backup', identity);
-      const journal = await BackupJournal.open(path, identity, () => choosePrevious(disk));
+      let begun = false;
+      const journal = await BackupJournal.open(path, identity, () => {
+        begun = true;
+        return choosePrevious(disk, input.full ?? false);
+      });
       try {
+        if (!begun) await continueBackup(store, vm, { backupId, disk: diskKey });
         const map = await ensureBlockMap(dependencies.hypervisor, disk, opened.path, journal, progress);
         return {
           blocks: map.storedBlocks,
@@ -80,7 +75,7 @@ export async function backupDisk(dependencies: BackupDependencies, input: Input)
 }
 
 async function ensureBlockMap(
-  hypervisor: BackupDependencies['hypervisor'],
+  hypervisor: Hypervisor,
   disk: DiskOfBackup,
   path: string,
   journal: BackupJournal,
@@ -104,7 +99,7 @@ async function ensureBlockMap(
   try {
     const bytes = await storeChangedBlocks({
       ...disk,
-      source: diskSource(source),
+      source,
       previous,
       known: await knownAreas(hypervisor, disk, journal.previous),
       journal,
@@ -122,20 +117,31 @@ async function ensureBlockMap(
 
 /** What of the disk need not be read, as far as the hypervisor can tell for certain. */
 async function knownAreas(
-  hypervisor: TellsAreas,
+  hypervisor: Hypervisor,
   { vm, backupId, diskKey }: DiskOfBackup,
   previous: string | undefined,
 ): Promise<KnownAreas | undefined> {
   if (previous !== undefined) {
-    const changed = await hypervisor.changedAreas?.(vm, backupId, diskKey, previous);
+    const changed = await hypervisor.changedAreas(vm, backupId, diskKey, previous);
     if (changed !== undefined) return { areas: changed, outside: 'as before' };
   }
-  const data = await hypervisor.changedAreas?.(vm, backupId, diskKey);
+  const data = await hypervisor.changedAreas(vm, backupId, diskKey);
   return data && { areas: data, outside: 'zeros' };
 }
 
-/** The backup to build on; undefined, and said so, where there is none or the disk is not the same in it. */
-async function choosePrevious(disk: DiskOfBackup): Promise<string | undefined> {
+/** The backup to build on, pinned; undefined where there is none to build on. */
+async function choosePrevious(disk: DiskOfBackup, full: boolean): Promise<string | undefined> {
+  const { store, vm, backupId, diskKey } = disk;
+  for (;;) {
+    const previous = full ? undefined : await usablePrevious(disk);
+    const uses = previous === undefined ? [] : [previous];
+    if (await pinInUse(store, vm, { backupId, disk: diskKey }, uses)) return previous;
+    Context.current().log.info(`${previous} was retired a moment ago; choosing another backup to build on.`);
+  }
+}
+
+/** The newest backup; undefined, and said so, where there is none or the disk is not the same in it. */
+async function usablePrevious(disk: DiskOfBackup): Promise<string | undefined> {
   const { log } = Context.current();
   const { vm, diskKey, backupId } = disk;
   try {

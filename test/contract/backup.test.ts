@@ -1,6 +1,7 @@
 import { BLOCK_SIZE } from '../../blocks/port';
 import { findBlockMap, openBlockMap, readManifest } from '../../repository/backups';
-import { type DiskArea } from '../../repository/disk-areas';
+import { type DiskArea } from '../../hypervisor/port';
+
 import { AwsError } from '../../sandbox/aws/wire/errors';
 import { entriesOf } from '../support/block-maps';
 import { patternDisk, type Pattern } from '../support/synthetic-disk';

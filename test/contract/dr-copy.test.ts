@@ -6,6 +6,7 @@ import { createDrCopyActivities } from '../../activities/aws-proxy/dr-copy-activ
 import { tagList, type TagValues } from '../../activities/aws-proxy/tags';
 import { type RepositoryAddress, type RunContext } from '../../plan/run';
 import { writeManifest } from '../../repository/backups';
+import { pinBackups, readPins } from '../../repository/pins';
 import { failureOf, runActivity } from './run-activity';
 import { letHold, manifestOf, startTestAccount, type TestAccount } from './test-account';
 
@@ -109,13 +110,18 @@ const untilCompleted = async (ids: string[]): Promise<void> => {
 
 const find = () => findDrCopy(account.clients.ec2, 'shop', vm);
 const holding = (runId: string) => letHold(account.objectStore(address), run(runId));
-const publish = async (runId: string, n: number, ids: string[]) =>
+const publishUnpinned = async (runId: string, n: number, ids: string[]) =>
   runActivity(activities().publishDrCopy, {
     run: await holding(runId),
     vm,
     restore: restorePlan(n),
     snapshots: DISKS.map(({ key }, index) => ({ diskKey: key, snapshotId: ids[index]! })),
   });
+const publish = async (runId: string, n: number, ids: string[]) => {
+  // As planRestore does before the first snapshot.
+  await pinBackups(account.objectStore(address), vm, { runId }, [point(n).recoveryPoint]);
+  return publishUnpinned(runId, n, ids);
+};
 
 describe('the DR copy', () => {
   it('is the newest set that is whole', async () => {
@@ -202,6 +208,14 @@ describe('publishing', () => {
     ]);
   });
 
+  it('is not made where the backup was no longer kept for the restore', async () => {
+    const pending = await snapshotSet('run-a', 1, { tags: { role: 'pending-copy' } });
+    await untilCompleted(pending);
+    const refused = await failureOf(publishUnpinned('run-a', 1, pending));
+    expect(refused).toMatchObject({ type: 'Abandoned', nonRetryable: true });
+    expect(await find()).toBeUndefined();
+  });
+
   it('refuses a set with one snapshot for two disks', async () => {
     const id = await snapshot('run-a', 1, { tags: { role: 'pending-copy' } });
     expect(await failureOf(publish('run-a', 1, [id, id]))).toMatchObject({ type: 'DrCopyMismatch' });
@@ -227,12 +241,14 @@ describe('deleting', () => {
     const home = await snapshot('run-a', 1, { tags: { role: 'failback' } });
     await untilCompleted([...oldest, ...kept, neighbour, home]);
 
+    await pinBackups(account.objectStore(address), vm, { runId: 'run-c' }, [point(3).recoveryPoint]);
     const { deleted } = await deleteReplaced('run-c', 3);
     expect([...deleted].sort()).toEqual([...oldest, halfOlder, failedAttempt].sort());
     expect(Object.keys(await listed([...deleted, ...kept, newer, neighbour, home])).sort()).toEqual(
       [...kept, newer, neighbour, home].sort(),
     );
     expect(await deleteReplaced('run-c', 3)).toEqual({ deleted: [] });
+    expect(await readPins(account.objectStore(address), vm)).toEqual([]);
   });
 
   it('deletes nothing while the DR copy that shall stay is not whole', async () => {

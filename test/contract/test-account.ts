@@ -115,7 +115,11 @@ export function shopPlan(): DrPlan {
       production: { subnet: production!.id, securityGroups: [productionGroup!.id], publicAddress: true },
       test: { subnet: test!.id, securityGroups: [testGroup!.id], publicAddress: false },
     },
-    repository: { bucket: SHOP_BUCKET, prefix: '' },
+    repository: {
+      bucket: SHOP_BUCKET,
+      prefix: '',
+      retention: { keepLast: 30, keepDaily: 14, keepWeekly: 8, keepMonthly: 0 },
+    },
     replication: { frequency: 3600, copy: 'direct' },
     vms: [vm('db', 30, []), vm('web', 20, ['db'])],
   };

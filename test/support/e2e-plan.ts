@@ -22,7 +22,11 @@ export function plainPlan(name: string, vms: string[], changes: Partial<DrPlan> 
       },
       test: { subnet: TEST_SUBNET_ID, securityGroups: [TEST_SECURITY_GROUP_ID], publicAddress: false },
     },
-    repository: { bucket: SHOP_BUCKET, prefix: 'dr/' },
+    repository: {
+      bucket: SHOP_BUCKET,
+      prefix: 'dr/',
+      retention: { keepLast: 30, keepDaily: 14, keepWeekly: 8, keepMonthly: 0 },
+    },
     replication: { frequency: 3600, copy: 'direct' },
     vms: vms.map((vm, index) => ({
       name: vm,

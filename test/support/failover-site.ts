@@ -200,7 +200,11 @@ export function shopPlan(): DrPlan {
       },
       test: { subnet: TEST_SUBNET_ID, securityGroups: [TEST_SECURITY_GROUP_ID], publicAddress: false },
     },
-    repository: { bucket: SHOP_BUCKET, prefix: '' },
+    repository: {
+      bucket: SHOP_BUCKET,
+      prefix: '',
+      retention: { keepLast: 30, keepDaily: 14, keepWeekly: 8, keepMonthly: 0 },
+    },
     replication: { frequency: 3600, copy: 'direct' },
     vms: [
       {

@@ -5,9 +5,17 @@ import { ConflictError, type ObjectStore } from '../../repository/object-store';
 /** An object store in memory that keeps S3's promises on conditional writes and counts what is asked of it. */
 export class MemoryObjectStore implements ObjectStore {
   readonly objects = new Map<string, Buffer>();
+  /** When each was written, by {@link clock}. */
+  readonly modified = new Map<string, Date>();
+  clock: () => Date = () => new Date();
   readonly ranges: { key: string; offset: number; length: number }[] = [];
   /** Runs before an object is stored; throw to fail the write. */
   beforePut: (key: string) => void | Promise<void> = () => undefined;
+
+  private store(key: string, body: Uint8Array) {
+    this.objects.set(key, Buffer.from(body));
+    this.modified.set(key, this.clock());
+  }
 
   async get(key: string) {
     const body = this.objects.get(key);
@@ -27,13 +35,13 @@ export class MemoryObjectStore implements ObjectStore {
 
   async put(key: string, body: Uint8Array) {
     await this.beforePut(key);
-    this.objects.set(key, Buffer.from(body));
+    this.store(key, body);
   }
 
   async putNew(key: string, body: Uint8Array) {
     await this.beforePut(key);
     if (this.objects.has(key)) throw new ConflictError(key);
-    this.objects.set(key, Buffer.from(body));
+    this.store(key, body);
     return { etag: etagOf(body) };
   }
 
@@ -41,13 +49,14 @@ export class MemoryObjectStore implements ObjectStore {
     await this.beforePut(key);
     const present = this.objects.get(key);
     if (present === undefined || etagOf(present) !== etag) throw new ConflictError(key);
-    this.objects.set(key, Buffer.from(body));
+    this.store(key, body);
     return { etag: etagOf(body) };
   }
 
   async *list(prefix: string) {
     for (const key of [...this.objects.keys()].sort())
-      if (key.startsWith(prefix)) yield { key, bytes: this.objects.get(key)!.length };
+      if (key.startsWith(prefix) && this.objects.has(key))
+        yield { key, bytes: this.objects.get(key)!.length, modified: this.modified.get(key)! };
   }
 
   async delete(key: string) {

@@ -54,6 +54,7 @@ describe('the command line', () => {
       'commit',
       'verify',
       'schedule',
+      'repository',
       'status',
       'worker',
       'sandbox',
@@ -76,6 +77,8 @@ describe('the command line', () => {
     [['worker', 'root'], "'root' is invalid for argument 'role'"],
     [['failback', 'x', '--hardware', 'big'], 'Allowed choices are instance, original'],
     [['schedule', 'start', 'x'], "unknown command 'start'"],
+    [['repository', 'repair', 'x'], "unknown command 'repair'"],
+    [['repository', 'check', 'x', '--fast'], "unknown option '--fast'"],
   ])('refuses %j with 2', async (argv, message) => {
     const { exitCode, out, err } = await cli(...argv);
     expect({ exitCode, out }).toEqual({ exitCode: 2, out: '' });

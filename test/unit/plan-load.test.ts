@@ -32,6 +32,7 @@ describe('a good plan', () => {
     const sha256 = createHash('sha256').update(content).digest('hex');
     expect(plan.replication).toEqual({ frequency: 900, copy: 'direct' });
     expect(plan.repository.prefix).toBe('');
+    expect(plan.repository.retention).toEqual({ keepLast: 30, keepDaily: 14, keepWeekly: 8, keepMonthly: 0 });
     expect(plan.vms[1]).toMatchObject({
       name: 'web',
       readiness: { http: { port: 80, path: '/healthz', status: 200 }, timeout: 600 },
@@ -51,6 +52,24 @@ describe('a good plan', () => {
     );
     const { plan } = await loadPlanFile(folder.file);
     expect(plan.vms[1]?.instanceTypes).toEqual(['m6i.large', 'm5.large']);
+  });
+});
+
+it('retention takes counts and durations, and defaults where it says nothing', async () => {
+  writeFileSync(
+    folder.file,
+    changed(
+      '  bucket: lifeboat-shop',
+      '  bucket: lifeboat-shop\n  retention: { keepLast: 3, keepWithin: 2d }',
+    ),
+  );
+  const { plan } = await loadPlanFile(folder.file);
+  expect(plan.repository.retention).toEqual({
+    keepLast: 3,
+    keepWithin: 172_800,
+    keepDaily: 14,
+    keepWeekly: 8,
+    keepMonthly: 0,
   });
 });
 
@@ -81,6 +100,25 @@ describe('a bad plan gets one error with file, line, column and field', () => {
       changed('    hostNames:', '    hostnames:'),
       'plan.yaml:20:5 vms[0].hostnames: is not known here; did you mean "hostNames"?',
     ],
+    ...(
+      [
+        ['retention that keeps nothing', 'keepLast: 0', 'keepLast: must be at least 1, not 0'],
+        ['half a backup', 'keepDaily: 1.5', 'keepDaily: must be a whole number, not 1.5'],
+        ['too many backups', 'keepWeekly: 10001', 'keepWeekly: must be at most 10000, not 10001'],
+        ['retention without a number', 'keepMonthly: all', 'keepMonthly: must be a number, not "all"'],
+        [
+          'retention in words',
+          'keepWithin: a week',
+          'keepWithin: must be like 30s, 15m, 4h or 1d, not "a week"',
+        ],
+        ['retention for ever', 'keepWithin: 9999d', 'keepWithin: must be at most 366d'],
+        ['unknown retention', 'keepYearly: 3', 'keepYearly: is not known here; did you mean "keepDaily"?'],
+      ] as const
+    ).map(([what, rule, message]): [string, string, string] => [
+      what,
+      changed('  bucket: lifeboat-shop', `  bucket: lifeboat-shop\n  retention: { ${rule} }`),
+      `plan.yaml:15:${rule.startsWith('keepYearly') ? 16 : 16 + rule.indexOf(':') + 2} repository.retention.${message}`,
+    ]),
     [
       'unknown key near nothing',
       changed('  hypervisor: local', '  hypervisor: local\n  colour: red'),
