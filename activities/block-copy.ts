@@ -74,8 +74,8 @@ export interface DiskCopy {
   read(isPending: (index: number) => boolean, signal: AbortSignal): AsyncIterable<BlockInTransit>;
 }
 
-/** Blocks of one copy under way, at most: enough for the calls that the service is asked at once, and what is decoded. */
-const CONCURRENCY = 72;
+/** Blocks of one copy under way, at most: the calls that the service may be asked at once. */
+const CONCURRENCY = 64;
 
 /** Copies blocks under a journal and the activity's cancellation; goes on from where an earlier try was. */
 export async function copyDisk(copy: DiskCopy): Promise<CopyResult> {

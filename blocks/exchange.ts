@@ -58,7 +58,9 @@ export function exchange(
       },
       onResponseData(_controller, chunk) {
         if (into !== undefined && (answer.status === 200 || answer.status === 206)) {
-          if (answer.filled + chunk.length <= into.length) chunk.copy(into, answer.filled);
+          // Not copy(): into shared memory, that goes byte by byte wherever the two are not aligned alike.
+          const end = answer.filled + chunk.length;
+          if (end <= into.length) into.fill(chunk, answer.filled, end);
           answer.filled += chunk.length;
         } else if (answer.text.length < LONGEST_TEXT) answer.text += chunk.toString();
       },

@@ -6,11 +6,11 @@ import { BLOCK_SIZE } from './port';
  * however large they are, it never grows. It is shared with the threads that hash and decompress.
  */
 
-/** Blocks in memory at once: 48 MiB. Enough for 64 calls of 50 ms under way and what is being decoded or written. */
-const BLOCKS = 96;
-/** Bytes of one ranged GET of stored blocks: large enough that S3's first-byte latency (some 30 ms) matters little. */
-export const STORED_RANGE_BYTES = 4 * 2 ** 20;
-/** Ranged GETs in memory at once: 32 MiB. At 90 MB/s a connection, they bring 700 MB/s. */
+/** Blocks in memory at once: 36 MiB. 64 calls under way, and some that are being read or decoded. */
+const BLOCKS = 72;
+/** Bytes of one ranged GET of stored blocks: at 90 MB/s a connection, S3's first-byte latency (30 ms) is half of it. */
+export const STORED_RANGE_BYTES = 2 * 2 ** 20;
+/** Ranged GETs in memory at once: 16 MiB, which bring some 300 MB/s of stored, 500 MB/s of plain blocks. */
 const STORED_RANGES = 8;
 
 /**

@@ -23,4 +23,5 @@ COPY --from=build /lifeboat/dist dist
 RUN mkdir -p /var/lib/lifeboat && chown node:node /var/lib/lifeboat
 USER node
 ENV NODE_ENV=production LIFEBOAT_STATE_DIRECTORY=/var/lib/lifeboat
-ENTRYPOINT ["node", "bin/lifeboat.mjs", "worker"]
+# The flag: workers/node-flags.ts says why.
+ENTRYPOINT ["node", "--max-semi-space-size=2", "bin/lifeboat.mjs", "worker"]

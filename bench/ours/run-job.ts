@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { measured } from '../measure';
+import { WORKER_FLAGS } from '../../workers/node-flags';
 import { type Run } from '../benchmark';
 import { awsEnvironment } from '../workspace';
 import { type JobReport, type Jobs } from './main';
@@ -20,6 +21,7 @@ export function profileJobs(directory: string): void {
 
 const argumentsOf = <Name extends keyof Jobs>(name: Name, input: Jobs[Name]['input']): string[] => [
   ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]),
+  ...WORKER_FLAGS,
   join(__dirname, 'main.js'),
   name,
   JSON.stringify(input),

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { WORKER_FLAGS } from '../../workers/node-flags';
 import { BLOCK_SERVER_FLAGS } from '../aws/node-flags';
 import { PROXY_AVAILABILITY_ZONE, PROXY_INSTANCE_ID } from '../aws/fixtures';
 import { type SandboxConfig } from '../config';
@@ -77,7 +78,7 @@ export function sandboxProcesses(config: SandboxConfig): ProcessSpec[] {
     log: join(paths.logs, `${name}.log`),
   });
   const worker = (role: string): ProcessSpec =>
-    node(`worker-${role}`, 'cli/main.js', ['worker', role], workerEnvironment(config));
+    node(`worker-${role}`, 'cli/main.js', ['worker', role], workerEnvironment(config), WORKER_FLAGS);
   return [
     node('aws', 'sandbox/aws/main.js', [paths.awsConfig], {}, BLOCK_SERVER_FLAGS),
     {

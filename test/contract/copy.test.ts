@@ -232,8 +232,8 @@ describe('a copy that is interrupted', () => {
     const result = await inActivity(activities.copyExtent, extent, environment);
     expect(result.blocks).toBe(200);
     expect(result.blocksSentAgain).toBeGreaterThan(0);
-    expect(result.blocksSentAgain).toBeLessThanOrEqual(72);
-    expect(puts).toBeLessThanOrEqual(200 - 120 + 72);
+    expect(result.blocksSentAgain).toBeLessThanOrEqual(64);
+    expect(puts).toBeLessThanOrEqual(200 - 120 + 64);
     expect(beats.every(isCopyProgress)).toBe(true);
     await inActivity(activities.completeSnapshot, completion);
     expect((await snapshotBytes(snapshotId, 200 * BLOCK_SIZE)).equals(patternDisk(patterns))).toBe(true);

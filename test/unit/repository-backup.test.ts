@@ -513,9 +513,9 @@ describe('packs', () => {
     const { map } = await backUp(SparseDisk.of(patterns), { store, backupId: SECOND, previous: first.map });
     const units = await collected(planReads(changedBlocks(map)));
     expect(units.reduce((sum, { entries }) => sum + entries.length, 0)).toBe(100);
-    for (const { length } of units) expect(length).toBeLessThanOrEqual(4 * 2 ** 20);
+    for (const { length } of units) expect(length).toBeLessThanOrEqual(2 * 2 ** 20);
     // 45 MiB in gaps of one block: neighbours are joined, the blocks between them are not read.
-    expect(units.length).toBeLessThanOrEqual(24);
+    expect(units.length).toBeLessThanOrEqual(40);
     const wanted = units.reduce((sum, { length }) => sum + length, 0);
     expect(wanted).toBeLessThan(60 * 2 ** 20);
   });
