@@ -29,15 +29,20 @@ export class AdaptiveLimit {
   private readonly waiting: (() => void)[] = [];
   /** Of the window that is under way. */
   private calls = 0;
-  private beganAt = performance.now();
+  private beganAt: number;
   private full = false;
   private throttled = false;
   /** What a step that is being tried is measured against. */
   private trial: { limit: number; speed: number } | undefined;
   private rest = 0;
 
-  constructor(private readonly bounds: LimitBounds) {
+  /** @param now milliseconds of a clock that only goes forward */
+  constructor(
+    private readonly bounds: LimitBounds,
+    private readonly now: () => number = () => performance.now(),
+  ) {
     this.limit = bounds.initial;
+    this.beganAt = now();
   }
 
   /** Calls that may be under way. */
@@ -64,7 +69,7 @@ export class AdaptiveLimit {
 
   private ended(): void {
     this.calls++;
-    if (this.throttled || this.calls >= this.limit * WINDOW_ROUNDS) this.adapt(performance.now());
+    if (this.throttled || this.calls >= this.limit * WINDOW_ROUNDS) this.adapt(this.now());
     this.active--;
     while (this.active < this.limit && this.waiting.length > 0) {
       this.active++;

@@ -3,7 +3,7 @@ import { type CopyProgress } from '../blocks/progress';
 import { type RunSnapshot } from '../client/progress';
 import { printable } from '../plan/printable';
 import { type CliIo } from './io';
-import { bytesText } from './numbers';
+import { bytesText, secondsText } from './numbers';
 
 /** Shows a person what a run is doing, on stderr. */
 export interface ProgressView {
@@ -47,6 +47,14 @@ function lineView(
   };
 }
 
+/** What a copy came to, its speed, and the time that is left, as far as they are known. */
+function amount({ bytes, bytesPerSecond, secondsLeft }: CopyProgress): string {
+  const known = [bytesText(bytes)];
+  if (bytesPerSecond !== undefined) known.push(`${bytesText(bytesPerSecond)}/s`);
+  if (secondsLeft !== undefined) known.push(`${secondsText(secondsLeft)} left`);
+  return known.join(', ');
+}
+
 /** Percent between two lines about one disk. */
 const STEP_PERCENT = 25;
 
@@ -60,7 +68,7 @@ function plainCopies(io: Pick<CliIo, 'err'>) {
         if (reached.get(keyOf(copy)) === step) continue;
         reached.set(keyOf(copy), step);
         io.err(
-          `          ${keyOf(copy)}: ${step * STEP_PERCENT} % (${copy.doneBlocks} of ${copy.totalBlocks} blocks, ${bytesText(copy.bytes)})\n`,
+          `          ${keyOf(copy)}: ${step * STEP_PERCENT} % (${copy.doneBlocks} of ${copy.totalBlocks} blocks, ${amount(copy)})\n`,
         );
       }
     },
@@ -87,7 +95,7 @@ function barView(io: CliIo): ProgressView {
       for (const copy of underWay) {
         const key = keyOf(copy);
         seen.add(key);
-        const payload = { name: key.padEnd(24), size: bytesText(copy.bytes) };
+        const payload = { name: key.padEnd(24), size: amount(copy) };
         const bar = bars.get(key) ?? multi.create(copy.totalBlocks, 0, payload);
         bars.set(key, bar);
         bar.setTotal(copy.totalBlocks);

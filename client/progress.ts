@@ -1,6 +1,6 @@
 import { type Client } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
-import { type CopyProgress, isCopyProgress } from '../blocks/progress';
+import { byDisk, type CopyProgress, isCopyProgress, wholeDisk } from '../blocks/progress';
 import { type RunStatus } from '../workflows/messages';
 import { type LifeboatRun } from './run';
 
@@ -8,7 +8,7 @@ import { type LifeboatRun } from './run';
 export interface RunSnapshot {
   /** The run's own account; undefined while no control worker answers. */
   status: RunStatus | undefined;
-  /** Block copies under way in the run and its children. */
+  /** Block copies under way in the run and its children, one a disk. */
   copies: CopyProgress[];
   /** Activities that failed at least once and are tried again: what a person would want to know of while waiting. */
   retries: { step: string; attempt: number; message: string }[];
@@ -51,7 +51,7 @@ export async function look(
     pendingActivities(temporal, run, 0),
   ]);
   const { copies, retries, workflows, running } = activities;
-  return { snapshot: { status, copies, retries, running }, workflows };
+  return { snapshot: { status, copies: byDisk(copies).map(wholeDisk), retries, running }, workflows };
 }
 
 async function queryStatus(

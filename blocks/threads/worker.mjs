@@ -1,5 +1,6 @@
 // One thread of blocks/threads/pool.ts: what of a block copy costs CPU and touches no network. Plain JavaScript, since
 // it is loaded by its path, compiled or not.
+import { Buffer } from 'node:buffer';
 import { hash } from 'node:crypto';
 import { readSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';

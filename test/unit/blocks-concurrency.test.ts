@@ -2,6 +2,10 @@ import { AdaptiveLimit } from '../../blocks/concurrency';
 
 const BOUNDS = { initial: 8, least: 2, most: 64 };
 
+/** Milliseconds of the time that these tests pass themselves. */
+let now = 0;
+const newLimit = (bounds = BOUNDS) => new AdaptiveLimit(bounds, () => now);
+
 /**
  * Drives the limit through a service that it knows nothing of, in a time of its own: calls take `latencyMs` where the
  * service does no more than `perSecond`, and longer behind others.
@@ -11,9 +15,7 @@ async function drive(
   service: { latencyMs: number; perSecond: number; refuse?: boolean },
   seconds: number,
 ): Promise<{ speed: number; most: number }> {
-  let now = 1000;
   const until = now + seconds * 1000;
-  jest.spyOn(performance, 'now').mockImplementation(() => now);
   const ends: { at: number; end: () => void }[] = [];
   let [active, most, done, freeAt] = [0, 0, 0, 0];
   const begin = (): void => {
@@ -37,30 +39,29 @@ async function drive(
     now = Math.max(now, next.at);
     next.end();
   }
-  jest.restoreAllMocks();
   return { speed: done / seconds, most };
 }
 
 it('never lets more calls run than the limit', async () => {
-  const limit = new AdaptiveLimit({ initial: 4, least: 2, most: 4 });
+  const limit = newLimit({ initial: 4, least: 2, most: 4 });
   expect((await drive(limit, { latencyMs: 10, perSecond: 1e6 }, 2)).most).toBe(4);
 });
 
 it('grows to the most where latency bounds the speed', async () => {
-  const limit = new AdaptiveLimit(BOUNDS);
+  const limit = newLimit();
   await drive(limit, { latencyMs: 40, perSecond: 1e6 }, 20);
   expect(limit.current).toBe(64);
 });
 
 it('stays small where more at once do not make the service faster', async () => {
-  const limit = new AdaptiveLimit(BOUNDS);
+  const limit = newLimit();
   const { speed } = await drive(limit, { latencyMs: 2, perSecond: 1500 }, 20);
   expect(limit.current).toBeLessThanOrEqual(12);
   expect(speed).toBeGreaterThan(1400);
 });
 
 it('backs off while the service throttles, and comes back', async () => {
-  const limit = new AdaptiveLimit(BOUNDS);
+  const limit = newLimit();
   await drive(limit, { latencyMs: 40, perSecond: 1e6 }, 20);
   await drive(limit, { latencyMs: 40, perSecond: 300, refuse: true }, 20);
   expect(limit.current).toBeLessThan(40);

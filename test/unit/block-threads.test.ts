@@ -1,0 +1,103 @@
+import { hash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { constants, zstdCompressSync } from 'node:zlib';
+import { blockMemory, type Lease, storedMemory } from '../../blocks/memory';
+import { BLOCK_SIZE } from '../../blocks/port';
+import { JOB_KINDS, JOB_NUMBERS } from '../../blocks/threads/job';
+import { decodeInto, readInto, sha256Of, UndecodableError } from '../../blocks/threads/pool';
+
+const leases: Lease[] = [];
+afterEach(() => leases.splice(0).forEach((lease) => lease.release()));
+
+async function blockPiece(): Promise<Buffer> {
+  const lease = await blockMemory.take();
+  leases.push(lease);
+  return lease.bytes;
+}
+
+/** Bytes in the stored memory, as a ranged GET brings them. */
+async function storedPiece(bytes: Buffer, offset = 0): Promise<Buffer> {
+  const lease = await storedMemory.take();
+  leases.push(lease);
+  bytes.copy(lease.bytes, offset);
+  return lease.bytes.subarray(offset, offset + bytes.length);
+}
+
+it('have the same numbers on both sides', () => {
+  const worker = readFileSync(join(__dirname, '../../blocks/threads/worker.mjs'), 'utf8');
+  const kinds = /export const KINDS = (\{.*?\});/s.exec(worker)?.[1] ?? '';
+  expect(JSON.parse(kinds.replace(/(\w+):/g, '"$1":'))).toEqual(JOB_KINDS);
+  expect(Number(/export const NUMBERS = (\d+);/.exec(worker)?.[1])).toBe(JOB_NUMBERS);
+});
+
+it('hash many blocks at once, each its own', async () => {
+  const blocks = await Promise.all(Array.from({ length: 40 }, blockPiece));
+  for (const block of blocks) randomBytes(BLOCK_SIZE).copy(block);
+  const sums = await Promise.all(blocks.map(sha256Of));
+  expect(sums.map((sum) => sum.toString('hex'))).toEqual(blocks.map((block) => hash('sha256', block, 'hex')));
+  // A block of no shared memory is hashed, too.
+  const own = randomBytes(BLOCK_SIZE);
+  expect((await sha256Of(own)).equals(hash('sha256', own, 'buffer'))).toBe(true);
+});
+
+it.each([0, 1, 7, 4096])('make blocks out of what is stored, %d bytes into the range', async (offset) => {
+  for (const plain of [
+    randomBytes(BLOCK_SIZE),
+    Buffer.alloc(BLOCK_SIZE, 'text '),
+    Buffer.alloc(BLOCK_SIZE),
+  ]) {
+    const into = await blockPiece();
+    for (const [encoding, bytes] of [
+      ['raw', plain],
+      ['zstd', zstdCompressSync(plain, { params: { [constants.ZSTD_c_compressionLevel]: 1 } })],
+    ] as const) {
+      into.fill(0xee);
+      const sha256 = await decodeInto(into, await storedPiece(bytes, offset), encoding);
+      expect(sha256.equals(hash('sha256', plain, 'buffer'))).toBe(true);
+      expect(into.equals(plain)).toBe(true);
+    }
+  }
+});
+
+it('refuse what is no block, bombs among it, and go on', async () => {
+  const into = await blockPiece();
+  const bomb = zstdCompressSync(Buffer.alloc(64 * 2 ** 20));
+  const whole = zstdCompressSync(randomBytes(BLOCK_SIZE));
+  const bad: [Buffer, 'raw' | 'zstd'][] = [
+    [bomb, 'zstd'],
+    [randomBytes(1000), 'zstd'],
+    [whole.subarray(0, whole.length - 100), 'zstd'],
+    [zstdCompressSync(Buffer.alloc(BLOCK_SIZE - 1)), 'zstd'],
+    [randomBytes(1000), 'raw'],
+    [Buffer.alloc(1), 'zstd'],
+  ];
+  for (const [bytes, encoding] of bad)
+    await expect(decodeInto(into, await storedPiece(bytes), encoding)).rejects.toThrow(UndecodableError);
+  expect(await sha256Of(into)).toHaveLength(32);
+});
+
+it('read blocks from files, tell zeros, and pad the last one', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'lifeboat-threads-'));
+  const disk = Buffer.concat([randomBytes(BLOCK_SIZE), Buffer.alloc(BLOCK_SIZE), randomBytes(1000)]);
+  await writeFile(join(directory, 'disk'), disk);
+  const file = await open(join(directory, 'disk'));
+  try {
+    const into = await blockPiece();
+    const at = (index: number, length: number) =>
+      readInto(into, { fd: file.fd, position: index * BLOCK_SIZE, length });
+    expect((await at(0, BLOCK_SIZE))?.equals(hash('sha256', disk.subarray(0, BLOCK_SIZE), 'buffer'))).toBe(
+      true,
+    );
+    expect(await at(1, BLOCK_SIZE)).toBeUndefined();
+    await at(2, 1000);
+    expect(into.subarray(0, 1000).equals(disk.subarray(2 * BLOCK_SIZE))).toBe(true);
+    expect(into.subarray(1000).equals(Buffer.alloc(BLOCK_SIZE - 1000))).toBe(true);
+    await expect(at(2, 1001)).rejects.toThrow('1 bytes are missing');
+  } finally {
+    await file.close();
+    await rm(directory, { recursive: true });
+  }
+});
