@@ -5,8 +5,8 @@
 export const DIRECT_ALIGNMENT = 4096;
 
 /**
- * What is asked of memory: a page. Disks are content with a sector, but FUSE is not: files of qemu-storage-daemon, written
- * from several buffers that began 512 bytes behind a page, ended up with other bytes (seen on Linux 6.18 with QEMU 7.2).
+ * What is asked of memory: a page. Disks are content with a sector, but from the middle of a page on a write by FUSE takes a
+ * page more, and must not be cut in two; see FILE_WRITE_BYTES in disk-writer.ts.
  */
 const MEMORY_ALIGNMENT = DIRECT_ALIGNMENT;
 

@@ -4,6 +4,14 @@ import { DIRECT_ALIGNMENT, isDirectable } from './aligned';
 import { isNotSupported, openDirect } from './direct-file';
 import { giveWriteBuffer, takeWriteBuffer } from './write-buffers';
 
+/**
+ * Largest write past the page cache to what is no device. Such a file may be one of qemu-storage-daemon's, by FUSE: the
+ * kernel cuts what takes more than 256 pages into requests that it sends at the same time, and QEMU (7.2) reads the second
+ * into the memory of the first while it still writes that, so that the disk ends up with other bytes. This much, from a
+ * page on, is always one request; and the kernel sends no other write to the file meanwhile.
+ */
+const FILE_WRITE_BYTES = 512 * 1024;
+
 /** A file or device that is written past the page cache, where it allows that, and through it where not. */
 export interface DiskWriter {
   readonly isDevice: boolean;
@@ -35,8 +43,11 @@ export async function openDiskWriter(path: string): Promise<DiskWriter> {
 
   async function writeDirect(parts: readonly Buffer[], offset: number): Promise<boolean> {
     if (direct === undefined || refused) return false;
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    const most = isDevice ? length : FILE_WRITE_BYTES;
     try {
-      await writeWhole(direct, parts, offset);
+      for (let start = 0; start < length; start += most)
+        await writeWhole(direct, between(parts, start, Math.min(start + most, length)), offset + start);
       return true;
     } catch (error) {
       if (!isNotSupported(error)) throw error;
