@@ -16,6 +16,8 @@ const PAYS = 0.3;
 const REST_WINDOWS = 20;
 /** How much of the limit is left when the service throttles. */
 const BACK_OFF = 0.7;
+/** Milliseconds for which being throttled again says no more: those calls were under way when the limit was lowered. */
+const BACK_OFF_MS = 500;
 
 /**
  * How many calls to a service may be under way at once, found out while they are made. More are tried; they stay where
@@ -35,6 +37,7 @@ export class AdaptiveLimit {
   /** What a step that is being tried is measured against. */
   private trial: { limit: number; speed: number } | undefined;
   private rest = 0;
+  private backedOffAt = -Infinity;
 
   /** @param now milliseconds of a clock that only goes forward */
   constructor(
@@ -80,7 +83,10 @@ export class AdaptiveLimit {
   private adapt(now: number): void {
     const { least, most } = this.bounds;
     if (this.throttled) {
-      this.limit = Math.max(least, Math.floor(this.limit * BACK_OFF));
+      if (now - this.backedOffAt >= BACK_OFF_MS) {
+        this.limit = Math.max(least, Math.floor(this.limit * BACK_OFF));
+        this.backedOffAt = now;
+      }
       this.trial = undefined;
       this.rest = REST_WINDOWS;
     } else {

@@ -63,8 +63,10 @@ it('stays small where more at once do not make the service faster', async () => 
 it('backs off while the service throttles, and comes back', async () => {
   const limit = newLimit();
   await drive(limit, { latencyMs: 40, perSecond: 1e6 }, 20);
-  await drive(limit, { latencyMs: 40, perSecond: 300, refuse: true }, 20);
+  const { speed } = await drive(limit, { latencyMs: 40, perSecond: 300, refuse: true }, 20);
   expect(limit.current).toBeLessThan(40);
+  // Fewer at once, and yet what the service gives.
+  expect(speed).toBeGreaterThan(240);
   await drive(limit, { latencyMs: 40, perSecond: 1e6 }, 60);
   expect(limit.current).toBe(64);
 });
