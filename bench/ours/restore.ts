@@ -1,3 +1,8 @@
+import { s3Client } from '../../activities/aws-proxy/clients';
+import { type PlannedRestoreDisk } from '../../activities/aws-proxy/contract';
+import { openRestoreMaps, planExtents } from '../../activities/aws-proxy/restore-work';
+import { type RunContext } from '../../plan/run';
+import { s3ObjectStore } from '../../repository/object-store';
 import { awsProxy, inActivity, runContext } from './worker';
 
 export interface RestoreJob {
@@ -17,6 +22,21 @@ export interface RestoredDisk {
   blocks: number;
 }
 
+/**
+ * What of a disk differs from the parent that it is given here: the benchmark's endpoint has no tags by which
+ * `planRestore` would find the DR copy.
+ */
+async function onParent(
+  { repository }: RunContext,
+  vm: string,
+  recoveryPoint: string,
+  disk: PlannedRestoreDisk,
+): Promise<PlannedRestoreDisk> {
+  const store = s3ObjectStore(s3Client(repository), repository);
+  const extents = await planExtents(await openRestoreMaps(store, vm, recoveryPoint, disk));
+  return { ...disk, extents, blocks: extents.reduce((sum, { blocks }) => sum + blocks, 0) };
+}
+
 /** What restore workflows have the AWS proxy do, all VMs at once, up to the completed snapshots. */
 export async function restore({ vms, runId, parent }: RestoreJob): Promise<RestoredDisk[]> {
   const activities = awsProxy();
@@ -30,7 +50,11 @@ export async function restore({ vms, runId, parent }: RestoreJob): Promise<Resto
           const disk =
             parent === undefined || parentSnapshotId === undefined
               ? planned
-              : { ...planned, parentSnapshotId, parentRecoveryPoint: parent.recoveryPoint };
+              : await onParent(run, vm, plan.recoveryPoint, {
+                  ...planned,
+                  parentSnapshotId,
+                  parentRecoveryPoint: parent.recoveryPoint,
+                });
           const input = { run, vm, attempt: 1, restore: plan, disk };
           const { snapshotId } = await inActivity(activities.startSnapshot, input);
           const { recoveryPoint } = plan;
