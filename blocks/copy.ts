@@ -14,9 +14,20 @@ export interface BlockInTransit {
   /**
    * To be called once: gets the bytes, many blocks at once.
    * @param into memory for the block; it may be left unused, where the block lies somewhere already
-   * @returns the block and its digest, verified
+   * @returns the block and its digest
    */
-  load(into: Buffer): Promise<{ block: Buffer; sha256: Buffer }>;
+  load(into: Buffer): Promise<LoadedBlock>;
+}
+
+export interface LoadedBlock {
+  block: Buffer;
+  /** What the block's digest must be. */
+  sha256: Buffer;
+  /**
+   * There where nobody has compared the two yet, since the sink does. When the sink fails, throws what is wrong with
+   * the block, if it is the block; must be called before its memory is used again.
+   */
+  explain?(): Promise<void>;
 }
 
 export interface BlockCopy {
@@ -65,9 +76,12 @@ export async function copyBlocks(copy: BlockCopy): Promise<void> {
     floors.begin(index, floor);
     const memory = await blockMemory.take();
     try {
-      const { block, sha256 } = await load(memory.bytes);
+      const { block, sha256, explain } = await load(memory.bytes);
       journal.started(index);
-      await sink.write(index, block, sha256);
+      await sink.write(index, block, sha256).catch(async (error: unknown) => {
+        await explain?.();
+        throw error;
+      });
     } finally {
       memory.release();
     }

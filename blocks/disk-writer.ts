@@ -1,16 +1,18 @@
 import { constants } from 'node:fs';
-import { open, stat, type FileHandle } from 'node:fs/promises';
+import { open, stat, statfs, type FileHandle } from 'node:fs/promises';
 import { DIRECT_ALIGNMENT, isDirectable } from './aligned';
 import { isNotSupported, openDirect } from './direct-file';
 import { giveWriteBuffer, takeWriteBuffer } from './write-buffers';
 
 /**
- * Largest write past the page cache to what is no device. Such a file may be one of qemu-storage-daemon's, by FUSE: the
- * kernel cuts what takes more than 256 pages into requests that it sends at the same time, and QEMU (7.2) reads the second
- * into the memory of the first while it still writes that, so that the disk ends up with other bytes. This much, from a
- * page on, is always one request; and the kernel sends no other write to the file meanwhile.
+ * Largest write past the page cache to a file by FUSE, which may be one of qemu-storage-daemon's: the kernel cuts what
+ * takes more than 256 pages into requests that it sends at the same time, and QEMU (7.2) reads the second into the memory
+ * of the first while it still writes that, so that the disk ends up with other bytes. This much, from a page on, is
+ * always one request; and the kernel sends no other write to the file meanwhile.
  */
-const FILE_WRITE_BYTES = 512 * 1024;
+const FUSE_WRITE_BYTES = 512 * 1024;
+/** Type of a file system by FUSE: statfs(2). */
+const FUSE_MAGIC = 0x65735546;
 
 /** A file or device that is written past the page cache, where it allows that, and through it where not. */
 export interface DiskWriter {
@@ -38,13 +40,14 @@ export async function openDiskWriter(path: string): Promise<DiskWriter> {
     await file.close();
     throw error;
   });
+  const byFuse = !isDevice && (await statfs(path)).type === FUSE_MAGIC;
   /** Some file systems let a file be opened with O_DIRECT, and refuse to transfer. */
   let refused = false;
 
   async function writeDirect(parts: readonly Buffer[], offset: number): Promise<boolean> {
     if (direct === undefined || refused) return false;
     const length = parts.reduce((sum, part) => sum + part.length, 0);
-    const most = isDevice ? length : FILE_WRITE_BYTES;
+    const most = byFuse ? FUSE_WRITE_BYTES : length;
     try {
       for (let start = 0; start < length; start += most)
         await writeWhole(direct, between(parts, start, Math.min(start + most, length)), offset + start);

@@ -127,7 +127,9 @@ async function copyExtent(
         ...totals,
         openSink: (signal) => Promise.resolve(ebsSnapshotSink(blocks, snapshotId, signal)),
         durable: 'at once',
-        read: (isPending, signal) => readBlocks(store, pendingBlocks(maps, extent, isPending), signal),
+        // EBS compares every block with the checksum that comes with it, and refuses it where they differ.
+        read: (isPending, signal) =>
+          readBlocks(store, pendingBlocks(maps, extent, isPending), signal, 'by the target'),
       });
     } catch (error) {
       // What EBS says of a snapshot that it gave up differs from call to call; its state tells. The sink has waited

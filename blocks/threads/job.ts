@@ -16,6 +16,9 @@ export const JOB_KINDS = {
    * bytes that the file has of the block; `fd`.
    */
   read: 3,
+  /** As decodeRaw and decodeZstd, without a SHA-256: for bytes whose reader verifies them. */
+  placeRaw: 4,
+  placeZstd: 5,
 } as const;
 
 /** Numbers of a job, in this order: id, kind, place of the block (pieces of the memory), from, length, fd. */
@@ -23,9 +26,10 @@ export const JOB_NUMBERS = 6;
 
 /**
  * The answer to a message: a number for each job, in the order of the jobs. 0: the SHA-256 of the block is in the shared
- * digests, at the block's place. 1: the block was read and is all zeros. Otherwise what is wrong.
+ * digests, at the block's place. 1: the block was read and is all zeros. 2: the block is there, without a SHA-256.
+ * Otherwise what is wrong.
  */
-export type JobOutcome = 0 | 1 | JobFailure;
+export type JobOutcome = 0 | 1 | 2 | JobFailure;
 
 export interface JobFailure {
   /** Whether it is the bytes' fault: they cannot be made into a block. */

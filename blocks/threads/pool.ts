@@ -72,10 +72,21 @@ export function readInto(
  * @throws UndecodableError
  */
 export function decodeInto(into: Buffer, stored: Buffer, encoding: 'raw' | 'zstd'): Promise<Buffer> {
+  return decode(encoding === 'raw' ? 'decodeRaw' : 'decodeZstd', into, stored) as Promise<Buffer>;
+}
+
+/**
+ * As {@link decodeInto}, without verifying anything: for a target that does.
+ * @throws UndecodableError
+ */
+export async function placeInto(into: Buffer, stored: Buffer, encoding: 'raw' | 'zstd'): Promise<void> {
+  await decode(encoding === 'raw' ? 'placeRaw' : 'placeZstd', into, stored);
+}
+
+function decode(kind: Job['kind'], into: Buffer, stored: Buffer): Promise<Buffer | undefined> {
   if (!blockMemory.holds(into) || !storedMemory.holds(stored))
     throw new TypeError('Threads decode in shared memory only.');
-  const kind = encoding === 'raw' ? 'decodeRaw' : 'decodeZstd';
-  return run(kind, into, stored.byteOffset, stored.length) as Promise<Buffer>;
+  return run(kind, into, stored.byteOffset, stored.length);
 }
 
 function run(kind: Job['kind'], block: Buffer, from = 0, length = 0, fd = -1): Promise<Buffer | undefined> {
@@ -144,7 +155,7 @@ function settle(job: Job, outcome: JobOutcome | undefined): void {
     // Copied: the place is used again as soon as the block is released.
     const start = job.place * DIGEST_BYTES;
     job.resolve(Buffer.from(digests.subarray(start, start + DIGEST_BYTES)));
-  } else if (outcome === 1) job.resolve(undefined);
+  } else if (outcome === 1 || outcome === 2) job.resolve(undefined);
   else if (outcome === undefined) job.reject(new Error('A thread gave no answer.'));
   else if (outcome.damaged) job.reject(new UndecodableError(outcome.message));
   else job.reject(Object.assign(new Error(outcome.message), { code: outcome.code }));

@@ -11,7 +11,7 @@ import { zstdDecompressSync } from 'node:zlib';
 /** @typedef {import('./job.js').JobOutcome} JobOutcome */
 
 // The numbers of job.ts, which a thread that is run uncompiled cannot load; a test holds them together.
-export const KINDS = { hash: 0, decodeRaw: 1, decodeZstd: 2, read: 3 };
+export const KINDS = { hash: 0, decodeRaw: 1, decodeZstd: 2, read: 3, placeRaw: 4, placeZstd: 5 };
 export const NUMBERS = 6;
 const DIGEST_BYTES = 32;
 /** Blocks between two collections of what decompressing them has left: 8 MiB. */
@@ -76,14 +76,17 @@ export function performer({ blocks, stored, digests, blockBytes, blocksOffset })
     const [kind = -1, place = 0, from = 0, length = 0, fd = -1] = jobs.slice(at + 1, at + NUMBERS);
     const start = blocksOffset + place * blockBytes;
     const block = plain.subarray(start, start + blockBytes);
-    if (kind === KINDS.decodeRaw) {
+    const hashed = kind !== KINDS.placeRaw && kind !== KINDS.placeZstd;
+    if (kind === KINDS.decodeRaw || kind === KINDS.placeRaw) {
       if (length !== blockBytes) throw new Damaged(`it has ${length} bytes`);
       block.fill(packed.subarray(from, from + length));
-    } else if (kind === KINDS.decodeZstd) decompress(block, packed.subarray(from, from + length));
+    } else if (kind === KINDS.decodeZstd || kind === KINDS.placeZstd)
+      decompress(block, packed.subarray(from, from + length));
     else if (kind === KINDS.read) {
       read(block, fd, from, length);
       if (block.equals(zeros)) return 1;
     }
+    if (!hashed) return 2;
     sums.write(hash('sha256', block, 'binary'), place * DIGEST_BYTES, 'latin1');
     return 0;
   }

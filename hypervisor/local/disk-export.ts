@@ -8,9 +8,10 @@ import { DiskImageError } from './image-error';
 import { type DiskImage } from './vm-files';
 
 /**
- * A disk image handed out as a raw file: qemu-storage-daemon exports it by FUSE. There is one daemon a disk, shared by
- * all who have it open, in whichever process; QEMU's image lock would not let a second one in. Who has it open is
- * written in openers/, a file each; those of dead processes do not count. Callers hold the VM's lock.
+ * A disk image handed out as a raw file. Where a file of the image is the disk byte for byte, a writer gets that; any other
+ * is exported by qemu-storage-daemon, by FUSE: one daemon a disk, shared by all who have it open, in whichever process, as
+ * QEMU's image lock would not let a second one in. Who has it open is written in openers/, a file each; those of dead
+ * processes do not count. Callers hold the VM's lock.
  */
 
 /** A daemon told to end first flushes what the host still holds in memory, which may be gigabytes. */
@@ -22,6 +23,8 @@ export interface ExportedImage {
   image: DiskImage;
   /** What the image consists of. */
   files: readonly string[];
+  /** A file to hand out itself, as it has the disk's bytes and nothing else. */
+  rawFile?: string | undefined;
   sizeBytes: number;
   writable: boolean;
 }
@@ -32,12 +35,12 @@ export interface DiskExport {
   opener: string;
 }
 
-/** Opens a disk image; whoever is the first starts the daemon. */
+/** Opens a disk image; whoever is the first starts the daemon, where it needs one. */
 export async function openExport(exported: ExportedImage): Promise<DiskExport> {
-  const { directory, image, sizeBytes } = exported;
-  const path = join(directory, 'disk');
+  const { directory, image, sizeBytes, rawFile } = exported;
+  const path = rawFile ?? join(directory, 'disk');
   await mkdir(join(directory, 'openers'), { recursive: true });
-  if (!(await serves(directory))) {
+  if (rawFile === undefined && !(await serves(directory))) {
     await endExport(directory);
     await mkdir(join(directory, 'openers'), { recursive: true });
     await writeFile(path, '');

@@ -132,7 +132,7 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
         // Until vm.json names it, the file counts for nothing, so a broken-off try is simply made again.
         const path = files.disk(disk.key);
         await createVmdk(path, disk.sizeBytes);
-        // A file system may not take a file as large as a flat disk, and QEMU does not say so.
+        // What is written down below must be a disk that opens.
         await checkImage({ path, format: 'vmdk' }, disk.sizeBytes);
         await files.write({ ...file, configuration: { ...file.configuration, disks: [...disks, disk] } });
       }),
@@ -210,7 +210,15 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
     const image = files.image(file, key);
     const checked = await checkImage(image, sizeBytes);
     if (writable && checked.readOnly) throw readOnlyError(image.path);
-    const exported = { directory: exportDirectory, image, files: checked.files, sizeBytes, writable };
+    const exported = {
+      directory: exportDirectory,
+      image,
+      files: checked.files,
+      // A file itself cannot be handed out for reading alone.
+      rawFile: writable ? checked.rawFile : undefined,
+      sizeBytes,
+      writable,
+    };
     const { path, opener } = await openExport(exported);
     const close = () => locked(files.vm, () => closeExport(exported, opener));
     return { path, sizeBytes, close };

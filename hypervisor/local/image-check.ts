@@ -17,6 +17,8 @@ export interface CheckedImage {
   readOnly: boolean;
   /** Paths of all files that hold the disk. */
   files: string[];
+  /** The one file that is the disk, byte for byte and no longer; absent where there is none. */
+  rawFile?: string;
 }
 
 /**
@@ -31,7 +33,7 @@ export async function checkImage(image: DiskImage, sizeBytes: number): Promise<C
         const { size } = await file.stat();
         if (size !== sizeBytes)
           throw new DiskImageError(image.path, `it has ${size} bytes, and the disk ${sizeBytes}`);
-        return { readOnly: false, files: [image.path] };
+        return { readOnly: false, files: [image.path], rawFile: image.path };
       }
       case 'qcow2':
         await checkQcow2(file, image.path, sizeBytes);

@@ -52,12 +52,15 @@ export async function checkVmdk(
     sectors,
   );
   const files = new Set([path]);
+  let rawFile: string | undefined;
   for (const extent of extents) {
     const extentPath = join(dirname(path), extent.file);
-    await checkExtent(extent, extentPath, openFile);
+    const { bytes } = await checkExtent(extent, extentPath, openFile);
+    if (extents.length === 1 && extent.type !== 'SPARSE' && extent.offset === 0 && bytes === sizeBytes)
+      rawFile = extentPath;
     files.add(extentPath);
   }
-  return { readOnly: false, files: [...files] };
+  return { readOnly: false, files: [...files], ...(rawFile === undefined ? {} : { rawFile }) };
 }
 
 function checkSectors(path: string, found: number, expected: number): void {
@@ -110,22 +113,23 @@ async function checkExtent(
   { type, sectors, offset }: Extent,
   path: string,
   openFile: OpenFile,
-): Promise<void> {
+): Promise<{ bytes: number }> {
   const file = await openFile(path);
   try {
+    const { size } = await file.stat();
     if (type !== 'SPARSE') {
-      const { size } = await file.stat();
       if (size < (offset + sectors) * SECTOR)
         throw new DiskImageError(
           path,
           `it has ${size} bytes, and should have ${(offset + sectors) * SECTOR}`,
         );
-      return;
+      return { bytes: size };
     }
     const header = await readVmdkHeader(file, path);
     if (!header) throw new DiskImageError(path, 'it is no part of a sparse VMDK');
     checkSectors(path, header.capacity, sectors);
     if (header.compressed) throw new DiskImageError(path, 'it is compressed, and only a part of a VMDK');
+    return { bytes: size };
   } finally {
     await file.close();
   }

@@ -309,6 +309,28 @@ describe('a copy that is interrupted', () => {
     });
   });
 
+  it.each(['direct', 'volume'] as const)(
+    'ends the %s way at a block that decodes into other bytes, and names its pack',
+    async (way) => {
+      // Random bytes are stored as they are, so that what is altered still decodes.
+      const content = patternDisk(patterns.slice(0, 3));
+      site.hypervisor.setDisk('system', content);
+      await backUp(1);
+      const pack = `${VM}/packs/20261123T181501Z-00000001-system-0`;
+      const { body } = (await site.store.get(pack))!;
+      const endOfBlock1 = body.indexOf(content.subarray(2 * BLOCK_SIZE - 16, 2 * BLOCK_SIZE));
+      expect(endOfBlock1).toBeGreaterThan(0);
+      body.writeUInt8(body.readUInt8(endOfBlock1) ^ 1, endOfBlock1);
+      await site.store.put(pack, body);
+      await expect(restore(way, site.run)).rejects.toMatchObject({
+        type: 'DamagedBlock',
+        nonRetryable: true,
+        message: expect.stringMatching(new RegExp(`Block 1.*${pack}.*SHA-256`)),
+      });
+    },
+    60_000,
+  );
+
   it('begins a new attempt where AWS has given the snapshot up', async () => {
     site.hypervisor.setDisk('system', patternDisk(patterns.slice(0, 3)));
     await backUp(1);

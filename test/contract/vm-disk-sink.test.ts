@@ -50,14 +50,31 @@ async function writeBlocks(path: string, indexes: number[], disk: Buffer, zeros:
   }
 }
 
-root(
-  "a VM's disk holds what is written to it, in two passes, byte for byte",
-  async () => {
+root.each([
+  // As Lifeboat makes it: the disk's own file is written.
+  'flat',
+  // As a VM may be brought along: written through qemu-storage-daemon, by FUSE.
+  'sparse',
+])(
+  "a VM's %s disk holds what is written to it, in two passes, byte for byte",
+  async (kind) => {
     const directory = await mkdtemp(join(tmpdir(), 'lifeboat-disk-'));
     const hypervisor = localHypervisor({ directory });
     try {
       await hypervisor.createVm('db', { cpus: 1, memoryMiB: 64, firmware: 'bios', nics: [], guestOs: 'x' });
       await hypervisor.addDisk('db', { key: 'system', sizeBytes: SIZE, slot: 0, boot: true });
+      const image = join(directory, 'vms', 'db', 'system.vmdk');
+      if (kind !== 'flat')
+        await run('qemu-img', [
+          'create',
+          '-q',
+          '-f',
+          'vmdk',
+          '-o',
+          'subformat=monolithicSparse',
+          image,
+          String(SIZE),
+        ]);
       const disk = Buffer.alloc(SIZE);
       const all = Array.from({ length: BLOCKS }, (_, index) => index);
       for (const [indexes, zeros] of [
@@ -66,12 +83,12 @@ root(
         [all.filter((index) => index > 40 && index < 140), 1],
       ] as const) {
         const opened = await hypervisor.openDisk('db', 'system');
+        expect(opened.path.endsWith('-flat.vmdk')).toBe(kind === 'flat');
         try {
           await writeBlocks(opened.path, [...indexes], disk, zeros);
         } finally {
           await opened.close();
         }
-        const image = join(directory, 'vms', 'db', 'system.vmdk');
         const raw = join(directory, 'raw');
         await run('qemu-img', ['convert', '-f', 'vmdk', '-O', 'raw', image, raw]);
         const written = await readFile(raw);
