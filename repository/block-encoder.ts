@@ -3,8 +3,11 @@ import { BLOCK_SIZE } from '../blocks/port';
 import { type Encoding } from './block-map-format';
 import { looksRandom } from './random-looking';
 
-/** Level 1: on one core it keeps up with a 10 Gbit/s link; higher levels save a few per cent for twice the time. */
-const COMPRESSION_LEVEL = 1;
+/**
+ * Level 3, zstd's own default: 1.5 % fewer bytes, which are paid for month after month, than level 1, for 0.6 ms more CPU a
+ * block, which a backup takes once.
+ */
+const COMPRESSION_LEVEL = 3;
 
 /** Streams that compress at once: libuv has so many threads for them. */
 const STREAMS = 4;
