@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { TokenBucket } from './faults/throttling';
 import { AwsError } from './wire/errors';
 import { type EndpointOptions } from './wire/endpoint';
 
@@ -24,37 +25,9 @@ type Intercept = NonNullable<EndpointOptions['intercept']>;
 /** Seconds of the rate that an idle bucket holds. AWS does not say how much; a client should not count on any. */
 const BURST_SECONDS = 0.1;
 
-/** Fills at a steady rate, and is asked for one token a request. */
-class TokenBucket {
-  private tokens: number;
-  private filledAt = performance.now();
-
-  constructor(private readonly perSecond: number) {
-    if (!(perSecond > 0))
-      throw new RangeError(`a limit must be more than 0 requests a second, not ${perSecond}`);
-    this.tokens = this.capacity;
-  }
-
-  /** At least one token fits, or slow buckets would never have one. */
-  private get capacity(): number {
-    return Math.max(1, this.perSecond * BURST_SECONDS);
-  }
-
-  private fill(): void {
-    const now = performance.now();
-    this.tokens = Math.min(this.capacity, this.tokens + ((now - this.filledAt) / 1000) * this.perSecond);
-    this.filledAt = now;
-  }
-
-  has(): boolean {
-    this.fill();
-    return this.tokens >= 1;
-  }
-
-  take(): void {
-    this.tokens -= 1;
-  }
-}
+/** At least one token fits, or slow buckets would never have one. */
+const bucketOf = (perSecond: number): TokenBucket =>
+  new TokenBucket(perSecond, Math.max(1, perSecond * BURST_SECONDS));
 
 /** Buckets of one operation: one for all its requests, and one for each snapshot. */
 interface OperationBuckets {
@@ -65,7 +38,7 @@ interface OperationBuckets {
 
 function operationBuckets(perSecond: number | undefined, perSnapshot: number | undefined): OperationBuckets {
   return {
-    ...(perSecond === undefined ? {} : { account: new TokenBucket(perSecond) }),
+    ...(perSecond === undefined ? {} : { account: bucketOf(perSecond) }),
     ...(perSnapshot === undefined ? {} : { perSnapshot }),
     snapshots: new Map(),
   };
@@ -96,7 +69,7 @@ function admit(buckets: OperationBuckets, operation: string, snapshotId: string)
   const { account, perSnapshot, snapshots } = buckets;
   let snapshot = snapshots.get(snapshotId);
   if (snapshot === undefined && perSnapshot !== undefined) {
-    snapshot = new TokenBucket(perSnapshot);
+    snapshot = bucketOf(perSnapshot);
     snapshots.set(snapshotId, snapshot);
   }
   if (account?.has() === false) throw throttled(operation, 'ACCOUNT_THROTTLED');

@@ -13,6 +13,7 @@ import { tokenSigner } from './ebs/read-tokens';
 import { expireSnapshots, type LastWrites } from './ebs/snapshot-states';
 import { writingHandlers } from './ebs/writing';
 import { ec2Handlers } from './ec2/handlers';
+import { injecting } from './faults/injecting';
 import { watchInstances } from './ec2/instance-states';
 import { limiting } from './limits';
 import { createFixtures, resumeAccount } from './resume';
@@ -67,7 +68,10 @@ export async function startAwsEndpoint(
   // Only their schemas and settings are read; these clients never send anything.
   const client = { region: config.region, credentials: { accessKeyId: '-', secretAccessKey: '-' } };
   const server = createEndpoint({
-    intercept: nested(options.intercept, limiting(config.limits, config.latencyMs)),
+    intercept: nested(
+      nested(options.intercept, injecting(config.directory, log)),
+      limiting(config.limits, config.latencyMs),
+    ),
     accessKeyId: config.accessKeyId,
     log,
     services: [

@@ -1,4 +1,5 @@
 import { type Account, collectGarbage, now } from '../account';
+import { workFails } from '../faults/afflicted-work';
 import { type SnapshotRecord } from '../state/records';
 import { BLOCKS_PER_GIB } from '../storage/block';
 
@@ -15,6 +16,8 @@ export function finishSnapshot(account: Account, id: string): void {
     const snapshot = account.snapshots.get(id);
     if (snapshot === undefined || snapshot.deletedAt !== undefined || !snapshot.direct?.completing) return;
     if (snapshot.state !== 'pending') return;
+    if (workFails())
+      return void account.snapshots.update(id, { state: 'error', stateMessage: 'Internal error.' });
     const base = snapshot.parentMap === undefined ? undefined : account.maps.get(snapshot.parentMap);
     account.maps.seal(
       id,

@@ -1,4 +1,5 @@
 import { type Account, now } from '../account';
+import { workFails } from '../faults/afflicted-work';
 import { type InstanceMachine } from '../runner/runner';
 import { derivedMac } from '../state/ids';
 import { type InstanceRecord, type VolumeRecord } from '../state/records';
@@ -75,6 +76,7 @@ async function startUp(account: Account, { id }: InstanceRecord): Promise<void> 
   const instance = stillPending();
   if (instance === undefined) return;
   try {
+    if (workFails()) throw new Error('a fault of the rules');
     await account.runner.start(machineOf(account, instance));
   } catch (error) {
     account.log(`${id} could not be started`, error);

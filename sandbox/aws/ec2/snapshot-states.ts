@@ -1,4 +1,5 @@
 import { type Account, collectGarbage, now } from '../account';
+import { workFails } from '../faults/afflicted-work';
 import { newId } from '../state/ids';
 import { type SnapshotRecord, type Tags, type VolumeRecord } from '../state/records';
 import { BLOCKS_PER_GIB } from '../storage/block';
@@ -70,6 +71,10 @@ export function storeFrozen(account: Account, id: string): void {
     await wait;
     const current = account.snapshots.get(id);
     if (current === undefined || current.deletedAt !== undefined) return;
+    if (workFails()) {
+      account.snapshots.update(id, { state: 'error', stateMessage: 'Internal error.', copy: undefined });
+      return account.volumeFiles.deleteStaging(stagingFile);
+    }
     account.maps.seal(id, snapshot.sizeGiB * BLOCKS_PER_GIB, base, id, account.layers.blocks(id));
     account.snapshots.put({ ...current, state: 'completed', completedAt: now(), map: id, copy: undefined });
     // The volume's next snapshot holds only what changes from here, as on EBS.

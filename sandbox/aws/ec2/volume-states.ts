@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Account, collectGarbage, now } from '../account';
+import { workFails } from '../faults/afflicted-work';
 import { type InstanceRecord, type VolumeRecord } from '../state/records';
 
 /** creating → available: makes the volume's file with the bytes of its snapshot. */
@@ -21,6 +22,7 @@ export function createVolumeFile(account: Account, id: string): void {
     }
     await wait;
     if (account.volumes.get(id)?.deletedAt !== undefined) return account.volumeFiles.delete(id);
+    if (workFails()) return void account.volumes.update(id, { state: 'error' });
     account.volumes.update(id, { state: volume.attachment === undefined ? 'available' : 'in-use' });
   });
 }

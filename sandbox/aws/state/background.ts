@@ -1,3 +1,5 @@
+import { extraSeconds } from '../faults/afflicted-work';
+
 /**
  * Work that goes on after its request was answered: states that take time. Each piece is named after the resource
  * it moves on, and pieces of one name run one after another. Nothing here is stored: what was under way when the
@@ -32,13 +34,14 @@ export class Background {
   /** @throws ClosedError when the endpoint closes meanwhile */
   async wait(seconds: number): Promise<void> {
     if (this.closed) throw new ClosedError();
+    const milliseconds = (seconds + extraSeconds()) * 1000;
     await new Promise<void>((resolve) => {
       const entry = {
         wake: resolve,
         timer: setTimeout(() => {
           this.timers.delete(entry);
           resolve();
-        }, seconds * 1000),
+        }, milliseconds),
       };
       this.timers.add(entry);
     });

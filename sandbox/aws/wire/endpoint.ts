@@ -19,6 +19,14 @@ export interface Call {
   input: Record<string, unknown>;
 }
 
+/** Thrown instead of an answer: the client sees its connection reset. */
+export class ConnectionResetError extends Error {
+  constructor() {
+    super('the connection is reset');
+    this.name = 'ConnectionResetError';
+  }
+}
+
 /** Behaviour of operations by name. A service's operations without one are answered as not implemented. */
 export type Handlers = Record<string, (input: never, call: Call) => object | void | Promise<object | void>>;
 
@@ -45,7 +53,8 @@ export function createEndpoint(options: EndpointOptions): Server {
   // A block upload may wait long behind others on a busy machine; clients have their own timeouts.
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
     answer(options, request, response).catch((error: unknown) => {
-      options.log('a response broke off', error);
+      // Asked for by a fault, it is none of the endpoint's own.
+      if (!(error instanceof ConnectionResetError)) options.log('a response broke off', error);
       response.destroy();
     });
   });
@@ -68,6 +77,10 @@ async function answer(
     checkCredential(options, service, credential);
     reply = await handle({ options, service, handlers, request, requestId, rawPath, query });
   } catch (error) {
+    if (error instanceof ConnectionResetError) {
+      request.socket.resetAndDestroy();
+      return;
+    }
     reply = writeError(service, asAwsError(options, error), requestId);
     // Let the client finish sending before it reads the answer; node closes the connection where it does not.
     request.resume();
