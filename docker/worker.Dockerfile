@@ -24,4 +24,4 @@ RUN mkdir -p /var/lib/lifeboat && chown node:node /var/lib/lifeboat
 USER node
 ENV NODE_ENV=production LIFEBOAT_STATE_DIRECTORY=/var/lib/lifeboat
 # The flag: workers/node-flags.ts says why.
-ENTRYPOINT ["node", "--max-semi-space-size=2", "bin/lifeboat.mjs", "worker"]
+ENTRYPOINT ["node", "--max-semi-space-size=4", "bin/lifeboat.mjs", "worker"]

@@ -2,19 +2,33 @@ import { hash } from 'node:crypto';
 import {
   DeleteObjectCommand,
   GetObjectCommand,
+  ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
   NoSuchKey,
-  paginateListObjectsV2,
   PutObjectCommand,
   type PutObjectCommandInput,
   type S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
+import { type Backoff, withBackoff } from '../blocks/backoff';
+import { isTransientAwsError } from '../blocks/transient';
 import { getInto } from './get-into';
 import { type RepositoryAddress } from '../plan/run';
 import { DamagedObjectError } from './json-object';
 
 /** Nothing that Lifeboat writes is larger than its largest pack; whoever puts more there may not fill our memory. */
 const MAX_WHOLE_BYTES = 64 * 2 ** 20;
+
+/**
+ * Of reads and listings, some 3 s in all. To look for a restore's changed blocks, or for what no backup needs, takes
+ * thousands of them, one after another, so that a refusal of one (S3 slows down whoever comes too fast) must not make
+ * an activity begin again. Writes are left to the activity's retry: a conditional one whose answer was lost is another
+ * call.
+ */
+const READ_BACKOFF: Backoff = { attempts: 7, baseMs: 100, capMs: 2000 };
+const never = new AbortController().signal;
+const patiently = <T>(read: () => Promise<T>): Promise<T> =>
+  withBackoff(READ_BACKOFF, never, isTransientAwsError, read);
 
 /** An object somebody else wrote between our reading and our writing. */
 export class ConflictError extends Error {
@@ -93,22 +107,26 @@ export function s3ObjectStore(
   }
 
   return {
-    async get(key) {
-      try {
-        const { Body, ETag, ContentLength } = await client.send(
-          new GetObjectCommand({ Bucket, Key: full(key) }),
-        );
-        if ((ContentLength ?? 0) > MAX_WHOLE_BYTES)
-          throw new DamagedObjectError(key, `it has ${ContentLength} bytes, more than Lifeboat ever writes.`);
-        return { body: Buffer.from((await Body?.transformToByteArray()) ?? []), etag: ETag ?? '' };
-      } catch (error) {
-        if (error instanceof NoSuchKey) return undefined;
-        throw error;
-      }
-    },
+    get: (key) =>
+      patiently(async () => {
+        try {
+          const { Body, ETag, ContentLength } = await client.send(
+            new GetObjectCommand({ Bucket, Key: full(key) }),
+          );
+          if ((ContentLength ?? 0) > MAX_WHOLE_BYTES)
+            throw new DamagedObjectError(
+              key,
+              `it has ${ContentLength} bytes, more than Lifeboat ever writes.`,
+            );
+          return { body: Buffer.from((await Body?.transformToByteArray()) ?? []), etag: ETag ?? '' };
+        } catch (error) {
+          if (error instanceof NoSuchKey) return undefined;
+          throw error;
+        }
+      }),
     async getRange(key, offset, length) {
       const into = Buffer.allocUnsafe(length);
-      await readRange(key, offset, into);
+      await patiently(() => readRange(key, offset, into));
       return into;
     },
     readRange,
@@ -118,7 +136,11 @@ export function s3ObjectStore(
     putNew: (key, body) => conditionalPut(key, body, { IfNoneMatch: '*' }),
     putIfUnchanged: (key, body, etag) => conditionalPut(key, body, { IfMatch: etag }),
     async *list(prefix) {
-      for await (const page of paginateListObjectsV2({ client }, { Bucket, Prefix: full(prefix) }))
+      let ContinuationToken: string | undefined;
+      do {
+        const page: ListObjectsV2CommandOutput = await patiently(() =>
+          client.send(new ListObjectsV2Command({ Bucket, Prefix: full(prefix), ContinuationToken })),
+        );
         for (const object of page.Contents ?? [])
           yield {
             key: (object.Key ?? '').slice(address.prefix.length),
@@ -126,6 +148,8 @@ export function s3ObjectStore(
             // S3 always says; what had no time would count as new, which is the safe side of every use.
             modified: object.LastModified ?? new Date(),
           };
+        ContinuationToken = page.NextContinuationToken;
+      } while (ContinuationToken !== undefined);
     },
     async delete(key) {
       await client.send(new DeleteObjectCommand({ Bucket, Key: full(key) }));

@@ -7,6 +7,7 @@ import { writeFileAtomically } from './process/atomic-file';
 import { readIfExists } from './process/read-if-exists';
 import { type SandboxNetwork } from './network/segment';
 import { projectRoot } from './project-root';
+import { type Pace } from '../workers/bundle-name';
 
 /** Everything that a sandbox's processes are started with; kept in its directory, so that a restart is the same. */
 export interface SandboxConfig {
@@ -19,13 +20,18 @@ export interface SandboxConfig {
   accessKeyId: string;
   secretAccessKey: string;
   ports: { aws: number; dns: number; temporal: number; ui: number };
-  /** `qemu`: instances are QEMU machines; `no-boot`: they only have states, for tests of everything else. */
+  /**
+   * `qemu`: instances are QEMU machines; `no-boot`: they only have states, for tests of everything else. VMs of the data
+   * centre that are started then have their disks open and no more, and whoever is asked whether it is ready says so.
+   */
   runner: 'qemu' | 'no-boot';
   /** `shop`: the data centre gets the sample application; `none`: it stays empty. */
   application: 'shop' | 'none';
+  /** How long runs and the account take over things; `quick` for tests that kill processes. */
+  pace?: Pace;
 }
 
-export type SandboxOptions = Partial<Pick<SandboxConfig, 'directory' | 'runner' | 'application'>>;
+export type SandboxOptions = Partial<Pick<SandboxConfig, 'directory' | 'runner' | 'application' | 'pace'>>;
 
 export const defaultSandboxDirectory = (): string => join(projectRoot(), '.lifeboat', 'sandbox');
 
@@ -54,6 +60,7 @@ export async function createSandboxConfig(options: SandboxOptions): Promise<Sand
     ports: { aws: aws as number, dns: dns as number, temporal: temporal as number, ui: ui as number },
     runner: options.runner ?? 'qemu',
     application: options.application ?? 'shop',
+    pace: options.pace ?? 'usual',
   };
   await mkdir(directory, { recursive: true });
   await writeFileAtomically(configFile(directory), `${JSON.stringify(config, null, 2)}\n`);

@@ -1,4 +1,4 @@
-// `npm run demo`, `npm test` and `npm run bench`: sets up what is missing, then runs the job. Plain JavaScript without dependencies,
+// `npm run demo`, `npm test`, `npm run bench` and `npm run chaos`: sets up what is missing, then runs the job. Plain JavaScript without dependencies,
 // since nothing is installed yet when it begins.
 import { fileURLToPath } from 'node:url';
 import { adoptNode } from './node.mjs';
@@ -10,7 +10,7 @@ import { SetupError, run } from './process.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
-const JOBS = ['demo', 'test', 'bench', 'only'];
+const JOBS = ['demo', 'test', 'bench', 'chaos', 'only'];
 const [job, ...args] = process.argv.slice(2);
 
 try {
@@ -24,6 +24,12 @@ try {
   await buildProject();
   if (job === 'demo') process.exitCode = await run(process.execPath, ['bin/lifeboat.mjs', 'demo', ...args]);
   if (job === 'bench') process.exitCode = await (await import('./bench.mjs')).runBenchmark(args);
+  if (job === 'chaos')
+    process.exitCode = await run(process.execPath, [
+      '--enable-source-maps',
+      'dist/test/chaos/main.js',
+      ...args,
+    ]);
   if (job === 'test') process.exitCode = await (await import('./test.mjs')).runTests(args);
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;

@@ -33,6 +33,7 @@ import {
   BACKUP_PROXY_QUEUE,
   CONTROL_QUEUE,
 } from '../workflows/task-queues';
+import { bundleName } from './bundle-name';
 import { awsProxySettings, backupProxySettings, type WorkerSettings, workerSettings } from './settings';
 
 export type Role = 'control' | 'aws-proxy' | 'backup-proxy';
@@ -86,7 +87,7 @@ function controlWorker(settings: WorkerSettings): QueueWorker {
   return {
     taskQueue: CONTROL_QUEUE,
     // Built with the project (workers/bundle.ts), so that a worker that restarts is there at once.
-    workflowBundle: { codePath: join(__dirname, '..', 'workflow-bundle.js') },
+    workflowBundle: { codePath: join(__dirname, '..', bundleName(settings.pace)) },
     maxCachedWorkflows: CACHED_WORKFLOWS,
     activities: createControlActivities({
       objectStore: objectStores(settings),

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { type RepositoryAddress } from '../plan/run';
+import { type Pace } from './bundle-name';
 
 /** What a worker is told by its environment; documented in docs/aws.md. AWS and Temporal settings are those of their SDKs. */
 const environment = z.object({
@@ -15,6 +16,8 @@ const environment = z.object({
   LIFEBOAT_STATE_DIRECTORY: z.string().min(1).default('/var/lib/lifeboat'),
   /** `CIDR=unix socket` pairs, where guests are reached through a relay. */
   LIFEBOAT_DIAL: z.string().default(''),
+  /** `quick` for tests that kill workers: see workflows/quick-pace.ts. */
+  LIFEBOAT_PACE: z.enum(['usual', 'quick']).default('usual'),
 });
 
 const awsProxy = z.object({
@@ -36,6 +39,7 @@ export interface WorkerSettings {
   repository: RepositoryAddress;
   stateDirectory: string;
   dialRoutes: string;
+  pace: Pace;
   /** Names this process to the Temporal server, for people who look for it. */
   identity: string;
 }
@@ -76,6 +80,7 @@ export function workerSettings(role: string, env: NodeJS.ProcessEnv = process.en
     repository: { bucket, prefix, region: values.AWS_REGION, endpoint: values.LIFEBOAT_S3_ENDPOINT },
     stateDirectory: values.LIFEBOAT_STATE_DIRECTORY,
     dialRoutes: values.LIFEBOAT_DIAL,
+    pace: values.LIFEBOAT_PACE,
     identity: `${role}@${hostname()}:${process.pid}`,
   };
 }

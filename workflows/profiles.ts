@@ -1,4 +1,5 @@
 import { type ActivityOptions } from '@temporalio/workflow';
+import { pace } from './pace';
 
 type Profile = Required<Pick<ActivityOptions, 'startToCloseTimeout' | 'retry'>> &
   Pick<ActivityOptions, 'heartbeatTimeout' | 'scheduleToStartTimeout' | 'scheduleToCloseTimeout'>;
@@ -8,22 +9,18 @@ type Profile = Required<Pick<ActivityOptions, 'startToCloseTimeout' | 'retry'>> 
  * Temporal's default, which is to retry without end.
  */
 const retry = {
-  initialInterval: '1 second',
+  initialInterval: pace.initialInterval,
   backoffCoefficient: 2,
-  maximumInterval: '30 seconds',
+  maximumInterval: pace.maximumInterval,
   maximumAttempts: 20,
   nonRetryableErrorTypes: [],
 };
 
-/**
- * Long enough that one missed beat (the SDK sends at 1 to 2 s) is no false alarm, short enough that work of a dead
- * worker goes on within half a minute.
- */
-const heartbeatTimeout = '20 seconds';
+const { heartbeatTimeout } = pace;
 
 export const profiles = {
   /** A handful of API calls. */
-  call: { startToCloseTimeout: '1 minute', retry },
+  call: { startToCloseTimeout: pace.callTimeout, retry },
   /** Waits for AWS or a guest to reach a state. EBS snapshots of large volumes take hours to complete. */
   wait: { startToCloseTimeout: '12 hours', heartbeatTimeout, retry },
   /** Moves a disk's blocks. 16 TiB at the account's 500 MiB/s take 9.3 hours; a crashed copy resumes. */
@@ -31,18 +28,18 @@ export const profiles = {
   /** Asks a VM until it answers; the plan's own timeout ends it, and a VM that failed to boot will fail again. */
   ready: { startToCloseTimeout: '1 day', heartbeatTimeout, retry },
   /** Work on one host. Nobody polling its queue means that the host is dead and another should be tried. */
-  host: { scheduleToStartTimeout: '2 minutes', startToCloseTimeout: '1 hour', heartbeatTimeout, retry },
+  host: { scheduleToStartTimeout: pace.hostTimeout, startToCloseTimeout: '1 hour', heartbeatTimeout, retry },
   /** A copy on one host. */
   hostCopy: {
-    scheduleToStartTimeout: '2 minutes',
+    scheduleToStartTimeout: pace.hostTimeout,
     startToCloseTimeout: '7 days',
     heartbeatTimeout,
     retry: { ...retry, maximumAttempts: 1000 },
   },
   /** Name servers may serve the old value until every one of them has the change. */
   dns: {
-    startToCloseTimeout: '1 minute',
-    retry: { ...retry, maximumInterval: '5 seconds', maximumAttempts: 60 },
+    startToCloseTimeout: pace.callTimeout,
+    retry: { ...retry, maximumInterval: pace.dnsInterval, maximumAttempts: 60 },
   },
 } satisfies Record<string, Profile>;
 

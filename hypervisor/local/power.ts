@@ -58,6 +58,7 @@ export async function startVm(files: VmFiles, file: VmFile, site: Site): Promise
       boot,
     })),
     nics,
+    paused: settings?.boots === false,
   });
 }
 

@@ -16,6 +16,8 @@ const settingsSchema = z.strictObject({
   }),
   /** N of the published addresses 127.N.10.x. */
   loopbackOctet: z.number().int().min(1).max(254),
+  /** `false`: a VM that is started has its disks open, and its CPUs stand still; for tests of everything else. */
+  boots: z.boolean().optional(),
 });
 
 export type DatacenterSettings = z.infer<typeof settingsSchema>;

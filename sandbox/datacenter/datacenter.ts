@@ -30,12 +30,20 @@ export async function createDatacenter(options: {
   network: SandboxNetwork;
   /** N of the published addresses 127.N.10.x. */
   loopbackOctet: number;
+  /** Whether its VMs boot when they are started; they do unless said so. */
+  boots?: boolean;
 }): Promise<Datacenter> {
   const directory = resolve(options.directory);
   const segment = SEGMENTS.find(({ name }) => name === 'dc');
   if (!segment) throw new Error('The sandbox has no segment for the data centre.');
   const { id, runDirectory } = options.network;
-  const settings = { network: { id, runDirectory }, segment, loopbackOctet: options.loopbackOctet };
+  const { loopbackOctet, boots } = options;
+  const settings = {
+    network: { id, runDirectory },
+    segment,
+    loopbackOctet,
+    ...(boots === undefined ? {} : { boots }),
+  };
   await mkdir(join(directory, 'vms'), { recursive: true });
   await writeFileAtomically(settingsFile(directory), `${JSON.stringify(settings, null, 2)}\n`);
   await ensureSegment(options.network, segment);

@@ -15,6 +15,8 @@ export interface MachineSpec extends MachineHardware {
   directory: string;
   /** For the monitor's socket; short, because unix socket paths end at 107 bytes. */
   runDirectory: string;
+  /** Whether its CPUs stand still from the start. */
+  paused?: boolean;
   /** Network namespace with the taps; the host's own where absent. */
   namespace?: string;
 }
@@ -54,6 +56,7 @@ export async function startMachine(spec: MachineSpec): Promise<void> {
       '-serial',
       'chardev:console',
     ],
+    ...(spec.paused ? ['-S'] : []),
     ...['-daemonize', '-pidfile', pidFile(spec.directory)],
   ];
   await writeFileAtomically(

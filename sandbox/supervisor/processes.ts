@@ -20,7 +20,12 @@ export const sandboxPaths = ({ directory }: Pick<SandboxConfig, 'directory'>) =>
   awsConfig: join(directory, 'aws.json'),
   supervisorPid: join(directory, 'supervisor.pid'),
   supervisorReport: join(directory, 'supervisor.json'),
+  /** Of a sandbox in which nothing boots: addresses of guests that do not answer. */
+  silentGuests: join(directory, 'silent-guests.json'),
 });
+
+/** Who answers for all guests of a sandbox in which nothing boots. */
+const answeringSocket = ({ network }: SandboxConfig): string => join(network.runDirectory, 'answers.sock');
 
 export const TEMPORAL_NAMESPACE = 'lifeboat';
 /** The backup repository of the sample plan, examples/shop/plan.yaml. */
@@ -50,7 +55,11 @@ export function workerEnvironment(config: SandboxConfig): Record<string, string>
     LIFEBOAT_DEVICE_DIRECTORY: paths.devices,
     LIFEBOAT_PROXY_INSTANCE_ID: PROXY_INSTANCE_ID,
     LIFEBOAT_PROXY_AVAILABILITY_ZONE: PROXY_AVAILABILITY_ZONE,
-    LIFEBOAT_DIAL: SEGMENTS.map(({ name, cidr }) => `${cidr}=${relaySocket(config.network, name)}`).join(','),
+    LIFEBOAT_DIAL: SEGMENTS.map(
+      ({ name, cidr }) =>
+        `${cidr}=${config.runner === 'no-boot' ? answeringSocket(config) : relaySocket(config.network, name)}`,
+    ).join(','),
+    LIFEBOAT_PACE: config.pace ?? 'usual',
   };
 }
 
@@ -96,6 +105,9 @@ export function sandboxProcesses(config: SandboxConfig): ProcessSpec[] {
       log: join(paths.logs, 'temporal.log'),
     },
     node('datacenter', 'sandbox/datacenter/main.js', [paths.datacenter]),
+    ...(config.runner === 'no-boot'
+      ? [node('guests', 'sandbox/network/answering.js', [answeringSocket(config), paths.silentGuests])]
+      : []),
     worker('control'),
     worker('aws-proxy'),
     worker('backup-proxy'),

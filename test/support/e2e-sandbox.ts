@@ -35,13 +35,14 @@ export interface E2eSandbox {
   rebuildDatacenter(): Promise<Datacenter>;
   /** SIGKILL to one of the supervisor's processes; `startedAgain` is when the supervisor has started it again. */
   kill(name: string): Promise<{ startedAgain: Promise<void> }>;
-  close(): Promise<void>;
+  /** @param options `keep`: for whoever wants to see what became of it */
+  close(options?: { keep: boolean }): Promise<void>;
 }
 
 /** Brings a sandbox up, in a directory of its own. Its workers run from `dist/`, which must have been built. */
 export async function openE2eSandbox(
   name: string,
-  options: Pick<SandboxOptions, 'runner' | 'application'>,
+  options: Pick<SandboxOptions, 'runner' | 'application' | 'pace'>,
 ): Promise<E2eSandbox> {
   const directory = join(projectRoot(), '.lifeboat', 'test', name);
   // What an aborted test run left behind must not help this one to pass.
@@ -61,6 +62,7 @@ export async function openE2eSandbox(
       directory: paths.datacenter,
       network: config.network,
       loopbackOctet: config.loopbackOctet,
+      ...(config.runner === 'no-boot' ? { boots: false } : {}),
     });
   return {
     config,
@@ -86,10 +88,10 @@ export async function openE2eSandbox(
       }).then(() => undefined);
       return { startedAgain };
     },
-    async close() {
+    async close({ keep } = { keep: false }) {
       await client.close();
       for (const one of Object.values(aws) as { destroy(): void }[]) one.destroy();
-      await sandboxDown({ directory, forget: true });
+      await sandboxDown({ directory, forget: !keep });
     },
   };
 }

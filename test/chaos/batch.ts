@@ -1,0 +1,92 @@
+import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { FAULTS_FILE, STRUCK_FILE } from '../../sandbox/aws/faults/rule';
+import { PROXY_INSTANCE_ID, SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
+import { writeFileAtomically } from '../../sandbox/process/atomic-file';
+import { readIfExists } from '../../sandbox/process/read-if-exists';
+import { waitUntilServing } from '../../sandbox/supervisor/readiness';
+import { type E2eSandbox } from '../support/e2e-sandbox';
+import { Account } from './account';
+import { drawFaults } from './faults';
+import { strayViolations, type Violation } from './invariants';
+import { drawJourney } from './journeys';
+import { killNowAndThen } from './kills';
+import { SeededRandom } from './random';
+import { Traveller } from './traveller';
+
+/** What one batch did and found. */
+export interface BatchReport {
+  seed: number;
+  runs: number;
+  kills: number;
+  faults: number;
+  violations: Violation[];
+}
+
+/** Plans that are on their way at the same time: what a kill costs, the start of a worker, is shared by all. */
+const PLANS = 5;
+
+/** A few plans on their journeys at once, while processes are killed and AWS fails, all drawn from one seed. */
+export async function runBatch(
+  sandbox: E2eSandbox,
+  seed: number,
+  log: (line: string) => void,
+): Promise<BatchReport> {
+  const random = new SeededRandom(seed);
+  const { config, paths } = sandbox;
+  const account = new Account(
+    {
+      endpoint: `http://127.0.0.1:${config.ports.aws}`,
+      region: config.region,
+      accessKeyId: config.accessKeyId,
+      secretAccessKey: config.secretAccessKey,
+    },
+    SHOP_HOSTED_ZONE_ID,
+  );
+  const rules = drawFaults(random.fork(), `seed-${seed}`);
+  const kills = random.fork();
+  const travellers = Array.from({ length: PLANS }, (_, n) => {
+    const own = random.fork();
+    const journey = drawJourney(own, `s${seed}-${n}`);
+    return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
+  });
+  const faultsFile = join(paths.aws, FAULTS_FILE);
+  const struckBefore = await strikes(paths.aws);
+  try {
+    for (const traveller of travellers) await traveller.setOut();
+    for (const { name, ...rule } of rules) log(`fault ${name}: ${JSON.stringify(rule)}`);
+    await writeFileAtomically(faultsFile, JSON.stringify({ rules }));
+    const stop = new AbortController();
+    const killing = killNowAndThen(config, kills, stop.signal, log);
+    await Promise.all(travellers.map((traveller) => traveller.travel()));
+    stop.abort();
+    const killed = await killing;
+    await rm(faultsFile, { force: true });
+    await waitUntilServing(config);
+    const violations: Violation[] = [];
+    for (const traveller of travellers) {
+      if (traveller.violations.length === 0) await traveller.arrive();
+      violations.push(...traveller.violations);
+    }
+    if (violations.length === 0) {
+      violations.push(...strayViolations(await account.resources(), [PROXY_INSTANCE_ID]));
+      for (const traveller of travellers) await traveller.leave();
+    }
+    return {
+      seed,
+      runs: travellers.reduce((sum, { runs }) => sum + runs, 0),
+      kills: killed,
+      faults: (await strikes(paths.aws)) - struckBefore,
+      violations,
+    };
+  } finally {
+    await rm(faultsFile, { force: true });
+    account.close();
+  }
+}
+
+/** How often a fault has struck since the account was made. */
+async function strikes(directory: string): Promise<number> {
+  const text = (await readIfExists(join(directory, STRUCK_FILE))) ?? '{}';
+  return Object.values(JSON.parse(text) as Record<string, number>).reduce((sum, times) => sum + times, 0);
+}

@@ -1,0 +1,140 @@
+import { constants, copyFile, mkdir, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { randomFillSync } from 'node:crypto';
+import { type Datacenter, importVm } from '../../sandbox/datacenter/datacenter';
+import { type Hypervisor } from '../../hypervisor/port';
+import { makeGuest, ROOT_UUID } from '../unit/guest-fixture';
+import { type Journey } from './journeys';
+import { type SeededRandom } from './random';
+
+export const DISKS = ['system', 'data'] as const;
+export type DiskKey = (typeof DISKS)[number];
+/** What a disk's bytes were at some time: now, at the last backup, at the last restore, at the recovery site. */
+export type Moment = 'now' | 'backup' | 'dr-copy' | 'recovery';
+
+const SECTOR = 512;
+const BLOCK_BYTES = 512 * 1024;
+
+let guest: string | undefined;
+/** A Debian's root with nothing behind its end but a MiB that no partition has; made once, as it takes a second. */
+const rootDisk = (): string =>
+  (guest ??= makeGuest({ 'etc/fstab': `UUID=${ROOT_UUID} / ext4 defaults 0 1\n` }));
+
+/** The disks of a plan's VMs as they must be, kept in files of the suite's own. */
+export class ExpectedDisks {
+  constructor(
+    private readonly directory: string,
+    private readonly journey: Journey,
+  ) {}
+
+  path(vm: string, disk: DiskKey, moment: Moment): string {
+    return join(this.directory, `${vm}-${disk}-${moment}.raw`);
+  }
+
+  /** Makes the VMs in the data centre, powered off. */
+  async make(datacenter: Datacenter, random: SeededRandom): Promise<void> {
+    await mkdir(this.directory, { recursive: true });
+    for (const { name, dataSectors } of this.journey.vms) {
+      const [system, data] = [this.path(name, 'system', 'now'), this.path(name, 'data', 'now')];
+      await copyFile(rootDisk(), system);
+      const file = await open(data, 'w+');
+      await file.truncate(dataSectors * SECTOR);
+      await file.close();
+      await scribble(data, random, 3);
+      const sizes = await Promise.all([system, data].map(sizeOf));
+      await importVm(datacenter, {
+        name,
+        configuration: {
+          cpus: 1,
+          memoryMiB: 32,
+          firmware: 'bios',
+          nics: [{ network: 'dc', mac: '00:50:56:00:30:01' }],
+          guestOs: 'debian12-64',
+          disks: DISKS.map((key, slot) => ({ key, sizeBytes: sizes[slot] ?? 0, slot, boot: slot === 0 })),
+        },
+        rawDisks: [
+          { key: 'system', path: system },
+          { key: 'data', path: data },
+        ],
+      });
+    }
+  }
+
+  /** Changes the data disks, in the data centre and here, some of their blocks to zeros. */
+  async change(hypervisor: Hypervisor, random: SeededRandom): Promise<void> {
+    for (const { name } of this.journey.vms) {
+      const path = this.path(name, 'data', 'now');
+      await scribble(path, random, random.whole(1, 3));
+      const opened = await hypervisor.openDisk(name, 'data');
+      try {
+        await writeInto(path, opened.path);
+      } finally {
+        await opened.close();
+      }
+    }
+  }
+
+  /** Notes that the disks of one moment were those of another. */
+  async note(from: Moment, to: Moment): Promise<void> {
+    for (const { name } of this.journey.vms)
+      for (const disk of DISKS)
+        await copyFile(this.path(name, disk, from), this.path(name, disk, to), constants.COPYFILE_FICLONE);
+  }
+
+  async forget(): Promise<void> {
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const file = await open(path, 'r');
+  try {
+    return (await file.stat()).size;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Random bytes, or zeros, in some blocks of a file. */
+export async function scribble(path: string, random: SeededRandom, blocks: number): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    const { size } = await file.stat();
+    for (let n = 0; n < blocks; n++) {
+      const offset = random.whole(0, Math.ceil(size / BLOCK_BYTES) - 1) * BLOCK_BYTES;
+      const block = Buffer.alloc(Math.min(BLOCK_BYTES, size - offset));
+      if (random.chance(0.75)) randomFillSync(block);
+      await file.write(block, 0, block.length, offset);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes a file's bytes over the beginning of another that exists. */
+export async function writeInto(from: string, to: string): Promise<void> {
+  const [source, target] = [await open(from, 'r'), await open(to, 'r+')];
+  try {
+    const { size } = await source.stat();
+    const { buffer } = await source.read(Buffer.alloc(size), 0, size, 0);
+    await target.write(buffer, 0, size, 0);
+  } finally {
+    await source.close();
+    await target.close();
+  }
+}
+
+/** Whether two files have the same first `bytes`. */
+export async function sameBytes(path: string, other: string): Promise<boolean> {
+  const [one, two] = [await open(path, 'r'), await open(other, 'r')];
+  try {
+    const { size } = await one.stat();
+    const [a, b] = [Buffer.alloc(size), Buffer.alloc(size)];
+    await one.read(a, 0, size, 0);
+    await two.read(b, 0, size, 0);
+    return a.equals(b);
+  } finally {
+    await one.close();
+    await two.close();
+  }
+}

@@ -1,0 +1,94 @@
+import { type Resource } from './account';
+import { DISKS } from './disks';
+import { type Journey } from './journeys';
+
+/** Where a plan's application is, by what the suite has seen its runs complete. */
+export type Whereabouts = 'home' | 'away' | 'home again';
+
+/** What was found broken, by what it would mean to the company. */
+export interface Violation {
+  kind: 'lost' | 'orphan' | 'corrupt';
+  what: string;
+}
+
+/** Of each disk exactly one complete DR copy; a set with a disk too few is none. */
+export function drCopyViolations(journey: Journey, resources: Resource[]): Violation[] {
+  const copies = resources.filter(
+    ({ kind, tags }) => kind === 'snapshot' && tags['lifeboat:role'] === 'dr-copy',
+  );
+  return journey.vms.flatMap(({ name }) =>
+    DISKS.flatMap((disk): Violation[] => {
+      const mine = copies.filter(
+        ({ tags }) => tags['lifeboat:vm'] === name && tags['lifeboat:disk'] === disk,
+      );
+      const completed = mine.filter(({ state }) => state === 'completed');
+      if (completed.length === 0) return [{ kind: 'lost', what: `${name}/${disk} has no complete DR copy` }];
+      if (mine.length > 1)
+        return [{ kind: 'orphan', what: `${name}/${disk} has ${mine.length} DR copies: ${idsOf(mine)}` }];
+      return [];
+    }),
+  );
+}
+
+/** What is there for the plan besides its DR copies and, while it runs at the recovery site, its instances. */
+export function orphanViolations(
+  journey: Journey,
+  resources: Resource[],
+  whereabouts: Whereabouts,
+): Violation[] {
+  const vms = journey.vms.length;
+  const serving = whereabouts === 'home' ? 0 : vms;
+  const left = resources.filter(
+    ({ kind, tags }) =>
+      !(kind === 'snapshot' && tags['lifeboat:role'] === 'dr-copy') &&
+      !(kind !== 'snapshot' && serving > 0 && tags['lifeboat:role'] === 'recovery'),
+  );
+  const violations: Violation[] = left.map((one) => ({
+    kind: 'orphan',
+    what: `${one.kind} ${one.id} (${one.state}, ${one.tags['lifeboat:role']}) is needed by nobody`,
+  }));
+  const recovery = resources.filter(({ tags }) => tags['lifeboat:role'] === 'recovery');
+  const instances = recovery.filter(({ kind }) => kind === 'instance');
+  const volumes = recovery.filter(({ kind }) => kind === 'volume');
+  if (serving > 0) {
+    for (const { name } of journey.vms) {
+      const mine = instances.filter(({ tags }) => tags['lifeboat:vm'] === name);
+      if (mine.length === 0) violations.push({ kind: 'lost', what: `${name} has no instance` });
+      if (mine.length > 1)
+        violations.push({ kind: 'orphan', what: `${name} has ${mine.length} instances: ${idsOf(mine)}` });
+    }
+    const loose = volumes.filter(({ attachedTo }) => !instances.some(({ id }) => id === attachedTo));
+    for (const { id } of loose)
+      violations.push({ kind: 'orphan', what: `volume ${id} is attached to nothing` });
+    if (volumes.length > vms * DISKS.length)
+      violations.push({ kind: 'orphan', what: `${volumes.length} volumes for ${vms * DISKS.length} disks` });
+  }
+  return violations;
+}
+
+/** That the plan's name leads where the application runs. */
+export function dnsViolations(
+  found: string | undefined,
+  home: string,
+  away: string | undefined,
+  whereabouts: Whereabouts,
+): Violation[] {
+  const expected = whereabouts === 'away' ? away : home;
+  return found === expected
+    ? []
+    : [{ kind: 'lost', what: `DNS leads to ${found ?? 'nowhere'}, not to ${expected ?? 'any instance'}` }];
+}
+
+/** What belongs to no plan at all, and yet costs money. Shell images stay: one for all failovers. */
+export function strayViolations(resources: Resource[], fixtures: readonly string[]): Violation[] {
+  return resources
+    .filter(({ id, tags }) => !fixtures.includes(id) && tags['lifeboat:plan'] === undefined)
+    .filter(({ tags }) => tags['lifeboat:role'] !== 'shell')
+    .map(({ kind, id, state }) => ({
+      kind: 'orphan',
+      what: `${kind} ${id} (${state}) carries no plan's tag`,
+    }));
+}
+
+const idsOf = (resources: Resource[]): string =>
+  resources.map(({ id, state }) => `${id} ${state}`).join(', ');

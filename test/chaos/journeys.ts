@@ -1,0 +1,61 @@
+import { type SeededRandom } from './random';
+
+/** What is done to a plan, in this order, as an administrator would. */
+export type Step =
+  | 'backup'
+  | 'restore'
+  | 'change the disks'
+  | 'test failover'
+  | 'lose the data centre'
+  | 'failover'
+  | 'write at the recovery site'
+  | 'failback'
+  | 'commit';
+
+/** One plan's way; everything in it is drawn from the batch's seed. */
+export interface Journey {
+  plan: string;
+  vms: { name: string; dataSectors: number; dependsOn: string[] }[];
+  steps: { step: Step; cancelAfterMs?: number }[];
+}
+
+const PROTECT: Step[] = ['backup', 'restore'];
+const INCREMENT: Step[] = ['change the disks', 'backup', 'restore'];
+const AWAY: Step[] = ['lose the data centre', 'failover', 'write at the recovery site'];
+const HOME: Step[] = ['failback', 'commit'];
+
+const WAYS: readonly Step[][] = [
+  [...PROTECT, ...INCREMENT],
+  [...PROTECT, ...INCREMENT, ...INCREMENT],
+  [...PROTECT, 'test failover'],
+  [...PROTECT, ...INCREMENT, 'test failover', ...INCREMENT],
+  [...PROTECT, ...AWAY],
+  [...PROTECT, ...INCREMENT, ...AWAY, ...HOME],
+  [...PROTECT, ...AWAY, ...HOME],
+];
+
+/** Steps that are runs, and so can be cancelled. */
+const CANCELLABLE: readonly Step[] = ['backup', 'restore', 'test failover', 'failover', 'failback'];
+const CANCELLED_SHARE = 0.15;
+/** A step takes some seconds where nothing goes wrong. */
+const CANCEL_WITHIN_MS = 6000;
+
+export function drawJourney(random: SeededRandom, plan: string): Journey {
+  const count = random.whole(1, 2);
+  const names = Array.from({ length: count }, (_, n) => `${plan}-${'ab'[n]}`);
+  return {
+    plan,
+    vms: names.map((name, n) => ({
+      name,
+      // 1 to 3 MiB, as a rule no whole block.
+      dataSectors: random.whole(2048, 6144),
+      dependsOn: n > 0 && random.chance(0.5) ? [names[0] ?? ''] : [],
+    })),
+    steps: random.pick(WAYS).map((step) => ({
+      step,
+      ...(CANCELLABLE.includes(step) && random.chance(CANCELLED_SHARE)
+        ? { cancelAfterMs: random.whole(200, CANCEL_WITHIN_MS) }
+        : {}),
+    })),
+  };
+}

@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type SandboxConfig } from '../../sandbox/config';
+import { supervisorReport } from '../../sandbox/supervisor/report';
+import { type SeededRandom } from './random';
+
+/** Processes that die, the workers more often than what they talk to. */
+const VICTIMS = [
+  'worker-control',
+  'worker-aws-proxy',
+  'worker-aws-proxy',
+  'worker-backup-proxy',
+  'worker-backup-proxy',
+  'temporal',
+  'aws',
+] as const;
+
+/** Milliseconds between two kills: a worker needs some two seconds to be there again. */
+const PAUSE_MS = { low: 1500, high: 7000 };
+
+/** Sends SIGKILL to a process of the sandbox now and then, until told to stop. @returns how many */
+export async function killNowAndThen(
+  config: SandboxConfig,
+  random: SeededRandom,
+  signal: AbortSignal,
+  log: (line: string) => void,
+): Promise<number> {
+  let kills = 0;
+  for (;;) {
+    const victim = random.pick(VICTIMS);
+    try {
+      await sleep(random.between(PAUSE_MS.low, PAUSE_MS.high), undefined, { signal });
+    } catch {
+      return kills;
+    }
+    const pid = (await supervisorReport(config)).find(({ name }) => name === victim)?.pid;
+    // It has been killed a moment ago, and is not there again.
+    if (pid === undefined) continue;
+    try {
+      process.kill(pid, 'SIGKILL');
+      kills++;
+      log(`killed ${victim}`);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}

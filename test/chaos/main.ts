@@ -1,0 +1,86 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { openE2eSandbox } from '../support/e2e-sandbox';
+import { removeFixtures } from '../unit/guest-fixture';
+import { type BatchReport, runBatch } from './batch';
+import { SeededRandom } from './random';
+
+interface Options {
+  runs: number;
+  seed: number;
+  only?: number;
+  json?: boolean;
+}
+
+const whole = (text: string): number => {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < 0)
+    throw new InvalidArgumentError('It must be a whole number.');
+  return number;
+};
+
+/** `npm run chaos`: batches until so many runs have ended. @returns the exit code */
+async function main(): Promise<number> {
+  const options = new Command('npm run chaos --')
+    .description(
+      'kills processes and lets AWS fail while plans are backed up, restored, failed over and back',
+    )
+    .option('--runs <n>', 'runs of workflows to drive to their end, at least', whole, 50)
+    .option('--seed <n>', 'what everything is drawn from', whole, Math.floor(Math.random() * 1e6))
+    .option('--only <n>', 'one batch, by the seed that a failure named')
+    .option('--json', 'the last line is the result as JSON')
+    .parse()
+    .opts<Options>();
+  const seeds = new SeededRandom(options.seed);
+  const say = (line: string): void => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`);
+  say(`seed ${options.seed}: bringing a sandbox up in which nothing boots`);
+  const sandbox = await openE2eSandbox('chaos', { runner: 'no-boot', application: 'none', pace: 'quick' });
+  const reports: BatchReport[] = [];
+  const runs = (): number => reports.reduce((sum, report) => sum + report.runs, 0);
+  try {
+    do {
+      const seed = options.only === undefined ? seeds.whole(1, 9_999_999) : Number(options.only);
+      say(`batch of seed ${seed}`);
+      const report = await runBatch(sandbox, seed, (line) => say(`  ${line}`));
+      reports.push(report);
+      for (const { kind, what } of report.violations) say(`BROKEN (${kind}), seed ${seed}: ${what}`);
+      say(`${runs()} runs; this batch: ${report.runs} runs, ${report.kills} kills, ${report.faults} faults`);
+      // What is broken would be found by every batch after it.
+      if (report.violations.length > 0) break;
+    } while (options.only === undefined && runs() < options.runs);
+  } finally {
+    removeFixtures();
+    const broken = reports.some(({ violations }) => violations.length > 0);
+    await sandbox.close({ keep: broken });
+    if (broken) say(`its state and logs are in ${sandbox.config.directory}; replay with --only and the seed`);
+  }
+  const count = (kind: string): number =>
+    reports.flatMap(({ violations }) => violations).filter((violation) => violation.kind === kind).length;
+  const sum = (what: 'runs' | 'kills' | 'faults'): number =>
+    reports.reduce((total, one) => total + one[what], 0);
+  const result = {
+    runs: sum('runs'),
+    kills: sum('kills'),
+    faults: sum('faults'),
+    lost: count('lost'),
+    orphans: count('orphan'),
+    corrupt: count('corrupt'),
+    failedSeeds: reports.filter(({ violations }) => violations.length > 0).map(({ seed }) => seed),
+  };
+  const { failedSeeds, ...counts } = result;
+  console.log(
+    options.json
+      ? JSON.stringify(result)
+      : `${Object.entries(counts)
+          .map(([name, value]) => `${value} ${name}`)
+          .join(', ')}${failedSeeds.length > 0 ? `; failed seeds: ${failedSeeds.join(', ')}` : ''}`,
+  );
+  return failedSeeds.length > 0 ? 1 : 0;
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    console.error(error);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,87 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AlreadyRunningError, RunFailedError } from '../../client/errors';
+import { isUnreachable } from '../../client/connect';
+import { type LifeboatClient } from '../../client/client';
+import { type LifeboatRun } from '../../client/run';
+
+/** How a run ended, by itself. */
+export type Outcome = { ended: 'completed' } | { ended: 'failed' | 'cancelled'; why: string };
+
+/** A run that goes on for so long, while all that dies is started again within seconds, is taken for hung. */
+const PATIENCE_MS = 240_000;
+const RETRY_MS = 500;
+
+export class HungError extends Error {}
+
+type Start = (client: LifeboatClient) => Promise<LifeboatRun>;
+
+/**
+ * Starts a run, whatever dies meanwhile, and waits for its end.
+ * @throws HungError where it does not end by itself
+ */
+export async function runToItsEnd(
+  client: LifeboatClient,
+  which: {
+    type: 'backup' | 'restore' | 'failover' | 'failback' | 'commit';
+    plan: string;
+    mode?: 'disaster' | 'test';
+  },
+  start: Start,
+  cancelAfterMs: number | undefined,
+): Promise<Outcome> {
+  const deadline = Date.now() + PATIENCE_MS;
+  const run = await started(client, which, start, deadline);
+  const cancelling =
+    cancelAfterMs === undefined
+      ? undefined
+      : sleep(cancelAfterMs).then(() => untilReachable(deadline, () => run.handle.cancel()));
+  // A run that has ended by then is not there to be cancelled.
+  cancelling?.catch(() => undefined);
+  const timeout = new AbortController();
+  try {
+    const ended: Promise<Outcome> = run.result().then(
+      () => ({ ended: 'completed' }),
+      (error: unknown) => {
+        if (!(error instanceof RunFailedError)) throw error;
+        return { ended: error.outcome === 'cancelled' ? 'cancelled' : 'failed', why: error.sentence };
+      },
+    );
+    const hung = sleep(deadline - Date.now(), undefined, { signal: timeout.signal }).then(() => {
+      throw new HungError(`${run.workflowId} (${run.runId}) does not end`);
+    });
+    hung.catch(() => undefined);
+    return await Promise.race([ended, hung]);
+  } finally {
+    timeout.abort();
+  }
+}
+
+async function started(
+  client: LifeboatClient,
+  { type, ...which }: Parameters<typeof runToItsEnd>[1],
+  start: Start,
+  deadline: number,
+): Promise<LifeboatRun> {
+  return untilReachable(deadline, async () => {
+    try {
+      return await start(client);
+    } catch (error) {
+      if (!(error instanceof AlreadyRunningError)) throw error;
+      // The answer to an earlier try was lost.
+      const running = await client.attach(type, which);
+      if (running === undefined) throw error;
+      return running;
+    }
+  });
+}
+
+async function untilReachable<T>(deadline: number, work: () => Promise<T>): Promise<T> {
+  for (;;)
+    try {
+      return await work();
+    } catch (error) {
+      if (Date.now() > deadline || !(isUnreachable(error) || error instanceof AlreadyRunningError))
+        throw error;
+      await sleep(RETRY_MS);
+    }
+}

@@ -1,0 +1,315 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type LifeboatRun } from '../../client/run';
+import { type LifeboatClient } from '../../client/client';
+import { type DrPlan } from '../../plan/schema';
+import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
+import { plainPlan } from '../support/e2e-plan';
+import { type E2eSandbox } from '../support/e2e-sandbox';
+import { type Account, type Resource } from './account';
+import { type DiskKey, DISKS, ExpectedDisks, sameBytes, scribble, writeInto } from './disks';
+import { type Journey, type Step } from './journeys';
+import {
+  dnsViolations,
+  drCopyViolations,
+  orphanViolations,
+  type Violation,
+  type Whereabouts,
+} from './invariants';
+import { persistently } from './persistently';
+import { type SeededRandom } from './random';
+import { HungError, type Outcome, runToItsEnd } from './runs';
+
+/** How often an administrator would try again what failed; faults end, by then all have. */
+const TRIES = 12;
+/** Seconds in which a list that lacks what is new, or has what is gone, gets right by itself. */
+const SETTLE_SECONDS = 15;
+/** What no clear error has in it: words of a programming error. */
+const UNCLEAR =
+  /TypeError|ReferenceError|RangeError|is not a function|Cannot read propert|\[object Object\]|undefined/;
+
+type RunType = Parameters<typeof runToItsEnd>[1];
+
+/** Takes one plan along its journey, and looks after each run whether all is as it must be. */
+export class Traveller {
+  readonly violations: Violation[] = [];
+  runs = 0;
+  private readonly disks: ExpectedDisks;
+  private readonly plan: DrPlan;
+  private readonly record: string;
+  private readonly home: string;
+  private whereabouts: Whereabouts = 'home';
+  private hasDrCopy = false;
+  private digest = '';
+
+  constructor(
+    private readonly sandbox: E2eSandbox,
+    private readonly account: Account,
+    readonly journey: Journey,
+    private readonly random: SeededRandom,
+    number: number,
+    private readonly log: (line: string) => void,
+  ) {
+    const { plan, vms } = journey;
+    this.disks = new ExpectedDisks(join(sandbox.config.directory, 'expected', plan), journey);
+    this.record = `${plan}.shop.example`;
+    this.home = `192.168.10.${10 + (number % 200)}`;
+    this.plan = plainPlan(
+      plan,
+      vms.map(({ name }) => name),
+      {
+        dns: {
+          hostedZone: SHOP_HOSTED_ZONE_ID,
+          records: [{ name: this.record, vm: vms[0]!.name, address: 'private', ttl: 60 }],
+        },
+      },
+    );
+    for (const [n, vm] of this.plan.vms.entries()) {
+      vm.dependsOn = vms[n]?.dependsOn ?? [];
+      vm.instanceTypes = ['m6i.large', 'm5.large', 'm5.xlarge'];
+    }
+  }
+
+  /** Makes the VMs, one traveller after another: VMs are imported by way of one directory. */
+  setOut(): Promise<void> {
+    return this.disks.make(this.sandbox.datacenter, this.random.fork());
+  }
+
+  /** The whole way. What goes wrong ends in {@link violations}. */
+  async travel(): Promise<void> {
+    try {
+      await this.account.setAddress(this.record, this.home);
+      ({ digest: this.digest } = await persistently(() => this.sandbox.publish(this.plan)));
+      for (const { step, cancelAfterMs } of this.journey.steps) {
+        await this.take(step, cancelAfterMs);
+        if (this.violations.length > 0) return;
+      }
+    } catch (error) {
+      this.violations.push({
+        kind: 'lost',
+        what: error instanceof Error ? (error.stack ?? '') : String(error),
+      });
+    }
+  }
+
+  /** What holds when nothing is under way, and all that dies is up again. */
+  async arrive(): Promise<void> {
+    await this.look('at the end');
+    await this.disks.forget();
+  }
+
+  /** Makes room for others. */
+  async leave(): Promise<void> {
+    await this.account.removeAll(this.plan.name);
+    const present = await this.sandbox.hypervisor.listVms();
+    for (const { name } of this.journey.vms)
+      if (present.includes(name)) await this.sandbox.hypervisor.deleteVm(name);
+  }
+
+  private async take(step: Step, cancelAfterMs: number | undefined): Promise<void> {
+    switch (step) {
+      case 'change the disks':
+        return this.disks.change(this.sandbox.hypervisor, this.random.fork());
+      case 'lose the data centre':
+        for (const { name } of this.journey.vms) await this.sandbox.hypervisor.deleteVm(name);
+        return;
+      case 'write at the recovery site':
+        return this.writeAtRecoverySite();
+      case 'backup':
+        await this.run(step, { type: 'backup' }, cancelAfterMs);
+        return this.disks.note('now', 'backup');
+      case 'restore':
+        await this.run(step, { type: 'restore' }, cancelAfterMs);
+        await this.disks.note('backup', 'dr-copy');
+        this.hasDrCopy = true;
+        return this.compareDrCopies();
+      case 'test failover':
+        return this.run(step, { type: 'failover', mode: 'test' }, cancelAfterMs);
+      case 'failover':
+        await this.run(step, { type: 'failover', mode: 'disaster' }, cancelAfterMs);
+        return this.compareVolumes();
+      case 'failback':
+        await this.run(step, { type: 'failback' }, cancelAfterMs);
+        return this.compareHome();
+      case 'commit':
+        return this.run(step, { type: 'commit' }, undefined);
+    }
+  }
+
+  /** Tries until it completes, as an administrator would who reads what went wrong. */
+  private async run(
+    step: Step,
+    which: Omit<RunType, 'plan'>,
+    cancelAfterMs: number | undefined,
+  ): Promise<void> {
+    const plan = this.plan.name;
+    const argument = { plan, digest: this.digest };
+    const start = (client: LifeboatClient): Promise<LifeboatRun> =>
+      which.type === 'failover'
+        ? client.failover({ ...argument, mode: which.mode ?? 'test' })
+        : (client[which.type](argument) as Promise<LifeboatRun>);
+    const whys: string[] = [];
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+      const cancel = attempt === 0 ? cancelAfterMs : undefined;
+      const outcome = await this.outcome(which, start, cancel);
+      this.runs++;
+      this.log(`${plan}: ${step} ${outcome.ended}${outcome.ended === 'completed' ? '' : `: ${outcome.why}`}`);
+      const done = await this.follow(step, outcome);
+      await this.look(`after ${step}, which ${outcome.ended}`);
+      if (this.violations.length > 0 || done) return;
+      if (outcome.ended !== 'completed') {
+        if (outcome.ended === 'failed' && UNCLEAR.test(outcome.why))
+          this.violations.push({
+            kind: 'lost',
+            what: `${step} of ${plan} fails without a clear error: ${outcome.why}`,
+          });
+        whys.push(outcome.why);
+      }
+      await sleep(1000);
+    }
+    this.violations.push({
+      kind: 'lost',
+      what: `${step} of ${plan} fails again and again: ${whys.join(' | ')}`,
+    });
+  }
+
+  private async outcome(
+    which: Omit<RunType, 'plan'>,
+    start: Parameters<typeof runToItsEnd>[2],
+    cancel: number | undefined,
+  ): Promise<Outcome> {
+    try {
+      return await runToItsEnd(this.sandbox.client, { ...which, plan: this.plan.name }, start, cancel);
+    } catch (error) {
+      if (error instanceof HungError) this.violations.push({ kind: 'lost', what: error.message });
+      throw error;
+    }
+  }
+
+  /**
+   * Where the application is after a run, by the one object that says so; a run that was cut off behind its point of no
+   * return has done its work all the same. @returns whether the step is done
+   */
+  private async follow(step: Step, { ended }: Outcome): Promise<boolean> {
+    const completed = ended === 'completed';
+    if (step !== 'failover' && step !== 'failback' && step !== 'commit') return completed;
+    const phase = await persistently(() => this.phase());
+    const wanted = { failover: 'failed-over', failback: 'failed-back', commit: 'protected' }[step];
+    if (completed && phase !== wanted)
+      this.violations.push({ kind: 'lost', what: `${step} says that it is done, and the plan is ${phase}` });
+    if (phase === 'failed-over') this.whereabouts = 'away';
+    else if (phase === 'failed-back') this.whereabouts = 'home again';
+    else if (phase === 'protected') this.whereabouts = 'home';
+    else this.violations.push({ kind: 'lost', what: `after ${step}, which ${ended}, the plan is ${phase}` });
+    return phase === wanted;
+  }
+
+  private async phase(): Promise<string> {
+    const object = await this.sandbox.store.get(`state/${this.plan.name}.json`);
+    return (JSON.parse(object?.body.toString() ?? '{}') as { phase?: string }).phase ?? 'none';
+  }
+
+  /** Compares the account and DNS with what must be there; what is only late is waited for. */
+  private async look(when: string): Promise<void> {
+    const deadline = Date.now() + SETTLE_SECONDS * 1000;
+    for (;;) {
+      const found = await this.brokenNow();
+      if (found.length > 0 && Date.now() < deadline) {
+        await sleep(500);
+        continue;
+      }
+      this.violations.push(
+        ...found.map(({ kind, what }) => ({ kind, what: `${this.plan.name} ${when}: ${what}` })),
+      );
+      return;
+    }
+  }
+
+  private async brokenNow(): Promise<Violation[]> {
+    const resources = await this.account.ofPlan(this.plan.name);
+    const [first] = this.journey.vms;
+    const away = resources.find(
+      ({ kind, tags }) => kind === 'instance' && tags['lifeboat:vm'] === first?.name,
+    );
+    return [
+      ...(this.hasDrCopy ? drCopyViolations(this.journey, resources) : []),
+      ...orphanViolations(this.journey, resources, this.whereabouts),
+      ...dnsViolations(
+        await this.account.address(this.record),
+        this.home,
+        away?.privateAddress,
+        this.whereabouts,
+      ),
+    ];
+  }
+
+  private async compareDrCopies(): Promise<void> {
+    for (const [vm, disk, snapshot] of await this.ofDisks('snapshot', 'dr-copy')) {
+      const different = await this.account.differences(snapshot.id, this.disks.path(vm, disk, 'dr-copy'));
+      if (different.length > 0)
+        this.violations.push({
+          kind: 'corrupt',
+          what: `${vm}/${disk}: blocks ${different.join(', ')} of ${snapshot.id} differ`,
+        });
+    }
+  }
+
+  /** Data disks are as they were copied; the root has the recovery site's drivers. */
+  private async compareVolumes(): Promise<void> {
+    await this.disks.note('dr-copy', 'recovery');
+    for (const [vm, disk, volume] of await this.ofDisks('volume', 'recovery'))
+      if (
+        disk === 'data' &&
+        !(await sameBytes(this.disks.path(vm, disk, 'dr-copy'), this.volumeFile(volume)))
+      )
+        this.violations.push({
+          kind: 'corrupt',
+          what: `${vm}/${disk}: the volume ${volume.id} differs from its DR copy`,
+        });
+  }
+
+  private async writeAtRecoverySite(): Promise<void> {
+    for (const [vm, disk, volume] of await this.ofDisks('volume', 'recovery')) {
+      if (disk !== 'data') continue;
+      const path = this.disks.path(vm, disk, 'recovery');
+      await scribble(path, this.random.fork(), 2);
+      await writeInto(path, this.volumeFile(volume));
+    }
+  }
+
+  private async compareHome(): Promise<void> {
+    for (const { name } of this.journey.vms) {
+      const image = join(this.sandbox.paths.datacenter, 'vms', name, 'data-flat.vmdk');
+      if (!(await sameBytes(this.disks.path(name, 'data', 'recovery'), image)))
+        this.violations.push({
+          kind: 'corrupt',
+          what: `${name}/data at home differs from what the instance had`,
+        });
+    }
+  }
+
+  private volumeFile({ id }: Resource): string {
+    return join(this.sandbox.paths.aws, 'storage', 'volumes', `${id}.raw`);
+  }
+
+  /** The plan's resources of a kind, by VM and disk. A list may lack what is new, so it is asked for until it does not. */
+  private ofDisks(
+    kind: Resource['kind'],
+    role: string,
+  ): Promise<[vm: string, disk: DiskKey, resource: Resource][]> {
+    return persistently(async () => {
+      const mine = (await this.account.ofPlan(this.plan.name)).filter(
+        (one) => one.kind === kind && one.tags['lifeboat:role'] === role,
+      );
+      return this.journey.vms.flatMap(({ name }) =>
+        DISKS.map((disk): [string, DiskKey, Resource] => {
+          const found = mine.find(
+            ({ tags }) => tags['lifeboat:vm'] === name && tags['lifeboat:disk'] === disk,
+          );
+          if (found === undefined) throw new Error(`${name}/${disk} has no ${kind} (${role}).`);
+          return [name, disk, found];
+        }),
+      );
+    });
+  }
+}

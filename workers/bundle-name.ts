@@ -1,0 +1,6 @@
+/** How long workflows wait; workflows/pace.ts. */
+export type Pace = 'usual' | 'quick';
+
+/** File in dist/ with the bundle of the workflows. */
+export const bundleName = (pace: Pace): string =>
+  pace === 'usual' ? 'workflow-bundle.js' : `workflow-bundle-${pace}.js`;

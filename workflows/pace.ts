@@ -1,0 +1,18 @@
+/**
+ * How long runs wait before they take something for lost, or try again. The values are part of the workflows' bundle,
+ * so that a run is replayed with those that it began with; `quick-pace.ts` has others, for tests that kill things.
+ */
+export const pace = {
+  initialInterval: '1 second',
+  maximumInterval: '30 seconds',
+  /**
+   * Long enough that one missed beat (the SDK sends at 1 to 2 s) is no false alarm, short enough that work of a dead
+   * worker goes on within half a minute.
+   */
+  heartbeatTimeout: '20 seconds',
+  /** A handful of API calls. */
+  callTimeout: '1 minute',
+  /** Nobody polls a host's queue for so long: the host is dead. */
+  hostTimeout: '2 minutes',
+  dnsInterval: '5 seconds',
+} as const;
