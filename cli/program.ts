@@ -13,6 +13,7 @@ import { restoreCommand } from './commands/restore';
 import { sandboxCommand } from './commands/sandbox';
 import { scheduleCommand } from './commands/schedule';
 import { statusCommand } from './commands/status';
+import { sweepCommand } from './commands/sweep';
 import { validateCommand } from './commands/validate';
 import { verifyCommand } from './commands/verify';
 import { workerCommand } from './commands/worker';
@@ -30,6 +31,7 @@ const COMMANDS = [
   verifyCommand,
   scheduleCommand,
   statusCommand,
+  sweepCommand,
   repositoryCommand,
   workerCommand,
   sandboxCommand,

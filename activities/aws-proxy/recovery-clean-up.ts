@@ -29,7 +29,8 @@ const REMOVABLE: ReadonlySet<Role> = new Set(['recovery', 'test', 'shell', 'fail
 /** EC2 is eventually consistent: what a lost call made may show late, so one empty look proves nothing. */
 const EMPTY_LOOKS = 2;
 
-interface Found {
+/** What carries a scope's tags, by kind. */
+export interface Found {
   instances: Instance[];
   volumes: Volume[];
   interfaces: NetworkInterface[];
@@ -74,7 +75,7 @@ async function removeAll(ec2: EC2Client, scope: Scope, options: WaitOptions): Pr
   return { removed: [...removed].sort() };
 }
 
-async function findAll(ec2: EC2Client, scope: Scope): Promise<Found> {
+export async function findAll(ec2: EC2Client, scope: Scope): Promise<Found> {
   const filters = tagFilters(scope);
   return {
     instances: await listInstances(ec2, filters),
@@ -119,7 +120,7 @@ function idsOf({ instances, volumes, interfaces, snapshots }: Found): string[] {
 }
 
 /** Asks for the removal of everything that is in a state for it; the next look takes care of the rest. */
-async function removeOnce(
+export async function removeOnce(
   ec2: EC2Client,
   { instances, volumes, interfaces, snapshots }: Found,
 ): Promise<void> {

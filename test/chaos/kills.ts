@@ -15,7 +15,7 @@ const VICTIMS = [
 ] as const;
 
 /** Milliseconds between two kills: a worker needs some two seconds to be there again. */
-const PAUSE_MS = { low: 1500, high: 7000 };
+const PAUSE_MS = { low: 2000, high: 8000 };
 
 /** Sends SIGKILL to a process of the sandbox now and then, until told to stop. @returns how many */
 export async function killNowAndThen(
