@@ -2,7 +2,10 @@ import { EBSClient } from '@aws-sdk/client-ebs';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client } from '@aws-sdk/client-s3';
+import { isThrottlingError } from '@smithy/core/retry';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { type SdkError } from '@smithy/types';
+import { type Backoff, withBackoff } from '../../blocks/backoff';
 import { nameActionOf } from '../failures';
 
 /** How the clients reach AWS. Credentials come from the SDK's default chain. */
@@ -32,7 +35,7 @@ function settings({ region, endpoint, maxAttempts = 1 }: AwsClientOptions) {
   return {
     region,
     ...(endpoint === undefined ? {} : { endpoint }),
-    // One layer retries, and that is Temporal: its retries are seen, and survive the worker.
+    // One layer retries, and that is Temporal: its retries are seen, and survive the worker. Throttling: see below.
     maxAttempts,
     requestHandler: new NodeHttpHandler({
       connectionTimeout: CONNECTION_TIMEOUT_SECONDS * 1000,
@@ -42,6 +45,30 @@ function settings({ region, endpoint, maxAttempts = 1 }: AwsClientOptions) {
       throwOnRequestTimeout: true,
     }),
   };
+}
+
+/**
+ * Of a call that was refused because calls come too fast, some 12 s at most. An activity makes many calls, all of which
+ * share the account's buckets with everything else in the account: begun anew at every refusal, it would ask for more than
+ * before, and get nowhere. Any other error is the activity's, and Temporal's to try again.
+ */
+const THROTTLED: Backoff = { attempts: 9, baseMs: 250, capMs: 4000 };
+const never = new AbortController().signal;
+
+/** A client that waits out throttling, and nothing else. */
+function patient<Client extends { middlewareStack: object }>(client: Client): Client {
+  const stack = client.middlewareStack as S3Client['middlewareStack'];
+  stack.add(
+    (next) => (input) =>
+      withBackoff(
+        THROTTLED,
+        never,
+        (error) => error instanceof Error && isThrottlingError(error as SdkError),
+        () => next(input),
+      ),
+    { step: 'finalizeRequest', priority: 'high', name: 'lifeboatWaitOutThrottling' },
+  );
+  return client;
 }
 
 /** A client whose errors carry the IAM action that was asked for, which AWS does not always say. */
@@ -65,9 +92,9 @@ function naming<Client extends { middlewareStack: object }>(client: Client, serv
 /** The control-plane clients of the recovery site. */
 export function awsClients(options: AwsClientOptions): AwsClients {
   return {
-    ec2: naming(new EC2Client(settings(options)), 'ec2'),
+    ec2: naming(patient(new EC2Client(settings(options))), 'ec2'),
     ebs: naming(new EBSClient(settings(options)), 'ebs'),
-    route53: naming(new Route53Client(settings(options)), 'route53'),
+    route53: naming(patient(new Route53Client(settings(options))), 'route53'),
   };
 }
 

@@ -28,11 +28,11 @@ const MUTATING = [
 const FAULTS: readonly Draw[] = [
   (random) => ({
     services: ['ec2'],
-    fault: { kind: 'throttle', perSecond: random.whole(5, 20), burst: random.whole(2, 20) },
+    fault: { kind: 'throttle', perSecond: random.whole(20, 60), burst: random.whole(10, 50) },
   }),
   (random) => ({
     operations: ['PutSnapshotBlock', 'GetSnapshotBlock'],
-    fault: { kind: 'throttle', perSecond: random.whole(20, 100), burst: 10 },
+    fault: { kind: 'throttle', perSecond: random.whole(50, 200), burst: 10 },
   }),
   (random) => ({
     services: ['s3', 'route53'],
