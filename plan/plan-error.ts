@@ -1,3 +1,11 @@
+import { printable } from './printable';
+
+/** Characters of a message: what quotes a file of brackets would fill the terminal. */
+const LONGEST_MESSAGE = 4000;
+
+const cut = (text: string): string =>
+  text.length <= LONGEST_MESSAGE ? text : `${text.slice(0, LONGEST_MESSAGE - 1)}…`;
+
 /** Where in a plan file something is. Line and column count from 1. */
 export interface PlanLocation {
   line: number;
@@ -28,7 +36,7 @@ export class PlanError extends Error {
   ) {
     const field = fieldPath(path);
     const place = location === undefined ? file : `${file}:${location.line}:${location.column}`;
-    super(`${place}${field === '' ? '' : ` ${field}`}: ${problem}`);
+    super(cut(printable(`${place}${field === '' ? '' : ` ${field}`}: ${problem}`)));
     this.name = 'PlanError';
     this.field = field;
   }

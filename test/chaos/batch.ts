@@ -31,6 +31,7 @@ export async function runBatch(
   sandbox: E2eSandbox,
   seed: number,
   log: (line: string) => void,
+  plans = PLANS,
 ): Promise<BatchReport> {
   const random = new SeededRandom(seed);
   const { config, paths } = sandbox;
@@ -45,7 +46,7 @@ export async function runBatch(
   );
   const rules = drawFaults(random.fork(), `seed-${seed}`);
   const kills = random.fork();
-  const travellers = Array.from({ length: PLANS }, (_, n) => {
+  const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const journey = drawJourney(own, `s${seed}-${n}`);
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);

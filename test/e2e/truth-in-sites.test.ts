@@ -1,0 +1,212 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { Connection, Client } from '@temporalio/client';
+import { lifeboatClient, type LifeboatClient } from '../../client/client';
+import { RunFailedError } from '../../client/errors';
+import { siteStatus } from '../../client/site-status';
+import { type DrPlan } from '../../plan/schema';
+import { FAULTS_FILE } from '../../sandbox/aws/faults/rule';
+import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
+import { writeFileAtomically } from '../../sandbox/process/atomic-file';
+import { projectRoot } from '../../sandbox/project-root';
+import { TEMPORAL_NAMESPACE, workerEnvironment } from '../../sandbox/supervisor/processes';
+import { waitUntilServing } from '../../sandbox/supervisor/readiness';
+import { Account } from '../chaos/account';
+import { ExpectedDisks } from '../chaos/disks';
+import { SeededRandom } from '../chaos/random';
+import { plainPlan } from '../support/e2e-plan';
+import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
+import { eventually } from '../support/eventually';
+import { removeFixtures } from '../unit/guest-fixture';
+import { temporalCli } from '../workflows/local-temporal';
+
+const NAME = 'www.shop.example';
+const HOME = '192.168.10.100';
+const STEP_MS = 240_000;
+
+/** Namespaces, taps and FUSE need root. */
+const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
+
+asRoot('with the Temporal server and its database lost (needs root)', () => {
+  let sandbox: E2eSandbox;
+  let account: Account;
+  let disks: ExpectedDisks;
+  const others: ChildProcess[] = [];
+  const plan: DrPlan = plainPlan('shop', ['db'], {
+    dns: {
+      hostedZone: SHOP_HOSTED_ZONE_ID,
+      records: [{ name: NAME, vm: 'db', address: 'private', ttl: 60 }],
+    },
+  });
+
+  beforeAll(async () => {
+    sandbox = await openE2eSandbox('truth', { runner: 'no-boot', application: 'none', pace: 'quick' });
+    const { config } = sandbox;
+    account = new Account(
+      { ...config, endpoint: `http://127.0.0.1:${config.ports.aws}` },
+      SHOP_HOSTED_ZONE_ID,
+    );
+    const journey = { plan: 'shop', vms: [{ name: 'db', dataSectors: 3000, dependsOn: [] }], steps: [] };
+    disks = new ExpectedDisks(join(config.directory, 'expected'), journey);
+    await disks.make(sandbox.datacenter, new SeededRandom(5));
+    await account.setAddress(NAME, HOME);
+  }, SANDBOX_SECONDS * 1000);
+
+  afterAll(async () => {
+    for (const process of others) process.kill('SIGKILL');
+    removeFixtures();
+    account?.close();
+    await sandbox?.close();
+  }, SANDBOX_SECONDS * 1000);
+
+  const status = async () => {
+    const { aws, store } = sandbox;
+    return siteStatus(plan, { ec2: aws.ec2, store, now: new Date(0) });
+  };
+
+  /** Another Temporal server with its own workers on the same two sites: somebody else's orchestrator. */
+  async function otherOrchestrator(): Promise<LifeboatClient> {
+    const port = await freePort();
+    const start = (command: string, args: string[], env: Record<string, string>): void => {
+      others.push(spawn(command, args, { env: { ...process.env, ...env }, stdio: 'ignore' }));
+    };
+    start(
+      temporalCli() ?? 'temporal',
+      [
+        'server',
+        'start-dev',
+        '--headless',
+        '--ip',
+        '127.0.0.1',
+        '--port',
+        String(port),
+        '--namespace',
+        TEMPORAL_NAMESPACE,
+      ],
+      {},
+    );
+    const address = `127.0.0.1:${port}`;
+    const env = {
+      ...workerEnvironment(sandbox.config),
+      TEMPORAL_ADDRESS: address,
+      LIFEBOAT_STATE_DIRECTORY: join(sandbox.config.directory, 'other-proxies'),
+    };
+    for (const role of ['control', 'aws-proxy', 'backup-proxy'])
+      start(process.execPath, [join(projectRoot(), 'dist/cli/main.js'), 'worker', role], env);
+    const connection = await eventually(60, () => Connection.connect({ address, connectTimeout: '2s' }));
+    return lifeboatClient({ client: new Client({ connection, namespace: TEMPORAL_NAMESPACE }) });
+  }
+
+  it(
+    'tells the same, and fails over by the name of the plan alone',
+    async () => {
+      const argument = await sandbox.publish(plan);
+      await (await sandbox.client.backup(argument)).result();
+      await (await sandbox.client.restore(argument)).result();
+      const before = await status();
+      expect(before).toMatchObject({ phase: 'protected', vms: [{ vm: 'db', runsAt: 'primary' }] });
+
+      await rm(sandbox.paths.temporal, { recursive: true });
+      await mkdir(sandbox.paths.temporal);
+      await (
+        await sandbox.kill('temporal')
+      ).startedAgain;
+      // Their connections would come back by themselves; that the server is a new one is seen by new workers alone.
+      for (const role of ['control', 'aws-proxy', 'backup-proxy'])
+        await (
+          await sandbox.kill(`worker-${role}`)
+        ).startedAgain;
+      await eventually(120, () => waitUntilServing(sandbox.config).then(() => true));
+      // It knows of no run; the connection to the server that is gone may still have to notice.
+      const known = await eventually(30, async () => [
+        await sandbox.client.attach('restore', { plan: 'shop' }),
+      ]);
+      expect(known).toEqual([undefined]);
+      expect(await status()).toEqual(before);
+
+      const { vms } = await (await sandbox.client.failover({ plan: 'shop', mode: 'disaster' })).result();
+      expect(await account.address(NAME)).toBe(vms[0]?.privateAddress);
+      expect(await status()).toMatchObject({ phase: 'failed-over', vms: [{ vm: 'db', runsAt: 'recovery' }] });
+    },
+    STEP_MS,
+  );
+
+  it(
+    'lets no revived primary site replicate over the copy of what was failed over',
+    async () => {
+      const copies = async () => (await account.ofPlan('shop')).filter(({ kind }) => kind === 'snapshot');
+      const before = await copies();
+      for (const start of [sandbox.client.restore, sandbox.client.replicate]) {
+        const failed: unknown = await (
+          await start({ plan: 'shop' })
+        )
+          .result()
+          .catch((error: unknown) => error);
+        expect(failed).toBeInstanceOf(RunFailedError);
+        expect(failed).toMatchObject({ message: expect.stringMatching(/failed-over/) });
+      }
+      expect(await copies()).toEqual(before);
+    },
+    STEP_MS,
+  );
+
+  it(
+    'fences off what the old orchestrator still does, while both are alive',
+    async () => {
+      // Home again, as if nothing had been.
+      for (const vm of await sandbox.hypervisor.listVms()) await sandbox.hypervisor.deleteVm(vm);
+      await (await sandbox.client.failback({ plan: 'shop' })).result();
+      await (await sandbox.client.commit({ plan: 'shop' })).result();
+      expect(await account.address(NAME)).toBe(HOME);
+
+      const other = await otherOrchestrator();
+      try {
+        // The old one hangs in the middle of its failover.
+        const faults = join(sandbox.paths.aws, FAULTS_FILE);
+        const rule = {
+          name: 'hang',
+          operations: ['CreateVolume'],
+          times: 1,
+          fault: { kind: 'stuck', seconds: 15 },
+        };
+        await writeFileAtomically(faults, JSON.stringify({ rules: [rule] }));
+        const old = await sandbox.client.failover({ plan: 'shop', mode: 'disaster' });
+        const oldEnd = old.result().catch((error: unknown) => error);
+        await eventually(60, async () =>
+          (await account.ofPlan('shop')).some(({ kind }) => kind === 'volume') ? true : undefined,
+        );
+
+        const { vms } = await (await other.failover({ plan: 'shop', mode: 'disaster' })).result();
+        const [vm] = vms;
+        expect(await oldEnd).toBeInstanceOf(RunFailedError);
+
+        // What the new one made stands, and nothing else does.
+        expect(await account.address(NAME)).toBe(vm?.privateAddress);
+        expect(await status()).toMatchObject({
+          phase: 'failed-over',
+          vms: [{ instance: { instanceId: vm?.instanceId, state: 'running' } }],
+        });
+        const left = (await account.ofPlan('shop')).filter(({ kind }) => kind !== 'snapshot');
+        expect(left.map(({ kind }) => kind).sort()).toEqual(['instance', 'volume', 'volume']);
+        for (const { kind, attachedTo, id } of left)
+          expect(kind === 'instance' ? id : attachedTo).toBe(vm?.instanceId);
+      } finally {
+        await other.close();
+      }
+    },
+    STEP_MS,
+  );
+});
+
+function freePort(): Promise<number> {
+  const server = createServer();
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
