@@ -153,7 +153,7 @@ describe('answers of EC2 with parts missing or others', () => {
     .map(([which, changes, foreign]) => (): Answers => {
       // The SDK gives lists where the shape has lists; what is in them is what the account has.
       const changed = asList(
-        changes.reduce<unknown>((value, one) => withChange(value, one.at, one.change), answers[which]),
+        changes.reduce<unknown>((value, one) => withChange(value, one.at, one.change, true), answers[which]),
       );
       const of = (one: unknown, n: number): unknown =>
         n === foreign

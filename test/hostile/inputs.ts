@@ -74,8 +74,16 @@ export function damaged(bytes: Buffer, how: typeof damage extends fc.Arbitrary<i
   }
 }
 
-/** An object with some value in it, at any depth, taken out or exchanged. */
-export function withChange(value: unknown, at: number, change: { take: boolean; value: unknown }): unknown {
+/**
+ * An object with some value in it, at any depth, taken out or exchanged.
+ * @param sameShape lists and objects stay what they are, and text is exchanged for text: what a parser with a schema gives
+ */
+export function withChange(
+  value: unknown,
+  at: number,
+  change: { take: boolean; value: unknown },
+  sameShape = false,
+): unknown {
   const paths: (string | number)[][] = [];
   const walk = (part: unknown, path: (string | number)[]): void => {
     if (path.length > 0) paths.push(path);
@@ -87,6 +95,9 @@ export function withChange(value: unknown, at: number, change: { take: boolean; 
   const path = paths[Math.floor(at * paths.length)];
   if (path === undefined) return value;
   const copy: unknown = structuredClone(value);
+  const found = path.reduce<unknown>((part, key) => (part as Record<string | number, unknown>)[key], value);
+  const fits = typeof found !== 'object' && typeof found === typeof change.value;
+  if (sameShape && !change.take && !fits) return value;
   const last = path.at(-1) as string | number;
   let parent = copy as Record<string | number, unknown>;
   for (const key of path.slice(0, -1)) parent = parent[key] as Record<string | number, unknown>;
