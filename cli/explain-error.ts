@@ -1,7 +1,7 @@
 import { isGrpcServiceError, ServiceError } from '@temporalio/client';
 import { toFailure } from '../activities/failures';
 import { isUnreachable } from '../client/connect';
-import { AlreadyRunningError, CannotConnectError, RunFailedError } from '../client/errors';
+import { AlreadyRunningError, CannotConnectError, NotWaitingError, RunFailedError } from '../client/errors';
 import { PlanError } from '../plan/plan-error';
 import { DamagedObjectError } from '../repository/json-object';
 import { PlanNotFoundError } from '../repository/plans';
@@ -38,6 +38,7 @@ export function explainError(error: unknown): CliError {
     );
   if (error instanceof AlreadyRunningError)
     return new CliError(error.message, EXIT.alreadyRunning, { runId: error.runId }, because);
+  if (error instanceof NotWaitingError) return new CliError(error.message, EXIT.failed, {}, because);
   if (error instanceof CannotConnectError)
     return new CliError(error.message, EXIT.cannotConnect, {}, because);
   if (error instanceof PlanNotFoundError || error instanceof DamagedObjectError)

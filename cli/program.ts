@@ -10,6 +10,7 @@ import { failbackCommand } from './commands/failback';
 import { failoverCommand } from './commands/failover';
 import { repositoryCommand } from './commands/repository';
 import { restoreCommand } from './commands/restore';
+import { retryCommand } from './commands/retry';
 import { sandboxCommand } from './commands/sandbox';
 import { scheduleCommand } from './commands/schedule';
 import { statusCommand } from './commands/status';
@@ -28,6 +29,7 @@ const COMMANDS = [
   failoverCommand,
   failbackCommand,
   commitCommand,
+  retryCommand,
   verifyCommand,
   scheduleCommand,
   statusCommand,

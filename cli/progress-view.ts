@@ -26,17 +26,22 @@ function lineView(
 ): ProgressView {
   const told = new Map<string, string>();
   const tell = (key: string, text: string) => {
-    if (told.get(key) === text) return;
+    if ((told.get(key) ?? '') === text) return;
     told.set(key, text);
-    line(`${new Date().toISOString().slice(11, 19)}  ${printable(text)}`);
+    if (text !== '') line(`${new Date().toISOString().slice(11, 19)}  ${printable(text)}`);
   };
   return {
     update({ status, copies: underWay, retries }) {
       if (status !== undefined) {
-        tell('run', status.phase);
+        tell(
+          'run',
+          status.problem === undefined ? status.phase : `${status.phase} needs attention: ${status.problem}`,
+        );
         for (const { vm, phase, detail } of status.vms)
           if (phase !== 'waiting') tell(`vm ${vm}`, `${vm}: ${phase}${detail === '' ? '' : ` (${detail})`}`);
       }
+      if (status !== undefined)
+        tell('hint', status.needsAttention ? 'Mend it, then in another terminal: lifeboat retry PLAN' : '');
       for (const { step, attempt, message } of retries)
         tell(`retry ${step}`, `${step} is tried again (attempt ${attempt}): ${message}`);
       // A copy that does not know its size yet has nothing to show; a bar of nothing would be full.

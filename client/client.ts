@@ -4,12 +4,14 @@ import {
   WorkflowIdConflictPolicy,
   WorkflowIdReusePolicy,
   WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
+import { type RetryRequest } from '../workflows/messages';
 import { workflowId as idOf, type WorkflowType } from '../workflows/ids';
 import { CONTROL_QUEUE } from '../workflows/task-queues';
 import { connect, type ConnectOptions } from './connect';
-import { AlreadyRunningError } from './errors';
+import { AlreadyRunningError, NotWaitingError } from './errors';
 import { type LifeboatRun, runOf } from './run';
 import { type RunArgument, type RunArguments, runSummary } from './run-types';
 import { replicationSchedules, type ReplicationSchedules } from './schedules';
@@ -44,6 +46,13 @@ export interface LifeboatClient {
   commit(argument: RunArguments['commit']): Promise<LifeboatRun<'commit'>>;
   verify(argument: RunArguments['verify']): Promise<LifeboatRun<'verify'>>;
   prune(argument: RunArguments['prune']): Promise<LifeboatRun<'prune'>>;
+
+  /**
+   * Tells the plan's failover or failback to go on with what waits for a person, who has mended what was wrong.
+   * @returns the run, and the VMs that go on
+   * @throws NotWaitingError
+   */
+  retry(plan: string, request?: RetryRequest): Promise<{ run: LifeboatRun; vms: string[] }>;
 
   close(): Promise<void>;
 }
@@ -96,6 +105,28 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     }
   }
 
+  async function retry(
+    plan: string,
+    request: RetryRequest = {},
+  ): Promise<{ run: LifeboatRun; vms: string[] }> {
+    const run =
+      (await attach('failover', { plan, mode: 'disaster' })) ?? (await attach('failback', { plan }));
+    if (run === undefined)
+      throw new NotWaitingError(`The plan ${plan} has no failover or failback under way that could go on.`);
+    try {
+      const { vms } = await temporal.workflow
+        .getHandle(run.workflowId, run.runId)
+        .executeUpdate<{ vms: string[] }, [RetryRequest]>('retry', { args: [request] });
+      return { run, vms };
+    } catch (error) {
+      if (error instanceof WorkflowUpdateFailedError)
+        throw new NotWaitingError(error.cause?.message ?? error.message, { cause: error });
+      if (error instanceof WorkflowNotFoundError)
+        throw new NotWaitingError(`The run ${run.workflowId} has ended meanwhile.`, { cause: error });
+      throw error;
+    }
+  }
+
   return {
     temporal,
     namespace: temporal.options.namespace,
@@ -110,6 +141,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     commit: (argument) => start('commit', argument),
     verify: (argument) => start('verify', argument),
     prune: (argument) => start('prune', argument),
+    retry,
     async close() {
       if (options.client === undefined) await temporal.connection.close();
     },

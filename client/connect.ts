@@ -1,4 +1,10 @@
-import { Client, Connection, isGrpcServiceError, ServiceError } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  isGrpcServiceError,
+  ServiceError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { CannotConnectError } from './errors';
 
@@ -42,6 +48,7 @@ const UNREACHABLE_CODES = new Set([14, 4]);
 
 /** Whether a call failed because the server was not there, so that calling again later makes sense. */
 export function isUnreachable(error: unknown): boolean {
+  if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true;
   const cause = error instanceof ServiceError ? error.cause : error;
   return isGrpcServiceError(cause) && UNREACHABLE_CODES.has(cause.code);
 }

@@ -19,6 +19,14 @@ export class AlreadyRunningError extends Error {
   }
 }
 
+/** Nothing waits to be tried again, or not what was named. */
+export class NotWaitingError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'NotWaitingError';
+  }
+}
+
 /** How a run ended that did not complete. */
 export type FailedOutcome = 'failed' | 'cancelled' | 'terminated' | 'timed-out';
 

@@ -40,6 +40,8 @@ export interface PlanState {
   digest: string;
   /** The run that holds the state. */
   runId: string;
+  /** Runs that held it before, the latest first, as far back as a call of one may still be on its way. */
+  formerRunIds?: string[];
   /** ISO 8601, UTC. */
   updatedAt: string;
 }

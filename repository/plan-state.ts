@@ -24,12 +24,18 @@ export class WrongPhaseError extends Error {
 
 /** Another run has taken the plan's state: this one may change nothing any more. */
 export class FencedError extends Error {
-  constructor(run: RunContext, current: PlanState | undefined) {
+  constructor(
+    run: Omit<RunContext, 'generation'> & Partial<Pick<RunContext, 'generation'>>,
+    current: PlanState | undefined,
+  ) {
+    const before = run.generation === undefined ? 'it' : `generation ${run.generation} of it`;
     super(
       current === undefined
-        ? `The plan "${run.plan}" has no state any more; this run held generation ${run.generation} of it.`
-        : `The run ${current.runId} has taken the plan "${run.plan}" (generation ${current.generation}, ` +
-            `"${current.phase}") since this run took or read generation ${run.generation}.`,
+        ? `The plan "${run.plan}" has no state any more; this run held ${before}.`
+        : current.runId === run.runId
+          ? `This run has taken the plan "${run.plan}" before, and moved it on to "${current.phase}"; it takes it once.`
+          : `The run ${current.runId} has taken the plan "${run.plan}" (generation ${current.generation}, ` +
+            `"${current.phase}") since this run took or read ${before}.`,
     );
     this.name = 'FencedError';
   }
@@ -41,6 +47,7 @@ const stateSchema: z.ZodType<PlanState> = z.object({
   generation: z.int().positive(),
   digest: z.string().regex(/^[0-9a-f]{64}$/),
   runId: z.string().min(1),
+  formerRunIds: z.array(z.string().min(1)).optional(),
   updatedAt: z.iso.datetime(),
 });
 
@@ -49,6 +56,9 @@ const stateSchema: z.ZodType<PlanState> = z.object({
  * was under way), so a number that is reached means a fight that more tries would not end.
  */
 const TRIES = 10;
+
+/** A plan replicates every few minutes at most, so these are some hours: no call that was held up comes later. */
+const FORMER_RUNS = 50;
 
 interface Held {
   state: PlanState;
@@ -64,8 +74,10 @@ export async function readPlanState(store: ObjectStore, plan: string): Promise<P
 
 /**
  * Takes the state: moves it from one of `from` to `to` and raises the generation by one. The run that holds it with
- * the phase `to` already gets what it holds: a reply that was lost does no harm.
+ * the phase `to` already gets what it holds: a reply that was lost does no harm. A run gets it once: a call that comes
+ * late, when the run has moved it on or lost it, must not take it for a run that is over.
  * @throws WrongPhaseError
+ * @throws FencedError
  * @throws ConflictError where others keep changing the state meanwhile
  */
 export async function takePlanState(
@@ -79,12 +91,15 @@ export async function takePlanState(
     if (held?.state.runId === run.runId && held.state.phase === to) return held.state;
     const phase = held?.state.phase ?? 'none';
     if (!from.includes(phase)) throw new WrongPhaseError(run.plan, phase, from);
+    const formerRunIds = held === undefined ? [] : [held.state.runId, ...(held.state.formerRunIds ?? [])];
+    if (formerRunIds.includes(run.runId)) throw new FencedError(run, held?.state);
     return write(store, held, {
       plan: run.plan,
       phase: to,
       generation: (held?.state.generation ?? 0) + 1,
       digest: run.digest,
       runId: run.runId,
+      formerRunIds: formerRunIds.slice(0, FORMER_RUNS),
       updatedAt: new Date().toISOString(),
     });
   });

@@ -98,7 +98,6 @@ export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
   stopInstance: { profile: 'wait', label: 'stop the instance' },
   deleteFailbackSnapshots: { profile: 'wait', label: 'delete failback snapshots' },
   removeRecoverySite: { profile: 'wait', label: 'remove the recovery site' },
-  listResources: { profile: 'call', label: 'list resources' },
   proxyHost: { profile: 'call', label: 'find an AWS proxy' },
 });
 

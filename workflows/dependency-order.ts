@@ -5,6 +5,7 @@ import { causeMessage } from './failure-message';
 /**
  * Runs `start` once for each VM as soon as all that it depends on is done. A VM whose dependency failed is never
  * started; the others go on as far as they can, and then one failure names every VM that failed or was left out.
+ * @returns the results in the order of `vms`
  * @param start gets the VM and the results of the VMs that it depends on, directly or not
  */
 export async function inDependencyOrder<T>(
@@ -45,7 +46,9 @@ export async function inDependencyOrder<T>(
 
   await CancellationScope.cancellable(() => Promise.all(vms.map(run)));
   if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join('\n'), 'VmsFailed');
-  return done;
+  // People look for their VMs in the plan's order, not in that of their ends.
+  const inPlan = vms.map(({ name }) => name);
+  return new Map([...done].sort(([one], [other]) => inPlan.indexOf(one) - inPlan.indexOf(other)));
 }
 
 /** Names of the VMs that `vm` depends on, directly or not. */

@@ -4,8 +4,9 @@ import { type DiskConfiguration, type VmConfiguration } from '../hypervisor/port
 import { type RunContext } from '../plan/run';
 import { type PlannedVm } from '../plan/schema';
 import { awsProxy, backupProxy } from './activities';
+import { type OnFailure } from './attention';
 import { type FailbackGate, openGateSignal } from './messages';
-import { reportPhase } from './vm-child';
+import { reportPhase, vmAttention } from './vm-child';
 
 export interface FailbackVmRequest {
   run: RunContext;
@@ -14,6 +15,7 @@ export interface FailbackVmRequest {
   /** Hardware that the VM gets at home. */
   configuration: Omit<VmConfiguration, 'disks'>;
   disks: DiskConfiguration[];
+  onFailure: OnFailure;
 }
 
 /** A VM that runs, and answers, at the primary site again. */
@@ -32,22 +34,29 @@ export async function failbackVm(request: FailbackVmRequest): Promise<FailedBack
   const vm = request.vm.name;
   const open = new Set<FailbackGate>();
   setHandler(openGateSignal, (gate) => void open.add(gate));
+  const attention = vmAttention(run, vm, request.onFailure);
   const gate = (name: FailbackGate): Promise<void> => condition(() => open.has(name));
 
   await reportPhase(vm, 'creating the template VM');
-  await backupProxy.createTemplateVm({ run, vm, configuration });
-  await backupProxy.attachDisks({ run, vm, disks });
+  await attention.step(async () => {
+    await backupProxy.createTemplateVm({ run, vm, configuration });
+    await backupProxy.attachDisks({ run, vm, disks });
+  });
 
   await reportPhase(vm, 'copying', `while ${instanceId} serves`);
-  const first = await awsProxy.snapshotInstance({ run, vm, instanceId, pass: 1 });
-  // Before anything is stopped: data that would not fit the VM's exact disk size ends the run here.
+  const first = await attention.step(() => awsProxy.snapshotInstance({ run, vm, instanceId, pass: 1 }));
+  // Before anything is stopped: data that would not fit the VM's exact disk size is found here.
   await eachDisk(disks, (disk) => awsProxy.checkDiskFits({ vm, snapshotId: snapshotOf(first, disk), disk }));
+  // Each by itself: a disk that is copied is not copied again for another's sake.
   const firstCopy = await eachDisk(disks, (disk) =>
-    backupProxy.copySnapshotToDisk({ run, vm, disk, snapshotId: snapshotOf(first, disk) }),
+    attention.step(() =>
+      backupProxy.copySnapshotToDisk({ run, vm, disk, snapshotId: snapshotOf(first, disk) }),
+    ),
   );
   await reportPhase(vm, 'copied', `${sumBlocks(firstCopy)} blocks`);
 
   await gate('cutOver');
+  attention.undoFromNowOn();
   await awsProxy.stopInstance({ run, vm, instanceId });
   await reportPhase(vm, 'stopped', instanceId);
 

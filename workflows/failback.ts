@@ -10,6 +10,7 @@ import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { type AwsProxyActivities, type InstanceAddresses } from '../activities/aws-proxy/contract';
 import { awsProxy, backupProxy, control } from './activities';
+import { type OnFailure, requireOnFailure } from './attention';
 import { begin, requirePhase, type RunRequest, take } from './begin';
 import { compensating } from './compensation';
 import { inDependencyOrder } from './dependency-order';
@@ -17,12 +18,18 @@ import { moveDns, proveDns, returnDns } from './dns';
 import { failbackVm, type FailedBackVm } from './failback-vm';
 import { causeMessage } from './failure-message';
 import { type FailbackGate, openGateSignal } from './messages';
+import { allowRetries } from './retries';
 import { RunProgress } from './run-status';
 import { vmChildOptions } from './vm-child';
 
 export interface FailbackRequest extends RunRequest {
   /** CPUs and memory of the VMs at home: those of the EC2 instances (default), or those they had before. */
   hardware?: 'instance' | 'original';
+  /**
+   * Where a person has to mend something while the instances still serve, a failback waits for it (the default), or
+   * takes itself back. From the first stop on it always takes itself back, so that the instances serve again.
+   */
+  onFailure?: OnFailure;
 }
 
 export interface FailbackSummary {
@@ -37,12 +44,14 @@ type VmChild = ChildWorkflowHandle<typeof failbackVm>;
 
 /** Brings the application home into a data centre that may be brand new and empty. */
 export async function failback(request: FailbackRequest): Promise<FailbackSummary> {
+  const onFailure = requireOnFailure(request?.onFailure);
   const begun = await begin(request);
   const { plan } = begun;
   const progress = new RunProgress(
     plan.name,
     plan.vms.map((vm) => vm.name),
   );
+  allowRetries(progress);
   requirePhase(begun, ['failed-over', 'failing-back'], 'fail back');
 
   progress.phase('checking');
@@ -67,6 +76,7 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
       instances,
       progress,
       hardware: request.hardware,
+      onFailure,
     });
 
     progress.phase('moving DNS');
@@ -102,6 +112,7 @@ interface Homecoming {
   instances: RecoveryInstance[];
   progress: RunProgress;
   hardware?: 'instance' | 'original';
+  onFailure: OnFailure;
 }
 
 /**
@@ -156,7 +167,7 @@ async function bringVmsHome(homecoming: Homecoming): Promise<{ results: FailedBa
 }
 
 function startVmChild(
-  { run, hardware }: Homecoming,
+  { run, hardware, onFailure }: Homecoming,
   vm: PlannedVm,
   instance: RecoveryInstance,
 ): Promise<VmChild> {
@@ -168,7 +179,7 @@ function startVmChild(
   const { vm: name, instanceId, disks } = instance;
   return startChild(failbackVm, {
     ...vmChildOptions(run, name, 'Fail back'),
-    args: [{ run, vm, instanceId, configuration, disks }],
+    args: [{ run, vm, instanceId, configuration, disks, onFailure }],
   });
 }
 

@@ -1,12 +1,13 @@
-import { ApplicationFailure, CancellationScope } from '@temporalio/workflow';
-import { type DrCopy, type InstanceAddresses, type RecoveredVolume } from '../activities/aws-proxy/contract';
+import { type DrCopy, type InstanceAddresses } from '../activities/aws-proxy/contract';
 import { type HostEntry } from '../guest/port';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm, type RecoverySubnet } from '../plan/schema';
 import { awsProxy } from './activities';
+import { type OnFailure } from './attention';
 import { hasFailureType } from './failure-message';
-import { onProxyHost } from './proxy-host';
-import { reportPhase } from './vm-child';
+import { PreparedVolumes } from './prepared-volumes';
+import { RecoveryInstance } from './recovery-instance';
+import { reportPhase, vmAttention } from './vm-child';
 
 export interface FailoverVmRequest {
   run: RunContext;
@@ -17,6 +18,7 @@ export interface FailoverVmRequest {
   drCopy: DrCopy;
   /** Where this VM finds the VMs that it depends on. */
   hosts: HostEntry[];
+  onFailure: OnFailure;
 }
 
 /** A VM that runs, and answers, at the recovery site. */
@@ -32,38 +34,51 @@ export interface RecoveredVm extends InstanceAddresses {
 }
 
 /**
- * One VM at the recovery site: volumes from the DR copy, drivers into them, an instance that boots from them, and
- * proof that it serves. What fails is removed by the run, which knows all that it made.
+ * One VM at the recovery site. Where something fails that a person has to mend, what was made is kept, and the VM goes
+ * on from there; otherwise the run, which knows all that it made, removes it.
  */
 export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredVm> {
-  const { run, vm, drCopy } = request;
+  const { run, vm, onFailure } = request;
+  const volumes = new PreparedVolumes(request);
+  const instance = new RecoveryInstance(request);
+  return vmAttention(run, vm.name, onFailure).step(async (retry) => {
+    if (retry?.instanceTypes) instance.useTypes(retry.instanceTypes);
+    try {
+      return await recover(request, volumes, instance);
+    } catch (error) {
+      if (hasFailureType(error, 'InstanceGone')) {
+        // Its volumes went with it.
+        instance.forget();
+        volumes.forget();
+      }
+      throw error;
+    }
+  });
+}
 
-  // The shell is launched while the volumes are being made; when one fails, the other is not waited for.
+/** Volumes from the DR copy, drivers into them, an instance that boots from them, and proof that it serves. */
+async function recover(
+  { run, vm, drCopy }: FailoverVmRequest,
+  prepared: PreparedVolumes,
+  instance: RecoveryInstance,
+): Promise<RecoveredVm> {
+  // The shell is launched while the volumes are being made.
   await reportPhase(vm.name, 'creating volumes');
-  const [volumes, shell] = await CancellationScope.cancellable(() =>
-    Promise.all([prepareVolumes(request), launchShell(request, 0)]),
-  );
+  const [volumes, shell] = await bothEnded(prepared.volumes(), instance.shell());
 
   await reportPhase(vm.name, 'attaching volumes', shell.instanceId);
   await awsProxy.attachVolumes({ run, vm: vm.name, instanceId: shell.instanceId, volumes });
 
-  const booted = await boot(request, shell, volumes);
-  await reportPhase(
-    vm.name,
-    'waiting until ready',
-    `${booted.instanceId} (${booted.instanceType}) at ${booted.privateAddress}`,
-  );
+  const booted = await instance.boot(shell, volumes);
+  const where = `${booted.instanceId} (${booted.instanceType}) at ${booted.privateAddress}`;
+  await reportPhase(vm.name, 'waiting until ready', where);
   const { seconds } = await awsProxy.waitUntilReady({
     vm: vm.name,
     instanceId: booted.instanceId,
     address: booted.privateAddress,
     probe: vm.readiness,
   });
-  await reportPhase(
-    vm.name,
-    'ready',
-    `${booted.instanceId} (${booted.instanceType}) at ${booted.privateAddress} after ${seconds} s`,
-  );
+  await reportPhase(vm.name, 'ready', `${where} after ${seconds} s`);
   return {
     vm: vm.name,
     ...booted,
@@ -74,89 +89,8 @@ export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredV
   };
 }
 
-/** Volumes from the DR copy, with the drivers that EC2 needs, names and boot scripts in the boot volume. */
-async function prepareVolumes(request: FailoverVmRequest): Promise<RecoveredVolume[]> {
-  const { run, vm, drCopy, test, availabilityZone, hosts } = request;
-  const bootScripts = vm.bootScript ? [vm.bootScript] : [];
-  return onProxyHost(async (host, attempt) => {
-    // Injection may have begun on a host that died: it starts over on fresh volumes.
-    const volumes = await awsProxy.createVolumes({
-      run,
-      vm: vm.name,
-      attempt,
-      drCopy,
-      availabilityZone,
-      test,
-    });
-    await reportPhase(vm.name, 'injecting drivers');
-    await host.activities.injectDrivers({ run, vm: vm.name, volumes, bootScripts, hosts });
-    return volumes;
-  }, availabilityZone);
+/** Where one fails, the other is waited for all the same: its work would be in the way of a retry, and of undoing. */
+async function bothEnded<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([one, other]);
+  return Promise.all([one, other]);
 }
-
-interface Shell {
-  instanceId: string;
-  instanceType: string;
-}
-
-/** An instance of the first type, from `first` on, for which AWS has capacity. */
-async function launchShell(
-  { run, vm, site, drCopy, test }: FailoverVmRequest,
-  first: number,
-): Promise<Shell> {
-  const { imageId } = await awsProxy.ensureShellImage({ run, firmware: drCopy.configuration.firmware });
-  for (const [index, instanceType] of vm.instanceTypes.entries()) {
-    if (index < first) continue;
-    try {
-      const { instanceId } = await awsProxy.launchShell({
-        run,
-        vm: vm.name,
-        attempt: index + 1,
-        imageId,
-        instanceType,
-        subnet: site.subnet,
-        securityGroups: site.securityGroups,
-        publicAddress: site.publicAddress,
-        // The fixed address belongs to the production subnet; a test may run beside it.
-        privateAddress: test ? undefined : vm.privateAddress,
-        recoveryPoint: drCopy.recoveryPoint,
-        test,
-      });
-      return { instanceId, instanceType };
-    } catch (error) {
-      if (!hasFailureType(error, 'NoCapacity')) throw error;
-      await reportPhase(vm.name, 'no capacity', instanceType);
-    }
-  }
-  throw noCapacity(vm);
-}
-
-/** Starts the instance; where capacity went missing since the launch, the stopped instance changes its type. */
-async function boot(
-  request: FailoverVmRequest,
-  shell: Shell,
-  volumes: RecoveredVolume[],
-): Promise<Shell & InstanceAddresses> {
-  const { run, vm } = request;
-  const { instanceId } = shell;
-  const first = vm.instanceTypes.indexOf(shell.instanceType);
-  for (const instanceType of vm.instanceTypes.slice(first)) {
-    await reportPhase(vm.name, 'booting', `${instanceId} (${instanceType}), ${volumes.length} volumes`);
-    try {
-      return {
-        instanceId,
-        instanceType,
-        ...(await awsProxy.startInstance({ run, vm: vm.name, instanceId, instanceType })),
-      };
-    } catch (error) {
-      if (!hasFailureType(error, 'NoCapacity')) throw error;
-    }
-  }
-  throw noCapacity(vm);
-}
-
-const noCapacity = (vm: PlannedVm): ApplicationFailure =>
-  ApplicationFailure.nonRetryable(
-    `AWS has no capacity for ${vm.name} in any of its types (${vm.instanceTypes.join(', ')}); add a type to the plan, or another subnet.`,
-    'NoCapacity',
-  );

@@ -4,17 +4,24 @@ import { type HostEntry } from '../guest/port';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { awsProxy, control } from './activities';
+import { Attention, type OnFailure, requireOnFailure } from './attention';
 import { begin, requirePhase, type RunRequest, take } from './begin';
 import { compensating, type Compensations } from './compensation';
 import { inDependencyOrder } from './dependency-order';
 import { moveDns, proveDns, returnDns } from './dns';
 import { failoverVm, type RecoveredVm } from './failover-vm';
+import { allowRetries } from './retries';
 import { RunProgress } from './run-status';
 import { runVmChild } from './vm-child';
 
 export interface FailoverRequest extends RunRequest {
   /** `disaster` moves the application to the recovery site; `test` proves that it could, and removes everything. */
   mode: 'disaster' | 'test';
+  /**
+   * Where a person has to mend something, a failover in a disaster waits for it (the default), or takes itself back. A
+   * test always takes itself back: that it failed is what it was to find out.
+   */
+  onFailure?: OnFailure;
 }
 
 export interface FailoverSummary {
@@ -36,6 +43,8 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
       'Say which failover: {"plan": "…", "mode": "disaster"} or "test".',
       'BadRequest',
     );
+  const test = request.mode === 'test';
+  const onFailure = test ? 'undo' : requireOnFailure(request.onFailure);
   const started = Date.now();
   const begun = await begin(request);
   const { plan } = begun;
@@ -43,16 +52,17 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     plan.name,
     plan.vms.map((vm) => vm.name),
   );
-  if (request.mode === 'disaster') requirePhase(begun, ['protected', 'failing-over'], 'fail over');
+  if (!test) requirePhase(begun, ['protected', 'failing-over'], 'fail over');
 
   progress.phase('checking');
-  const test = request.mode === 'test';
   const { availabilityZone, drCopies } = await awsProxy.checkFailover({ run: begun.run, plan, test });
   const oldest = Math.min(...drCopies.map((copy) => Date.parse(copy.takenAt)));
 
   const { recovered, expected, removed } = await compensating(async (compensations) => {
     // A test changes nothing of the plan, so it holds nothing.
     const run = test ? begun.run : await takeForFailover(begun, compensations);
+    const attention = new Attention(run, onFailure, (problem) => progress.problem(problem));
+    allowRetries(progress, attention);
     compensations.add('remove what the run made', () => awsProxy.removeRecoveryResources({ run }));
     if (begun.phase === 'failing-over' && !test) {
       // Its run has died with its orchestrator; taking the state has fenced it off, so what it made can go.
@@ -61,7 +71,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     }
 
     progress.phase('recovering VMs');
-    const recovered = await recoverVms({ run, plan, test, availabilityZone, drCopies });
+    const recovered = await recoverVms({ run, plan, test, availabilityZone, drCopies, onFailure });
     if (test) {
       progress.phase('removing the test');
       return { recovered, expected: [], ...(await awsProxy.removeRecoveryResources({ run })) };
@@ -69,7 +79,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
 
     progress.phase('moving DNS');
     compensations.add('return DNS', () => returnDns(run, plan));
-    const expected = await moveDns(run, plan, recovered);
+    const expected = await attention.step(() => moveDns(run, plan, recovered));
     await control.movePlanState({ run, to: 'failed-over' });
     return { recovered, expected, removed: [] };
   });
@@ -109,6 +119,7 @@ interface Recovery {
   test: boolean;
   availabilityZone: string;
   drCopies: DrCopy[];
+  onFailure: OnFailure;
 }
 
 /** One child workflow a VM, each begun when all that it depends on is ready. */
@@ -118,6 +129,7 @@ function recoverVms({
   test,
   availabilityZone,
   drCopies,
+  onFailure,
 }: Recovery): Promise<Map<string, RecoveredVm>> {
   const site = test ? plan.recoverySite.test : plan.recoverySite.production;
   return inDependencyOrder(plan.vms, (vm, ready) => {
@@ -133,6 +145,7 @@ function recoverVms({
       availabilityZone,
       drCopy,
       hosts,
+      onFailure,
     });
   });
 }

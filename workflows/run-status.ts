@@ -1,5 +1,6 @@
 import { setCurrentDetails, setHandler, upsertSearchAttributes } from '@temporalio/workflow';
 import {
+  NEEDS_ATTENTION,
   phaseAttribute,
   planAttribute,
   type RunStatus,
@@ -11,14 +12,22 @@ import {
 /** A table cell cannot hold a pipe or a line break. */
 const cell = (text: string): string => text.replace(/\|/g, '\\|').replace(/\s+/g, ' ');
 
-function markdown({ phase, vms }: RunStatus): string {
+function markdown({ phase, problem, needsAttention, vms }: RunStatus): string {
   const rows = vms.map(
     (vm) => `| ${[vm.vm, vm.phase, vm.detail, vm.since.slice(11, 19)].map(cell).join(' | ')} |`,
   );
-  return [`**${phase}**`, '', '| VM | phase | detail | since (UTC) |', '|---|---|---|---|', ...rows].join(
-    '\n',
-  );
+  return [
+    `**${phase}**${problem === undefined ? '' : ` ${NEEDS_ATTENTION}: ${cell(problem)}`}`,
+    ...(needsAttention ? ['', HINT] : []),
+    '',
+    '| VM | phase | detail | since (UTC) |',
+    '|---|---|---|---|',
+    ...rows,
+  ].join('\n');
 }
+
+const HINT =
+  'Mend what is told, then send the update `retry` with `{}`, or `lifeboat retry PLAN`. Cancel the run to take it back.';
 
 /**
  * Keeps what a run is doing where people look: the Web UI's current details, the search attributes, and the
@@ -26,10 +35,15 @@ function markdown({ phase, vms }: RunStatus): string {
  */
 export class RunProgress {
   private readonly status: RunStatus;
+  private shownPhase: string | undefined;
 
   constructor(plan: string, vms: string[]) {
     const since = new Date().toISOString();
-    this.status = { phase: 'starting', vms: vms.map((vm) => ({ vm, phase: 'waiting', detail: '', since })) };
+    this.status = {
+      phase: 'starting',
+      needsAttention: false,
+      vms: vms.map((vm) => ({ vm, phase: 'waiting', detail: '', since })),
+    };
     setHandler(statusQuery, () => this.status);
     setHandler(vmPhaseSignal, (report) => this.vm(report.vm, report.phase, report.detail));
     upsertSearchAttributes([{ key: planAttribute, value: plan }]);
@@ -39,8 +53,13 @@ export class RunProgress {
   /** The run as a whole entered a phase. */
   phase(phase: string): void {
     this.status.phase = phase;
-    upsertSearchAttributes([{ key: phaseAttribute, value: phase }]);
-    setCurrentDetails(markdown(this.status));
+    this.show();
+  }
+
+  /** The run's own step waits for a person, or (undefined) does not any more. */
+  problem(problem: string | undefined): void {
+    this.status.problem = problem;
+    this.show();
   }
 
   /** A VM entered a phase. */
@@ -48,11 +67,25 @@ export class RunProgress {
     const row = this.status.vms.find((known) => known.vm === vm);
     if (!row) return;
     Object.assign(row, { phase, detail, since: new Date().toISOString() } satisfies Omit<VmStatus, 'vm'>);
-    setCurrentDetails(markdown(this.status));
+    this.show();
+  }
+
+  /** Names of the VMs that wait for a person. */
+  get waitingVms(): string[] {
+    return this.status.vms.filter(({ phase }) => phase === NEEDS_ATTENTION).map(({ vm }) => vm);
   }
 
   /** Phase that the VM is in. */
   phaseOf(vm: string): string | undefined {
     return this.status.vms.find((known) => known.vm === vm)?.phase;
+  }
+
+  private show(): void {
+    this.status.needsAttention = this.status.problem !== undefined || this.waitingVms.length > 0;
+    const value = this.status.needsAttention ? NEEDS_ATTENTION : this.status.phase;
+    // Each write is an event of its own in the history, so only what is new is written.
+    if (value !== this.shownPhase) upsertSearchAttributes([{ key: phaseAttribute, value }]);
+    this.shownPhase = value;
+    setCurrentDetails(markdown(this.status));
   }
 }

@@ -3,9 +3,11 @@ import {
   executeChild,
   getExternalWorkflowHandle,
   ParentClosePolicy,
+  setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { phaseAttribute, planAttribute, vmPhaseSignal } from './messages';
+import { Attention, type OnFailure } from './attention';
+import { NEEDS_ATTENTION, phaseAttribute, planAttribute, retrySignal, vmPhaseSignal } from './messages';
 import { childWorkflowId } from './ids';
 import { type RunContext } from '../plan/run';
 
@@ -46,4 +48,13 @@ export async function reportPhase(vm: string, phase: string, detail = ''): Promi
       phase,
       detail,
     });
+}
+
+/** Steps of a VM's child workflow that a person may have to mend; the run forwards what people send. */
+export function vmAttention(run: RunContext, vm: string, onFailure: OnFailure): Attention {
+  const attention = new Attention(run, onFailure, (problem) =>
+    problem === undefined ? reportPhase(vm, 'trying again') : reportPhase(vm, NEEDS_ATTENTION, problem),
+  );
+  setHandler(retrySignal, (request) => attention.retry(request));
+  return attention;
 }

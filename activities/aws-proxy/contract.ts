@@ -111,14 +111,6 @@ export interface StoredRecord {
   ours: { ttl: number; values: string[] };
 }
 
-/** A resource that carries a plan's tags. */
-export interface TaggedResource {
-  kind: 'instance' | 'volume' | 'snapshot' | 'image' | 'network-interface';
-  id: string;
-  state: string;
-  tags: Record<string, string>;
-}
-
 /** Activities on any AWS proxy. */
 export interface AwsProxyActivities {
   // ---- restore
@@ -328,8 +320,6 @@ export interface AwsProxyActivities {
   // ---- commit
   /** Removes every instance, volume and failback snapshot of the plan at the recovery site; DR copies stay. */
   removeRecoverySite(input: { run: RunContext }): Promise<{ removed: string[] }>;
-  /** What of the plan exists, by tag. */
-  listResources(input: { plan: string }): Promise<TaggedResource[]>;
 
   /** The host-bound queue of one proxy, its instance and AZ, for work that must stay on one host. */
   proxyHost(): Promise<{ taskQueue: string; instanceId: string; availabilityZone: string }>;

@@ -13,7 +13,7 @@ import { consoleOutput, startInstance, stopInstance } from './instance-power';
 import { attachVolumes } from './instance-volumes';
 import { discardShell, launchShell } from './launch';
 import { checkFailover } from './preflight';
-import { listResources, removeRecoveryResources, removeRecoverySite } from './recovery-clean-up';
+import { removeRecoveryResources, removeRecoverySite } from './recovery-clean-up';
 import { ensureShellImage } from './shell-image';
 import { createVolumes } from './volumes';
 
@@ -41,7 +41,6 @@ type FailoverActivities = Pick<
   | 'discardShell'
   | 'removeRecoveryResources'
   | 'removeRecoverySite'
-  | 'listResources'
 >;
 
 /** The control-plane activities of failover, and of taking the recovery site down again. */
@@ -74,7 +73,6 @@ export function createFailoverActivities(dependencies: FailoverDependencies): Fa
       await checkPlanState(objectStore(input.run.repository), input.run);
       return removeRecoverySite(ec2, input, pace);
     },
-    listResources: (input) => listResources(ec2, input),
   } satisfies FailoverActivities;
   return withFailures(beating(activities));
 }

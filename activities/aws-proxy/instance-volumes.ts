@@ -22,6 +22,7 @@ export const MAXIMUM_DISKS = 1 + DATA_DEVICE_NAMES.length;
  * Makes the recovered volumes the stopped shell's disks: the boot volume its root, the others by slot. The shell's own
  * root is deleted. Terminating the instance deletes the volumes, on purpose, so that it leaves no orphans.
  * @throws ApplicationFailure WrongInstance or WrongVolume, non-retryable: not this VM's, or not of this run
+ * @throws ApplicationFailure InstanceGone, non-retryable
  */
 export async function attachVolumes(
   ec2: EC2Client,
@@ -54,6 +55,11 @@ async function ownInstance(ec2: EC2Client, { run, vm, instanceId }: AttachVolume
     throw ApplicationFailure.nonRetryable(
       `The instance ${instanceId} is not one that this run launched for ${vm}.`,
       'WrongInstance',
+    );
+  if (instance.State?.Name === 'shutting-down' || instance.State?.Name === 'terminated')
+    throw ApplicationFailure.nonRetryable(
+      `The instance ${instanceId} of ${vm} was terminated: ${instance.StateReason?.Message ?? 'no reason given'}.`,
+      'InstanceGone',
     );
   return instance;
 }

@@ -9,11 +9,10 @@ import {
 import { type RunContext } from '../../plan/run';
 import { hasCode } from '../failures';
 import { attachmentOf, requestDetach } from './attachment';
-import { type TaggedResource } from './contract';
 import { terminate } from './launch';
 import { listInstances, listNetworkInterfaces, listVolumes } from './lookup';
 import { deleteSnapshots, type DescribedSnapshot, findSnapshots } from './snapshots';
-import { readInstance, readTags, type Role, tagFilters, tagRecord, type TagValues } from './tags';
+import { readInstance, readTags, type Role, tagFilters, type TagValues } from './tags';
 import { requestDeletion } from './volumes';
 import { waitFor, type WaitOptions } from './waiting';
 
@@ -151,25 +150,4 @@ async function deleteInterface(ec2: EC2Client, NetworkInterfaceId: string): Prom
   } catch (error) {
     if (!hasCode(error, 'InvalidNetworkInterfaceID.NotFound')) throw error;
   }
-}
-
-/** Everything that carries the plan's tag, whatever its other tags say; terminated instances left out. */
-export async function listResources(ec2: EC2Client, { plan }: { plan: string }): Promise<TaggedResource[]> {
-  const found = await findAll(ec2, { plan });
-  const resource = (
-    kind: TaggedResource['kind'],
-    id: string | undefined,
-    state: string | undefined,
-    tags: Tag[] | undefined,
-  ): TaggedResource => ({ kind, id: id ?? '', state: state ?? 'unknown', tags: tagRecord(tags) });
-  return [
-    ...found.instances
-      .filter(({ State }) => State?.Name !== 'terminated')
-      .map(({ InstanceId, State, Tags }) => resource('instance', InstanceId, State?.Name, Tags)),
-    ...found.volumes.map(({ VolumeId, State, Tags }) => resource('volume', VolumeId, State, Tags)),
-    ...found.snapshots.map(({ SnapshotId, State, Tags }) => resource('snapshot', SnapshotId, State, Tags)),
-    ...found.interfaces.map(({ NetworkInterfaceId, Status, TagSet }) =>
-      resource('network-interface', NetworkInterfaceId, Status, TagSet),
-    ),
-  ];
 }

@@ -101,11 +101,6 @@ export function tagList(values: Partial<TagValues>): { Key: string; Value: strin
     });
 }
 
-/** AWS's list of tags as an object. */
-export function tagRecord(tags: Tag[] | undefined): Record<string, string> {
-  return Object.fromEntries((tags ?? []).map(({ Key, Value }) => [Key ?? '', Value ?? '']));
-}
-
 /** Reads fields from a resource's tags. @returns undefined where one is missing or has no proper value: not ours */
 export function readTags<Field extends TagField>(
   tags: Tag[] | undefined,

@@ -1,10 +1,13 @@
 import { type Command, Option } from 'commander';
+import { type OnFailure } from '../../workflows/attention';
 import { type CliContext } from '../io';
 import { copyRow, COPY_HEAD } from '../copy-rows';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
 import { tableText } from '../table';
-import { planRunCommand } from './run-options';
+import { onFailureOption, planRunCommand } from './run-options';
+
+type Options = RunOptions & { hardware: 'instance' | 'original'; onFailure: OnFailure };
 
 export function failbackCommand(context: CliContext): Command {
   return planRunCommand('failback', 'bring the application home; the data centre may be empty')
@@ -13,12 +16,17 @@ export function failbackCommand(context: CliContext): Command {
         .choices(['instance', 'original'])
         .default('instance'),
     )
-    .action((plan: string, options: RunOptions & { hardware: 'instance' | 'original' }) =>
+    .addOption(
+      onFailureOption(
+        'where a person has to mend something while the instances serve: wait for it, or take all back',
+      ),
+    )
+    .action((plan: string, options: Options) =>
       runCommand(
         context,
         {
           type: 'failback',
-          more: { hardware: options.hardware },
+          more: { hardware: options.hardware, onFailure: options.onFailure },
           text: ({ vms, downtimeSeconds }) =>
             tableText(
               ['VM', 'disk', 'copied', ...COPY_HEAD],

@@ -1,21 +1,27 @@
 import { type Command } from 'commander';
+import { type OnFailure } from '../../workflows/attention';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
 import { tableText } from '../table';
-import { planRunCommand } from './run-options';
+import { onFailureOption, planRunCommand } from './run-options';
 
 export function failoverCommand(context: CliContext): Command {
   return planRunCommand('failover', "bring the plan's application up on EC2 and move its DNS records there")
     .option('--test', 'in the test subnet, without DNS; everything is removed afterwards')
-    .action((plan: string, options: RunOptions & { test?: boolean }) => {
+    .addOption(
+      onFailureOption(
+        'where a person has to mend something: wait for it, or take all back (as a test does always)',
+      ),
+    )
+    .action((plan: string, options: RunOptions & { test?: boolean; onFailure: OnFailure }) => {
       const mode = options.test === true ? 'test' : 'disaster';
       return runCommand(
         context,
         {
           type: 'failover',
           mode,
-          more: { mode },
+          more: { mode, onFailure: options.onFailure },
           text: ({ vms, rpoSeconds, rtoSeconds, removed }) =>
             tableText(
               [

@@ -107,7 +107,7 @@ async function loseAndRecover({ config, steps, runs, shop, report }: Stage): Pro
   });
 
   await steps.take('failover', async () => {
-    const { vms, rpoSeconds, rtoSeconds } = await runs.run('failover', { mode: 'disaster' });
+    const { vms, rpoSeconds, rtoSeconds } = await runs.run('failover', { mode: 'disaster', onFailure: 'undo' });
     Object.assign(report, { rpoSeconds, rtoSeconds });
     recovered = vms.find(({ vm }) => vm === 'web')?.publicAddress ?? '';
     prove(recovered !== '' && recovered !== primary, 'web has no public address at the recovery site.');
@@ -134,7 +134,7 @@ async function comeHome({ config, steps, runs, shop, report }: Stage): Promise<v
   });
 
   await steps.take('failback', async () => {
-    const { vms, downtimeSeconds } = await runs.run('failback');
+    const { vms, downtimeSeconds } = await runs.run('failback', { onFailure: 'undo' });
     report.orders.afterFailback = (await expectShop(shop, primary, orders)).orders;
     return {
       copied: vms.flatMap(({ firstCopy, changes }) => [...firstCopy, ...changes]),

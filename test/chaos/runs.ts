@@ -3,6 +3,7 @@ import { AlreadyRunningError, RunFailedError } from '../../client/errors';
 import { isUnreachable } from '../../client/connect';
 import { type LifeboatClient } from '../../client/client';
 import { type LifeboatRun } from '../../client/run';
+import { retryWhereWaiting } from '../support/attention';
 
 /** How a run ended, by itself. */
 export type Outcome = { ended: 'completed' } | { ended: 'failed' | 'cancelled'; why: string };
@@ -10,6 +11,7 @@ export type Outcome = { ended: 'completed' } | { ended: 'failed' | 'cancelled'; 
 /** A run that goes on for so long, while all that dies is started again within seconds, is taken for hung. */
 const PATIENCE_MS = 240_000;
 const RETRY_MS = 500;
+const ATTENTION_MS = 3000;
 
 export class HungError extends Error {}
 
@@ -38,6 +40,9 @@ export async function runToItsEnd(
   // A run that has ended by then is not there to be cancelled.
   cancelling?.catch(() => undefined);
   const timeout = new AbortController();
+  const attending = attend(client, run, timeout.signal);
+  // What it fails with is told when the run has ended.
+  attending.catch(() => undefined);
   try {
     const ended: Promise<Outcome> = run.result().then(
       () => ({ ended: 'completed' }),
@@ -50,9 +55,25 @@ export async function runToItsEnd(
       throw new HungError(`${run.workflowId} (${run.runId}) does not end`);
     });
     hung.catch(() => undefined);
-    return await Promise.race([ended, hung]);
+    const outcome = await Promise.race([ended, hung]);
+    timeout.abort();
+    await attending;
+    return outcome;
   } finally {
     timeout.abort();
+  }
+}
+
+/** An administrator who looks at the run now and then, and tells it to go on where it waits: faults end by then. */
+async function attend(client: LifeboatClient, run: LifeboatRun, signal: AbortSignal): Promise<void> {
+  if (run.type !== 'failover' && run.type !== 'failback') return;
+  while (!signal.aborted) {
+    await sleep(ATTENTION_MS, undefined, { signal }).catch(() => undefined);
+    try {
+      if (!signal.aborted) await retryWhereWaiting(client, run);
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+    }
   }
 }
 

@@ -144,10 +144,13 @@ export class Traveller {
   ): Promise<void> {
     const plan = this.plan.name;
     const argument = { plan, digest: this.digest };
-    const start = (client: LifeboatClient): Promise<LifeboatRun> =>
-      which.type === 'failover'
-        ? client.failover({ ...argument, mode: which.mode ?? 'test' })
-        : (client[which.type](argument) as Promise<LifeboatRun>);
+    const onFailure = this.random.pick(['wait', 'undo'] as const);
+    const start = (client: LifeboatClient): Promise<LifeboatRun> => {
+      if (which.type === 'failover')
+        return client.failover({ ...argument, mode: which.mode ?? 'test', onFailure });
+      if (which.type === 'failback') return client.failback({ ...argument, onFailure });
+      return client[which.type](argument) as Promise<LifeboatRun>;
+    };
     const whys: string[] = [];
     for (let attempt = 0; attempt < TRIES; attempt++) {
       const cancel = attempt === 0 ? cancelAfterMs : undefined;

@@ -1,6 +1,11 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { AttachVolumeCommand, DescribeImagesCommand, DescribeVolumesCommand } from '@aws-sdk/client-ec2';
+import {
+  AttachVolumeCommand,
+  DescribeImagesCommand,
+  DescribeSnapshotsCommand,
+  DescribeVolumesCommand,
+} from '@aws-sdk/client-ec2';
 import { readInstance, readRecoveredVolume } from '../../activities/aws-proxy/tags';
 import {
   PRODUCTION_SECURITY_GROUP_ID,
@@ -116,13 +121,12 @@ describe('failover of a VM', () => {
 
     const { removed } = await steps.removeRun(runId);
     expect(removed).toEqual(expect.arrayContaining([instanceId, ...idsOf(volumes)]));
-    const left = await site.activity(steps.activities.listResources, { plan: 'shop' });
-    expect(
-      left
-        .filter(({ tags }) => tags['lifeboat:vm'] === 'db')
-        .map(({ id }) => id)
-        .sort(),
-    ).toEqual([...steps.drCopySnapshots].sort());
+    expect(await steps.volumesWith({ vm: 'db' })).toEqual([]);
+    expect(await steps.describeInstance(instanceId)).toMatchObject({ State: { Name: 'terminated' } });
+    const { Snapshots } = await steps.ec2.send(
+      new DescribeSnapshotsCommand({ SnapshotIds: [...steps.drCopySnapshots] }),
+    );
+    expect(Snapshots?.map(({ State }) => State)).toEqual(steps.drCopySnapshots.map(() => 'completed'));
     expect((await steps.removeRun(runId)).removed).toEqual([]);
   });
 

@@ -9,7 +9,7 @@ export async function commit(request: RunRequest): Promise<CommitSummary> {
   const { plan } = begun;
   const progress = new RunProgress(plan.name, []);
   requirePhase(begun, ['failed-back'], 'commit');
-  await awsProxy.listResources({ plan: plan.name });
+  await awsProxy.proxyHost();
   const run = await take(begun, ['failed-back'], 'failed-back');
   const { removed } = await awsProxy.removeRecoverySite({ run });
   await control.movePlanState({ run, to: 'protected' });

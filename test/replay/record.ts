@@ -9,6 +9,7 @@ import { FAULTS_FILE, type FaultRule } from '../../sandbox/aws/faults/rule';
 import { projectRoot } from '../../sandbox/project-root';
 import { ExpectedDisks } from '../chaos/disks';
 import { SeededRandom } from '../chaos/random';
+import { untilVmsWait } from '../support/attention';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox, openE2eSandbox } from '../support/e2e-sandbox';
 import { removeFixtures } from '../unit/guest-fixture';
@@ -88,9 +89,11 @@ async function main(): Promise<void> {
         times?: number;
         cancelAfterMs?: number;
         fails?: boolean;
+        /** Mends the fault when so many VMs wait for it, and tells the run to go on. */
+        mendWhenWaiting?: number;
       } = {},
     ): Promise<void> {
-      const { fault, operations, times, cancelAfterMs } = options;
+      const { fault, operations, times, cancelAfterMs, mendWhenWaiting } = options;
       if (fault !== undefined)
         await writeFile(
           faultsFile,
@@ -102,6 +105,11 @@ async function main(): Promise<void> {
           () => void run.handle.cancel().catch((error: unknown) => console.error(error)),
           cancelAfterMs,
         );
+      if (mendWhenWaiting !== undefined) {
+        await untilVmsWait(client, run, mendWhenWaiting);
+        await rm(faultsFile);
+        await client.retry(plan.name);
+      }
       const failed = await run.result().then(
         () => false,
         (error: unknown) => {
@@ -145,7 +153,8 @@ async function main(): Promise<void> {
       operations: ['RunInstances'],
       times: 1,
     });
-    await record('failover-undone', () => client.failover({ ...direct, mode: 'disaster' }), {
+    const undone = { ...direct, mode: 'disaster', onFailure: 'undo' } as const;
+    await record('failover-undone', () => client.failover(undone), {
       fault: { kind: 'error', code: 'InsufficientInstanceCapacity', status: 500 },
       operations: ['RunInstances'],
       fails: true,
@@ -155,10 +164,26 @@ async function main(): Promise<void> {
       fails: true,
     });
     for (const vm of VMS) await sandbox.hypervisor.deleteVm(vm);
-    await record('failover', () => client.failover({ ...direct, mode: 'disaster' }));
+    await record('failover-waiting', () => client.failover({ ...direct, mode: 'disaster' }), {
+      fault: { kind: 'error', code: 'UnauthorizedOperation', status: 403 },
+      operations: ['RunInstances'],
+      mendWhenWaiting: 1,
+    });
+    await record('failback-undone', () => client.failback({ ...direct, onFailure: 'undo' }), {
+      fault: { kind: 'error', code: 'UnauthorizedOperation', status: 403 },
+      operations: ['CreateSnapshots'],
+      fails: true,
+    });
     await record('failback-cancelled', () => client.failback(direct), { cancelAfterMs: 2500, fails: true });
-    await record('failback', () => client.failback(direct));
+    await record('failback-waiting', () => client.failback(direct), {
+      fault: { kind: 'error', code: 'UnauthorizedOperation', status: 403 },
+      operations: ['CreateSnapshots'],
+      mendWhenWaiting: VMS.length,
+    });
     await record('commit', () => client.commit(direct));
+    for (const vm of VMS) await sandbox.hypervisor.deleteVm(vm);
+    await record('failover', () => client.failover({ ...direct, mode: 'disaster' }));
+    await record('failback', () => client.failback(direct));
   } finally {
     await disks.forget();
     removeFixtures();

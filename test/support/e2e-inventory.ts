@@ -8,12 +8,11 @@ import {
   type Tag,
 } from '@aws-sdk/client-ec2';
 import { ListHostedZonesCommand, ListResourceRecordSetsCommand } from '@aws-sdk/client-route-53';
-import { tagRecord } from '../../activities/aws-proxy/tags';
 import { type E2eSandbox } from './e2e-sandbox';
 
 const tagText = (tags: Tag[] | undefined): string =>
-  Object.entries(tagRecord(tags))
-    .map(([key, value]) => `${key}=${value}`)
+  (tags ?? [])
+    .map(({ Key, Value }) => `${Key}=${Value}`)
     .sort()
     .join(',');
 

@@ -30,6 +30,7 @@ export async function backup({ plan }: RunRequest) {
   setHandler(finish, () => void (finished = true));
   setHandler(statusQuery, () => ({
     phase: 'backing up',
+    needsAttention: false,
     vms: [{ vm: 'db', phase: 'copying', detail: 'one | two', since: new Date(0).toISOString() }],
   }));
   const child = executeChild(backupVm, { args: ['db'], workflowId: `${workflowInfo().workflowId}:db` });

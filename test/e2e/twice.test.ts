@@ -1,0 +1,275 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { lifeboatClient, type LifeboatClient } from '../../client/client';
+import { RunFailedError } from '../../client/errors';
+import { planSweep, sweep } from '../../client/sweep';
+import { type LifeboatRun } from '../../client/run';
+import { type DrPlan } from '../../plan/schema';
+import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
+import { FAULTS_FILE, type FaultRule } from '../../sandbox/aws/faults/rule';
+import { writeFileAtomically } from '../../sandbox/process/atomic-file';
+import { projectRoot } from '../../sandbox/project-root';
+import { workerEnvironment } from '../../sandbox/supervisor/processes';
+import { bundleName } from '../../workers/bundle-name';
+import { queueWorkers, type Role } from '../../workers/roles';
+import { registerSearchAttributes } from '../../workers/search-attributes';
+import { Account } from '../chaos/account';
+import { DISKS, ExpectedDisks, sameBytes } from '../chaos/disks';
+import { dnsViolations, drCopyViolations, orphanViolations } from '../chaos/invariants';
+import { type Journey } from '../chaos/journeys';
+import { SeededRandom } from '../chaos/random';
+import { untilVmsWait } from '../support/attention';
+import { plainPlan } from '../support/e2e-plan';
+import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
+import { type LateOutcome, runLate } from '../support/run-late';
+import { removeFixtures } from '../unit/guest-fixture';
+import { temporalCli } from '../workflows/local-temporal';
+
+const NAME = 'www.shop.example';
+const HOME = '192.168.10.100';
+const VMS = ['web'];
+const JOURNEY_MS = 300_000;
+const LATE_MS = 240_000;
+
+type Activity = (input: unknown) => Promise<unknown>;
+interface Call {
+  name: string;
+  input: unknown;
+  succeeded: boolean;
+}
+
+/** Namespaces, taps and FUSE need root. */
+const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
+
+asRoot('activities that run twice, and late (needs root)', () => {
+  const journey: Journey = {
+    plan: 'shop',
+    vms: VMS.map((name) => ({ name, dataSectors: 3000, dependsOn: [] })),
+    steps: [],
+  };
+  const plan: DrPlan = plainPlan('shop', VMS, {
+    dns: {
+      hostedZone: SHOP_HOSTED_ZONE_ID,
+      records: [{ name: NAME, vm: 'web', address: 'private', ttl: 60 }],
+    },
+  });
+  const activities = new Map<string, Activity>();
+  const calls: Call[] = [];
+  const environment = { ...process.env };
+  let sandbox: E2eSandbox;
+  let server: TestWorkflowEnvironment;
+  let client: LifeboatClient;
+  let account: Account;
+  let disks: ExpectedDisks;
+  let stop = async (): Promise<void> => {};
+
+  beforeAll(async () => {
+    sandbox = await openE2eSandbox('twice', { runner: 'no-boot', application: 'none', pace: 'quick' });
+    const { config } = sandbox;
+    account = new Account(
+      { ...config, endpoint: `http://127.0.0.1:${config.ports.aws}` },
+      SHOP_HOSTED_ZONE_ID,
+    );
+    disks = new ExpectedDisks(join(config.directory, 'expected'), journey);
+    await disks.make(sandbox.datacenter, new SeededRandom(7));
+    await account.setAddress(NAME, HOME);
+
+    // Workers of the test's own, on a server of its own: those of the sandbox have nothing to do.
+    Runtime.install({ logger: new DefaultLogger('ERROR') });
+    const path = temporalCli() ?? 'temporal';
+    server = await TestWorkflowEnvironment.createLocal({
+      server: { executable: { type: 'existing-path', path }, ip: '127.0.0.1' },
+    });
+    await registerSearchAttributes(server.connection, server.namespace ?? 'default');
+    Object.assign(process.env, workerEnvironment(config), {
+      LIFEBOAT_STATE_DIRECTORY: join(config.directory, 'own-proxies'),
+    });
+    const workers: Worker[] = [];
+    for (const role of ['control', 'aws-proxy', 'backup-proxy'] satisfies Role[])
+      for (const options of queueWorkers(role))
+        workers.push(
+          await Worker.create({
+            ...options,
+            ...(options.workflowBundle === undefined
+              ? {}
+              : { workflowBundle: { codePath: join(projectRoot(), 'dist', bundleName('quick')) } }),
+            activities: twice(options.activities ?? {}),
+            connection: server.nativeConnection,
+            namespace: server.namespace,
+          }),
+        );
+    const working = workers.map((worker) => worker.run());
+    stop = async () => {
+      for (const worker of workers) worker.shutdown();
+      await Promise.all(working);
+    };
+    client = await lifeboatClient({ client: server.client });
+  }, SANDBOX_SECONDS * 1000);
+
+  afterAll(async () => {
+    await stop();
+    await server?.teardown();
+    process.env = { ...environment };
+    removeFixtures();
+    account?.close();
+    await sandbox?.close();
+  }, SANDBOX_SECONDS * 1000);
+
+  /** Each activity as if the result of its first try had been lost. */
+  function twice(originals: object): Record<string, Activity> {
+    return Object.fromEntries(
+      Object.entries(originals as Record<string, Activity>).map(([name, activity]) => {
+        activities.set(name, activity);
+        return [
+          name,
+          async (input: unknown) => {
+            const call: Call = { name, input: structuredClone(input), succeeded: false };
+            calls.push(call);
+            await activity(input);
+            const result = await activity(input);
+            call.succeeded = true;
+            return result;
+          },
+        ];
+      }),
+    );
+  }
+
+  const faults = (...rules: FaultRule[]): Promise<void> =>
+    writeFileAtomically(join(sandbox.paths.aws, FAULTS_FILE), JSON.stringify({ rules }));
+  const mend = (): Promise<void> => rm(join(sandbox.paths.aws, FAULTS_FILE), { force: true });
+  const refused = (operation: string): FaultRule => ({
+    name: `${operation} is refused`,
+    operations: [operation],
+    fault: { kind: 'error', code: 'UnauthorizedOperation', message: 'You may not.', status: 403 },
+  });
+
+  const completed = async (run: Promise<LifeboatRun>): Promise<void> => void (await (await run).result());
+  const failed = async (run: Promise<LifeboatRun>): Promise<void> =>
+    expect((await run).result()).rejects.toBeInstanceOf(RunFailedError);
+
+  /** What is there that should not be, with nothing under way. */
+  async function violations(whereabouts: 'home' | 'away'): Promise<unknown[]> {
+    const resources = await account.ofPlan('shop');
+    const web = resources.find(({ kind, tags }) => kind === 'instance' && tags['lifeboat:vm'] === 'web');
+    return [
+      ...drCopyViolations(journey, resources),
+      ...orphanViolations(journey, resources, whereabouts),
+      ...dnsViolations(await account.address(NAME), HOME, web?.privateAddress, whereabouts),
+    ];
+  }
+
+  async function differingSnapshots(): Promise<string[]> {
+    const different: string[] = [];
+    for (const { id, kind, tags } of await account.ofPlan('shop')) {
+      if (kind !== 'snapshot') continue;
+      const disk = DISKS.find((key) => key === tags['lifeboat:disk']);
+      if (disk === undefined) throw new Error(`${id} is of no disk.`);
+      const blocks = await account.differences(id, disks.path(tags['lifeboat:vm'] ?? '', disk, 'dr-copy'));
+      if (blocks.length > 0) different.push(`${id}: ${blocks.join(', ')}`);
+    }
+    return different;
+  }
+
+  const image = (vm: string): string => join(sandbox.paths.datacenter, 'vms', vm, 'data-flat.vmdk');
+
+  it(
+    'make one thing when the result of every one of them is lost once',
+    async () => {
+      const direct = await sandbox.publish(plan);
+      const byVolume = await sandbox.publish({
+        ...plan,
+        replication: { ...plan.replication, copy: 'volume' },
+      });
+      const random = new SeededRandom(8);
+
+      await completed(client.backup(direct));
+      await faults(refused('CompleteSnapshot'));
+      await failed(client.restore(direct));
+      await mend();
+      await completed(client.restore(byVolume));
+      await disks.change(sandbox.hypervisor, random);
+      await completed(client.replicate(direct));
+      await disks.note('now', 'dr-copy');
+      expect(await violations('home')).toEqual([]);
+      expect(await differingSnapshots()).toEqual([]);
+      await completed(client.verify(direct));
+      await completed(client.prune({ ...direct, sweep: 'now' }));
+      await completed(client.failover({ ...direct, mode: 'test' }));
+      expect(await violations('home')).toEqual([]);
+
+      for (const vm of VMS) await sandbox.hypervisor.deleteVm(vm);
+      await faults(refused('RunInstances'));
+      const failover = await client.failover({ ...direct, mode: 'disaster' });
+      await untilVmsWait(client, failover, VMS.length);
+      await mend();
+      await client.retry('shop');
+      await failover.result();
+      expect(await violations('away')).toEqual([]);
+
+      await faults(refused('CreateSnapshots'));
+      await failed(client.failback({ ...direct, onFailure: 'undo' }));
+      await mend();
+      expect(await violations('away')).toEqual([]);
+      expect(await sandbox.hypervisor.listVms()).toEqual([]);
+      await completed(client.failback(direct));
+      for (const vm of VMS) expect(await sameBytes(disks.path(vm, 'data', 'dr-copy'), image(vm))).toBe(true);
+      await completed(client.commit(direct));
+      expect(await violations('home')).toEqual([]);
+
+      // None was left out.
+      expect([...activities.keys()].filter((name) => !calls.some((call) => call.name === name))).toEqual([]);
+    },
+    JOURNEY_MS,
+  );
+
+  const everything = async () => ({
+    resources: (await account.resources()).sort((a, b) => (a.id < b.id ? -1 : 1)),
+    address: await account.address(NAME),
+    state: (await sandbox.store.get('state/shop.json'))?.body.toString(),
+    vms: await sandbox.hypervisor.listVms(),
+  });
+  const lateness = async ({ name, input }: Call): Promise<LateOutcome> => {
+    const activity = activities.get(name);
+    if (activity === undefined) throw new Error(`There is no activity ${name}.`);
+    return runLate(activity, input);
+  };
+
+  it(
+    'change nothing when they are done again after the end of their run',
+    async () => {
+      const before = await everything();
+      // The latest first: nothing that comes after a call puts right what it does.
+      for (const call of calls.filter(({ succeeded }) => succeeded).reverse()) {
+        const outcome = await lateness(call);
+        expect({ after: call.name, outcome: outcome.kind, ...(await everything()) }).toEqual({
+          after: call.name,
+          outcome: expect.not.stringMatching('unclear'),
+          ...before,
+        });
+      }
+      for (const vm of VMS) expect(await sameBytes(disks.path(vm, 'data', 'dr-copy'), image(vm))).toBe(true);
+      expect(await differingSnapshots()).toEqual([]);
+    },
+    LATE_MS,
+  );
+
+  it(
+    'leave nothing that a sweep does not find when what failed takes effect after the end of its run',
+    async () => {
+      const before = await everything();
+      const failures = calls.filter(({ succeeded }) => !succeeded);
+      expect(failures.length).toBeGreaterThan(2);
+      for (const call of failures) expect((await lateness(call)).kind).not.toBe('unclear');
+      const { ec2 } = sandbox.aws;
+      const site = { ec2, store: sandbox.store, temporal: client.temporal };
+      const planned = await planSweep('shop', site, 0);
+      expect(planned.leftovers.length).toBeGreaterThan(0);
+      await sweep(planned, site);
+      expect(await everything()).toEqual(before);
+    },
+    LATE_MS,
+  );
+});
