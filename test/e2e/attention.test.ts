@@ -1,5 +1,6 @@
 import { TerminateInstancesCommand } from '@aws-sdk/client-ec2';
-import { rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCli } from '../../cli/program';
 import { NotWaitingError, RunFailedError } from '../../client/errors';
@@ -23,6 +24,7 @@ const NAME = 'www.shop.example';
 const HOME = '192.168.10.100';
 const DB_AT_RECOVERY_SITE = '10.0.1.77';
 const STEP_MS = 240_000;
+const SCRIPT_SECRET = 'correct-horse-battery-staple';
 
 const NO_CAPACITY: FaultRule = {
   name: 'no capacity for web',
@@ -30,10 +32,19 @@ const NO_CAPACITY: FaultRule = {
   matches: '"web"',
   fault: { kind: 'error', code: 'InsufficientInstanceCapacity', status: 500 },
 };
+const BAD_VOLUME: FaultRule = {
+  name: 'a volume of db fails',
+  operations: ['CreateVolume'],
+  matches: '"db"',
+  times: 1,
+  fault: { kind: 'resource-error' },
+};
+/** An answer that repeats parts of a signed request, as some of AWS's do. */
+const SIGNED = 'X-Amz-Security-Token=FwoGZXIvYXdzEXAMPLE&X-Amz-Signature=5d672d79c15b13162d9279b0855cfba6';
 const NO_DNS: FaultRule = {
   name: 'no DNS',
   operations: ['ChangeResourceRecordSets'],
-  fault: { kind: 'error', code: 'AccessDenied', message: 'You may not.', status: 403 },
+  fault: { kind: 'error', code: 'AccessDenied', message: `You may not (${SIGNED}).`, status: 403 },
 };
 const NO_SNAPSHOTS: FaultRule = {
   name: 'no snapshots',
@@ -55,7 +66,12 @@ asRoot('where a person has to mend something (needs root)', () => {
     },
   });
   for (const vm of plan.vms) vm.readiness = { tcp: 80, timeout: 4 };
-  Object.assign(plan.vms[0] ?? {}, { privateAddress: DB_AT_RECOVERY_SITE });
+  const script = Buffer.from(`#!/bin/sh\nexport DB_PASSWORD=${SCRIPT_SECRET}\n`);
+  const sha256 = createHash('sha256').update(script).digest('hex');
+  Object.assign(plan.vms[0] ?? {}, {
+    privateAddress: DB_AT_RECOVERY_SITE,
+    bootScript: { name: 'db.sh', sha256 },
+  });
 
   beforeAll(async () => {
     sandbox = await openE2eSandbox('attention', { runner: 'no-boot', application: 'none', pace: 'quick' });
@@ -71,7 +87,7 @@ asRoot('where a person has to mend something (needs root)', () => {
     });
     await disks.make(sandbox.datacenter, new SeededRandom(6));
     await account.setAddress(NAME, HOME);
-    const argument = await sandbox.publish(plan);
+    const argument = await sandbox.publish(plan, [{ name: 'db.sh', sha256, content: script }]);
     await (await client.backup(argument)).result();
     await (await client.restore(argument)).result();
   }, SANDBOX_SECONDS * 1000);
@@ -116,7 +132,8 @@ asRoot('where a person has to mend something (needs root)', () => {
   it(
     'a failover tells which VM, which step and what is wrong, and goes on from there',
     async () => {
-      await breakAws(NO_CAPACITY);
+      // The volume is made again by itself.
+      await breakAws(NO_CAPACITY, BAD_VOLUME);
       await silence(DB_AT_RECOVERY_SITE);
       const run = await sandbox.client.failover({ plan: 'shop', mode: 'disaster' });
 
@@ -240,4 +257,33 @@ asRoot('where a person has to mend something (needs root)', () => {
     },
     STEP_MS,
   );
+
+  it(
+    'no secret is in what the runs and their workers have written',
+    async () => {
+      const written: { where: string; text: string }[] = [];
+      const { workflow } = sandbox.client.temporal;
+      for await (const { workflowId, runId } of workflow.list()) {
+        const history = await workflow.getHandle(workflowId, runId).fetchHistory();
+        written.push({ where: `${workflowId} ${runId}`, text: textOf(history) });
+      }
+      for (const name of await readdir(sandbox.paths.logs))
+        written.push({ where: name, text: await readFile(join(sandbox.paths.logs, name), 'utf8') });
+      const { secretAccessKey, accessKeyId } = sandbox.config;
+      const everything = written.map(({ text }) => text).join('\n');
+      // What is looked for would be found: the failure that had the signature in it, and the script, by its name.
+      expect(everything).toContain('You may not (X-Amz-Security-Token=…');
+      expect(everything).toContain(sha256);
+      for (const secret of [SCRIPT_SECRET, secretAccessKey, accessKeyId, 'FwoGZXIv', '5d672d79c15b'])
+        expect(written.filter(({ text }) => text.includes(secret)).map(({ where }) => where)).toEqual([]);
+    },
+    STEP_MS,
+  );
 });
+
+/** All text in a history, its payloads included, which are bytes of JSON. */
+function textOf(part: unknown): string {
+  if (part instanceof Uint8Array) return Buffer.from(part).toString('utf8');
+  if (typeof part !== 'object' || part === null) return String(part);
+  return Object.values(part).map(textOf).join(' ');
+}
