@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { queueWorkers, type Role } from './roles';
 import { registerSearchAttributes } from './search-attributes';
 import { workerSettings } from './settings';
+import { tellsTrouble } from './trouble';
 
 /** Between two tries to reach a Temporal server that is not there (yet). */
 const RECONNECT_SECONDS = 2;
@@ -36,6 +37,7 @@ export async function runWorker(role: Role): Promise<void> {
           connection,
           namespace,
           identity,
+          interceptors: { activity: [tellsTrouble] },
           shutdownGraceTime: '5 seconds',
           // A copy of a dead worker resumes where its last recorded heartbeat was: a second of work, not ten.
           maxHeartbeatThrottleInterval: '1 second',

@@ -13,5 +13,12 @@ export function workflowId(plan: string, type: WorkflowType, mode?: 'disaster' |
 /** Id of a VM's child workflow. */
 export const childWorkflowId = (parentId: string, vm: string): string => `${parentId}:${vm}`;
 
+/** The run that a workflow is, or of which it is the child for a VM; names of plans and VMs have no colon. */
+export function runOfWorkflow(id: string): { workflowId: string; vm?: string } {
+  const [lifeboat, plan, type, vm] = id.split(':');
+  if (lifeboat !== 'lifeboat' || vm === undefined) return { workflowId: id };
+  return { workflowId: `${lifeboat}:${plan}:${type}`, vm };
+}
+
 /** Id of the Temporal Schedule that replicates a plan. */
 export const replicationScheduleId = (plan: string): string => `lifeboat:${plan}:replication`;

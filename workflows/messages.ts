@@ -7,6 +7,8 @@ export interface RunStatus {
   phase: string;
   /** What a person has to mend before the run's own step can go on; VMs tell theirs in their `detail`. */
   problem?: string;
+  /** An activity of the run's own keeps failing and is tried again. */
+  trouble?: string;
   /** Something waits for a person to mend what failed, and to send a retry. */
   needsAttention: boolean;
   vms: VmStatus[];
@@ -18,6 +20,8 @@ export interface VmStatus {
   phase: string;
   /** Such as the instance's id and type. */
   detail: string;
+  /** An activity that keeps failing and is tried again. */
+  trouble?: string;
   /** ISO 8601, UTC: when the phase began. */
   since: string;
 }
@@ -27,6 +31,9 @@ export const statusQuery = defineQuery<RunStatus>('status');
 
 /** From a VM's child workflow to the run: the VM entered a phase. */
 export const vmPhaseSignal = defineSignal<[Pick<VmStatus, 'vm' | 'phase' | 'detail'>]>('vmPhase');
+
+/** From a worker to the run: an activity (of the VM's child workflow) failed several times, and is tried again. */
+export const troubleSignal = defineSignal<[{ vm?: string; text: string }]>('trouble');
 
 /** Phase of a VM, or of a run, in which it waits for a person to mend what failed, and to send a retry. */
 export const NEEDS_ATTENTION = 'needs attention';

@@ -5,6 +5,7 @@ import {
   planAttribute,
   type RunStatus,
   statusQuery,
+  troubleSignal,
   vmPhaseSignal,
   type VmStatus,
 } from './messages';
@@ -12,12 +13,14 @@ import {
 /** A table cell cannot hold a pipe or a line break. */
 const cell = (text: string): string => text.replace(/\|/g, '\\|').replace(/\s+/g, ' ');
 
-function markdown({ phase, problem, needsAttention, vms }: RunStatus): string {
-  const rows = vms.map(
-    (vm) => `| ${[vm.vm, vm.phase, vm.detail, vm.since.slice(11, 19)].map(cell).join(' | ')} |`,
-  );
+function markdown({ phase, problem, trouble, needsAttention, vms }: RunStatus): string {
+  const rows = vms.map(({ vm, phase, detail, trouble, since }) => {
+    const details = [detail, trouble ?? ''].filter((text) => text !== '').join('; ');
+    return `| ${[vm, phase, details, since.slice(11, 19)].map(cell).join(' | ')} |`;
+  });
   return [
     `**${phase}**${problem === undefined ? '' : ` ${NEEDS_ATTENTION}: ${cell(problem)}`}`,
+    ...(trouble === undefined ? [] : ['', cell(trouble)]),
     ...(needsAttention ? ['', HINT] : []),
     '',
     '| VM | phase | detail | since (UTC) |',
@@ -46,6 +49,7 @@ export class RunProgress {
     };
     setHandler(statusQuery, () => this.status);
     setHandler(vmPhaseSignal, (report) => this.vm(report.vm, report.phase, report.detail));
+    setHandler(troubleSignal, ({ vm, text }) => this.trouble(vm, text));
     upsertSearchAttributes([{ key: planAttribute, value: plan }]);
     this.phase('starting');
   }
@@ -53,6 +57,7 @@ export class RunProgress {
   /** The run as a whole entered a phase. */
   phase(phase: string): void {
     this.status.phase = phase;
+    delete this.status.trouble;
     this.show();
   }
 
@@ -67,6 +72,14 @@ export class RunProgress {
     const row = this.status.vms.find((known) => known.vm === vm);
     if (!row) return;
     Object.assign(row, { phase, detail, since: new Date().toISOString() } satisfies Omit<VmStatus, 'vm'>);
+    delete row.trouble;
+    this.show();
+  }
+
+  /** An activity of a VM, or of the run itself, keeps failing. It is of the present phase, and ends with it. */
+  private trouble(vm: string | undefined, text: string): void {
+    const row = this.status.vms.find((known) => known.vm === vm) ?? this.status;
+    row.trouble = text;
     this.show();
   }
 

@@ -46,6 +46,11 @@ const NO_DNS: FaultRule = {
   operations: ['ChangeResourceRecordSets'],
   fault: { kind: 'error', code: 'AccessDenied', message: `You may not (${SIGNED}).`, status: 403 },
 };
+const OVERLOADED: FaultRule = {
+  name: 'EBS is busy',
+  operations: ['ListSnapshotBlocks'],
+  fault: { kind: 'error', code: 'InternalServerException', message: 'It is busy.', status: 500 },
+};
 const NO_SNAPSHOTS: FaultRule = {
   name: 'no snapshots',
   operations: ['CreateSnapshots'],
@@ -124,6 +129,11 @@ asRoot('where a person has to mend something (needs root)', () => {
   };
   const waits = (name: string, detail: RegExp) => (now: RunStatus) =>
     of(now, name).phase === 'needs attention' && detail.test(of(now, name).detail);
+  /** What the Web UI shows as the run's current details. */
+  const details = async (run: LifeboatRun): Promise<string> => {
+    const metadata = await run.handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
+    return metadata.currentDetails ?? '';
+  };
   const resources = async (kind: Resource['kind'], vm?: string): Promise<Resource[]> =>
     (await account.ofPlan('shop')).filter(
       (one) => one.kind === kind && (vm === undefined || one.tags['lifeboat:vm'] === vm),
@@ -152,8 +162,8 @@ asRoot('where a person has to mend something (needs root)', () => {
         return undefined;
       });
       expect(listed).toBe(run.workflowId);
-      const { raw } = await run.handle.describe();
-      expect(raw.workflowExecutionInfo?.status).toBe(1);
+      expect(await details(run)).toContain('needs attention');
+      expect(await details(run)).toContain('lifeboat retry');
 
       // What makes no sense changes nothing.
       for (const nonsense of [
@@ -225,9 +235,19 @@ asRoot('where a person has to mend something (needs root)', () => {
         ['db', 'web'].every((vm) => waits(vm, /snapshotInstance: .*You may not/)(now)),
       );
       for (const { state } of await resources('instance')) expect(state).toBe('running');
-      await mend();
+
+      // What is tried again and again is told, too, while nobody has to do anything.
+      await breakAws(OVERLOADED);
       const { vms } = await sandbox.client.retry('shop');
       expect(vms.sort()).toEqual(['db', 'web']);
+      const trying = await status(run, (now) => of(now, 'web').trouble !== undefined);
+      expect(of(trying, 'web').trouble).toMatch(
+        /^checkDiskFits is tried again, its attempt 3 failed: .*busy/,
+      );
+      expect(trying.needsAttention).toBe(false);
+      expect(await details(run)).toContain('is tried again');
+
+      await mend();
       await run.result();
       expect(await account.address(NAME)).toBe(HOME);
       await (await sandbox.client.commit({ plan: 'shop' })).result();
