@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 
 /**
  * Stands in for the relays (relay.ts) of a sandbox in which nothing boots: every address takes a connection and keeps
- * it open, but for those that a file names. So a VM is ready as soon as it is asked, or never.
+ * it open, but for those that a file names (`*` for all). So a VM is ready as soon as it is asked, or never.
  *
  * Program: node answering.js <socket> <file with a JSON list of addresses that do not answer>
  */
@@ -15,7 +15,8 @@ function main(): void {
   server.on('connect', (request, client) => {
     client.on('error', () => client.destroy());
     const [address = ''] = (request.url ?? '').split(':');
-    if (silentAddresses(silentFile).includes(address))
+    const silent = silentAddresses(silentFile);
+    if (silent.includes(address) || silent.includes('*'))
       client.end('HTTP/1.1 504 It does not answer\r\nconnection: close\r\n\r\n');
     else client.write('HTTP/1.1 200 Connection established\r\n\r\n');
   });

@@ -12,6 +12,7 @@ import { strayViolations, type Violation } from './invariants';
 import { drawJourney } from './journeys';
 import { killNowAndThen } from './kills';
 import { SeededRandom } from './random';
+import { silenceNowAndThen } from './silence';
 import { Traveller } from './traveller';
 
 /** What one batch did and found. */
@@ -46,6 +47,7 @@ export async function runBatch(
   );
   const rules = drawFaults(random.fork(), `seed-${seed}`);
   const kills = random.fork();
+  const silences = random.fork();
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const journey = drawJourney(own, `s${seed}-${n}`);
@@ -59,9 +61,11 @@ export async function runBatch(
     await writeFileAtomically(faultsFile, JSON.stringify({ rules }));
     const stop = new AbortController();
     const killing = killNowAndThen(config, kills, stop.signal, log);
+    const silencing = silenceNowAndThen(paths.silentGuests, silences, stop.signal, log);
     await Promise.all(travellers.map((traveller) => traveller.travel()));
     stop.abort();
     const killed = await killing;
+    await silencing;
     await rm(faultsFile, { force: true });
     await waitUntilServing(config);
     const violations: Violation[] = [];

@@ -131,9 +131,9 @@ const FAULTS: readonly Draw[] = [
   }),
 ];
 
-/** Faults of one batch, two to six of them. */
+/** Faults of one batch, four to ten of them. */
 export function drawFaults(random: SeededRandom, batch: string): FaultRule[] {
-  return Array.from({ length: random.whole(2, 6) }, (_, n) => ({
+  return Array.from({ length: random.whole(4, 10) }, (_, n) => ({
     name: `${batch}-${n}`,
     ...random.pick(FAULTS)(random),
   }));

@@ -5,6 +5,8 @@ export type Step =
   | 'backup'
   | 'restore'
   | 'change the disks'
+  | 'damage the backup'
+  | 'restore in vain'
   | 'test failover'
   | 'lose the data centre'
   | 'failover'
@@ -27,6 +29,7 @@ const HOME: Step[] = ['failback', 'commit'];
 const WAYS: readonly Step[][] = [
   [...PROTECT, ...INCREMENT],
   [...PROTECT, ...INCREMENT, ...INCREMENT],
+  [...PROTECT, 'change the disks', 'backup', 'damage the backup', 'restore in vain', 'test failover'],
   [...PROTECT, 'test failover'],
   [...PROTECT, ...INCREMENT, 'test failover', ...INCREMENT],
   [...PROTECT, ...AWAY],

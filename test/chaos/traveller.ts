@@ -7,6 +7,7 @@ import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { type Account, type Resource } from './account';
+import { damageNewestBackup } from './damage';
 import { type DiskKey, DISKS, ExpectedDisks, sameBytes, scribble, writeInto } from './disks';
 import { type Journey, type Step } from './journeys';
 import {
@@ -40,6 +41,8 @@ export class Traveller {
   private readonly home: string;
   private whereabouts: Whereabouts = 'home';
   private hasDrCopy = false;
+  /** The VM whose newest backup the suite has damaged. */
+  private damagedVm: string | undefined;
   private digest = '';
 
   constructor(
@@ -67,6 +70,7 @@ export class Traveller {
     for (const [n, vm] of this.plan.vms.entries()) {
       vm.dependsOn = vms[n]?.dependsOn ?? [];
       vm.instanceTypes = ['m6i.large', 'm5.large', 'm5.xlarge'];
+      vm.readiness = { tcp: 80, timeout: 8 };
     }
   }
 
@@ -110,6 +114,12 @@ export class Traveller {
     switch (step) {
       case 'change the disks':
         return this.disks.change(this.sandbox.hypervisor, this.random.fork());
+      case 'damage the backup':
+        this.damagedVm = this.random.pick(this.journey.vms).name;
+        this.log(await damageNewestBackup(this.sandbox.store, this.damagedVm, this.random.fork()));
+        return;
+      case 'restore in vain':
+        return this.restoreInVain();
       case 'lose the data centre':
         for (const { name } of this.journey.vms) await this.sandbox.hypervisor.deleteVm(name);
         return;
@@ -134,6 +144,28 @@ export class Traveller {
       case 'commit':
         return this.run(step, { type: 'commit' }, undefined);
     }
+  }
+
+  /** A restore from a damaged backup fails, and the DR copy stays what it was; VMs beside it may get their new one. */
+  private async restoreInVain(): Promise<void> {
+    const argument = { plan: this.plan.name, digest: this.digest };
+    const outcome = await this.outcome({ type: 'restore' }, (client) => client.restore(argument), undefined);
+    this.runs++;
+    this.log(`${this.plan.name}: restore in vain ${outcome.ended}`);
+    await this.follow('restore', outcome);
+    if (outcome.ended === 'completed')
+      this.violations.push({ kind: 'corrupt', what: `a restore of ${this.damagedVm} used a damaged backup` });
+    else this.requireClear('restore', outcome);
+    await this.look('after a restore in vain');
+    await this.compareDrCopies();
+  }
+
+  private requireClear(step: Step, outcome: Outcome): void {
+    if (outcome.ended === 'failed' && UNCLEAR.test(outcome.why))
+      this.violations.push({
+        kind: 'lost',
+        what: `${step} of ${this.plan.name} fails without a clear error: ${outcome.why}`,
+      });
   }
 
   /** Tries until it completes, as an administrator would who reads what went wrong. */
@@ -161,11 +193,7 @@ export class Traveller {
       await this.look(`after ${step}, which ${outcome.ended}`);
       if (this.violations.length > 0 || done) return;
       if (outcome.ended !== 'completed') {
-        if (outcome.ended === 'failed' && UNCLEAR.test(outcome.why))
-          this.violations.push({
-            kind: 'lost',
-            what: `${step} of ${plan} fails without a clear error: ${outcome.why}`,
-          });
+        this.requireClear(step, outcome);
         whys.push(outcome.why);
       }
       await sleep(1000);
@@ -248,7 +276,9 @@ export class Traveller {
 
   private async compareDrCopies(): Promise<void> {
     for (const [vm, disk, snapshot] of await this.ofDisks('snapshot', 'dr-copy')) {
-      const different = await this.account.differences(snapshot.id, this.disks.path(vm, disk, 'dr-copy'));
+      let different = await this.account.differences(snapshot.id, this.disks.path(vm, disk, 'dr-copy'));
+      if (different.length > 0 && this.damagedVm !== undefined && vm !== this.damagedVm)
+        different = await this.account.differences(snapshot.id, this.disks.path(vm, disk, 'backup'));
       if (different.length > 0)
         this.violations.push({
           kind: 'corrupt',
