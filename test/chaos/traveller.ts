@@ -6,9 +6,10 @@ import { type DrPlan } from '../../plan/schema';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox } from '../support/e2e-sandbox';
-import { type Account, type Resource } from './account';
+import { type Account } from './account';
+import { Bytes } from './bytes';
 import { damageNewestBackup } from './damage';
-import { type DiskKey, DISKS, ExpectedDisks, sameBytes, scribble, writeInto } from './disks';
+import { ExpectedDisks } from './disks';
 import { type Journey, type Step } from './journeys';
 import {
   dnsViolations,
@@ -36,6 +37,7 @@ export class Traveller {
   readonly violations: Violation[] = [];
   runs = 0;
   private readonly disks: ExpectedDisks;
+  private readonly bytes: Bytes;
   private readonly plan: DrPlan;
   private readonly record: string;
   private readonly home: string;
@@ -55,6 +57,7 @@ export class Traveller {
   ) {
     const { plan, vms } = journey;
     this.disks = new ExpectedDisks(join(sandbox.config.directory, 'expected', plan), journey);
+    this.bytes = new Bytes(sandbox, account, journey, this.disks);
     this.record = `${plan}.shop.example`;
     this.home = `192.168.10.${10 + (number % 200)}`;
     this.plan = plainPlan(
@@ -124,7 +127,7 @@ export class Traveller {
         for (const { name } of this.journey.vms) await this.sandbox.hypervisor.deleteVm(name);
         return;
       case 'write at the recovery site':
-        return this.writeAtRecoverySite();
+        return this.bytes.writeAtRecoverySite(this.random.fork());
       case 'backup':
         await this.run(step, { type: 'backup' }, cancelAfterMs);
         return this.disks.note('now', 'backup');
@@ -132,15 +135,19 @@ export class Traveller {
         await this.run(step, { type: 'restore' }, cancelAfterMs);
         await this.disks.note('backup', 'dr-copy');
         this.hasDrCopy = true;
-        return this.compareDrCopies();
+        this.violations.push(...(await this.bytes.ofDrCopies()));
+        return;
       case 'test failover':
         return this.run(step, { type: 'failover', mode: 'test' }, cancelAfterMs);
       case 'failover':
         await this.run(step, { type: 'failover', mode: 'disaster' }, cancelAfterMs);
-        return this.compareVolumes();
+        await this.disks.note('dr-copy', 'recovery');
+        this.violations.push(...(await this.bytes.ofVolumes()));
+        return;
       case 'failback':
         await this.run(step, { type: 'failback' }, cancelAfterMs);
-        return this.compareHome();
+        this.violations.push(...(await this.bytes.ofHome()));
+        return;
       case 'commit':
         return this.run(step, { type: 'commit' }, undefined);
     }
@@ -157,7 +164,7 @@ export class Traveller {
       this.violations.push({ kind: 'corrupt', what: `a restore of ${this.damagedVm} used a damaged backup` });
     else this.requireClear('restore', outcome);
     await this.look('after a restore in vain');
-    await this.compareDrCopies();
+    this.violations.push(...(await this.bytes.ofDrCopies(this.damagedVm)));
   }
 
   private requireClear(step: Step, outcome: Outcome): void {
@@ -272,77 +279,5 @@ export class Traveller {
         this.whereabouts,
       ),
     ];
-  }
-
-  private async compareDrCopies(): Promise<void> {
-    for (const [vm, disk, snapshot] of await this.ofDisks('snapshot', 'dr-copy')) {
-      let different = await this.account.differences(snapshot.id, this.disks.path(vm, disk, 'dr-copy'));
-      if (different.length > 0 && this.damagedVm !== undefined && vm !== this.damagedVm)
-        different = await this.account.differences(snapshot.id, this.disks.path(vm, disk, 'backup'));
-      if (different.length > 0)
-        this.violations.push({
-          kind: 'corrupt',
-          what: `${vm}/${disk}: blocks ${different.join(', ')} of ${snapshot.id} differ`,
-        });
-    }
-  }
-
-  /** Data disks are as they were copied; the root has the recovery site's drivers. */
-  private async compareVolumes(): Promise<void> {
-    await this.disks.note('dr-copy', 'recovery');
-    for (const [vm, disk, volume] of await this.ofDisks('volume', 'recovery'))
-      if (
-        disk === 'data' &&
-        !(await sameBytes(this.disks.path(vm, disk, 'dr-copy'), this.volumeFile(volume)))
-      )
-        this.violations.push({
-          kind: 'corrupt',
-          what: `${vm}/${disk}: the volume ${volume.id} differs from its DR copy`,
-        });
-  }
-
-  private async writeAtRecoverySite(): Promise<void> {
-    for (const [vm, disk, volume] of await this.ofDisks('volume', 'recovery')) {
-      if (disk !== 'data') continue;
-      const path = this.disks.path(vm, disk, 'recovery');
-      await scribble(path, this.random.fork(), 2);
-      await writeInto(path, this.volumeFile(volume));
-    }
-  }
-
-  private async compareHome(): Promise<void> {
-    for (const { name } of this.journey.vms) {
-      const image = join(this.sandbox.paths.datacenter, 'vms', name, 'data-flat.vmdk');
-      if (!(await sameBytes(this.disks.path(name, 'data', 'recovery'), image)))
-        this.violations.push({
-          kind: 'corrupt',
-          what: `${name}/data at home differs from what the instance had`,
-        });
-    }
-  }
-
-  private volumeFile({ id }: Resource): string {
-    return join(this.sandbox.paths.aws, 'storage', 'volumes', `${id}.raw`);
-  }
-
-  /** The plan's resources of a kind, by VM and disk. A list may lack what is new, so it is asked for until it does not. */
-  private ofDisks(
-    kind: Resource['kind'],
-    role: string,
-  ): Promise<[vm: string, disk: DiskKey, resource: Resource][]> {
-    return persistently(async () => {
-      const mine = (await this.account.ofPlan(this.plan.name)).filter(
-        (one) => one.kind === kind && one.tags['lifeboat:role'] === role,
-      );
-      return this.journey.vms.flatMap(({ name }) =>
-        DISKS.map((disk): [string, DiskKey, Resource] => {
-          const found = mine.find(
-            ({ tags }) => tags['lifeboat:vm'] === name && tags['lifeboat:disk'] === disk,
-          );
-          if (found === undefined) throw new Error(`${name}/${disk} has no ${kind} (${role}).`);
-          return [name, disk, found];
-        }),
-      );
-    });
   }
 }

@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import { type E2eSandbox } from '../support/e2e-sandbox';
+import { type Account, type Resource } from './account';
+import { type DiskKey, DISKS, type ExpectedDisks, sameBytes, scribble, writeInto } from './disks';
+import { type Violation } from './invariants';
+import { type Journey } from './journeys';
+import { persistently } from './persistently';
+import { type SeededRandom } from './random';
+
+/** A plan's bytes, wherever they are by now, compared with what they have to be. */
+export class Bytes {
+  constructor(
+    private readonly sandbox: E2eSandbox,
+    private readonly account: Account,
+    private readonly journey: Journey,
+    private readonly disks: ExpectedDisks,
+  ) {}
+
+  /** @param damagedVm in whose place the other VMs may have the newer backup, which they could be restored from */
+  async ofDrCopies(damagedVm?: string): Promise<Violation[]> {
+    const violations: Violation[] = [];
+    for (const [vm, disk, { id }] of await this.resources('snapshot', 'dr-copy')) {
+      let different = await this.account.differences(id, this.disks.path(vm, disk, 'dr-copy'));
+      if (different.length > 0 && damagedVm !== undefined && vm !== damagedVm)
+        different = await this.account.differences(id, this.disks.path(vm, disk, 'backup'));
+      if (different.length > 0)
+        violations.push(corrupt(`${vm}/${disk}: blocks ${different.join(', ')} of ${id} differ`));
+    }
+    return violations;
+  }
+
+  /** Data disks are as they were copied; the root has the recovery site's drivers. */
+  async ofVolumes(): Promise<Violation[]> {
+    const violations: Violation[] = [];
+    for (const [vm, disk, volume] of await this.dataVolumes())
+      if (!(await sameBytes(this.disks.path(vm, disk, 'dr-copy'), this.volumeFile(volume))))
+        violations.push(corrupt(`${vm}/${disk}: the volume ${volume.id} differs from its DR copy`));
+    return violations;
+  }
+
+  /** After a failback, data disks have what the instances wrote. */
+  async ofHome(): Promise<Violation[]> {
+    const violations: Violation[] = [];
+    for (const { name } of this.journey.vms) {
+      const image = join(this.sandbox.paths.datacenter, 'vms', name, 'data-flat.vmdk');
+      if (!(await sameBytes(this.disks.path(name, 'data', 'recovery'), image)))
+        violations.push(corrupt(`${name}/data at home differs from what the instance had`));
+    }
+    return violations;
+  }
+
+  async writeAtRecoverySite(random: SeededRandom): Promise<void> {
+    for (const [vm, disk, volume] of await this.dataVolumes()) {
+      const path = this.disks.path(vm, disk, 'recovery');
+      await scribble(path, random, 2);
+      await writeInto(path, this.volumeFile(volume));
+    }
+  }
+
+  private async dataVolumes(): Promise<[vm: string, disk: DiskKey, resource: Resource][]> {
+    return (await this.resources('volume', 'recovery')).filter(([, disk]) => disk === 'data');
+  }
+
+  private volumeFile({ id }: Resource): string {
+    return join(this.sandbox.paths.aws, 'storage', 'volumes', `${id}.raw`);
+  }
+
+  /** The plan's resources of a kind, by VM and disk. A list may lack what is new, so it is asked for until it does not. */
+  private resources(
+    kind: Resource['kind'],
+    role: string,
+  ): Promise<[vm: string, disk: DiskKey, resource: Resource][]> {
+    return persistently(async () => {
+      const mine = (await this.account.ofPlan(this.journey.plan)).filter(
+        (one) => one.kind === kind && one.tags['lifeboat:role'] === role,
+      );
+      return this.journey.vms.flatMap(({ name }) =>
+        DISKS.map((disk): [string, DiskKey, Resource] => {
+          const found = mine.find(
+            ({ tags }) => tags['lifeboat:vm'] === name && tags['lifeboat:disk'] === disk,
+          );
+          if (found === undefined) throw new Error(`${name}/${disk} has no ${kind} (${role}).`);
+          return [name, disk, found];
+        }),
+      );
+    });
+  }
+}
+
+const corrupt = (what: string): Violation => ({ kind: 'corrupt', what });
