@@ -1,4 +1,5 @@
-import { executeChild, isCancellation, log, ParentClosePolicy } from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { executeChild, isCancellation, log, ParentClosePolicy, sleep } from '@temporalio/workflow';
 import { backup, type BackupSummary } from './backup';
 import { begin, requirePhase, type RunRequest } from './begin';
 import { causeMessage } from './failure-message';
@@ -26,24 +27,47 @@ export async function replication(request: RunRequest): Promise<ReplicationSumma
   // Both get the digest, so that a plan published in between cannot split the round.
   const args: [RunRequest] = [{ plan: plan.name, digest: run.digest }];
 
-  progress.phase('backing up');
-  const backedUp = await executeChild(backup, {
-    args,
-    workflowId: workflowId(plan.name, 'backup'),
-    parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-    staticSummary: `Back up plan ${plan.name}`,
-  });
-  progress.phase('restoring');
-  const restored = await executeChild(restore, {
-    args,
-    workflowId: workflowId(plan.name, 'restore'),
-    parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-    staticSummary: `Restore plan ${plan.name}`,
-  });
+  const backedUp = await afterOthers(progress, 'backing up', () =>
+    executeChild(backup, {
+      args,
+      workflowId: workflowId(plan.name, 'backup'),
+      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+      staticSummary: `Back up plan ${plan.name}`,
+    }),
+  );
+  const restored = await afterOthers(progress, 'restoring', () =>
+    executeChild(restore, {
+      args,
+      workflowId: workflowId(plan.name, 'restore'),
+      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+      staticSummary: `Restore plan ${plan.name}`,
+    }),
+  );
   progress.phase('pruning');
   const pruned = await pruneAfter(plan.name, run.digest);
   progress.phase('failed' in pruned ? `done, but pruning failed: ${pruned.failed}` : 'done');
   return { backup: backedUp, restore: restored, prune: pruned };
+}
+
+/** Seconds between two looks whether a run that was started by hand has ended: soon at first, and few events in all. */
+const FIRST_LOOK_SECONDS = 2;
+const LAST_LOOK_SECONDS = 60;
+
+/**
+ * A step of the round, when none of its kind is under way any more that somebody started by hand. It is done all the
+ * same: that one may have begun before what is to be protected was written.
+ */
+async function afterOthers<T>(progress: RunProgress, phase: string, step: () => Promise<T>): Promise<T> {
+  progress.phase(phase);
+  for (let seconds = FIRST_LOOK_SECONDS; ; seconds = Math.min(2 * seconds, LAST_LOOK_SECONDS)) {
+    try {
+      return await step();
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      progress.phase(`${phase}: waiting for the end of the run that is under way already`);
+      await sleep(seconds * 1000);
+    }
+  }
 }
 
 async function pruneAfter(plan: string, digest: string): Promise<PruneSummary | { failed: string }> {
