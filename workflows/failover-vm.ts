@@ -1,25 +1,10 @@
-import { type DrCopy, type InstanceAddresses } from '../activities/aws-proxy/contract';
-import { type HostEntry } from '../guest/port';
-import { type RunContext } from '../plan/run';
-import { type PlannedVm, type RecoverySubnet } from '../plan/schema';
+import { type InstanceAddresses } from '../activities/aws-proxy/contract';
 import { awsProxy } from './activities';
-import { type OnFailure } from './attention';
+import { type FailoverVmRequest } from './failover-vm-request';
 import { hasFailureType } from './failure-message';
 import { PreparedVolumes } from './prepared-volumes';
 import { RecoveryInstance } from './recovery-instance';
 import { reportPhase, vmAttention } from './vm-child';
-
-export interface FailoverVmRequest {
-  run: RunContext;
-  vm: PlannedVm;
-  site: RecoverySubnet;
-  test: boolean;
-  availabilityZone: string;
-  drCopy: DrCopy;
-  /** Where this VM finds the VMs that it depends on. */
-  hosts: HostEntry[];
-  onFailure: OnFailure;
-}
 
 /** A VM that runs, and answers, at the recovery site. */
 export interface RecoveredVm extends InstanceAddresses {

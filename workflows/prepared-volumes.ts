@@ -1,6 +1,6 @@
 import { type RecoveredVolume } from '../activities/aws-proxy/contract';
 import { awsProxy } from './activities';
-import { type FailoverVmRequest } from './failover-vm';
+import { type FailoverVmRequest } from './failover-vm-request';
 import { hasFailureType } from './failure-message';
 import { onProxyHost } from './proxy-host';
 import { reportPhase } from './vm-child';

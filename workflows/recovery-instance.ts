@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/workflow';
 import { type InstanceAddresses, type RecoveredVolume } from '../activities/aws-proxy/contract';
 import { awsProxy } from './activities';
 import { hasFailureType } from './failure-message';
-import { type FailoverVmRequest } from './failover-vm';
+import { type FailoverVmRequest } from './failover-vm-request';
 import { reportPhase } from './vm-child';
 
 interface Shell {
