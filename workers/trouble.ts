@@ -8,6 +8,9 @@ import { troubleSignal } from '../workflows/messages';
 /** Attempts whose failure is told: often enough to see that it goes on, and few events in a history of a thousand. */
 const TOLD_ATTEMPTS: ReadonlySet<number> = new Set([3, 10, 30, 100, 300, 999]);
 
+/** Milliseconds until the next attempt from which on it is told at once: for as long as this, somebody has to act. */
+const LONG_DELAY_MS = 30_000;
+
 /** A workflow does not see that its activities are tried again; so a worker whose tries keep failing tells the run. */
 export const tellsTrouble: ActivityInterceptorsFactory = (context) => ({
   inbound: {
@@ -15,7 +18,9 @@ export const tellsTrouble: ActivityInterceptorsFactory = (context) => ({
       try {
         return await next(input);
       } catch (error) {
-        if (TOLD_ATTEMPTS.has(context.info.attempt) && isTriedAgain(error)) await tell(context, error);
+        const { attempt } = context.info;
+        const told = TOLD_ATTEMPTS.has(attempt) || (attempt === 1 && waitsLong(error));
+        if (told && isTriedAgain(error)) await tell(context, error);
         throw error;
       }
     },
@@ -25,6 +30,11 @@ export const tellsTrouble: ActivityInterceptorsFactory = (context) => ({
 function isTriedAgain(error: unknown): error is Error {
   if (error instanceof ApplicationFailure) return error.nonRetryable !== true;
   return error instanceof Error && !(error instanceof CancelledFailure) && error.name !== 'AbortError';
+}
+
+function waitsLong(error: unknown): boolean {
+  if (!(error instanceof ApplicationFailure)) return false;
+  return typeof error.nextRetryDelay === 'number' && error.nextRetryDelay >= LONG_DELAY_MS;
 }
 
 async function tell({ info, client, log }: Context, error: Error): Promise<void> {

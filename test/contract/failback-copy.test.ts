@@ -1,11 +1,15 @@
 import { CreateSnapshotCommand, CreateVolumeCommand, DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
-import { open, readFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, open, readFile, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { attachToProxy } from '../../activities/aws-proxy/attachment';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
 import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
 import { type CopySite, inActivity, startCopySite, VM } from './copy-site';
 
+const execFileAsync = promisify(execFile);
 const random = (seed: string | number): Pattern => ({ random: String(seed) });
 const DISK = { key: 'system', slot: 0, boot: true };
 /** No multiple of a block, nor of a GiB: 43 blocks, the last one of 3 sectors. */
@@ -76,6 +80,39 @@ describe('the way home', () => {
     expect(changed).toMatchObject({ blocks: 3, bytes: 2 * BLOCK_SIZE + 3 * 512, blocksSentAgain: 0 });
     expect((await readFile(path)).equals(patternDisk(patterns, SIZE))).toBe(true);
   }, 60_000);
+
+  const asRoot = process.getuid?.() === 0 ? it : it.skip;
+  asRoot(
+    'tells that the primary site is full, and goes on when there is room (needs root)',
+    async () => {
+      const patterns = Array.from({ length: 43 }, (_, n) => random(n));
+      const { file, snapshot } = await recoveredVolume(patternDisk(patterns, SIZE));
+      const snapshotId = await snapshot();
+      await file.close();
+      const small = join(site.directory, 'small');
+      const image = join(small, 'system');
+      await mkdir(small);
+      const mount = (...options: string[]) => execFileAsync('mount', [...options, small]);
+      await mount('-t', 'tmpfs', '-o', 'size=6m', 'tmpfs');
+      try {
+        const made = await open(image, 'w');
+        await made.truncate(SIZE);
+        await made.close();
+        await symlink(image, join(site.directory, 'home-system'));
+        const { copySnapshotToDisk } = site.activities();
+        const copy = () => inActivity(copySnapshotToDisk, { run: site.run, vm: VM, disk, snapshotId });
+        await expect(copy()).rejects.toMatchObject({ type: 'DiskFull', nonRetryable: false });
+
+        await mount('-o', 'remount,size=64m');
+        const copied = await copy();
+        expect(copied.blocks).toBe(43);
+        expect((await readFile(image)).equals(patternDisk(patterns, SIZE))).toBe(true);
+      } finally {
+        await execFileAsync('umount', [small]);
+      }
+    },
+    60_000,
+  );
 
   it('refuses data beyond the end of the disk', async () => {
     const { file, snapshot } = await recoveredVolume(patternDisk(basePatterns(), SIZE));
