@@ -47,9 +47,9 @@ async function recover(
   prepared: PreparedVolumes,
   instance: RecoveryInstance,
 ): Promise<RecoveredVm> {
-  // The shell is launched while the volumes are being made.
+  // The shell is launched while the volumes are being made; when one fails, the other is not waited for.
   await reportPhase(vm.name, 'creating volumes');
-  const [volumes, shell] = await bothEnded(prepared.volumes(), instance.shell());
+  const [volumes, shell] = await Promise.all([prepared.volumes(), instance.shell()]);
 
   await reportPhase(vm.name, 'attaching volumes', shell.instanceId);
   await awsProxy.attachVolumes({ run, vm: vm.name, instanceId: shell.instanceId, volumes });
@@ -72,10 +72,4 @@ async function recover(
     readySeconds: seconds,
     readyAt: new Date().toISOString(),
   };
-}
-
-/** Where one fails, the other is waited for all the same: its work would be in the way of a retry, and of undoing. */
-async function bothEnded<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([one, other]);
-  return Promise.all([one, other]);
 }

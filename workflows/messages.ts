@@ -37,6 +37,8 @@ export const troubleSignal = defineSignal<[{ vm?: string; text: string }]>('trou
 
 /** Phase of a VM, or of a run, in which it waits for a person to mend what failed, and to send a retry. */
 export const NEEDS_ATTENTION = 'needs attention';
+/** Phase that follows it. */
+export const TRYING_AGAIN = 'trying again';
 
 /** What is tried again. */
 export interface RetryRequest {

@@ -1,5 +1,5 @@
 import { type RecoveredVolume } from '../activities/aws-proxy/contract';
-import { awsProxy } from './activities';
+import { awsProxy, control } from './activities';
 import { type FailoverVmRequest } from './failover-vm-request';
 import { hasFailureType } from './failure-message';
 import { onProxyHost } from './proxy-host';
@@ -39,6 +39,8 @@ export class PreparedVolumes {
         if (!hasFailureType(error, 'VolumeFailed')) throw error;
         this.attempt++;
         if (failures === VOLUME_ATTEMPTS) throw error;
+        // A volume also goes where another run has taken over, and removes what this one made. A test holds no state.
+        if (!this.request.test) await control.checkPlanState({ run: this.request.run });
       }
     }
   }

@@ -1,7 +1,7 @@
 import { getExternalWorkflowHandle, setHandler, workflowInfo } from '@temporalio/workflow';
 import { type Attention } from './attention';
 import { childWorkflowId } from './ids';
-import { type RetryRequest, retrySignal, retryUpdate } from './messages';
+import { type RetryRequest, retrySignal, retryUpdate, TRYING_AGAIN } from './messages';
 import { type RunProgress } from './run-status';
 
 /** As plans have them. */
@@ -14,7 +14,7 @@ export function allowRetries(progress: RunProgress, attention?: Attention): void
     async (request) => {
       const vms = progress.waitingVms.filter((vm) => request.vm === undefined || request.vm === vm);
       // At once, so that whoever asks twice is told that it does not wait any more.
-      for (const vm of vms) progress.vm(vm, 'trying again');
+      for (const vm of vms) progress.vm(vm, TRYING_AGAIN);
       if (request.vm === undefined) attention?.retry(request);
       const { workflowId } = workflowInfo();
       for (const vm of vms)

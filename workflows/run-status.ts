@@ -6,6 +6,7 @@ import {
   type RunStatus,
   statusQuery,
   troubleSignal,
+  TRYING_AGAIN,
   vmPhaseSignal,
   type VmStatus,
 } from './messages';
@@ -71,6 +72,8 @@ export class RunProgress {
   vm(vm: string, phase: string, detail = ''): void {
     const row = this.status.vms.find((known) => known.vm === vm);
     if (!row) return;
+    // What goes on beside a failed step does not hide it.
+    if (row.phase === NEEDS_ATTENTION && phase !== NEEDS_ATTENTION && phase !== TRYING_AGAIN) return;
     Object.assign(row, { phase, detail, since: new Date().toISOString() } satisfies Omit<VmStatus, 'vm'>);
     delete row.trouble;
     this.show();

@@ -7,7 +7,14 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { Attention, type OnFailure } from './attention';
-import { NEEDS_ATTENTION, phaseAttribute, planAttribute, retrySignal, vmPhaseSignal } from './messages';
+import {
+  NEEDS_ATTENTION,
+  phaseAttribute,
+  planAttribute,
+  retrySignal,
+  TRYING_AGAIN,
+  vmPhaseSignal,
+} from './messages';
 import { childWorkflowId } from './ids';
 import { type RunContext } from '../plan/run';
 
@@ -53,7 +60,7 @@ export async function reportPhase(vm: string, phase: string, detail = ''): Promi
 /** Steps of a VM's child workflow that a person may have to mend; the run forwards what people send. */
 export function vmAttention(run: RunContext, vm: string, onFailure: OnFailure): Attention {
   const attention = new Attention(run, onFailure, (problem) =>
-    problem === undefined ? reportPhase(vm, 'trying again') : reportPhase(vm, NEEDS_ATTENTION, problem),
+    problem === undefined ? reportPhase(vm, TRYING_AGAIN) : reportPhase(vm, NEEDS_ATTENTION, problem),
   );
   setHandler(retrySignal, (request) => attention.retry(request));
   return attention;

@@ -1,4 +1,4 @@
-import { access, constants } from 'node:fs/promises';
+import { access, constants, readFile } from 'node:fs/promises';
 import { CommandError, run } from '../process/run';
 
 /** QEMU's options that say how guest instructions are run. */
@@ -23,9 +23,13 @@ export function accelerator(): Promise<Accelerator> {
   return probed;
 }
 
+/** Flags of processors that can run guests themselves: Intel's VT-x and AMD's SVM. */
+const VIRTUALIZES = /^flags\s*:.*\s(vmx|svm)(\s|$)/m;
+
 /**
  * /dev/kvm may exist and yet not work (nested, or a container's), so it is tried with the very options that machines
- * get: firmware without a disk, which asks for a reset at once, upon which QEMU ends.
+ * get: firmware without a disk, which asks for a reset at once, upon which QEMU ends. Firmware is not enough: a kvm module
+ * that emulates what the processor lacks has been seen to run it, and to hang in every kernel.
  */
 async function probe(): Promise<Accelerator> {
   try {
@@ -33,6 +37,7 @@ async function probe(): Promise<Accelerator> {
   } catch {
     return TCG;
   }
+  if (!VIRTUALIZES.test(await readFile('/proc/cpuinfo', 'utf8'))) return TCG;
   try {
     await run(
       'qemu-system-x86_64',
