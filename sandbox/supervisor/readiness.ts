@@ -30,12 +30,15 @@ export async function waitUntilServing(config: SandboxConfig): Promise<void> {
       connectTimeout: '2s',
     });
     try {
-      const polled = await Promise.all([
+      // All are waited for, also where one fails: a call that tries again on a closed connection throws at nobody.
+      const polled = await Promise.allSettled([
         isPolled(connection, CONTROL_QUEUE, WORKFLOW_QUEUE),
         isPolled(connection, AWS_PROXY_QUEUE, ACTIVITY_QUEUE),
         isPolled(connection, BACKUP_PROXY_QUEUE, ACTIVITY_QUEUE),
       ]);
-      return polled.every(Boolean);
+      const failed = polled.find((outcome) => outcome.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      return polled.every((outcome) => outcome.status === 'fulfilled' && outcome.value);
     } finally {
       await connection.close();
     }
