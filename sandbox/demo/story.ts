@@ -107,7 +107,10 @@ async function loseAndRecover({ config, steps, runs, shop, report }: Stage): Pro
   });
 
   await steps.take('failover', async () => {
-    const { vms, rpoSeconds, rtoSeconds } = await runs.run('failover', { mode: 'disaster', onFailure: 'undo' });
+    const { vms, rpoSeconds, rtoSeconds } = await runs.run('failover', {
+      mode: 'disaster',
+      onFailure: 'undo',
+    });
     Object.assign(report, { rpoSeconds, rtoSeconds });
     recovered = vms.find(({ vm }) => vm === 'web')?.publicAddress ?? '';
     prove(recovered !== '' && recovered !== primary, 'web has no public address at the recovery site.');
