@@ -3,12 +3,12 @@ import { resolve } from 'node:path';
 import { run } from './process.mjs';
 
 /**
- * Two rounds: what is quick and independent runs side by side; what boots machines or runs whole sandboxes runs one
- * after another, as it would starve on two cores otherwise.
+ * Two rounds, so that what boots machines or runs whole sandboxes does not starve what is quick. Of those, too, two run
+ * side by side: most of them wait most of the time. More would make guests boot too slowly on two cores.
  */
 const ROUNDS = [
   { name: 'quick', args: ['--maxWorkers=2', '--testPathIgnorePatterns', '/test/e2e/', '/node_modules/'] },
-  { name: 'e2e', args: ['--runInBand', '--testPathPatterns', '/test/e2e/'] },
+  { name: 'e2e', args: ['--maxWorkers=2', '--testPathPatterns', '/test/e2e/'] },
 ];
 
 /** Runs all tests (or jest's own arguments), ends with a line of totals, and returns the exit code. */
