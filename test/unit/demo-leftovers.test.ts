@@ -15,7 +15,7 @@ const clean: SiteListing = {
   networkInterfaces: [{ id: 'eni-proxy', instance: 'i-proxy' }],
   dnsRecords: ['www.shop.example. A'],
   vms: [
-    { name: 'db', disks: ['system', 'data'], diskFiles: ['system.vmdk', 'data.vmdk'] },
+    { name: 'db', disks: ['system', 'data'], diskFiles: ['system.vmdk', 'data.vmdk', 'data-flat.vmdk'] },
     { name: 'web', disks: ['system'], diskFiles: ['system.vmdk'] },
   ],
 };
@@ -64,11 +64,25 @@ describe('leftovers of the demo', () => {
       {
         vms: clean.vms.map((vm) =>
           vm.name === 'web'
-            ? { ...vm, diskFiles: [...vm.diskFiles, 'snapshots/a1', 'system.qcow2', 'open/system'] }
+            ? {
+                ...vm,
+                diskFiles: [
+                  ...vm.diskFiles,
+                  'snapshots/a1',
+                  'system.qcow2',
+                  'other-flat.vmdk',
+                  'open/system',
+                ],
+              }
             : vm,
         ),
       },
-      ['snapshots/a1 of VM web', 'system.qcow2 of VM web', 'open/system of VM web'],
+      [
+        'snapshots/a1 of VM web',
+        'system.qcow2 of VM web',
+        'other-flat.vmdk of VM web',
+        'open/system of VM web',
+      ],
     ],
     ['the lack of a VM', { vms: clean.vms.slice(0, 1) }, ['no VM web']],
     ["the lack of the DR copy's snapshot", { snapshots: [{ id: 'snap-shell' }] }, ['no snapshot snap-copy']],
