@@ -39,9 +39,8 @@ function lineView(
         );
         for (const { vm, phase, detail } of status.vms)
           if (phase !== 'waiting') tell(`vm ${vm}`, `${vm}: ${phase}${detail === '' ? '' : ` (${detail})`}`);
-      }
-      if (status !== undefined)
         tell('hint', status.needsAttention ? 'Mend it, then in another terminal: lifeboat retry PLAN' : '');
+      }
       for (const { step, attempt, message } of retries)
         tell(`retry ${step}`, `${step} is tried again (attempt ${attempt}): ${message}`);
       // A copy that does not know its size yet has nothing to show; a bar of nothing would be full.

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { INSTANCE_TYPE } from './instance-type';
 
 /**
  * The DR plan: which VMs are protected, in which order they come up, and where they run.
@@ -59,7 +60,7 @@ const vm = z
   .object({
     name,
     /** EC2 instance types in order of preference: the next is tried when AWS has no capacity for one. */
-    instanceTypes: z.array(z.string().regex(/^[a-z0-9-]+\.[a-z0-9-]+$/, 'must be like m6i.large')).min(1),
+    instanceTypes: z.array(z.string().regex(INSTANCE_TYPE, 'must be like m6i.large')).min(1),
     dependsOn: z.array(name).default([]),
     /** Host names by which the VMs that depend on this one know it; kept right in their /etc/hosts on EC2. */
     hostNames: z.array(dnsName).default([]),

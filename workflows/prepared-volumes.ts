@@ -2,6 +2,7 @@ import { type RecoveredVolume } from '../activities/aws-proxy/contract';
 import { awsProxy, control } from './activities';
 import { type FailoverVmRequest } from './failover-vm-request';
 import { hasFailureType } from './failure-message';
+import { Kept } from './kept';
 import { onProxyHost } from './proxy-host';
 import { reportPhase } from './vm-child';
 
@@ -10,7 +11,7 @@ const VOLUME_ATTEMPTS = 3;
 
 /** Volumes from the DR copy, with the drivers that EC2 needs, names and boot scripts in the boot volume; made once. */
 export class PreparedVolumes {
-  private made: Promise<RecoveredVolume[]> | undefined;
+  private readonly kept = new Kept(() => this.make());
   /** Volumes of one attempt are the same for every try of it; those of earlier attempts go when the last are attached. */
   private attempt = 1;
 
@@ -18,16 +19,12 @@ export class PreparedVolumes {
 
   /** Makes the volumes, or tells which were made. */
   volumes(): Promise<RecoveredVolume[]> {
-    this.made ??= this.make().catch((error: unknown) => {
-      this.made = undefined;
-      throw error;
-    });
-    return this.made;
+    return this.kept.get();
   }
 
   /** They went with their instance; the next ones are others. */
   forget(): void {
-    this.made = undefined;
+    this.kept.forget();
     this.attempt++;
   }
 

@@ -3,6 +3,7 @@ import { type InstanceAddresses, type RecoveredVolume } from '../activities/aws-
 import { awsProxy } from './activities';
 import { hasFailureType } from './failure-message';
 import { type FailoverVmRequest } from './failover-vm-request';
+import { Kept } from './kept';
 import { reportPhase } from './vm-child';
 
 interface Shell {
@@ -13,7 +14,7 @@ interface Shell {
 /** The instance of one VM: launched once, as a shell without disks, of the first type for which AWS has capacity. */
 export class RecoveryInstance {
   private types: string[];
-  private launched: Promise<Shell> | undefined;
+  private readonly launched = new Kept(() => this.launch());
   private attempt = 0;
   /** An attempt that failed for another reason than capacity may have launched something all the same. */
   private doubtful: number | undefined;
@@ -29,16 +30,12 @@ export class RecoveryInstance {
 
   /** Launches the shell, or tells which was launched. */
   shell(): Promise<Shell> {
-    this.launched ??= this.launch().catch((error: unknown) => {
-      this.launched = undefined;
-      throw error;
-    });
-    return this.launched;
+    return this.launched.get();
   }
 
   /** EC2 has taken the instance away; the next one is another. */
   forget(): void {
-    this.launched = undefined;
+    this.launched.forget();
   }
 
   private async launch(): Promise<Shell> {

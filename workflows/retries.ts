@@ -1,11 +1,9 @@
 import { getExternalWorkflowHandle, setHandler, workflowInfo } from '@temporalio/workflow';
+import { INSTANCE_TYPE } from '../plan/instance-type';
 import { type Attention } from './attention';
 import { childWorkflowId } from './ids';
 import { type RetryRequest, retrySignal, retryUpdate, TRYING_AGAIN } from './messages';
 import { type RunProgress } from './run-status';
-
-/** As plans have them. */
-const INSTANCE_TYPE = /^[a-z0-9-]+\.[a-z0-9-]+$/;
 
 /** Lets people tell a run to go on with what waits: in its VMs' child workflows, and (`attention`) in itself. */
 export function allowRetries(progress: RunProgress, attention?: Attention): void {

@@ -237,7 +237,10 @@ export interface AwsProxyActivities {
       test: boolean;
     },
   ): Promise<{ instanceId: string }>;
-  /** Replaces the stopped shell's root by the volumes and deletes that root; sets delete-on-termination. */
+  /**
+   * Replaces the stopped shell's root by the volumes and deletes that root; sets delete-on-termination.
+   * @throws ApplicationFailure InstanceGone, non-retryable
+   */
   attachVolumes(input: {
     run: RunContext;
     vm: string;
@@ -248,6 +251,7 @@ export interface AwsProxyActivities {
    * StartInstances, then the addresses, which only now are the lasting ones. A stopped instance of another type than
    * `instanceType` is changed to it first (ModifyInstanceAttribute): how the plan's next type is tried.
    * @throws ApplicationFailure NoCapacity, non-retryable here
+   * @throws ApplicationFailure InstanceGone, non-retryable
    */
   startInstance(input: {
     run: RunContext;
@@ -262,7 +266,7 @@ export interface AwsProxyActivities {
     address: string;
     probe: ReadinessProbe;
   }): Promise<{ seconds: number }>;
-  /** Takes one attempt's shell away, so that another type can be tried; keeps the volumes. */
+  /** Takes one attempt's shell away, of which it is not known whether it came to be, before the next; keeps the volumes. */
   discardShell(input: Attempt): Promise<void>;
   /**
    * Terminates the run's instances of the VM (all VMs without `vm`) and deletes its volumes, network interfaces and

@@ -9,7 +9,7 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import { hasCode } from '../failures';
 import { type AwsProxyActivities, type InstanceAddresses } from './contract';
-import { isCapacityReason, noCapacity } from './launch';
+import { instanceGone, isCapacityReason, noCapacity } from './launch';
 import { findInstance } from './lookup';
 import { readInstance } from './tags';
 import { waitFor, type WaitOptions } from './waiting';
@@ -54,10 +54,7 @@ export async function startInstance(
           return undefined;
         case 'shutting-down':
         case 'terminated':
-          throw ApplicationFailure.nonRetryable(
-            `The instance ${instanceId} of ${input.vm} was terminated: ${instance.StateReason?.Message ?? 'no reason given'}.`,
-            'InstanceGone',
-          );
+          throw instanceGone(instance, input.vm);
         default:
           return undefined;
       }

@@ -8,6 +8,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { hasCode } from '../failures';
 import { attachmentOf, DATA_DEVICE_NAMES } from './attachment';
 import { type AwsProxyActivities, type RecoveredVolume } from './contract';
+import { instanceGone } from './launch';
 import { findInstance, findVolume, listVolumes } from './lookup';
 import { readInstance, readRecoveredVolume, readTags, runValues, tagFilters } from './tags';
 import { detachVolume, requestDeletion } from './volumes';
@@ -57,10 +58,7 @@ async function ownInstance(ec2: EC2Client, { run, vm, instanceId }: AttachVolume
       'WrongInstance',
     );
   if (instance.State?.Name === 'shutting-down' || instance.State?.Name === 'terminated')
-    throw ApplicationFailure.nonRetryable(
-      `The instance ${instanceId} of ${vm} was terminated: ${instance.StateReason?.Message ?? 'no reason given'}.`,
-      'InstanceGone',
-    );
+    throw instanceGone(instance, vm);
   return instance;
 }
 

@@ -116,6 +116,14 @@ export function isCapacityReason(code: string | undefined): boolean {
   return /^(Server|Client)\.Insufficient(Instance|Host|Reserved\w*)?Capacity$/.test(code ?? '');
 }
 
+/** What was to run is terminated, or about to be, and its volumes with it. */
+export function instanceGone(instance: Instance, vm: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(
+    `The instance ${instance.InstanceId} of ${vm} was terminated: ${instance.StateReason?.Message ?? 'no reason given'}.`,
+    'InstanceGone',
+  );
+}
+
 export function noCapacity(instanceType: string, message: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(
     `AWS has no capacity for ${instanceType} in this Availability Zone: ${message.replace(/[\s.]+$/, '')}.`,
