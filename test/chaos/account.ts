@@ -15,6 +15,8 @@ import {
   Route53Client,
 } from '@aws-sdk/client-route-53';
 import { open } from 'node:fs/promises';
+import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
+import { type SandboxConfig } from '../../sandbox/config';
 import { persistently } from './persistently';
 
 /** A resource of a plan, as its tags tell it. */
@@ -37,12 +39,15 @@ export class Account {
   private readonly ebs: EBSClient;
   private readonly route53: Route53Client;
 
-  constructor(
-    settings: { endpoint: string; region: string; accessKeyId: string; secretAccessKey: string },
-    private readonly hostedZone: string,
-  ) {
-    const { endpoint, region, ...credentials } = settings;
-    const common = { endpoint, region, credentials, maxAttempts: 1 };
+  /** The account of the sample application in a sandbox. */
+  constructor(config: Pick<SandboxConfig, 'ports' | 'region' | 'accessKeyId' | 'secretAccessKey'>) {
+    const { ports, region, accessKeyId, secretAccessKey } = config;
+    const common = {
+      endpoint: `http://127.0.0.1:${ports.aws}`,
+      region,
+      credentials: { accessKeyId, secretAccessKey },
+      maxAttempts: 1,
+    };
     this.ec2 = new EC2Client(common);
     this.ebs = new EBSClient(common);
     this.route53 = new Route53Client(common);
@@ -159,7 +164,7 @@ export class Account {
     return persistently(async () => {
       const { ResourceRecordSets = [] } = await this.route53.send(
         new ListResourceRecordSetsCommand({
-          HostedZoneId: this.hostedZone,
+          HostedZoneId: SHOP_HOSTED_ZONE_ID,
           StartRecordName: name,
           StartRecordType: 'A',
           MaxItems: 1,
@@ -174,7 +179,9 @@ export class Account {
     const ResourceRecordSet = { Name, Type: 'A' as const, TTL, ResourceRecords: [{ Value }] };
     const ChangeBatch = { Changes: [{ Action: 'UPSERT' as const, ResourceRecordSet }] };
     await persistently(() =>
-      this.route53.send(new ChangeResourceRecordSetsCommand({ HostedZoneId: this.hostedZone, ChangeBatch })),
+      this.route53.send(
+        new ChangeResourceRecordSetsCommand({ HostedZoneId: SHOP_HOSTED_ZONE_ID, ChangeBatch }),
+      ),
     );
   }
 }

@@ -1,8 +1,6 @@
 import { join } from 'node:path';
-import { rm } from 'node:fs/promises';
-import { FAULTS_FILE, STRUCK_FILE } from '../../sandbox/aws/faults/rule';
-import { PROXY_INSTANCE_ID, SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
-import { writeFileAtomically } from '../../sandbox/process/atomic-file';
+import { STRUCK_FILE } from '../../sandbox/aws/faults/rule';
+import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
 import { readIfExists } from '../../sandbox/process/read-if-exists';
 import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { type E2eSandbox } from '../support/e2e-sandbox';
@@ -36,15 +34,7 @@ export async function runBatch(
 ): Promise<BatchReport> {
   const random = new SeededRandom(seed);
   const { config, paths } = sandbox;
-  const account = new Account(
-    {
-      endpoint: `http://127.0.0.1:${config.ports.aws}`,
-      region: config.region,
-      accessKeyId: config.accessKeyId,
-      secretAccessKey: config.secretAccessKey,
-    },
-    SHOP_HOSTED_ZONE_ID,
-  );
+  const account = new Account(config);
   const rules = drawFaults(random.fork(), `seed-${seed}`);
   const kills = random.fork();
   const silences = random.fork();
@@ -53,12 +43,11 @@ export async function runBatch(
     const journey = drawJourney(own, `s${seed}-${n}`);
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
-  const faultsFile = join(paths.aws, FAULTS_FILE);
   const struckBefore = await strikes(paths.aws);
   try {
     for (const traveller of travellers) await traveller.setOut();
     for (const { name, ...rule } of rules) log(`fault ${name}: ${JSON.stringify(rule)}`);
-    await writeFileAtomically(faultsFile, JSON.stringify({ rules }));
+    await sandbox.breakAws(...rules);
     const stop = new AbortController();
     const killing = killNowAndThen(config, kills, stop.signal, log);
     const silencing = silenceNowAndThen(paths.silentGuests, silences, stop.signal, log);
@@ -66,7 +55,7 @@ export async function runBatch(
     stop.abort();
     const killed = await killing;
     await silencing;
-    await rm(faultsFile, { force: true });
+    await sandbox.mendAws();
     await waitUntilServing(config);
     const violations: Violation[] = [];
     for (const traveller of travellers) {
@@ -85,7 +74,7 @@ export async function runBatch(
       violations,
     };
   } finally {
-    await rm(faultsFile, { force: true });
+    await sandbox.mendAws();
     account.close();
   }
 }

@@ -1,6 +1,6 @@
 import { TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCli } from '../../cli/program';
 import { NotWaitingError, RunFailedError } from '../../client/errors';
@@ -8,7 +8,7 @@ import { look } from '../../client/progress';
 import { type LifeboatRun } from '../../client/run';
 import { type DrPlan } from '../../plan/schema';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
-import { FAULTS_FILE, type FaultRule } from '../../sandbox/aws/faults/rule';
+import { type FaultRule } from '../../sandbox/aws/faults/rule';
 import { writeFileAtomically } from '../../sandbox/process/atomic-file';
 import { type RunStatus, type VmStatus } from '../../workflows/messages';
 import { Account, type Resource } from '../chaos/account';
@@ -81,10 +81,7 @@ asRoot('where a person has to mend something (needs root)', () => {
   beforeAll(async () => {
     sandbox = await openE2eSandbox('attention', { runner: 'no-boot', application: 'none', pace: 'quick' });
     const { config, client } = sandbox;
-    account = new Account(
-      { ...config, endpoint: `http://127.0.0.1:${config.ports.aws}` },
-      SHOP_HOSTED_ZONE_ID,
-    );
+    account = new Account(config);
     disks = new ExpectedDisks(join(config.directory, 'expected'), {
       plan: 'shop',
       vms: ['db', 'web'].map((name) => ({ name, dataSectors: 3000, dependsOn: [] })),
@@ -103,11 +100,8 @@ asRoot('where a person has to mend something (needs root)', () => {
     await sandbox?.close();
   }, SANDBOX_SECONDS * 1000);
 
-  afterEach(() => mend());
+  afterEach(() => sandbox.mendAws());
 
-  const breakAws = (...rules: FaultRule[]): Promise<void> =>
-    writeFileAtomically(join(sandbox.paths.aws, FAULTS_FILE), JSON.stringify({ rules }));
-  const mend = (): Promise<void> => rm(join(sandbox.paths.aws, FAULTS_FILE), { force: true });
   const silence = (...addresses: string[]): Promise<void> =>
     writeFileAtomically(sandbox.paths.silentGuests, JSON.stringify(addresses));
 
@@ -143,7 +137,7 @@ asRoot('where a person has to mend something (needs root)', () => {
     'a failover tells which VM, which step and what is wrong, and goes on from there',
     async () => {
       // The volume is made again by itself.
-      await breakAws(NO_CAPACITY, BAD_VOLUME);
+      await sandbox.breakAws(NO_CAPACITY, BAD_VOLUME);
       await silence(DB_AT_RECOVERY_SITE);
       const run = await sandbox.client.failover({ plan: 'shop', mode: 'disaster' });
 
@@ -187,7 +181,7 @@ asRoot('where a person has to mend something (needs root)', () => {
       const [db] = await resources('instance', 'db');
 
       // Another type for web; what was prepared for it is used.
-      await breakAws(NO_DNS);
+      await sandbox.breakAws(NO_DNS);
       const command = testIo(process.env, sandbox.config.directory);
       const code = await runCli(
         ['retry', 'shop', '--vm', 'web', '--instance-type', 'c6i.large', '--json'],
@@ -209,7 +203,7 @@ asRoot('where a person has to mend something (needs root)', () => {
       expect(last).toMatchObject({ phase: 'moving DNS', needsAttention: true });
       expect(last.problem).toMatch(/moveDns: .*You may not/);
       expect(await account.address(NAME)).toBe(HOME);
-      await mend();
+      await sandbox.mendAws();
       expect(await sandbox.client.retry('shop')).toMatchObject({ vms: [] });
 
       const { vms } = await run.result();
@@ -229,7 +223,7 @@ asRoot('where a person has to mend something (needs root)', () => {
     'a failback waits while the instances serve, and comes home',
     async () => {
       for (const vm of await sandbox.hypervisor.listVms()) await sandbox.hypervisor.deleteVm(vm);
-      await breakAws(NO_SNAPSHOTS);
+      await sandbox.breakAws(NO_SNAPSHOTS);
       const run = await sandbox.client.failback({ plan: 'shop' });
       await status(run, (now) =>
         ['db', 'web'].every((vm) => waits(vm, /snapshotInstance: .*You may not/)(now)),
@@ -237,7 +231,7 @@ asRoot('where a person has to mend something (needs root)', () => {
       for (const { state } of await resources('instance')) expect(state).toBe('running');
 
       // What is tried again and again is told, too, while nobody has to do anything.
-      await breakAws(OVERLOADED);
+      await sandbox.breakAws(OVERLOADED);
       const { vms } = await sandbox.client.retry('shop');
       expect(vms.sort()).toEqual(['db', 'web']);
       const trying = await status(run, (now) => of(now, 'web').trouble !== undefined);
@@ -247,7 +241,7 @@ asRoot('where a person has to mend something (needs root)', () => {
       expect(trying.needsAttention).toBe(false);
       expect(await details(run)).toContain('is tried again');
 
-      await mend();
+      await sandbox.mendAws();
       await run.result();
       expect(await account.address(NAME)).toBe(HOME);
       await (await sandbox.client.commit({ plan: 'shop' })).result();
@@ -262,7 +256,7 @@ asRoot('where a person has to mend something (needs root)', () => {
         expect((await account.ofPlan('shop')).filter(({ kind }) => kind !== 'snapshot')).toEqual([]);
         expect(await account.address(NAME)).toBe(HOME);
       };
-      await breakAws(NO_CAPACITY);
+      await sandbox.breakAws(NO_CAPACITY);
       const waiting = await sandbox.client.failover({ plan: 'shop', mode: 'disaster' });
       await status(waiting, waits('web', /no capacity/));
       await waiting.handle.cancel();

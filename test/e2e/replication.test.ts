@@ -1,12 +1,8 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type EBSClient } from '@aws-sdk/client-ebs';
 import { isZero } from '../../blocks/zero';
 import { RunFailedError } from '../../client/errors';
 import { look } from '../../client/progress';
 import { type DrPlan } from '../../plan/schema';
-import { FAULTS_FILE } from '../../sandbox/aws/faults/rule';
-import { writeFileAtomically } from '../../sandbox/process/atomic-file';
 import { type RestoreSummary } from '../../workflows/restore';
 import {
   changeBlocks,
@@ -319,16 +315,18 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
     async () => {
       const argument = await sandbox.publish(direct);
       await changeBlocks(sandbox.hypervisor, 'two', 'system', { 41: { random: 'by hand' } });
-      const faults = join(sandbox.paths.aws, FAULTS_FILE);
-      const slow = { name: 'slow', operations: ['PutObject'], fault: { kind: 'slow', milliseconds: 1000 } };
-      await writeFileAtomically(faults, JSON.stringify({ rules: [slow] }));
+      await sandbox.breakAws({
+        name: 'slow',
+        operations: ['PutObject'],
+        fault: { kind: 'slow', milliseconds: 1000 },
+      });
       const byHand = await sandbox.client.backup(argument);
       const round = await sandbox.client.replicate(argument);
       await eventually(30, async () => {
         const { snapshot } = await look(sandbox.client.temporal, round);
         return snapshot.status?.phase.includes('under way already') ? true : undefined;
       });
-      await rm(faults);
+      await sandbox.mendAws();
       const [mine, replicated] = await Promise.all([byHand.result(), round.result()]);
       const ids = (backup: typeof mine): string[] => backup.vms.map(({ backupId }) => backupId);
       expect(ids(replicated.backup)).not.toEqual(ids(mine));

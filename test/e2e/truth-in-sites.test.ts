@@ -7,9 +7,7 @@ import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { RunFailedError } from '../../client/errors';
 import { siteStatus } from '../../client/site-status';
 import { type DrPlan } from '../../plan/schema';
-import { FAULTS_FILE } from '../../sandbox/aws/faults/rule';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
-import { writeFileAtomically } from '../../sandbox/process/atomic-file';
 import { projectRoot } from '../../sandbox/project-root';
 import { TEMPORAL_NAMESPACE, workerEnvironment } from '../../sandbox/supervisor/processes';
 import { waitUntilServing } from '../../sandbox/supervisor/readiness';
@@ -44,10 +42,7 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
   beforeAll(async () => {
     sandbox = await openE2eSandbox('truth', { runner: 'no-boot', application: 'none', pace: 'quick' });
     const { config } = sandbox;
-    account = new Account(
-      { ...config, endpoint: `http://127.0.0.1:${config.ports.aws}` },
-      SHOP_HOSTED_ZONE_ID,
-    );
+    account = new Account(config);
     const journey = { plan: 'shop', vms: [{ name: 'db', dataSectors: 3000, dependsOn: [] }], steps: [] };
     disks = new ExpectedDisks(join(config.directory, 'expected'), journey);
     await disks.make(sandbox.datacenter, new SeededRandom(5));
@@ -164,14 +159,12 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
       const other = await otherOrchestrator();
       try {
         // The old one hangs in the middle of its failover.
-        const faults = join(sandbox.paths.aws, FAULTS_FILE);
-        const rule = {
+        await sandbox.breakAws({
           name: 'hang',
           operations: ['CreateVolume'],
           times: 1,
           fault: { kind: 'stuck', seconds: 15 },
-        };
-        await writeFileAtomically(faults, JSON.stringify({ rules: [rule] }));
+        });
         const old = await sandbox.client.failover({ plan: 'shop', mode: 'disaster' });
         const oldEnd = old.result().catch((error: unknown) => error);
         await eventually(60, async () =>

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
@@ -8,8 +7,7 @@ import { planSweep, sweep } from '../../client/sweep';
 import { type LifeboatRun } from '../../client/run';
 import { type DrPlan } from '../../plan/schema';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
-import { FAULTS_FILE, type FaultRule } from '../../sandbox/aws/faults/rule';
-import { writeFileAtomically } from '../../sandbox/process/atomic-file';
+import { type FaultRule } from '../../sandbox/aws/faults/rule';
 import { projectRoot } from '../../sandbox/project-root';
 import { workerEnvironment } from '../../sandbox/supervisor/processes';
 import { bundleName } from '../../workers/bundle-name';
@@ -68,10 +66,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
   beforeAll(async () => {
     sandbox = await openE2eSandbox('twice', { runner: 'no-boot', application: 'none', pace: 'quick' });
     const { config } = sandbox;
-    account = new Account(
-      { ...config, endpoint: `http://127.0.0.1:${config.ports.aws}` },
-      SHOP_HOSTED_ZONE_ID,
-    );
+    account = new Account(config);
     disks = new ExpectedDisks(join(config.directory, 'expected'), journey);
     await disks.make(sandbox.datacenter, new SeededRandom(7));
     await account.setAddress(NAME, HOME);
@@ -137,9 +132,6 @@ asRoot('activities that run twice, and late (needs root)', () => {
     );
   }
 
-  const faults = (...rules: FaultRule[]): Promise<void> =>
-    writeFileAtomically(join(sandbox.paths.aws, FAULTS_FILE), JSON.stringify({ rules }));
-  const mend = (): Promise<void> => rm(join(sandbox.paths.aws, FAULTS_FILE), { force: true });
   const refused = (operation: string): FaultRule => ({
     name: `${operation} is refused`,
     operations: [operation],
@@ -186,9 +178,9 @@ asRoot('activities that run twice, and late (needs root)', () => {
       const random = new SeededRandom(8);
 
       await completed(client.backup(direct));
-      await faults(refused('CompleteSnapshot'));
+      await sandbox.breakAws(refused('CompleteSnapshot'));
       await failed(client.restore(direct));
-      await mend();
+      await sandbox.mendAws();
       await completed(client.restore(byVolume));
       await disks.change(sandbox.hypervisor, random);
       await completed(client.replicate(direct));
@@ -201,17 +193,17 @@ asRoot('activities that run twice, and late (needs root)', () => {
       expect(await violations('home')).toEqual([]);
 
       for (const vm of VMS) await sandbox.hypervisor.deleteVm(vm);
-      await faults(refused('RunInstances'));
+      await sandbox.breakAws(refused('RunInstances'));
       const failover = await client.failover({ ...direct, mode: 'disaster' });
       await untilVmsWait(client, failover, VMS.length);
-      await mend();
+      await sandbox.mendAws();
       await client.retry('shop');
       await failover.result();
       expect(await violations('away')).toEqual([]);
 
-      await faults(refused('CreateSnapshots'));
+      await sandbox.breakAws(refused('CreateSnapshots'));
       await failed(client.failback({ ...direct, onFailure: 'undo' }));
-      await mend();
+      await sandbox.mendAws();
       expect(await violations('away')).toEqual([]);
       expect(await sandbox.hypervisor.listVms()).toEqual([]);
       await completed(client.failback(direct));

@@ -5,7 +5,7 @@ import { temporal } from '@temporalio/proto';
 import { AlreadyRunningError, RunFailedError } from '../../client/errors';
 import { type LifeboatRun } from '../../client/run';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
-import { FAULTS_FILE, type FaultRule } from '../../sandbox/aws/faults/rule';
+import { type FaultRule } from '../../sandbox/aws/faults/rule';
 import { projectRoot } from '../../sandbox/project-root';
 import { ExpectedDisks } from '../chaos/disks';
 import { SeededRandom } from '../chaos/random';
@@ -57,7 +57,6 @@ async function main(): Promise<void> {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   const sandbox = await openE2eSandbox('replay', { runner: 'no-boot', application: 'none' });
-  const faultsFile = join(sandbox.paths.aws, FAULTS_FILE);
   const disks = new ExpectedDisks(join(sandbox.config.directory, 'expected'), {
     plan: 'shop',
     vms: VMS.map((name) => ({ name, dataSectors: 2048, dependsOn: [] })),
@@ -94,11 +93,7 @@ async function main(): Promise<void> {
       } = {},
     ): Promise<void> {
       const { fault, operations, times, cancelAfterMs, mendWhenWaiting } = options;
-      if (fault !== undefined)
-        await writeFile(
-          faultsFile,
-          JSON.stringify({ rules: [{ name: scenario, operations, times, fault }] }),
-        );
+      if (fault !== undefined) await sandbox.breakAws({ name: scenario, operations, times, fault });
       const run = await start();
       if (cancelAfterMs !== undefined)
         setTimeout(
@@ -107,7 +102,7 @@ async function main(): Promise<void> {
         );
       if (mendWhenWaiting !== undefined) {
         await untilVmsWait(client, run, mendWhenWaiting);
-        await rm(faultsFile);
+        await sandbox.mendAws();
         await client.retry(plan.name);
       }
       const failed = await run.result().then(
@@ -119,7 +114,7 @@ async function main(): Promise<void> {
       );
       if (failed !== (options.fails ?? false))
         throw new Error(`${scenario} ${failed ? 'failed' : 'did not fail'}.`);
-      await rm(faultsFile, { force: true });
+      await sandbox.mendAws();
       await save(sandbox, directory, scenario, run);
     }
 

@@ -16,16 +16,14 @@ export async function untilVmsWait(client: LifeboatClient, run: LifeboatRun, vms
   });
 }
 
-/** Tells a run to go on, where it waits for a person. @returns whether it did */
-export async function retryWhereWaiting(client: LifeboatClient, run: LifeboatRun): Promise<boolean> {
+/** Tells a run to go on, where it waits for a person. */
+export async function retryWhereWaiting(client: LifeboatClient, run: LifeboatRun): Promise<void> {
   const { snapshot } = await look(client.temporal, run);
-  if (snapshot.status?.needsAttention !== true) return false;
+  if (snapshot.status?.needsAttention !== true) return;
   try {
     await client.retry(run.plan);
-    return true;
   } catch (error) {
     // It has ended, or was told by somebody else, since it was looked at.
-    if (error instanceof NotWaitingError) return false;
-    throw error;
+    if (!(error instanceof NotWaitingError)) throw error;
   }
 }

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type AwsClients, awsClients } from '../../activities/aws-proxy/clients';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
@@ -8,10 +9,12 @@ import { type LoadedPlan } from '../../plan/load';
 import { type DrPlan } from '../../plan/schema';
 import { type ObjectStore } from '../../repository/object-store';
 import { publishPlan } from '../../repository/plans';
+import { FAULTS_FILE, type FaultRule } from '../../sandbox/aws/faults/rule';
 import { REGION } from '../../sandbox/aws/fixtures';
 import { readSandboxConfig, type SandboxConfig, type SandboxOptions } from '../../sandbox/config';
 import { createDatacenter, type Datacenter } from '../../sandbox/datacenter/datacenter';
 import { sandboxDown, sandboxUp } from '../../sandbox/lifecycle';
+import { writeFileAtomically } from '../../sandbox/process/atomic-file';
 import { supervisorReport } from '../../sandbox/supervisor/report';
 import { projectRoot } from '../../sandbox/project-root';
 import { clientEnvironment, sandboxPaths, SHOP_REPOSITORY } from '../../sandbox/supervisor/processes';
@@ -35,6 +38,10 @@ export interface E2eSandbox {
   rebuildDatacenter(): Promise<Datacenter>;
   /** SIGKILL to one of the supervisor's processes; `startedAgain` is when the supervisor has started it again. */
   kill(name: string): Promise<{ startedAgain: Promise<void> }>;
+  /** From now on the AWS endpoint fails by these rules, and by no others. */
+  breakAws(...rules: FaultRule[]): Promise<void>;
+  /** The endpoint fails no more. */
+  mendAws(): Promise<void>;
   /** @param options `keep`: for whoever wants to see what became of it */
   close(options?: { keep: boolean }): Promise<void>;
 }
@@ -57,6 +64,7 @@ export async function openE2eSandbox(
   const store = openRepository(repository);
   const aws = awsClients({ region: REGION, endpoint: process.env.AWS_ENDPOINT_URL, maxAttempts: 3 });
   const client = await lifeboatClient({ ignoreConfigurationFile: true });
+  const faults = join(paths.aws, FAULTS_FILE);
   const rebuildDatacenter = (): Promise<Datacenter> =>
     createDatacenter({
       directory: paths.datacenter,
@@ -88,6 +96,8 @@ export async function openE2eSandbox(
       }).then(() => undefined);
       return { startedAgain };
     },
+    breakAws: (...rules) => writeFileAtomically(faults, JSON.stringify({ rules })),
+    mendAws: () => rm(faults, { force: true }),
     async close({ keep } = { keep: false }) {
       await client.close();
       for (const one of Object.values(aws) as { destroy(): void }[]) one.destroy();
