@@ -35,7 +35,7 @@ export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredV
         // Its volumes went with it.
         instance.forget();
         volumes.forget();
-      }
+      } else if (hasFailureType(error, 'VolumeFailed')) volumes.forget();
       throw error;
     }
   });

@@ -13,6 +13,7 @@ import { checkDevice } from './device-identity';
 import { findInstance, findVolume } from './lookup';
 import { waitFor } from './waiting';
 import { readTags } from './tags';
+import { volumeLooks } from './volume-looks';
 
 /** The AWS proxy that this process runs on. */
 export interface ProxyHost {
@@ -38,6 +39,7 @@ export const DATA_DEVICE_NAMES = [...'fghijklmnopqrstuvwxyz'].map((letter) => `/
 /**
  * Attaches a volume to this proxy, or finds it attached. A volume that hangs on another proxy, whose worker has died,
  * is taken from it: from then on nothing that is left there can write to it.
+ * @throws ApplicationFailure VolumeFailed, non-retryable, where it is gone, or in a state of failure
  * @throws ApplicationFailure VolumeTaken, non-retryable, where a recovered VM's instance has it
  * @throws ApplicationFailure WrongDevice, non-retryable, where something else is in the volume's place on this host
  */
@@ -47,10 +49,11 @@ export async function attachToProxy(
 ): Promise<AttachedVolume> {
   const path = join(host.deviceDirectory, deviceFileName(volumeId));
   const refused = new Set<string>();
+  const look = volumeLooks(host.ec2, volumeId);
   const sizeGiB = await waitFor(
     `${volumeId} to be attached to ${host.instanceId}`,
     async () => {
-      const volume = await findVolume(host.ec2, volumeId);
+      const volume = await look();
       if (volume === undefined) return undefined;
       if (volume.State === 'error' || volume.State === 'deleting' || volume.State === 'deleted')
         throw ApplicationFailure.nonRetryable(

@@ -11,6 +11,7 @@ import { type AwsProxyActivities, type RecoveredVolume } from './contract';
 import { instanceGone } from './launch';
 import { findInstance, findVolume, listVolumes } from './lookup';
 import { readInstance, readRecoveredVolume, readTags, runValues, tagFilters } from './tags';
+import { volumeLooks } from './volume-looks';
 import { detachVolume, requestDeletion } from './volumes';
 import { waitFor, type WaitOptions } from './waiting';
 
@@ -23,7 +24,7 @@ export const MAXIMUM_DISKS = 1 + DATA_DEVICE_NAMES.length;
  * Makes the recovered volumes the stopped shell's disks: the boot volume its root, the others by slot. The shell's own
  * root is deleted. Terminating the instance deletes the volumes, on purpose, so that it leaves no orphans.
  * @throws ApplicationFailure WrongInstance or WrongVolume, non-retryable: not this VM's, or not of this run
- * @throws ApplicationFailure InstanceGone, non-retryable
+ * @throws ApplicationFailure InstanceGone, or VolumeFailed for a volume that is gone, non-retryable
  */
 export async function attachVolumes(
   ec2: EC2Client,
@@ -33,7 +34,7 @@ export async function attachVolumes(
   const { instanceId, volumes } = input;
   const instance = await ownInstance(ec2, input);
   const devices = deviceNames(input, instance.RootDeviceName);
-  for (const { volumeId } of volumes) await requireOwnVolume(ec2, input, volumeId);
+  for (const { volumeId } of volumes) await requireOwnVolume(ec2, input, volumeId, options);
 
   await removeShellRoot(ec2, input, instance, options);
   for (const [volumeId, device] of devices) await attachAt(ec2, instanceId, volumeId, device, options);
@@ -80,8 +81,14 @@ function deviceNames(
   ]);
 }
 
-async function requireOwnVolume(ec2: EC2Client, { run, vm }: AttachVolumes, volumeId: string): Promise<void> {
-  const tags = readRecoveredVolume((await findVolume(ec2, volumeId))?.Tags);
+async function requireOwnVolume(
+  ec2: EC2Client,
+  { run, vm }: AttachVolumes,
+  volumeId: string,
+  options: WaitOptions,
+): Promise<void> {
+  const volume = await waitFor(`${volumeId} to be seen`, volumeLooks(ec2, volumeId), options);
+  const tags = readRecoveredVolume(volume.Tags);
   if (tags?.plan !== run.plan || tags.run !== run.runId || tags.vm !== vm)
     throw ApplicationFailure.nonRetryable(
       `The volume ${volumeId} is not one that this run made for ${vm}.`,
@@ -123,10 +130,11 @@ async function attachAt(
   device: string,
   options: WaitOptions,
 ): Promise<void> {
+  const look = volumeLooks(ec2, volumeId);
   await waitFor(
     `${volumeId} to be attached to ${instanceId} at ${device}`,
     async () => {
-      const volume = await findVolume(ec2, volumeId);
+      const volume = await look();
       if (volume === undefined) return undefined;
       const holder = attachmentOf(volume);
       if (holder === undefined) {

@@ -6,6 +6,7 @@ import { clientToken } from './client-token';
 import { type AwsProxyActivities, type DrCopyDisk, type RecoveredVolume } from './contract';
 import { findVolume } from './lookup';
 import { diskValues, runValues, tagList } from './tags';
+import { volumeLooks } from './volume-looks';
 import { waitFor, type WaitOptions } from './waiting';
 
 type CreateVolumes = Parameters<AwsProxyActivities['createVolumes']>[0];
@@ -71,28 +72,17 @@ export function known(call: string, id: string | undefined): string {
   return id;
 }
 
-/** Looks without a volume that was seen before after which it is gone: lists of EC2 may lack what is new for a moment. */
-const GONE_LOOKS = 5;
-
 /** Waits until the volume hangs on nothing and can be used. @throws ApplicationFailure VolumeFailed */
 export async function volumeAvailable(
   ec2: EC2Client,
   volumeId: string,
   options: WaitOptions = {},
 ): Promise<void> {
-  let seen = false;
-  let missing = 0;
+  const look = volumeLooks(ec2, volumeId);
   await waitFor(
     `${volumeId} to be available`,
     async () => {
-      const state = (await findVolume(ec2, volumeId))?.State;
-      seen ||= state !== undefined;
-      missing = state === undefined ? missing + 1 : 0;
-      if (seen && missing === GONE_LOOKS)
-        throw ApplicationFailure.nonRetryable(
-          `The volume ${volumeId} is gone: something else has deleted it.`,
-          'VolumeFailed',
-        );
+      const state = (await look())?.State;
       if (state === 'error' || state === 'deleting' || state === 'deleted')
         throw ApplicationFailure.nonRetryable(
           `The volume ${volumeId} went to the state ${state}; is its snapshot's KMS key there, and usable?`,

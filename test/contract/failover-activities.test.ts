@@ -2,6 +2,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   AttachVolumeCommand,
+  DeleteVolumeCommand,
   DescribeImagesCommand,
   DescribeSnapshotsCommand,
   DescribeVolumesCommand,
@@ -207,6 +208,25 @@ describe('failover of a VM', () => {
     });
     await pause(200);
     expect(await steps.volumesWith({ vm: 'db', run: runId })).toEqual(idsOf(second));
+    await steps.removeRun(runId);
+  });
+
+  it('waits for no volume that something else has deleted, seen or not', async () => {
+    const runId = 'deleted-run';
+    const volumes = await steps.createVolumes(runId);
+    const { imageId } = await steps.shellImage(runId);
+    const { instanceId } = await site.activity(
+      steps.activities.launchShell,
+      steps.shellRequest(runId, imageId),
+    );
+    for (const VolumeId of idsOf(volumes)) await steps.ec2.send(new DeleteVolumeCommand({ VolumeId }));
+    const gone = { type: 'VolumeFailed', nonRetryable: true, message: expect.stringMatching(/is gone/) };
+
+    const attach = { run: site.run(runId), vm: 'db', instanceId, volumes };
+    await expect(site.activity(steps.activities.attachVolumes, attach)).rejects.toMatchObject(gone);
+    // The client token gives the same volumes again.
+    await expect(steps.createVolumes(runId)).rejects.toMatchObject(gone);
+    expect(await steps.createVolumes(runId, 2)).toHaveLength(volumes.length);
     await steps.removeRun(runId);
   });
 
