@@ -2,6 +2,11 @@ import { type ObjectStore } from '../../repository/object-store';
 import { persistently } from './persistently';
 import { type SeededRandom } from './random';
 
+/** Maps carry a checksum of their own; it is the blocks in packs that nothing but the restore's checks protects. */
+const PACK_SHARE = 0.7;
+/** What is lost cannot be taken for whole by mistake; what is altered can. */
+const ALTERED_SHARE = 0.7;
+
 /** Loses or alters, for good, one object that a VM's newest backup alone needs. @returns what was done to which */
 export async function damageNewestBackup(
   store: ObjectStore,
@@ -13,8 +18,10 @@ export async function damageNewestBackup(
   // Ids sort by time: see docs/repository-format.md.
   const newest = manifests.at(-1)?.split('/')[2];
   const needed = keys.filter((key) => newest !== undefined && key.includes(newest));
-  const key = random.pick(needed.filter((one) => /\.map$|\/maps\/|\/packs\//.test(one)));
-  if (random.chance(0.5)) {
+  const packs = needed.filter((one) => one.includes('/packs/'));
+  const maps = needed.filter((one) => /\.map$|\/maps\//.test(one));
+  const key = random.pick(packs.length > 0 && random.chance(PACK_SHARE) ? packs : maps);
+  if (!random.chance(ALTERED_SHARE)) {
     await persistently(() => store.delete(key));
     return `${key} is lost`;
   }
