@@ -55,11 +55,6 @@ export async function attachToProxy(
     async () => {
       const volume = await look();
       if (volume === undefined) return undefined;
-      if (volume.State === 'error' || volume.State === 'deleting' || volume.State === 'deleted')
-        throw ApplicationFailure.nonRetryable(
-          `The volume ${volumeId} is in the state ${volume.State}.`,
-          'VolumeFailed',
-        );
       const holder = attachmentOf(volume);
       if (holder === undefined) {
         if (volume.State === 'available') await attach(host, volumeId, refused);

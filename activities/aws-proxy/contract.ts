@@ -239,7 +239,7 @@ export interface AwsProxyActivities {
   ): Promise<{ instanceId: string }>;
   /**
    * Replaces the stopped shell's root by the volumes and deletes that root; sets delete-on-termination.
-   * @throws ApplicationFailure InstanceGone, non-retryable
+   * @throws ApplicationFailure InstanceGone, or VolumeFailed for a volume that failed or is gone, non-retryable
    */
   attachVolumes(input: {
     run: RunContext;

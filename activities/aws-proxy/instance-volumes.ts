@@ -24,7 +24,7 @@ export const MAXIMUM_DISKS = 1 + DATA_DEVICE_NAMES.length;
  * Makes the recovered volumes the stopped shell's disks: the boot volume its root, the others by slot. The shell's own
  * root is deleted. Terminating the instance deletes the volumes, on purpose, so that it leaves no orphans.
  * @throws ApplicationFailure WrongInstance or WrongVolume, non-retryable: not this VM's, or not of this run
- * @throws ApplicationFailure InstanceGone, or VolumeFailed for a volume that is gone, non-retryable
+ * @throws ApplicationFailure InstanceGone, or VolumeFailed for a volume that failed or is gone, non-retryable
  */
 export async function attachVolumes(
   ec2: EC2Client,

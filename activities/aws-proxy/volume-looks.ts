@@ -13,7 +13,8 @@ const NEVER_SEEN_LOOKS = 20;
 /**
  * Looks at a volume again and again, while something is waited for.
  * @returns one look: the volume, or undefined while it may be too new to be seen
- * @throws ApplicationFailure VolumeFailed, non-retryable, in a look after which it is gone: whoever waits for it waits in vain
+ * @throws ApplicationFailure VolumeFailed, non-retryable, in a look that shows it failed, or going, or after which it is
+ * gone: whoever waits for it waits in vain
  */
 export function volumeLooks(ec2: EC2Client, volumeId: string): () => Promise<Volume | undefined> {
   let limit = NEVER_SEEN_LOOKS;
@@ -25,6 +26,12 @@ export function volumeLooks(ec2: EC2Client, volumeId: string): () => Promise<Vol
     if (missing >= limit)
       throw ApplicationFailure.nonRetryable(
         `The volume ${volumeId} is gone: something else has deleted it.`,
+        'VolumeFailed',
+      );
+    const state = volume?.State;
+    if (state === 'error' || state === 'deleting' || state === 'deleted')
+      throw ApplicationFailure.nonRetryable(
+        `The volume ${volumeId} went to the state ${state}; is its snapshot's KMS key there, and usable?`,
         'VolumeFailed',
       );
     return volume;

@@ -81,15 +81,7 @@ export async function volumeAvailable(
   const look = volumeLooks(ec2, volumeId);
   await waitFor(
     `${volumeId} to be available`,
-    async () => {
-      const state = (await look())?.State;
-      if (state === 'error' || state === 'deleting' || state === 'deleted')
-        throw ApplicationFailure.nonRetryable(
-          `The volume ${volumeId} went to the state ${state}; is its snapshot's KMS key there, and usable?`,
-          'VolumeFailed',
-        );
-      return state === 'available' ? true : undefined;
-    },
+    async () => ((await look())?.State === 'available' ? true : undefined),
     options,
   );
 }
