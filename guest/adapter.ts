@@ -50,7 +50,7 @@ async function reportIfNeverAdapted(readOnly: OpenGuest): Promise<AdaptationRepo
     return await withGuest(readOnly, async (files) => {
       if ((await files.realpath(MANIFEST)) !== undefined) return undefined;
       const family = await detectFamily(files);
-      return { family: family.name, kernels: [], modules: [], changed: [] };
+      return { family: family.name, kernels: [], modules: [], changed: [], warnings: [] };
     });
   } catch (error) {
     // What is wrong with the guest itself shows again, and is said, when it is read with its journal replayed.

@@ -48,6 +48,8 @@ export interface AdaptationReport {
   modules: string[];
   /** Paths in the guest that were added or changed. */
   changed: string[];
+  /** What an operator should know of the guest although it does not keep it from running; one sentence each. */
+  warnings: string[];
 }
 
 /** A guest that cannot be adapted. The message says which piece is missing and what would help. */

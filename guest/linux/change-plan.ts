@@ -17,11 +17,22 @@ const MAX_TEXT_BYTES = 1024 * 1024;
 /** Collects what shall be changed. */
 export class ChangePlan {
   private readonly planned = new Map<string, Change>();
+  private readonly told = new Set<string>();
 
   constructor(private readonly files: GuestFiles) {}
 
   get changes(): Change[] {
     return [...this.planned.values()];
+  }
+
+  /** What was said by {@link warn}, each once. */
+  get warnings(): string[] {
+    return [...this.told];
+  }
+
+  /** Tells something that does not keep the guest from running, for the adaptation's report. */
+  warn(sentence: string): void {
+    this.told.add(sentence);
   }
 
   /** A text file as it will be; undefined where there is none. Latin-1, so that every byte is kept. */

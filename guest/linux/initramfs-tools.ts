@@ -69,7 +69,7 @@ async function adapt(
     await plan.edit('/etc/hosts', (text) => hostsForRecoverySite(text, hosts));
     await planNetwork(files, plan);
     await planBootScripts(plan, adaptation, hosts);
-    return { kernels, modules, changes: plan.changes };
+    return { kernels, modules, changes: plan.changes, warnings: plan.warnings };
   });
   await applyChanges(guest.open, found.changes, { family, runId: adaptation.runId });
   return {
@@ -77,12 +77,13 @@ async function adapt(
     kernels: found.kernels,
     modules: found.modules,
     changed: found.changes.filter((change) => change.kind !== 'directory').map((change) => change.path),
+    warnings: found.warnings,
   };
 }
 
 async function revert(family: string, guest: OpenableGuest): Promise<AdaptationReport> {
   const manifest = await withGuest(guest.openReadOnly, readManifest);
-  if (manifest === undefined) return { family, kernels: [], modules: [], changed: [] };
+  if (manifest === undefined) return { family, kernels: [], modules: [], changed: [], warnings: [] };
   const changed = await undoChanges(guest.open, manifest);
   const restored = new Set(changed);
   return withGuest(guest.open, async (files) => {
@@ -97,7 +98,7 @@ async function revert(family: string, guest: OpenableGuest): Promise<AdaptationR
       changed.push(path);
       for (const name of added) modules.add(name);
     }
-    return { family, kernels, modules: [...modules], changed };
+    return { family, kernels, modules: [...modules], changed, warnings: [] };
   });
 }
 

@@ -29,7 +29,7 @@ describe('injectDrivers', () => {
       await disk.write(Buffer.from('adapted'), 0, 7, 4096);
       await disk.close();
       if (fail) throw fail;
-      return { family: 'test', kernels: [], modules: [], changed: [] };
+      return { family: 'test', kernels: [], modules: [], changed: [], warnings: [] };
     },
     revertForPrimarySite: () => Promise.reject(new Error('not asked for')),
   });

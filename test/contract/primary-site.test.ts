@@ -21,7 +21,7 @@ const DISKS: DiskConfiguration[] = [
   { key: 'data', sizeBytes: 2 ** 20, slot: 1, boot: false },
   { key: 'system', sizeBytes: 3 * 2 ** 20 + 512, slot: 0, boot: true },
 ];
-const REPORT = { family: 'none', kernels: [], modules: [], changed: [] };
+const REPORT = { family: 'none', kernels: [], modules: [], changed: [], warnings: [] };
 
 let directory: string;
 let hypervisor: Hypervisor;
