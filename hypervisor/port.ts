@@ -8,6 +8,9 @@
 
 export type Firmware = 'bios' | 'uefi';
 
+/** What a VM's disks are on: VMware's paravirtual SCSI controller, or SATA. */
+export type DiskController = 'pvscsi' | 'sata';
+
 /** Hardware of a VM, and what travels with its backups. */
 export interface VmConfiguration {
   cpus: number;
@@ -15,6 +18,8 @@ export interface VmConfiguration {
   firmware: Firmware;
   nics: NicConfiguration[];
   guestOs: string;
+  /** `pvscsi` where it is not said. */
+  diskController?: DiskController;
   disks: DiskConfiguration[];
 }
 

@@ -33,6 +33,7 @@ const manifestSchema: z.ZodType<BackupManifest> = z.object({
     firmware: z.enum(['bios', 'uefi']),
     nics: z.array(z.object({ network: z.string(), mac: z.string() })),
     guestOs: z.string(),
+    diskController: z.enum(['pvscsi', 'sata']).optional(),
     disks: z.array(z.object({ key: diskKey, sizeBytes: diskSize, slot: count, boot: z.boolean() })).min(1),
   }),
   previous: backupId.optional(),

@@ -25,8 +25,12 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
         checkBackupId(backupId);
         const { takenAt, consistency } = await hypervisor.snapshotVm(vm, backupId);
         // Only what belongs to the VM's hardware travels with its backups.
-        const { cpus, memoryMiB, firmware, nics, guestOs, disks } = await hypervisor.describeVm(vm);
-        const configuration = { cpus, memoryMiB, firmware, nics, guestOs, disks };
+        const { cpus, memoryMiB, firmware, nics, guestOs, diskController, disks } =
+          await hypervisor.describeVm(vm);
+        const configuration = {
+          ...{ cpus, memoryMiB, firmware, nics, guestOs, disks },
+          ...(diskController === undefined ? {} : { diskController }),
+        };
         return { takenAt, consistency, configuration };
       }),
 

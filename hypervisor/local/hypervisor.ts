@@ -19,7 +19,7 @@ import {
   removeSnapshot,
   takeSnapshot,
 } from './snapshots';
-import { checkDisk, checkHardware, type VmFile, VmFiles, vmNames } from './vm-files';
+import { checkDisk, checkHardware, newWwn, type VmFile, VmFiles, vmNames } from './vm-files';
 import { createVmdk } from './vmdk-create';
 
 /** Where a data centre is; what is absent is read from its datacenter.json. */
@@ -134,7 +134,11 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
         await createVmdk(path, disk.sizeBytes);
         // What is written down below must be a disk that opens.
         await checkImage({ path, format: 'vmdk' }, disk.sizeBytes);
-        await files.write({ ...file, configuration: { ...file.configuration, disks: [...disks, disk] } });
+        await files.write({
+          ...file,
+          configuration: { ...file.configuration, disks: [...disks, disk] },
+          wwns: { ...file.wwns, [disk.key]: newWwn() },
+        });
       }),
 
     openDisk: (vm, diskKey) =>

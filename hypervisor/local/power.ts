@@ -48,6 +48,7 @@ export async function startVm(files: VmFiles, file: VmFile, site: Site): Promise
     ...(network ? { namespace: namespaceName(network, segment) } : {}),
     profile: 'vmware',
     firmware: configuration.firmware,
+    ...(configuration.diskController === undefined ? {} : { diskController: configuration.diskController }),
     cpus: configuration.cpus,
     memoryMiB: configuration.memoryMiB,
     disks: configuration.disks.map(({ key, slot, boot }) => ({
@@ -56,10 +57,17 @@ export async function startVm(files: VmFiles, file: VmFile, site: Site): Promise
       serial: key.slice(0, 20),
       slot,
       boot,
+      ...wwnOf(file, key),
     })),
     nics,
     paused: settings?.boots === false,
   });
+}
+
+/** Object.hasOwn: a key may be "constructor". */
+function wwnOf({ wwns }: VmFile, key: string): { wwn?: string } {
+  const wwn = wwns && Object.hasOwn(wwns, key) ? wwns[key] : undefined;
+  return wwn === undefined ? {} : { wwn };
 }
 
 /** For who would write to it. */

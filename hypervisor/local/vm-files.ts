@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -60,6 +60,7 @@ const hardware = z.strictObject({
     )
     .max(3),
   guestOs: z.string().max(200),
+  diskController: z.enum(['pvscsi', 'sata']).optional(),
 });
 
 const vmFileParts = z.strictObject({
@@ -67,6 +68,8 @@ const vmFileParts = z.strictObject({
   configuration: hardware.extend({ disks: z.array(disk).max(15) }),
   /** By disk key; what is not named has a VMDK. */
   images: z.record(name, image).optional(),
+  /** By disk key: the name by which a disk tells itself from all others. VMware gives every new disk a new one. */
+  wwns: z.record(name, z.string().regex(/^[0-9a-f]{16}$/, 'must be 16 hexadecimal digits')).optional(),
   /** Whose VM it is; see createVm of the port. */
   mark: z.string().min(1).max(500).optional(),
   /** Raised before anything may write to the disks; a powered-off snapshot of another revision is void. */
@@ -86,6 +89,11 @@ function imageOf(images: VmFile['images'], key: string): z.infer<typeof image> {
   return named ?? { file: `${key}.vmdk`, format: 'vmdk' };
 }
 
+/** Begins as those of VMware do, whose number the first digits are; the rest is by chance. */
+export function newWwn(): string {
+  return `6000c29${randomBytes(5).toString('hex').slice(1)}`;
+}
+
 /** Where a disk's bytes are, and how they are laid out; the path may be of a descriptor that names further files. */
 export interface DiskImage {
   path: string;
@@ -95,8 +103,11 @@ export interface DiskImage {
 /** @throws ZodError that names what is wrong */
 export function checkHardware(configuration: Omit<VmConfiguration, 'disks'>): Omit<VmConfiguration, 'disks'> {
   // Callers may hand over a description with more in it; what is not hardware is left out here.
-  const { cpus, memoryMiB, firmware, nics, guestOs } = configuration;
-  return hardware.parse({ cpus, memoryMiB, firmware, nics, guestOs });
+  const { cpus, memoryMiB, firmware, nics, guestOs, diskController } = configuration;
+  return hardware.parse({
+    ...{ cpus, memoryMiB, firmware, nics, guestOs },
+    ...(diskController === undefined ? {} : { diskController }),
+  });
 }
 
 /** @throws ZodError that names what is wrong */

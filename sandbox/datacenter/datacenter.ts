@@ -1,11 +1,12 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdir, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { localHypervisor, settingsFile, stopAllVms, type DatacenterSettings } from '../../hypervisor/local';
-import { checkDisk, checkHardware, VmFiles } from '../../hypervisor/local/vm-files';
+import { checkDisk, checkHardware, newWwn, VmFiles } from '../../hypervisor/local/vm-files';
 import { VmExistsError, type VmConfiguration } from '../../hypervisor/port';
 import { ensureSegment, removeSegment, type SandboxNetwork } from '../network/segment';
 import { writeFileAtomically } from '../process/atomic-file';
 import { run } from '../process/run';
+import { uefiVariablesFile } from '../qemu/firmware';
 import { SEGMENTS } from '../segments';
 
 /** The primary site: a directory of VMs, and the segment that they are on. */
@@ -18,7 +19,9 @@ export interface Datacenter {
 export interface ImportedVm {
   name: string;
   configuration: VmConfiguration;
-  rawDisks: { key: string; path: string }[];
+  rawDisks: { key: string; path: string; wwn?: string }[];
+  /** What the firmware of a UEFI VM has in its memory; empty unless given. */
+  uefiVariables?: string;
 }
 
 /** Converting a disk of some gigabytes, on a busy machine. */
@@ -66,9 +69,11 @@ export async function importVm(datacenter: Pick<Datacenter, 'directory'>, vm: Im
     if (!raw) throw new Error(`There is no image for disk "${disk.key}" of VM "${vm.name}".`);
     await convert(raw.path, staged.disk(disk.key), disk.sizeBytes);
   }
+  if (vm.uefiVariables !== undefined) await copyFile(vm.uefiVariables, uefiVariablesFile(staged.machine));
   await staged.write({
     version: 1,
     configuration: { ...checkHardware(vm.configuration), disks },
+    wwns: Object.fromEntries(vm.rawDisks.map(({ key, wwn }) => [key, wwn ?? newWwn()])),
     revision: 0,
   });
   try {

@@ -4,3 +4,4 @@
 set -eu
 here=$(dirname "$0")
 "$here/install-files.sh" "$here/files/common" "$1"
+"$here/install-files.sh" "$here/files/initramfs-tools" "$1"

@@ -1,16 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import { open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
-import { spawn } from 'node:child_process';
+import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { once } from 'node:events';
-import { grubDirectory } from './host-release';
-import { runTool, ToolFailedError } from './run-tool';
+import { installGrub, partitionStart } from './grub';
+import { partition } from './partition';
+import { runTool } from './run-tool';
 
 const sectorBytes = 512;
-/** Where partitioning programs have begun the first partition for years; the boot loader lies before it. */
-const partitionStart = 1024 * 1024;
-/** The part of a master boot record that is code; the partition table follows it. */
-const bootCodeBytes = 440;
 const fileSystemBlock = 4096;
 
 /**
@@ -67,14 +61,21 @@ export async function makeDataDisk(
 export async function makeBootDisk(path: string, disk: { sizeBytes: number; tree: string }): Promise<void> {
   await createSparseFile(path, disk.sizeBytes);
   const uuid = rootUuid(await readFile(join(disk.tree, 'etc/fstab'), 'utf8'));
-  await partition(path, uuid);
+  await partition(
+    path,
+    [
+      'label: dos',
+      `label-id: 0x${uuid.slice(0, 8)}`,
+      `start=${partitionStart / sectorBytes}, type=83, bootable`,
+    ].join('\n'),
+  );
   await writeExt4(path, {
     offset: partitionStart,
     sizeBytes: disk.sizeBytes - partitionStart,
     uuid,
     content: disk.tree,
   });
-  await installGrub(path);
+  await installGrub(path, '(hd0,msdos1)/boot/grub', ['ext2']);
 }
 
 /** UUID of the root file system in an fstab. */
@@ -84,53 +85,10 @@ export function rootUuid(fstab: string): string {
   return uuid;
 }
 
-async function createSparseFile(path: string, sizeBytes: number): Promise<void> {
+/** An empty file of that size, without blocks. */
+export async function createSparseFile(path: string, sizeBytes: number): Promise<void> {
   await writeFile(path, '', { flag: 'wx' });
   await truncate(path, sizeBytes);
-}
-
-async function partition(path: string, uuid: string): Promise<void> {
-  const script = [
-    'label: dos',
-    `label-id: 0x${uuid.slice(0, 8)}`,
-    `start=${partitionStart / sectorBytes}, type=83, bootable`,
-  ].join('\n');
-  const sfdisk = spawn('sfdisk', ['--quiet', path], { stdio: ['pipe', 'ignore', 'pipe'] });
-  let errors = '';
-  sfdisk.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
-  sfdisk.stdin.end(`${script}\n`);
-  const [code] = (await once(sfdisk, 'close')) as [number | null];
-  if (code !== 0) throw new ToolFailedError('sfdisk', [path], errors, undefined);
-}
-
-/** Puts GRUB between the master boot record and the first partition, as grub-install would. */
-async function installGrub(path: string): Promise<void> {
-  const coreFile = `${path}.core-${randomUUID()}`;
-  const modules = [
-    'biosdisk',
-    'part_msdos',
-    'ext2',
-    'normal',
-    'linux',
-    'search',
-    'search_fs_uuid',
-    'echo',
-    'test',
-  ];
-  const more = ['configfile', 'serial', 'terminal'];
-  const prefix = '(hd0,msdos1)/boot/grub';
-  await runTool('grub-mkimage', ['-O', 'i386-pc', '-p', prefix, '-o', coreFile, ...modules, ...more]);
-  const [bootCode, core] = await Promise.all([readFile(join(grubDirectory, 'boot.img')), readFile(coreFile)]);
-  await rm(coreFile);
-  if (core.length > partitionStart - sectorBytes)
-    throw new Error('GRUB is too large for the space before the partition.');
-  const disk = await open(path, 'r+');
-  try {
-    await disk.write(bootCode, 0, bootCodeBytes, 0);
-    await disk.write(core, 0, core.length, sectorBytes);
-  } finally {
-    await disk.close();
-  }
 }
 
 /** Owner of a path in a guest's tree. */

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { runTool } from './run-tool';
+import { runTool, ToolFailedError } from './run-tool';
 
 /** The distribution release that guests are made of: the host's own. */
 export interface HostRelease {
@@ -21,6 +21,12 @@ export class UnsuitableHostError extends Error {
   }
 }
 
+/** The release that came after one; its packages are on the same mirrors. */
+const successors: Record<string, string> = { bookworm: 'trixie' };
+
+/** Where APT keeps its download program. */
+const aptHelper = '/usr/lib/apt/apt-helper';
+
 const distributions = {
   debian: { origin: 'Debian', components: ['main'], kernelPackage: 'linux-image-amd64' },
   // linux-image-virtual is the generic kernel without firmware for hardware.
@@ -34,6 +40,8 @@ const programs: Record<string, string> = {
   sfdisk: 'fdisk',
   'grub-mkimage': 'grub-common',
   chroot: 'coreutils',
+  mformat: 'mtools',
+  unshare: 'util-linux',
 };
 
 /** GRUB for BIOS, in the package grub-pc-bin. */
@@ -71,6 +79,32 @@ export async function inspectHost(): Promise<HostRelease> {
     );
   }
   return { codename, sources, kernelPackage };
+}
+
+/**
+ * The next release of the host's distribution, from the mirrors that the host uses for its own.
+ * @returns undefined where none is known
+ */
+export function successorOf(release: HostRelease): HostRelease | undefined {
+  const { codename, sources, kernelPackage } = release;
+  const successor = Object.hasOwn(successors, codename) ? successors[codename] : undefined;
+  if (successor === undefined) return undefined;
+  // A source is "deb URI SUITE COMPONENT", and all suites begin with the release's name.
+  const renamed = sources.map((line) => line.replace(` ${codename}`, ` ${successor}`));
+  return { codename: successor, sources: renamed, kernelPackage };
+}
+
+/** Whether a release's mirrors have it, and answer. `scratch` is a directory for what is downloaded to find out. */
+export async function isOffered(release: HostRelease, scratch: string): Promise<boolean> {
+  const [, uri = '', suite = ''] = (release.sources[0] ?? '').split(' ');
+  try {
+    const address = `${uri.replace(/\/$/, '')}/dists/${suite}/InRelease`;
+    await runTool(aptHelper, ['download-file', address, join(scratch, 'InRelease')]);
+    return true;
+  } catch (error) {
+    if (error instanceof ToolFailedError) return false;
+    throw error;
+  }
 }
 
 /** The assignments of an os-release file. */

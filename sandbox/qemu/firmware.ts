@@ -8,18 +8,30 @@ const BUILDS = ['_4M', ''].map((suffix) => ({
   variables: `/usr/share/OVMF/OVMF_VARS${suffix}.fd`,
 }));
 
+/** Where a machine keeps its firmware's variables. */
+export function uefiVariablesFile(directory: string): string {
+  return join(directory, 'uefi-variables.fd');
+}
+
+/** The variables as the firmware's makers ship them: none. @throws Error when the firmware is not installed */
+export async function blankUefiVariables(): Promise<string> {
+  return (await installedBuild()).variables;
+}
+
 /**
  * The flash files of a UEFI machine. Variables (boot entries among them) are the machine's own, in its directory,
  * made from the firmware's template at the first start.
  * @throws Error when the firmware is not installed
  */
 export async function uefiFlash(directory: string): Promise<{ code: string; variables: string }> {
-  for (const build of BUILDS) {
-    if (!(await exists(build.code)) || !(await exists(build.variables))) continue;
-    const variables = join(directory, 'uefi-variables.fd');
-    if (!(await exists(variables))) await copyWhole(build.variables, variables);
-    return { code: build.code, variables };
-  }
+  const build = await installedBuild();
+  const variables = uefiVariablesFile(directory);
+  if (!(await exists(variables))) await copyWhole(build.variables, variables);
+  return { code: build.code, variables };
+}
+
+async function installedBuild(): Promise<(typeof BUILDS)[number]> {
+  for (const build of BUILDS) if ((await exists(build.code)) && (await exists(build.variables))) return build;
   throw new Error('The machine needs UEFI firmware, which is not installed: apt-get install ovmf');
 }
 

@@ -6,20 +6,30 @@ export interface MachineDisk {
   format: 'raw' | 'vmdk' | 'qcow2';
   /** What the guest reads as the disk's serial number; 20 characters at most (NVMe). */
   serial: string;
+  /** What it says of itself to SCSI and SATA beside that: 16 hexadecimal digits, unique in the world. */
+  wwn?: string;
   /** Position, from 0; distinct among the machine's disks. */
   slot: number;
   /** Whether the firmware boots from it. */
   boot: boolean;
 }
 
+/**
+ * What the disks of a `vmware` machine are on. Debian's UEFI firmware for QEMU has no driver for `pvscsi`, so that a UEFI
+ * machine only boots from `sata`.
+ */
+export type DiskController = 'pvscsi' | 'sata';
+
 /** What a machine is made of. */
 export interface MachineHardware {
   name: string;
   /**
-   * `vmware`: disks on a paravirtual SCSI controller and vmxnet3 cards, as vSphere has them by default. `ec2`: one
+   * `vmware`: disks on a paravirtual SCSI or a SATA controller and vmxnet3 cards, as vSphere has them. `ec2`: one
    * NVMe controller a disk, as on Nitro; virtio-net stands in for the ENA card, which QEMU does not have.
    */
   profile: 'vmware' | 'ec2';
+  /** Of a `vmware` machine; `pvscsi` unless said otherwise. */
+  diskController?: DiskController;
   firmware: 'bios' | 'uefi';
   cpus: number;
   memoryMiB: number;
@@ -34,6 +44,8 @@ export function diskNode(slot: number): string {
 
 /** The guest's own controller has this id on a SCSI bus of VMware's. */
 const SCSI_CONTROLLER_ID = 7;
+/** Ports of the SATA controller in QEMU's q35 chipset. */
+const SATA_PORTS = 6;
 
 /** QEMU's options for the hardware; `flash` are the files of a UEFI machine. */
 export function hardwareArguments(
@@ -54,25 +66,13 @@ export function hardwareArguments(
   ];
 }
 
-function vmwareArguments({ disks, nics }: MachineHardware): string[] {
+function vmwareArguments(machine: MachineHardware): string[] {
   return [
     ...['-machine', 'q35'],
     // Without this, slots of hot-pluggable ports count from ACPI's numbering, and the card would not be ens192.
     ...['-global', 'ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off'],
-    ...device({ driver: 'pcie-root-port', id: 'port160', slot: 160, chassis: 1 }),
-    ...device({ driver: 'pvscsi', id: 'scsi0', bus: 'port160' }),
-    ...disks.flatMap((disk) =>
-      device({
-        driver: 'scsi-hd',
-        id: `drive${disk.slot}`,
-        bus: 'scsi0.0',
-        'scsi-id': disk.slot,
-        drive: diskNode(disk.slot),
-        serial: disk.serial,
-        ...bootIndex(disk),
-      }),
-    ),
-    ...nics.flatMap((nic, index) => [
+    ...(controllerOf(machine) === 'sata' ? sataDisks(machine) : scsiDisks(machine)),
+    ...machine.nics.flatMap((nic, index) => [
       ...tapArguments(nic.tap, index),
       // VMware's slots: the first card is ens192, the next ens224, and so on.
       ...device({
@@ -90,6 +90,38 @@ function vmwareArguments({ disks, nics }: MachineHardware): string[] {
       }),
     ]),
   ];
+}
+
+function scsiDisks(machine: MachineHardware): string[] {
+  return [
+    ...device({ driver: 'pcie-root-port', id: 'port160', slot: 160, chassis: 1 }),
+    ...device({ driver: 'pvscsi', id: 'scsi0', bus: 'port160' }),
+    ...machine.disks.flatMap((disk) =>
+      device({ driver: 'scsi-hd', bus: 'scsi0.0', 'scsi-id': disk.slot, ...vmwareDisk(machine, disk) }),
+    ),
+  ];
+}
+
+/** On the chipset's own controller. */
+function sataDisks(machine: MachineHardware): string[] {
+  return machine.disks.flatMap((disk) =>
+    device({ driver: 'ide-hd', bus: `ide.${disk.slot}`, ...vmwareDisk(machine, disk) }),
+  );
+}
+
+function vmwareDisk({ firmware }: MachineHardware, disk: MachineDisk): Record<string, unknown> {
+  return {
+    id: `drive${disk.slot}`,
+    drive: diskNode(disk.slot),
+    serial: disk.serial,
+    ...(disk.wwn === undefined ? {} : { wwn: `0x${disk.wwn}` }),
+    // UEFI goes by the boot entries in its own memory, as VMware's does: QEMU's order would come before them.
+    ...(firmware === 'uefi' ? {} : bootIndex(disk)),
+  };
+}
+
+function controllerOf({ diskController }: MachineHardware): DiskController {
+  return diskController ?? 'pvscsi';
 }
 
 function ec2Arguments({ disks, nics }: MachineHardware): string[] {
@@ -193,15 +225,11 @@ function device(properties: Record<string, unknown>): string[] {
 
 function check(machine: MachineHardware): void {
   const slots = machine.disks.map((disk) => disk.slot);
+  const scsi = machine.profile === 'vmware' && controllerOf(machine) === 'pvscsi';
   // 21: PCI device numbers 4 and 6 to 0x1a, below those of further cards.
-  const limit = machine.profile === 'vmware' ? 15 : 21;
+  const limit = machine.profile === 'ec2' ? 21 : scsi ? 15 : SATA_PORTS - 1;
   for (const slot of slots) {
-    if (
-      !Number.isInteger(slot) ||
-      slot < 0 ||
-      slot > limit ||
-      (machine.profile === 'vmware' && slot === SCSI_CONTROLLER_ID)
-    ) {
+    if (!Number.isInteger(slot) || slot < 0 || slot > limit || (scsi && slot === SCSI_CONTROLLER_ID)) {
       throw new Error(`A ${machine.profile} machine has no disk slot ${slot}.`);
     }
   }

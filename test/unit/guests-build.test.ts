@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
-import { dpkgPathOptions } from '../../sandbox/guests/base-tree';
+import { dpkgPathOptions } from '../../sandbox/guests/bootstrap';
 import { makeDataDisk, rootUuid } from '../../sandbox/guests/disk-image';
 import { aptSources, parseOsRelease } from '../../sandbox/guests/host-release';
 import { runTool, ToolFailedError } from '../../sandbox/guests/run-tool';
