@@ -5,7 +5,9 @@ export async function readIfExists(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    // ESRCH: a file in /proc whose process ended between opening and reading.
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
     throw error;
   }
 }
