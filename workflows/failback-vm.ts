@@ -1,5 +1,5 @@
 import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow';
-import { type CopyResult } from '../activities/backup-proxy/contract';
+import { type CopyResult } from '../activities/copy-result';
 import { type DiskConfiguration, type VmConfiguration } from '../hypervisor/port';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm } from '../plan/schema';

@@ -1,4 +1,4 @@
-import { type InstanceAddresses } from '../activities/aws-proxy/contract';
+import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
 import { awsProxy } from './run/activities';
 import { type FailoverVmRequest } from './failover-vm-request';
 import { hasFailureType } from './run/failure-message';

@@ -1,4 +1,4 @@
-import { type RecoveredVolume } from '../activities/aws-proxy/contract';
+import { type RecoveredVolume } from '../activities/aws-proxy/launch/contract';
 import { awsProxy, control } from './run/activities';
 import { type FailoverVmRequest } from './failover-vm-request';
 import { hasFailureType } from './run/failure-message';

@@ -1,18 +1,8 @@
+import { type CopyResult } from '../copy-result';
 import { type DiskConfiguration, type VmConfiguration } from '../../hypervisor/port';
 import { type ReadinessProbe } from '../../plan/schema';
 import { type RunContext } from '../../plan/run';
 import { type AdaptationReport } from '../../guest/port';
-
-/** What copying one disk came to. */
-export interface CopyResult {
-  /** Blocks that were written to the target (or stored in the repository). */
-  blocks: number;
-  /** Bytes that those blocks hold on the target's side. */
-  bytes: number;
-  /** Blocks written more than once because a worker died; see the recorded progress. */
-  blocksSentAgain: number;
-  seconds: number;
-}
 
 /** One finished backup of a VM, and so a recovery point. */
 export interface BackupResult {

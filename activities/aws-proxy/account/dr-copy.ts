@@ -2,7 +2,7 @@ import { type EC2Client } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { readManifest } from '../../../repository/backups/backups';
 import { type ObjectStore } from '../../../repository/objects/object-store';
-import { type DrCopy, type DrCopyDisk } from '../contract';
+import { type DrCopy, type DrCopyDisk } from './contract';
 import { type DescribedSnapshot, findSnapshots } from './snapshots';
 import { diskOf, readCopySnapshot, type TagValues } from './tags';
 

@@ -5,12 +5,13 @@ import { type RepositoryAddress } from '../../../plan/run';
 import { type DrPlan } from '../../../plan/schema';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { hasCode } from '../../failures';
-import { type AwsProxyActivities, type DrCopy } from '../contract';
+import { type DrCopy } from '../account/contract';
 import { findDrCopy, withConfiguration } from '../account/dr-copy';
 import { lookUpZone, readARecord } from '../dns/hosted-zone';
 import { MAXIMUM_DISKS } from '../launch/instance-volumes';
 import { addressFindings, findSite, siteFindings } from './network';
 import { typeFindings } from './instance-types';
+import { type ReadinessActivities } from './contract';
 
 export interface PreflightDependencies {
   ec2: EC2Client;
@@ -20,7 +21,7 @@ export interface PreflightDependencies {
   objectStore: (address: RepositoryAddress) => ObjectStore;
 }
 
-type CheckFailover = Parameters<AwsProxyActivities['checkFailover']>[0];
+type CheckFailover = Parameters<ReadinessActivities['checkFailover']>[0];
 
 /**
  * Everything that can be known before a failover, by reading only.
