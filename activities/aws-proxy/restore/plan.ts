@@ -16,7 +16,7 @@ import {
   type RestorePlan,
 } from './contract';
 import { type DrCopySet, findDrCopy } from '../account/dr-copy';
-import { openRestoreMaps, planExtents } from './work';
+import { openRestoreMaps, planExtents } from './extents';
 
 export interface RestorePlanDependencies {
   ec2: EC2Client;

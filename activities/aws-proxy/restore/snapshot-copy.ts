@@ -21,7 +21,7 @@ import { hasCode, withFailures } from '../../failures';
 import { whileBeating } from '../../heartbeat';
 import { clientToken } from '../account/client-token';
 import { type RestoreActivities, type RestoreDisk } from './contract';
-import { backedUpDisk, linearChecksum, openRestoreMaps, pendingBlocks } from './work';
+import { backedUpDisk, linearChecksum, openRestoreMaps, pendingBlocks } from './extents';
 import { diskValues, runValues, tagList } from '../account/tags';
 import { known } from '../account/volumes';
 import { waitFor } from '../account/waiting';

@@ -10,8 +10,8 @@ import { type ObjectStore } from '../../../repository/objects/object-store';
 import { beatingProgress, type CopyHeartbeat, newProgress, type TrackedProgress } from '../../block-copy';
 import { hasCode, withFailures } from '../../failures';
 import { findDrCopy } from '../account/dr-copy';
-import { backedUpDisk } from './work';
-import { verifyDisk } from './verification';
+import { backedUpDisk } from './extents';
+import { verifyDisk } from './read-back';
 import { type RestoreActivities } from './contract';
 
 export interface VerifyDependencies {

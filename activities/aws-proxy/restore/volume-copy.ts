@@ -12,7 +12,7 @@ import { whileBeating } from '../../heartbeat';
 import { attachToProxy, type ProxyHost } from '../proxy-host/attachment';
 import { clientToken } from '../account/client-token';
 import { findVolume } from '../account/lookup';
-import { backedUpDisk, openRestoreMaps, pendingBlocks } from './work';
+import { backedUpDisk, openRestoreMaps, pendingBlocks } from './extents';
 import { deleteSnapshots, type DescribedSnapshot, findSnapshots, untilCompleted } from '../account/snapshots';
 import { diskValues, readTags, runValues, tagList } from '../account/tags';
 import { detachVolume, known, requestDeletion, volumeAvailable } from '../account/volumes';
