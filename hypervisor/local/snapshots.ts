@@ -1,11 +1,12 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { machinePid, qmpSocketOf } from '../../machines/machine';
+import { unmount } from '../../machines/fuse-export';
 import { withQmp } from '../../machines/qmp';
 import { writeFileAtomically } from '../../host/atomic-file';
 import { processStartTime } from '../../host/pid-file';
 import { type DiskConfiguration } from '../port';
-import { endExport, isOpen, unmount } from './disk-export';
+import { endExport, isOpen } from './disk-export';
 import { type Monitor, stopNbdServer } from './live-map';
 import {
   holdsLiveSnapshot,
