@@ -21,7 +21,7 @@ async function write(path: string, bytes: Buffer, position: number): Promise<voi
   const file = await open(path, 'r+');
   try {
     // A write may take a part only, and say that there is no room at the next.
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at);
       at += bytesWritten;
     }
