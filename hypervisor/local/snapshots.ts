@@ -1,5 +1,6 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { listIfExists } from '../../host/if-exists';
 import { machinePid, qmpSocketOf } from '../../machines/machine';
 import { unmount } from '../../machines/fuse-export';
 import { withQmp } from '../../machines/qmp';
@@ -194,13 +195,4 @@ function writeRecord(files: VmFiles, record: SnapshotRecord): Promise<void> {
     join(directoryOf(files, record.id), 'snapshot.json'),
     JSON.stringify(record, null, 2),
   );
-}
-
-async function listIfExists(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
 }
