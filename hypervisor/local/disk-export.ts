@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { endProcess, processStartTime, runningPid } from '../../sandbox/process/pid-file';
-import { CommandError, run } from '../../sandbox/process/run';
-import { withoutBacking } from '../../sandbox/qemu/hardware';
+import { endProcess, processStartTime, runningPid } from '../../host/pid-file';
+import { ToolFailedError, toolOutput } from '../../host/run-tool';
+import { withoutBacking } from '../../machines/hardware';
 import { DiskImageError } from './image-error';
 import { type DiskImage } from './vm-files';
 
@@ -99,13 +99,13 @@ export async function unmount(path: string): Promise<void> {
   // /proc writes blanks and the like in paths as octal escapes.
   const escaped = path.replace(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`);
   if (mounts.split('\n').some((line) => line.split(' ')[1] === escaped))
-    await run('umount', ['--lazy', path]);
+    await toolOutput('umount', ['--lazy', path]);
 }
 
 async function startDaemon({ directory, image, writable }: ExportedImage, path: string): Promise<void> {
   const file = { driver: 'file', filename: image.path };
   try {
-    await run('qemu-storage-daemon', [
+    await toolOutput('qemu-storage-daemon', [
       '--blockdev',
       JSON.stringify({
         driver: image.format,
@@ -121,7 +121,7 @@ async function startDaemon({ directory, image, writable }: ExportedImage, path: 
       pidFile(directory),
     ]);
   } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
+    if (!(error instanceof ToolFailedError)) throw error;
     throw new Error(`The disk ${image.path} cannot be opened: ${error.stderr.trim()}`, { cause: error });
   }
 }
