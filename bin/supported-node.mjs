@@ -1,6 +1,6 @@
 // Which Node the project runs on, and where set-up keeps one of its own: for the command and for set-up alike. Syntax
 // that Node 12 reads (Ubuntu 22.04's), so that an old Node gives a sentence and not a syntax error.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** The folder of the checkout, or of the installed package, with a slash at its end. */
@@ -29,7 +29,7 @@ export function isSupported(version = process.version) {
 
 /** Path of the Node that set-up has fetched, or undefined where there is none, or where it is this very process's. */
 export function fetchedNode() {
-  return existsSync(binary) && process.execPath !== binary ? binary : undefined;
+  return existsSync(binary) && realpathSync(binary) !== process.execPath ? binary : undefined;
 }
 
 /** Whether this is a checkout, which set-up can complete, and not an installed package. */
