@@ -1,12 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  AttachVolumeCommand,
-  DetachVolumeCommand,
-  type EC2Client,
-  type Volume,
-  type VolumeAttachment,
-} from '@aws-sdk/client-ec2';
+import { AttachVolumeCommand, type EC2Client, type Volume, type VolumeAttachment } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { hasCode } from '../../failures';
 import { checkDevice } from './device-identity';
@@ -14,6 +8,7 @@ import { findInstance, findVolume } from '../account/lookup';
 import { waitFor } from '../account/waiting';
 import { readTags } from '../account/tags';
 import { volumeLooks } from '../account/volume-looks';
+import { attachmentOf, requestDetach } from '../account/volumes';
 
 /** The AWS proxy that this process runs on. */
 export interface ProxyHost {
@@ -82,11 +77,6 @@ function deviceFileName(volumeId: string): string {
   return `nvme-Amazon_Elastic_Block_Store_${volumeId.replace('-', '')}`;
 }
 
-/** The attachment of a volume that can have but one (Lifeboat makes no multi-attach volumes). */
-export function attachmentOf(volume: Volume): VolumeAttachment | undefined {
-  return volume.Attachments?.find(({ State }) => State !== 'detached');
-}
-
 async function attach({ ec2, instanceId }: ProxyHost, volumeId: string, refused: Set<string>): Promise<void> {
   const instance = await findInstance(ec2, instanceId);
   const used = new Set(instance?.BlockDeviceMappings?.map(({ DeviceName }) => DeviceName));
@@ -139,27 +129,6 @@ export async function detachFromProxy(host: ProxyHost, { volumeId }: { volumeId:
     },
     { pollSeconds: host.pollSeconds, uncancelled: true },
   );
-}
-
-/** DetachVolume; a volume that is on its way off, or off, is none the worse for it. */
-export async function requestDetach(
-  ec2: EC2Client,
-  volumeId: string,
-  instanceId: string,
-  force = false,
-): Promise<void> {
-  try {
-    await ec2.send(
-      new DetachVolumeCommand({
-        VolumeId: volumeId,
-        InstanceId: instanceId,
-        ...(force ? { Force: true } : {}),
-      }),
-    );
-  } catch (error) {
-    if (!hasCode(error, 'IncorrectState', 'InvalidAttachment.NotFound', 'InvalidVolume.NotFound'))
-      throw error;
-  }
 }
 
 async function exists(path: string): Promise<true | undefined> {
