@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { pipeline, type Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { ToolMissingError } from '../../command';
+import { ToolMissingError } from '../../../host/run-tool';
 
 /** The tools stop here rather than take a proxy's memory; distributions' own images need 64 MiB at most. */
 const XZ_MEMORY = '--memlimit=1GiB';

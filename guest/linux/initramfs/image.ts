@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { ToolMissingError } from '../../command';
+import { ToolMissingError } from '../../../host/run-tool';
 import { compressionOf } from './compression';
 import { ArchiveDamagedError, CpioReader, type ArchiveEntryType } from './cpio-reader';
 
