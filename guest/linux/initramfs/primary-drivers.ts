@@ -5,7 +5,7 @@ import { readBootState } from '../boot/kernels';
 import { KernelModules } from '../kernel-modules';
 import { ArchiveDamagedError } from './cpio-reader';
 import { PRIMARY_DISK_MODULES, PRIMARY_MODULES } from './drivers';
-import { makerOf } from './makers';
+import { installedMakers, makerOf } from './makers';
 import { readImage } from './read-image';
 import { initramfsSegment } from './segment';
 
@@ -40,7 +40,12 @@ export async function addPrimaryDrivers(
         for (const name of names) modules.add(name);
       } catch (error) {
         if (!isGuestsFault(error)) throw error;
-        const problem = `${path} was made at the recovery site, and cannot be given the primary site's drivers: ${error.message}.`;
+        const commands = (await installedMakers(files))
+          .map((maker) => `"${maker.command(release)}"`)
+          .join(' or ');
+        const problem =
+          `${path} was made at the recovery site, and cannot be given the primary site's drivers: ${error.message}. ` +
+          `Make it anew there${commands === '' ? '' : ` (${commands})`}, or remove its kernel.`;
         if (index === 0) throw new GuestNotAdaptableError(problem);
         added.warnings.push(problem);
       }
