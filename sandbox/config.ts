@@ -3,10 +3,10 @@ import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { REGION } from './aws/fixtures';
-import { writeFileAtomically } from './process/atomic-file';
-import { readIfExists } from './process/read-if-exists';
-import { type SandboxNetwork } from './network/segment';
-import { projectRoot } from './project-root';
+import { writeFileAtomically } from '../host/atomic-file';
+import { readIfExists } from '../host/if-exists';
+import { type SandboxNetwork } from '../machines/network/segment';
+import { projectRoot } from '../host/project-root';
 import { type Pace } from '../workers/bundle-name';
 
 /** Everything that a sandbox's processes are started with; kept in its directory, so that a restart is the same. */
@@ -25,8 +25,11 @@ export interface SandboxConfig {
    * centre that are started then have their disks open and no more, and whoever is asked whether it is ready says so.
    */
   runner: 'qemu' | 'no-boot';
-  /** `shop`: the data centre gets the sample application; `none`: it stays empty. */
-  application: 'shop' | 'none';
+  /**
+   * `shop`: the data centre gets the sample application; `families`: VMs of other families than the shop's; `none`: it
+   * stays empty.
+   */
+  application: 'shop' | 'families' | 'none';
   /** How long runs and the account take over things; `quick` for tests that kill processes. */
   pace?: Pace;
 }

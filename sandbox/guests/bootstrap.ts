@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import type { HostRelease } from './host-release';
-import { runTool } from './run-tool';
+import { buildStep } from './build-step';
 
 /** Times that a download is begun again before the build fails. */
 const downloadRetries = 5;
@@ -19,13 +19,13 @@ export async function bootstrap(
     paths: string;
     /** Programs that mmdebstrap runs with the tree as their argument. */
     hooks?: { essential: string; customize: string };
-    env?: NodeJS.ProcessEnv;
+    environment?: Record<string, string>;
   },
 ): Promise<void> {
-  const { release, format, packages, paths, hooks, env } = options;
+  const { release, format, packages, paths, hooks, environment } = options;
   const sourcesFile = `${target}.sources.list`;
   await writeFile(sourcesFile, release.sources.join('\n') + '\n');
-  await runTool(
+  await buildStep(
     'mmdebstrap',
     [
       '--mode=root',
@@ -47,7 +47,7 @@ export async function bootstrap(
       target,
       sourcesFile,
     ],
-    env === undefined ? {} : { env },
+    environment === undefined ? {} : { environment },
   );
 }
 
@@ -62,7 +62,7 @@ export function dpkgPathOptions(text: string): string[] {
 
 /** A proxy that the host's APT uses: mmdebstrap reads none of the host's APT configuration by itself. */
 async function proxyOptions(): Promise<string[]> {
-  const settings = await runTool('apt-config', [
+  const settings = await buildStep('apt-config', [
     'dump',
     '--format',
     '%f "%v"%n',

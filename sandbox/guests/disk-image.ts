@@ -2,7 +2,7 @@ import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { installGrub, partitionStart } from './grub';
 import { partition } from './partition';
-import { runTool } from './run-tool';
+import { buildStep } from './build-step';
 
 const sectorBytes = 512;
 const fileSystemBlock = 4096;
@@ -34,7 +34,7 @@ async function writeExt4(path: string, { offset, sizeBytes, uuid, content, owner
     // The tables of a new sparse file are zero already: else the guest's kernel would write them while it boots.
     'lazy_itable_init=0,lazy_journal_init=0',
   ];
-  await runTool('mke2fs', [
+  await buildStep('mke2fs', [
     ...['-q', '-F', '-t', 'ext4', '-b', String(fileSystemBlock), '-O', features, '-U', uuid],
     // A server's disk this small is full of blocks before it has this many files. A small journal, as every boot
     // writes to it and each block that it touches is one to replicate.

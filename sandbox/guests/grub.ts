@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { grubDirectory } from './host-release';
-import { runTool } from './run-tool';
+import { buildStep } from './build-step';
 
 const sectorBytes = 512;
 /** Where partitioning programs have begun the first partition for years; the boot loader lies before it. */
@@ -22,7 +22,7 @@ const consoleModules = ['configfile', 'serial', 'terminal'];
 export async function installGrub(path: string, prefix: string, modules: string[]): Promise<void> {
   const coreFile = `${path}.core-${randomUUID()}`;
   const all = [...menuModules, ...consoleModules, ...modules];
-  await runTool('grub-mkimage', ['-O', 'i386-pc', '-p', prefix, '-o', coreFile, ...all]);
+  await buildStep('grub-mkimage', ['-O', 'i386-pc', '-p', prefix, '-o', coreFile, ...all]);
   const [bootCode, core] = await Promise.all([readFile(join(grubDirectory, 'boot.img')), readFile(coreFile)]);
   await rm(coreFile);
   if (core.length > partitionStart - sectorBytes)

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { runTool, ToolFailedError } from './run-tool';
+import { ToolFailedError } from '../../host/run-tool';
+import { buildStep } from './build-step';
 
 /** The distribution release that guests are made of: the host's own. */
 export interface HostRelease {
@@ -99,7 +100,7 @@ export async function isOffered(release: HostRelease, scratch: string): Promise<
   const [, uri = '', suite = ''] = (release.sources[0] ?? '').split(' ');
   try {
     const address = `${uri.replace(/\/$/, '')}/dists/${suite}/InRelease`;
-    await runTool(aptHelper, ['download-file', address, join(scratch, 'InRelease')]);
+    await buildStep(aptHelper, ['download-file', address, join(scratch, 'InRelease')]);
     return true;
   } catch (error) {
     if (error instanceof ToolFailedError) return false;
@@ -124,7 +125,7 @@ export interface AptTarget {
 
 async function aptTargets(): Promise<AptTarget[]> {
   const format = '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)';
-  const lines = await runTool('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']);
+  const lines = await buildStep('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']);
   return lines
     .split('\n')
     .filter((line) => line !== '')

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { projectRoot } from '../../project-root';
+import { projectRoot } from '../../../host/project-root';
 import { cached, stateOf } from '../cache';
 import { type HostRelease, inspectHost } from '../host-release';
 import { type SampleGuest } from '../sample-guest';
@@ -22,7 +22,7 @@ interface BuildOptions {
 
 /**
  * The VMs of the application `families`, built at the first call and taken from the cache afterwards.
- * @throws UnsuitableHostError where guests cannot be built; ToolFailedError or CommandError where a step fails
+ * @throws UnsuitableHostError where guests cannot be built; ToolFailedError where a step fails
  */
 export async function buildFamilyGuests(options: BuildOptions): Promise<SampleGuest[]> {
   const host = await inspectHost();

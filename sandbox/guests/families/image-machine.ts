@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { CommandError, run } from '../../process/run';
-import { accelerator } from '../../qemu/accelerator';
+import { ToolFailedError, toolOutput } from '../../../host/run-tool';
+import { accelerator } from '../../../machines/accelerator';
 
 /** Boot, a gigabyte through tar and a power-off take 40 s on two idle cores under emulation; a busy machine has ten times. */
-const MACHINE_MILLISECONDS = 600_000;
+const MACHINE_SECONDS = 600;
 /** The kernel, its initramfs unpacked, and room for file systems' caches. */
 const MEMORY_MIB = 1024;
 /** What image-init.sh says when all went well. */
@@ -38,7 +38,7 @@ export async function runImageMachine(machine: {
     ...['-device', JSON.stringify({ driver: 'nvme', drive: `disk${slot}`, serial: `disk${slot}` })],
   ]);
   try {
-    await run(
+    await toolOutput(
       'qemu-system-x86_64',
       [
         ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
@@ -50,10 +50,10 @@ export async function runImageMachine(machine: {
         ...['-serial', 'chardev:console'],
         ...disks,
       ],
-      MACHINE_MILLISECONDS,
+      { timeoutSeconds: MACHINE_SECONDS },
     );
   } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
+    if (!(error instanceof ToolFailedError)) throw error;
     throw new Error(
       `The machine that makes a sample VM’s disk ended badly:\n${await said(machine.console)}`,
       {

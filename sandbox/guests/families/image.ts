@@ -1,10 +1,10 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { blankUefiVariables } from '../../qemu/firmware';
+import { blankUefiVariables } from '../../../machines/firmware';
 import { createSparseFile } from '../disk-image';
 import { installGrub } from '../grub';
 import { partition } from '../partition';
-import { runTool } from '../run-tool';
+import { buildStep } from '../build-step';
 import { type FamilyGuest } from './families';
 import { runImageMachine } from './image-machine';
 import { imageInitrd } from './tree';
@@ -41,7 +41,7 @@ export async function makeImage(
     await installGrub(disk, loader.prefix, loader.modules);
   }
   const tar = join(work, 'tree.tar');
-  await runTool('tar', ['--xattrs', '--xattrs-include=*', '--numeric-owner', '-C', tree, '-cf', tar, '.']);
+  await buildStep('tar', ['--xattrs', '--xattrs-include=*', '--numeric-owner', '-C', tree, '-cf', tar, '.']);
   await runImageMachine({
     kernel: await kernelOf(tree),
     initrd: imageInitrd(tree),
@@ -58,12 +58,12 @@ async function makeEsp(
 ): Promise<void> {
   const at = `${disk}@@${espStart * sectorBytes}`;
   // Sizes that no floppy disk has are no error.
-  const env = { MTOOLS_SKIP_CHECK: '1' };
-  await runTool('mformat', ['-i', at, '-T', String(espSectors), '-F', '-v', 'EFI', '-N', volumeId, '::'], {
-    env,
+  const environment = { MTOOLS_SKIP_CHECK: '1' };
+  await buildStep('mformat', ['-i', at, '-T', String(espSectors), '-F', '-v', 'EFI', '-N', volumeId, '::'], {
+    environment,
   });
   const entries = (await readdir(content)).map((name) => join(content, name));
-  await runTool('mcopy', ['-i', at, '-s', ...entries, '::'], { env });
+  await buildStep('mcopy', ['-i', at, '-s', ...entries, '::'], { environment });
 }
 
 async function kernelOf(tree: string): Promise<string> {

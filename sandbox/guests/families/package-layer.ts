@@ -42,7 +42,7 @@ export async function packageLayer(
       packages: packagesOf(guest),
       paths: lists.join('\n'),
       // Each guest makes its initramfs when all is there; the kernel's package would make one more.
-      env: { INITRD: 'No' },
+      environment: { INITRD: 'No' },
     });
     await rename(join(work, tarFile), join(layer, tarFile));
     return layer;

@@ -1,6 +1,6 @@
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runTool } from '../run-tool';
+import { buildStep } from '../build-step';
 import { type FamilyName } from './families';
 
 /** Where scripts lie in a tree while it is made. */
@@ -19,9 +19,9 @@ export async function makeTree(
 ): Promise<void> {
   const families = join(guestsDirectory, 'families');
   await mkdir(tree);
-  await runTool('tar', ['--xattrs', '--xattrs-include=*', '--numeric-owner', '-C', tree, '-xf', layer]);
+  await buildStep('tar', ['--xattrs', '--xattrs-include=*', '--numeric-owner', '-C', tree, '-xf', layer]);
   for (const files of ['files/common', 'families/files/common', `families/files/${name}`])
-    await runTool(join(guestsDirectory, 'install-files.sh'), [join(guestsDirectory, files), tree]);
+    await buildStep(join(guestsDirectory, 'install-files.sh'), [join(guestsDirectory, files), tree]);
 
   const scripts = join(tree, buildDirectory);
   await mkdir(scripts);
@@ -49,5 +49,5 @@ export async function labelTree(tree: string, guestsDirectory: string): Promise<
 /** A mount namespace of its own: what run-in-tree.sh mounts is gone when it ends. */
 async function inTree(families: string, tree: string, command: string[]): Promise<void> {
   const run = [join(families, 'run-in-tree.sh'), tree, ...command];
-  await runTool('unshare', ['--mount', '--propagation', 'private', ...run]);
+  await buildStep('unshare', ['--mount', '--propagation', 'private', ...run]);
 }
