@@ -7,6 +7,8 @@ import {
 import { type SandboxConfig } from './config';
 import { type Datacenter, importVm } from './datacenter/datacenter';
 import { buildShopGuests } from './guests/build';
+import { buildFamilyGuests } from './guests/families/build';
+import { type SampleGuest } from './guests/sample-guest';
 import { clientEnvironment } from './supervisor/processes';
 import { type Hypervisor } from '../hypervisor/port';
 
@@ -22,8 +24,26 @@ export async function installShop(
   cacheDirectory: string,
   log: (line: string) => void,
 ): Promise<void> {
+  await install(datacenter, hypervisor, await buildShopGuests({ cacheDirectory, log }), log);
+}
+
+/** Does the same with the VMs of other families. They have no name in the zone: each is asked at its address. */
+export async function installFamilies(
+  datacenter: Datacenter,
+  hypervisor: Hypervisor,
+  cacheDirectory: string,
+  log: (line: string) => void,
+): Promise<void> {
+  await install(datacenter, hypervisor, await buildFamilyGuests({ cacheDirectory, log }), log);
+}
+
+async function install(
+  datacenter: Datacenter,
+  hypervisor: Hypervisor,
+  guests: SampleGuest[],
+  log: (line: string) => void,
+): Promise<void> {
   const present = new Set(await hypervisor.listVms());
-  const guests = await buildShopGuests({ cacheDirectory, log });
   for (const guest of guests)
     if (!present.has(guest.name)) {
       log(`putting ${guest.name} into the data centre`);

@@ -4,7 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { localHypervisor } from '../hypervisor/local';
-import { installShop, nameShop } from './application';
+import { installFamilies, installShop, nameShop } from './application';
 import { shopFixtures } from './aws/fixtures';
 import { type AwsEndpointConfig } from './aws/config';
 import {
@@ -84,11 +84,13 @@ export async function sandboxUp(options: SandboxOptions = {}, log: Log = () => {
   }
   await waitUntilServing(config);
 
+  const hypervisor = localHypervisor({ directory: paths.datacenter });
+  const cache = join(projectRoot(), '.lifeboat', 'cache');
   if (config.application === 'shop') {
     await nameShop(config);
-    const hypervisor = localHypervisor({ directory: paths.datacenter });
-    await installShop(datacenter, hypervisor, join(projectRoot(), '.lifeboat', 'cache'), log);
+    await installShop(datacenter, hypervisor, cache, log);
   }
+  if (config.application === 'families') await installFamilies(datacenter, hypervisor, cache, log);
   const services = sandboxServices(config);
   await writeFileAtomically(sandboxFile(directory), `${JSON.stringify(services, null, 2)}\n`);
   return services;
@@ -168,7 +170,7 @@ function awsEndpointConfig(config: SandboxConfig): AwsEndpointConfig {
     runner: config.runner,
     fixtures: shopFixtures(),
     // What the sample guests need; a second CPU saves half a second of their boot and costs two of the host's.
-    machineMemoryMiB: 384,
+    machineMemoryMiB: config.application === 'families' ? 512 : 384,
     machineCpus: 1,
     ...(config.pace === 'quick' ? { times: QUICK_TIMES } : {}),
   };

@@ -1,0 +1,161 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { projectRoot } from '../../host/project-root';
+import { consoleOutput, killMachine, startMachine } from '../../machines/machine';
+import { loadPlanFile } from '../../plan/load';
+import { destroyDatacenter } from '../../sandbox/datacenter/datacenter';
+import { familyGuests, type FamilyName, familyNames } from '../../sandbox/guests/families/families';
+import { type RestoreSummary } from '../../workflows/restore';
+import { snapshotToFile } from '../support/e2e-disks';
+import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
+import { letKernelTalk } from '../support/e2e-shop';
+import { eventually } from '../support/eventually';
+
+/** Guests of these families take about a minute each to boot under emulation, several on a busy machine. */
+const STEP_MS = 900_000;
+const BOOT_SECONDS = 400;
+/** Packages of two releases, and two disks, where the cache has none. */
+const BUILD_MS = 1_800_000;
+
+/** What a guest says instead of going on where it finds no disk, or firmware no loader. */
+const GIVES_UP: Record<FamilyName, { firmware: 'bios' | 'uefi'; words: RegExp }> = {
+  'rhel-like': { firmware: 'bios', words: /dracut-initqueue.*(timeout|starting timeout scripts)/ },
+  'suse-like': { firmware: 'uefi', words: /BdsDxe: (failed to load|No bootable option)/ },
+};
+
+/** Namespaces, taps and FUSE need root. */
+const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
+
+// One story: each test goes on where the one before ended.
+asRoot('VMs of other families, failed over and brought home (needs root)', () => {
+  let sandbox: E2eSandbox;
+  let argument: { plan: string; digest: string };
+  let protection: RestoreSummary;
+  const home = (vm: FamilyName) => `127.${sandbox.config.loopbackOctet}.10.${vm === 'rhel-like' ? 40 : 50}`;
+
+  beforeAll(
+    async () => {
+      sandbox = await openE2eSandbox('families', { runner: 'qemu', application: 'families' });
+      const loaded = await loadPlanFile(join(projectRoot(), 'examples/families/plan.yaml'));
+      argument = await sandbox.publish(loaded.plan, loaded.scripts);
+    },
+    SANDBOX_SECONDS * 1000 + BUILD_MS,
+  );
+
+  afterAll(async () => {
+    await sandbox?.close();
+  }, SANDBOX_SECONDS * 1000);
+
+  it(
+    'serve from the file systems of their families, and are replicated',
+    async () => {
+      expect(await about(home('rhel-like'))).toMatchObject({
+        hostname: 'rhel-like',
+        root: 'xfs on /dev/mapper/rhel-root',
+        data: 'xfs on /dev/mapper/rhel-data',
+        selinux: 'enforcing',
+      });
+      const suse = await about(home('suse-like'));
+      expect(suse).toMatchObject({ hostname: 'suse-like', root: 'btrfs on /dev/sda2' });
+      expect(suse.options).toMatch(/subvol=\/@(,|$)/);
+      for (const vm of familyNames) await keepNote(home(vm), 'before the backup');
+      await (await sandbox.client.backup(argument)).result();
+      protection = await (await sandbox.client.restore(argument)).result();
+      expect(protection.vms.map(({ vm, kind }) => [vm, kind]).sort()).toEqual(
+        familyNames.map((vm) => [vm, 'full']),
+      );
+    },
+    STEP_MS,
+  );
+
+  it.each(familyNames)(
+    '%s does not boot from NVMe as it is',
+    async (vm) => {
+      const [disk] = protection.vms.find((result) => result.vm === vm)?.disks ?? [];
+      const directory = join(sandbox.config.directory, `as-it-is-${vm}`);
+      const path = `${directory}.raw`;
+      const [{ sizeBytes }] = familyGuests[vm].configuration.disks;
+      await snapshotToFile(sandbox.aws.ebs, disk?.snapshotId ?? '', path, sizeBytes);
+      await letKernelTalk(path);
+      const { firmware, words } = GIVES_UP[vm];
+      await startMachine({
+        directory,
+        runDirectory: sandbox.config.network.runDirectory,
+        name: vm,
+        profile: 'ec2',
+        firmware,
+        cpus: 1,
+        memoryMiB: 512,
+        disks: [{ path, format: 'raw', serial: 'as-it-is', slot: 0, boot: true }],
+        nics: [],
+      });
+      try {
+        const said = await eventually(BOOT_SECONDS, async () => {
+          const text = (await consoleOutput(directory)).toString('latin1');
+          return words.test(text) || /login:|Reached target.*Multi-User/.test(text) ? text : undefined;
+        });
+        expect(said).toMatch(words);
+      } finally {
+        await killMachine(directory);
+        await rm(path);
+      }
+    },
+    STEP_MS,
+  );
+
+  it(
+    'serve on EC2 after the data centre is lost, with what they had stored',
+    async () => {
+      await destroyDatacenter(sandbox.paths.datacenter);
+      const { vms } = await (await sandbox.client.failover({ ...argument, mode: 'disaster' })).result();
+      expect(vms.map(({ vm }) => vm).sort()).toEqual(familyNames);
+      for (const { vm, publicAddress = '' } of vms) {
+        expect(await about(publicAddress)).toMatchObject({ hostname: vm });
+        expect(await notes(publicAddress)).toEqual(['before the backup']);
+        await keepNote(publicAddress, 'on EC2');
+      }
+      const rhel = vms.find(({ vm }) => vm === 'rhel-like')?.publicAddress ?? '';
+      expect(await about(rhel)).toMatchObject({ selinux: 'enforcing', data: 'xfs on /dev/mapper/rhel-data' });
+    },
+    STEP_MS,
+  );
+
+  it(
+    'come home into an empty data centre, whose disks and firmware are new',
+    async () => {
+      await sandbox.rebuildDatacenter();
+      await (await sandbox.client.failback(argument)).result();
+      for (const vm of familyNames) {
+        expect(await notes(home(vm))).toEqual(['before the backup', 'on EC2']);
+        await keepNote(home(vm), 'home again');
+      }
+      const { diskController, firmware } = await sandbox.hypervisor.describeVm('suse-like');
+      expect([diskController, firmware]).toEqual(['sata', 'uefi']);
+      expect(await about(home('rhel-like'))).toMatchObject({ selinux: 'enforcing' });
+      await (await sandbox.client.commit(argument)).result();
+    },
+    STEP_MS,
+  );
+});
+
+async function about(address: string): Promise<Record<string, string>> {
+  return JSON.parse(await served(address, '/about')) as Record<string, string>;
+}
+
+async function notes(address: string): Promise<string[]> {
+  return JSON.parse(await served(address, '/notes')) as string[];
+}
+
+const served = (address: string, path: string): Promise<string> =>
+  eventually(BOOT_SECONDS, () => ask(address, path));
+
+async function keepNote(address: string, note: string): Promise<void> {
+  await ask(address, '/notes', { method: 'POST', body: JSON.stringify(note) });
+}
+
+async function ask(address: string, path: string, init?: RequestInit): Promise<string> {
+  const response = await fetch(`http://${address}${path}`, { ...init, signal: AbortSignal.timeout(15_000) });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
+  return text;
+}
