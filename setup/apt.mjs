@@ -19,6 +19,7 @@ const PACKAGES = [
   'kmod',
   'e2fsprogs', // debugfs, e2fsck: reading and writing guests' file systems
   'fdisk', // sfdisk: their partition tables
+  'ovmf', // UEFI firmware
   'mtools', // EFI system partitions
   'util-linux', // blkid, nsenter, flock
   'iproute2', // network namespaces

@@ -74,7 +74,7 @@ asRoot('VMs of other families, failed over and brought home (needs root)', () =>
       const [disk] = protection.vms.find((result) => result.vm === vm)?.disks ?? [];
       const directory = join(sandbox.config.directory, `as-it-is-${vm}`);
       const path = `${directory}.raw`;
-      const [{ sizeBytes }] = familyGuests[vm].configuration.disks;
+      const sizeBytes = familyGuests[vm].configuration.disks[0]?.sizeBytes ?? 0;
       await snapshotToFile(sandbox.aws.ebs, disk?.snapshotId ?? '', path, sizeBytes);
       await letKernelTalk(path);
       const { firmware, words } = GIVES_UP[vm];
