@@ -16,13 +16,13 @@ import {
 import { ChangePlan } from './change-plan';
 import { crypttabWithLastingNames, fstabWithLastingNames } from './fstab';
 import { defaultGrubForRecoverySite, grubCfgForRecoverySite } from './grub';
-import { checkHosts, hostsForRecoverySite } from './hosts';
+import { checkHosts } from './hosts';
 import { driversIn } from './initramfs-drivers';
 import { initramfsSegment } from './initramfs-segment';
 import { KernelModules } from './kernel-modules';
 import { readManifest } from './manifest';
 import { commentOutWithReplacement, withBlock } from './marked-text';
-import { planNetwork } from './network';
+import { planStay } from './stay';
 import { undoChanges } from './undo';
 import { type DeviceNames } from '../disk/device-names';
 
@@ -66,8 +66,7 @@ async function adapt(
     await plan.edit('/etc/default/grub', (text) => defaultGrubForRecoverySite(text, guest.names));
     await plan.edit('/etc/fstab', (text) => fstabWithLastingNames(text, guest.names));
     await plan.edit('/etc/crypttab', (text) => crypttabWithLastingNames(text, guest.names));
-    await plan.edit('/etc/hosts', (text) => hostsForRecoverySite(text, hosts));
-    await planNetwork(files, plan);
+    await planStay(files, plan, hosts);
     await planBootScripts(plan, adaptation, hosts);
     return { kernels, modules, changes: plan.changes, warnings: plan.warnings };
   });
@@ -84,7 +83,7 @@ async function adapt(
 async function revert(family: string, guest: OpenableGuest): Promise<AdaptationReport> {
   const manifest = await withGuest(guest.openReadOnly, readManifest);
   if (manifest === undefined) return { family, kernels: [], modules: [], changed: [], warnings: [] };
-  const changed = await undoChanges(guest.open, manifest);
+  const { changed, warnings } = await undoChanges(guest.open, manifest);
   const restored = new Set(changed);
   return withGuest(guest.open, async (files) => {
     const kernels: string[] = [];
@@ -98,7 +97,7 @@ async function revert(family: string, guest: OpenableGuest): Promise<AdaptationR
       changed.push(path);
       for (const name of added) modules.add(name);
     }
-    return { family, kernels, modules: [...modules], changed, warnings: [] };
+    return { family, kernels, modules: [...modules], changed, warnings };
   });
 }
 

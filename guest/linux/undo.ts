@@ -17,31 +17,79 @@ import {
   type RecordedChange,
 } from './manifest';
 import { bringBack, withoutBlock } from './marked-text';
+import { RESOLV_CONF } from './network/resolver';
+import { isWrittenByTool } from './written-by-tools';
 
 /** What may have become of a configuration file that is to be compared with what we wrote. */
 const MAX_TEXT_BYTES = 4 * 1024 * 1024;
 /** Files below our directory that are removed; scripts and originals come to a few dozen. */
 const MAX_ENTRIES = 5000;
 const MAX_DEPTH = 12;
+/** Versions of one file that are kept. */
+const MAX_KEPT = 100;
+const GRUB_CFG = '/boot/grub/grub.cfg';
 
-/** Undoes what the manifest says, keeping what a person has changed since. @returns paths that were changed */
-export async function undoChanges(open: OpenGuest, manifest: Manifest): Promise<string[]> {
+/** What became of a guest on its way home. */
+export interface Undone {
+  /** Paths that were changed. */
+  changed: string[];
+  /** What a person should look at, one sentence each. */
+  warnings: string[];
+}
+
+/**
+ * Undoes what the manifest says. The original of a file comes back unless a person changed the file since; what the guest's own
+ * tools wrote over it meanwhile goes. In doubt both are kept, and told. An original is removed only when it is seen, on the
+ * disk, that it stands where it was or that it is kept elsewhere.
+ */
+export async function undoChanges(open: OpenGuest, manifest: Manifest): Promise<Undone> {
   await withGuest(open, (files) =>
     writeManifest(files, { ...manifest, state: manifest.state === 'applying' ? 'applying' : 'reverting' }),
   );
-  return withGuest(open, async (files) => {
-    const changed: string[] = [];
-    const undo = new Undo(files, manifest.state === 'applying');
+  const warnings: string[] = [];
+  const settled = new Set<string>();
+  const changed = await withGuest(open, async (files) => {
+    const paths: string[] = [];
+    const undo = new Undo(files, manifest.state === 'applying', warnings, settled);
     for (const change of manifest.changes.toReversed()) {
-      if (await undo.change(change)) changed.push(change.path);
+      if (await undo.change(change)) paths.push(change.path);
     }
+    return paths;
+  });
+  // Opened anew: only what is read from the disk stands.
+  await withGuest(open, async (files) => {
+    for (const change of manifest.changes) await saveOriginal(files, change, settled, warnings);
+  });
+  await withGuest(open, async (files) => {
     for (const path of [ORIGINALS, BOOT_DIRECTORY, RUNNER, MANIFEST]) await removeTree(files, path);
     for (const change of manifest.changes.toReversed()) {
       if (change.kind === 'directory') await removeIfEmpty(files, change.path);
     }
     await removeIfEmpty(files, STATE_DIRECTORY);
-    return changed;
   });
+  return { changed, warnings };
+}
+
+/** Sees that an original stands; where it does not, and nothing decided that it shall not, it is kept. */
+async function saveOriginal(
+  files: GuestFiles,
+  change: RecordedChange,
+  settled: ReadonlySet<string>,
+  warnings: string[],
+): Promise<void> {
+  if ((change.kind !== 'replaced' && change.kind !== 'aside') || settled.has(change.path)) return;
+  const stands = await currentFile(files, change.path);
+  if (stands !== undefined && sha256Hex(stands) === change.original) return;
+  if ((await files.stat(ORIGINALS + change.path))?.type !== 'file') {
+    warnings.push(
+      `The original of ${change.path} of the primary site is gone: somebody removed it from ${ORIGINALS}. Bring it back from a backup.`,
+    );
+    return;
+  }
+  const kept = await keep(files, change.path, await files.read(ORIGINALS + change.path, MAX_TEXT_BYTES));
+  warnings.push(
+    `${change.path} could not be put back as it was at the primary site; its original is ${kept}.`,
+  );
 }
 
 class Undo {
@@ -49,6 +97,9 @@ class Undo {
     private readonly files: GuestFiles,
     /** The guest has not run since: nothing in it is a person's change. */
     private readonly untouched: boolean,
+    private readonly warnings: string[],
+    /** Paths where it was decided that something else than the original shall stand. */
+    private readonly settled: Set<string>,
   ) {}
 
   /** @returns whether something was changed */
@@ -64,17 +115,20 @@ class Undo {
         return this.replaced(change.path, change.sha256, change.original);
       case 'aside':
         return this.aside(change.path, change.original);
+      case 'unlinked':
+        return this.unlinked(change.path, change.target, change.sha256);
       case 'initramfs':
         return this.initramfs(change);
     }
   }
 
   private async added(path: string, ours: string): Promise<boolean> {
-    const current = await this.current(path);
+    const current = await currentFile(this.files, path);
     if (current === undefined) return false;
     // What is below our own directory is ours; elsewhere a person may have found the file useful.
-    const edited = sha256Hex(current) !== ours && !this.untouched && !path.startsWith(`${STATE_DIRECTORY}/`);
-    if (edited) await this.keep(path, current);
+    const edited =
+      sha256Hex(current) !== ours && !this.isNobodys(current) && !path.startsWith(`${STATE_DIRECTORY}/`);
+    if (edited) await keep(this.files, path, current);
     await this.files.remove(path);
     return true;
   }
@@ -88,38 +142,86 @@ class Undo {
 
   private async replaced(path: string, ours: string, originalSha256: string): Promise<boolean> {
     const original = await this.original(path, originalSha256);
-    const current = await this.current(path);
+    const current = await currentFile(this.files, path);
     if (current !== undefined && sha256Hex(current) === originalSha256) return false;
     if (original === undefined) {
-      // Without the original, what is marked can still be undone.
+      // Without the original, what is marked can still be undone; that it could not be compared is told.
       if (current === undefined) return false;
       await this.files.write(path, undoMarks(path, current, undefined));
       return true;
     }
-    if (current !== undefined && sha256Hex(current) !== ours && !this.untouched) {
-      const undone = undoMarks(path, current, original.content);
-      if (!undone.equals(original.content)) {
-        await this.files.write(path, undone);
-        return true;
-      }
-    }
     // A person who removed the file meant it for the recovery site, where it was not the original.
-    await this.restore(path, original);
-    return true;
+    if (current === undefined || sha256Hex(current) === ours || this.untouched)
+      return this.restore(path, original);
+    const undone = undoMarks(path, current, original.content);
+    if (undone.equals(original.content)) return this.restore(path, original);
+    if (path === GRUB_CFG || !undone.equals(current)) {
+      this.settled.add(path);
+      await this.files.write(path, undone);
+      return true;
+    }
+    // Nothing of ours is left in it: it was written anew.
+    if (isWrittenByTool(current)) return this.restore(path, original);
+    if (path === RESOLV_CONF) {
+      const kept = await keep(this.files, path, current);
+      this.warnings.push(
+        `${path} was written anew at the recovery site; the primary site's is back, the other is ${kept}.`,
+      );
+      return this.restore(path, original);
+    }
+    return this.leaveTheirs(path, original.content);
   }
 
   private async aside(path: string, originalSha256: string): Promise<boolean> {
     const original = await this.original(path, originalSha256);
-    const current = await this.current(path);
+    const current = await currentFile(this.files, path);
     if (original === undefined || (current !== undefined && sha256Hex(current) === originalSha256))
       return false;
-    if (current !== undefined && !this.untouched) {
-      // A person wrote a new one: theirs stays, and the primary site's lies beside our record.
-      await this.keep(path, original.content);
-      return true;
+    if (current !== undefined && !this.isNobodys(current)) return this.leaveTheirs(path, original.content);
+    return this.restore(path, original);
+  }
+
+  /** A symbolic link comes back whatever lies in its place: a person's file is kept beside it. */
+  private async unlinked(path: string, target: string, ours: string | undefined): Promise<boolean> {
+    const stat = await this.files.stat(path);
+    if (stat?.type === 'symlink') {
+      const now = await this.files.readlink(path);
+      if (now === target) return false;
+      this.warnings.push(
+        `${path} leads to ${target} again, as at the primary site; at the recovery site somebody made it lead to ${now}.`,
+      );
+    } else if (stat?.type === 'file') {
+      const current = await this.files.read(path, MAX_TEXT_BYTES);
+      if (sha256Hex(current) !== ours && !this.isNobodys(current)) {
+        const kept = await keep(this.files, path, current);
+        this.warnings.push(
+          `${path} leads to ${target} again, as at the primary site; what was written there at the recovery site is ${kept}.`,
+        );
+      }
+    } else if (stat !== undefined) {
+      this.warnings.push(
+        `${path} led to ${target} at the primary site; it is left as it was made at the recovery site.`,
+      );
+      return false;
     }
-    await this.restore(path, original);
+    await this.files.remove(path);
+    await this.files.symlink(path, target);
     return true;
+  }
+
+  /** A person wrote a new file: theirs stays, and the primary site's lies beside our record. */
+  private async leaveTheirs(path: string, original: Buffer): Promise<boolean> {
+    const kept = await keep(this.files, path, original);
+    this.settled.add(path);
+    this.warnings.push(
+      `${path} was written anew at the recovery site and is left so; the primary site's is ${kept}.`,
+    );
+    return true;
+  }
+
+  /** Whether a file that is not as we left it is no person's work. */
+  private isNobodys(current: Buffer): boolean {
+    return this.untouched || isWrittenByTool(current);
   }
 
   private async initramfs(change: Extract<RecordedChange, { kind: 'initramfs' }>): Promise<boolean> {
@@ -150,11 +252,6 @@ class Undo {
     });
   }
 
-  private async current(path: string): Promise<Buffer | undefined> {
-    if ((await this.files.realpath(path)) === undefined) return undefined;
-    return this.files.read(path, MAX_TEXT_BYTES);
-  }
-
   private async original(path: string, sha256: string): Promise<Original | undefined> {
     const kept = ORIGINALS + path;
     const stat = await this.files.stat(kept);
@@ -165,14 +262,30 @@ class Undo {
     return { content, mode: stat.mode, uid: stat.uid, gid: stat.gid, modifiedAt: stat.modifiedAt };
   }
 
-  private async restore(path: string, { content, ...attributes }: Original): Promise<void> {
+  private async restore(path: string, { content, ...attributes }: Original): Promise<true> {
     await this.files.write(path, content, attributes);
+    return true;
   }
+}
 
-  private async keep(path: string, content: Buffer): Promise<void> {
-    await this.files.mkdir(parentOf(KEPT + path));
-    await this.files.write(KEPT + path, content, { mode: 0o600 });
+async function currentFile(files: GuestFiles, path: string): Promise<Buffer | undefined> {
+  if ((await files.realpath(path)) === undefined) return undefined;
+  return files.read(path, MAX_TEXT_BYTES);
+}
+
+/** Puts a version of a file beside our record. @returns where */
+async function keep(files: GuestFiles, path: string, content: Buffer): Promise<string> {
+  await files.mkdir(parentOf(KEPT + path));
+  for (let number = 1; number <= MAX_KEPT; number++) {
+    const kept = `${KEPT}${path}${number === 1 ? '' : `.${number}`}`;
+    if ((await files.stat(kept)) === undefined) await files.write(kept, content, { mode: 0o600 });
+    // An earlier stay may have left one.
+    else if (!content.equals(await files.read(kept, MAX_TEXT_BYTES))) continue;
+    return kept;
   }
+  throw new GuestNotAdaptableError(
+    `${KEPT}${path} in the guest has ${MAX_KEPT} versions from earlier stays. Look through them and remove them.`,
+  );
 }
 
 interface Original {
@@ -187,7 +300,7 @@ interface Original {
 function undoMarks(path: string, current: Buffer, original: Buffer | undefined): Buffer {
   const text = current.toString('latin1');
   const undone =
-    path === '/boot/grub/grub.cfg'
+    path === GRUB_CFG
       ? grubCfgForPrimarySite(text, original?.toString('latin1') ?? '')
       : bringBack(withoutBlock(withOriginalNames(text)));
   return Buffer.from(undone, 'latin1');

@@ -1,6 +1,7 @@
 import { guestAdapter } from '../../guest/adapter';
 import { hostsForPrimarySite, hostsForRecoverySite } from '../../guest/linux/hosts';
-import { interfacesForRecoverySite, resolvConfForRecoverySite } from '../../guest/linux/network';
+import { interfacesForRecoverySite } from '../../guest/linux/network/ifupdown';
+import { resolvConfForRecoverySite } from '../../guest/linux/network/resolver';
 import { bringBack, withoutBlock } from '../../guest/linux/marked-text';
 import { INITRAMFS, listing, makeGuest, read, removeFixtures, ROOT_UUID, text, write } from './guest-fixture';
 
