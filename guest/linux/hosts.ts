@@ -2,11 +2,12 @@ import { isIP } from 'node:net';
 import { type HostEntry } from '../port';
 import { type GuestFiles } from '../files/port';
 import { type ChangePlan } from './change-plan';
+import { shellVariables } from './network/shell-variables';
 import { bringBack, setAside, withBlock, withoutBlock } from './marked-text';
 
 /** What Debian gives a machine's own name that has no lasting address (hosts(5) in its installation). */
 const OWN_ADDRESS = '127.0.1.1';
-const MAX_HOSTNAME_BYTES = 4096;
+const MAX_HOSTNAME_BYTES = 64 * 1024;
 
 /** What the guest is: names of its own, and the addresses that it had at the primary site. */
 export interface Self {
@@ -21,16 +22,28 @@ export async function planHosts(
   hosts: HostEntry[],
   addresses: string[],
 ): Promise<void> {
-  const names: string[] = [];
-  if ((await files.realpath('/etc/hostname')) !== undefined) {
-    const text = (await files.read('/etc/hostname', MAX_HOSTNAME_BYTES)).toString('latin1');
-    const name = text
-      .split('\n')
-      .map((line) => line.trim())
-      .find((line) => line !== '' && !line.startsWith('#'));
-    if (name !== undefined) names.push(name.toLowerCase(), name.toLowerCase().replace(/\..*$/, ''));
+  const name = await ownName(files);
+  // A guest without a name of its own is not who the names of its address are meant for.
+  const self =
+    name === undefined ? undefined : { names: [name, name.replace(/\..*$/, '')], addresses };
+  await plan.edit('/etc/hosts', (text) => hostsForRecoverySite(text, hosts, self));
+}
+
+/** The guest's host name, in lower case, from where systemd and older distributions keep it. */
+async function ownName(files: GuestFiles): Promise<string | undefined> {
+  for (const path of ['/etc/hostname', '/etc/HOSTNAME', '/etc/sysconfig/network']) {
+    const real = await files.realpath(path);
+    if (real === undefined || (await files.stat(real))?.type !== 'file') continue;
+    const text = (await files.read(path, MAX_HOSTNAME_BYTES)).toString('latin1');
+    const name = path.endsWith('network')
+      ? shellVariables(text).get('HOSTNAME')
+      : text
+          .split('\n')
+          .map((line) => line.trim())
+          .find((line) => line !== '' && !line.startsWith('#'));
+    if (name !== undefined && name !== '' && !/^localhost\b/i.test(name)) return name.toLowerCase();
   }
-  await plan.edit('/etc/hosts', (text) => hostsForRecoverySite(text, hosts, { names, addresses }));
+  return undefined;
 }
 
 /** /etc/hosts where the names lead to the addresses given, and to no others; names of the guest itself lead to itself. */

@@ -34,21 +34,6 @@ describe('DHCP at the recovery site', () => {
     expect(listing(disk)).toEqual(before);
   });
 
-  it('is asked for by netplan where the guest uses it', async () => {
-    const disk = makeGuest({
-      ...BARE,
-      'etc/netplan/50-static.yaml': 'network:\n  renderer: NetworkManager\n',
-    });
-    const before = listing(disk);
-    await adapt(disk);
-    expect(text(disk, '/etc/netplan/90-lifeboat.yaml')).toMatch(
-      /renderer: NetworkManager[^]*driver: ena\n\s+dhcp4: true/,
-    );
-    expect(listing(disk)['/etc/netplan/50-static.yaml']).toBeUndefined();
-    await adapter.revertForPrimarySite(disk);
-    expect(listing(disk)).toEqual(before);
-  });
-
   it('is asked for by NetworkManager where the guest uses it', async () => {
     const connections = 'etc/NetworkManager/system-connections';
     const disk = makeGuest({

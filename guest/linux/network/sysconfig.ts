@@ -51,7 +51,8 @@ export async function planSysconfig(
   }
   // SUSE has the default route in a file of its own, Red Hat has it for all cards together.
   await plan.setAsideAll(directory, new RegExp(`^(if)?route6?-(${escaped(main)})$|^routes$`));
-  await plan.edit('/etc/sysconfig/network', (text) =>
+  if (reader === 'network-scripts')
+    await plan.edit('/etc/sysconfig/network', (text) =>
     setAside(text, (line) => /^\s*GATEWAY(DEV)?=/.test(line)),
   );
   const path = `${directory}/ifcfg-${main}`;
