@@ -41,6 +41,8 @@ export interface GuestFileAttributes {
   gid: number;
   /** Seconds since 1970. */
   modifiedAt: number;
+  /** Set where nobody may change the file (chattr +i). */
+  immutable?: boolean;
 }
 
 export interface GuestFileStat extends GuestFileAttributes {

@@ -108,6 +108,7 @@ function record(change: Change): RecordedChange {
         path: change.path,
         sha256: sha256Hex(change.content),
         original: sha256Hex(change.original),
+        ...(change.immutable && { immutable: true }),
       };
     case 'unlinked':
       return {
@@ -117,7 +118,12 @@ function record(change: Change): RecordedChange {
         ...(change.content === undefined ? {} : { sha256: sha256Hex(change.content) }),
       };
     case 'aside':
-      return { kind: 'aside', path: change.path, original: sha256Hex(change.original) };
+      return {
+        kind: 'aside',
+        path: change.path,
+        original: sha256Hex(change.original),
+        ...(change.immutable && { immutable: true }),
+      };
     case 'initramfs':
       return {
         kind: 'initramfs',

@@ -7,8 +7,8 @@ export type Change =
   | { kind: 'directory'; path: string }
   | { kind: 'added'; path: string; content: Buffer; mode: number }
   | { kind: 'link'; path: string; target: string }
-  | { kind: 'replaced'; path: string; original: Buffer; content: Buffer }
-  | { kind: 'aside'; path: string; original: Buffer }
+  | { kind: 'replaced'; path: string; original: Buffer; content: Buffer; immutable?: true }
+  | { kind: 'aside'; path: string; original: Buffer; immutable?: true }
   /** A symbolic link that is taken away, or a file that takes its place. */
   | { kind: 'unlinked'; path: string; target: string; content?: Buffer }
   | { kind: 'initramfs'; path: string; originalBytes: number; segment: Buffer };
@@ -52,7 +52,8 @@ export class ChangePlan {
     if (changed === undefined || changed === text) return;
     const content = Buffer.from(changed, 'latin1');
     const original = await this.files.read(path, MAX_TEXT_BYTES);
-    this.planned.set(path, { kind: 'replaced', path, original, content });
+    const immutable = await this.immutability(path);
+    this.planned.set(path, { kind: 'replaced', path, original, content, ...immutable });
   }
 
   /** Adds a file that must not be there. */
@@ -74,7 +75,8 @@ export class ChangePlan {
   async setAside(path: string): Promise<void> {
     // What the link leads to may be in use elsewhere.
     if ((await this.files.stat(path))?.type === 'symlink') return this.unlink(path);
-    this.planned.set(path, { kind: 'aside', path, original: await this.files.read(path, MAX_TEXT_BYTES) });
+    const original = await this.files.read(path, MAX_TEXT_BYTES);
+    this.planned.set(path, { kind: 'aside', path, original, ...(await this.immutability(path)) });
   }
 
   /** Takes a symbolic link away until the way home; a file may take its place. */
@@ -95,6 +97,12 @@ export class ChangePlan {
 
   extendInitramfs(path: string, originalBytes: number, segment: Buffer): void {
     this.planned.set(path, { kind: 'initramfs', path, originalBytes, segment });
+  }
+
+  private async immutability(path: string): Promise<{ immutable?: true }> {
+    const real = await this.files.realpath(path);
+    const stat = real === undefined ? undefined : await this.files.stat(real);
+    return stat?.immutable === true ? { immutable: true } : {};
   }
 
   private async expectNothing(path: string): Promise<void> {

@@ -24,8 +24,7 @@ export async function planHosts(
 ): Promise<void> {
   const name = await ownName(files);
   // A guest without a name of its own is not who the names of its address are meant for.
-  const self =
-    name === undefined ? undefined : { names: [name, name.replace(/\..*$/, '')], addresses };
+  const self = name === undefined ? undefined : { names: [name, name.replace(/\..*$/, '')], addresses };
   await plan.edit('/etc/hosts', (text) => hostsForRecoverySite(text, hosts, self));
 }
 

@@ -61,13 +61,15 @@ const path = z.string().max(1024).refine(isChangeable, 'is not for Lifeboat to c
 const directory = z.string().max(1024).regex(CHANGEABLE_DIRECTORY, 'is not for Lifeboat to remove');
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const bytes = z.number().int().min(0);
+/** Whether the file was one that nobody may change (chattr +i). */
+const immutable = z.boolean().optional();
 
 const change = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('directory'), path: directory }).strict(),
   z.object({ kind: z.literal('added'), path, sha256 }).strict(),
   z.object({ kind: z.literal('link'), path, target: z.string().max(1024) }).strict(),
-  z.object({ kind: z.literal('replaced'), path, sha256, original: sha256 }).strict(),
-  z.object({ kind: z.literal('aside'), path, original: sha256 }).strict(),
+  z.object({ kind: z.literal('replaced'), path, sha256, original: sha256, immutable }).strict(),
+  z.object({ kind: z.literal('aside'), path, original: sha256, immutable }).strict(),
   z
     .object({ kind: z.literal('unlinked'), path, target: z.string().max(4096), sha256: sha256.optional() })
     .strict(),

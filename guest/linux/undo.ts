@@ -112,9 +112,9 @@ class Undo {
       case 'link':
         return this.link(change.path, change.target);
       case 'replaced':
-        return this.replaced(change.path, change.sha256, change.original);
+        return this.replaced(change);
       case 'aside':
-        return this.aside(change.path, change.original);
+        return this.aside(change);
       case 'unlinked':
         return this.unlinked(change.path, change.target, change.sha256);
       case 'initramfs':
@@ -140,8 +140,9 @@ class Undo {
     return true;
   }
 
-  private async replaced(path: string, ours: string, originalSha256: string): Promise<boolean> {
-    const original = await this.original(path, originalSha256);
+  private async replaced(change: Extract<RecordedChange, { kind: 'replaced' }>): Promise<boolean> {
+    const { path, sha256: ours, original: originalSha256 } = change;
+    const original = await this.original(change);
     const current = await currentFile(this.files, path);
     if (current !== undefined && sha256Hex(current) === originalSha256) return false;
     if (original === undefined) {
@@ -151,7 +152,8 @@ class Undo {
       return true;
     }
     // A person who removed the file meant it for the recovery site, where it was not the original.
-    if (current === undefined || sha256Hex(current) === ours || this.untouched)
+    const isLinkNow = path === RESOLV_CONF && (await this.files.stat(path))?.type === 'symlink';
+    if (isLinkNow || current === undefined || sha256Hex(current) === ours || this.untouched)
       return this.restore(path, original);
     const undone = undoMarks(path, current, original.content);
     if (undone.equals(original.content)) return this.restore(path, original);
@@ -172,8 +174,9 @@ class Undo {
     return this.leaveTheirs(path, original.content);
   }
 
-  private async aside(path: string, originalSha256: string): Promise<boolean> {
-    const original = await this.original(path, originalSha256);
+  private async aside(change: Extract<RecordedChange, { kind: 'aside' }>): Promise<boolean> {
+    const { path, original: originalSha256 } = change;
+    const original = await this.original(change);
     const current = await currentFile(this.files, path);
     if (original === undefined || (current !== undefined && sha256Hex(current) === originalSha256))
       return false;
@@ -252,17 +255,37 @@ class Undo {
     });
   }
 
-  private async original(path: string, sha256: string): Promise<Original | undefined> {
+  private async original({
+    path,
+    original: sha256,
+    immutable = false,
+  }: Extract<RecordedChange, { kind: 'replaced' | 'aside' }>): Promise<Original | undefined> {
     const kept = ORIGINALS + path;
     const stat = await this.files.stat(kept);
     if (stat?.type !== 'file') return undefined;
     const content = await this.files.read(kept, MAX_TEXT_BYTES);
     // A kept original that a person changed is no original; nor is one that was cut off while it was written.
     if (sha256Hex(content) !== sha256) return undefined;
-    return { content, mode: stat.mode, uid: stat.uid, gid: stat.gid, modifiedAt: stat.modifiedAt };
+    return {
+      content,
+      mode: stat.mode,
+      uid: stat.uid,
+      gid: stat.gid,
+      modifiedAt: stat.modifiedAt,
+      immutable,
+    };
   }
 
   private async restore(path: string, { content, ...attributes }: Original): Promise<true> {
+    const isLink = (await this.files.stat(path))?.type === 'symlink';
+    // A link to nothing was no file at the primary site; nor was a resolv.conf that leads to what a daemon writes.
+    if (isLink && (path === RESOLV_CONF || (await this.files.realpath(path)) === undefined)) {
+      const target = await this.files.readlink(path);
+      this.warnings.push(
+        `${path} is a file again, as at the primary site; at the recovery site it was made a link to ${target}.`,
+      );
+      await this.files.remove(path);
+    }
     await this.files.write(path, content, attributes);
     return true;
   }
@@ -294,6 +317,7 @@ interface Original {
   uid: number;
   gid: number;
   modifiedAt: number;
+  immutable: boolean;
 }
 
 /** Undoes our marked parts of a file that has changed since. */

@@ -53,8 +53,8 @@ export async function planSysconfig(
   await plan.setAsideAll(directory, new RegExp(`^(if)?route6?-(${escaped(main)})$|^routes$`));
   if (reader === 'network-scripts')
     await plan.edit('/etc/sysconfig/network', (text) =>
-    setAside(text, (line) => /^\s*GATEWAY(DEV)?=/.test(line)),
-  );
+      setAside(text, (line) => /^\s*GATEWAY(DEV)?=/.test(line)),
+    );
   const path = `${directory}/ifcfg-${main}`;
   const text = reader === 'wicked' ? wickedFile() : networkScriptsFile(main);
   if ((await files.realpath(path)) === undefined) await plan.add(path, text, 0o600);
