@@ -5,6 +5,7 @@ import { adoptNode } from './node.mjs';
 import { ensureRoot } from './root.mjs';
 import { ensureAptPackages } from './apt.mjs';
 import { ensurePythonTools } from './python.mjs';
+import { ensureGuestTools } from './guest-tools.mjs';
 import { buildProject, ensureNodeModules } from './project.mjs';
 import { SetupError, run } from './process.mjs';
 
@@ -21,6 +22,7 @@ try {
   await ensureAptPackages();
   await ensurePythonTools();
   await ensureNodeModules();
+  if (job === 'test') await ensureGuestTools();
   await buildProject();
   if (job === 'demo') process.exitCode = await run(process.execPath, ['bin/lifeboat.mjs', 'demo', ...args]);
   if (job === 'bench') process.exitCode = await (await import('./bench.mjs')).runBenchmark(args);

@@ -56,7 +56,7 @@ async function adapt(
   checkBootScripts(adaptation.bootScripts, adaptation.runId);
   const hosts = checkHosts(adaptation.hosts);
   const before = await withGuest(guest.openReadOnly, readManifest);
-  if (before !== undefined) await undoChanges(guest.open, before);
+  const undone = before === undefined ? undefined : await undoChanges(guest.open, before);
 
   const found = await withGuest(guest.openReadOnly, async (files) => {
     await expectSupported(files);
@@ -76,7 +76,7 @@ async function adapt(
     kernels: found.kernels,
     modules: found.modules,
     changed: found.changes.filter((change) => change.kind !== 'directory').map((change) => change.path),
-    warnings: found.warnings,
+    warnings: [...(undone?.warnings ?? []), ...found.warnings],
   };
 }
 
