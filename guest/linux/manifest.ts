@@ -19,7 +19,7 @@ const MAX_CHANGES = 2000;
 const CHANGEABLE = [
   /^\/boot\/initrd\.img-[A-Za-z0-9][A-Za-z0-9._+~-]{0,100}$/,
   /^\/boot\/grub\/grub\.cfg$/,
-  /^\/etc\/(hosts|fstab|crypttab|resolv\.conf|default\/grub)$/,
+  /^\/etc\/(hosts|fstab|crypttab|resolv\.conf|dhcpcd\.conf|default\/grub)$/,
   /^\/etc\/initramfs-tools\/(modules|conf\.d\/[A-Za-z0-9._-]{1,100})$/,
   /^\/etc\/network\/[^/]{1,200}(\/[^/]{1,200})?$/,
   /^\/etc\/sysconfig\/network(-scripts)?\/(ifcfg-|route6?-|ifroute-|routes$)[^/]{0,200}$/,

@@ -390,6 +390,22 @@ describe('ifupdown', () => {
   });
 });
 
+describe('dhcpcd', () => {
+  it('asks by itself, without what it has for the primary site', async () => {
+    const disk = guestWith(enabled('dhcpcd.service'), {
+      'etc/dhcpcd.conf':
+        'hostname\ninterface ens192\nstatic ip_address=10.20.30.41/24\nstatic routers=10.20.30.1\n',
+    });
+    const before = listing(disk);
+    await adapt(disk);
+    expect(askers(listing(disk))).toEqual([]);
+    expect(text(disk, '/etc/dhcpcd.conf')).toMatch(/^interface ens192\n# lifeboat aside: static ip_address/m);
+    expect(text(disk, '/etc/systemd/network/00-lifeboat.link')).toContain('\nName=ens192\n');
+    await goHome(disk);
+    expect(listing(disk)).toEqual(before);
+  });
+});
+
 describe('a hostile guest', () => {
   it('does not keep a preset matching for ever', async () => {
     const disk = guestWith({

@@ -319,6 +319,25 @@ describe("the card's name", () => {
     });
   });
 
+  it('is no help to what goes by the address, which is told', async () => {
+    await stay(
+      [
+        IFUPDOWN,
+        {
+          'etc/postgresql/15/main/postgresql.conf': "listen_addresses = '127.0.0.1,10.20.30.41'\n",
+          'etc/nginx/sites-enabled/shop': { link: '/etc/nginx/sites-available/shop' },
+          'etc/nginx/sites-available/shop': 'server { listen 10.20.30.41:80; }\n',
+          'etc/ssh/sshd_config': '#ListenAddress 10.20.30.41\nListenAddress 10.20.30.4\n',
+        },
+      ],
+      (_disk, _files, warnings) => {
+        expect(warnings).toEqual([
+          '/etc/nginx/sites-enabled/shop, /etc/postgresql/15/main/postgresql.conf of the guest name its address 10.20.30.41, which it does not have at the recovery site.',
+        ]);
+      },
+    );
+  });
+
   it('is not made up where nothing tells it', async () => {
     await stay(
       [NETWORK_MANAGER, { 'etc/sysctl.conf': '# net.ipv4.conf.eth0.rp_filter\nnet.ipv4.ip_forward=1\n' }],

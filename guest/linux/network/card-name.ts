@@ -14,9 +14,14 @@ const MAX_TOLD = 5;
 /**
  * Gives the recovery site's card the name that the guest knows its card by: firewalls, routing daemons and scripts go by
  * it, far more of them than could be found and changed. Where the guest knows several cards, the one with the default
- * route; an instance has one. DHCP does not depend on it: where the card cannot be renamed it works all the same.
+ * route; an instance has one. What cannot be kept, its other names and its addresses, is told. DHCP does not depend on it: where the card cannot be renamed it works all the same.
  */
-export async function planCardName(files: GuestFiles, plan: ChangePlan, devices: Device[]): Promise<void> {
+export async function planCardName(
+  files: GuestFiles,
+  plan: ChangePlan,
+  devices: Device[],
+  addresses: string[],
+): Promise<void> {
   await plan.setAsideAll(RULES_DIRECTORY, /persistent-net.*\.rules$/);
   const configured = cardNames(devices);
   const given = configured.length > 0 ? [] : await givenNames(files);
@@ -29,6 +34,13 @@ export async function planCardName(files: GuestFiles, plan: ChangePlan, devices:
       `${WRITTEN_BY}[Match]\nDriver=${CLOUD_DRIVERS.join(' ')}\n\n[Link]\nName=${main}\n`,
       0o644,
     );
+  for (const address of addresses.slice(0, MAX_TOLD)) {
+    const where = naming.filter((file) => file.addresses.has(address)).map((file) => file.path);
+    if (where.length > 0)
+      plan.warn(
+        `${listed(where)} of the guest ${where.length > 1 ? 'name' : 'names'} its address ${address}, which it does not have at the recovery site.`,
+      );
+  }
   const others = names.filter((name) => name !== main);
   for (const name of others.slice(0, 2 * MAX_TOLD)) {
     const where = naming.filter((file) => file.words.has(name)).map((file) => file.path);
@@ -45,10 +57,13 @@ export async function planCardName(files: GuestFiles, plan: ChangePlan, devices:
 }
 
 function sentence(name: string, main: string | undefined, where: string[]): string {
-  const files = where.slice(0, MAX_TOLD).join(', ') + (where.length > MAX_TOLD ? ' and others' : '');
-  return `${files} of the guest ${where.length > 1 ? 'go' : 'goes'} by the network card ${name}, which is not there at the recovery site: ${
+  return `${listed(where)} of the guest ${where.length > 1 ? 'go' : 'goes'} by the network card ${name}, which is not there at the recovery site: ${
     main === undefined ? 'the one card has another name there' : `the one card is called ${main}`
   }.`;
+}
+
+function listed(paths: string[]): string {
+  return paths.slice(0, MAX_TOLD).join(', ') + (paths.length > MAX_TOLD ? ' and others' : '');
 }
 
 function cardNames(devices: Device[]): string[] {

@@ -3,6 +3,7 @@ import { type ChangePlan } from '../change-plan';
 import { type Units } from '../units';
 import { type Device, type GuestNetwork } from './card';
 import { planCardName } from './card-name';
+import { isDhcpcdEnabled, planDhcpcd } from './dhcpcd';
 import { isIfupdownEnabled, planIfupdown } from './ifupdown';
 import { planNetplan, readNetplan, type Netplan } from './netplan';
 import {
@@ -22,7 +23,7 @@ import {
 import { planResolver } from './resolver';
 import { planSysconfig, sysconfigReader, type SysconfigReader } from './sysconfig';
 
-type Manager = 'systemd-networkd' | 'NetworkManager' | SysconfigReader;
+type Manager = 'systemd-networkd' | 'NetworkManager' | 'dhcpcd' | SysconfigReader;
 
 /**
  * DHCP on the recovery site's card, by what configures the guest's network: not by what has files there, but by what will be
@@ -35,6 +36,8 @@ export async function planNetwork(files: GuestFiles, plan: ChangePlan, units: Un
   const manager = await whoTakesTheCard(files, units, netplan);
   const devices: Device[] = netplan?.devices ?? [];
   devices.push(...(await planIfupdown(files, plan, isIfupdownEnabled(units))));
+  // It runs beside another as well, and what it has for a card's name would count there.
+  if (isDhcpcdEnabled(units)) devices.push(...(await planDhcpcd(files, plan)));
   if (netplan !== undefined)
     await planNetplan(plan, netplan, manager === 'NetworkManager' ? manager : 'networkd');
   switch (manager) {
@@ -49,12 +52,15 @@ export async function planNetwork(files: GuestFiles, plan: ChangePlan, units: Un
       }
       await planNetworkdRuns(files, plan, units);
       break;
+    case 'dhcpcd':
+      break;
     default:
       devices.push(...(await planSysconfig(files, plan, manager)));
   }
-  await planCardName(files, plan, devices);
+  const addresses = [...new Set(devices.flatMap((one) => one.addresses))];
+  await planCardName(files, plan, devices, addresses);
   await planResolver(files, plan, units, manager === 'NetworkManager');
-  return { addresses: [...new Set(devices.flatMap((one) => one.addresses))] };
+  return { addresses };
 }
 
 async function whoTakesTheCard(
@@ -77,6 +83,8 @@ async function whoTakesTheCard(
     if (canNetworkd) return 'systemd-networkd';
     return 'NetworkManager';
   }
-  if (reader !== undefined && !isNetworkdEnabled(units)) return reader;
+  if (isNetworkdEnabled(units)) return 'systemd-networkd';
+  if (reader !== undefined) return reader;
+  if (isDhcpcdEnabled(units)) return 'dhcpcd';
   return 'systemd-networkd';
 }

@@ -27,7 +27,13 @@ export async function planResolver(
   if (hasResolved) await planResolved(files, plan);
   const stat = await files.stat(RESOLV_CONF);
   if (stat !== undefined && stat.type !== 'symlink') {
-    await plan.edit(RESOLV_CONF, (text) => resolvConfForRecoverySite(text, hasResolved));
+    const text = await plan.text(RESOLV_CONF);
+    const local = /^\s*nameserver\s+(127\.\S+|::1)\s*$/m.exec(text ?? '')?.[1];
+    if (local !== undefined && !(hasResolved && RESOLVED_STUB.test(local)))
+      plan.warn(
+        `${RESOLV_CONF} of the guest asks a name server of the guest's own (${local}) first. Where that one asks servers of the data centre, names are found late at the recovery site.`,
+      );
+    await plan.edit(RESOLV_CONF, (one) => resolvConfForRecoverySite(one, hasResolved));
     return;
   }
   const end = stat === undefined ? undefined : await endOfLinks(files, RESOLV_CONF);
