@@ -283,6 +283,28 @@ describe('netplan', () => {
 });
 
 describe('NetworkManager', () => {
+  it('that leaves cards alone gets this one, where nothing else could have it', async () => {
+    const disk = guestWith(IFUPDOWN, NETWORK_MANAGER, masked('systemd-networkd.service'), {
+      'usr/lib/NetworkManager/conf.d/10-globally-managed-devices.conf':
+        '[keyfile]\nunmanaged-devices=*,except:type:wifi,except:type:gsm,except:type:cdma\n',
+    });
+    await adapt(disk);
+    expect(text(disk, '/etc/NetworkManager/conf.d/zz-lifeboat.conf')).toContain(
+      'unmanaged-devices+=except:driver:ena;except:driver:virtio_net\n',
+    );
+  });
+
+  it.each([
+    ['*', '*,except:type:wifi'],
+    ['by name', 'interface-name:ens192'],
+  ])('that leaves cards alone (%s) leaves this one to systemd-networkd', async (_, unmanaged) => {
+    const disk = guestWith(IFUPDOWN, NETWORK_MANAGER, {
+      'etc/NetworkManager/NetworkManager.conf': `[keyfile]\nunmanaged-devices=${unmanaged}\n`,
+    });
+    await adapt(disk);
+    expect(askers(listing(disk))).toEqual(['00-lifeboat.network']);
+  });
+
   it("gets a profile with the zone of the primary site's, which is set aside", async () => {
     const disk = guestWith(NETWORK_MANAGER, { [LAN]: STATIC_KEYFILE });
     await adapt(disk);

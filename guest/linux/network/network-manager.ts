@@ -145,6 +145,7 @@ export async function planNetworkManager(
   }
   const main = [...aside].find((one) => one.device.gateway) ?? cards.find((one) => one.zone !== undefined);
   await plan.add(KEYFILE, keyfile(main?.zone), 0o600);
+  await planHandsOn(files, plan);
   if (units.masked(WAIT))
     plan.warn(
       `The guest masks ${WAIT}, so network-online.target does not wait for an address: boot scripts may run before there is one.`,
@@ -164,7 +165,16 @@ export async function planNetworkManager(
 
 /** Keeps a NetworkManager that runs beside systemd-networkd from taking the card, too. */
 export async function planHandsOff(plan: ChangePlan): Promise<void> {
-  const specs = CLOUD_DRIVERS.map((driver) => `driver:${driver}`).join(';');
+  await addUnmanaged(plan, '');
+}
+
+/** `except:` lets NetworkManager have the card although the guest keeps it from all others ("Device List Format"). */
+async function planHandsOn(files: GuestFiles, plan: ChangePlan): Promise<void> {
+  if (await leavesCardsAlone(files)) await addUnmanaged(plan, 'except:');
+}
+
+async function addUnmanaged(plan: ChangePlan, prefix: string): Promise<void> {
+  const specs = CLOUD_DRIVERS.map((driver) => `${prefix}driver:${driver}`).join(';');
   await plan.add(UNMANAGED, `${WRITTEN_BY}[keyfile]\nunmanaged-devices+=${specs}\n`, 0o644);
 }
 
