@@ -190,12 +190,12 @@ describe('who takes the card at the recovery site is what acts', () => {
     expect(text(disk, KEYFILE)).toContain('method=auto');
   });
 
-  it('a masked wait-online is a warning, as a guest does without', async () => {
+  it('a masked wait-online stays masked: boot scripts wait by themselves', async () => {
     const disk = guestWith(IFUPDOWN, masked('systemd-networkd-wait-online.service'));
-    expect((await adapt(disk)).warnings).toContainEqual(
-      expect.stringMatching(/masks systemd-networkd-wait-online/),
-    );
+    expect((await adapt(disk)).warnings).toEqual([]);
     expect(text(disk, NETWORKD_FILE)).toContain('DHCP=ipv4');
+    expect(listing(disk)['/etc/systemd/system/systemd-networkd-wait-online.service']).toBe('link /dev/null');
+    expect(text(disk, '/var/lib/lifeboat/run-boot-scripts')).toMatch(/has_address; do\n {2}sleep 1/);
   });
 
   it("keeps NetworkManager from a card that is networkd's", async () => {

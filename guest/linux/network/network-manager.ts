@@ -146,11 +146,7 @@ export async function planNetworkManager(
   const main = [...aside].find((one) => one.device.gateway) ?? cards.find((one) => one.zone !== undefined);
   await plan.add(KEYFILE, keyfile(main?.zone), 0o600);
   await planHandsOn(files, plan);
-  if (units.masked(WAIT))
-    plan.warn(
-      `The guest masks ${WAIT}, so network-online.target does not wait for an address: boot scripts may run before there is one.`,
-    );
-  else if (!units.enabled(WAIT) && units.exists(WAIT))
+  if (!units.masked(WAIT) && !units.enabled(WAIT) && units.exists(WAIT))
     await plan.link(`${ADMIN_UNITS}/network-online.target.wants/${WAIT}`, `/lib/systemd/system/${WAIT}`);
   return profiles.map((one) => ({
     ...one.device,

@@ -165,12 +165,8 @@ export async function planNetworkdRuns(files: GuestFiles, plan: ChangePlan, unit
       `${ADMIN_UNITS}/multi-user.target.wants/${DAEMON}.service`,
       `/lib/systemd/system/${DAEMON}.service`,
     );
-  if (units.masked(`${WAIT}.service`)) {
-    plan.warn(
-      `The guest masks ${WAIT}.service, so network-online.target does not wait for an address: boot scripts may run before there is one.`,
-    );
-    return;
-  }
+  // Boot scripts wait by themselves, and the guest's services do without at home as well.
+  if (units.masked(`${WAIT}.service`)) return;
   if (!units.enabled(`${WAIT}.service`))
     await plan.link(
       `${ADMIN_UNITS}/network-online.target.wants/${WAIT}.service`,
