@@ -82,9 +82,14 @@ export class Units {
     return this.vendor.has(unit) || this.own.has(unit);
   }
 
+  /** Whether not one unit of a vendor is to be seen, so that what they start is not known. */
+  get isBlind(): boolean {
+    return this.vendor.size === 0;
+  }
+
   /** Where not one unit of a vendor is seen, the guest keeps them where they are not seen: links are believed. */
   exists(unit: string): boolean {
-    return this.vendor.size === 0 || this.seen(unit);
+    return this.isBlind || this.seen(unit);
   }
 }
 

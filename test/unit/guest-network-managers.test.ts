@@ -412,6 +412,61 @@ describe('ifupdown', () => {
   });
 });
 
+describe("Red Hat's network-scripts, without NetworkManager", () => {
+  const scripts = 'etc/sysconfig/network-scripts';
+  const RED_HAT: Changes = {
+    'usr/lib/systemd/systemd-networkd': undefined,
+    'etc/init.d/network': '#!/bin/sh\n',
+    'etc/rc.d/rc3.d/S10network': { link: '../../init.d/network' },
+    'etc/sysconfig/network': 'NETWORKING=yes\nHOSTNAME=db01\nGATEWAY=10.20.30.1\n',
+    'etc/hosts': '10.20.30.41 db01\n',
+  };
+
+  it('ask on the card of the default route, by its name and no MAC address', async () => {
+    const disk = guestWith(RED_HAT, {
+      [`${scripts}/ifcfg-System_eth0`]:
+        'DEVICE=eth0\nHWADDR=00:50:56:00:00:01\nBOOTPROTO=none\nONBOOT=yes\nIPADDR=10.20.30.41\nGATEWAY=10.20.30.1\n',
+      [`${scripts}/ifcfg-eth1`]: 'DEVICE=eth1\nONBOOT=yes\nBOOTPROTO=static\nIPADDR=10.20.40.41\n',
+      [`${scripts}/route-eth0`]: '10.0.0.0/8 via 10.20.30.2\n',
+    });
+    const before = listing(disk);
+    const { warnings } = await adapt(disk);
+    const files = listing(disk);
+    expect(text(disk, `/${scripts}/ifcfg-eth0`)).toMatch(/DEVICE=eth0\nONBOOT=yes\nBOOTPROTO=dhcp\n/);
+    for (const name of ['ifcfg-System_eth0', 'ifcfg-eth1', 'route-eth0'])
+      expect(files[`/${scripts}/${name}`]).toBeUndefined();
+    expect(text(disk, '/etc/sysconfig/network')).toContain('# lifeboat aside: GATEWAY');
+    expect(text(disk, '/etc/hosts')).toContain('\n127.0.1.1 db01\n');
+    expect(text(disk, '/etc/systemd/network/00-lifeboat.link')).toContain('\nName=eth0\n');
+    expect(warnings).toContainEqual(expect.stringMatching(/card eth1 is not there/));
+    await goHome(disk);
+    expect(listing(disk)).toEqual(before);
+  });
+
+  it('ask on the card of a bond, whose parts are set aside', async () => {
+    const disk = guestWith(RED_HAT, {
+      [`${scripts}/ifcfg-bond0`]:
+        'DEVICE=bond0\nTYPE=Bond\nBONDING_MASTER=yes\nIPADDR=10.20.30.41\nGATEWAY=10.20.30.1\nBOOTPROTO=none\n',
+      [`${scripts}/ifcfg-ens192`]: 'DEVICE=ens192\nMASTER=bond0\nSLAVE=yes\nBOOTPROTO=none\n',
+    });
+    const before = listing(disk);
+    const { warnings } = await adapt(disk);
+    expect(listing(disk)[`/${scripts}/ifcfg-bond0`]).toBeUndefined();
+    expect(text(disk, `/${scripts}/ifcfg-ens192`)).not.toContain('MASTER');
+    expect(warnings).toContainEqual(expect.stringMatching(/^bond0 /));
+    await goHome(disk);
+    expect(listing(disk)).toEqual(before);
+  });
+
+  it('are told where no card can be chosen', async () => {
+    const disk = guestWith(RED_HAT, {
+      [`${scripts}/ifcfg-eth0`]: 'DEVICE=eth0\nIPADDR=10.20.30.41\n',
+      [`${scripts}/ifcfg-eth1`]: 'DEVICE=eth1\nIPADDR=10.20.40.41\n',
+    });
+    await expect(adapt(disk)).rejects.toThrow(/which card of .* leads out .* cannot be told/);
+  });
+});
+
 describe('dhcpcd', () => {
   it('asks by itself, without what it has for the primary site', async () => {
     const disk = guestWith(enabled('dhcpcd.service'), {

@@ -12,7 +12,7 @@ const MAX_FILES = 100;
 
 /** Whether ifupdown configures cards: it is started at boot, or for each card. */
 export function isIfupdownEnabled(units: Units): boolean {
-  return units.enabled('networking.service') || units.enabledInstance('ifup@');
+  return units.isBlind || units.enabled('networking.service') || units.enabledInstance('ifup@');
 }
 
 /** The files that ifupdown reads: `source` and `source-directory` lead from one to the next. */

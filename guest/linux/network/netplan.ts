@@ -8,7 +8,12 @@ const DIRECTORY = '/etc/netplan';
 /** A file here counts unless /etc/netplan has one of the same name (netplan(5)). */
 const VENDOR_DIRECTORIES = ['/lib/netplan', '/usr/lib/netplan'];
 const NETPLAN_FILE = `${DIRECTORY}/90-lifeboat.yaml`;
-const GENERATORS = ['/usr/lib/systemd/system-generators/netplan', '/lib/systemd/system-generators/netplan'];
+const GENERATORS = [
+  '/usr/lib/systemd/system-generators/netplan',
+  '/lib/systemd/system-generators/netplan',
+  '/usr/libexec/netplan/generate',
+  '/lib/netplan/generate',
+];
 const GENERATOR_MASK = '/etc/systemd/system-generators/netplan';
 /** Types of devices that stand for a card, or lie on one where they name one. */
 const ON_CARDS = new Set(['ethernets', 'bonds', 'bridges', 'vlans', 'vrfs']);
