@@ -13,6 +13,9 @@ const PACKAGES = [
   'cpio',
   'zstd',
   'xz-utils',
+  'lz4', // what else an initramfs may be compressed with
+  'bzip2',
+  'lzop',
   'kmod',
   'e2fsprogs', // debugfs, e2fsck: reading and writing guests' file systems
   'fdisk', // sfdisk: their partition tables

@@ -17,8 +17,11 @@ const MAX_CHANGES = 2000;
  * make the way home remove or rewrite anything on the disk.
  */
 const CHANGEABLE = [
-  /^\/boot\/initrd\.img-[A-Za-z0-9][A-Za-z0-9._+~-]{0,100}$/,
-  /^\/boot\/grub\/grub\.cfg$/,
+  /^\/boot\/(initrd|initramfs)([.-][A-Za-z0-9][A-Za-z0-9._+~-]{0,100})?$/,
+  /^\/boot\/(grub2?|efi\/EFI\/[A-Za-z0-9._-]{1,100})\/(grub\.cfg|grubenv)$/,
+  /^\/boot\/loader\/entries\/[A-Za-z0-9][A-Za-z0-9._+~@-]{0,200}\.conf$/,
+  /^\/etc\/kernel\/cmdline$/,
+  /^\/etc\/dracut\.conf\.d\/90-lifeboat\.conf$/,
   /^\/etc\/(hosts|fstab|crypttab|resolv\.conf|dhcpcd\.conf|default\/grub)$/,
   /^\/etc\/initramfs-tools\/(modules|conf\.d\/[A-Za-z0-9._-]{1,100})$/,
   /^\/etc\/network\/[^/]{1,200}(\/[^/]{1,200})?$/,
@@ -44,7 +47,7 @@ const CHANGEABLE_DIRECTORY = new RegExp(
     'etc/(systemd|systemd/network|systemd/system|systemd/system/(multi-user|network-online)\\.target\\.wants)',
     'etc/systemd/system/systemd-networkd-wait-online\\.service\\.d',
     'etc/NetworkManager(/(system-connections|conf\\.d))?',
-    'etc/(cloud|repart\\.d)',
+    'etc/(cloud|repart\\.d|dracut\\.conf\\.d)',
     'var|var/lib|var/lib/lifeboat',
     'var/lib/lifeboat/boot\\.d(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}(/scripts)?)?',
   ].join('|')})$`,

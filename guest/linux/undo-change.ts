@@ -3,15 +3,13 @@ import { type GuestFiles } from '../files/port';
 import { GuestNotAdaptableError } from '../port';
 import { MAX_INITRAMFS_BYTES, withHostFile } from './apply';
 import { STATE_DIRECTORY } from './boot-scripts';
+import { argumentsForPrimarySite, isCommandLineFile } from './boot/command-line';
 import { withOriginalNames } from './fstab';
-import { grubCfgForPrimarySite } from './grub';
 import { currentFile, keep, MAX_TEXT_BYTES } from './kept';
 import { ORIGINALS, sha256Hex, type RecordedChange } from './manifest';
 import { bringBack, withoutBlock } from './marked-text';
 import { RESOLV_CONF } from './network/resolver';
 import { isWrittenByTool } from './written-by-tools';
-
-const GRUB_CFG = '/boot/grub/grub.cfg';
 
 /** Undoes one recorded change after the other; what a person has to know and what is settled otherwise is in the sets given. */
 export class ChangeUndoer {
@@ -79,7 +77,8 @@ export class ChangeUndoer {
       return this.restore(path, original);
     const undone = undoMarks(path, current, original.content);
     if (undone.equals(original.content)) return this.restore(path, original);
-    if (path === GRUB_CFG || !undone.equals(current)) {
+    // Menus are made anew of the kernels that are there now; an old one would name kernels that are gone.
+    if (isCommandLineFile(path) || !undone.equals(current)) {
       this.settled.add(path);
       await this.files.write(path, undone);
       return true;
@@ -225,10 +224,9 @@ interface Original {
 /** Undoes our marked parts of a file that has changed since. */
 function undoMarks(path: string, current: Buffer, original: Buffer | undefined): Buffer {
   const text = current.toString('latin1');
-  const undone =
-    path === GRUB_CFG
-      ? grubCfgForPrimarySite(text, original?.toString('latin1') ?? '')
-      : bringBack(withoutBlock(withOriginalNames(text)));
+  const undone = isCommandLineFile(path)
+    ? argumentsForPrimarySite(path, text, original?.toString('latin1') ?? '')
+    : bringBack(withoutBlock(withOriginalNames(text)));
   return Buffer.from(undone, 'latin1');
 }
 
