@@ -29,6 +29,9 @@ const TOOL_PACKAGES: Record<string, string> = {
   mcopy: 'mtools',
   mmd: 'mtools',
   mdel: 'mtools',
+  hivexregedit: 'libwin-hivex-perl',
+  prlimit: 'util-linux',
+  setpriv: 'util-linux',
 };
 
 /**
