@@ -2,8 +2,7 @@ import { type HiveReader, type RegistryKey, type RegistryValue } from './reader'
 
 /** A difference between two hives, by the path of the key. */
 export type Difference =
-  | { kind: 'key added' | 'key removed'; key: string }
-  | { kind: 'value'; key: string; name: string };
+  { kind: 'key added' | 'key removed'; key: string } | { kind: 'value'; key: string; name: string };
 
 /**
  * All differences between two hives, keys and values: what a tool did to the one that it made the other.
@@ -42,7 +41,11 @@ function byName<T extends { name: string }>(all: T[]): Map<string, T> {
   return new Map(all.map((one) => [one.name.toUpperCase(), one]));
 }
 
-function sameValue(one: RegistryValue | undefined, other: RegistryValue | undefined): boolean {
+/** Whether type and data are the same; true where both are missing. */
+export function sameValue(
+  one: Pick<RegistryValue, 'type' | 'data'> | undefined,
+  other: Pick<RegistryValue, 'type' | 'data'> | undefined,
+): boolean {
   if (one === undefined || other === undefined) return one === other;
   return one.type === other.type && one.data.equals(other.data);
 }

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCommand, ToolMissingError } from '../../command';
 import { BASE_BLOCK_BYTES, HiveError, MAX_HIVE_BYTES } from './base-block';
-import { differences } from './compare';
+import { differences, sameValue, type Difference } from './compare';
 import { HiveReader, type RegistryValue } from './reader';
 
 /** What shall become of a hive; keys are paths from its root with backslashes between the names. */
 export type RegistryEdit =
+  | { kind: 'add key'; key: string }
   | { kind: 'set'; key: string; value: RegistryValue }
   | { kind: 'remove value'; key: string; name: string }
   | { kind: 'remove key'; key: string };
@@ -57,12 +58,14 @@ function regeditText(before: HiveReader, edits: RegistryEdit[]): string {
       lines.push(`[-${PREFIX}\\${edit.key}]`, '');
       continue;
     }
-    for (let depth = 1; edit.kind === 'set' && depth < parts.length; depth++) {
+    const depths = edit.kind === 'set' ? parts.length - 1 : edit.kind === 'add key' ? parts.length : 0;
+    for (let depth = 1; depth <= depths; depth++) {
       const parent = parts.slice(0, depth).join('\\');
       if (made.has(parent) || before.key(parent) !== undefined) continue;
       made.add(parent);
       lines.push(`[${PREFIX}\\${parent}]`, '');
     }
+    if (edit.kind === 'add key') continue;
     const name = edit.kind === 'set' ? edit.value.name : edit.name;
     if (!PLAIN_NAME.test(name)) throw new Error(`"${name}" is no value to edit.`);
     const data =
@@ -117,7 +120,9 @@ async function mergeByHivex(hive: Buffer, regedit: string): Promise<Buffer> {
     );
     if (exitCode === NOT_FOUND) throw new ToolMissingError('hivexregedit');
     if (exitCode !== 0) {
-      throw new HiveError(`hivexregedit cannot change it: ${(stderr.trim().split('\n')[0] ?? '').slice(0, 200)}`);
+      throw new HiveError(
+        `hivexregedit cannot change it: ${(stderr.trim().split('\n')[0] ?? '').slice(0, 200)}`,
+      );
     }
     return await readResult(hivePath, hive.length + GROWTH_BYTES);
   } finally {
@@ -130,7 +135,12 @@ async function readResult(path: string, maxBytes: number): Promise<Buffer> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     const stat = await file.stat();
-    if (!stat.isFile() || stat.nlink !== 1 || stat.size > maxBytes || stat.size > BASE_BLOCK_BYTES + MAX_HIVE_BYTES) {
+    if (
+      !stat.isFile() ||
+      stat.nlink !== 1 ||
+      stat.size > maxBytes ||
+      stat.size > BASE_BLOCK_BYTES + MAX_HIVE_BYTES
+    ) {
       throw new HiveError('hivexregedit left something else in its place');
     }
     return await file.readFile();
@@ -141,13 +151,8 @@ async function readResult(path: string, maxBytes: number): Promise<Buffer> {
 
 function expectEdited(before: HiveReader, after: HiveReader, edits: RegistryEdit[]): void {
   for (const edit of edits) {
-    const done =
-      edit.kind === 'remove key'
-        ? after.key(edit.key) === undefined
-        : edit.kind === 'remove value'
-          ? after.value(edit.key, edit.name) === undefined
-          : isSet(after.value(edit.key, edit.value.name), edit.value);
-    if (!done) throw new HiveError(`hivexregedit did not change ${edit.key} as it was asked to`);
+    if (!isDone(edit, after))
+      throw new HiveError(`hivexregedit did not change ${edit.key} as it was asked to`);
   }
   for (const difference of differences(before, after)) {
     if (!edits.some((edit) => explains(edit, difference))) {
@@ -156,20 +161,30 @@ function expectEdited(before: HiveReader, after: HiveReader, edits: RegistryEdit
   }
 }
 
-function isSet(found: RegistryValue | undefined, wanted: RegistryValue): boolean {
-  return found !== undefined && found.type === wanted.type && found.data.equals(wanted.data);
+function isDone(edit: RegistryEdit, after: HiveReader): boolean {
+  switch (edit.kind) {
+    case 'add key':
+      return after.key(edit.key) !== undefined;
+    case 'remove key':
+      return after.key(edit.key) === undefined;
+    case 'remove value':
+      return after.value(edit.key, edit.name) === undefined;
+    case 'set':
+      return sameValue(after.value(edit.key, edit.value.name), edit.value);
+  }
 }
 
-function explains(edit: RegistryEdit, difference: ReturnType<typeof differences>[number]): boolean {
+function explains(edit: RegistryEdit, difference: Difference): boolean {
   const key = edit.key.toUpperCase();
   const at = difference.key.toUpperCase();
   switch (difference.kind) {
     case 'key removed':
       return edit.kind === 'remove key' && key === at;
     case 'key added':
-      return edit.kind === 'set' && (key === at || key.startsWith(`${at}\\`));
+      return (edit.kind === 'set' || edit.kind === 'add key') && (key === at || key.startsWith(`${at}\\`));
     case 'value': {
-      const name = edit.kind === 'set' ? edit.value.name : edit.kind === 'remove value' ? edit.name : undefined;
+      const name =
+        edit.kind === 'set' ? edit.value.name : edit.kind === 'remove value' ? edit.name : undefined;
       return key === at && name?.toUpperCase() === difference.name;
     }
   }

@@ -133,9 +133,11 @@ export class HiveReader {
     if (size > MAX_VALUE_BYTES) throw new HiveError(`a value has ${size} bytes, which is not believed`);
     this.spend(size);
     const first = this.cell(offset, Math.min(size, 8));
-    if (size <= SEGMENT_BYTES || first.toString('latin1', 0, 2) !== 'db') return this.cell(offset, size).subarray(0, size);
+    if (size <= SEGMENT_BYTES || first.toString('latin1', 0, 2) !== 'db')
+      return this.cell(offset, size).subarray(0, size);
     const count = first.readUInt16LE(2);
-    if (count !== Math.ceil(size / SEGMENT_BYTES)) throw new HiveError(`the data at ${offset} have no right length`);
+    if (count !== Math.ceil(size / SEGMENT_BYTES))
+      throw new HiveError(`the data at ${offset} have no right length`);
     const list = this.cell(first.readUInt32LE(4), count * 4);
     const segments: Buffer[] = [];
     for (let index = 0; index < count; index++) {
@@ -150,7 +152,8 @@ export class HiveReader {
     const cell = this.cell(offset, 4);
     const kind = cell.toString('latin1', 0, 2);
     const count = cell.readUInt16LE(2);
-    const entryBytes = kind === 'lf' || kind === 'lh' ? 8 : kind === 'li' || (kind === 'ri' && !nested) ? 4 : 0;
+    const entryBytes =
+      kind === 'lf' || kind === 'lh' ? 8 : kind === 'li' || (kind === 'ri' && !nested) ? 4 : 0;
     if (entryBytes === 0 || 4 + count * entryBytes > cell.length) {
       throw new HiveError(`the list of subkeys at ${offset} is damaged`);
     }
@@ -168,7 +171,12 @@ export class HiveReader {
     this.spend(ENTRY_COST);
     const cell = this.cell(offset, KEY_BYTES);
     if (cell.toString('latin1', 0, 2) !== 'nk') throw new HiveError(`there is no key at ${offset}`);
-    const name = text(cell, KEY_BYTES, cell.readUInt16LE(72), (cell.readUInt16LE(2) & KEY_NAME_IS_LATIN1) !== 0);
+    const name = text(
+      cell,
+      KEY_BYTES,
+      cell.readUInt16LE(72),
+      (cell.readUInt16LE(2) & KEY_NAME_IS_LATIN1) !== 0,
+    );
     return { name, cell };
   }
 

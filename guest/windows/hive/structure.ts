@@ -19,9 +19,13 @@ export function expectSoundBins(hive: Buffer): void {
     throw new HiveError('it is shorter than its header says');
   }
   const bins = hive.subarray(BASE_BLOCK_BYTES, BASE_BLOCK_BYTES + binsBytes);
-  for (let at = 0; at < binsBytes; ) at = expectSoundBin(bins, at);
+  for (let at = 0; at < binsBytes;) at = expectSoundBin(bins, at);
   const root = base.rootCell;
-  if (root % CELL_ALIGNMENT !== 0 || root + 8 > binsBytes || bins.toString('latin1', root + 4, root + 6) !== 'nk') {
+  if (
+    root % CELL_ALIGNMENT !== 0 ||
+    root + 8 > binsBytes ||
+    bins.toString('latin1', root + 4, root + 6) !== 'nk'
+  ) {
     throw new HiveError('its root key is not where its header says');
   }
 }
@@ -38,7 +42,7 @@ function expectSoundBin(bins: Buffer, at: number): number {
   ) {
     throw new HiveError(`its bin at ${at} is damaged`);
   }
-  for (let cell = at + BIN_HEADER_BYTES; cell < at + size; ) {
+  for (let cell = at + BIN_HEADER_BYTES; cell < at + size;) {
     const length = Math.abs(bins.readInt32LE(cell));
     if (length === 0 || length % CELL_ALIGNMENT !== 0 || cell + length > at + size) {
       throw new HiveError(`its cell at ${cell} is damaged`);
