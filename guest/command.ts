@@ -29,6 +29,7 @@ const TOOL_PACKAGES: Record<string, string> = {
   mcopy: 'mtools',
   mmd: 'mtools',
   mdel: 'mtools',
+  mrd: 'mtools',
   hivexregedit: 'libwin-hivex-perl',
   prlimit: 'util-linux',
   setpriv: 'util-linux',

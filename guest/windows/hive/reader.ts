@@ -21,8 +21,8 @@ const MAX_VALUE_BYTES = 16 * 1024 * 1024;
  * What may be read of a hive in all, in multiples of its size: a walk over all of it reads less than once its size.
  * Lists that several keys share, and keys that contain themselves, come to an end by this.
  */
-const READS = 16;
-const READS_AT_LEAST = 64 * 1024 * 1024;
+const READS = 4;
+const READS_AT_LEAST = 16 * 1024 * 1024;
 /** What a key, and a value without its data, counts for: about what they take in a hive. */
 const ENTRY_COST = 64;
 /** Depth that Windows allows. */
