@@ -8,6 +8,8 @@ import { registryRecordSchema } from './registry-record';
 
 /** Beside nothing of the prepare script's, which stays in the guest for the next failover. */
 export const MANIFEST = `${STATE_DIRECTORY}/adaptation.json`;
+/** The record while it is written anew: a cut-off leaves this one or the other whole. */
+export const NEXT_MANIFEST = `${STATE_DIRECTORY}/adaptation.next`;
 export const ORIGINALS = `${STATE_DIRECTORY}/original`;
 export const ORIGINAL_HOSTS = `${ORIGINALS}/hosts`;
 export const HOSTS_FILE = '/Windows/System32/drivers/etc/hosts';
@@ -53,17 +55,29 @@ export type ReplaceableFile = WindowsManifest['replacing'][number]['file'];
  * @throws GuestNotAdaptableError where the manifest is none of ours
  */
 export async function readWindowsManifest(files: GuestFiles): Promise<WindowsManifest | undefined> {
-  const path = await findPath(files, MANIFEST);
+  const record = await readRecord(files, MANIFEST);
+  if (record !== undefined && !(record instanceof Error)) return record;
+  const next = await readRecord(files, NEXT_MANIFEST);
+  if (next !== undefined && !(next instanceof Error)) return next;
+  // Cut off while the first record was written: nothing else had been changed.
+  if (record === undefined) return undefined;
+  throw new GuestNotAdaptableError(
+    `${MANIFEST} in the guest says what was changed for the recovery site, and it is damaged (${record.message.slice(0, 200)}). ` +
+      'Nothing was changed. Fail over again from the DR copy, or undo the changes in the guest and remove that file.',
+  );
+}
+
+/** @returns an error where there is a record that is none of ours, or is cut off */
+async function readRecord(files: GuestFiles, where: string): Promise<WindowsManifest | Error | undefined> {
+  const path = await findPath(files, where);
   if (path === undefined) return undefined;
+  const content = (await files.read(path, MAX_MANIFEST_BYTES)).toString('utf8');
   try {
-    return manifestSchema.parse(JSON.parse((await files.read(path, MAX_MANIFEST_BYTES)).toString('utf8')));
+    return manifestSchema.parse(JSON.parse(content));
   } catch (error) {
-    const problem =
-      error instanceof z.ZodError ? (error.issues[0]?.message ?? 'invalid') : (error as Error).message;
-    throw new GuestNotAdaptableError(
-      `${MANIFEST} in the guest says what was changed for the recovery site, and it is damaged (${problem.slice(0, 200)}). ` +
-        'Nothing was changed. Fail over again from the DR copy, or undo the changes in the guest and remove that file.',
-    );
+    if (error instanceof z.ZodError) return new Error(error.issues[0]?.message ?? 'invalid');
+    if (error instanceof SyntaxError) return error;
+    throw error;
   }
 }
 

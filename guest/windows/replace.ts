@@ -7,6 +7,7 @@ import {
   checkedManifest,
   HOSTS_FILE,
   MANIFEST,
+  NEXT_MANIFEST,
   ORIGINAL_HOSTS,
   ORIGINALS,
   sha256Hex,
@@ -93,6 +94,7 @@ export async function finishReverting(open: OpenGuest, manifest: WindowsManifest
       const theirs = isHosts(path) && manifest.state !== 'applying' && (await digest(files, path)) !== sha256;
       if (!theirs) await removeFound(files, path);
     }
+    await removeFound(files, NEXT_MANIFEST);
     await removeFound(files, MANIFEST);
     for (const path of [`${STATE_DIRECTORY}/${manifest.runId}`, ORIGINALS, COPIES])
       await removeTree(files, path);
@@ -177,7 +179,10 @@ async function pathOf(files: GuestFiles, file: ReplaceableFile): Promise<string>
 }
 
 async function writeManifest(files: GuestFiles, manifest: WindowsManifest): Promise<void> {
-  await writeNew(files, MANIFEST, Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`));
+  const content = Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
+  await writeNew(files, NEXT_MANIFEST, content);
+  await writeNew(files, MANIFEST, content);
+  await removeFound(files, NEXT_MANIFEST);
 }
 
 async function writeNew(files: GuestFiles, path: string, content: Buffer): Promise<void> {
