@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { DeviceNames } from '../../guest/disk/device-names';
+import { type DeviceNames } from '../../guest/disk/device-names';
 import { type OpenableGuest, type OperatingSystemFamily } from '../../guest/family';
 import { GuestNotAdaptableError, type RecoverySiteAdaptation } from '../../guest/port';
 import { editHive } from '../../guest/windows/hive/edit';
