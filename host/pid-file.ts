@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readIfExists } from './if-exists';
 
 /**
  * Processes that outlive their starter are known by a pid file. A pid alone proves nothing, since the kernel hands
@@ -63,15 +63,4 @@ export async function processStartTime(pid: number): Promise<string | undefined>
   // The second field, the command in parentheses, may hold blanks and parentheses itself.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields?.[0] === 'Z' ? undefined : fields?.[19];
-}
-
-async function readIfExists(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    // ESRCH: the process ended between opening and reading its file in /proc.
-    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
-    throw error;
-  }
 }

@@ -1,5 +1,5 @@
 import { access, constants, readFile } from 'node:fs/promises';
-import { CommandError, run } from '../host/run';
+import { ToolFailedError, toolOutput } from '../host/run-tool';
 
 /** QEMU's options that say how guest instructions are run. */
 export interface Accelerator {
@@ -39,7 +39,7 @@ async function probe(): Promise<Accelerator> {
   }
   if (!VIRTUALIZES.test(await readFile('/proc/cpuinfo', 'utf8'))) return TCG;
   try {
-    await run(
+    await toolOutput(
       'qemu-system-x86_64',
       [
         '-nodefaults',
@@ -52,11 +52,11 @@ async function probe(): Promise<Accelerator> {
         '32',
         '-no-reboot',
       ].concat(['-accel', KVM.accel, '-cpu', KVM.cpu, '-boot', 'reboot-timeout=1']),
-      5_000,
+      { timeoutSeconds: 5 },
     );
     return KVM;
   } catch (error) {
-    if (error instanceof CommandError) return TCG;
+    if (error instanceof ToolFailedError) return TCG;
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../host/atomic-file';
 import { endProcess, runningPid, waitForEnd } from '../host/pid-file';
-import { CommandError, run } from '../host/run';
+import { ToolFailedError, toolOutput } from '../host/run-tool';
 import { accelerator } from './accelerator';
 import { uefiFlash } from './firmware';
 import { hardwareArguments, type MachineDisk, type MachineHardware } from './hardware';
@@ -65,11 +65,11 @@ export async function startMachine(spec: MachineSpec): Promise<void> {
   );
   const command = spec.namespace ? ['nsenter', `--net=/run/netns/${spec.namespace}`, '--', ...qemu] : qemu;
   try {
-    await run(command[0] as string, command.slice(1));
+    await toolOutput(command[0] as string, command.slice(1));
   } catch (error) {
     // Started twice at once: QEMU locks its pid file, and the second one ends.
     if (await machineIsRunning(spec.directory)) return;
-    if (error instanceof CommandError)
+    if (error instanceof ToolFailedError)
       throw new Error(`Machine ${spec.name} does not start: ${error.stderr.trim()}`, { cause: error });
     throw error;
   }

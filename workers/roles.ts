@@ -6,7 +6,8 @@ import { awsClients, s3Client } from '../activities/aws-proxy/account/clients';
 import { type AwsProxyActivities, type AwsProxyHostActivities } from '../activities/aws-proxy/contract';
 import { createDnsActivities } from '../activities/aws-proxy/dns/activities';
 import { createDrCopyActivities } from '../activities/aws-proxy/restore/publish';
-import { createDriverActivities, createFailoverActivities } from '../activities/aws-proxy/launch/activities';
+import { createDriverActivities, createLaunchActivities } from '../activities/aws-proxy/launch/activities';
+import { createReadinessActivities } from '../activities/aws-proxy/readiness/activities';
 import { createProxyHostActivities } from '../activities/aws-proxy/proxy-host/activities';
 import { createPruneActivities } from '../activities/aws-proxy/restore/prune';
 import { createRestorePlanActivities } from '../activities/aws-proxy/restore/plan';
@@ -99,8 +100,7 @@ function controlWorker(settings: WorkerSettings): QueueWorker {
 function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
   const { region, stateDirectory } = settings;
   const { instanceId, availabilityZone, deviceDirectory, dnsServers } = awsProxySettings();
-  const clients = awsClients({ region });
-  const { ec2, ebs, route53 } = clients;
+  const { ec2, ebs, route53 } = awsClients({ region });
   const objectStore = recoverySiteObjectStores(settings);
   const host = { ec2, instanceId, deviceDirectory };
 
@@ -116,9 +116,10 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     ...createVolumeCopyActivities({ ec2, objectStore }),
     ...createVerifyActivities({ ec2, ebs, objectStore }),
     ...createDrCopyActivities({ ec2, objectStore }),
-    ...createFailoverActivities({
-      clients,
-      region,
+    ...createReadinessActivities({ ec2, route53, region, objectStore }),
+    ...createLaunchActivities({
+      ec2,
+      ebs,
       objectStore,
       dial: dialer(parseDialRoutes(settings.dialRoutes)),
     }),
@@ -154,12 +155,13 @@ function backupProxyWorker(settings: WorkerSettings): QueueWorker {
   const hypervisor = localHypervisor({ directory: backupProxySettings().hypervisorDirectory });
   const objectStore = objectStores(settings);
   const { ebs } = awsClients({ region: settings.region });
+  const guests = guestAdapter();
   const activities: BackupProxyActivities = {
-    ...createBackupActivities({ hypervisor, objectStore, stateDirectory }),
+    ...createBackupActivities({ hypervisor, guestAdapter: guests, objectStore, stateDirectory }),
     ...createFailbackCopyActivities({ hypervisor, ebs, stateDirectory }),
     ...createPrimarySiteActivities({
       hypervisor,
-      guestAdapter: guestAdapter(),
+      guestAdapter: guests,
       dial: dialer(parseDialRoutes(settings.dialRoutes)),
     }),
   };

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import { type InstanceAddresses } from '../activities/aws-proxy/contract';
+import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
 import { type RunContext } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
 import { awsProxy, control } from './run/activities';

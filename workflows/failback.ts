@@ -8,7 +8,8 @@ import {
 import { type VmConfiguration } from '../hypervisor/port';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
-import { type AwsProxyActivities, type InstanceAddresses } from '../activities/aws-proxy/contract';
+import { type AwsProxyActivities } from '../activities/aws-proxy/contract';
+import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
 import { awsProxy, backupProxy, control } from './run/activities';
 import { type OnFailure, requireOnFailure } from './run/attention';
 import { begin, requirePhase, type RunRequest, take } from './run/begin';

@@ -1,4 +1,4 @@
-import { type DrCopy } from '../activities/aws-proxy/contract';
+import { type DrCopy } from '../activities/aws-proxy/account/contract';
 import { type HostEntry } from '../guest/port';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm, type RecoverySubnet } from '../plan/schema';

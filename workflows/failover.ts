@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import { type DrCopy } from '../activities/aws-proxy/contract';
+import { type DrCopy } from '../activities/aws-proxy/account/contract';
 import { type HostEntry } from '../guest/port';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';

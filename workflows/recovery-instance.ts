@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import { type InstanceAddresses, type RecoveredVolume } from '../activities/aws-proxy/contract';
+import { type InstanceAddresses, type RecoveredVolume } from '../activities/aws-proxy/launch/contract';
 import { awsProxy } from './run/activities';
 import { hasFailureType } from './run/failure-message';
 import { type FailoverVmRequest } from './failover-vm-request';

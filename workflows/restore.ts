@@ -1,6 +1,6 @@
 import { CancellationScope } from '@temporalio/workflow';
-import { type PlannedRestoreDisk, type RestorePlan } from '../activities/aws-proxy/contract';
-import { type CopyResult } from '../activities/backup-proxy/contract';
+import { type PlannedRestoreDisk, type RestorePlan } from '../activities/aws-proxy/restore/contract';
+import { type CopyResult } from '../activities/copy-result';
 import { type RunContext } from '../plan/run';
 import { awsProxy, control } from './run/activities';
 import { begin, requirePhase, type RunRequest, take } from './run/begin';

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import { type VerifiedDisk } from '../activities/aws-proxy/contract';
+import { type VerifiedDisk } from '../activities/aws-proxy/restore/contract';
 import { type RunContext } from '../plan/run';
 import { awsProxy } from './run/activities';
 import { begin, type RunRequest } from './run/begin';

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { runCommand } from '../command';
+import { runTool } from '../../host/run-tool';
 import { GuestNotAdaptableError } from '../port';
 
 /**
@@ -268,8 +268,8 @@ class Esp {
     );
   }
 
-  private async mtools(tool: string, args: string[]): ReturnType<typeof runCommand> {
-    const result = await runCommand(tool, ['-i', this.image, ...args], {
+  private async mtools(tool: string, args: string[]): ReturnType<typeof runTool> {
+    const result = await runTool(tool, ['-i', this.image, ...args], {
       timeoutSeconds: MTOOLS_SECONDS,
       // The guest's FAT may have been made on a controller with another geometry.
       environment: { MTOOLS_SKIP_CHECK: '1' },

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { ToolMissingError } from '../command';
+import { ToolMissingError } from '../../host/run-tool';
 
 /** What one command may print. A directory with 100,000 names prints about 5 MiB. */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { CommandError } from '../../host/run';
+import { ToolFailedError } from '../../host/run-tool';
 import { withoutBacking } from '../../machines/hardware';
 import { type DiskArea } from '../port';
 import { AreaCollector, withinAreas } from './areas';
@@ -62,7 +62,7 @@ export async function mapImage(
   }
   const [code] = await ended;
   if (child.killed) throw new MapTooLongError();
-  if (code !== 0) throw new CommandError(['qemu-img', ...args].join(' '), code ?? undefined, stderr);
+  if (code !== 0) throw new ToolFailedError(['qemu-img', ...args].join(' '), code ?? undefined, stderr);
 }
 
 /**

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeFileAtomically } from '../../host/atomic-file';
 import { endProcess, runningPid } from '../../host/pid-file';
-import { run } from '../../host/run';
+import { toolOutput } from '../../host/run-tool';
 
 /**
  * DHCP of a segment, by dnsmasq. Every answer follows from the files in `leases/`, one per MAC address; dnsmasq
@@ -41,7 +41,7 @@ export async function ensureDhcp(namespace: string, directory: string, segment: 
     JSON.stringify({ namespace, segment } satisfies DhcpSettings),
   );
   const [networkAddress, bits] = segment.cidr.split('/');
-  const started = run('nsenter', [
+  const started = toolOutput('nsenter', [
     `--net=/run/netns/${namespace}`,
     '--',
     'dnsmasq',

@@ -1,9 +1,10 @@
-import { access, mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { exists } from '../../host/if-exists';
 import { pidRuns, sendSignal } from '../../host/pid-file';
-import { CommandError, run } from '../../host/run';
+import { ToolFailedError, toolOutput } from '../../host/run-tool';
 import { deleteLease, ensureDhcp, restartDhcp, writeLease } from './dhcp';
 import { ensureRelay } from './relay-process';
 
@@ -50,7 +51,7 @@ export async function ensureSegment(network: SandboxNetwork, spec: SegmentSpec):
   const prefix = prefixLength(spec);
   const directory = segmentDirectory(network, spec.name);
   await mkdir(directory, { recursive: true });
-  await tolerating('File exists', () => run('ip', ['netns', 'add', namespace]));
+  await tolerating('File exists', () => toolOutput('ip', ['netns', 'add', namespace]));
   await ip(namespace, ['link', 'set', 'lo', 'up']);
   await tolerating('File exists', () => ip(namespace, ['link', 'add', 'br0', 'type', 'bridge']));
   await ip(namespace, ['link', 'set', 'br0', 'address', BRIDGE_MAC]);
@@ -68,7 +69,7 @@ export async function removeSegment(network: SandboxNetwork, segmentName: string
   const namespace = namespaceName(network, segmentName);
   if (await exists(`/run/netns/${namespace}`)) {
     await endProcessesIn(namespace);
-    await tolerating('No such file', () => run('ip', ['netns', 'delete', namespace]));
+    await tolerating('No such file', () => toolOutput('ip', ['netns', 'delete', namespace]));
   }
   await rm(segmentDirectory(network, segmentName), { recursive: true, force: true });
 }
@@ -124,7 +125,10 @@ export function segmentDirectory(network: SandboxNetwork, segmentName: string): 
 async function endProcessesIn(namespace: string): Promise<void> {
   // Twice at most: SIGTERM lets QEMU close its images and exports; what has not gone after that is killed.
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-    const pids = (await run('ip', ['netns', 'pids', namespace])).split('\n').filter(Boolean).map(Number);
+    const pids = (await toolOutput('ip', ['netns', 'pids', namespace]))
+      .split('\n')
+      .filter(Boolean)
+      .map(Number);
     for (const pid of pids) sendSignal(pid, signal);
     const deadline = Date.now() + 10_000;
     while (Date.now() < deadline && (await anyRuns(pids))) await sleep(50);
@@ -150,7 +154,7 @@ function checkTapName(tap: string): void {
 }
 
 function ip(namespace: string, args: string[]): Promise<string> {
-  return run('ip', ['-n', namespace, ...args]);
+  return toolOutput('ip', ['-n', namespace, ...args]);
 }
 
 /** Runs a command that may find its work done already, which it says in its error message. */
@@ -158,13 +162,6 @@ async function tolerating(message: string | RegExp, command: () => Promise<unkno
   try {
     await command();
   } catch (error) {
-    if (!(error instanceof CommandError) || error.stderr.search(message) < 0) throw error;
+    if (!(error instanceof ToolFailedError) || error.stderr.search(message) < 0) throw error;
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { type StoredRecord } from '../../activities/aws-proxy/contract';
 import { type RunContext } from '../../plan/run';
 import { parseJsonObject } from '../objects/json-object';
 import { type ObjectStore } from '../objects/object-store';
@@ -9,6 +8,16 @@ import { type ObjectStore } from '../objects/object-store';
  * What DNS said before Lifeboat changed it: `dns/<plan>/<generation>.json`, one object for each generation of the
  * plan's state that moved DNS. It is written before the change, and is all that the way home needs.
  */
+
+/** Value of a Route 53 record set as it was before Lifeboat changed it. */
+export interface StoredRecord {
+  name: string;
+  type: 'A';
+  /** Absent where the record did not exist. */
+  previous?: { ttl: number; values: string[] };
+  /** What Lifeboat set it to. */
+  ours: { ttl: number; values: string[] };
+}
 
 const value = z.object({ ttl: z.int().min(0).max(2_147_483_647), values: z.array(z.ipv4()).min(1).max(400) });
 const recordsSchema: z.ZodType<StoredRecord[]> = z.array(

@@ -2,51 +2,26 @@ import { mapAhead } from '../../blocks/pipeline';
 import { readManifest } from '../backups/backups';
 import { type BackupManifest } from '../backups/manifest';
 import { type ObjectStore } from '../objects/object-store';
-import { type Pin, pinsPrefix, readPins } from '../backups/pins';
+import { pinsPrefix, readPins } from '../backups/pins';
 import { keptBackups, type RetentionPolicy } from './retention';
-import { type BackupState, backupStates, isAbandoned, retire } from '../backups/retirement';
+import { backupStates, isAbandoned, retire } from '../backups/retirement';
+import { type Collection, protects, type Sight } from './sight';
 import { sweep, type Swept } from './sweep';
 import { z } from 'zod';
 
 /**
  * Collection: takes backups that no policy keeps out of use, and deletes what nothing needs any more. docs/decisions/
  * 0010 has the whole protocol. What makes it safe beside backups, restores and other collections: objects are deleted
- * only where their backup was retired or abandoned at least {@link GRACE_SECONDS} ago, nothing refers to them, and
+ * only where their backup was retired or abandoned at least GRACE_SECONDS (sight.ts) ago, nothing refers to them, and
  * pins were read before manifests.
  */
 
 const DAY_SECONDS = 86_400;
-/**
- * Seconds from a backup's end to the deletion of its objects. Pins protect whoever uses a backup; this is for readers
- * without one (a check, an older release), and for people who see that they have lowered the wrong number.
- */
-export const GRACE_SECONDS = DAY_SECONDS;
-/**
- * Seconds without a sign of life after which an unfinished backup, or a restore's pin, is given up: twice as long as an
- * activity that copies may take in one go (workflows/run/profiles.ts).
- */
-export const ABANDONED_AFTER_SECONDS = 14 * DAY_SECONDS;
 /** Seconds between two sweeps, which list everything of a VM and read its block maps; retention itself is cheap. */
 export const SWEEP_EVERY_SECONDS = DAY_SECONDS;
 
 /** Manifests read at once. */
 const READ_AHEAD = 8;
-
-export interface Collection {
-  store: ObjectStore;
-  vm: string;
-  /** What any of them keeps is kept. */
-  policies: readonly RetentionPolicy[];
-  /** Ids of backups that something outside of the repository refers to: DR copies and instances. */
-  heldBackups(): Promise<ReadonlySet<string>>;
-  /** Called before anything is retired or deleted; throws where that is not allowed any more. */
-  beforeChange(): Promise<void>;
-  /** Whether to sweep now, or once a day. */
-  sweep: 'now' | 'when due';
-  /** Changes nothing, and tells what would be done. */
-  dryRun: boolean;
-  signal: AbortSignal;
-}
 
 /** What a collection did, or would do. */
 export interface Collected {
@@ -57,18 +32,6 @@ export interface Collected {
   retired: string[];
   /** Absent where no sweep was due. */
   swept?: Swept;
-}
-
-/** What the collector knows when it decides. */
-export interface Sight {
-  /** The store's time. */
-  now: Date;
-  states: Map<string, BackupState>;
-  /** Backups in use. */
-  manifests: Map<string, BackupManifest>;
-  pins: Pin[];
-  /** Ids of backups that a run, a DR copy or an instance needs. */
-  needed: ReadonlySet<string>;
 }
 
 /**
@@ -128,14 +91,6 @@ async function look({
   }
   const pinned = pins.filter((pin) => protects(pin, states)).flatMap(({ backups }) => backups);
   return { sight: { now, states, manifests, pins, needed: new Set([...held, ...pinned]) }, sweptAt };
-}
-
-/**
- * Whether a pin protects: a backup's for as long as it is unfinished and not given up; a restore's until it has been
- * declared over, which its restore sees, and which counts from the next collection on.
- */
-export function protects({ user, backups }: Pin, states: Map<string, BackupState>): boolean {
-  return 'runId' in user ? backups.length > 0 : states.get(user.backupId) === undefined;
 }
 
 function keptReasons(

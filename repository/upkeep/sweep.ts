@@ -1,6 +1,6 @@
 import { forEachBounded } from '../../blocks/pipeline';
 import { openBlockMap, readManifest } from '../backups/backups';
-import { ABANDONED_AFTER_SECONDS, type Collection, GRACE_SECONDS, protects, type Sight } from './collection';
+import { ABANDONED_AFTER_SECONDS, type Collection, GRACE_SECONDS, protects, type Sight } from './sight';
 import { type BlockMap } from '../maps/block-map';
 import { DamagedObjectError } from '../objects/json-object';
 import { manifestKey, parseVmKey } from '../objects/keys';

@@ -1,6 +1,6 @@
 import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs';
 import { DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
-import { type RestorePlan } from '../../activities/aws-proxy/contract';
+import { type RestorePlan } from '../../activities/aws-proxy/restore/contract';
 import { findDrCopy } from '../../activities/aws-proxy/account/dr-copy';
 import { createDrCopyActivities } from '../../activities/aws-proxy/restore/publish';
 import { tagList, type TagValues } from '../../activities/aws-proxy/account/tags';

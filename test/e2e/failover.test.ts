@@ -8,7 +8,7 @@ import { type DrPlan } from '../../plan/schema';
 import { openBlockMap, readManifest } from '../../repository/backups/backups';
 import { shopPrimaryAddress } from '../../sandbox/application';
 import { destroyDatacenter } from '../../sandbox/datacenter/datacenter';
-import { run as runTool } from '../../host/run';
+import { toolOutput } from '../../host/run-tool';
 import { projectRoot } from '../../host/project-root';
 import { consoleOutput, killMachine, startMachine } from '../../machines/machine';
 import { type RestoreSummary } from '../../workflows/restore';
@@ -264,6 +264,6 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
 
 /** Capacity of a VMDK, in the words of QEMU; its VM may run. */
 async function vmdkBytes(path: string): Promise<number> {
-  const info = await runTool('qemu-img', ['info', '--force-share', '--output', 'json', path]);
+  const info = await toolOutput('qemu-img', ['info', '--force-share', '--output', 'json', path]);
   return (JSON.parse(info) as { 'virtual-size': number })['virtual-size'];
 }

@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { findDrCopy } from '../../activities/aws-proxy/account/dr-copy';
 import { findLeftovers, removeLeftovers } from '../../activities/aws-proxy/account/leftovers';
 import { readRecoveryInstances } from '../../activities/aws-proxy/failback/recovery-instances';
-import { removeRecoveryResources } from '../../activities/aws-proxy/launch/clean-up';
+import { removeRecoveryResources } from '../../activities/aws-proxy/account/clean-up';
 import {
   BadTagsError,
   ROLES,

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { type DeviceNames } from '../../guest/disk/device-names';
 import { type OpenableGuest, type OperatingSystemFamily } from '../../guest/family';
 import { GuestNotAdaptableError, type RecoverySiteAdaptation } from '../../guest/port';
+import { isBitLocker } from '../../guest/windows/bitlocker';
 import { editHive } from '../../guest/windows/hive/edit';
 import { HiveReader, type RegistryKey } from '../../guest/windows/hive/reader';
 import { windowsFamily } from '../../guest/windows/windows-family';
@@ -264,6 +265,13 @@ it('believes no record that names anything else', async () => {
     writeFileSync(path, record.replace(ours, forged));
     await expect(revert(root)).rejects.toThrow(/damaged/);
   }
+});
+
+it('knows a volume that BitLocker encrypts', async () => {
+  const disk = join(directory, 'disk');
+  writeFileSync(disk, Buffer.concat([Buffer.alloc(512), Buffer.from('\xeb\x58\x90-FVE-FS-', 'latin1')]));
+  await expect(isBitLocker(disk, 512)).resolves.toBe(true);
+  await expect(isBitLocker(disk, 0)).resolves.toBe(false);
 });
 
 it('is no Windows without a registry', async () => {

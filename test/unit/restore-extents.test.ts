@@ -1,4 +1,4 @@
-import { planExtents } from '../../activities/aws-proxy/restore/work';
+import { planExtents } from '../../activities/aws-proxy/restore/extents';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { type BlockMap } from '../../repository/maps/block-map';
 import { packKey } from '../../repository/objects/keys';

@@ -2,7 +2,7 @@ import { type EC2Client, type Tag } from '@aws-sdk/client-ec2';
 import { type PlanPhase } from '../../../plan/run';
 import { completeSets } from './dr-copy';
 import { instanceMonth, snapshotMonthAtMost, volumeMonth } from './prices';
-import { findAll, type Found, removeOnce } from '../launch/clean-up';
+import { findAll, type Found, removeOnce } from './clean-up';
 import { readCopySnapshot, readTags, type Role } from './tags';
 import { waitFor, type WaitOptions } from './waiting';
 

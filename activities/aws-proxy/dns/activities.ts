@@ -4,10 +4,14 @@ import { ApplicationFailure } from '@temporalio/common';
 import { type RepositoryAddress, type RunContext } from '../../../plan/run';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { checkPlanState } from '../../../repository/plans/plan-state';
-import { readDnsHistory, readStoredDns, storeDns } from '../../../repository/plans/stored-dns';
+import {
+  readDnsHistory,
+  readStoredDns,
+  storeDns,
+  type StoredRecord,
+} from '../../../repository/plans/stored-dns';
 import { hasCode, withFailures } from '../../failures';
 import { beating } from '../../heartbeat';
-import { type AwsProxyActivities, type StoredRecord } from '../contract';
 import {
   aRecordChange,
   changeRecords,
@@ -17,6 +21,7 @@ import {
   sameAddresses,
 } from './hosted-zone';
 import { askForAddresses, nameServersOf } from './name-servers';
+import { type DnsActivities } from './contract';
 
 export interface DnsDependencies {
   route53: Route53Client;
@@ -26,8 +31,6 @@ export interface DnsDependencies {
   /** Seconds between two looks at Route 53, instead of the usual pace. */
   pollSeconds?: number;
 }
-
-type DnsActivities = Pick<AwsProxyActivities, 'moveDns' | 'returnDns' | 'checkDns'>;
 
 /** DNS to the recovery site, and home again. What it said before is in the repository bucket before it changes. */
 export function createDnsActivities(dependencies: DnsDependencies): DnsActivities {

@@ -5,12 +5,12 @@ import { type RepositoryAddress } from '../../../plan/run';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { withFailures } from '../../failures';
 import { beating } from '../../heartbeat';
-import { type AwsProxyActivities } from '../contract';
 import { checkNothingBeyond } from './disk-end';
 import { snapshotInstanceOnce } from './instance-snapshot';
 import { readRecoveryInstances } from './recovery-instances';
 import { removeSnapshots } from '../account/snapshots';
 import { runValues } from '../account/tags';
+import { type FailbackActivities } from './contract';
 
 export interface FailbackDependencies {
   ec2: EC2Client;
@@ -19,11 +19,6 @@ export interface FailbackDependencies {
   /** Seconds between two looks at AWS, instead of the usual pace. */
   pollSeconds?: number;
 }
-
-type FailbackActivities = Pick<
-  AwsProxyActivities,
-  'readInstances' | 'snapshotInstance' | 'checkDiskFits' | 'deleteFailbackSnapshots'
->;
 
 /** The recovery site's side of failback: what runs there, and its disks as they are at one instant. */
 export function createFailbackActivities(dependencies: FailbackDependencies): FailbackActivities {

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { CreateSnapshotsCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
-import { type AwsProxyActivities } from '../contract';
 import { findInstance, listVolumes } from '../account/lookup';
 import { deleteSnapshots, type DescribedSnapshot, findSnapshots } from '../account/snapshots';
 import { FAILBACK_SNAPSHOT_FIELDS, readRecoveredVolume, readTags, runValues, tagList } from '../account/tags';
 import { waitFor, type WaitOptions } from '../account/waiting';
+import { type FailbackActivities } from './contract';
 
-type SnapshotInstance = Parameters<AwsProxyActivities['snapshotInstance']>[0];
+type SnapshotInstance = Parameters<FailbackActivities['snapshotInstance']>[0];
 
 /** Looks that a retry takes before it believes that the try before it has made nothing. */
 const LATE_LOOKS = 5;

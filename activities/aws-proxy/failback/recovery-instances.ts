@@ -11,11 +11,11 @@ import { type DiskConfiguration, type Firmware, type VmConfiguration } from '../
 import { type DrPlan } from '../../../plan/schema';
 import { readManifest } from '../../../repository/backups/backups';
 import { type ObjectStore } from '../../../repository/objects/object-store';
-import { type AwsProxyActivities } from '../contract';
 import { listInstances, listVolumes } from '../account/lookup';
 import { diskOf, readInstance, readRecoveredVolume, tagFilters } from '../account/tags';
+import { type FailbackActivities } from './contract';
 
-type RecoveryInstance = Awaited<ReturnType<AwsProxyActivities['readInstances']>>[number];
+type RecoveryInstance = Awaited<ReturnType<FailbackActivities['readInstances']>>[number];
 
 /** An instance of a failover with its volumes, untagged ones among them. */
 interface Found {

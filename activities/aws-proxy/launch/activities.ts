@@ -1,3 +1,5 @@
+import { type EBSClient } from '@aws-sdk/client-ebs';
+import { type EC2Client } from '@aws-sdk/client-ec2';
 import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import { type RepositoryAddress } from '../../../plan/run';
 import { type ObjectStore } from '../../../repository/objects/object-store';
@@ -6,21 +8,18 @@ import { type Dial } from '../../dial';
 import { withFailures } from '../../failures';
 import { beating } from '../../heartbeat';
 import { waitUntilAnswers } from '../../probe';
-import { type AwsClients } from '../account/clients';
-import { type AwsProxyActivities, type AwsProxyHostActivities } from '../contract';
 import { type DriverDependencies, injectDrivers } from './drivers';
 import { consoleOutput, startInstance, stopInstance } from './power';
 import { attachVolumes } from './instance-volumes';
 import { discardShell, launchShell } from './shell';
-import { checkFailover } from '../readiness/preflight';
-import { removeRecoveryResources, removeRecoverySite } from './clean-up';
+import { removeRecoveryResources, removeRecoverySite } from '../account/clean-up';
 import { ensureShellImage } from './shell-image';
 import { createVolumes } from './volumes';
+import { type LaunchActivities, type LaunchHostActivities } from './contract';
 
-export interface FailoverDependencies {
-  clients: AwsClients;
-  /** Region that the clients ask. */
-  region: string;
+export interface LaunchDependencies {
+  ec2: EC2Client;
+  ebs: EBSClient;
   objectStore: (address: RepositoryAddress) => ObjectStore;
   /** How this proxy reaches the guests. */
   dial: Dial;
@@ -28,28 +27,11 @@ export interface FailoverDependencies {
   pollSeconds?: number;
 }
 
-type FailoverActivities = Pick<
-  AwsProxyActivities,
-  | 'checkFailover'
-  | 'createVolumes'
-  | 'ensureShellImage'
-  | 'launchShell'
-  | 'attachVolumes'
-  | 'startInstance'
-  | 'stopInstance'
-  | 'waitUntilReady'
-  | 'discardShell'
-  | 'removeRecoveryResources'
-  | 'removeRecoverySite'
->;
-
-/** The control-plane activities of failover, and of taking the recovery site down again. */
-export function createFailoverActivities(dependencies: FailoverDependencies): FailoverActivities {
-  const { clients, region, objectStore, dial, pollSeconds } = dependencies;
-  const { ec2, ebs, route53 } = clients;
+/** EC2 instances made of DR copies, and the recovery site taken down again. */
+export function createLaunchActivities(dependencies: LaunchDependencies): LaunchActivities {
+  const { ec2, ebs, objectStore, dial, pollSeconds } = dependencies;
   const pace = { pollSeconds };
   const activities = {
-    checkFailover: (input) => checkFailover({ ec2, route53, region, objectStore }, input),
     createVolumes: (input) => createVolumes(ec2, input, pace),
     ensureShellImage: (input) => ensureShellImage({ ec2, ebs }, input, pace),
     launchShell: (input) => launchShell(ec2, input, pace),
@@ -73,16 +55,14 @@ export function createFailoverActivities(dependencies: FailoverDependencies): Fa
       await checkPlanState(objectStore(input.run.repository), input.run);
       return removeRecoverySite(ec2, input, pace);
     },
-  } satisfies FailoverActivities;
+  } satisfies LaunchActivities;
   return withFailures(beating(activities));
 }
 
 /** Driver injection, which is bound to the host that the volumes are attached to. */
-export function createDriverActivities(
-  dependencies: DriverDependencies,
-): Pick<AwsProxyHostActivities, 'injectDrivers'> {
+export function createDriverActivities(dependencies: DriverDependencies): LaunchHostActivities {
   const activities = {
     injectDrivers: (input) => injectDrivers(dependencies, input),
-  } satisfies Pick<AwsProxyHostActivities, 'injectDrivers'>;
+  } satisfies LaunchHostActivities;
   return withFailures(beating(activities));
 }

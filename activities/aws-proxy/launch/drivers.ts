@@ -4,7 +4,7 @@ import { type RepositoryAddress } from '../../../plan/run';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { loadBootScript } from '../../../repository/plans/plans';
 import { attachToProxy, detachFromProxy, type ProxyHost } from '../proxy-host/attachment';
-import { type AwsProxyHostActivities, type RecoveredVolume } from '../contract';
+import { type LaunchHostActivities, type RecoveredVolume } from './contract';
 
 export interface DriverDependencies {
   host: ProxyHost;
@@ -12,7 +12,7 @@ export interface DriverDependencies {
   objectStore: (address: RepositoryAddress) => ObjectStore;
 }
 
-type InjectDrivers = Parameters<AwsProxyHostActivities['injectDrivers']>[0];
+type InjectDrivers = Parameters<LaunchHostActivities['injectDrivers']>[0];
 
 /**
  * Attaches the VM's volumes to this host, adapts the guest on the boot volume, and detaches them again, come what may.

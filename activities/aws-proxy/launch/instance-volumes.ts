@@ -6,16 +6,16 @@ import {
 } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { hasCode } from '../../failures';
-import { attachmentOf, DATA_DEVICE_NAMES } from '../proxy-host/attachment';
-import { type AwsProxyActivities, type RecoveredVolume } from '../contract';
+import { DATA_DEVICE_NAMES } from '../proxy-host/attachment';
+import { type LaunchActivities, type RecoveredVolume } from './contract';
 import { instanceGone } from './shell';
 import { findInstance, findVolume, listVolumes } from '../account/lookup';
 import { readInstance, readRecoveredVolume, readTags, runValues, tagFilters } from '../account/tags';
 import { volumeLooks } from '../account/volume-looks';
-import { detachVolume, requestDeletion } from './volumes';
+import { attachmentOf, detachVolume, requestDeletion } from '../account/volumes';
 import { waitFor, type WaitOptions } from '../account/waiting';
 
-type AttachVolumes = Parameters<AwsProxyActivities['attachVolumes']>[0];
+type AttachVolumes = Parameters<LaunchActivities['attachVolumes']>[0];
 
 /** Disks of one VM: a root, and a device name for each of the others. */
 export const MAXIMUM_DISKS = 1 + DATA_DEVICE_NAMES.length;

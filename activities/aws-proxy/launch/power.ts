@@ -8,14 +8,14 @@ import {
 } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { hasCode } from '../../failures';
-import { type AwsProxyActivities, type InstanceAddresses } from '../contract';
+import { type InstanceAddresses, type LaunchActivities } from './contract';
 import { instanceGone, isCapacityReason, noCapacity } from './shell';
 import { findInstance } from '../account/lookup';
 import { readInstance } from '../account/tags';
 import { waitFor, type WaitOptions } from '../account/waiting';
 
-type StartInstance = Parameters<AwsProxyActivities['startInstance']>[0];
-type StopInstance = Parameters<AwsProxyActivities['stopInstance']>[0];
+type StartInstance = Parameters<LaunchActivities['startInstance']>[0];
+type StopInstance = Parameters<LaunchActivities['stopInstance']>[0];
 
 /** Looks for which an instance may still be shown as stopped after StartInstances was answered. */
 const STALE_LOOKS = 10;

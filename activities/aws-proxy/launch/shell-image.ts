@@ -14,7 +14,7 @@ import { hasCode } from '../../failures';
 import { clientToken } from '../account/client-token';
 import { deleteSnapshots, findSnapshots, untilCompleted } from '../account/snapshots';
 import { readTags, tagFilters, tagList } from '../account/tags';
-import { known } from './volumes';
+import { known } from '../account/volumes';
 import { waitFor, type WaitOptions } from '../account/waiting';
 
 /**

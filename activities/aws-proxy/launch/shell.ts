@@ -3,19 +3,20 @@ import {
   type Instance,
   RunInstancesCommand,
   StopInstancesCommand,
-  TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { hasCode } from '../../failures';
 import { clientToken } from '../account/client-token';
-import { type Attempt, type AwsProxyActivities } from '../contract';
+import { type Attempt } from '../account/contract';
+import { terminate } from '../account/clean-up';
 import { findInstance, listInstances } from '../account/lookup';
 import { readInstance, readTags, runValues, tagFilters, tagList } from '../account/tags';
-import { detachVolume, known } from './volumes';
+import { detachVolume, known } from '../account/volumes';
 import { findVolume } from '../account/lookup';
 import { waitFor, type WaitOptions } from '../account/waiting';
+import { type LaunchActivities } from './contract';
 
-type LaunchShell = Parameters<AwsProxyActivities['launchShell']>[0];
+type LaunchShell = Parameters<LaunchActivities['launchShell']>[0];
 
 /** Looks at a list that stays empty before it counts as empty: an instance may show late after a lost answer. */
 const EMPTY_LOOKS = 3;
@@ -178,13 +179,4 @@ async function listUntilSeen(
     },
     options,
   );
-}
-
-/** TerminateInstances; one that is gone is no error. */
-export async function terminate(ec2: EC2Client, instanceId: string): Promise<void> {
-  try {
-    await ec2.send(new TerminateInstancesCommand({ InstanceIds: [instanceId] }));
-  } catch (error) {
-    if (!hasCode(error, 'InvalidInstanceID.NotFound')) throw error;
-  }
 }

@@ -1,5 +1,5 @@
 import { awsProxyHostQueue } from '../../task-queues';
-import { type AwsProxyActivities } from '../contract';
+import { type ProxyHostActivities } from './contract';
 
 export interface ProxyHostDependencies {
   /** EC2 instance id of this host. */
@@ -11,7 +11,7 @@ export interface ProxyHostDependencies {
 export function createProxyHostActivities({
   instanceId,
   availabilityZone,
-}: ProxyHostDependencies): Pick<AwsProxyActivities, 'proxyHost'> {
+}: ProxyHostDependencies): ProxyHostActivities {
   return {
     proxyHost: () =>
       Promise.resolve({ taskQueue: awsProxyHostQueue(instanceId), instanceId, availabilityZone }),

@@ -1,19 +1,14 @@
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  AttachVolumeCommand,
-  DetachVolumeCommand,
-  type EC2Client,
-  type Volume,
-  type VolumeAttachment,
-} from '@aws-sdk/client-ec2';
+import { AttachVolumeCommand, type EC2Client, type Volume, type VolumeAttachment } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
+import { exists } from '../../../host/if-exists';
 import { hasCode } from '../../failures';
 import { checkDevice } from './device-identity';
 import { findInstance, findVolume } from '../account/lookup';
 import { waitFor } from '../account/waiting';
 import { readTags } from '../account/tags';
 import { volumeLooks } from '../account/volume-looks';
+import { attachmentOf, requestDetach } from '../account/volumes';
 
 /** The AWS proxy that this process runs on. */
 export interface ProxyHost {
@@ -68,7 +63,10 @@ export async function attachToProxy(
     },
     host,
   );
-  await waitFor(`${path} to appear`, () => exists(path), { ...host, limitSeconds: 300 });
+  await waitFor(`${path} to appear`, async () => ((await exists(path)) ? true : undefined), {
+    ...host,
+    limitSeconds: 300,
+  });
   const sizeBytes = sizeGiB * 2 ** 30;
   await checkDevice(path, { volumeId, sizeBytes });
   return { path, sizeBytes, detach: () => detachFromProxy(host, { volumeId }) };
@@ -80,11 +78,6 @@ function deviceFileName(volumeId: string): string {
   if (!/^vol-[0-9a-f]{8,17}$/.test(volumeId))
     throw ApplicationFailure.nonRetryable(`"${volumeId}" is no volume id.`, 'InvalidRequest');
   return `nvme-Amazon_Elastic_Block_Store_${volumeId.replace('-', '')}`;
-}
-
-/** The attachment of a volume that can have but one (Lifeboat makes no multi-attach volumes). */
-export function attachmentOf(volume: Volume): VolumeAttachment | undefined {
-  return volume.Attachments?.find(({ State }) => State !== 'detached');
 }
 
 async function attach({ ec2, instanceId }: ProxyHost, volumeId: string, refused: Set<string>): Promise<void> {
@@ -139,35 +132,4 @@ export async function detachFromProxy(host: ProxyHost, { volumeId }: { volumeId:
     },
     { pollSeconds: host.pollSeconds, uncancelled: true },
   );
-}
-
-/** DetachVolume; a volume that is on its way off, or off, is none the worse for it. */
-export async function requestDetach(
-  ec2: EC2Client,
-  volumeId: string,
-  instanceId: string,
-  force = false,
-): Promise<void> {
-  try {
-    await ec2.send(
-      new DetachVolumeCommand({
-        VolumeId: volumeId,
-        InstanceId: instanceId,
-        ...(force ? { Force: true } : {}),
-      }),
-    );
-  } catch (error) {
-    if (!hasCode(error, 'IncorrectState', 'InvalidAttachment.NotFound', 'InvalidVolume.NotFound'))
-      throw error;
-  }
-}
-
-async function exists(path: string): Promise<true | undefined> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
-  }
 }

@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import { type Firmware } from '../../../hypervisor/port';
 import { type DrPlan } from '../../../plan/schema';
-import { type DrCopy } from '../contract';
+import { type DrCopy } from '../account/contract';
 
 /** Values that one filter of an EC2 call takes. */
 const FILTER_VALUES = 200;

@@ -10,20 +10,20 @@ import { pinBackups } from '../../../repository/backups/pins';
 import { withFailures } from '../../failures';
 import { whileBeating } from '../../heartbeat';
 import {
-  type AwsProxyActivities,
   type PlannedRestoreDisk,
+  type RestoreActivities,
   type RestoreDisk,
   type RestorePlan,
-} from '../contract';
+} from './contract';
 import { type DrCopySet, findDrCopy } from '../account/dr-copy';
-import { openRestoreMaps, planExtents } from './work';
+import { openRestoreMaps, planExtents } from './extents';
 
 export interface RestorePlanDependencies {
   ec2: EC2Client;
   objectStore: (address: RepositoryAddress) => ObjectStore;
 }
 
-type RestorePlanActivities = Pick<AwsProxyActivities, 'planRestore'>;
+type RestorePlanActivities = Pick<RestoreActivities, 'planRestore'>;
 
 /** What StartSnapshot takes as KmsKeyArn. A key's id or alias would do elsewhere, but can mean another key tomorrow. */
 const KMS_KEY_ARN = /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/;

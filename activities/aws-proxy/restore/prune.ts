@@ -7,8 +7,8 @@ import { checkGeneration } from '../../../repository/plans/plan-state';
 import { retentionPolicies } from '../../../repository/plans/plans';
 import { withFailures } from '../../failures';
 import { whileBeating } from '../../heartbeat';
-import { type AwsProxyActivities } from '../contract';
 import { heldBackups } from './held-backups';
+import { type RestoreActivities } from './contract';
 
 export interface PruneDependencies {
   ec2: EC2Client;
@@ -19,7 +19,7 @@ export interface PruneDependencies {
 export function createPruneActivities({
   ec2,
   objectStore,
-}: PruneDependencies): Pick<AwsProxyActivities, 'pruneBackups'> {
+}: PruneDependencies): Pick<RestoreActivities, 'pruneBackups'> {
   return withFailures({
     pruneBackups: ({ run, vm, retention, sweep }) =>
       whileBeating(async () => {
@@ -35,5 +35,5 @@ export function createPruneActivities({
           signal: Context.current().cancellationSignal,
         });
       }),
-  } satisfies Pick<AwsProxyActivities, 'pruneBackups'>);
+  } satisfies Pick<RestoreActivities, 'pruneBackups'>);
 }

@@ -6,7 +6,7 @@ import { removePin, requirePin } from '../../../repository/backups/pins';
 import { checkPlanState } from '../../../repository/plans/plan-state';
 import { withFailures } from '../../failures';
 import { beating } from '../../heartbeat';
-import { type AwsProxyActivities, type RestoreDisk, type RestorePlan } from '../contract';
+import { type RestoreActivities, type RestoreDisk, type RestorePlan } from './contract';
 import {
   completeSets,
   type CopySnapshot,
@@ -25,7 +25,7 @@ export interface DrCopyDependencies {
 }
 
 type DrCopyActivities = Pick<
-  AwsProxyActivities,
+  RestoreActivities,
   'publishDrCopy' | 'deleteReplacedDrCopies' | 'discardRestore'
 >;
 

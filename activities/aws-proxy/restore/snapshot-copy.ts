@@ -15,15 +15,15 @@ import { isTransientAwsError } from '../../../blocks/transient';
 import { type RepositoryAddress } from '../../../plan/run';
 import { readBlocks } from '../../../repository/packs/block-reader';
 import { type ObjectStore } from '../../../repository/objects/object-store';
-import { type CopyResult } from '../../backup-proxy/contract';
+import { type CopyResult } from '../../copy-result';
 import { beatingProgress, copyDisk, newProgress, type TrackedProgress } from '../../block-copy';
 import { hasCode, withFailures } from '../../failures';
 import { whileBeating } from '../../heartbeat';
 import { clientToken } from '../account/client-token';
-import { type AwsProxyActivities, type RestoreDisk } from '../contract';
-import { backedUpDisk, linearChecksum, openRestoreMaps, pendingBlocks } from './work';
+import { type RestoreActivities, type RestoreDisk } from './contract';
+import { backedUpDisk, linearChecksum, openRestoreMaps, pendingBlocks } from './extents';
 import { diskValues, runValues, tagList } from '../account/tags';
-import { known } from '../launch/volumes';
+import { known } from '../account/volumes';
 import { waitFor } from '../account/waiting';
 
 export interface SnapshotCopyDependencies {
@@ -36,7 +36,7 @@ export interface SnapshotCopyDependencies {
   pollSeconds?: number;
 }
 
-type SnapshotCopyActivities = Pick<AwsProxyActivities, 'startSnapshot' | 'copyExtent' | 'completeSnapshot'>;
+type SnapshotCopyActivities = Pick<RestoreActivities, 'startSnapshot' | 'copyExtent' | 'completeSnapshot'>;
 type ExtentInput = Parameters<SnapshotCopyActivities['copyExtent']>[0];
 type CompletionInput = Parameters<SnapshotCopyActivities['completeSnapshot']>[0];
 

@@ -9,10 +9,10 @@ import { openBlockMap } from '../../../repository/backups/backups';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { beatingProgress, type CopyHeartbeat, newProgress, type TrackedProgress } from '../../block-copy';
 import { hasCode, withFailures } from '../../failures';
-import { type AwsProxyActivities } from '../contract';
 import { findDrCopy } from '../account/dr-copy';
-import { backedUpDisk } from './work';
-import { verifyDisk } from './verification';
+import { backedUpDisk } from './extents';
+import { verifyDisk } from './read-back';
+import { type RestoreActivities } from './contract';
 
 export interface VerifyDependencies {
   ec2: EC2Client;
@@ -20,7 +20,7 @@ export interface VerifyDependencies {
   objectStore: (address: RepositoryAddress) => ObjectStore;
 }
 
-type VerifyActivities = Pick<AwsProxyActivities, 'readDrCopy' | 'verifyDisk'>;
+type VerifyActivities = Pick<RestoreActivities, 'readDrCopy' | 'verifyDisk'>;
 type Input = Parameters<VerifyActivities['verifyDisk']>[0];
 
 /** With what an earlier try had found good, all below `resumeAt`: reading needs no other record. */

@@ -11,13 +11,13 @@ import { withFailures } from '../../failures';
 import { whileBeating } from '../../heartbeat';
 import { attachToProxy, type ProxyHost } from '../proxy-host/attachment';
 import { clientToken } from '../account/client-token';
-import { type AwsProxyActivities, type AwsProxyHostActivities } from '../contract';
 import { findVolume } from '../account/lookup';
-import { backedUpDisk, openRestoreMaps, pendingBlocks } from './work';
+import { backedUpDisk, openRestoreMaps, pendingBlocks } from './extents';
 import { deleteSnapshots, type DescribedSnapshot, findSnapshots, untilCompleted } from '../account/snapshots';
 import { diskValues, readTags, runValues, tagList } from '../account/tags';
-import { detachVolume, known, requestDeletion, volumeAvailable } from '../launch/volumes';
+import { detachVolume, known, requestDeletion, volumeAvailable } from '../account/volumes';
 import { waitFor } from '../account/waiting';
+import { type RestoreActivities, type RestoreHostActivities } from './contract';
 
 export interface VolumeCopyDependencies {
   ec2: EC2Client;
@@ -34,11 +34,11 @@ export interface HostCopyDependencies {
 }
 
 type VolumeCopyActivities = Pick<
-  AwsProxyActivities,
+  RestoreActivities,
   'createCopyVolume' | 'snapshotCopyVolume' | 'deleteVolume'
 >;
 type SnapshotInput = Parameters<VolumeCopyActivities['snapshotCopyVolume']>[0];
-type CopyInput = Parameters<AwsProxyHostActivities['copyToVolume']>[0];
+type CopyInput = Parameters<RestoreHostActivities['copyToVolume']>[0];
 
 /** Looks for a snapshot that an earlier try may have asked for, two seconds apart: it shows within seconds. */
 const LATE_LOOKS = 5;
@@ -150,10 +150,10 @@ async function snapshotCopyVolume(
 /** The part of the volume way that is bound to the host to which the volume is attached. */
 export function createHostCopyActivities(
   dependencies: HostCopyDependencies,
-): Pick<AwsProxyHostActivities, 'copyToVolume'> {
+): Pick<RestoreHostActivities, 'copyToVolume'> {
   return withFailures({
     copyToVolume: (input: CopyInput) => copyToVolume(dependencies, input),
-  } satisfies Pick<AwsProxyHostActivities, 'copyToVolume'>);
+  } satisfies Pick<RestoreHostActivities, 'copyToVolume'>);
 }
 
 async function copyToVolume(

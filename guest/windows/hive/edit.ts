@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { chmod, chown, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runCommand, ToolMissingError } from '../../command';
+import { runTool, ToolMissingError } from '../../../host/run-tool';
 import { BASE_BLOCK_BYTES, HiveError, MAX_HIVE_BYTES } from './base-block';
 import { differences, sameValue, type Difference } from './compare';
 import { HiveReader, type RegistryValue } from './reader';
@@ -93,7 +93,7 @@ async function mergeByHivex(hive: Buffer, regedit: string): Promise<Buffer> {
     const identity = isRoot
       ? [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--bounding-set=-all', '--inh-caps=-all']
       : [];
-    const { exitCode, stderr } = await runCommand(
+    const { exitCode, stderr } = await runTool(
       'env',
       [
         // None of this process's environment, which has keys of AWS in it.

@@ -4,17 +4,16 @@ import {
   type Instance,
   type NetworkInterface,
   type Tag,
+  TerminateInstancesCommand,
   type Volume,
 } from '@aws-sdk/client-ec2';
 import { type RunContext } from '../../../plan/run';
 import { hasCode } from '../../failures';
-import { attachmentOf, requestDetach } from '../proxy-host/attachment';
-import { terminate } from './shell';
-import { listInstances, listNetworkInterfaces, listVolumes } from '../account/lookup';
-import { deleteSnapshots, type DescribedSnapshot, findSnapshots } from '../account/snapshots';
-import { readInstance, readTags, type Role, tagFilters, type TagValues } from '../account/tags';
-import { requestDeletion } from './volumes';
-import { waitFor, type WaitOptions } from '../account/waiting';
+import { listInstances, listNetworkInterfaces, listVolumes } from './lookup';
+import { deleteSnapshots, type DescribedSnapshot, findSnapshots } from './snapshots';
+import { readInstance, readTags, type Role, tagFilters, type TagValues } from './tags';
+import { attachmentOf, requestDeletion, requestDetach } from './volumes';
+import { waitFor, type WaitOptions } from './waiting';
 
 /** What a clean-up is about: everything of a plan, or of one run of it, or of one VM in that run. */
 type Scope = Pick<TagValues, 'plan'> & Partial<Pick<TagValues, 'run' | 'vm'>>;
@@ -149,5 +148,14 @@ async function deleteInterface(ec2: EC2Client, NetworkInterfaceId: string): Prom
     await ec2.send(new DeleteNetworkInterfaceCommand({ NetworkInterfaceId }));
   } catch (error) {
     if (!hasCode(error, 'InvalidNetworkInterfaceID.NotFound')) throw error;
+  }
+}
+
+/** TerminateInstances; one that is gone is no error. */
+export async function terminate(ec2: EC2Client, instanceId: string): Promise<void> {
+  try {
+    await ec2.send(new TerminateInstancesCommand({ InstanceIds: [instanceId] }));
+  } catch (error) {
+    if (!hasCode(error, 'InvalidInstanceID.NotFound')) throw error;
   }
 }

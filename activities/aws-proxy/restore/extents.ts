@@ -6,7 +6,7 @@ import { type BlockMap } from '../../../repository/maps/block-map';
 import { changedBlocks, type ChangedBlock } from '../../../repository/maps/changed-blocks';
 import { type BackedUpDisk } from '../../../repository/backups/manifest';
 import { type ObjectStore } from '../../../repository/objects/object-store';
-import { type Extent, type RestoreDisk } from '../contract';
+import { type Extent, type RestoreDisk } from './contract';
 
 /** What a restore of a disk compares: the recovery point, and the one that the parent snapshot holds. */
 export interface RestoreMaps {
