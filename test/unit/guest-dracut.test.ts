@@ -18,7 +18,11 @@ import {
 const adapter = guestAdapter();
 const adapt = (diskPath: string) =>
   adapter.adaptForRecoverySite({ diskPath, dataDisks: [], bootScripts: [], hosts: [], runId: 'run-1' });
-const FSTAB = { 'etc/fstab': `UUID=${ROOT_UUID} / ext4 defaults 0 1\n` };
+const FSTAB = {
+  'etc/fstab': `UUID=${ROOT_UUID} / ext4 defaults 0 1\n`,
+  // A card that is not there on EC2 is told of.
+  'etc/systemd/network/20-lo.network': undefined,
+};
 const CONSOLE = 'console=tty0 console=ttyS0,115200';
 const ENTRY = '/boot/loader/entries/0123456789abcdef-6.1.0-1-amd64.conf';
 const IMAGE = `/boot/initramfs-${KERNEL}.img`;
