@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { endProcess, processStartTime, runningPid } from '../../host/pid-file';
 import { ToolFailedError, toolOutput } from '../../host/run-tool';
 import { withoutBacking } from '../../machines/hardware';
-import { DiskImageError } from './image-error';
+import { CONVERT, DiskImageError } from './image-error';
 import { type DiskImage } from './vm-files';
 
 /**
@@ -21,6 +21,8 @@ const FLUSH_MILLISECONDS = 100_000;
 export interface ExportedImage {
   directory: string;
   image: DiskImage;
+  /** What QEMU opens for it. */
+  opened: DiskImage;
   /** What the image consists of. */
   files: readonly string[];
   /** A file to hand out itself, as it has the disk's bytes and nothing else. */
@@ -48,7 +50,11 @@ export async function openExport(exported: ExportedImage): Promise<DiskExport> {
     const { size } = await stat(path);
     if (size !== sizeBytes) {
       await endExport(directory);
-      throw new DiskImageError(image.path, `it opens with ${size} bytes, and the disk has ${sizeBytes}`);
+      throw new DiskImageError(
+        image.path,
+        `it opens with ${size} bytes, and the disk has ${sizeBytes}`,
+        CONVERT,
+      );
     }
   }
   const opener = randomUUID();
@@ -102,17 +108,20 @@ export async function unmount(path: string): Promise<void> {
     await toolOutput('umount', ['--lazy', path]);
 }
 
-async function startDaemon({ directory, image, writable }: ExportedImage, path: string): Promise<void> {
-  const file = { driver: 'file', filename: image.path };
+async function startDaemon(
+  { directory, image, opened, writable }: ExportedImage,
+  path: string,
+): Promise<void> {
+  const file = { driver: 'file', filename: opened.path };
   try {
     await toolOutput('qemu-storage-daemon', [
       '--blockdev',
       JSON.stringify({
-        driver: image.format,
+        driver: opened.format,
         'node-name': 'disk',
         'read-only': !writable,
         file,
-        ...withoutBacking(image.format),
+        ...withoutBacking(opened.format),
       }),
       '--export',
       JSON.stringify({ type: 'fuse', id: 'disk', 'node-name': 'disk', mountpoint: path, writable }),

@@ -5,11 +5,13 @@ import {
   removeTap,
   type SandboxNetwork,
 } from '../../machines/network/segment';
-import { startMachine } from '../../machines/machine';
+import { type MachineDisk, startMachine } from '../../machines/machine';
+import { type CheckedImage } from './checked-image';
 import { type DatacenterSettings } from './settings';
 import { checkImage } from './image-check';
 import { DiskImageError } from './image-error';
-import { shortHash, type VmFile, type VmFiles } from './vm-files';
+import { imageForQemu } from './qemu-image';
+import { type DiskImage, shortHash, type VmFile, type VmFiles } from './vm-files';
 
 /** As many cards as a VM of this hypervisor may have. */
 const MAX_NICS = 3;
@@ -28,9 +30,14 @@ export interface Site {
  */
 export async function startVm(files: VmFiles, file: VmFile, site: Site): Promise<void> {
   const { configuration } = file;
-  for (const { key, sizeBytes } of configuration.disks) {
+  const disks: MachineDisk[] = [];
+  for (const { key, sizeBytes, slot, boot } of configuration.disks) {
     const image = files.image(file, key);
-    if ((await checkImage(image, sizeBytes)).readOnly) throw readOnlyError(image.path);
+    const checked = await checkImage(image, sizeBytes);
+    mustBeWritable(image, checked);
+    // 20 characters at most; stable through the VM's life, as its key is.
+    const serial = key.slice(0, 20);
+    disks.push({ ...(await imageForQemu(image, checked, files.parts(key))), serial, slot, boot });
   }
   const { network, segment, settings } = site;
   const nics = network
@@ -50,24 +57,15 @@ export async function startVm(files: VmFiles, file: VmFile, site: Site): Promise
     firmware: configuration.firmware,
     cpus: configuration.cpus,
     memoryMiB: configuration.memoryMiB,
-    disks: configuration.disks.map(({ key, slot, boot }) => ({
-      ...files.image(file, key),
-      // 20 characters at most; stable through the VM's life, as its key is.
-      serial: key.slice(0, 20),
-      slot,
-      boot,
-    })),
+    disks,
     nics,
     paused: settings?.boots === false,
   });
 }
 
-/** For who would write to it. */
-export function readOnlyError(path: string): DiskImageError {
-  return new DiskImageError(
-    path,
-    'it is compressed (streamOptimized) and can only be read; convert it, by "qemu-img convert", to run its VM',
-  );
+/** @throws DiskImageError to who would write to an image that can only be read */
+export function mustBeWritable({ path }: DiskImage, { readOnly }: CheckedImage): void {
+  if (readOnly) throw new DiskImageError(path, readOnly.reason, readOnly.advice);
 }
 
 /** Removes the taps that a VM has or had. */
