@@ -32,7 +32,8 @@ export function readings(bytes: Buffer, encoding: string | undefined): string[] 
     try {
       if (text) found.add(text.decode(bytes));
     } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // the bytes are none of this encoding
+      // The bytes are none of this encoding.
+      if ((error as NodeJS.ErrnoException).code !== 'ERR_ENCODING_INVALID_ENCODED_DATA') throw error;
     }
   }
   return [...found];
@@ -51,7 +52,7 @@ function decoder(encoding: string): InstanceType<typeof TextDecoder> | undefined
     const text = new TextDecoder(known, { fatal: true, ignoreBOM: true });
     return NOT_LIKE_ASCII.test(text.encoding) ? undefined : text;
   } catch (error) {
-    if (error instanceof RangeError) return undefined; // no such encoding
+    if ((error as NodeJS.ErrnoException).code === 'ERR_ENCODING_NOT_SUPPORTED') return undefined;
     throw error;
   }
 }

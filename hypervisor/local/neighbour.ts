@@ -53,10 +53,9 @@ async function readVmdk(file: FileHandle, name: string): Promise<Neighbour> {
     if (entry && !values.has(entry.key)) values.set(entry.key, entry.value);
   }
   const parent = parentOf(values);
-  const whole = values.has('parentcid') || values.has('createtype');
   return {
     name,
-    kind: parent ? 'delta' : whole ? 'whole' : 'unclear',
+    kind: parent ? 'delta' : values.has('parentcid') ? 'whole' : 'unclear',
     ...(parent ? { parent } : {}),
     flatFiles: sparse
       ? []

@@ -57,17 +57,13 @@ async function checkSparse(
 ): Promise<CheckedVmdk> {
   const { size } = await file.stat();
   const { descriptorOffset, descriptorSectors } = header;
-  if (descriptorOffset === 0)
-    throw new DiskImageError(
-      path,
-      'it is a part of a VMDK (of kind twoGbMaxExtentSparse), or has lost its descriptor',
-      "Name the disk's descriptor, a small text file, in vm.json",
-    );
+  if (descriptorOffset === 0) throw withoutDescriptor(path);
   if (descriptorOffset !== EMBEDDED_SECTOR)
     throw new DiskImageError(path, 'its descriptor is not behind its header, where QEMU reads it', CONVERT);
   if (descriptorOffset + descriptorSectors > size / SECTOR)
     throw new DiskImageError(path, 'it ends before its descriptor does', COPY_AGAIN);
   const text = await readText(file, path, descriptorOffset * SECTOR, descriptorSectors * SECTOR);
+  if (text.length === 0) throw withoutDescriptor(path);
   const descriptor = readDescriptor(text);
   checkKind(descriptor, true);
   checkEmbeddedIds(descriptor, text);
@@ -219,6 +215,14 @@ async function readText(file: FileHandle, path: string, offset: number, length: 
   const end = bytes.indexOf(0);
   // UTF-16 has NULs everywhere; readDescriptor says what it is.
   return end < 0 || (bytes[0] === 0xff && bytes[1] === 0xfe) ? bytes : bytes.subarray(0, end);
+}
+
+function withoutDescriptor(path: string): DiskImageError {
+  return new DiskImageError(
+    path,
+    'it is a part of a VMDK (of kind twoGbMaxExtentSparse), or has lost its descriptor',
+    "Name the disk's descriptor, a small text file, in vm.json",
+  );
 }
 
 function notADescriptor(path: string): DiskImageError {
