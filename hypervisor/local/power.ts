@@ -6,12 +6,11 @@ import {
   type SandboxNetwork,
 } from '../../machines/network/segment';
 import { type MachineDisk, startMachine } from '../../machines/machine';
-import { type CheckedImage } from './checked-image';
+import { prepareForWriting } from './content-id';
 import { type DatacenterSettings } from './settings';
 import { checkImage } from './image-check';
-import { DiskImageError } from './image-error';
 import { imageForQemu } from './qemu-image';
-import { type DiskImage, shortHash, type VmFile, type VmFiles } from './vm-files';
+import { shortHash, type VmFile, type VmFiles } from './vm-files';
 
 /** As many cards as a VM of this hypervisor may have. */
 const MAX_NICS = 3;
@@ -34,7 +33,7 @@ export async function startVm(files: VmFiles, file: VmFile, site: Site): Promise
   for (const { key, sizeBytes, slot, boot } of configuration.disks) {
     const image = files.image(file, key);
     const checked = await checkImage(image, sizeBytes);
-    mustBeWritable(image, checked);
+    await prepareForWriting(image, checked);
     // 20 characters at most; stable through the VM's life, as its key is.
     const serial = key.slice(0, 20);
     disks.push({ ...(await imageForQemu(image, checked, files.parts(key))), serial, slot, boot });
@@ -61,11 +60,6 @@ export async function startVm(files: VmFiles, file: VmFile, site: Site): Promise
     nics,
     paused: settings?.boots === false,
   });
-}
-
-/** @throws DiskImageError to who would write to an image that can only be read */
-export function mustBeWritable({ path }: DiskImage, { readOnly }: CheckedImage): void {
-  if (readOnly) throw new DiskImageError(path, readOnly.reason, readOnly.advice);
 }
 
 /** Removes the taps that a VM has or had. */
