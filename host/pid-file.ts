@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readIfExists } from './read-if-exists';
+import { readIfExists } from './if-exists';
 
 /**
  * Processes that outlive their starter are known by a pid file. A pid alone proves nothing, since the kernel hands

@@ -43,10 +43,12 @@ const TOOL_PACKAGES: Record<string, string> = {
   mdir: 'mtools',
   mmd: 'mtools',
   nsenter: 'util-linux',
+  prlimit: 'util-linux',
   'qemu-img': 'qemu-utils',
   'qemu-storage-daemon': 'qemu-system-common',
   'qemu-system-x86_64': 'qemu-system-x86',
   sfdisk: 'fdisk',
+  umount: 'mount',
   xz: 'xz-utils',
 };
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { access, copyFile, link, rm } from 'node:fs/promises';
+import { copyFile, link, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exists } from '../host/if-exists';
 
 /** Where Debian and Ubuntu put the UEFI firmware for QEMU, of package ovmf; the newer, larger build first. */
 const BUILDS = ['_4M', ''].map((suffix) => ({
@@ -34,11 +35,4 @@ async function copyWhole(from: string, to: string): Promise<void> {
   } finally {
     await rm(temporary, { force: true });
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { REGION } from './aws/fixtures';
 import { writeFileAtomically } from '../host/atomic-file';
-import { readIfExists } from '../host/read-if-exists';
+import { readIfExists } from '../host/if-exists';
 import { type SandboxNetwork } from '../machines/network/segment';
 import { projectRoot } from '../host/project-root';
 import { type Pace } from '../workers/bundle-name';

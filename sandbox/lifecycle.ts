@@ -18,7 +18,7 @@ import { createDatacenter } from './datacenter/datacenter';
 import { ensureSegment } from '../machines/network/segment';
 import { writeFileAtomically } from '../host/atomic-file';
 import { pidRuns } from '../host/pid-file';
-import { readIfExists } from '../host/read-if-exists';
+import { readIfExists } from '../host/if-exists';
 import { projectRoot } from '../host/project-root';
 import { SEGMENTS } from './segments';
 import { clientEnvironment, sandboxPaths, SHOP_REPOSITORY, TEMPORAL_NAMESPACE } from './supervisor/processes';

@@ -4,7 +4,7 @@ import { type SandboxConfig } from './config';
 import { stopDatacenter } from './datacenter/datacenter';
 import { removeSegment } from '../machines/network/segment';
 import { endProcess } from '../host/pid-file';
-import { readIfExists } from '../host/read-if-exists';
+import { readIfExists } from '../host/if-exists';
 import { killMachine } from '../machines/machine';
 import { SEGMENTS } from './segments';
 import { sandboxPaths, sandboxProcesses } from './supervisor/processes';

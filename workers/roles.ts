@@ -155,12 +155,13 @@ function backupProxyWorker(settings: WorkerSettings): QueueWorker {
   const hypervisor = localHypervisor({ directory: backupProxySettings().hypervisorDirectory });
   const objectStore = objectStores(settings);
   const { ebs } = awsClients({ region: settings.region });
+  const guests = guestAdapter();
   const activities: BackupProxyActivities = {
-    ...createBackupActivities({ hypervisor, objectStore, stateDirectory }),
+    ...createBackupActivities({ hypervisor, guestAdapter: guests, objectStore, stateDirectory }),
     ...createFailbackCopyActivities({ hypervisor, ebs, stateDirectory }),
     ...createPrimarySiteActivities({
       hypervisor,
-      guestAdapter: guestAdapter(),
+      guestAdapter: guests,
       dial: dialer(parseDialRoutes(settings.dialRoutes)),
     }),
   };

@@ -16,6 +16,8 @@ export interface RecoveredVm extends InstanceAddresses {
   /** Seconds that it took to answer, and when it did (ISO 8601, UTC). */
   readySeconds: number;
   readyAt: string;
+  /** What an operator should know of the guest although it runs; one sentence each. */
+  warnings: string[];
 }
 
 /**
@@ -71,5 +73,6 @@ async function recover(
     takenAt: drCopy.takenAt,
     readySeconds: seconds,
     readyAt: new Date().toISOString(),
+    warnings: prepared.warnings,
   };
 }

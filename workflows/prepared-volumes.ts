@@ -14,12 +14,18 @@ export class PreparedVolumes {
   private readonly kept = new Kept(() => this.make());
   /** Volumes of one attempt are the same for every try of it; those of earlier attempts go when the last are attached. */
   private attempt = 1;
+  private told: string[] = [];
 
   constructor(private readonly request: FailoverVmRequest) {}
 
   /** Makes the volumes, or tells which were made. */
   volumes(): Promise<RecoveredVolume[]> {
     return this.kept.get();
+  }
+
+  /** What the adaptation of the guest had to tell. */
+  get warnings(): string[] {
+    return this.told;
   }
 
   /** They went with their instance; the next ones are others. */
@@ -57,7 +63,15 @@ export class PreparedVolumes {
         test,
       });
       await reportPhase(vm.name, 'injecting drivers');
-      await host.activities.injectDrivers({ run, vm: vm.name, volumes, bootScripts, hosts });
+      const adapted = await host.activities.injectDrivers({
+        run,
+        vm: vm.name,
+        volumes,
+        bootScripts,
+        hosts,
+      });
+      // Absent in what a worker of an earlier release answered.
+      this.told = adapted.warnings ?? [];
       return volumes;
     }, availabilityZone);
   }

@@ -3,6 +3,7 @@ import { type DiskConfiguration, type VmConfiguration } from '../../hypervisor/p
 import { type ReadinessProbe } from '../../plan/schema';
 import { type RunContext } from '../../plan/run';
 import { type AdaptationReport } from '../../guest/port';
+import { type GuestRehearsal } from '../../repository/backups/manifest';
 
 /** One finished backup of a VM, and so a recovery point. */
 export interface BackupResult {
@@ -12,6 +13,8 @@ export interface BackupResult {
   takenAt: string;
   kind: 'full' | 'incremental';
   disks: (CopyResult & { key: string })[];
+  /** Whether its guest can be adapted to the recovery site; absent where that was not tried. */
+  guest?: GuestRehearsal;
 }
 
 /** The backup proxy's activities: whatever touches the primary site. */
@@ -37,6 +40,16 @@ export interface BackupProxyActivities {
     full?: boolean;
   }): Promise<CopyResult & { full: boolean }>;
   /**
+   * Adapts the snapshot's guest to the recovery site, on scratch disks that are thrown away: so that what a failover would
+   * find is known now. Fails on nothing that it finds; the result tells. A young result of an earlier backup stands for it.
+   */
+  rehearseAdaptation(input: {
+    run: RunContext;
+    vm: string;
+    backupId: string;
+    disks: DiskConfiguration[];
+  }): Promise<GuestRehearsal>;
+  /**
    * Writes the manifest that makes the backup a recovery point, after looking that all objects that it refers to are
    * there. Without it, nothing counts.
    * @throws ApplicationFailure MissingObjects, non-retryable, where they are not
@@ -50,6 +63,7 @@ export interface BackupProxyActivities {
     consistency: 'crash' | 'powered-off';
     configuration: VmConfiguration;
     disks: (CopyResult & { key: string; full: boolean })[];
+    guest?: GuestRehearsal;
   }): Promise<BackupResult>;
   /** Gives the hypervisor snapshot up. */
   releaseVmSnapshot(input: { vm: string; backupId: string }): Promise<void>;

@@ -22,7 +22,7 @@ import { type ObjectStore } from '../../repository/objects/object-store';
 import { beatingProgress, journalPath, newProgress, type TrackedProgress } from '../block-copy';
 import { type BackupProxyActivities } from './contract';
 
-export interface BackupDependencies {
+export interface DiskBackupDependencies {
   hypervisor: Hypervisor;
   objectStore: (address: RepositoryAddress) => ObjectStore;
   /** Where the progress of copies outlives the process. */
@@ -43,7 +43,7 @@ interface DiskOfBackup {
 }
 
 /** The activity; see its contract. */
-export async function backupDisk(dependencies: BackupDependencies, input: Input): Promise<Result> {
+export async function backupDisk(dependencies: DiskBackupDependencies, input: Input): Promise<Result> {
   const { run, vm, backupId, diskKey } = input;
   const store = dependencies.objectStore(run.repository);
   const progress = newProgress('backup', vm, diskKey);

@@ -17,8 +17,11 @@ const MAX_CHANGES = 2000;
  * make the way home remove or rewrite anything on the disk.
  */
 const CHANGEABLE = [
-  /^\/boot\/initrd\.img-[A-Za-z0-9][A-Za-z0-9._+~-]{0,100}$/,
-  /^\/boot\/grub\/grub\.cfg$/,
+  /^\/boot\/(initrd|initramfs)([.-][A-Za-z0-9][A-Za-z0-9._+~-]{0,100})?$/,
+  /^\/boot\/(grub2?|efi\/EFI\/[A-Za-z0-9._-]{1,100})\/(grub\.cfg|grubenv)$/,
+  /^\/boot\/loader\/entries\/[A-Za-z0-9][A-Za-z0-9._+~@-]{0,200}\.conf$/,
+  /^\/etc\/kernel\/cmdline$/,
+  /^\/etc\/dracut\.conf\.d\/90-lifeboat\.conf$/,
   /^\/etc\/(hosts|fstab|crypttab|resolv\.conf|default\/grub)$/,
   /^\/etc\/initramfs-tools\/(modules|conf\.d\/[A-Za-z0-9._-]{1,100})$/,
   /^\/etc\/network\/interfaces(\.d\/[^/]{1,200})?$/,
@@ -34,6 +37,7 @@ const CHANGEABLE_DIRECTORY = new RegExp(
   `^/(${[
     'etc/(systemd|systemd/network|systemd/system|systemd/system/(multi-user|network-online)\\.target\\.wants)',
     'etc/NetworkManager(/system-connections)?',
+    'etc/dracut\\.conf\\.d',
     'var|var/lib|var/lib/lifeboat',
     'var/lib/lifeboat/boot\\.d(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}(/scripts)?)?',
   ].join('|')})$`,

@@ -5,8 +5,8 @@ import { GuestNotAdaptableError } from '../port';
 import { MAX_INITRAMFS_BYTES, withHostFile } from './apply';
 import { withGuest, type OpenGuest } from '../files/open-guest';
 import { BOOT_DIRECTORY, RUNNER, STATE_DIRECTORY } from './boot-scripts';
+import { argumentsForPrimarySite, isCommandLineFile } from './boot/command-line';
 import { withOriginalNames } from './fstab';
-import { grubCfgForPrimarySite } from './grub';
 import {
   KEPT,
   MANIFEST,
@@ -186,10 +186,9 @@ interface Original {
 /** Undoes our marked parts of a file that has changed since. */
 function undoMarks(path: string, current: Buffer, original: Buffer | undefined): Buffer {
   const text = current.toString('latin1');
-  const undone =
-    path === '/boot/grub/grub.cfg'
-      ? grubCfgForPrimarySite(text, original?.toString('latin1') ?? '')
-      : bringBack(withoutBlock(withOriginalNames(text)));
+  const undone = isCommandLineFile(path)
+    ? argumentsForPrimarySite(path, text, original?.toString('latin1') ?? '')
+    : bringBack(withoutBlock(withOriginalNames(text)));
   return Buffer.from(undone, 'latin1');
 }
 

@@ -1,11 +1,13 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { listIfExists } from '../../host/if-exists';
 import { machinePid, qmpSocketOf } from '../../machines/machine';
+import { unmount } from '../../machines/fuse-export';
 import { withQmp } from '../../machines/qmp';
 import { writeFileAtomically } from '../../host/atomic-file';
 import { processStartTime } from '../../host/pid-file';
 import { type DiskConfiguration } from '../port';
-import { endExport, isOpen, unmount } from './disk-export';
+import { endExport, isOpen } from './disk-export';
 import { type Monitor, stopNbdServer } from './live-map';
 import {
   holdsLiveSnapshot,
@@ -193,13 +195,4 @@ function writeRecord(files: VmFiles, record: SnapshotRecord): Promise<void> {
     join(directoryOf(files, record.id), 'snapshot.json'),
     JSON.stringify(record, null, 2),
   );
-}
-
-async function listIfExists(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../../host/atomic-file';
+import { readIfExists } from '../../host/if-exists';
 import { printable } from '../../plan/printable';
 import { schemaProblems } from '../../plan/schema-problems';
 import { VmNotFoundError, type VmConfiguration } from '../port';
@@ -164,13 +165,8 @@ export class VmFiles {
   /** @throws VmNotFoundError, VmFileError */
   async read(): Promise<VmFile> {
     const path = join(this.home, 'vm.json');
-    let text: string;
-    try {
-      text = await readFile(path, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new VmNotFoundError(this.vm);
-      throw error;
-    }
+    const text = await readIfExists(path);
+    if (text === undefined) throw new VmNotFoundError(this.vm);
     let value: unknown;
     try {
       value = JSON.parse(text);

@@ -1,5 +1,6 @@
-import { type FileHandle, lstat } from 'node:fs/promises';
+import { type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { exists } from '../../host/if-exists';
 import { type CheckedImage, type ImagePart, type ReadOnly } from './checked-image';
 import { CONVERT, COPY_AGAIN, DiskImageError } from './image-error';
 import { openPlainFile, readBytes } from './plain-file';
@@ -187,16 +188,6 @@ async function existingName({ names, line }: Extent, directory: string): Promise
       "Put all files of the disk into the VM's directory, and name them in the descriptor without a path",
     );
   return first;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
 }
 
 function checkSectors(path: string, found: number, expected: number): void {

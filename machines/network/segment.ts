@@ -1,7 +1,8 @@
-import { access, mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { exists } from '../../host/if-exists';
 import { pidRuns, sendSignal } from '../../host/pid-file';
 import { ToolFailedError, toolOutput } from '../../host/run-tool';
 import { deleteLease, ensureDhcp, restartDhcp, writeLease } from './dhcp';
@@ -163,11 +164,4 @@ async function tolerating(message: string | RegExp, command: () => Promise<unkno
   } catch (error) {
     if (!(error instanceof ToolFailedError) || error.stderr.search(message) < 0) throw error;
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

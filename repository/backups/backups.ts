@@ -49,6 +49,16 @@ const manifestSchema: z.ZodType<BackupManifest> = z.object({
       }),
     )
     .min(1),
+  guest: z
+    .object({
+      rehearsedAt: z.iso.datetime(),
+      outcome: z.enum(['adaptable', 'not adaptable', 'unknown']),
+      family: z.string().optional(),
+      kernels: z.array(z.string()).optional(),
+      problem: z.string().optional(),
+      warnings: z.array(z.string()),
+    })
+    .optional(),
 });
 
 /** Ids of a VM's backups that have a manifest and are not retired, oldest first. */

@@ -13,6 +13,23 @@ export interface BackupManifest {
   /** The backup whose blocks this one builds on; absent where nothing was there to build on. */
   previous?: string;
   disks: BackedUpDisk[];
+  /** What trying its adaptation to the recovery site came to; absent where it was not tried. */
+  guest?: GuestRehearsal;
+}
+
+/** An adaptation to the recovery site that was made on a backup's guest, and thrown away. */
+export interface GuestRehearsal {
+  /** ISO 8601, UTC. Of an earlier backup's guest where that was young enough. */
+  rehearsedAt: string;
+  /** `unknown`: it could not be tried. */
+  outcome: 'adaptable' | 'not adaptable' | 'unknown';
+  /** The guest's system, and the kernels that were adapted. */
+  family?: string;
+  kernels?: string[];
+  /** What is wrong, and what would help; absent of what is adaptable. */
+  problem?: string;
+  /** What an operator should know of the guest although it does not keep it from running. */
+  warnings: string[];
 }
 
 export interface BackedUpDisk {

@@ -16,6 +16,7 @@ import { createDrCopyActivities } from '../../activities/aws-proxy/restore/publi
 import { createBackupActivities } from '../../activities/backup-proxy/backup';
 import { createFailbackCopyActivities } from '../../activities/backup-proxy/failback-copy';
 import { type Hypervisor, type OpenDisk, type VmConfiguration } from '../../hypervisor/port';
+import { guestAdapter } from '../../guest/adapter';
 import { type RunContext } from '../../plan/run';
 import { s3ObjectStore } from '../../repository/objects/object-store';
 import {
@@ -73,7 +74,7 @@ export async function startCopySite(intercept?: Intercept) {
 
   /** The activities as workers would have them, on a host whose recorded progress is in that directory. */
   const activities = (stateDirectory = join(directory, 'state')) => ({
-    ...createBackupActivities({ ...common, stateDirectory }),
+    ...createBackupActivities({ ...common, guestAdapter: guestAdapter(), stateDirectory }),
     ...createFailbackCopyActivities({ ...common, stateDirectory }),
     ...createRestorePlanActivities(common),
     ...createSnapshotCopyActivities({ ...common, stateDirectory }),

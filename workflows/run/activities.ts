@@ -59,6 +59,7 @@ export const control = activitiesOn<ControlActivities>(CONTROL_QUEUE, {
 export const backupProxy = activitiesOn<BackupProxyActivities>(BACKUP_PROXY_QUEUE, {
   snapshotVm: { profile: 'wait', label: 'snapshot the VM' },
   backupDisk: { profile: 'copy', label: 'back up disk' },
+  rehearseAdaptation: { profile: 'wait', label: 'try the adaptation to EC2' },
   finishBackup: { profile: 'call', label: 'write the recovery point' },
   releaseVmSnapshot: { profile: 'wait', label: 'release the VM snapshot' },
   checkPrimarySite: { profile: 'call', label: 'check the primary site' },

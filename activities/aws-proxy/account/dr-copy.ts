@@ -1,6 +1,7 @@
 import { type EC2Client } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { readManifest } from '../../../repository/backups/backups';
+import { type GuestRehearsal } from '../../../repository/backups/manifest';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { type DrCopy, type DrCopyDisk } from './contract';
 import { type DescribedSnapshot, findSnapshots } from './snapshots';
@@ -95,19 +96,28 @@ function completeSet(vm: string, members: CopySnapshot[]): DrCopySet | undefined
   };
 }
 
+/** A DR copy as {@link withBackup} gives it, without the rest. */
+export async function withConfiguration(store: ObjectStore, copy: DrCopySet): Promise<DrCopy> {
+  return (await withBackup(store, copy)).drCopy;
+}
+
 /**
- * A DR copy with the VM's hardware, from the manifest of the backup that it holds.
+ * A DR copy with the VM's hardware, and what is known of its guest, from the manifest of the backup that it holds.
  * @throws ApplicationFailure BackupNotFound, non-retryable, where the repository has no such backup
  * @throws ApplicationFailure DrCopyMismatch, non-retryable, where the backup had other disks than the DR copy
  */
-export async function withConfiguration(store: ObjectStore, copy: DrCopySet): Promise<DrCopy> {
-  const configuration = (await readManifest(store, copy.vm, copy.recoveryPoint))?.configuration;
-  if (configuration === undefined)
+export async function withBackup(
+  store: ObjectStore,
+  copy: DrCopySet,
+): Promise<{ drCopy: DrCopy; guest?: GuestRehearsal }> {
+  const manifest = await readManifest(store, copy.vm, copy.recoveryPoint);
+  if (manifest === undefined)
     throw ApplicationFailure.nonRetryable(
       `The repository lacks the backup ${copy.recoveryPoint} that the DR copy of ${copy.vm} holds, and with it the ` +
         `VM's configuration. Back up and restore ${copy.vm} again.`,
       'BackupNotFound',
     );
+  const { configuration, guest } = manifest;
   const described = new Map(configuration.disks.map((disk) => [disk.key, disk]));
   const same =
     described.size === copy.disks.length &&
@@ -120,7 +130,7 @@ export async function withConfiguration(store: ObjectStore, copy: DrCopySet): Pr
       `The DR copy of ${copy.vm} and its backup ${copy.recoveryPoint} do not have the same disks. Restore ${copy.vm} again.`,
       'DrCopyMismatch',
     );
-  return {
+  const drCopy: DrCopy = {
     vm: copy.vm,
     recoveryPoint: copy.recoveryPoint,
     takenAt: copy.takenAt,
@@ -134,4 +144,5 @@ export async function withConfiguration(store: ObjectStore, copy: DrCopySet): Pr
       volumeGiB,
     })),
   };
+  return { drCopy, ...(guest === undefined ? {} : { guest }) };
 }

@@ -1,7 +1,7 @@
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AttachVolumeCommand, type EC2Client, type Volume, type VolumeAttachment } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
+import { exists } from '../../../host/if-exists';
 import { hasCode } from '../../failures';
 import { checkDevice } from './device-identity';
 import { findInstance, findVolume } from '../account/lookup';
@@ -63,7 +63,10 @@ export async function attachToProxy(
     },
     host,
   );
-  await waitFor(`${path} to appear`, () => exists(path), { ...host, limitSeconds: 300 });
+  await waitFor(`${path} to appear`, async () => ((await exists(path)) ? true : undefined), {
+    ...host,
+    limitSeconds: 300,
+  });
   const sizeBytes = sizeGiB * 2 ** 30;
   await checkDevice(path, { volumeId, sizeBytes });
   return { path, sizeBytes, detach: () => detachFromProxy(host, { volumeId }) };
@@ -129,14 +132,4 @@ export async function detachFromProxy(host: ProxyHost, { volumeId }: { volumeId:
     },
     { pollSeconds: host.pollSeconds, uncancelled: true },
   );
-}
-
-async function exists(path: string): Promise<true | undefined> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
-  }
 }

@@ -6,7 +6,7 @@ import { type DrPlan } from '../../../plan/schema';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { hasCode } from '../../failures';
 import { type DrCopy } from '../account/contract';
-import { findDrCopy, withConfiguration } from '../account/dr-copy';
+import { findDrCopy, withBackup } from '../account/dr-copy';
 import { lookUpZone, readARecord } from '../dns/hosted-zone';
 import { MAXIMUM_DISKS } from '../launch/instance-volumes';
 import { addressFindings, findSite, siteFindings } from './network';
@@ -84,7 +84,13 @@ async function findDrCopies(
     if (set.disks.length > MAXIMUM_DISKS)
       findings.push(`${name} has ${set.disks.length} disks; an instance takes ${MAXIMUM_DISKS}.`);
     try {
-      drCopies.push(await withConfiguration(objectStore(repository), set));
+      const { drCopy, guest } = await withBackup(objectStore(repository), set);
+      drCopies.push(drCopy);
+      if (guest?.outcome === 'not adaptable')
+        findings.push(
+          `EC2 cannot boot ${name} as it was at ${drCopy.takenAt}: ${guest.problem ?? ''} ` +
+            `Mend it at the primary site, then back up and restore ${name} again.`,
+        );
     } catch (error) {
       // What the repository lacks is one finding among others; that it cannot be reached is not.
       if (!(error instanceof ApplicationFailure) || error.nonRetryable !== true) throw error;
