@@ -32,7 +32,7 @@ export async function neighbourOf(directory: string, name: string): Promise<Neig
     if (/\.vmdk$/i.test(name)) return await readVmdk(file, name);
     const backing = await qcow2Backing(file);
     if (backing === undefined) return undefined;
-    return { name, kind: 'delta', parent: { names: [lastPart(backing)] }, flatFiles: [] };
+    return { name, kind: 'delta', parent: { names: backingNames(backing) }, flatFiles: [] };
   } finally {
     await file.close();
   }
@@ -66,4 +66,12 @@ async function readVmdk(file: FileHandle, name: string): Promise<Neighbour> {
             : readings(Buffer.from(written, 'latin1'), values.get('encoding'));
         }),
   };
+}
+
+/** libvirt writes a path, QEMU may write `file:` before it, or options in JSON of which one is the path. */
+function backingNames(backing: string): string[] {
+  const paths = backing.startsWith('json:')
+    ? [...backing.matchAll(/"([^"\\]*)"/g)].map(([, quoted = '']) => quoted)
+    : [backing.replace(/^file:/, '')];
+  return paths.map(lastPart);
 }

@@ -173,8 +173,11 @@ asRoot('an open snapshot (needs root)', () => {
     await qemuImg('convert', '-f', 'raw', '-O', 'qcow2', vm.path('system.raw'), vm.path('b.qcow2'));
     await vm.describe('b.qcow2', 'qcow2');
     expect((await vm.backedUp()).equals(bytes)).toBe(true);
-    await qemuImg('rebase', '-u', '-f', 'qcow2', '-b', 'b.qcow2', '-F', 'qcow2', vm.path('a.qcow2'));
-    expect(await vm.refusal()).toContain('"a.qcow2" builds on it');
+    const inJson = `json:${JSON.stringify({ driver: 'qcow2', file: { driver: 'file', filename: vm.path('b.qcow2') } })}`;
+    for (const backing of ['b.qcow2', inJson, 'file:b.qcow2']) {
+      await qemuImg('rebase', '-u', '-f', 'qcow2', '-b', backing, '-F', 'qcow2', vm.path('a.qcow2'));
+      expect(await vm.refusal()).toContain('"a.qcow2" builds on it');
+    }
   });
 
   it.each([
