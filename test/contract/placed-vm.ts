@@ -89,6 +89,7 @@ export class PlacedVm {
           (error: unknown) => (error as Error).message,
         ),
       );
+    await this.hypervisor.releaseSnapshot(VM, 'refused');
     return said;
   }
 
