@@ -25,7 +25,7 @@ const STEMS = [
   'old:web',
   'json:{"driver":"raw"}',
   'file:web',
-  'nbd://127.0.0.1',
+  'nbd:unix:x',
   'fat:rw:x',
   'back\\slash',
   '$HOME `id` ;&|<>*?~#!',
