@@ -99,5 +99,5 @@ const placesOf = ({ temporal, aws, dns, datacenter }: SandboxFile): string[][] =
   ["Temporal's Web UI", temporal.ui],
   ['AWS endpoint', aws.endpoint],
   ['name server', dns.address],
-  ['VMs, with their consoles', join(datacenter.directory, 'vms')],
+  ['VMs of the data centre', join(datacenter.directory, 'vms')],
 ];
