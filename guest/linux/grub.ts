@@ -1,19 +1,51 @@
 import { type DeviceNames } from '../disk/device-names';
-import { withBlock } from './marked-text';
+import { type GuestFiles } from '../files/port';
+import { type ChangePlan } from './change-plan';
+import { type Warn } from './fstab';
+import { commandLineForRecoverySite } from './kernel-command-line';
+import { commentOutWithReplacement, setAside, withBlock } from './marked-text';
 
 /** The last console= is where /dev/console leads, and so what EC2's console output shows. */
 const SERIAL_CONSOLE = 'console=tty0 console=ttyS0,115200';
 
-const LINUX_LINE = /^\s*linux(16|efi)?\s/;
+/** Xen's entries hand the kernel over as a module. */
+const LINUX_LINE = /^\s*(linux(16|efi)?|module2?)\s/;
+const ENTRY_LINE = /^\s*(menuentry|submenu)\s/;
+/** What os-prober found on another disk, at some time. */
+const FOREIGN_ENTRY = /osprober/;
+const SET_ROOT = /^(\s*)set\s+root=["'(]*hd(\d{1,3}),(?:gpt|msdos)?(\d{1,3})["')]*\s*$/;
+const SEARCH = /^\s*search\s.*--set(=root|\s|$)/;
+const GRUB_CFG = '/boot/grub/grub.cfg';
+const DEFAULT_GRUB = '/etc/default/grub';
 
-/** grub.cfg with the serial console, and with disks by UUID in the kernel's command lines. */
-export function grubCfgForRecoverySite(text: string, names: DeviceNames): string {
-  return text
-    .split('\n')
-    .map((line) => {
-      if (!LINUX_LINE.test(line)) return line;
-      const lasting = withLastingNames(line, names, '/boot/grub/grub.cfg');
-      return hasSerialConsole(lasting) ? lasting : `${lasting.trimEnd()} ${SERIAL_CONSOLE}`;
+/** What GRUB starts the guest with, now and after the next update-grub. */
+export async function planGrub(files: GuestFiles, plan: ChangePlan, names: DeviceNames): Promise<void> {
+  const warn = (sentence: string) => plan.warn(sentence);
+  await plan.edit(GRUB_CFG, (text) => grubCfgForRecoverySite(text, names, warn));
+  await plan.edit(DEFAULT_GRUB, (text) => defaultGrubForRecoverySite(text, names, warn));
+  for (const name of await files.list(`${DEFAULT_GRUB}.d`)) {
+    if (!name.endsWith('.cfg')) continue;
+    await plan.edit(`${DEFAULT_GRUB}.d/${name}`, (text) => grubSettingsForRecoverySite(text, names, warn));
+  }
+}
+
+/** grub.cfg with the serial console, and with disks by names that hold on EC2. */
+export function grubCfgForRecoverySite(text: string, names: DeviceNames, warn: Warn): string {
+  const lines = text.split('\n');
+  const own = ownRoot(lines);
+  let foreign = false;
+  return lines
+    .flatMap((line, index) => {
+      if (ENTRY_LINE.test(line)) foreign = FOREIGN_ENTRY.test(line);
+      if (SET_ROOT.test(line)) return [line, ...searchAfter(lines, index, names)];
+      if (!LINUX_LINE.test(line)) return [line];
+      const root = rootOf(line);
+      const isOwn = !foreign && (root === undefined || root === own);
+      const lasting = commandLineForRecoverySite(line, names, { where: GRUB_CFG, own: isOwn }, warn);
+      const isLinux = !/^\s*module/.test(line) || root !== undefined;
+      return [
+        !isLinux || foreign || hasSerialConsole(lasting) ? lasting : `${lasting.trimEnd()} ${SERIAL_CONSOLE}`,
+      ];
     })
     .join('\n');
 }
@@ -28,14 +60,50 @@ export function grubCfgForPrimarySite(text: string, original: string): string {
 }
 
 /** /etc/default/grub with the serial console, for the next update-grub. It is a shell script: later lines add. */
-export function defaultGrubForRecoverySite(text: string, names: DeviceNames): string {
-  const lasting = text
-    .split('\n')
-    .map((line) =>
-      /^\s*GRUB_CMDLINE_LINUX/.test(line) ? withLastingNames(line, names, '/etc/default/grub') : line,
-    )
-    .join('\n');
-  return withBlock(lasting, [`GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX ${SERIAL_CONSOLE}"`]);
+export function defaultGrubForRecoverySite(text: string, names: DeviceNames, warn: Warn): string {
+  return withBlock(grubSettingsForRecoverySite(text, names, warn), [
+    `GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX ${SERIAL_CONSOLE}"`,
+  ]);
+}
+
+/** Settings of update-grub with names that hold on EC2, and none that make it write others into grub.cfg there. */
+function grubSettingsForRecoverySite(text: string, names: DeviceNames, warn: Warn): string {
+  const uuids = setAside(text, (line) => /^\s*GRUB_DISABLE_LINUX_UUID=["']?true/.test(line));
+  return commentOutWithReplacement(uuids, (line) =>
+    /^\s*(export\s+)?GRUB_CMDLINE_LINUX/.test(line)
+      ? commandLineForRecoverySite(line, names, { where: DEFAULT_GRUB, own: true }, warn)
+      : undefined,
+  );
+}
+
+/** What this system's own entries call its root: update-grub writes them first, and all alike. */
+function ownRoot(lines: string[]): string | undefined {
+  let foreign = false;
+  for (const line of lines) {
+    if (ENTRY_LINE.test(line)) foreign = FOREIGN_ENTRY.test(line);
+    const root = !foreign && LINUX_LINE.test(line) ? rootOf(line) : undefined;
+    if (root !== undefined) return root;
+  }
+  return undefined;
+}
+
+function rootOf(line: string): string | undefined {
+  return /\sroot=(\S+)/.exec(line)?.[1];
+}
+
+/**
+ * Firmware counts disks in an order of its own, so a disk by its number needs a search by what is on it. Where one
+ * follows, as update-grub writes it, the number is only a first guess; a VM with one disk has no other to take.
+ */
+function searchAfter(lines: string[], index: number, names: DeviceNames): string[] {
+  const [, indent = '', disk, partition] = SET_ROOT.exec(lines[index] ?? '') ?? [];
+  if (names.disks.length === 1) return [];
+  for (const line of lines.slice(index + 1)) {
+    if (SEARCH.test(line)) return [];
+    if (ENTRY_LINE.test(line) || /^\s*set\s+root=/.test(line) || /^\s*}\s*$/.test(line)) break;
+  }
+  const uuid = names.uuidForGrub(Number(disk), Number(partition));
+  return uuid === undefined ? [] : [`${indent}search --no-floppy --fs-uuid --set=root ${uuid}`];
 }
 
 function hasSerialConsole(line: string): boolean {
@@ -45,11 +113,4 @@ function hasSerialConsole(line: string): boolean {
       .findLast((argument) => argument.startsWith('console='))
       ?.startsWith('console=ttyS0') ?? false
   );
-}
-
-function withLastingNames(line: string, names: DeviceNames, where: string): string {
-  return line.replace(/\b(root|resume)=(\/dev\/[^\s"']+)/g, (whole, key: string, device: string) => {
-    const lasting = names.lastingName(device, where);
-    return lasting === undefined ? whole : `${key}=${lasting}`;
-  });
 }

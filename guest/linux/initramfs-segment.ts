@@ -11,7 +11,8 @@ const MIN_ZEROS = 4;
 /**
  * Loads the modules in order, as the first thing that the initramfs does: initramfs-tools reads conf/conf.d/* as part
  * of its init, when /sys and /dev are there and no disk is looked for yet. kmod and busybox do what the name that
- * they are called by says, which gives an insmod also where only modprobe was put in.
+ * they are called by says, which gives an insmod also where only modprobe was put in. LVM's list of disks by their hardware's names, a copy of
+ * the guest's, knows the other site's only; without it LVM looks at all.
  */
 const LOAD_SCRIPT = `lifeboat_insmod=
 for lifeboat_try in /sbin/insmod /usr/sbin/insmod /bin/insmod; do
@@ -22,6 +23,7 @@ while read -r lifeboat_file lifeboat_name; do
   [ -d "/sys/module/$lifeboat_name" ] && continue
   "$lifeboat_insmod" "/lifeboat/$lifeboat_file" || echo "lifeboat: module $lifeboat_name was not loaded" > /dev/console
 done < /lifeboat/modules
+rm -f /etc/lvm/devices/*.devices
 echo "lifeboat: drivers of this site are loaded" > /dev/console
 `;
 
@@ -31,11 +33,14 @@ echo "lifeboat: drivers of this site are loaded" > /dev/console
  *
  * @param initramfsBytes length of the initramfs that it will follow
  * @param resume what RESUME= shall be, where the initramfs itself names a device that is none here
+ * @param copies configuration in place of the copies that the initramfs may have; where it has none, the kernel finds no
+ *   directory for them, and passes over them
  */
 export function initramfsSegment(
   initramfsBytes: number,
   modules: KernelModule[],
   resume: string | undefined,
+  copies: { path: string; content: Buffer }[],
 ): Buffer {
   const named = modules.map((module, index) => ({
     ...module,
@@ -51,6 +56,7 @@ export function initramfsSegment(
     ...named.map((module) => ({ path: `lifeboat/${module.file}`, mode: CPIO_FILE, content: module.content })),
     text('lifeboat/modules', named.map((module) => `${module.file} ${module.name}\n`).join('')),
     { path: 'lifeboat/insmod', mode: CPIO_LINK, content: Buffer.from('/sbin/modprobe') },
+    ...copies.map((copy) => ({ ...copy, mode: CPIO_FILE })),
     text('conf/conf.d/zz-lifeboat', LOAD_SCRIPT + (resume === undefined ? '' : `RESUME=${resume}\n`)),
   ]);
   const zeros = new Uint8Array(MIN_ZEROS);

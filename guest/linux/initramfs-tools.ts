@@ -14,15 +14,16 @@ import {
   UNIT_LINK,
 } from './boot-scripts';
 import { ChangePlan } from './change-plan';
-import { crypttabWithLastingNames, fstabWithLastingNames } from './fstab';
-import { defaultGrubForRecoverySite, grubCfgForRecoverySite } from './grub';
+import { planDiskNames, type InitramfsFile } from './disk-names';
+import { planGrub } from './grub';
 import { checkHosts, hostsForRecoverySite } from './hosts';
 import { driversIn } from './initramfs-drivers';
 import { initramfsSegment } from './initramfs-segment';
 import { KernelModules } from './kernel-modules';
 import { readManifest } from './manifest';
-import { commentOutWithReplacement, withBlock } from './marked-text';
+import { withBlock } from './marked-text';
 import { planNetwork } from './network';
+import { planResume } from './resume';
 import { undoChanges } from './undo';
 import { type DeviceNames } from '../disk/device-names';
 
@@ -61,11 +62,9 @@ async function adapt(
   const found = await withGuest(guest.openReadOnly, async (files) => {
     await expectSupported(files);
     const plan = new ChangePlan(files);
-    const { kernels, modules } = await planInitramfs(files, plan, guest.names);
-    await plan.edit('/boot/grub/grub.cfg', (text) => grubCfgForRecoverySite(text, guest.names));
-    await plan.edit('/etc/default/grub', (text) => defaultGrubForRecoverySite(text, guest.names));
-    await plan.edit('/etc/fstab', (text) => fstabWithLastingNames(text, guest.names));
-    await plan.edit('/etc/crypttab', (text) => crypttabWithLastingNames(text, guest.names));
+    const copies = await planDiskNames(files, plan, guest.names);
+    const { kernels, modules } = await planInitramfs(files, plan, guest.names, copies);
+    await planGrub(files, plan, guest.names);
     await plan.edit('/etc/hosts', (text) => hostsForRecoverySite(text, hosts));
     await planNetwork(files, plan);
     await planBootScripts(plan, adaptation, hosts);
@@ -119,6 +118,7 @@ async function planInitramfs(
   files: GuestFiles,
   plan: ChangePlan,
   names: DeviceNames,
+  copies: InitramfsFile[],
 ): Promise<{ kernels: string[]; modules: string[] }> {
   const resume = await planResume(files, plan, names);
   const kernels = await installedKernels(files);
@@ -149,33 +149,11 @@ async function planInitramfs(
       );
     seen.set(real, release);
     const bytes = (await files.stat(real))?.size ?? 0;
-    plan.extendInitramfs(path, bytes, initramfsSegment(bytes, modules, resume));
+    plan.extendInitramfs(path, bytes, initramfsSegment(bytes, modules, resume, copies));
   }
   const listed = [...REQUIRED_MODULES, ...FURTHER_MODULES].filter((name) => loaded.has(name));
   if (listed.length > 0) await plan.edit('/etc/initramfs-tools/modules', (text) => withBlock(text, listed));
   return { kernels, modules: [...loaded] };
-}
-
-/** The swap area that a suspended machine wakes up from; a name that is none here makes every boot wait for it. */
-async function planResume(
-  files: GuestFiles,
-  plan: ChangePlan,
-  names: DeviceNames,
-): Promise<string | undefined> {
-  let resume: string | undefined;
-  const directory = '/etc/initramfs-tools/conf.d';
-  for (const name of await files.list(directory)) {
-    await plan.edit(`${directory}/${name}`, (text) =>
-      commentOutWithReplacement(text, (line) => {
-        const device = /^\s*RESUME=["']?(\/dev\/[^\s"']+)/.exec(line)?.[1];
-        const lasting = device === undefined ? undefined : names.lastingName(device, `${directory}/${name}`);
-        if (device === undefined || lasting === undefined) return undefined;
-        resume = lasting;
-        return line.replace(device, lasting);
-      }),
-    );
-  }
-  return resume;
 }
 
 async function planBootScripts(
@@ -213,7 +191,7 @@ async function addPrimaryDrivers(files: GuestFiles, release: string, path: strin
   const modules = await kernel.load(PRIMARY_MODULES);
   const real = (await files.realpath(path)) ?? path;
   const bytes = (await files.stat(real))?.size ?? 0;
-  await appendToInitramfs(files, path, initramfsSegment(bytes, modules, undefined));
+  await appendToInitramfs(files, path, initramfsSegment(bytes, modules, undefined, []));
   return modules.map((module) => module.name);
 }
 
