@@ -27,7 +27,10 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ['jest.config.js'], languageOptions: { globals: { module: 'writable' } } },
+  {
+    files: ['jest.config.js', '.dependency-cruiser.cjs'],
+    languageOptions: { globals: { module: 'writable' } },
+  },
   {
     files: ['**/*.mjs'],
     languageOptions: {

@@ -5,7 +5,7 @@ import { type BlockInTransit, copyBlocks } from '../blocks/copy';
 import { CopyJournal } from '../blocks/journal';
 import { BLOCK_SIZE, type BlockRange, type BlockSink } from '../blocks/port';
 import { type CopyProgress, SpeedMeter } from '../blocks/progress';
-import { type CopyResult } from './backup-proxy/contract';
+import { type CopyResult } from './copy-result';
 
 /**
  * Milliseconds between heartbeats: a copy goes on one heartbeat timeout after the last recorded one, and the progress

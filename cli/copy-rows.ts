@@ -1,4 +1,4 @@
-import { type CopyResult } from '../activities/backup-proxy/contract';
+import { type CopyResult } from '../activities/copy-result';
 import { bytesText, secondsText } from './numbers';
 
 /** Columns for what copying a disk came to. */

@@ -1,11 +1,14 @@
 import { type EC2Client, type Instance, paginateDescribeInstances } from '@aws-sdk/client-ec2';
-import { completeSets, type DrCopySet } from '../activities/aws-proxy/dr-copy';
-import { findSnapshots } from '../activities/aws-proxy/snapshots';
-import { readCopySnapshot, readInstance, tagFilters } from '../activities/aws-proxy/tags';
+import { completeSets, type DrCopySet } from '../activities/aws-proxy/account/dr-copy';
+import { findSnapshots } from '../activities/aws-proxy/account/snapshots';
+import { readCopySnapshot, readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
 import { type PlanPhase } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
-import { type ObjectStore } from '../repository/object-store';
-import { readPlanState } from '../repository/plan-state';
+import { readManifest } from '../repository/backups/backups';
+import { type GuestRehearsal } from '../repository/backups/manifest';
+import { DamagedObjectError } from '../repository/objects/json-object';
+import { type ObjectStore } from '../repository/objects/object-store';
+import { readPlanState } from '../repository/plans/plan-state';
 
 /** A plan as the two sites tell it; Temporal is not asked, so that this is there when Temporal is lost. */
 export interface SiteStatus {
@@ -23,6 +26,8 @@ export interface VmSiteStatus {
   vm: string;
   /** Absent where there is no complete DR copy. */
   drCopy: DrCopyStatus | undefined;
+  /** Whether EC2 can boot what the DR copy holds; absent where that was not tried. */
+  guest: GuestRehearsal | undefined;
   /** `moving`: a failover or failback is under way, or stopped half-way. */
   runsAt: 'primary' | 'recovery' | 'moving';
   /** The VM's instance at the recovery site, of a failover; a test's instances are not shown. */
@@ -69,16 +74,18 @@ export async function siteStatus(
     recoveryInstances(site.ec2, plan.name),
   ]);
   const phase = state?.phase ?? 'none';
+  const guests = await Promise.all(plan.vms.map(({ name }) => guestOf(site.store, copies(name))));
   return {
     plan: plan.name,
     phase,
     generation: state?.generation ?? 0,
     since: state?.updatedAt,
-    vms: plan.vms.map(({ name: vm }) => {
+    vms: plan.vms.map(({ name: vm }, index) => {
       const copy = copies(vm);
       return {
         vm,
         drCopy: copy === undefined ? undefined : drCopyStatus(copy, now),
+        guest: guests[index],
         runsAt: RUNS_AT[phase],
         instance: instances.get(vm),
       };
@@ -94,6 +101,17 @@ async function drCopies(ec2: EC2Client, plan: string): Promise<(vm: string) => D
   });
   const byVm = Map.groupBy(published, ({ tags }) => tags.vm);
   return (vm) => completeSets(vm, byVm.get(vm) ?? [])[0];
+}
+
+async function guestOf(store: ObjectStore, copy: DrCopySet | undefined): Promise<GuestRehearsal | undefined> {
+  if (copy === undefined) return undefined;
+  try {
+    return (await readManifest(store, copy.vm, copy.recoveryPoint))?.guest;
+  } catch (error) {
+    // `lifeboat repository check` is for that; the status of the other VMs is wanted all the same.
+    if (error instanceof DamagedObjectError) return undefined;
+    throw error;
+  }
 }
 
 function drCopyStatus(copy: DrCopySet, now: Date): DrCopyStatus {

@@ -25,15 +25,21 @@ const PACKAGES = [
   'ca-certificates',
 ];
 
-/** Installs the Debian packages that are missing, the sandbox's unless others are named. */
-export async function ensureAptPackages(packages = PACKAGES) {
+/** dpkg's state of a package that is there as a whole. */
+const INSTALLED = 'install ok installed';
+
+/** @throws SetupError on a host that does not have Debian's packages */
+export function ensureDebian() {
   if (output('dpkg-query', ['--version']) === undefined || output('apt-get', ['--version']) === undefined)
     throw new SetupError(
       'the sandbox supports Debian and Ubuntu hosts (it needs apt-get); this host has none.',
     );
-  const missing = packages.filter(
-    (name) => !output('dpkg-query', ['-W', '-f=${Status}', name])?.includes('install ok installed'),
-  );
+}
+
+/** Installs the Debian packages that are missing, the sandbox's unless others are named. */
+export async function ensureAptPackages(packages = PACKAGES) {
+  const installed = (name) => (output('dpkg-query', ['-W', '-f=${Status}', name]) || '').includes(INSTALLED);
+  const missing = packages.filter((name) => !installed(name));
   if (missing.length === 0) return;
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   await fetching('updating package lists', 'apt-get', ['update', '-q'], { env });

@@ -1,39 +1,43 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { delimiter, dirname, resolve } from 'node:path';
-import { fetching, say } from './process.mjs';
+import { delimiter, dirname } from 'node:path';
+import { endAs, runChild } from '../bin/child.mjs';
+import {
+  FETCHED_LINE,
+  fetchedNode,
+  fetchedNodeFolder,
+  fetchedNodePackage,
+  isSupported,
+  oldestNode,
+} from '../bin/supported-node.mjs';
+import { SetupError, fetching, output, say } from './process.mjs';
 
-/** zlib has zstd, which the backup repository needs, from Node 22.15. */
-const OLDEST = [22, 15];
-/** The long-term-support line that is brought where Node is older. */
-const BROUGHT = '24';
-
-const directory = resolve('.lifeboat/tools/node');
-const binary = resolve(directory, `node_modules/node-linux-${process.arch}/bin/node`);
-
-/** Goes on in a supported Node: this one, or one from npm, kept in `.lifeboat/tools`. */
+/**
+ * Makes sure of a supported Node: this one, or one from npm, kept in `.lifeboat/tools`, in which everything begins anew.
+ * @returns promise of whether this process is the one to go on; it ends by itself where it is not
+ */
 export async function adoptNode() {
-  const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return;
-  if (!existsSync(binary))
+  if (isSupported()) return true;
+  if (usable() === undefined)
     await fetching(
-      `Node ${process.versions.node} is too old (${OLDEST.join('.')} or later is needed): fetching Node ${BROUGHT}`,
+      `Node ${process.versions.node} is too old (${oldestNode()} or later is needed): fetching Node ${FETCHED_LINE} for this project alone`,
       'npm',
       [
         'install',
-        '--prefix',
-        directory,
-        '--no-save',
-        '--no-audit',
-        '--no-fund',
-        `node-linux-${process.arch}@${BROUGHT}`,
+        ...['--prefix', fetchedNodeFolder, '--no-save', '--no-audit', '--no-fund'],
+        `${fetchedNodePackage}@${FETCHED_LINE}`,
       ],
     );
-  else say(`using Node ${BROUGHT} of ${directory}`);
-  const PATH = `${dirname(binary)}${delimiter}${process.env.PATH}`;
-  const { status } = spawnSync(binary, process.argv.slice(1), {
-    stdio: 'inherit',
-    env: { ...process.env, PATH },
-  });
-  process.exit(status ?? 1);
+  else say(`Node ${process.versions.node} is too old: going on with the project's own Node ${FETCHED_LINE}`);
+  const node = usable();
+  if (node === undefined)
+    throw new SetupError(`the Node in ${fetchedNodeFolder} does not run here; delete it, and try again.`);
+  const PATH = `${dirname(node)}${delimiter}${process.env.PATH}`;
+  endAs(await runChild(node, process.argv.slice(1), { env: { ...process.env, PATH } }));
+  return false;
+}
+
+/** The fetched Node, if it runs (a fetch may have been cut off) and is new enough. */
+function usable() {
+  const node = fetchedNode();
+  const version = node && output(node, ['--version']);
+  return version && isSupported(version) ? node : undefined;
 }

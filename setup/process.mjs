@@ -1,23 +1,18 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { constants } from 'node:os';
+import { runChild } from '../bin/child.mjs';
 
 /** Something a person has to mend; the message says what. */
 export class SetupError extends Error {}
 
 export const say = (text) => console.error(`lifeboat set-up: ${text}`);
 
-/** Runs a command with this terminal; resolves to its exit code. A Ctrl-C is the command's own affair. */
-export function run(command, args, options = {}) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: 'inherit', ...options });
-    const ignore = () => {};
-    process.on('SIGINT', ignore);
-    child.on('error', reject);
-    child.on('exit', (code, signal) => {
-      process.off('SIGINT', ignore);
-      resolve(code ?? (signal === 'SIGINT' ? 130 : 1));
-    });
-  });
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Runs a command with this terminal; resolves to its exit code, or to 128 + the signal that ended it. */
+export async function run(command, args, options = {}) {
+  const { code, signal } = await runChild(command, args, options);
+  return signal === null ? code : 128 + constants.signals[signal];
 }
 
 /** Output of a command, or undefined where it fails or does not exist. */
@@ -42,7 +37,13 @@ export async function fetching(what, command, args, options = {}) {
       log = '';
       child.stdout.on('data', (data) => (log += data));
       child.stderr.on('data', (data) => (log += data));
-      child.on('error', reject);
+      child.on('error', (error) =>
+        reject(
+          error.code === 'ENOENT'
+            ? new SetupError(`${what}: there is no ${command}; install it first.`)
+            : error,
+        ),
+      );
       child.on('close', resolve);
     });
     if (code === 0) return;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { SetupError, fetching, run } from './process.mjs';
+import { SetupError, fetching, run, say } from './process.mjs';
 
 const STAMP = 'node_modules/.lifeboat-lock';
 
@@ -17,6 +17,7 @@ export async function ensureNodeModules() {
 
 /** Compiles the project and bundles its workflows into dist/. */
 export async function buildProject() {
+  say('compiling (about a minute)');
   const code = await run('npm', ['run', '--silent', 'build']);
   if (code !== 0) throw new SetupError('the build failed.');
 }

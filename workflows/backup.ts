@@ -1,13 +1,16 @@
-import { CancellationScope } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
 import { type BackupResult } from '../activities/backup-proxy/contract';
 import { type RunContext } from '../plan/run';
-import { backupProxy } from './activities';
-import { begin, requirePhase, type RunRequest } from './begin';
-import { compensating } from './compensation';
-import { inDependencyOrder } from './dependency-order';
-import { hasFailureType } from './failure-message';
-import { RunProgress } from './run-status';
-import { reportPhase, runVmChild } from './vm-child';
+import { type GuestRehearsal } from '../repository/backups/manifest';
+import { backupProxy } from './run/activities';
+import { begin, requirePhase, type RunRequest } from './run/begin';
+import { compensating } from './run/compensation';
+import { inDependencyOrder } from './run/dependency-order';
+import { causeMessage, hasFailureType } from './run/failure-message';
+import { RunProgress } from './run/run-status';
+import { reportPhase, runVmChild } from './run/vm-child';
+
+type Rehearsal = Parameters<typeof backupProxy.rehearseAdaptation>[0];
 
 export interface BackupSummary {
   plan: string;
@@ -58,18 +61,40 @@ async function backUpOnce(run: RunContext, vm: string, full: boolean): Promise<B
     const snapshot = await backupProxy.snapshotVm({ run, vm, backupId });
 
     await reportPhase(vm, 'copying', backupId);
-    const disks = await Promise.all(
-      snapshot.configuration.disks.map(async ({ key }) => ({
+    const { disks: ofVm } = snapshot.configuration;
+    const [guest, ...disks] = await Promise.all([
+      patched('rehearsal') ? rehearse({ run, vm, backupId, disks: ofVm }) : undefined,
+      ...ofVm.map(async ({ key }) => ({
         key,
         ...(await backupProxy.backupDisk({ run, vm, backupId, diskKey: key, full })),
       })),
-    );
+    ]);
 
-    const result = await backupProxy.finishBackup({ run, vm, backupId, ...snapshot, disks });
+    const result = await backupProxy.finishBackup({ run, vm, backupId, ...snapshot, disks, guest });
     await release();
-    await reportPhase(vm, 'backed up', `${result.kind}, ${result.takenAt}`);
+    await reportPhase(vm, 'backed up', `${result.kind}, ${result.takenAt}${guestNote(result)}`);
     return result;
   });
+}
+
+/** Whatever becomes of it, the backup is made. */
+async function rehearse(rehearsed: Rehearsal): Promise<GuestRehearsal> {
+  try {
+    return await backupProxy.rehearseAdaptation(rehearsed);
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    const rehearsedAt = new Date().toISOString();
+    return { rehearsedAt, outcome: 'unknown', problem: causeMessage(error), warnings: [] };
+  }
+}
+
+/** What is to be told of the guest besides: a VM that EC2 cannot boot has a backup, and no recovery. */
+function guestNote({ guest }: BackupResult): string {
+  if (guest === undefined) return '';
+  const { outcome, problem, warnings } = guest;
+  if (outcome === 'not adaptable') return `; NOT READY FOR EC2: ${problem}`;
+  if (outcome === 'unknown') return `; whether EC2 can boot it could not be tried: ${problem}`;
+  return warnings.length === 0 ? '' : `; mind: ${warnings.join(' ')}`;
 }
 
 /** Backup ids sort by time: `20261123T181500Z-1a2b3c4d`, the end of it from the run (whose id may begin with its time). */

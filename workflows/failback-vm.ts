@@ -1,12 +1,12 @@
 import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow';
-import { type CopyResult } from '../activities/backup-proxy/contract';
+import { type CopyResult } from '../activities/copy-result';
 import { type DiskConfiguration, type VmConfiguration } from '../hypervisor/port';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm } from '../plan/schema';
-import { awsProxy, backupProxy } from './activities';
-import { type OnFailure } from './attention';
-import { type FailbackGate, openGateSignal } from './messages';
-import { reportPhase, vmAttention } from './vm-child';
+import { awsProxy, backupProxy } from './run/activities';
+import { type OnFailure } from './run/attention';
+import { type FailbackGate, openGateSignal } from './run/messages';
+import { reportPhase, vmAttention } from './run/vm-child';
 
 export interface FailbackVmRequest {
   run: RunContext;
@@ -26,6 +26,8 @@ export interface FailedBackVm {
   /** Copied after it was stopped. */
   changes: (CopyResult & { key: string })[];
   readySeconds: number;
+  /** What an operator should know of the guest although it runs; one sentence each. */
+  warnings: string[];
 }
 
 /** One VM home: template VM, disks, blocks while the instance serves, the changed blocks after its stop, start. */
@@ -71,7 +73,7 @@ export async function failbackVm(request: FailbackVmRequest): Promise<FailedBack
       previousSnapshotId: snapshotOf(first, disk),
     }),
   );
-  await backupProxy.revertGuest({ run, vm });
+  const reverted = await backupProxy.revertGuest({ run, vm });
   await reportPhase(vm, 'complete', `${sumBlocks(changes)} changed blocks`);
 
   await gate('start');
@@ -83,7 +85,8 @@ export async function failbackVm(request: FailbackVmRequest): Promise<FailedBack
     probe: request.vm.readiness,
   });
   await reportPhase(vm, 'ready', request.vm.primaryAddress);
-  return { vm, firstCopy, changes, readySeconds: seconds };
+  // Absent in what a worker of an earlier release answered.
+  return { vm, firstCopy, changes, readySeconds: seconds, warnings: reverted.warnings ?? [] };
 }
 
 const eachDisk = <T>(

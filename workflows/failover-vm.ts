@@ -1,10 +1,10 @@
-import { type InstanceAddresses } from '../activities/aws-proxy/contract';
-import { awsProxy } from './activities';
+import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
+import { awsProxy } from './run/activities';
 import { type FailoverVmRequest } from './failover-vm-request';
-import { hasFailureType } from './failure-message';
+import { hasFailureType } from './run/failure-message';
 import { PreparedVolumes } from './prepared-volumes';
 import { RecoveryInstance } from './recovery-instance';
-import { reportPhase, vmAttention } from './vm-child';
+import { reportPhase, vmAttention } from './run/vm-child';
 
 /** A VM that runs, and answers, at the recovery site. */
 export interface RecoveredVm extends InstanceAddresses {
@@ -16,6 +16,8 @@ export interface RecoveredVm extends InstanceAddresses {
   /** Seconds that it took to answer, and when it did (ISO 8601, UTC). */
   readySeconds: number;
   readyAt: string;
+  /** What an operator should know of the guest although it runs; one sentence each. */
+  warnings: string[];
 }
 
 /**
@@ -71,5 +73,6 @@ async function recover(
     takenAt: drCopy.takenAt,
     readySeconds: seconds,
     readyAt: new Date().toISOString(),
+    warnings: prepared.warnings,
   };
 }

@@ -1,10 +1,10 @@
-import { type RecoveredVolume } from '../activities/aws-proxy/contract';
-import { awsProxy, control } from './activities';
+import { type RecoveredVolume } from '../activities/aws-proxy/launch/contract';
+import { awsProxy, control } from './run/activities';
 import { type FailoverVmRequest } from './failover-vm-request';
-import { hasFailureType } from './failure-message';
-import { Kept } from './kept';
-import { onProxyHost } from './proxy-host';
-import { reportPhase } from './vm-child';
+import { hasFailureType } from './run/failure-message';
+import { Kept } from './run/kept';
+import { onProxyHost } from './run/proxy-host';
+import { reportPhase } from './run/vm-child';
 
 /** Volumes that AWS may let go to the state `error` before the VM's step fails. */
 const VOLUME_ATTEMPTS = 3;
@@ -14,12 +14,18 @@ export class PreparedVolumes {
   private readonly kept = new Kept(() => this.make());
   /** Volumes of one attempt are the same for every try of it; those of earlier attempts go when the last are attached. */
   private attempt = 1;
+  private told: string[] = [];
 
   constructor(private readonly request: FailoverVmRequest) {}
 
   /** Makes the volumes, or tells which were made. */
   volumes(): Promise<RecoveredVolume[]> {
     return this.kept.get();
+  }
+
+  /** What the adaptation of the guest had to tell. */
+  get warnings(): string[] {
+    return this.told;
   }
 
   /** They went with their instance; the next ones are others. */
@@ -57,7 +63,15 @@ export class PreparedVolumes {
         test,
       });
       await reportPhase(vm.name, 'injecting drivers');
-      await host.activities.injectDrivers({ run, vm: vm.name, volumes, bootScripts, hosts });
+      const adapted = await host.activities.injectDrivers({
+        run,
+        vm: vm.name,
+        volumes,
+        bootScripts,
+        hosts,
+      });
+      // Absent in what a worker of an earlier release answered.
+      this.told = adapted.warnings ?? [];
       return volumes;
     }, availabilityZone);
   }

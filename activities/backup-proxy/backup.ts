@@ -1,19 +1,25 @@
 import { ApplicationFailure } from '@temporalio/common';
+import { type GuestAdapter } from '../../guest/port';
 import { type DiskConfiguration } from '../../hypervisor/port';
-import { findBlockMap, readManifest } from '../../repository/backups';
-import { publishBackup, releasePins } from '../../repository/building-on';
-import { checkBackupId, checkVmName } from '../../repository/keys';
-import { type BackedUpDisk } from '../../repository/manifest';
-import { type ObjectStore } from '../../repository/object-store';
+import { findBlockMap, readManifest } from '../../repository/backups/backups';
+import { publishBackup, releasePins } from '../../repository/backups/building-on';
+import { checkBackupId, checkVmName } from '../../repository/objects/keys';
+import { type BackedUpDisk } from '../../repository/backups/manifest';
+import { type ObjectStore } from '../../repository/objects/object-store';
 import { withFailures } from '../failures';
 import { whileBeating } from '../heartbeat';
 import { type BackupProxyActivities } from './contract';
-import { backupDisk, type BackupDependencies, newestUsableBackup } from './disk-backup';
+import { backupDisk, type DiskBackupDependencies, newestUsableBackup } from './disk-backup';
+import { recentRehearsal, rehearse } from './rehearsal';
 
 export type BackupActivities = Pick<
   BackupProxyActivities,
-  'snapshotVm' | 'backupDisk' | 'finishBackup' | 'releaseVmSnapshot'
+  'snapshotVm' | 'backupDisk' | 'rehearseAdaptation' | 'finishBackup' | 'releaseVmSnapshot'
 >;
+
+export interface BackupDependencies extends DiskBackupDependencies {
+  guestAdapter: GuestAdapter;
+}
 
 /** The backup proxy's activities that make a recovery point. */
 export function createBackupActivities(dependencies: BackupDependencies): BackupActivities {
@@ -32,7 +38,13 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
 
     backupDisk: (input) => backupDisk(dependencies, input),
 
-    finishBackup: ({ run, vm, backupId, takenAt, consistency, configuration, disks: copied }) =>
+    rehearseAdaptation: ({ run, vm, backupId, disks }) =>
+      whileBeating(async () => {
+        const recent = await recentRehearsal(objectStore(run.repository), vm, new Date());
+        return recent ?? rehearse(dependencies, { vm, backupId, disks });
+      }),
+
+    finishBackup: ({ run, vm, backupId, takenAt, consistency, configuration, disks: copied, guest }) =>
       whileBeating(async () => {
         const store = objectStore(run.repository);
         if ((await readManifest(store, vm, backupId)) === undefined) {
@@ -51,6 +63,7 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
             configuration,
             ...(previous === undefined ? {} : { previous: previous.backupId }),
             disks,
+            ...(guest === undefined ? {} : { guest }),
           });
         } else {
           // An earlier try may have got no further.
@@ -62,6 +75,7 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
           takenAt,
           kind: copied.some((disk) => disk.full) ? 'full' : 'incremental',
           disks: copied.map(({ full: _, ...result }) => result),
+          ...(guest === undefined ? {} : { guest }),
         };
       }),
 

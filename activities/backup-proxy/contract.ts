@@ -1,18 +1,9 @@
+import { type CopyResult } from '../copy-result';
 import { type DiskConfiguration, type VmConfiguration } from '../../hypervisor/port';
 import { type ReadinessProbe } from '../../plan/schema';
 import { type RunContext } from '../../plan/run';
 import { type AdaptationReport } from '../../guest/port';
-
-/** What copying one disk came to. */
-export interface CopyResult {
-  /** Blocks that were written to the target (or stored in the repository). */
-  blocks: number;
-  /** Bytes that those blocks hold on the target's side. */
-  bytes: number;
-  /** Blocks written more than once because a worker died; see the recorded progress. */
-  blocksSentAgain: number;
-  seconds: number;
-}
+import { type GuestRehearsal } from '../../repository/backups/manifest';
 
 /** One finished backup of a VM, and so a recovery point. */
 export interface BackupResult {
@@ -22,6 +13,8 @@ export interface BackupResult {
   takenAt: string;
   kind: 'full' | 'incremental';
   disks: (CopyResult & { key: string })[];
+  /** Whether its guest can be adapted to the recovery site; absent where that was not tried. */
+  guest?: GuestRehearsal;
 }
 
 /** The backup proxy's activities: whatever touches the primary site. */
@@ -47,6 +40,16 @@ export interface BackupProxyActivities {
     full?: boolean;
   }): Promise<CopyResult & { full: boolean }>;
   /**
+   * Adapts the snapshot's guest to the recovery site, on scratch disks that are thrown away: so that what a failover would
+   * find is known now. Fails on nothing that it finds; the result tells. A young result of an earlier backup stands for it.
+   */
+  rehearseAdaptation(input: {
+    run: RunContext;
+    vm: string;
+    backupId: string;
+    disks: DiskConfiguration[];
+  }): Promise<GuestRehearsal>;
+  /**
    * Writes the manifest that makes the backup a recovery point, after looking that all objects that it refers to are
    * there. Without it, nothing counts.
    * @throws ApplicationFailure MissingObjects, non-retryable, where they are not
@@ -60,6 +63,7 @@ export interface BackupProxyActivities {
     consistency: 'crash' | 'powered-off';
     configuration: VmConfiguration;
     disks: (CopyResult & { key: string; full: boolean })[];
+    guest?: GuestRehearsal;
   }): Promise<BackupResult>;
   /** Gives the hypervisor snapshot up. */
   releaseVmSnapshot(input: { vm: string; backupId: string }): Promise<void>;

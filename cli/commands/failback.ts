@@ -1,7 +1,8 @@
 import { type Command, Option } from 'commander';
-import { type OnFailure } from '../../workflows/attention';
+import { type OnFailure } from '../../workflows/run/attention';
 import { type CliContext } from '../io';
 import { copyRow, COPY_HEAD } from '../copy-rows';
+import { warningsText } from '../guest-text';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
 import { tableText } from '../table';
@@ -35,6 +36,7 @@ export function failbackCommand(context: CliContext): Command {
                 ...changes.map((disk) => [vm, disk.key, 'after its stop', ...copyRow(disk)]),
               ]),
             ) +
+            warningsText(vms) +
             `The application did not serve for ${secondsText(downtimeSeconds)}.\n` +
             `What is left on EC2 stays until: lifeboat commit ${plan}\n`,
         },

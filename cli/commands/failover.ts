@@ -1,5 +1,6 @@
 import { type Command } from 'commander';
-import { type OnFailure } from '../../workflows/attention';
+import { type OnFailure } from '../../workflows/run/attention';
+import { warningsText } from '../guest-text';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
@@ -43,6 +44,7 @@ export function failoverCommand(context: CliContext): Command {
                 secondsText(vm.readySeconds),
               ]),
             ) +
+            warningsText(vms) +
             `RPO ${secondsText(rpoSeconds)}, RTO ${secondsText(rtoSeconds)}\n` +
             (mode === 'test' ? `The test is over; ${removed.length} resources were removed.\n` : ''),
         },

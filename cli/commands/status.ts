@@ -1,8 +1,9 @@
 import { Command } from 'commander';
-import { awsClients } from '../../activities/aws-proxy/clients';
+import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
 import { type CliContext, writeJson } from '../io';
+import { guestText } from '../guest-text';
 import { bytesText, secondsText } from '../numbers';
 import { findPlan } from '../plan-argument';
 import { siteSettings } from '../run-command';
@@ -33,7 +34,7 @@ export function statusDocument(status: SiteStatus, digest: string) {
     phase: status.phase,
     generation: status.generation,
     since: status.since ?? null,
-    vms: status.vms.map(({ vm, runsAt, drCopy, instance }) => ({
+    vms: status.vms.map(({ vm, runsAt, drCopy, guest, instance }) => ({
       vm,
       runsAt,
       instance:
@@ -45,6 +46,7 @@ export function statusDocument(status: SiteStatus, digest: string) {
               publicAddress: instance.publicAddress ?? null,
             },
       drCopy: drCopy ?? null,
+      guest: guest ?? null,
     })),
   };
 }
@@ -58,7 +60,8 @@ export function statusText(status: SiteStatus): string {
     tableText(
       ['VM', 'runs at', 'disk', 'size', 'snapshot', 'recovery point', 'age'],
       status.vms.flatMap((vm) => vmRows(vm)),
-    )
+    ) +
+    status.vms.map(({ vm, guest }) => guestText(vm, guest)).join('')
   );
 }
 

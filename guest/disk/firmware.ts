@@ -1,4 +1,4 @@
-import { runCommand } from '../command';
+import { runTool } from '../../host/run-tool';
 import { GuestNotAdaptableError } from '../port';
 import { type GuestLayout } from './layout';
 
@@ -19,7 +19,7 @@ export async function expectBootableFirmware(
 ): Promise<void> {
   const esp = partitions.find((one) => one.type === EFI_SYSTEM[table.label]);
   if (esp === undefined || table.label === 'dos' || partitions.some((one) => one.type === BIOS_BOOT)) return;
-  const { exitCode } = await runCommand(
+  const { exitCode } = await runTool(
     'mdir',
     ['-b', '-i', `${diskPath}@@${esp.offset}`, `::${FALLBACK_LOADER}`],
     {

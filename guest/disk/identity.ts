@@ -1,4 +1,4 @@
-import { runCommand } from '../command';
+import { runTool } from '../../host/run-tool';
 
 /** What a partition or whole disk holds, as libblkid sees it. */
 export interface FileSystemIdentity {
@@ -19,7 +19,7 @@ export async function identifyFileSystem(
   range?: { offset: number; size: number },
 ): Promise<FileSystemIdentity> {
   const where = range === undefined ? [] : ['-O', String(range.offset), '-S', String(range.size)];
-  const { exitCode, stdout, stderr } = await runCommand(
+  const { exitCode, stdout, stderr } = await runTool(
     'blkid',
     ['-p', '-o', 'export', ...where, '--', diskPath],
     {

@@ -1,4 +1,4 @@
-import { runCommand } from '../command';
+import { runTool } from '../../host/run-tool';
 import { GuestNotAdaptableError } from '../port';
 
 /** A partition of a whole-disk image or device. Offsets and sizes in bytes. */
@@ -29,7 +29,7 @@ const MAX_PARTITIONS = 256;
  * @returns undefined where the disk has none
  */
 export async function readPartitionTable(diskPath: string): Promise<PartitionTable | undefined> {
-  const { exitCode, stdout, stderr } = await runCommand('sfdisk', ['-J', '--', diskPath], {
+  const { exitCode, stdout, stderr } = await runTool('sfdisk', ['-J', '--', diskPath], {
     timeoutSeconds: SFDISK_SECONDS,
   });
   if (exitCode !== 0) {

@@ -1,4 +1,4 @@
-import { runCommand } from '../command';
+import { runTool } from '../../host/run-tool';
 import { GuestNotAdaptableError } from '../port';
 import { e2fsprogsTooOld, saysTooOld } from './e2fsprogs-version';
 import { deviceAt } from './debugfs';
@@ -81,7 +81,7 @@ async function check(
   options: string[],
 ): Promise<{ exitCode: number; text: string }> {
   const device = deviceAt(diskPath, offset);
-  const { exitCode, stdout, stderr } = await runCommand('e2fsck', [...options, device], {
+  const { exitCode, stdout, stderr } = await runTool('e2fsck', [...options, device], {
     timeoutSeconds: CHECK_SECONDS,
   });
   const text = `${stdout.toString('latin1')}\n${stderr}`;

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { ToolMissingError } from '../command';
+import { ToolMissingError } from '../../host/run-tool';
 import { e2fsprogsTooOld, saysTooOld } from './e2fsprogs-version';
 
 /** What one command may print. A directory with 100,000 names prints about 5 MiB. */

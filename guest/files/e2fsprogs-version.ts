@@ -1,4 +1,4 @@
-import { runCommand } from '../command';
+import { runTool } from '../../host/run-tool';
 import { ToolTooOldError } from '../port';
 
 const VERSION_SECONDS = 30;
@@ -10,7 +10,7 @@ export function saysTooOld(text: string): boolean {
 
 /** That the guest's file system is newer than this host's tools, which is not its fault. */
 export async function e2fsprogsTooOld(device: string, complaint: string): Promise<ToolTooOldError> {
-  const { stderr } = await runCommand('e2fsck', ['-V'], { timeoutSeconds: VERSION_SECONDS });
+  const { stderr } = await runTool('e2fsck', ['-V'], { timeoutSeconds: VERSION_SECONDS });
   const version = /^e2fsck (\S{1,20})/m.exec(stderr)?.[1] ?? 'of an unknown version';
   // FEATURE_C12 is the twelfth compatible feature, to a version that has no name for it.
   const features = /unsupported feature\(s\): ([\w ,-]{1,200})/.exec(complaint)?.[1]?.trim();

@@ -1,5 +1,5 @@
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { runCommand } from '../command';
+import { runTool } from '../../host/run-tool';
 import { type GuestFiles } from '../files/port';
 import { GuestNotAdaptableError } from '../port';
 
@@ -108,7 +108,7 @@ export class KernelModules {
       );
     }
     if (!path.endsWith('.xz')) return stored;
-    const { exitCode, stdout, stderr } = await runCommand('xz', ['-dc', '--memlimit=256MiB'], {
+    const { exitCode, stdout, stderr } = await runTool('xz', ['-dc', '--memlimit=256MiB'], {
       timeoutSeconds: XZ_SECONDS,
       input: stored,
       maxOutputBytes: MAX_MODULE_BYTES,

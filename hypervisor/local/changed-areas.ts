@@ -5,7 +5,8 @@ import { allocatedAreas, MapTooLongError } from './image-map';
 import { intervalsBetween, intervalsOf } from './live-bitmaps';
 import { allocatedInSnapshot, writtenAreas } from './live-map';
 import { findPastSnapshot, imageStamp, type PastSnapshot } from './snapshot-history';
-import { liveSnapshot, monitorOf, type SnapshotRecord } from './snapshots';
+import { type SnapshotRecord } from './snapshot-record';
+import { liveSnapshot, monitorOf } from './snapshots';
 import { shortHash, type VmFiles } from './vm-files';
 
 /** See the port. The snapshot is there, and the caller holds the VM's lock. */

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { endProcess, processStartTime, runningPid } from '../../sandbox/process/pid-file';
-import { CommandError, run } from '../../sandbox/process/run';
-import { withoutBacking } from '../../sandbox/qemu/hardware';
+import { exists, listIfExists } from '../../host/if-exists';
+import { processStartTime } from '../../host/pid-file';
+import { ToolFailedError } from '../../host/run-tool';
+import { endFuseExport, servesFuseExport, startFuseExport } from '../../machines/fuse-export';
+import { withoutBacking } from '../../machines/hardware';
 import { DiskImageError } from './image-error';
 import { type DiskImage } from './vm-files';
 
@@ -13,9 +15,6 @@ import { type DiskImage } from './vm-files';
  * QEMU's image lock would not let a second one in. Who has it open is written in openers/, a file each; those of dead
  * processes do not count. Callers hold the VM's lock.
  */
-
-/** A daemon told to end first flushes what the host still holds in memory, which may be gigabytes. */
-const FLUSH_MILLISECONDS = 100_000;
 
 /** An image to hand out, checked, and the directory that belongs to its export alone. */
 export interface ExportedImage {
@@ -40,7 +39,7 @@ export async function openExport(exported: ExportedImage): Promise<DiskExport> {
   const { directory, image, sizeBytes, rawFile } = exported;
   const path = rawFile ?? join(directory, 'disk');
   await mkdir(join(directory, 'openers'), { recursive: true });
-  if (rawFile === undefined && !(await serves(directory))) {
+  if (rawFile === undefined && !(await servesFuseExport(pidFile(directory)))) {
     await endExport(directory);
     await mkdir(join(directory, 'openers'), { recursive: true });
     await writeFile(path, '');
@@ -66,7 +65,7 @@ export async function closeExport(
 ): Promise<void> {
   const openerFile = join(directory, 'openers', opener);
   if (!(await exists(openerFile))) return; // closed before
-  if (writable && (await serves(directory))) await syncFile(join(directory, 'disk'));
+  if (writable && (await servesFuseExport(pidFile(directory)))) await syncFile(join(directory, 'disk'));
   await rm(openerFile);
   if (await isOpen(directory)) return;
   await endExport(directory);
@@ -87,47 +86,22 @@ export async function isOpen(directory: string): Promise<boolean> {
 
 /** Ends the export's daemon, which flushes, and removes the directory. */
 export async function endExport(directory: string): Promise<void> {
-  const pid = await runningPid(pidFile(directory), pidFile(directory));
-  if (pid !== undefined) await endProcess(pid, pidFile(directory), FLUSH_MILLISECONDS);
-  await unmount(join(directory, 'disk'));
+  await endFuseExport(pidFile(directory), join(directory, 'disk'));
   await rm(directory, { recursive: true, force: true });
 }
 
-/** Takes off a FUSE mount that a killed QEMU left behind; none is no error. */
-export async function unmount(path: string): Promise<void> {
-  const mounts = await readFile('/proc/self/mounts', 'utf8');
-  // /proc writes blanks and the like in paths as octal escapes.
-  const escaped = path.replace(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`);
-  if (mounts.split('\n').some((line) => line.split(' ')[1] === escaped))
-    await run('umount', ['--lazy', path]);
-}
-
 async function startDaemon({ directory, image, writable }: ExportedImage, path: string): Promise<void> {
-  const file = { driver: 'file', filename: image.path };
+  const node = {
+    driver: image.format,
+    file: { driver: 'file', filename: image.path },
+    ...withoutBacking(image.format),
+  };
   try {
-    await run('qemu-storage-daemon', [
-      '--blockdev',
-      JSON.stringify({
-        driver: image.format,
-        'node-name': 'disk',
-        'read-only': !writable,
-        file,
-        ...withoutBacking(image.format),
-      }),
-      '--export',
-      JSON.stringify({ type: 'fuse', id: 'disk', 'node-name': 'disk', mountpoint: path, writable }),
-      '--daemonize',
-      '--pidfile',
-      pidFile(directory),
-    ]);
+    await startFuseExport({ pidFile: pidFile(directory), path, node, writable });
   } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
+    if (!(error instanceof ToolFailedError)) throw error;
     throw new Error(`The disk ${image.path} cannot be opened: ${error.stderr.trim()}`, { cause: error });
   }
-}
-
-async function serves(directory: string): Promise<boolean> {
-  return (await runningPid(pidFile(directory), pidFile(directory))) !== undefined;
 }
 
 function pidFile(directory: string): string {
@@ -140,21 +114,5 @@ async function syncFile(path: string): Promise<void> {
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-async function listIfExists(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { type CheckedImage } from './checked-image';
 import { DiskImageError } from './image-error';
 import { checkQcow2 } from './qcow2-check';
 import { type DiskImage } from './vm-files';
@@ -10,16 +11,6 @@ import { checkVmdk } from './vmdk-check';
  * the parts of a VMDK. An image comes from wherever its VM comes from, so that such a name could make a backup read,
  * or a failback write, any file of this host. Here an image may consist of plain files beside it, and nothing else.
  */
-
-/** What the check found out. */
-export interface CheckedImage {
-  /** Compressed (streamOptimized): QEMU reads it, and cannot write into what is there. */
-  readOnly: boolean;
-  /** Paths of all files that hold the disk. */
-  files: string[];
-  /** The one file that is the disk, byte for byte and no longer; absent where there is none. */
-  rawFile?: string;
-}
 
 /**
  * @throws DiskImageError when the image is not a disk of `sizeBytes` in the format that the VM's description says, or

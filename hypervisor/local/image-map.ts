@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { CommandError } from '../../sandbox/process/run';
-import { withoutBacking } from '../../sandbox/qemu/hardware';
+import { ToolFailedError } from '../../host/run-tool';
+import { withoutBacking } from '../../machines/hardware';
 import { type DiskArea } from '../port';
 import { AreaCollector, withinAreas } from './areas';
 import { type DiskImage } from './vm-files';
@@ -62,7 +62,7 @@ export async function mapImage(
   }
   const [code] = await ended;
   if (child.killed) throw new MapTooLongError();
-  if (code !== 0) throw new CommandError(['qemu-img', ...args].join(' '), code ?? undefined, stderr);
+  if (code !== 0) throw new ToolFailedError(['qemu-img', ...args].join(' '), code ?? undefined, stderr);
 }
 
 /**

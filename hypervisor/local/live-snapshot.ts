@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { diskNode } from '../../sandbox/qemu/hardware';
-import { type QmpClient } from '../../sandbox/qemu/qmp';
-import { run } from '../../sandbox/process/run';
+import { diskNode } from '../../machines/hardware';
+import { type QmpClient } from '../../machines/qmp';
+import { toolOutput } from '../../host/run-tool';
 import { type DiskConfiguration } from '../port';
 import { nextIntervalActions } from './live-bitmaps';
 
@@ -34,7 +34,7 @@ export function snapshotDiskPath(snapshot: Pick<LiveSnapshot, 'directory'>, key:
 export async function takeLiveSnapshot(qmp: QmpClient, snapshot: LiveSnapshot): Promise<void> {
   for (const disk of snapshot.disks) {
     const overlay = join(snapshot.directory, `${disk.key}.qcow2`);
-    await run('qemu-img', ['create', '-q', '-f', 'qcow2', overlay, String(disk.sizeBytes)]);
+    await toolOutput('qemu-img', ['create', '-q', '-f', 'qcow2', overlay, String(disk.sizeBytes)]);
     await qmp.execute('blockdev-add', {
       driver: 'qcow2',
       'node-name': nodeName(snapshot, disk),

@@ -1,12 +1,13 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { machinePid, qmpSocketOf } from '../../sandbox/qemu/machine';
-import { withQmp } from '../../sandbox/qemu/qmp';
-import { writeFileAtomically } from '../../sandbox/process/atomic-file';
-import { processStartTime } from '../../sandbox/process/pid-file';
+import { listIfExists } from '../../host/if-exists';
+import { machinePid, qmpSocketOf } from '../../machines/machine';
+import { unmount } from '../../machines/fuse-export';
+import { withQmp } from '../../machines/qmp';
+import { writeFileAtomically } from '../../host/atomic-file';
+import { processStartTime } from '../../host/pid-file';
 import { type DiskConfiguration } from '../port';
-import { endExport, isOpen, unmount } from './disk-export';
+import { endExport, isOpen } from './disk-export';
 import { type Monitor, stopNbdServer } from './live-map';
 import {
   holdsLiveSnapshot,
@@ -16,6 +17,7 @@ import {
   takeLiveSnapshot,
 } from './live-snapshot';
 import { rememberSnapshot } from './snapshot-history';
+import { snapshotRecord, type SnapshotRecord } from './snapshot-record';
 import { shortHash, type VmFiles } from './vm-files';
 
 /** The snapshot exists no more, or what it held was written over; release it and take another, under a new id. */
@@ -25,21 +27,6 @@ export class SnapshotLostError extends Error {
     this.name = 'SnapshotLostError';
   }
 }
-
-const recordSchema = z.strictObject({
-  id: z.string(),
-  /** `taking` until QEMU has been seen to hold it; such a one has been given to nobody. */
-  state: z.enum(['taking', 'taken']),
-  takenAt: z.iso.datetime(),
-  consistency: z.enum(['crash', 'powered-off']),
-  disks: z.array(z.object({ key: z.string(), sizeBytes: z.number(), slot: z.number(), boot: z.boolean() })),
-  /** crash: the QEMU that holds it, by pid and start time. */
-  qemu: z.string().optional(),
-  /** powered-off: the VM's revision whose disks it is. */
-  revision: z.number().optional(),
-});
-
-export type SnapshotRecord = z.infer<typeof recordSchema>;
 
 /** Takes a snapshot under `id`, or finds the one taken before. The caller holds the VM's lock. */
 export async function takeSnapshot(files: VmFiles, id: string): Promise<SnapshotRecord> {
@@ -194,7 +181,7 @@ export async function monitorOf(files: VmFiles): Promise<Monitor> {
 
 async function readRecord(files: VmFiles, id: string): Promise<SnapshotRecord | undefined> {
   try {
-    return recordSchema.parse(
+    return snapshotRecord.parse(
       JSON.parse(await readFile(join(directoryOf(files, id), 'snapshot.json'), 'utf8')),
     );
   } catch (error) {
@@ -208,13 +195,4 @@ function writeRecord(files: VmFiles, record: SnapshotRecord): Promise<void> {
     join(directoryOf(files, record.id), 'snapshot.json'),
     JSON.stringify(record, null, 2),
   );
-}
-
-async function listIfExists(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
 }

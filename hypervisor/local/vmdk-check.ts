@@ -1,6 +1,6 @@
 import { type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type CheckedImage } from './image-check';
+import { type CheckedImage } from './checked-image';
 import { DiskImageError } from './image-error';
 import { readVmdkHeader, SECTOR } from './vmdk-header';
 

@@ -3,9 +3,9 @@ import { join, resolve } from 'node:path';
 import { localHypervisor, settingsFile, stopAllVms, type DatacenterSettings } from '../../hypervisor/local';
 import { checkDisk, checkHardware, VmFiles } from '../../hypervisor/local/vm-files';
 import { VmExistsError, type VmConfiguration } from '../../hypervisor/port';
-import { ensureSegment, removeSegment, type SandboxNetwork } from '../network/segment';
-import { writeFileAtomically } from '../process/atomic-file';
-import { run } from '../process/run';
+import { ensureSegment, removeSegment, type SandboxNetwork } from '../../machines/network/segment';
+import { writeFileAtomically } from '../../host/atomic-file';
+import { toolOutput } from '../../host/run-tool';
 import { SEGMENTS } from '../segments';
 
 /** The primary site: a directory of VMs, and the segment that they are on. */
@@ -22,7 +22,7 @@ export interface ImportedVm {
 }
 
 /** Converting a disk of some gigabytes, on a busy machine. */
-const CONVERT_MILLISECONDS = 1_800_000;
+const CONVERT_SECONDS = 1800;
 
 /** Makes the data centre, or finds the one that is there, with its network up. VMs are not started. */
 export async function createDatacenter(options: {
@@ -99,9 +99,11 @@ export async function removeDatacenter(datacenter: Datacenter): Promise<void> {
 }
 
 async function convert(rawPath: string, vmdkPath: string, sizeBytes: number): Promise<void> {
-  const info = await run('qemu-img', ['info', '-f', 'raw', '--output', 'json', rawPath]);
+  const info = await toolOutput('qemu-img', ['info', '-f', 'raw', '--output', 'json', rawPath]);
   const { 'virtual-size': rawSize } = JSON.parse(info) as { 'virtual-size': number };
   if (rawSize !== sizeBytes) throw new Error(`${rawPath} has ${rawSize} bytes, not ${sizeBytes}.`);
   const format = ['-f', 'raw', '-O', 'vmdk', '-o', 'subformat=monolithicSparse'];
-  await run('qemu-img', ['convert', ...format, rawPath, vmdkPath], CONVERT_MILLISECONDS);
+  await toolOutput('qemu-img', ['convert', ...format, rawPath, vmdkPath], {
+    timeoutSeconds: CONVERT_SECONDS,
+  });
 }

@@ -1,4 +1,4 @@
-import { type CopyResult } from '../../activities/backup-proxy/contract';
+import { type CopyResult } from '../../activities/copy-result';
 import { type Narration } from './narration';
 import { type DemoReport } from './report';
 

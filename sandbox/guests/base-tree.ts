@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostRelease } from './host-release';
-import { runTool } from './run-tool';
+import { buildStep } from './build-step';
 
 /** Packages of both guests besides Debian's minimal base and the kernel. */
 const packages = [
@@ -31,7 +31,7 @@ export async function buildBaseTree(
   const excluded = dpkgPathOptions(await readFile(join(guestsDirectory, 'excluded-paths.txt'), 'utf8'));
   const sourcesFile = `${tree}.sources.list`;
   await writeFile(sourcesFile, release.sources.join('\n') + '\n');
-  await runTool('mmdebstrap', [
+  await buildStep('mmdebstrap', [
     '--mode=root',
     '--variant=minbase',
     '--format=directory',
@@ -65,7 +65,7 @@ export function dpkgPathOptions(text: string): string[] {
 
 /** A proxy that the host's APT uses: mmdebstrap reads none of the host's APT configuration by itself. */
 async function proxyOptions(): Promise<string[]> {
-  const settings = await runTool('apt-config', [
+  const settings = await buildStep('apt-config', [
     'dump',
     '--format',
     '%f "%v"%n',

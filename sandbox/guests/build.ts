@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { VmConfiguration } from '../../hypervisor/port';
-import { projectRoot } from '../project-root';
+import { projectRoot } from '../../host/project-root';
 import { buildBaseTree } from './base-tree';
 import { makeBootDisk, makeDataDisk, ownerOf } from './disk-image';
 import { type HostRelease, inspectHost } from './host-release';
-import { runTool } from './run-tool';
+import { buildStep } from './build-step';
 import { shopGuests } from './shop';
 
 /** A sample VM, ready to be given to the sandbox's data centre. */
@@ -88,11 +88,11 @@ async function makeDisks(
 ): Promise<void> {
   const { configuration, dataDisks } = shopGuests[name];
   const tree = `${base}-${name}`;
-  await runTool('cp', ['-a', '--reflink=auto', base, tree]);
-  await runTool(join(guestsDirectory, 'install-files.sh'), [join(guestsDirectory, 'files', name), tree]);
+  await buildStep('cp', ['-a', '--reflink=auto', base, tree]);
+  await buildStep(join(guestsDirectory, 'install-files.sh'), [join(guestsDirectory, 'files', name), tree]);
   for (const script of [`finish-${name}.sh`, 'write-grub-config.sh']) {
     await copyFile(join(guestsDirectory, script), join(tree, script));
-    await runTool('chroot', [tree, '/bin/sh', `/${script}`]);
+    await buildStep('chroot', [tree, '/bin/sh', `/${script}`]);
     await rm(join(tree, script));
   }
   for (const { key, sizeBytes, boot } of configuration.disks) {

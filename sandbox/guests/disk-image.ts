@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { once } from 'node:events';
 import { grubDirectory } from './host-release';
-import { runTool, ToolFailedError } from './run-tool';
+import { buildStep } from './build-step';
 
 const sectorBytes = 512;
 /** Where partitioning programs have begun the first partition for years; the boot loader lies before it. */
@@ -40,7 +38,7 @@ async function writeExt4(path: string, { offset, sizeBytes, uuid, content, owner
     // The tables of a new sparse file are zero already: else the guest's kernel would write them while it boots.
     'lazy_itable_init=0,lazy_journal_init=0',
   ];
-  await runTool('mke2fs', [
+  await buildStep('mke2fs', [
     ...['-q', '-F', '-t', 'ext4', '-b', String(fileSystemBlock), '-O', features, '-U', uuid],
     // A server's disk this small is full of blocks before it has this many files. A small journal, as every boot
     // writes to it and each block that it touches is one to replicate.
@@ -95,12 +93,7 @@ async function partition(path: string, uuid: string): Promise<void> {
     `label-id: 0x${uuid.slice(0, 8)}`,
     `start=${partitionStart / sectorBytes}, type=83, bootable`,
   ].join('\n');
-  const sfdisk = spawn('sfdisk', ['--quiet', path], { stdio: ['pipe', 'ignore', 'pipe'] });
-  let errors = '';
-  sfdisk.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
-  sfdisk.stdin.end(`${script}\n`);
-  const [code] = (await once(sfdisk, 'close')) as [number | null];
-  if (code !== 0) throw new ToolFailedError('sfdisk', [path], errors, undefined);
+  await buildStep('sfdisk', ['--quiet', path], { input: Buffer.from(`${script}\n`) });
 }
 
 /** Puts GRUB between the master boot record and the first partition, as grub-install would. */
@@ -119,7 +112,7 @@ async function installGrub(path: string): Promise<void> {
   ];
   const more = ['configfile', 'serial', 'terminal'];
   const prefix = '(hd0,msdos1)/boot/grub';
-  await runTool('grub-mkimage', ['-O', 'i386-pc', '-p', prefix, '-o', coreFile, ...modules, ...more]);
+  await buildStep('grub-mkimage', ['-O', 'i386-pc', '-p', prefix, '-o', coreFile, ...modules, ...more]);
   const [bootCode, core] = await Promise.all([readFile(join(grubDirectory, 'boot.img')), readFile(coreFile)]);
   await rm(coreFile);
   if (core.length > partitionStart - sectorBytes)

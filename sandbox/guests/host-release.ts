@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { runTool } from './run-tool';
+import { buildStep } from './build-step';
 
 /** The distribution release that guests are made of: the host's own. */
 export interface HostRelease {
@@ -90,7 +90,7 @@ export interface AptTarget {
 
 async function aptTargets(): Promise<AptTarget[]> {
   const format = '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)';
-  const lines = await runTool('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']);
+  const lines = await buildStep('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']);
   return lines
     .split('\n')
     .filter((line) => line !== '')

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { localHypervisor, stopAllVms } from '../../hypervisor/local';
 import { shortHash, VmFiles } from '../../hypervisor/local/vm-files';
 import { type DiskArea, type Hypervisor } from '../../hypervisor/port';
-import { run } from '../../sandbox/process/run';
-import { qmpSocketOf } from '../../sandbox/qemu/machine';
-import { withQmp } from '../../sandbox/qemu/qmp';
+import { toolOutput } from '../../host/run-tool';
+import { qmpSocketOf } from '../../machines/machine';
+import { withQmp } from '../../machines/qmp';
 import { contents, expectCovered, onDisk, write } from './hypervisor-contract';
 import { commandsAsGuest, writeAsGuest } from './write-as-guest';
 
@@ -46,7 +46,7 @@ asRoot('changed areas of the local hypervisor (needs root)', () => {
     const format = kind === 'qcow2' || kind === 'raw' ? kind : 'vmdk';
     const path = join(files.home, `disk.${format}`);
     const options = format === 'vmdk' ? ['-o', `subformat=${kind}`] : [];
-    await run('qemu-img', ['create', '-q', '-f', format, ...options, path, String(SIZE)]);
+    await toolOutput('qemu-img', ['create', '-q', '-f', format, ...options, path, String(SIZE)]);
     const file = await files.read();
     file.configuration.disks.push(disk);
     await files.write({ ...file, images: { system: { file: `disk.${format}`, format } } });
@@ -99,7 +99,7 @@ asRoot('changed areas of the local hypervisor (needs root)', () => {
 
     // The disk grows.
     await hypervisor.snapshotVm(VM, 'b5');
-    await run('qemu-img', ['resize', '-q', '-f', 'qcow2', path, String(SIZE + MIB)]);
+    await toolOutput('qemu-img', ['resize', '-q', '-f', 'qcow2', path, String(SIZE + MIB)]);
     const file = await files.read();
     file.configuration.disks[0]!.sizeBytes = SIZE + MIB;
     await files.write(file);

@@ -1,4 +1,4 @@
-import { type PlannedRestoreDisk, type RestorePlan } from '../../activities/aws-proxy/contract';
+import { type PlannedRestoreDisk, type RestorePlan } from '../../activities/aws-proxy/restore/contract';
 import { type RunContext } from '../../plan/run';
 import { type CopySite, inActivity } from './copy-site';
 

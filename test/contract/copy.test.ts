@@ -2,12 +2,12 @@ import { GetSnapshotBlockCommand, ListSnapshotBlocksCommand } from '@aws-sdk/cli
 import { DeleteSnapshotCommand, DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
 import { type MockActivityEnvironment } from '@temporalio/testing';
 import { join } from 'node:path';
-import { type RestorePlan } from '../../activities/aws-proxy/contract';
+import { type RestorePlan } from '../../activities/aws-proxy/restore/contract';
 import { isCopyProgress } from '../../blocks/progress';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { isZero } from '../../blocks/zero';
 import { type RunContext } from '../../plan/run';
-import { takePlanState } from '../../repository/plan-state';
+import { takePlanState } from '../../repository/plans/plan-state';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
 import { copyInputs, copyWhole } from './copy-disk';

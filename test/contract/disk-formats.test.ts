@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { localHypervisor, stopAllVms } from '../../hypervisor/local';
 import { VmFiles, type VmFile } from '../../hypervisor/local/vm-files';
 import { type Hypervisor } from '../../hypervisor/port';
-import { run } from '../../sandbox/process/run';
+import { toolOutput } from '../../host/run-tool';
 import { contents, onDisk, overwrite, write } from './hypervisor-contract';
 import { writeAsGuest } from './write-as-guest';
 
@@ -89,7 +89,7 @@ asRoot('disk formats of the local hypervisor (needs root)', () => {
     const raw = join(directory, 'source.raw');
     const path = join(files.home, file);
     await writeFile(raw, bytes);
-    await run('qemu-img', [
+    await toolOutput('qemu-img', [
       ...['convert', '-f', 'raw', '-O', format],
       ...(options === undefined ? [] : ['-o', options]),
       ...[raw, path],
@@ -148,7 +148,18 @@ asRoot('disk formats of the local hypervisor (needs root)', () => {
     const secret = join(directory, 'secret');
     await writeFile(secret, Buffer.alloc(SIZE, 0x55));
     const hostile = join(directory, 'hostile.qcow2');
-    await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', secret, '-F', 'raw', hostile, String(SIZE)]);
+    await toolOutput('qemu-img', [
+      'create',
+      '-q',
+      '-f',
+      'qcow2',
+      '-b',
+      secret,
+      '-F',
+      'raw',
+      hostile,
+      String(SIZE),
+    ]);
     const expected = randomDisk();
     (await readFile(hostile)).copy(expected);
     await placeDisk({ kind: 'raw', file: 'disk.img', format: 'raw' }, expected);
@@ -179,7 +190,7 @@ asRoot('disk formats of the local hypervisor (needs root)', () => {
     await hypervisor.powerOn(VM);
   });
 
-  const qemuImg = (...args: string[]) => run('qemu-img', args);
+  const qemuImg = (...args: string[]) => toolOutput('qemu-img', args);
   const sparse = FORMATS.find(({ kind }) => kind === 'monolithicSparse')!;
   const flat = FORMATS.find(({ kind }) => kind === 'monolithicFlat')!;
   const qcow2 = FORMATS.find(({ kind }) => kind === 'qcow2')!;

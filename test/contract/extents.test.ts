@@ -1,6 +1,6 @@
 import { GetSnapshotBlockCommand, ListSnapshotBlocksCommand } from '@aws-sdk/client-ebs';
 import { join } from 'node:path';
-import { type Extent } from '../../activities/aws-proxy/contract';
+import { type Extent } from '../../activities/aws-proxy/restore/contract';
 import { byDisk, type CopyProgress, isCopyProgress, wholeDisk } from '../../blocks/progress';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { patternDisk, type Pattern } from '../support/synthetic-disk';

@@ -8,12 +8,12 @@ import {
   DescribeVolumesCommand,
 } from '@aws-sdk/client-ec2';
 import { createHash } from 'node:crypto';
-import { createFailbackActivities } from '../../activities/aws-proxy/failback';
-import { createFailoverActivities } from '../../activities/aws-proxy/failover-activities';
-import { type DrCopy } from '../../activities/aws-proxy/contract';
-import { type DrCopySet, findDrCopy, withConfiguration } from '../../activities/aws-proxy/dr-copy';
-import { findSnapshots } from '../../activities/aws-proxy/snapshots';
-import { tagList } from '../../activities/aws-proxy/tags';
+import { createFailbackActivities } from '../../activities/aws-proxy/failback/activities';
+import { createLaunchActivities } from '../../activities/aws-proxy/launch/activities';
+import { type DrCopy } from '../../activities/aws-proxy/account/contract';
+import { type DrCopySet, findDrCopy, withConfiguration } from '../../activities/aws-proxy/account/dr-copy';
+import { findSnapshots } from '../../activities/aws-proxy/account/snapshots';
+import { tagList } from '../../activities/aws-proxy/account/tags';
 import { dialer } from '../../activities/dial';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { type DiskConfiguration } from '../../hypervisor/port';
@@ -21,7 +21,6 @@ import {
   PRODUCTION_SECURITY_GROUP_ID,
   PRODUCTION_SUBNET_ID,
   PROXY_AVAILABILITY_ZONE,
-  REGION,
 } from '../../sandbox/aws/fixtures';
 import { type FailoverSite, publishDrCopy, shopPlan, startFailoverSite } from '../support/failover-site';
 import { failureOf, runActivity } from './run-activity';
@@ -36,19 +35,14 @@ const DISKS: DiskConfiguration[] = [
 jest.setTimeout(90_000);
 
 let site: FailoverSite;
-let failover: ReturnType<typeof createFailoverActivities>;
+let failover: ReturnType<typeof createLaunchActivities>;
 let failback: ReturnType<typeof createFailbackActivities>;
 let drCopy: DrCopy;
 
 beforeAll(async () => {
   site = await startFailoverSite();
   const dependencies = { objectStore: () => site.store, pollSeconds: 0.05 };
-  failover = createFailoverActivities({
-    ...dependencies,
-    clients: site.clients,
-    region: REGION,
-    dial: dialer([]),
-  });
+  failover = createLaunchActivities({ ...dependencies, ...site.clients, dial: dialer([]) });
   failback = createFailbackActivities({ ...dependencies, ...site.clients });
   await publishDrCopy(site, 'db', DISKS);
   let found: DrCopySet | undefined;

@@ -1,4 +1,4 @@
-import { deleteSnapshots } from '../../activities/aws-proxy/snapshots';
+import { deleteSnapshots } from '../../activities/aws-proxy/account/snapshots';
 import { PROXY_AVAILABILITY_ZONE, TEST_SECURITY_GROUP_ID } from '../../sandbox/aws/fixtures';
 import { waitUntilCompleted } from '../support/failover-listing';
 import { DB_DISKS, type FailoverSite, publishDrCopy, shopPlan } from '../support/failover-site';
@@ -33,6 +33,23 @@ describe('checkFailover', () => {
     await check(shopPlan(), true);
     const changing = site.calls.filter(({ operation }) => !/^(Describe|Get|List|Head)/.test(operation));
     expect(changing).toEqual([]);
+  });
+
+  it('knows from the backup that EC2 cannot boot a guest', async () => {
+    const plan = shopPlan();
+    const [vm] = plan.vms;
+    plan.vms = [{ ...vm!, name: 'old', privateAddress: undefined }];
+    plan.dns = undefined;
+    const tried = { rehearsedAt: '2026-11-23T10:15:01.000Z', warnings: [] };
+    const outcome = 'not adaptable';
+    const problem = 'Kernel 3.16 of the guest has no ena.';
+    const snapshots = await publishDrCopy(site, 'old', DB_DISKS, { ...tried, outcome, problem });
+    await waitUntilCompleted(steps.ec2, snapshots);
+    const failure = check(plan);
+    await expect(failure).rejects.toMatchObject({ type: 'NotReadyForFailover', nonRetryable: true });
+    await expect(failure).rejects.toThrow(
+      'EC2 cannot boot old as it was at 2026-11-23T10:15:00.000Z: Kernel 3.16 of the guest has no ena. Mend it at the primary site',
+    );
   });
 
   it('names all that is wrong in one failure', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { checkImage } from '../../hypervisor/local/image-check';
 import { allocatedAreas } from '../../hypervisor/local/image-map';
 import { createVmdk } from '../../hypervisor/local/vmdk-create';
-import { run } from '../../sandbox/process/run';
+import { toolOutput } from '../../host/run-tool';
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -23,12 +23,12 @@ describe('VMDKs made for failback', () => {
   afterEach(() => rm(directory, { recursive: true, force: true }));
 
   const qemuImg = async (...args: string[]) =>
-    JSON.parse(await run('qemu-img', [...args, '--output=json', '-f', 'vmdk', path])) as Record<
+    JSON.parse(await toolOutput('qemu-img', [...args, '--output=json', '-f', 'vmdk', path])) as Record<
       string,
       unknown
     >;
   const qemuIo = (...commands: string[]) =>
-    run('qemu-io', ['-f', 'vmdk', ...commands.flatMap((command) => ['-c', command]), path]);
+    toolOutput('qemu-io', ['-f', 'vmdk', ...commands.flatMap((command) => ['-c', command]), path]);
 
   it.each([512, 5 * MIB + 512, 256 * MIB, 200 * GIB + 512, 3 * TIB + 512])(
     'of %d bytes are flat to QEMU, empty, and hold what is written',

@@ -5,12 +5,12 @@ import { look } from '../../client/progress';
 import { siteStatus } from '../../client/site-status';
 import { loadPlanFile } from '../../plan/load';
 import { type DrPlan } from '../../plan/schema';
-import { openBlockMap, readManifest } from '../../repository/backups';
+import { openBlockMap, readManifest } from '../../repository/backups/backups';
 import { shopPrimaryAddress } from '../../sandbox/application';
 import { destroyDatacenter } from '../../sandbox/datacenter/datacenter';
-import { run as runTool } from '../../sandbox/process/run';
-import { projectRoot } from '../../sandbox/project-root';
-import { consoleOutput, killMachine, startMachine } from '../../sandbox/qemu/machine';
+import { toolOutput } from '../../host/run-tool';
+import { projectRoot } from '../../host/project-root';
+import { consoleOutput, killMachine, startMachine } from '../../machines/machine';
 import { type RestoreSummary } from '../../workflows/restore';
 import { fileDifferences, mapDifferences, snapshotDifferences, snapshotToFile } from '../support/e2e-disks';
 import { accountLines, allSnapshots, everything } from '../support/e2e-inventory';
@@ -264,6 +264,6 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
 
 /** Capacity of a VMDK, in the words of QEMU; its VM may run. */
 async function vmdkBytes(path: string): Promise<number> {
-  const info = await runTool('qemu-img', ['info', '--force-share', '--output', 'json', path]);
+  const info = await toolOutput('qemu-img', ['info', '--force-share', '--output', 'json', path]);
   return (JSON.parse(info) as { 'virtual-size': number })['virtual-size'];
 }

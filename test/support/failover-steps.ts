@@ -1,8 +1,10 @@
 import { DescribeInstancesCommand, DescribeVolumesCommand, type Instance } from '@aws-sdk/client-ec2';
-import { type DrCopy, type RecoveredVolume } from '../../activities/aws-proxy/contract';
-import { findDrCopy, withConfiguration } from '../../activities/aws-proxy/dr-copy';
-import { createFailoverActivities } from '../../activities/aws-proxy/failover-activities';
-import { tagFilters, type TagValues } from '../../activities/aws-proxy/tags';
+import { type DrCopy } from '../../activities/aws-proxy/account/contract';
+import { type RecoveredVolume } from '../../activities/aws-proxy/launch/contract';
+import { findDrCopy, withConfiguration } from '../../activities/aws-proxy/account/dr-copy';
+import { createLaunchActivities } from '../../activities/aws-proxy/launch/activities';
+import { createReadinessActivities } from '../../activities/aws-proxy/readiness/activities';
+import { tagFilters, type TagValues } from '../../activities/aws-proxy/account/tags';
 import { dialer } from '../../activities/dial';
 import {
   PRODUCTION_SECURITY_GROUP_ID,
@@ -19,13 +21,11 @@ export type FailoverSteps = Awaited<ReturnType<typeof openFailoverSteps>>;
 export async function openFailoverSteps() {
   const site: FailoverSite = await startFailoverSite();
   const { ec2 } = site.clients;
-  const activities = createFailoverActivities({
-    clients: site.clients,
-    region: REGION,
-    objectStore: () => site.store,
-    dial: dialer([]),
-    pollSeconds: 0.05,
-  });
+  const dependencies = { ...site.clients, objectStore: () => site.store };
+  const activities = {
+    ...createReadinessActivities({ ...dependencies, region: REGION }),
+    ...createLaunchActivities({ ...dependencies, dial: dialer([]), pollSeconds: 0.05 }),
+  };
   const drCopySnapshots = await publishDrCopy(site, 'db', DB_DISKS);
   await waitUntilCompleted(ec2, drCopySnapshots);
   const set = await findDrCopy(ec2, 'shop', 'db');

@@ -26,8 +26,14 @@ const STATUS: SiteStatus = {
           { disk: 'data', snapshotId: 'snap-2', sizeBytes: 1024 ** 3, boot: false },
         ],
       },
+      guest: {
+        rehearsedAt: '2026-11-23T18:15:02.000Z',
+        outcome: 'not adaptable',
+        problem: 'Kernel 3.16 has no ena.',
+        warnings: ['The swap of a disk that is gone is left out.'],
+      },
     },
-    { vm: 'web', runsAt: 'recovery', instance: undefined, drCopy: undefined },
+    { vm: 'web', runsAt: 'recovery', instance: undefined, drCopy: undefined, guest: undefined },
   ],
 };
 
@@ -48,8 +54,9 @@ describe('status', () => {
           runsAt: 'recovery',
           instance: { ...STATUS.vms[0]?.instance, publicAddress: null },
           drCopy: STATUS.vms[0]?.drCopy,
+          guest: STATUS.vms[0]?.guest,
         },
-        { vm: 'web', runsAt: 'recovery', instance: null, drCopy: null },
+        { vm: 'web', runsAt: 'recovery', instance: null, drCopy: null, guest: null },
       ],
     });
   });
@@ -62,5 +69,7 @@ describe('status', () => {
     );
     expect(text).toMatch(/data .* 1 GiB .* snap-2/);
     expect(text).toMatch(/web .*no DR copy/);
+    expect(text).toContain('\ndb is not ready, EC2 cannot boot it: Kernel 3.16 has no ena.\n');
+    expect(text).toContain('\ndb: The swap of a disk that is gone is left out.\n');
   });
 });

@@ -1,0 +1,29 @@
+import { type DiskConfiguration, type VmConfiguration } from '../../../hypervisor/port';
+import { type RunContext } from '../../../plan/run';
+
+/** What several stages of a recovery speak of. */
+
+/** One disk of a DR copy: a snapshot, and what of it is not in its bytes. */
+export interface DrCopyDisk extends DiskConfiguration {
+  snapshotId: string;
+  /** EBS sizes are whole GiB. */
+  volumeGiB: number;
+}
+
+/** A VM's DR copy: all its disks at one recovery point, complete and verified. */
+export interface DrCopy {
+  vm: string;
+  /** The backup that it holds. */
+  recoveryPoint: string;
+  /** ISO 8601, UTC: the instant that the disks are of. */
+  takenAt: string;
+  configuration: VmConfiguration;
+  disks: DrCopyDisk[];
+}
+
+/** Names a VM's piece of a run for tags and client tokens; falling back to another type or AZ is a new attempt. */
+export interface Attempt {
+  run: RunContext;
+  vm: string;
+  attempt: number;
+}

@@ -1,0 +1,68 @@
+import { type EBSClient } from '@aws-sdk/client-ebs';
+import { type EC2Client } from '@aws-sdk/client-ec2';
+import { cancellationSignal, heartbeat } from '@temporalio/activity';
+import { type RepositoryAddress } from '../../../plan/run';
+import { type ObjectStore } from '../../../repository/objects/object-store';
+import { checkPlanState } from '../../../repository/plans/plan-state';
+import { type Dial } from '../../dial';
+import { withFailures } from '../../failures';
+import { beating } from '../../heartbeat';
+import { waitUntilAnswers } from '../../probe';
+import { type DriverDependencies, injectDrivers } from './drivers';
+import { consoleOutput, startInstance, stopInstance } from './power';
+import { attachVolumes } from './instance-volumes';
+import { discardShell, launchShell } from './shell';
+import { removeRecoveryResources, removeRecoverySite } from '../account/clean-up';
+import { ensureShellImage } from './shell-image';
+import { createVolumes } from './volumes';
+import { type LaunchActivities, type LaunchHostActivities } from './contract';
+
+export interface LaunchDependencies {
+  ec2: EC2Client;
+  ebs: EBSClient;
+  objectStore: (address: RepositoryAddress) => ObjectStore;
+  /** How this proxy reaches the guests. */
+  dial: Dial;
+  /** Seconds between two looks at AWS, or at a guest, instead of the usual pace. */
+  pollSeconds?: number;
+}
+
+/** EC2 instances made of DR copies, and the recovery site taken down again. */
+export function createLaunchActivities(dependencies: LaunchDependencies): LaunchActivities {
+  const { ec2, ebs, objectStore, dial, pollSeconds } = dependencies;
+  const pace = { pollSeconds };
+  const activities = {
+    createVolumes: (input) => createVolumes(ec2, input, pace),
+    ensureShellImage: (input) => ensureShellImage({ ec2, ebs }, input, pace),
+    launchShell: (input) => launchShell(ec2, input, pace),
+    attachVolumes: (input) => attachVolumes(ec2, input, pace),
+    startInstance: (input) => startInstance(ec2, input, pace),
+    stopInstance: (input) => stopInstance(ec2, input, pace),
+    waitUntilReady: ({ instanceId, address, probe }) =>
+      waitUntilAnswers({
+        address,
+        probe,
+        dial,
+        console: () => consoleOutput(ec2, instanceId),
+        signal: cancellationSignal(),
+        heartbeat,
+        pollSeconds,
+      }),
+    discardShell: (input) => discardShell(ec2, input, pace),
+    removeRecoveryResources: (input) => removeRecoveryResources(ec2, input, pace),
+    async removeRecoverySite(input) {
+      // Not to be taken back: a run that another has fenced off must not take the application away from it.
+      await checkPlanState(objectStore(input.run.repository), input.run);
+      return removeRecoverySite(ec2, input, pace);
+    },
+  } satisfies LaunchActivities;
+  return withFailures(beating(activities));
+}
+
+/** Driver injection, which is bound to the host that the volumes are attached to. */
+export function createDriverActivities(dependencies: DriverDependencies): LaunchHostActivities {
+  const activities = {
+    injectDrivers: (input) => injectDrivers(dependencies, input),
+  } satisfies LaunchHostActivities;
+  return withFailures(beating(activities));
+}

@@ -1,0 +1,96 @@
+import { type AdaptationReport, type HostEntry } from '../../../guest/port';
+import { type DiskConfiguration, type Firmware } from '../../../hypervisor/port';
+import { type RunContext } from '../../../plan/run';
+import { type BootScriptReference, type ReadinessProbe } from '../../../plan/schema';
+import { type Attempt, type DrCopy } from '../account/contract';
+
+export interface InstanceAddresses {
+  privateAddress: string;
+  publicAddress?: string;
+}
+
+/** An EBS volume made from one disk of a DR copy. */
+export interface RecoveredVolume extends DiskConfiguration {
+  volumeId: string;
+}
+
+/** Activities that make EC2 instances of DR copies, and take them down again. */
+export interface LaunchActivities {
+  /** CreateVolume from each snapshot of the DR copy; waits until all are available. */
+  createVolumes(
+    input: Attempt & { drCopy: DrCopy; availabilityZone: string; test: boolean },
+  ): Promise<RecoveredVolume[]>;
+  /** The bootless image of that firmware; registered once per account and Region, from an empty snapshot. */
+  ensureShellImage(input: { run: RunContext; firmware: Firmware }): Promise<{ imageId: string }>;
+  /**
+   * RunInstances from the shell image, stopped again as soon as it runs (Force, SkipOsShutdown).
+   * @throws ApplicationFailure NoCapacity, non-retryable here: the workflow tries the next type
+   */
+  launchShell(
+    input: Attempt & {
+      imageId: string;
+      instanceType: string;
+      subnet: string;
+      securityGroups: string[];
+      publicAddress: boolean;
+      privateAddress?: string;
+      recoveryPoint: string;
+      test: boolean;
+    },
+  ): Promise<{ instanceId: string }>;
+  /**
+   * Replaces the stopped shell's root by the volumes and deletes that root; sets delete-on-termination.
+   * @throws ApplicationFailure InstanceGone, or VolumeFailed for a volume that failed or is gone, non-retryable
+   */
+  attachVolumes(input: {
+    run: RunContext;
+    vm: string;
+    instanceId: string;
+    volumes: RecoveredVolume[];
+  }): Promise<void>;
+  /**
+   * StartInstances, then the addresses, which only now are the lasting ones. A stopped instance of another type than
+   * `instanceType` is changed to it first (ModifyInstanceAttribute): how the plan's next type is tried.
+   * @throws ApplicationFailure NoCapacity, non-retryable here
+   * @throws ApplicationFailure InstanceGone, non-retryable
+   */
+  startInstance(input: {
+    run: RunContext;
+    vm: string;
+    instanceId: string;
+    instanceType: string;
+  }): Promise<InstanceAddresses>;
+  /** Graceful stop; waits until stopped. */
+  stopInstance(input: { run: RunContext; vm: string; instanceId: string }): Promise<void>;
+  /** Asks from the recovery site until the probe answers. @throws ApplicationFailure NotReady with the console's end */
+  waitUntilReady(input: {
+    vm: string;
+    instanceId: string;
+    address: string;
+    probe: ReadinessProbe;
+  }): Promise<{ seconds: number }>;
+  /** Takes one attempt's shell away, of which it is not known whether it came to be, before the next; keeps the volumes. */
+  discardShell(input: Attempt): Promise<void>;
+  /**
+   * Terminates the run's instances of the VM (all VMs without `vm`) and deletes its volumes, network interfaces and
+   * snapshots; the DR copy stays. Returns what it removed, after checking that nothing of it is listed any more.
+   */
+  removeRecoveryResources(input: { run: RunContext; vm?: string }): Promise<{ removed: string[] }>;
+  /** Removes every instance, volume and failback snapshot of the plan at the recovery site; DR copies stay. */
+  removeRecoverySite(input: { run: RunContext }): Promise<{ removed: string[] }>;
+}
+
+/** What of a launch is bound to one AWS proxy: a volume is attached to it. */
+export interface LaunchHostActivities {
+  /**
+   * Attaches the boot volume to this host, adapts the guest on it, and detaches it again, also on failure.
+   * `bootScripts` are fetched from the repository by digest.
+   */
+  injectDrivers(input: {
+    run: RunContext;
+    vm: string;
+    volumes: RecoveredVolume[];
+    bootScripts: BootScriptReference[];
+    hosts: HostEntry[];
+  }): Promise<AdaptationReport>;
+}

@@ -1,0 +1,65 @@
+import { CreateVolumeCommand, type EC2Client, VolumeType } from '@aws-sdk/client-ec2';
+import { ApplicationFailure } from '@temporalio/common';
+import { clientToken } from '../account/client-token';
+import { type DrCopyDisk } from '../account/contract';
+import { type LaunchActivities, type RecoveredVolume } from './contract';
+import { diskValues, runValues, tagList } from '../account/tags';
+import { known, volumeAvailable } from '../account/volumes';
+import { type WaitOptions } from '../account/waiting';
+
+type CreateVolumes = Parameters<LaunchActivities['createVolumes']>[0];
+
+/**
+ * CreateVolume from each snapshot of the DR copy; waits until all are available.
+ * @throws ApplicationFailure VolumeFailed, non-retryable: the client token would give the same volume again
+ */
+export async function createVolumes(
+  ec2: EC2Client,
+  input: CreateVolumes,
+  options: WaitOptions = {},
+): Promise<RecoveredVolume[]> {
+  const { drCopy } = input;
+  if (drCopy.vm !== input.vm)
+    throw ApplicationFailure.nonRetryable(
+      `The DR copy of ${drCopy.vm} was given for ${input.vm}.`,
+      'InvalidRequest',
+    );
+  // One after the other: the API's bucket refills five a second, and VMs of one run share it.
+  const volumes: RecoveredVolume[] = [];
+  for (const disk of drCopy.disks) {
+    const { key, sizeBytes, slot, boot } = disk;
+    volumes.push({ key, sizeBytes, slot, boot, volumeId: await createVolume(ec2, input, disk) });
+  }
+  for (const { volumeId } of volumes) await volumeAvailable(ec2, volumeId, options);
+  return volumes;
+}
+
+async function createVolume(ec2: EC2Client, input: CreateVolumes, disk: DrCopyDisk): Promise<string> {
+  const { run, vm, attempt, availabilityZone, test, drCopy } = input;
+  const { VolumeId } = await ec2.send(
+    new CreateVolumeCommand({
+      ClientToken: clientToken({ runId: run.runId, vm, disk: disk.key, attempt, call: 'CreateVolume' }),
+      AvailabilityZone: availabilityZone,
+      SnapshotId: disk.snapshotId,
+      Size: disk.volumeGiB,
+      VolumeType: VolumeType.gp3,
+      TagSpecifications: [
+        {
+          ResourceType: 'volume',
+          Tags: [
+            { Key: 'Name', Value: `${vm} ${disk.key} (${run.plan})` },
+            ...tagList({
+              ...runValues(run),
+              ...diskValues(disk),
+              vm,
+              attempt,
+              role: test ? 'test' : 'recovery',
+              recoveryPoint: drCopy.recoveryPoint,
+            }),
+          ],
+        },
+      ],
+    }),
+  );
+  return known('CreateVolume', VolumeId);
+}

@@ -1,0 +1,24 @@
+import { type EC2Client } from '@aws-sdk/client-ec2';
+import { type Route53Client } from '@aws-sdk/client-route-53';
+import { type RepositoryAddress } from '../../../plan/run';
+import { type ObjectStore } from '../../../repository/objects/object-store';
+import { withFailures } from '../../failures';
+import { beating } from '../../heartbeat';
+import { type ReadinessActivities } from './contract';
+import { checkFailover } from './preflight';
+
+export interface ReadinessDependencies {
+  ec2: EC2Client;
+  route53: Route53Client;
+  /** Region that the clients ask. */
+  region: string;
+  objectStore: (address: RepositoryAddress) => ObjectStore;
+}
+
+/** What can be known before a failover. */
+export function createReadinessActivities(dependencies: ReadinessDependencies): ReadinessActivities {
+  const activities = {
+    checkFailover: (input) => checkFailover(dependencies, input),
+  } satisfies ReadinessActivities;
+  return withFailures(beating(activities));
+}

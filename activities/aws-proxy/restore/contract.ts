@@ -1,0 +1,163 @@
+import { type DiskConfiguration } from '../../../hypervisor/port';
+import { type RunContext } from '../../../plan/run';
+import { type Collected } from '../../../repository/upkeep/collection';
+import { type RetentionPolicy } from '../../../repository/upkeep/retention';
+import { type CopyResult } from '../../copy-result';
+import { type Attempt, type DrCopy } from '../account/contract';
+
+/** What a restore has to write for one disk. */
+export interface RestoreDisk extends DiskConfiguration {
+  volumeGiB: number;
+  /** The snapshot of the present DR copy that the new one is a child of; absent for a full copy. */
+  parentSnapshotId?: string;
+  /** Recovery point that the parent holds. */
+  parentRecoveryPoint?: string;
+  /** Blocks that differ from the parent (or, without one, are not zero). */
+  blocks: number;
+}
+
+/** A disk of a restore with what of it is copied as one piece of work each. */
+export type PlannedRestoreDisk = RestoreDisk & { extents: Extent[] };
+
+/** A stretch of a disk that is copied as one piece of work: block numbers from `from` up to, and without, `to`. */
+export interface Extent {
+  from: number;
+  to: number;
+  /** Blocks in it that are to be written. */
+  blocks: number;
+}
+
+export interface RestorePlan {
+  recoveryPoint: string;
+  takenAt: string;
+  /** The DR copy holds this recovery point already: nothing to do. */
+  upToDate: boolean;
+  kind: 'full' | 'incremental';
+  /** Why a full copy, in words; absent for an incremental one. */
+  reason?: string;
+  disks: PlannedRestoreDisk[];
+}
+
+/** What a DR copy should hold, for reading it back. */
+export interface DrCopyContents {
+  recoveryPoint: string;
+  /** ISO 8601, UTC. */
+  takenAt: string;
+  disks: {
+    key: string;
+    sizeBytes: number;
+    snapshotId: string;
+    /** SHA-256 (lower-case hex) of the block map that the snapshot was made from. */
+    blockMapSha256: string;
+  }[];
+}
+
+/** What reading one disk of a DR copy back came to. */
+export interface VerifiedDisk {
+  /** Blocks that were read and compared; all others are zeros on both sides. */
+  blocks: number;
+  bytes: number;
+  seconds: number;
+}
+
+/** Activities that bring a DR copy up to date, prove it, and keep the repository small. */
+export interface RestoreActivities {
+  /**
+   * Compares the newest backup with the DR copy, and pins both until the restore has published or discarded its own.
+   * @throws ApplicationFailure BackupNotFound, non-retryable
+   */
+  planRestore(input: { run: RunContext; vm: string; kmsKey?: string }): Promise<RestorePlan>;
+  /** StartSnapshot: a pending snapshot, tagged as this run's. */
+  startSnapshot(
+    input: Attempt & { restore: RestorePlan; disk: RestoreDisk; kmsKey?: string },
+  ): Promise<{ snapshotId: string }>;
+  /**
+   * Writes those of an extent's blocks that differ from the parent into a pending snapshot. Resumes from recorded
+   * progress. Extents of a disk may be copied by several workers at once. A snapshot that is completed already is
+   * left alone. `blocksBefore` is the number of blocks that the extents before this one have.
+   */
+  copyExtent(
+    input: Attempt & {
+      recoveryPoint: string;
+      disk: RestoreDisk;
+      snapshotId: string;
+      extent: Extent;
+      blocksBefore: number;
+    },
+  ): Promise<CopyResult>;
+  /**
+   * Completes a pending snapshot with the checksum of all that was to be written; EBS refuses where anything else, or
+   * less, was. Returns when the snapshot is completed.
+   * @throws ApplicationFailure SnapshotFailed, non-retryable: a new attempt is needed
+   */
+  completeSnapshot(
+    input: Attempt & { recoveryPoint: string; disk: RestoreDisk; snapshotId: string },
+  ): Promise<void>;
+  /**
+   * Makes the set of snapshots the VM's DR copy, after checking that it is complete.
+   * @throws ApplicationFailure Abandoned, non-retryable, where the restore took so long that its backup may be gone
+   */
+  publishDrCopy(input: {
+    run: RunContext;
+    vm: string;
+    restore: RestorePlan;
+    snapshots: { diskKey: string; snapshotId: string }[];
+  }): Promise<DrCopy>;
+  /** Deletes the VM's snapshots of replication other than the DR copy `keep`, newer sets excepted. */
+  deleteReplacedDrCopies(input: {
+    run: RunContext;
+    vm: string;
+    keep: string;
+  }): Promise<{ deleted: string[] }>;
+  /** Deletes what this run's restore of the VM has made and not published. */
+  discardRestore(input: { run: RunContext; vm: string }): Promise<{ deleted: string[] }>;
+
+  // ---- the volume way, where EBS direct cannot be used
+  /** CreateVolume from the parent snapshot (or empty) in the AZ of the host; waits until available. */
+  createCopyVolume(
+    input: Attempt & { disk: RestoreDisk; availabilityZone: string; kmsKey?: string },
+  ): Promise<{ volumeId: string }>;
+  /** CreateSnapshot of the written volume; waits until completed. */
+  snapshotCopyVolume(
+    input: Attempt & { restore: RestorePlan; disk: RestoreDisk; volumeId: string },
+  ): Promise<{ snapshotId: string }>;
+  /** DeleteVolume; succeeds where it is gone. */
+  deleteVolume(input: { volumeId: string }): Promise<void>;
+
+  // ---- verification
+  /** The VM's DR copy. @throws ApplicationFailure NoDrCopy, non-retryable */
+  readDrCopy(input: { run: RunContext; vm: string }): Promise<DrCopyContents>;
+  /**
+   * Reads a disk of the DR copy back and compares every block with the block map of its recovery point. Resumes.
+   * @throws ApplicationFailure DrCopyDamaged, non-retryable, which names the block
+   * @throws ApplicationFailure DrCopyReplaced, non-retryable: a restore has deleted the snapshot meanwhile
+   */
+  verifyDisk(input: {
+    run: RunContext;
+    vm: string;
+    recoveryPoint: string;
+    disk: DrCopyContents['disks'][number];
+  }): Promise<VerifiedDisk>;
+
+  // ---- retention
+  /**
+   * Retires the VM's backups that no policy keeps (of this plan, or of any published plan with the VM), and deletes what
+   * nothing needs; see repository/upkeep/collection.ts.
+   * @throws ApplicationFailure Fenced, non-retryable, where another run has taken the plan's state since
+   * @throws ApplicationFailure DamagedObject, non-retryable, where it cannot be told what is needed
+   */
+  pruneBackups(input: {
+    run: RunContext;
+    vm: string;
+    retention: RetentionPolicy;
+    sweep: 'now' | 'when due';
+  }): Promise<Collected>;
+}
+
+/** What of a restore is bound to one AWS proxy: a volume is attached to it. */
+export interface RestoreHostActivities {
+  /** Attaches the volume, writes the blocks that differ from the parent, flushes, detaches. Resumes. */
+  copyToVolume(
+    input: Attempt & { restore: RestorePlan; disk: RestoreDisk; volumeId: string },
+  ): Promise<CopyResult>;
+}

@@ -1,0 +1,112 @@
+import { join } from 'node:path';
+import { CancelledFailure } from '@temporalio/common';
+import { AdaptiveLimit } from '../../blocks/concurrency';
+import { GuestNotAdaptableError, type GuestAdapter } from '../../guest/port';
+import { type DiskConfiguration, type Hypervisor, type OpenDisk } from '../../hypervisor/port';
+import { openScratchDisk, type ScratchDisk } from '../../machines/scratch-disk';
+import { newestManifest } from '../../repository/backups/backups';
+import { type BackupManifest, type GuestRehearsal } from '../../repository/backups/manifest';
+import { DamagedObjectError } from '../../repository/objects/json-object';
+import { type ObjectStore } from '../../repository/objects/object-store';
+
+/**
+ * Whether a guest can be adapted is found out while its VM is well, not in the disaster: the adaptation is made on scratch
+ * disks over a backup's snapshot, and thrown away.
+ */
+
+/** Of what changes once a month (kernels, network, disks' names), this is often enough, and costs next to nothing. */
+const REHEARSED_EVERY_SECONDS = 6 * 3600;
+/** Rehearsals at once on one proxy: each may need a machine of a few hundred MiB, and a core. */
+const AT_ONCE = 1;
+/**
+ * What an adaptation may write, in bytes, on one disk: an initramfs of some 100 MiB for each kernel that a guest may have.
+ * The disks of the guest itself bound it as well.
+ */
+const WRITTEN_BYTES = 2 * 2 ** 30;
+
+const limit = new AdaptiveLimit({ initial: AT_ONCE, least: AT_ONCE, most: AT_ONCE });
+
+export interface RehearsalDependencies {
+  hypervisor: Hypervisor;
+  guestAdapter: GuestAdapter;
+  /** For what is written to the scratch disks. */
+  stateDirectory: string;
+}
+
+export interface Rehearsed {
+  vm: string;
+  backupId: string;
+  disks: DiskConfiguration[];
+}
+
+/** The rehearsal of the VM's newest backup, where it is young, and nothing was wrong. */
+export async function recentRehearsal(
+  store: ObjectStore,
+  vm: string,
+  now: Date,
+): Promise<GuestRehearsal | undefined> {
+  const guest = (await newestReadable(store, vm))?.guest;
+  if (guest?.outcome !== 'adaptable') return undefined;
+  const age = (now.getTime() - Date.parse(guest.rehearsedAt)) / 1000;
+  // A time in the future is no reason to believe it.
+  return age >= 0 && age < REHEARSED_EVERY_SECONDS ? guest : undefined;
+}
+
+async function newestReadable(store: ObjectStore, vm: string): Promise<BackupManifest | undefined> {
+  try {
+    return await newestManifest(store, vm);
+  } catch (error) {
+    // Whoever builds on it says so; here it costs no more than trying again.
+    if (error instanceof DamagedObjectError) return undefined;
+    throw error;
+  }
+}
+
+/** Tries the adaptation; whatever keeps it from being tried is told as that, and keeps no backup from being made. */
+export function rehearse(dependencies: RehearsalDependencies, rehearsed: Rehearsed): Promise<GuestRehearsal> {
+  return limit.run(async () => {
+    const rehearsedAt = new Date().toISOString();
+    try {
+      const { family, kernels, warnings } = await adaptOnScratch(dependencies, rehearsed);
+      return { rehearsedAt, outcome: 'adaptable', family, kernels, warnings };
+    } catch (error) {
+      if (error instanceof CancelledFailure) throw error;
+      const problem = error instanceof Error ? error.message : String(error);
+      const outcome = error instanceof GuestNotAdaptableError ? 'not adaptable' : 'unknown';
+      return { rehearsedAt, outcome, problem, warnings: [] };
+    }
+  });
+}
+
+async function adaptOnScratch(
+  { hypervisor, guestAdapter, stateDirectory }: RehearsalDependencies,
+  { vm, backupId, disks }: Rehearsed,
+) {
+  const open: (OpenDisk | ScratchDisk)[] = [];
+  const paths = new Map<string, string>();
+  try {
+    for (const { key, sizeBytes } of disks) {
+      const below = await hypervisor.openSnapshotDisk(vm, backupId, key);
+      open.unshift(below);
+      const parent = join(stateDirectory, 'rehearsals');
+      const scratch = await openScratchDisk(below.path, sizeBytes, WRITTEN_BYTES, parent);
+      open.unshift(scratch);
+      paths.set(key, scratch.path);
+    }
+    const boot = disks.find((disk) => disk.boot);
+    if (boot === undefined) throw new GuestNotAdaptableError('The VM has no disk to boot from.');
+    return await guestAdapter.adaptForRecoverySite({
+      diskPath: paths.get(boot.key) ?? '',
+      slot: boot.slot,
+      dataDisks: disks
+        .filter((disk) => disk !== boot)
+        .map(({ key, slot }) => ({ diskPath: paths.get(key) ?? '', slot })),
+      bootScripts: [],
+      hosts: [],
+      runId: 'rehearsal',
+    });
+  } finally {
+    // The scratch disk of a disk before the disk itself.
+    for (const disk of open) await disk.close();
+  }
+}

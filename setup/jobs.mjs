@@ -1,0 +1,29 @@
+import { ensureAptPackages } from './apt.mjs';
+import { say, run } from './process.mjs';
+import { buildProject, ensureNodeModules } from './project.mjs';
+import { ensurePythonTools } from './python.mjs';
+
+/** Brings everything that is missing, and builds. */
+export async function setUp() {
+  await ensureAptPackages();
+  await ensurePythonTools();
+  await ensureNodeModules();
+  await buildProject();
+}
+
+/** Runs what was asked for, once everything is there. @returns promise of the exit code */
+export async function runJob(job, args) {
+  switch (job) {
+    case 'demo':
+      return run(process.execPath, ['bin/lifeboat.mjs', 'demo', ...args]);
+    case 'bench':
+      return (await import('./bench.mjs')).runBenchmark(args);
+    case 'chaos':
+      return run(process.execPath, ['--enable-source-maps', 'dist/test/chaos/main.js', ...args]);
+    case 'test':
+      return (await import('./test.mjs')).runTests(args);
+    default:
+      say('done; "npx lifeboat --help" lists what there is, and "npm run demo" shows it');
+      return 0;
+  }
+}

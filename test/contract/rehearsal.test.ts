@@ -1,0 +1,117 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createBackupActivities } from '../../activities/backup-proxy/backup';
+import { guestAdapter } from '../../guest/adapter';
+import { type GuestAdapter } from '../../guest/port';
+import { readManifest } from '../../repository/backups/backups';
+import { sealManifest } from '../../repository/backups/manifest';
+import { manifestKey } from '../../repository/objects/keys';
+import { KERNEL, makeDataDisk, makeGuest, removeFixtures } from '../unit/guest-fixture';
+import { type CopySite, inActivity, startCopySite, VM } from './copy-site';
+
+// Guests are really adapted, on exports by QEMU.
+jest.setTimeout(60_000);
+
+let site: CopySite;
+beforeEach(async () => {
+  site = await startCopySite((_call, handle) => handle());
+});
+afterEach(() => site.close());
+afterAll(removeFixtures);
+
+const stateDirectory = (): string => join(site.directory, 'state');
+const backupId = (n: number): string => `20261123T18150${n}Z-0000000${n}`;
+
+function activities(adapter: GuestAdapter = guestAdapter()) {
+  return createBackupActivities({
+    hypervisor: site.hypervisor,
+    objectStore: () => site.store,
+    guestAdapter: adapter,
+    stateDirectory: stateDirectory(),
+  });
+}
+
+/** A backup as the workflow makes it. */
+async function backUp(n: number, of = activities()) {
+  const run = site.run;
+  const id = backupId(n);
+  const snapshot = await inActivity(of.snapshotVm, { run, vm: VM, backupId: id });
+  const { disks } = snapshot.configuration;
+  const guest = await inActivity(of.rehearseAdaptation, { run, vm: VM, backupId: id, disks });
+  const copied = [];
+  for (const { key } of disks)
+    copied.push({ key, ...(await inActivity(of.backupDisk, { run, vm: VM, backupId: id, diskKey: key })) });
+  return inActivity(of.finishBackup, { run, vm: VM, backupId: id, ...snapshot, disks: copied, guest });
+}
+
+const guest = async (n: number) => (await readManifest(site.store, VM, backupId(n)))?.guest;
+
+/** Lets the rehearsal of a backup have been long ago. */
+async function age(n: number, rehearsedAt: string): Promise<void> {
+  const manifest = await readManifest(site.store, VM, backupId(n));
+  const { sha256: _, ...rest } = manifest as typeof manifest & { sha256?: string };
+  const aged = { ...rest, guest: { ...manifest!.guest!, rehearsedAt } };
+  await site.store.put(manifestKey(VM, backupId(n)), sealManifest(aged));
+}
+
+describe('The rehearsal of an adaptation', () => {
+  it('tells in the backup that EC2 can boot its guest, and leaves snapshot and host as they were', async () => {
+    const system = readFileSync(makeGuest());
+    site.hypervisor.setDisk('system', system);
+    site.hypervisor.setDisk('data', readFileSync(makeDataDisk()));
+    const result = await backUp(1);
+    expect(result.guest).toMatchObject({
+      outcome: 'adaptable',
+      family: expect.stringContaining('Debian GNU/Linux 12') as string,
+      kernels: [KERNEL],
+    });
+    expect(await guest(1)).toEqual(result.guest);
+    expect(readFileSync(join(site.directory, `${backupId(1)}-system`)).equals(system)).toBe(true);
+    expect(readdirSync(join(stateDirectory(), 'rehearsals'))).toEqual([]);
+  });
+
+  it('tells what is missing in a guest that EC2 cannot boot, and the backup is made all the same', async () => {
+    const withoutEna = makeGuest({ [`usr/lib/modules/${KERNEL}/modules.dep`]: '' });
+    site.hypervisor.setDisk('system', readFileSync(withoutEna));
+    await backUp(1);
+    const told = await guest(1);
+    expect(told).toMatchObject({ outcome: 'not adaptable' });
+    expect(told?.problem).toMatch(new RegExp(`Kernel ${KERNEL} .* ena`));
+  });
+
+  it('tells that a disk holds no system', async () => {
+    site.hypervisor.setDisk('system', Buffer.alloc(2 ** 20, 1));
+    await backUp(1);
+    expect(await guest(1)).toMatchObject({
+      outcome: 'not adaptable',
+      problem: 'The boot disk has no partition table (MBR or GPT).',
+    });
+  });
+
+  it('is not made again while a good one is young, and is when it is old or was not good', async () => {
+    site.hypervisor.setDisk('system', readFileSync(makeGuest()));
+    site.hypervisor.setDisk('data', readFileSync(makeDataDisk()));
+    const { guest: first } = await backUp(1);
+    expect((await backUp(2)).guest).toEqual(first);
+    await age(2, '2026-11-23T00:00:00.000Z');
+    const { guest: third } = await backUp(3);
+    expect(third?.outcome).toBe('adaptable');
+    expect(Date.parse(third!.rehearsedAt)).toBeGreaterThan(Date.parse(first!.rehearsedAt));
+    site.hypervisor.setDisk('system', Buffer.alloc(2 ** 20, 1));
+    await age(3, '2026-11-23T00:00:00.000Z');
+    expect((await backUp(4)).guest?.outcome).toBe('not adaptable');
+    site.hypervisor.setDisk('system', readFileSync(makeGuest()));
+    expect((await backUp(5)).guest?.outcome).toBe('adaptable');
+  });
+
+  it('says so where it could not be made', async () => {
+    const broken: GuestAdapter = {
+      adaptForRecoverySite: () => Promise.reject(new Error('This host has no "debugfs".')),
+      revertForPrimarySite: () => Promise.reject(new Error('not asked for')),
+    };
+    site.hypervisor.setDisk('system', readFileSync(makeGuest()));
+    const result = await backUp(1, activities(broken));
+    expect(result.guest).toMatchObject({ outcome: 'unknown', problem: 'This host has no "debugfs".' });
+    expect(readdirSync(join(stateDirectory(), 'rehearsals'))).toEqual([]);
+  });
+});
