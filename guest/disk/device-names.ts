@@ -206,7 +206,10 @@ export class DeviceNames {
   private judgePlace(name: PlaceName, type: string | undefined): Verdict {
     const content = this.locate(name);
     if (typeof content === 'string') {
-      const only = content === UNTOLD && type !== undefined ? this.onlyFit(name.partition, type) : undefined;
+      const only =
+        name.kind === 'hardware' && content === UNTOLD && type !== undefined
+          ? this.onlyFit(name.partition, type)
+          : undefined;
       if (only !== undefined) return this.told(only, true);
       return { is: 'lost', gone: content !== UNTOLD, why: content };
     }

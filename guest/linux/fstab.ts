@@ -171,9 +171,10 @@ function lineFor(entry: Judged, line: string, names: DeviceNames, warn: Warn): s
   if (match === null) return line;
   const { verdict, mountPoint } = entry;
   let device = entry.device;
-  if (verdict?.is === 'told') device = verdict.name;
-  else if (mountPoint === '/' && verdict?.is === 'lost' && device !== '/dev/root')
-    device = names.rootName(FSTAB, device);
+  if (mountPoint === '/') {
+    // Whatever it is called, the root is the one that was found.
+    if (verdict !== undefined && verdict.is !== 'lasting') device = names.rootName(FSTAB, device);
+  } else if (verdict?.is === 'told') device = verdict.name;
   let options = optionsForRecoverySite(match[8], entry, names, warn);
   if (entry.lost !== undefined && entry.needed) options = [...(options ?? ['defaults']), 'nofail'];
   const unchanged = device === entry.device && options?.join(',') === match[8];

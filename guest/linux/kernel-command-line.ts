@@ -30,12 +30,14 @@ export function commandLineForRecoverySite(
     const plain = DISK_ARGUMENT.test(key);
     const device = plain ? kernelsName(value) : inner;
     const verdict = device === undefined ? undefined : names.judge(device);
+    // Whatever it is called, this system's root is the one that was found.
+    if (key === 'root' && own && verdict !== undefined && verdict.is !== 'lasting')
+      return `${before}root=${names.rootName(where, value)}`;
     if (verdict?.is === 'told') {
       if (plain) return `${before}${key}=${verdict.name}`;
       return `${before}${key}=${value.replace(device ?? value, verdict.link)}`;
     }
     if (verdict?.is !== 'lost' || !own) return whole;
-    if (key === 'root') return `${before}root=${names.rootName(where, value)}`;
     if (key === 'resume') {
       warn(`${where} wakes the guest from ${value}, and ${verdict.why}: that is left out on EC2.`);
       // The blank before goes with the argument; a quote stays.
