@@ -442,8 +442,8 @@ describe('crypttab and systemd units', () => {
       'etc/systemd/system/dev-sdb1.swap': '[Swap]\nWhat=/dev/sdb1\n',
     };
     const swap = newPath();
-    execFileSync('cp', [makeDisk([{ sizeMiB: 2, type: 'swap' }]), swap]);
-    poke(swap, MIB, swapArea(SWAP_UUID));
+    execFileSync('cp', [makeDisk([{ sizeMiB: 4, type: 'swap' }]), swap]);
+    poke(swap, MIB, swapArea(SWAP_UUID, 4));
     const disk = makeGuest({
       ...files,
       'etc/systemd/system/srv-x.mount': unit('/dev/sdc1'),
