@@ -127,17 +127,6 @@ describe('mdadm on EC2', () => {
   });
 });
 
-describe('a volume that is larger than the disk was', () => {
-  it('is not grown into during the stay', async () => {
-    const disk = makeGuest({ 'etc/fstab': ROOT_LINE, 'etc/cloud/cloud.cfg': 'x: y\n' });
-    const before = listing(disk);
-    await adapt(disk);
-    expect(listing(disk)['/etc/growroot-disabled']).toBeDefined();
-    await adapter.revertForPrimarySite(disk);
-    expect(listing(disk)).toEqual(before);
-  });
-});
-
 describe('a file system that is newer than the tools here', () => {
   // Features that no version has a name for yet: compatible, incompatible, and compatible for reading.
   it.each(['feature_compat 0x203c', 'feature_incompat 0x2010242', 'feature_ro_compat 0x8046b'])(
