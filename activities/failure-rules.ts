@@ -212,6 +212,9 @@ const BY_CODE: Record<string, FailureRule> = {
   EIO: { type: 'DiskError', retryable: true, delaySeconds: 10 },
 
   GuestNotAdaptableError: refusal('GuestNotAdaptable'),
+  // Somebody has to install something first; the messages say what.
+  ToolTooOldError: { type: 'ToolTooOld', retryable: true, delaySeconds: 60, whole: true },
+  ToolMissingError: { type: 'ToolMissing', retryable: true, delaySeconds: 60, whole: true },
   VmNotFoundError: refusal('VmNotFound'),
   VmExistsError: refusal('VmExists'),
   DiskImageError: refusal('DiskImageRefused'),

@@ -1,13 +1,15 @@
 import { detectFamily } from './detect-family';
 import { DeviceNames } from './disk/device-names';
 import { expectBootableFirmware } from './disk/firmware';
-import { findLayout, mountFiles, systemPartitions, type SystemPartition } from './disk/layout';
+import { findLayout, type GuestLayout } from './disk/layout';
+import { distinctFileSystems, openSystem, systemMounts, type SystemMount } from './disk/system-mounts';
 import { type OpenableGuest } from './family';
 import { expectSound, replayJournal } from './files/check';
 import { withGuest, type OpenGuest } from './files/open-guest';
 import { GuestFileError } from './files/port';
+import { learnDisks } from './linux/learn-disks';
 import { MANIFEST, readManifest } from './linux/manifest';
-import { GuestNotAdaptableError, type AdaptationReport, type GuestAdapter } from './port';
+import { GuestNotAdaptableError, type AdaptationReport, type GuestAdapter, type OtherDisks } from './port';
 
 /**
  * Adapts guests offline by tools of e2fsprogs, util-linux and fdisk, which must be on this host; a guest with modules
@@ -17,31 +19,46 @@ export function guestAdapter(): GuestAdapter {
   return {
     adaptForRecoverySite: (adaptation) =>
       asNotAdaptable(async () => {
-        const { diskPath, slot, dataDisks } = adaptation;
-        const layout = await findLayout(diskPath);
-        await expectBootableFirmware(diskPath, layout);
-        const names = await DeviceNames.read(diskPath, slot, dataDisks);
-        await replayJournal(diskPath, layout.root.offset, false);
-        const partitions = await systemPartitions(diskPath, layout, names);
-        return prepared(diskPath, partitions, names, async (guest) => {
+        const layout = await findLayout(adaptation.diskPath);
+        await expectBootableFirmware(adaptation.diskPath, layout);
+        await replayJournal(adaptation.diskPath, layout.root.offset, false);
+        const { system, names } = await findSystem(adaptation.diskPath, adaptation, layout);
+        return prepared(system, names, async (guest) => {
           const family = await withGuest(guest.openReadOnly, detectFamily);
           return family.adapt(guest, adaptation);
         });
       }),
-    revertForPrimarySite: (diskPath) =>
+    revertForPrimarySite: (diskPath, others = { dataDisks: [] }) =>
       asNotAdaptable(async () => {
-        const layout = await findLayout(diskPath);
-        const names = await DeviceNames.read(diskPath, undefined, []);
-        const partitions = await systemPartitions(diskPath, layout, names);
+        const { system, names } = await findSystem(diskPath, others, await findLayout(diskPath));
         // Not even the journal of a guest that was never adapted is touched.
-        const report = await reportIfNeverAdapted(() => mountFiles(diskPath, partitions, false));
+        const report = await reportIfNeverAdapted(() => openSystem(system, false));
         if (report !== undefined) return report;
-        return prepared(diskPath, partitions, names, async (guest) => {
+        return prepared(system, names, async (guest) => {
           const family = await withGuest(guest.openReadOnly, detectFamily);
           return family.revert(guest);
         });
       }),
   };
+}
+
+/** Finds the file systems that the guest's system is on, and what its names for disks mean. */
+async function findSystem(
+  diskPath: string,
+  { slot, dataDisks }: OtherDisks,
+  layout: GuestLayout,
+): Promise<{ system: SystemMount[]; names: DeviceNames }> {
+  const names = await DeviceNames.read(diskPath, slot, dataDisks);
+  const root = names.contents.find(
+    (one) => one.diskPath === diskPath && one.partition?.number === layout.root.number,
+  );
+  if (root === undefined) throw new Error(`Partition ${layout.root.number} of ${diskPath} has gone.`);
+  const rootMount = { mountPoint: '/', diskPath, offset: root.offset, type: root.identity.type };
+  await withGuest(
+    () => openSystem([rootMount], false),
+    (files) => learnDisks(files, root, names),
+  );
+  return { system: await systemMounts(root, names), names };
 }
 
 /** @returns undefined where the guest was adapted, or cannot be read before its journal is replayed */
@@ -61,20 +78,20 @@ async function reportIfNeverAdapted(readOnly: OpenGuest): Promise<AdaptationRepo
 
 /** Replays the journals and checks the file systems, does the work, and checks them again. */
 async function prepared(
-  diskPath: string,
-  partitions: SystemPartition[],
+  system: SystemMount[],
   names: DeviceNames,
   work: (guest: OpenableGuest) => Promise<AdaptationReport>,
 ): Promise<AdaptationReport> {
-  for (const { partition } of partitions) await replayJournal(diskPath, partition.offset, false);
-  const openReadOnly = () => mountFiles(diskPath, partitions, false);
+  const fileSystems = distinctFileSystems(system);
+  for (const { diskPath, offset } of fileSystems) await replayJournal(diskPath, offset, false);
+  const openReadOnly = () => openSystem(system, false);
   const manifest = await withGuest(openReadOnly, readManifest);
   if (manifest !== undefined && manifest.state !== 'applied') {
     // Work on this disk was cut off, and debugfs, killed, leaves a file system that says it is clean.
-    for (const { partition } of partitions) await replayJournal(diskPath, partition.offset, true);
+    for (const { diskPath, offset } of fileSystems) await replayJournal(diskPath, offset, true);
   }
-  const report = await work({ open: () => mountFiles(diskPath, partitions, true), openReadOnly, names });
-  for (const { partition } of partitions) await expectSound(diskPath, partition.offset);
+  const report = await work({ open: () => openSystem(system, true), openReadOnly, names });
+  for (const { diskPath, offset } of fileSystems) await expectSound(diskPath, offset);
   return report;
 }
 

@@ -1,14 +1,11 @@
-import { DebugfsFileSystem } from '../files/debugfs';
-import { MountedFiles, type Mount } from '../files/mounted-files';
-import { type GuestFiles } from '../files/port';
-import { parseFstab } from '../linux/fstab';
-import { GuestNotAdaptableError } from '../port';
+import { type FileSystemIdentity, identifyFileSystem } from './identity';
 import { encryptedByBitLocker, isBitLocker } from '../windows/bitlocker';
-import { type DeviceNames } from './device-names';
-import { identifyFileSystem, type FileSystemIdentity } from './identity';
 import { readPartitionTable, type Partition, type PartitionTable } from './partitions';
+import { openSystem } from './system-mounts';
+import { withGuest } from '../files/open-guest';
+import { GuestNotAdaptableError } from '../port';
 
-/** Where the file systems of the guest's operating system are on its boot disk. */
+/** Where the guest's root file system is on its boot disk. */
 export interface GuestLayout {
   table: PartitionTable;
   root: FoundPartition;
@@ -19,21 +16,12 @@ export interface FoundPartition extends Partition {
   identity: FileSystemIdentity;
 }
 
-/** A partition that the guest's system is on, and where the guest mounts it. */
-export interface SystemPartition {
-  mountPoint: string;
-  partition: FoundPartition;
-}
-
-/** Mount points that hold what an adaptation reads or writes, outermost first. */
-const SYSTEM_MOUNT_POINTS = ['/usr', '/var', '/var/lib', '/boot', '/etc'];
 const EXT = /^ext[234]$/;
-/** What a file system that looks like a root, but for its type, would need. */
-const MAX_FSTAB_BYTES = 1024 * 1024;
 
 /**
  * Finds the root file system: the one that has /etc/fstab and /etc/os-release.
  * @throws GuestNotAdaptableError where there is none, more than one, or none that can be read
+ * @throws ToolTooOldError where that may be the one that this host's tools are too old for
  */
 export async function findLayout(diskPath: string): Promise<GuestLayout> {
   const table = await readPartitionTable(diskPath);
@@ -45,15 +33,22 @@ export async function findLayout(diskPath: string): Promise<GuestLayout> {
     partitions.push({ ...partition, identity: await identifyFileSystem(diskPath, partition) });
   }
   const roots: FoundPartition[] = [];
+  const failures: unknown[] = [];
   for (const partition of partitions) {
-    if (EXT.test(partition.identity.type ?? '') && (await holdsRoot(diskPath, partition)))
-      roots.push(partition);
+    if (!EXT.test(partition.identity.type ?? '')) continue;
+    try {
+      if (await holdsRoot(diskPath, partition)) roots.push(partition);
+    } catch (error) {
+      // Another file system than the root may be as it likes.
+      failures.push(error);
+    }
   }
   const [root, another] = roots;
   if (root === undefined) {
     for (const { number, offset } of partitions) {
       if (await isBitLocker(diskPath, offset)) throw encryptedByBitLocker(number);
     }
+    if (failures.length > 0) throw failures[0];
     throw new GuestNotAdaptableError(noRootMessage(partitions));
   }
   if (another !== undefined) {
@@ -65,76 +60,15 @@ export async function findLayout(diskPath: string): Promise<GuestLayout> {
   return { table, root, partitions };
 }
 
-/** The partitions that a guest's system is spread over, by mount point, root first. */
-export async function systemPartitions(
-  diskPath: string,
-  layout: GuestLayout,
-  names: DeviceNames,
-): Promise<SystemPartition[]> {
-  const files = await mountFiles(diskPath, [{ mountPoint: '/', partition: layout.root }], false);
-  try {
-    const fstab = parseFstab((await files.read('/etc/fstab', MAX_FSTAB_BYTES)).toString('latin1'));
-    const found = [{ mountPoint: '/', partition: layout.root }];
-    for (const mountPoint of SYSTEM_MOUNT_POINTS) {
-      const entry = fstab.find((one) => one.mountPoint === mountPoint);
-      if (entry === undefined) continue;
-      const partition = layout.partitions.find((one) => isMeant(entry.device, one, names));
-      if (partition === undefined || !EXT.test(partition.identity.type ?? '')) {
-        throw new GuestNotAdaptableError(
-          `The guest mounts ${mountPoint} from ${entry.device}, which is no ext2, ext3 or ext4 partition of its boot disk ` +
-            `(${partition?.identity.type ?? 'not found there'}); this is not supported yet.`,
-        );
-      }
-      found.push({ mountPoint, partition });
-    }
-    return found;
-  } finally {
-    await files.close();
-  }
-}
-
-/** Opens the guest's file systems together. */
-export async function mountFiles(
-  diskPath: string,
-  partitions: { mountPoint: string; partition: Partition }[],
-  writable: boolean,
-): Promise<GuestFiles> {
-  const mounts: Mount[] = [];
-  try {
-    for (const { mountPoint, partition } of partitions) {
-      mounts.push({
-        mountPoint,
-        fileSystem: await DebugfsFileSystem.open(diskPath, partition.offset, writable),
-      });
-    }
-  } catch (error) {
-    await Promise.allSettled(mounts.map((mount) => mount.fileSystem.close()));
-    throw error;
-  }
-  return new MountedFiles(mounts);
-}
-
-async function holdsRoot(diskPath: string, partition: Partition): Promise<boolean> {
-  const files = await mountFiles(diskPath, [{ mountPoint: '/', partition }], false);
-  try {
-    // os-release is often a link, and may lead to a /usr of its own.
-    return (
+async function holdsRoot(diskPath: string, { offset, identity }: FoundPartition): Promise<boolean> {
+  const mount = { mountPoint: '/', diskPath, offset, type: identity.type };
+  return withGuest(
+    () => openSystem([mount], false),
+    async (files) =>
+      // os-release is often a link, and may lead to a /usr of its own.
       (await files.realpath('/etc/fstab')) !== undefined &&
-      (await files.stat('/etc/os-release')) !== undefined
-    );
-  } finally {
-    await files.close();
-  }
-}
-
-function isMeant(device: string, partition: FoundPartition, names: DeviceNames): boolean {
-  const [tag, value] = device.split('=');
-  const plain = value?.replace(/^"(.*)"$/, '$1');
-  if (tag === 'UUID') return partition.identity.uuid?.toLowerCase() === plain?.toLowerCase();
-  if (tag === 'LABEL') return partition.identity.label !== undefined && partition.identity.label === plain;
-  const byUuid = /^\/dev\/disk\/by-uuid\/([0-9A-Fa-f-]+)$/.exec(device)?.[1];
-  if (byUuid !== undefined) return partition.identity.uuid?.toLowerCase() === byUuid.toLowerCase();
-  return names.bootPartition(device) === partition.number;
+      (await files.stat('/etc/os-release')) !== undefined,
+  );
 }
 
 function noRootMessage(partitions: FoundPartition[]): string {

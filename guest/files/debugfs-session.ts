@@ -1,6 +1,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { ToolMissingError } from '../../host/run-tool';
+import { e2fsprogsTooOld, saysTooOld } from './e2fsprogs-version';
 
 /** What one command may print. A directory with 100,000 names prints about 5 MiB. */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
@@ -60,6 +61,7 @@ export class DebugfsSession {
     const problem = stderr.replace(/^debugfs \d.*\n?/, '').trim();
     if (problem !== '') {
       await session.close().catch(() => undefined);
+      if (saysTooOld(problem)) throw await e2fsprogsTooOld(device, problem);
       throw new Error(`debugfs cannot open ${device}: ${problem}`);
     }
     return session;

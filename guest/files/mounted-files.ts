@@ -16,6 +16,8 @@ export interface Mount {
   /** Where the guest mounts it; "/" for the root file system. */
   mountPoint: string;
   fileSystem: DebugfsFileSystem;
+  /** The directory of the file system that is mounted there, where that is not its root: a bind mount. */
+  directory?: string;
 }
 
 /** The guest's file systems put together as the guest mounts them. */
@@ -115,7 +117,9 @@ export class MountedFiles implements GuestFiles {
   }
 
   async close(): Promise<void> {
-    const results = await Promise.allSettled(this.mounts.map((mount) => mount.fileSystem.close()));
+    // One that is mounted in two places is one all the same.
+    const open = new Set(this.mounts.map((mount) => mount.fileSystem));
+    const results = await Promise.allSettled([...open].map((fileSystem) => fileSystem.close()));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
@@ -214,10 +218,9 @@ export class MountedFiles implements GuestFiles {
       if (inside && mount.mountPoint.length > (best?.mountPoint.length ?? 0)) best = mount;
     }
     if (best === undefined) throw new GuestFileError(real, 'is on no known file system');
-    return {
-      fileSystem: best.fileSystem,
-      inner: best.mountPoint === '/' ? real : real.slice(best.mountPoint.length) || '/',
-    };
+    const inner = best.mountPoint === '/' ? real : real.slice(best.mountPoint.length) || '/';
+    const { fileSystem, directory = '' } = best;
+    return { fileSystem, inner: inner === '/' ? directory || '/' : `${directory}${inner}` };
   }
 }
 

@@ -16,7 +16,7 @@ import {
 import { cleanNewEntries, planCommandLines } from './boot/command-line';
 import { readBootState } from './boot/kernels';
 import { ChangePlan } from './change-plan';
-import { crypttabWithLastingNames, fstabWithLastingNames } from './fstab';
+import { planDiskNames } from './disk-names';
 import { checkHosts } from './hosts';
 import { addPrimaryDrivers } from './initramfs/primary-drivers';
 import { planInitramfs } from './initramfs/recovery-drivers';
@@ -48,8 +48,7 @@ async function adapt(
     const plan = new ChangePlan(files);
     const boot = await readBootState(files);
     await planCommandLines(files, plan, guest.names, boot);
-    await plan.edit('/etc/fstab', (text) => fstabWithLastingNames(text, guest.names));
-    await plan.edit('/etc/crypttab', (text) => crypttabWithLastingNames(text, guest.names));
+    await planDiskNames(files, plan, guest.names);
     await planStay(files, plan, hosts);
     await planBootScripts(plan, adaptation, hosts);
     // Last, as an initramfs has copies of some of those files.

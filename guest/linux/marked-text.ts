@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /**
  * Changes to a guest's text files that can be found and undone again, even after a person has edited the file
  * around them. Texts are Latin-1 strings, so that every byte is kept.
@@ -6,7 +8,9 @@
 const BLOCK_BEGIN = '# BEGIN lifeboat: for the recovery site, removed on the way home';
 const BLOCK_END = '# END lifeboat';
 const ASIDE = '# lifeboat aside: ';
-const REPLACED = '# lifeboat replaced: ';
+/** Followed by a digest of the line that took the place, so that it is known again: `# lifeboat replaced 1a2b3c4d: `. */
+const REPLACED = '# lifeboat replaced';
+const REPLACED_LINE = /^# lifeboat replaced(?: ([0-9a-f]{8}))?: (.*)$/;
 
 /** The text with a block of ours at its end; `lines` have no line ends. */
 export function withBlock(text: string, lines: string[]): string {
@@ -28,8 +32,8 @@ export function withoutBlock(text: string): string {
 }
 
 /** Comments the lines out that `isMeant` picks, with a marker. */
-export function setAside(text: string, isMeant: (line: string) => boolean): string {
-  return mapLines(text, (line) => (isMeant(line) ? ASIDE + line : line));
+export function setAside(text: string, isMeant: (line: string, index: number) => boolean): string {
+  return mapLines(text, (line, index) => (isMeant(line, index) ? ASIDE + line : line));
 }
 
 /** Takes the markers of {@link setAside} away. */
@@ -40,17 +44,18 @@ export function bringBack(text: string): string {
 /** Puts the line that `replacement` returns after the original, which is kept as a marked comment. */
 export function commentOutWithReplacement(
   text: string,
-  replacement: (line: string) => string | undefined,
+  replacement: (line: string, index: number) => string | undefined,
 ): string {
-  return mapLines(text, (line) => {
-    const other = replacement(line);
-    return other === undefined || other === line ? line : `${REPLACED}${line}\n${other}`;
+  return mapLines(text, (line, index) => {
+    const other = replacement(line, index);
+    return other === undefined || other === line ? line : `${REPLACED} ${digest(other)}: ${line}\n${other}`;
   });
 }
 
 /**
  * Undoes {@link commentOutWithReplacement}: the original takes the place of the line after it. Where a person has
- * removed or rewritten that line, theirs stays: `isOurs` says of the line what it was made of.
+ * removed or rewritten that line, theirs stays.
+ * @param isOurs says of a line what it was made of, where an earlier version of Lifeboat wrote no digest of it
  */
 export function restoreCommentedOut(
   text: string,
@@ -60,12 +65,14 @@ export function restoreCommentedOut(
   const lines = text.split('\n');
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at] ?? '';
-    if (!line.startsWith(REPLACED)) {
+    const match = REPLACED_LINE.exec(line);
+    if (match === null) {
       kept.push(line);
       continue;
     }
-    const original = line.slice(REPLACED.length);
-    if (isOurs(lines[at + 1] ?? '', original)) {
+    const original = match[2] ?? '';
+    const next = lines[at + 1] ?? '';
+    if (match[1] === undefined ? isOurs(next, original) : digest(next) === match[1]) {
       kept.push(original);
       at++;
     }
@@ -73,6 +80,10 @@ export function restoreCommentedOut(
   return kept.join('\n');
 }
 
-function mapLines(text: string, change: (line: string) => string): string {
+function digest(line: string): string {
+  return createHash('sha256').update(line, 'latin1').digest('hex').slice(0, 8);
+}
+
+function mapLines(text: string, change: (line: string, index: number) => string): string {
   return text.split('\n').map(change).join('\n');
 }

@@ -7,7 +7,6 @@ import {
   BOOT_UUID,
   debian,
   debugfs,
-  digestBesidesSuperblock,
   FIRST_SECTOR,
   INITRAMFS,
   listing,
@@ -176,30 +175,6 @@ describe('names of disks', () => {
     expect(read(disk, INITRAMFS).includes(`RESUME=UUID=${uuid}\n`)).toBe(true);
     await adapter.revertForPrimarySite(disk);
     expect(text(disk, '/etc/initramfs-tools/conf.d/resume')).toBe('RESUME=/dev/sda2\n');
-  });
-
-  it.each([
-    ['/dev/sdb1', /names \/dev\/sdb1, and the VM has no such disk/],
-    ['/dev/sda', /nothing with a UUID is on it/],
-    ['/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:1:0', /a place on the primary site's controllers/],
-  ])('that lead nowhere (%s) stop the adaptation before anything is written', async (device, message) => {
-    const disk = makeGuest({
-      'etc/fstab': `UUID=${ROOT_UUID} / ext4 defaults 0 1\n${device} /srv ext4 defaults 0 2\n`,
-    });
-    const before = digestBesidesSuperblock(disk);
-    await expect(adapt(disk)).rejects.toThrow(message);
-    expect(digestBesidesSuperblock(disk)).toBe(before);
-  });
-
-  it('are not believed where two file systems have one UUID', async () => {
-    const disk = makeGuest();
-    const data = makeDisk([
-      { tree: { a: 'a' }, sizeMiB: 4, uuid: BOOT_UUID },
-      { tree: { b: 'b' }, sizeMiB: 4, uuid: BOOT_UUID },
-    ]);
-    await expect(adapt(disk, { dataDisks: [{ diskPath: data, slot: 1 }] })).rejects.toThrow(
-      /cannot be told apart/,
-    );
   });
 
   it('read from a disk are letters, digits and dashes or nothing', () => {

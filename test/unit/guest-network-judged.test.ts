@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { mountFiles, findLayout } from '../../guest/disk/layout';
+import { findLayout } from '../../guest/disk/layout';
+import { openSystem } from '../../guest/disk/system-mounts';
 import { Units } from '../../guest/linux/units';
 import { removeFixtures, unpackedGuest } from './guest-fixture';
 import {
@@ -168,9 +169,8 @@ describe('systemd', () => {
       enabled('networking.service', 'etc/systemd/system/network-online.target.wants'),
       { [`${WANTS}/gone.service`]: { link: '/usr/lib/systemd/system/gone.service' } },
     );
-    const files = await mountFiles(
-      disk,
-      [{ mountPoint: '/', partition: (await findLayout(disk)).root }],
+    const files = await openSystem(
+      [{ mountPoint: '/', diskPath: disk, offset: (await findLayout(disk)).root.offset, type: 'ext4' }],
       false,
     );
     let units: Units;
