@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { cpus, totalmem, release } from 'node:os';
 import { promisify } from 'node:util';
-import { projectRoot } from '../sandbox/project-root';
+import { projectRoot } from '../host/project-root';
 
 /** Where figures come from: without it they mean nothing. */
 export interface Machine {

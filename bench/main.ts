@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { projectRoot } from '../sandbox/project-root';
+import { projectRoot } from '../host/project-root';
 import { type Benchmark } from './benchmark';
 import { profileJobs } from './ours/run-job';
 import { MissingPeerError } from './peers/coldsnap';

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { projectRoot } from '../sandbox/project-root';
+import { projectRoot } from '../host/project-root';
 
 /** What a run took. */
 export interface Usage {

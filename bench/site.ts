@@ -1,7 +1,7 @@
 import { ListObjectsV2Command, DeleteObjectsCommand, type S3Client } from '@aws-sdk/client-s3';
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { s3Client } from '../activities/aws-proxy/clients';
+import { s3Client } from '../activities/aws-proxy/account/clients';
 import { BLOCK_SIZE } from '../blocks/port';
 import { localHypervisor } from '../hypervisor/local';
 import { type DiskConfiguration, type Hypervisor } from '../hypervisor/port';

@@ -3,8 +3,8 @@ import { toFailure } from '../activities/failures';
 import { isUnreachable } from '../client/connect';
 import { AlreadyRunningError, CannotConnectError, NotWaitingError, RunFailedError } from '../client/errors';
 import { PlanError } from '../plan/plan-error';
-import { DamagedObjectError } from '../repository/json-object';
-import { PlanNotFoundError } from '../repository/plans';
+import { DamagedObjectError } from '../repository/objects/json-object';
+import { PlanNotFoundError } from '../repository/plans/plans';
 import { CliError, EXIT } from './exit-codes';
 
 /** Types of failure of AWS calls in which the site, not the input, is in the way. */

@@ -2,8 +2,8 @@ import path from 'node:path';
 import { openRepository, repositoryAt, repositoryOf, repositoryUrl } from '../client/repository';
 import { loadPlanFile } from '../plan/load';
 import { type DrPlan } from '../plan/schema';
-import { type ObjectStore } from '../repository/object-store';
-import { loadPlan, planDigest, publishPlan } from '../repository/plans';
+import { type ObjectStore } from '../repository/objects/object-store';
+import { loadPlan, planDigest, publishPlan } from '../repository/plans/plans';
 import { CliError, EXIT } from './exit-codes';
 import { type CliSettings } from './settings';
 

@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { printable } from '../plan/printable';
-import { projectRoot } from '../sandbox/project-root';
+import { projectRoot } from '../host/project-root';
 import { backupCommand } from './commands/backup';
 import { commitCommand } from './commands/commit';
 import { demoCommand } from './commands/demo';

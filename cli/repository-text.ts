@@ -1,7 +1,7 @@
 import { BLOCK_SIZE } from '../blocks/port';
-import { type Checked } from '../repository/check';
-import { type Collected } from '../repository/collection';
-import { type BackupManifest } from '../repository/manifest';
+import { type Checked } from '../repository/upkeep/check';
+import { type Collected } from '../repository/upkeep/collection';
+import { type BackupManifest } from '../repository/backups/manifest';
 import { bytesText } from './numbers';
 import { tableText } from './table';
 

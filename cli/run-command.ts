@@ -5,7 +5,7 @@ import { watchRun } from '../client/progress';
 import { type LifeboatRun } from '../client/run';
 import { type RunArguments, type RunResults, runSummary } from '../client/run-types';
 import { runLink } from '../client/web-ui';
-import { type WorkflowType } from '../workflows/ids';
+import { type WorkflowType } from '../workflows/run/ids';
 import { CliError, EXIT, type ExitCode } from './exit-codes';
 import { type CliContext, type CliIo, writeJson } from './io';
 import { findPlan, type PlanArgument } from './plan-argument';

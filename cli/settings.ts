@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { projectRoot } from '../sandbox/project-root';
+import { projectRoot } from '../host/project-root';
 import { CliError, EXIT } from './exit-codes';
 
 /** `.lifeboat/sandbox.json`, which is there while a sandbox is up. */

@@ -7,9 +7,9 @@ import {
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
-import { type RetryRequest } from '../workflows/messages';
-import { workflowId as idOf, type WorkflowType } from '../workflows/ids';
-import { CONTROL_QUEUE } from '../workflows/task-queues';
+import { type RetryRequest } from '../workflows/run/messages';
+import { workflowId as idOf, type WorkflowType } from '../workflows/run/ids';
+import { CONTROL_QUEUE } from '../activities/task-queues';
 import { connect, type ConnectOptions } from './connect';
 import { AlreadyRunningError, NotWaitingError } from './errors';
 import { type LifeboatRun, runOf } from './run';

@@ -1,7 +1,7 @@
 import { type Client } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
 import { byDisk, type CopyProgress, isCopyProgress, wholeDisk } from '../blocks/progress';
-import { type RunStatus } from '../workflows/messages';
+import { type RunStatus } from '../workflows/run/messages';
 import { type LifeboatRun } from './run';
 
 /** What a run is doing at one moment. */

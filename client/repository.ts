@@ -1,7 +1,7 @@
-import { s3Client } from '../activities/aws-proxy/clients';
+import { s3Client } from '../activities/aws-proxy/account/clients';
 import { type RepositoryAddress } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
-import { type ObjectStore, s3ObjectStore } from '../repository/object-store';
+import { type ObjectStore, s3ObjectStore } from '../repository/objects/object-store';
 
 /** How often a call is tried: no workflow stands behind this client to try again. */
 export const CLIENT_ATTEMPTS = 3;

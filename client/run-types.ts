@@ -2,12 +2,12 @@ import { type BackupSummary } from '../workflows/backup';
 import { type CommitSummary } from '../workflows/commit';
 import { type FailbackRequest, type FailbackSummary } from '../workflows/failback';
 import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
-import { type WorkflowType } from '../workflows/ids';
+import { type WorkflowType } from '../workflows/run/ids';
 import { type PruneRequest, type PruneSummary } from '../workflows/prune';
 import { type ReplicationSummary } from '../workflows/replication';
 import { type RestoreSummary } from '../workflows/restore';
 import { type VerifyRequest, type VerifySummary } from '../workflows/verify';
-import { type RunRequest } from '../workflows/begin';
+import { type RunRequest } from '../workflows/run/begin';
 
 /** The one argument of each run; imported as types only, so that no workflow code runs in a client. */
 export interface RunArguments {

@@ -3,7 +3,7 @@ import {
   WorkflowFailedError,
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
-import { type WorkflowType } from '../workflows/ids';
+import { type WorkflowType } from '../workflows/run/ids';
 import { isUnreachable } from './connect';
 import { runFailed } from './failure';
 import { type RunArgument, type RunResults } from './run-types';

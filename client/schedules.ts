@@ -6,8 +6,8 @@ import {
   type ScheduleOptions,
   ScheduleOverlapPolicy,
 } from '@temporalio/client';
-import { replicationScheduleId, workflowId } from '../workflows/ids';
-import { CONTROL_QUEUE } from '../workflows/task-queues';
+import { replicationScheduleId, workflowId } from '../workflows/run/ids';
+import { CONTROL_QUEUE } from '../activities/task-queues';
 import { runSummary } from './run-types';
 
 /** A plan's replication schedule as it is on the Temporal server. Times are ISO 8601, UTC. */

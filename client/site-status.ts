@@ -1,11 +1,11 @@
 import { type EC2Client, type Instance, paginateDescribeInstances } from '@aws-sdk/client-ec2';
-import { completeSets, type DrCopySet } from '../activities/aws-proxy/dr-copy';
-import { findSnapshots } from '../activities/aws-proxy/snapshots';
-import { readCopySnapshot, readInstance, tagFilters } from '../activities/aws-proxy/tags';
+import { completeSets, type DrCopySet } from '../activities/aws-proxy/account/dr-copy';
+import { findSnapshots } from '../activities/aws-proxy/account/snapshots';
+import { readCopySnapshot, readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
 import { type PlanPhase } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
-import { type ObjectStore } from '../repository/object-store';
-import { readPlanState } from '../repository/plan-state';
+import { type ObjectStore } from '../repository/objects/object-store';
+import { readPlanState } from '../repository/plans/plan-state';
 
 /** A plan as the two sites tell it; Temporal is not asked, so that this is there when Temporal is lost. */
 export interface SiteStatus {

@@ -1,9 +1,14 @@
 import { type EC2Client } from '@aws-sdk/client-ec2';
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
-import { findLeftovers, type Leftover, type Needs, removeLeftovers } from '../activities/aws-proxy/leftovers';
-import { type ObjectStore } from '../repository/object-store';
-import { readPlanState } from '../repository/plan-state';
-import { workflowId, type WorkflowType } from '../workflows/ids';
+import {
+  findLeftovers,
+  type Leftover,
+  type Needs,
+  removeLeftovers,
+} from '../activities/aws-proxy/account/leftovers';
+import { type ObjectStore } from '../repository/objects/object-store';
+import { readPlanState } from '../repository/plans/plan-state';
+import { workflowId, type WorkflowType } from '../workflows/run/ids';
 
 /**
  * Minutes for which what was made is left alone. A run that Temporal has forgotten may still have an activity under

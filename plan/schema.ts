@@ -96,7 +96,7 @@ const dnsRecord = z
 /** Backups that a rule of retention keeps; more than 10,000 of a VM nobody means. */
 const backups = (minimum: number) => z.number().int().min(minimum).max(10_000);
 
-/** Which backups of a VM stay in the repository; see repository/retention.ts. */
+/** Which backups of a VM stay in the repository; see repository/upkeep/retention.ts. */
 const retention = z
   .object({
     keepLast: backups(1).default(30),

@@ -3,10 +3,10 @@ import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { REGION } from './aws/fixtures';
-import { writeFileAtomically } from './process/atomic-file';
-import { readIfExists } from './process/read-if-exists';
-import { type SandboxNetwork } from './network/segment';
-import { projectRoot } from './project-root';
+import { writeFileAtomically } from '../host/atomic-file';
+import { readIfExists } from '../host/read-if-exists';
+import { type SandboxNetwork } from '../machines/network/segment';
+import { projectRoot } from '../host/project-root';
 import { type Pace } from '../workers/bundle-name';
 
 /** Everything that a sandbox's processes are started with; kept in its directory, so that a restart is the same. */

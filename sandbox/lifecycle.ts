@@ -15,11 +15,11 @@ import {
   type SandboxOptions,
 } from './config';
 import { createDatacenter } from './datacenter/datacenter';
-import { ensureSegment } from './network/segment';
-import { writeFileAtomically } from './process/atomic-file';
-import { pidRuns } from './process/pid-file';
-import { readIfExists } from './process/read-if-exists';
-import { projectRoot } from './project-root';
+import { ensureSegment } from '../machines/network/segment';
+import { writeFileAtomically } from '../host/atomic-file';
+import { pidRuns } from '../host/pid-file';
+import { readIfExists } from '../host/read-if-exists';
+import { projectRoot } from '../host/project-root';
 import { SEGMENTS } from './segments';
 import { clientEnvironment, sandboxPaths, SHOP_REPOSITORY, TEMPORAL_NAMESPACE } from './supervisor/processes';
 import { waitUntilServing } from './supervisor/readiness';

@@ -1,4 +1,4 @@
-import { type SegmentSpec } from './network/segment';
+import { type SegmentSpec } from '../machines/network/segment';
 
 /** The sandbox's networks: the data centre's, and the two subnets of the recovery site. None reaches another. */
 export const SEGMENTS: SegmentSpec[] = [

@@ -1,4 +1,4 @@
-/** How long workflows wait; workflows/pace.ts. */
+/** How long workflows wait; workflows/run/pace.ts. */
 export type Pace = 'usual' | 'quick';
 
 /** File in dist/ with the bundle of the workflows. */

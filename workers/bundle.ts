@@ -12,7 +12,7 @@ type Replacements = Record<string, string>;
  */
 async function main(): Promise<void> {
   const dist = join(__dirname, '..');
-  const quick = { [join(dist, 'workflows', 'pace')]: join(dist, 'workflows', 'quick-pace.js') };
+  const quick = { [join(dist, 'workflows', 'run', 'pace')]: join(dist, 'workflows', 'run', 'quick-pace.js') };
   await bundle(dist, bundleName('usual'), {});
   await bundle(dist, bundleName('quick'), quick);
 }

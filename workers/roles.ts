@@ -1,21 +1,21 @@
 import { join } from 'node:path';
 import { type S3Client } from '@aws-sdk/client-s3';
 import { type WorkerOptions } from '@temporalio/worker';
-import { createFailbackActivities } from '../activities/aws-proxy/failback';
-import { awsClients, s3Client } from '../activities/aws-proxy/clients';
+import { createFailbackActivities } from '../activities/aws-proxy/failback/activities';
+import { awsClients, s3Client } from '../activities/aws-proxy/account/clients';
 import { type AwsProxyActivities, type AwsProxyHostActivities } from '../activities/aws-proxy/contract';
-import { createDnsActivities } from '../activities/aws-proxy/dns';
-import { createDrCopyActivities } from '../activities/aws-proxy/dr-copy-activities';
+import { createDnsActivities } from '../activities/aws-proxy/dns/activities';
+import { createDrCopyActivities } from '../activities/aws-proxy/restore/publish';
+import { createDriverActivities, createFailoverActivities } from '../activities/aws-proxy/launch/activities';
+import { createProxyHostActivities } from '../activities/aws-proxy/proxy-host/activities';
+import { createPruneActivities } from '../activities/aws-proxy/restore/prune';
+import { createRestorePlanActivities } from '../activities/aws-proxy/restore/plan';
+import { createSnapshotCopyActivities } from '../activities/aws-proxy/restore/snapshot-copy';
+import { createVerifyActivities } from '../activities/aws-proxy/restore/verify';
 import {
-  createDriverActivities,
-  createFailoverActivities,
-} from '../activities/aws-proxy/failover-activities';
-import { createProxyHostActivities } from '../activities/aws-proxy/proxy-host';
-import { createPruneActivities } from '../activities/aws-proxy/prune';
-import { createRestorePlanActivities } from '../activities/aws-proxy/restore-plan';
-import { createSnapshotCopyActivities } from '../activities/aws-proxy/snapshot-copy';
-import { createVerifyActivities } from '../activities/aws-proxy/verify-activities';
-import { createHostCopyActivities, createVolumeCopyActivities } from '../activities/aws-proxy/volume-copy';
+  createHostCopyActivities,
+  createVolumeCopyActivities,
+} from '../activities/aws-proxy/restore/volume-copy';
 import { createBackupActivities } from '../activities/backup-proxy/backup';
 import { type BackupProxyActivities } from '../activities/backup-proxy/contract';
 import { createFailbackCopyActivities } from '../activities/backup-proxy/failback-copy';
@@ -25,14 +25,14 @@ import { dialer, parseDialRoutes } from '../activities/dial';
 import { guestAdapter } from '../guest/adapter';
 import { localHypervisor } from '../hypervisor/local';
 import { type RepositoryAddress } from '../plan/run';
-import { type ObjectStore, s3ObjectStore } from '../repository/object-store';
+import { type ObjectStore, s3ObjectStore } from '../repository/objects/object-store';
 import {
   AWS_PROXY_COPY_QUEUE,
   AWS_PROXY_QUEUE,
   awsProxyHostQueue,
   BACKUP_PROXY_QUEUE,
   CONTROL_QUEUE,
-} from '../workflows/task-queues';
+} from '../activities/task-queues';
 import { bundleName } from './bundle-name';
 import { awsProxySettings, backupProxySettings, type WorkerSettings, workerSettings } from './settings';
 

@@ -1,5 +1,5 @@
 import { isGrpcServiceError, type Connection } from '@temporalio/client';
-import { phaseAttribute, planAttribute } from '../workflows/messages';
+import { phaseAttribute, planAttribute } from '../workflows/run/messages';
 
 /** IndexedValueType KEYWORD of temporal.api.enums.v1. */
 const KEYWORD = 2;

@@ -16,7 +16,7 @@ const environment = z.object({
   LIFEBOAT_STATE_DIRECTORY: z.string().min(1).default('/var/lib/lifeboat'),
   /** `CIDR=unix socket` pairs, where guests are reached through a relay. */
   LIFEBOAT_DIAL: z.string().default(''),
-  /** `quick` for tests that kill workers: see workflows/quick-pace.ts. */
+  /** `quick` for tests that kill workers: see workflows/run/quick-pace.ts. */
   LIFEBOAT_PACE: z.enum(['usual', 'quick']).default('usual'),
 });
 

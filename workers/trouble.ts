@@ -2,8 +2,8 @@ import { type Context } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { type ActivityInterceptorsFactory } from '@temporalio/worker';
-import { runOfWorkflow } from '../workflows/ids';
-import { troubleSignal } from '../workflows/messages';
+import { runOfWorkflow } from '../workflows/run/ids';
+import { troubleSignal } from '../workflows/run/messages';
 
 /** Attempts whose failure is told: often enough to see that it goes on, and few events in a history of a thousand. */
 const TOLD_ATTEMPTS: ReadonlySet<number> = new Set([3, 10, 30, 100, 300, 999]);

@@ -1,13 +1,13 @@
 import { CancellationScope } from '@temporalio/workflow';
 import { type BackupResult } from '../activities/backup-proxy/contract';
 import { type RunContext } from '../plan/run';
-import { backupProxy } from './activities';
-import { begin, requirePhase, type RunRequest } from './begin';
-import { compensating } from './compensation';
-import { inDependencyOrder } from './dependency-order';
-import { hasFailureType } from './failure-message';
-import { RunProgress } from './run-status';
-import { reportPhase, runVmChild } from './vm-child';
+import { backupProxy } from './run/activities';
+import { begin, requirePhase, type RunRequest } from './run/begin';
+import { compensating } from './run/compensation';
+import { inDependencyOrder } from './run/dependency-order';
+import { hasFailureType } from './run/failure-message';
+import { RunProgress } from './run/run-status';
+import { reportPhase, runVmChild } from './run/vm-child';
 
 export interface BackupSummary {
   plan: string;

@@ -1,6 +1,6 @@
-import { awsProxy, control } from './activities';
-import { begin, requirePhase, type RunRequest, take } from './begin';
-import { RunProgress } from './run-status';
+import { awsProxy, control } from './run/activities';
+import { begin, requirePhase, type RunRequest, take } from './run/begin';
+import { RunProgress } from './run/run-status';
 
 export interface CommitSummary {
   plan: string;

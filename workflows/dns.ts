@@ -2,8 +2,8 @@ import { ApplicationFailure } from '@temporalio/workflow';
 import { type InstanceAddresses } from '../activities/aws-proxy/contract';
 import { type RunContext } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
-import { awsProxy, control } from './activities';
-import { causeMessage } from './failure-message';
+import { awsProxy, control } from './run/activities';
+import { causeMessage } from './run/failure-message';
 
 /** Values that the zone's own servers must answer with; nothing where the plan has no DNS. */
 export type ExpectedRecords = { name: string; values: string[] }[];

@@ -3,10 +3,10 @@ import { type CopyResult } from '../activities/backup-proxy/contract';
 import { type DiskConfiguration, type VmConfiguration } from '../hypervisor/port';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm } from '../plan/schema';
-import { awsProxy, backupProxy } from './activities';
-import { type OnFailure } from './attention';
-import { type FailbackGate, openGateSignal } from './messages';
-import { reportPhase, vmAttention } from './vm-child';
+import { awsProxy, backupProxy } from './run/activities';
+import { type OnFailure } from './run/attention';
+import { type FailbackGate, openGateSignal } from './run/messages';
+import { reportPhase, vmAttention } from './run/vm-child';
 
 export interface FailbackVmRequest {
   run: RunContext;

@@ -9,18 +9,18 @@ import { type VmConfiguration } from '../hypervisor/port';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { type AwsProxyActivities, type InstanceAddresses } from '../activities/aws-proxy/contract';
-import { awsProxy, backupProxy, control } from './activities';
-import { type OnFailure, requireOnFailure } from './attention';
-import { begin, requirePhase, type RunRequest, take } from './begin';
-import { compensating } from './compensation';
-import { inDependencyOrder } from './dependency-order';
+import { awsProxy, backupProxy, control } from './run/activities';
+import { type OnFailure, requireOnFailure } from './run/attention';
+import { begin, requirePhase, type RunRequest, take } from './run/begin';
+import { compensating } from './run/compensation';
+import { inDependencyOrder } from './run/dependency-order';
 import { moveDns, proveDns, returnDns } from './dns';
 import { failbackVm, type FailedBackVm } from './failback-vm';
-import { causeMessage } from './failure-message';
-import { type FailbackGate, openGateSignal } from './messages';
-import { allowRetries } from './retries';
-import { RunProgress } from './run-status';
-import { vmChildOptions } from './vm-child';
+import { causeMessage } from './run/failure-message';
+import { type FailbackGate, openGateSignal } from './run/messages';
+import { allowRetries } from './run/retries';
+import { RunProgress } from './run/run-status';
+import { vmChildOptions } from './run/vm-child';
 
 export interface FailbackRequest extends RunRequest {
   /** CPUs and memory of the VMs at home: those of the EC2 instances (default), or those they had before. */

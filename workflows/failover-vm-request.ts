@@ -2,7 +2,7 @@ import { type DrCopy } from '../activities/aws-proxy/contract';
 import { type HostEntry } from '../guest/port';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm, type RecoverySubnet } from '../plan/schema';
-import { type OnFailure } from './attention';
+import { type OnFailure } from './run/attention';
 
 /** One VM of a failover: what it is made from, where, and what it finds there. */
 export interface FailoverVmRequest {

@@ -1,10 +1,10 @@
 import { type InstanceAddresses } from '../activities/aws-proxy/contract';
-import { awsProxy } from './activities';
+import { awsProxy } from './run/activities';
 import { type FailoverVmRequest } from './failover-vm-request';
-import { hasFailureType } from './failure-message';
+import { hasFailureType } from './run/failure-message';
 import { PreparedVolumes } from './prepared-volumes';
 import { RecoveryInstance } from './recovery-instance';
-import { reportPhase, vmAttention } from './vm-child';
+import { reportPhase, vmAttention } from './run/vm-child';
 
 /** A VM that runs, and answers, at the recovery site. */
 export interface RecoveredVm extends InstanceAddresses {

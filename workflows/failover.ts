@@ -3,16 +3,16 @@ import { type DrCopy } from '../activities/aws-proxy/contract';
 import { type HostEntry } from '../guest/port';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
-import { awsProxy, control } from './activities';
-import { Attention, type OnFailure, requireOnFailure } from './attention';
-import { begin, requirePhase, type RunRequest, take } from './begin';
-import { compensating, type Compensations } from './compensation';
-import { inDependencyOrder } from './dependency-order';
+import { awsProxy, control } from './run/activities';
+import { Attention, type OnFailure, requireOnFailure } from './run/attention';
+import { begin, requirePhase, type RunRequest, take } from './run/begin';
+import { compensating, type Compensations } from './run/compensation';
+import { inDependencyOrder } from './run/dependency-order';
 import { moveDns, proveDns, returnDns } from './dns';
 import { failoverVm, type RecoveredVm } from './failover-vm';
-import { allowRetries } from './retries';
-import { RunProgress } from './run-status';
-import { runVmChild } from './vm-child';
+import { allowRetries } from './run/retries';
+import { RunProgress } from './run/run-status';
+import { runVmChild } from './run/vm-child';
 
 export interface FailoverRequest extends RunRequest {
   /** `disaster` moves the application to the recovery site; `test` proves that it could, and removes everything. */

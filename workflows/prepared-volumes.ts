@@ -1,10 +1,10 @@
 import { type RecoveredVolume } from '../activities/aws-proxy/contract';
-import { awsProxy, control } from './activities';
+import { awsProxy, control } from './run/activities';
 import { type FailoverVmRequest } from './failover-vm-request';
-import { hasFailureType } from './failure-message';
-import { Kept } from './kept';
-import { onProxyHost } from './proxy-host';
-import { reportPhase } from './vm-child';
+import { hasFailureType } from './run/failure-message';
+import { Kept } from './run/kept';
+import { onProxyHost } from './run/proxy-host';
+import { reportPhase } from './run/vm-child';
 
 /** Volumes that AWS may let go to the state `error` before the VM's step fails. */
 const VOLUME_ATTEMPTS = 3;

@@ -1,8 +1,8 @@
-import { type Collected } from '../repository/collection';
-import { awsProxy } from './activities';
-import { begin, requirePhase, type RunRequest } from './begin';
-import { inDependencyOrder } from './dependency-order';
-import { RunProgress } from './run-status';
+import { type Collected } from '../repository/upkeep/collection';
+import { awsProxy } from './run/activities';
+import { begin, requirePhase, type RunRequest } from './run/begin';
+import { inDependencyOrder } from './run/dependency-order';
+import { RunProgress } from './run/run-status';
 
 export interface PruneRequest extends RunRequest {
   /** Whether to look for objects to delete in any case (the default), or once a day. */

@@ -1,10 +1,10 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import { type InstanceAddresses, type RecoveredVolume } from '../activities/aws-proxy/contract';
-import { awsProxy } from './activities';
-import { hasFailureType } from './failure-message';
+import { awsProxy } from './run/activities';
+import { hasFailureType } from './run/failure-message';
 import { type FailoverVmRequest } from './failover-vm-request';
-import { Kept } from './kept';
-import { reportPhase } from './vm-child';
+import { Kept } from './run/kept';
+import { reportPhase } from './run/vm-child';
 
 interface Shell {
   instanceId: string;

@@ -1,12 +1,12 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { executeChild, isCancellation, log, ParentClosePolicy, sleep } from '@temporalio/workflow';
 import { backup, type BackupSummary } from './backup';
-import { begin, requirePhase, type RunRequest } from './begin';
-import { causeMessage } from './failure-message';
-import { workflowId } from './ids';
+import { begin, requirePhase, type RunRequest } from './run/begin';
+import { causeMessage } from './run/failure-message';
+import { workflowId } from './run/ids';
 import { prune, type PruneSummary } from './prune';
 import { restore, type RestoreSummary } from './restore';
-import { RunProgress } from './run-status';
+import { RunProgress } from './run/run-status';
 
 export interface ReplicationSummary {
   backup: BackupSummary;

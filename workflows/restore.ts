@@ -2,14 +2,14 @@ import { CancellationScope } from '@temporalio/workflow';
 import { type PlannedRestoreDisk, type RestorePlan } from '../activities/aws-proxy/contract';
 import { type CopyResult } from '../activities/backup-proxy/contract';
 import { type RunContext } from '../plan/run';
-import { awsProxy, control } from './activities';
-import { begin, requirePhase, type RunRequest, take } from './begin';
-import { compensating } from './compensation';
-import { inDependencyOrder } from './dependency-order';
-import { hasFailureType } from './failure-message';
-import { onProxyHost } from './proxy-host';
-import { RunProgress } from './run-status';
-import { reportPhase, runVmChild } from './vm-child';
+import { awsProxy, control } from './run/activities';
+import { begin, requirePhase, type RunRequest, take } from './run/begin';
+import { compensating } from './run/compensation';
+import { inDependencyOrder } from './run/dependency-order';
+import { hasFailureType } from './run/failure-message';
+import { onProxyHost } from './run/proxy-host';
+import { RunProgress } from './run/run-status';
+import { reportPhase, runVmChild } from './run/vm-child';
 
 /** Attempts at one disk's snapshot: AWS may put a pending one into error, and it is then begun again. */
 const SNAPSHOT_ATTEMPTS = 3;

@@ -1,11 +1,11 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import { type VerifiedDisk } from '../activities/aws-proxy/contract';
 import { type RunContext } from '../plan/run';
-import { awsProxy } from './activities';
-import { begin, type RunRequest } from './begin';
-import { inDependencyOrder } from './dependency-order';
-import { RunProgress } from './run-status';
-import { reportPhase, runVmChild } from './vm-child';
+import { awsProxy } from './run/activities';
+import { begin, type RunRequest } from './run/begin';
+import { inDependencyOrder } from './run/dependency-order';
+import { RunProgress } from './run/run-status';
+import { reportPhase, runVmChild } from './run/vm-child';
 
 export interface VerifyRequest extends RunRequest {
   /** Of one VM only; of all where this is absent. */

@@ -7,8 +7,8 @@ import {
   type ReadinessProbe,
 } from '../../plan/schema';
 import { type RunContext } from '../../plan/run';
-import { type Collected } from '../../repository/collection';
-import { type RetentionPolicy } from '../../repository/retention';
+import { type Collected } from '../../repository/upkeep/collection';
+import { type RetentionPolicy } from '../../repository/upkeep/retention';
 import { type CopyResult } from '../backup-proxy/contract';
 
 /** One disk of a DR copy: a snapshot, and what of it is not in its bytes. */
@@ -182,7 +182,7 @@ export interface AwsProxyActivities {
   // ---- retention
   /**
    * Retires the VM's backups that no policy keeps (of this plan, or of any published plan with the VM), and deletes what
-   * nothing needs; see repository/collection.ts.
+   * nothing needs; see repository/upkeep/collection.ts.
    * @throws ApplicationFailure Fenced, non-retryable, where another run has taken the plan's state since
    * @throws ApplicationFailure DamagedObject, non-retryable, where it cannot be told what is needed
    */

@@ -1,10 +1,10 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { type DiskConfiguration } from '../../hypervisor/port';
-import { findBlockMap, readManifest } from '../../repository/backups';
-import { publishBackup, releasePins } from '../../repository/building-on';
-import { checkBackupId, checkVmName } from '../../repository/keys';
-import { type BackedUpDisk } from '../../repository/manifest';
-import { type ObjectStore } from '../../repository/object-store';
+import { findBlockMap, readManifest } from '../../repository/backups/backups';
+import { publishBackup, releasePins } from '../../repository/backups/building-on';
+import { checkBackupId, checkVmName } from '../../repository/objects/keys';
+import { type BackedUpDisk } from '../../repository/backups/manifest';
+import { type ObjectStore } from '../../repository/objects/object-store';
 import { withFailures } from '../failures';
 import { whileBeating } from '../heartbeat';
 import { type BackupProxyActivities } from './contract';

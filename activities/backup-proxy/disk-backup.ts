@@ -2,17 +2,23 @@ import { Context } from '@temporalio/activity';
 import { openFileSource } from '../../blocks/file-source';
 import { type Hypervisor } from '../../hypervisor/port';
 import { type RepositoryAddress } from '../../plan/run';
-import { storeChangedBlocks } from '../../repository/backup-disk';
-import { BackupJournal } from '../../repository/backup-journal';
-import { findBlockMap, openBlockMap, newestManifest, putOnce, readManifest } from '../../repository/backups';
-import { BlockMap } from '../../repository/block-map';
-import { blockCount } from '../../repository/block-map-format';
-import { continueBackup, pinInUse } from '../../repository/building-on';
-import { type KnownAreas } from '../../repository/disk-areas';
-import { DamagedObjectError } from '../../repository/json-object';
-import { blockMapKey } from '../../repository/keys';
-import { type BackupManifest } from '../../repository/manifest';
-import { type ObjectStore } from '../../repository/object-store';
+import { storeChangedBlocks } from '../../repository/new-backup/backup-disk';
+import { BackupJournal } from '../../repository/new-backup/backup-journal';
+import {
+  findBlockMap,
+  openBlockMap,
+  newestManifest,
+  putOnce,
+  readManifest,
+} from '../../repository/backups/backups';
+import { BlockMap } from '../../repository/maps/block-map';
+import { blockCount } from '../../repository/maps/block-map-format';
+import { continueBackup, pinInUse } from '../../repository/backups/building-on';
+import { type KnownAreas } from '../../repository/new-backup/disk-areas';
+import { DamagedObjectError } from '../../repository/objects/json-object';
+import { blockMapKey } from '../../repository/objects/keys';
+import { type BackupManifest } from '../../repository/backups/manifest';
+import { type ObjectStore } from '../../repository/objects/object-store';
 import { beatingProgress, journalPath, newProgress, type TrackedProgress } from '../block-copy';
 import { type BackupProxyActivities } from './contract';
 

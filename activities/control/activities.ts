@@ -1,7 +1,12 @@
 import { type RepositoryAddress } from '../../plan/run';
-import { type ObjectStore } from '../../repository/object-store';
-import { checkPlanState, movePlanState, readPlanState, takePlanState } from '../../repository/plan-state';
-import { loadPlan } from '../../repository/plans';
+import { type ObjectStore } from '../../repository/objects/object-store';
+import {
+  checkPlanState,
+  movePlanState,
+  readPlanState,
+  takePlanState,
+} from '../../repository/plans/plan-state';
+import { loadPlan } from '../../repository/plans/plans';
 import { withFailures } from '../failures';
 import { type ControlActivities } from './contract';
 

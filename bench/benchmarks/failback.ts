@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run as runProgram } from '../../sandbox/process/run';
+import { run as runProgram } from '../../host/run';
 import { type Benchmark } from '../benchmark';
 import { getRequests, sendAll } from '../ceiling';
 import { kindOf } from '../disk';

@@ -1,7 +1,7 @@
 import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs';
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { awsClients } from '../../activities/aws-proxy/clients';
+import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { copyBlocks } from '../../blocks/copy';
 import { EbsBlockClient } from '../../blocks/ebs/client';
 import { ebsSnapshotSink } from '../../blocks/ebs-sink';

@@ -1,8 +1,8 @@
-import { s3Client } from '../../activities/aws-proxy/clients';
+import { s3Client } from '../../activities/aws-proxy/account/clients';
 import { type PlannedRestoreDisk } from '../../activities/aws-proxy/contract';
-import { openRestoreMaps, planExtents } from '../../activities/aws-proxy/restore-work';
+import { openRestoreMaps, planExtents } from '../../activities/aws-proxy/restore/work';
 import { type RunContext } from '../../plan/run';
-import { s3ObjectStore } from '../../repository/object-store';
+import { s3ObjectStore } from '../../repository/objects/object-store';
 import { awsProxy, inActivity, runContext } from './worker';
 
 export interface RestoreJob {

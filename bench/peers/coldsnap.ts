@@ -1,6 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
-import { projectRoot } from '../../sandbox/project-root';
+import { projectRoot } from '../../host/project-root';
 import { REGION } from '../endpoints';
 import { coldsnapVersion } from '../machine';
 import { measured, type Usage } from '../measure';

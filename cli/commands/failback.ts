@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { type OnFailure } from '../../workflows/attention';
+import { type OnFailure } from '../../workflows/run/attention';
 import { type CliContext } from '../io';
 import { copyRow, COPY_HEAD } from '../copy-rows';
 import { secondsText } from '../numbers';

@@ -1,5 +1,5 @@
 import { type Command } from 'commander';
-import { type OnFailure } from '../../workflows/attention';
+import { type OnFailure } from '../../workflows/run/attention';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { lifeboatClient } from '../../client/client';
 import { runLink } from '../../client/web-ui';
-import { type RetryRequest } from '../../workflows/messages';
+import { type RetryRequest } from '../../workflows/run/messages';
 import { type CliContext, writeJson } from '../io';
 import { findPlan } from '../plan-argument';
 import { siteSettings } from '../run-command';

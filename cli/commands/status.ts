@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { awsClients } from '../../activities/aws-proxy/clients';
+import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
 import { type CliContext, writeJson } from '../io';

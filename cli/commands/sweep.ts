@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { awsClients } from '../../activities/aws-proxy/clients';
-import { type Leftover } from '../../activities/aws-proxy/leftovers';
+import { awsClients } from '../../activities/aws-proxy/account/clients';
+import { type Leftover } from '../../activities/aws-proxy/account/leftovers';
 import { lifeboatClient } from '../../client/client';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { planSweep, sweep, SWEEP_AGE_MINUTES } from '../../client/sweep';

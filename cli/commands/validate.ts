@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import path from 'node:path';
 import { loadPlanFile } from '../../plan/load';
 import { startOrder } from '../../plan/order';
-import { planDigest } from '../../repository/plans';
+import { planDigest } from '../../repository/plans/plans';
 import { type CliContext, writeJson } from '../io';
 
 /** Checks a plan file without asking either site. */

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { endProcess, processStartTime, runningPid } from '../../sandbox/process/pid-file';
-import { CommandError, run } from '../../sandbox/process/run';
-import { withoutBacking } from '../../sandbox/qemu/hardware';
+import { endProcess, processStartTime, runningPid } from '../../host/pid-file';
+import { CommandError, run } from '../../host/run';
+import { withoutBacking } from '../../machines/hardware';
 import { DiskImageError } from './image-error';
 import { type DiskImage } from './vm-files';
 

@@ -1,8 +1,8 @@
 import { readdir, rm, statfs } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { type SandboxNetwork } from '../../sandbox/network/segment';
-import { consoleOutput, killMachine, machineIsRunning, powerDown } from '../../sandbox/qemu/machine';
+import { type SandboxNetwork } from '../../machines/network/segment';
+import { consoleOutput, killMachine, machineIsRunning, powerDown } from '../../machines/machine';
 import { VmExistsError, VmNotFoundError, type Hypervisor, type OpenDisk } from '../port';
 import { changedAreas } from './changed-areas';
 import { closeExport, endExport, isOpen, openExport } from './disk-export';

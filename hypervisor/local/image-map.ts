@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { CommandError } from '../../sandbox/process/run';
-import { withoutBacking } from '../../sandbox/qemu/hardware';
+import { CommandError } from '../../host/run';
+import { withoutBacking } from '../../machines/hardware';
 import { type DiskArea } from '../port';
 import { AreaCollector, withinAreas } from './areas';
 import { type DiskImage } from './vm-files';

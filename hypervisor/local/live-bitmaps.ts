@@ -1,5 +1,5 @@
-import { diskNode } from '../../sandbox/qemu/hardware';
-import { type QmpClient } from '../../sandbox/qemu/qmp';
+import { diskNode } from '../../machines/hardware';
+import { type QmpClient } from '../../machines/qmp';
 import { type DiskConfiguration } from '../port';
 
 /**

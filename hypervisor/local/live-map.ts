@@ -1,5 +1,5 @@
-import { diskNode } from '../../sandbox/qemu/hardware';
-import { QmpError, type QmpClient } from '../../sandbox/qemu/qmp';
+import { diskNode } from '../../machines/hardware';
+import { QmpError, type QmpClient } from '../../machines/qmp';
 import { type DiskArea, type DiskConfiguration } from '../port';
 import { AreaCollector, mergeAreas } from './areas';
 import { allocatedAreas, mapImage } from './image-map';

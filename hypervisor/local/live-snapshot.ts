@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { diskNode } from '../../sandbox/qemu/hardware';
-import { type QmpClient } from '../../sandbox/qemu/qmp';
-import { run } from '../../sandbox/process/run';
+import { diskNode } from '../../machines/hardware';
+import { type QmpClient } from '../../machines/qmp';
+import { run } from '../../host/run';
 import { type DiskConfiguration } from '../port';
 import { nextIntervalActions } from './live-bitmaps';
 

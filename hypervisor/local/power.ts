@@ -4,8 +4,8 @@ import {
   namespaceName,
   removeTap,
   type SandboxNetwork,
-} from '../../sandbox/network/segment';
-import { startMachine } from '../../sandbox/qemu/machine';
+} from '../../machines/network/segment';
+import { startMachine } from '../../machines/machine';
 import { type DatacenterSettings } from './settings';
 import { checkImage } from './image-check';
 import { DiskImageError } from './image-error';

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { writeFileAtomically } from '../../sandbox/process/atomic-file';
+import { writeFileAtomically } from '../../host/atomic-file';
 import { type SnapshotRecord } from './snapshots';
 import { type VmFiles } from './vm-files';
 

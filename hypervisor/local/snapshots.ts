@@ -1,10 +1,10 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { machinePid, qmpSocketOf } from '../../sandbox/qemu/machine';
-import { withQmp } from '../../sandbox/qemu/qmp';
-import { writeFileAtomically } from '../../sandbox/process/atomic-file';
-import { processStartTime } from '../../sandbox/process/pid-file';
+import { machinePid, qmpSocketOf } from '../../machines/machine';
+import { withQmp } from '../../machines/qmp';
+import { writeFileAtomically } from '../../host/atomic-file';
+import { processStartTime } from '../../host/pid-file';
 import { type DiskConfiguration } from '../port';
 import { endExport, isOpen, unmount } from './disk-export';
 import { type Monitor, stopNbdServer } from './live-map';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { writeFileAtomically } from '../../sandbox/process/atomic-file';
+import { writeFileAtomically } from '../../host/atomic-file';
 import { VmNotFoundError, type VmConfiguration } from '../port';
 
 /**
@@ -108,7 +108,7 @@ export function checkDisk(value: VmConfiguration['disks'][number]): VmConfigurat
 /** The paths of a VM. */
 export class VmFiles {
   readonly home: string;
-  /** What sandbox/qemu calls the machine's directory. */
+  /** What machines calls the machine's directory. */
   readonly machine: string;
   readonly snapshots: string;
   readonly open: string;

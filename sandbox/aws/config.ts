@@ -1,7 +1,7 @@
 import { type Limits } from './limits';
 import { type Etags } from './s3/buckets';
 
-/** A sandbox's network as the sandbox's other parts know it; see sandbox/network/segment.ts. */
+/** A sandbox's network as the sandbox's other parts know it; see machines/network/segment.ts. */
 export interface NetworkReference {
   id: string;
   runDirectory: string;

@@ -3,9 +3,9 @@ import { join, resolve } from 'node:path';
 import { localHypervisor, settingsFile, stopAllVms, type DatacenterSettings } from '../../hypervisor/local';
 import { checkDisk, checkHardware, VmFiles } from '../../hypervisor/local/vm-files';
 import { VmExistsError, type VmConfiguration } from '../../hypervisor/port';
-import { ensureSegment, removeSegment, type SandboxNetwork } from '../network/segment';
-import { writeFileAtomically } from '../process/atomic-file';
-import { run } from '../process/run';
+import { ensureSegment, removeSegment, type SandboxNetwork } from '../../machines/network/segment';
+import { writeFileAtomically } from '../../host/atomic-file';
+import { run } from '../../host/run';
 import { SEGMENTS } from '../segments';
 
 /** The primary site: a directory of VMs, and the segment that they are on. */

@@ -1,5 +1,5 @@
-import { publish } from '../network/publish';
-import { relaySocket } from '../network/segment';
+import { publish } from '../../machines/network/publish';
+import { relaySocket } from '../../machines/network/segment';
 import { type DatacenterSettings } from '../../hypervisor/local';
 
 /** The one port that the data centre lets in from outside. */

@@ -5,7 +5,7 @@ import { localHypervisor } from '../../hypervisor/local';
 import { type SandboxConfig } from '../config';
 import { createDatacenter } from '../datacenter/datacenter';
 import { supervisorReport } from '../supervisor/report';
-import { pidRuns, sendSignal, waitForEnd } from '../process/pid-file';
+import { pidRuns, sendSignal, waitForEnd } from '../../host/pid-file';
 import { sandboxPaths } from '../supervisor/processes';
 import { prove } from './steps';
 

@@ -4,9 +4,9 @@ import { watchRun } from '../../client/progress';
 import { type LifeboatRun } from '../../client/run';
 import { type RunArguments, type RunResults } from '../../client/run-types';
 import { runLink } from '../../client/web-ui';
-import { type WorkflowType } from '../../workflows/ids';
+import { type WorkflowType } from '../../workflows/run/ids';
 import { type SandboxFile } from '../lifecycle';
-import { projectRoot } from '../project-root';
+import { projectRoot } from '../../host/project-root';
 import { type Narration } from './narration';
 
 /** The sample application's plan, and its runs: started and followed as the `lifeboat` command does it. */

@@ -2,8 +2,8 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bytesText } from '../../cli/numbers';
 import { tableText } from '../../cli/table';
-import { writeFileAtomically } from '../process/atomic-file';
-import { projectRoot } from '../project-root';
+import { writeFileAtomically } from '../../host/atomic-file';
+import { projectRoot } from '../../host/project-root';
 
 /** One step of the demo, with what it copied; zeros where it copied nothing. */
 export interface DemoStep {

@@ -9,12 +9,12 @@ import {
 import { ListResourceRecordSetsCommand, type Route53Client, type RRType } from '@aws-sdk/client-route-53';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { awsClients } from '../../activities/aws-proxy/clients';
-import { readTags } from '../../activities/aws-proxy/tags';
+import { awsClients } from '../../activities/aws-proxy/account/clients';
+import { readTags } from '../../activities/aws-proxy/account/tags';
 import { siteStatus } from '../../client/site-status';
 import { localHypervisor } from '../../hypervisor/local';
 import { type DrPlan } from '../../plan/schema';
-import { type ObjectStore } from '../../repository/object-store';
+import { type ObjectStore } from '../../repository/objects/object-store';
 import { SHOP_NAME } from '../application';
 import { SHOP_HOSTED_ZONE_ID } from '../aws/fixtures';
 import { type SandboxConfig } from '../config';

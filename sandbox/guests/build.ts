@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { VmConfiguration } from '../../hypervisor/port';
-import { projectRoot } from '../project-root';
+import { projectRoot } from '../../host/project-root';
 import { buildBaseTree } from './base-tree';
 import { makeBootDisk, makeDataDisk, ownerOf } from './disk-image';
 import { type HostRelease, inspectHost } from './host-release';

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { readSandboxConfig } from '../config';
-import { writeFileAtomically } from '../process/atomic-file';
+import { writeFileAtomically } from '../../host/atomic-file';
 import { sandboxPaths, sandboxProcesses } from './processes';
 import { Supervised } from './supervised';
 

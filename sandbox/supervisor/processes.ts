@@ -4,8 +4,8 @@ import { WORKER_FLAGS } from '../../workers/node-flags';
 import { BLOCK_SERVER_FLAGS } from '../aws/node-flags';
 import { PROXY_AVAILABILITY_ZONE, PROXY_INSTANCE_ID } from '../aws/fixtures';
 import { type SandboxConfig } from '../config';
-import { relaySocket } from '../network/segment';
-import { projectRoot } from '../project-root';
+import { relaySocket } from '../../machines/network/segment';
+import { projectRoot } from '../../host/project-root';
 import { SEGMENTS } from '../segments';
 import { type ProcessSpec } from './supervised';
 
@@ -106,7 +106,7 @@ export function sandboxProcesses(config: SandboxConfig): ProcessSpec[] {
     },
     node('datacenter', 'sandbox/datacenter/main.js', [paths.datacenter]),
     ...(config.runner === 'no-boot'
-      ? [node('guests', 'sandbox/network/answering.js', [answeringSocket(config), paths.silentGuests])]
+      ? [node('guests', 'machines/network/answering.js', [answeringSocket(config), paths.silentGuests])]
       : []),
     worker('control'),
     worker('aws-proxy'),

@@ -2,7 +2,7 @@ import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { Connection } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type SandboxConfig } from '../config';
-import { AWS_PROXY_QUEUE, BACKUP_PROXY_QUEUE, CONTROL_QUEUE } from '../../workflows/task-queues';
+import { AWS_PROXY_QUEUE, BACKUP_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
 import { sandboxPaths, TEMPORAL_NAMESPACE } from './processes';
 
 /** The Temporal server makes its database at the first start; a busy machine needs some seconds more. */

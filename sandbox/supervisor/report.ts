@@ -1,5 +1,5 @@
 import { type SandboxConfig } from '../config';
-import { readIfExists } from '../process/read-if-exists';
+import { readIfExists } from '../../host/read-if-exists';
 import { sandboxPaths } from './processes';
 import { type ProcessReport } from './supervised';
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { STRUCK_FILE } from '../../sandbox/aws/faults/rule';
 import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
-import { readIfExists } from '../../sandbox/process/read-if-exists';
+import { readIfExists } from '../../host/read-if-exists';
 import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { Account } from './account';

@@ -1,4 +1,4 @@
-import { type ObjectStore } from '../../repository/object-store';
+import { type ObjectStore } from '../../repository/objects/object-store';
 import { persistently } from './persistently';
 import { type SeededRandom } from './random';
 

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { writeFileAtomically } from '../../sandbox/process/atomic-file';
+import { writeFileAtomically } from '../../host/atomic-file';
 import { type SeededRandom } from './random';
 
 /** Milliseconds in which guests answer, and in which none does: longer than plans wait for one to get ready. */

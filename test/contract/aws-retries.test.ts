@@ -1,6 +1,6 @@
 import { DescribeVolumesCommand } from '@aws-sdk/client-ec2';
 import { ListHostedZonesCommand } from '@aws-sdk/client-route-53';
-import { type AwsClients, awsClients } from '../../activities/aws-proxy/clients';
+import { type AwsClients, awsClients } from '../../activities/aws-proxy/account/clients';
 import { startFailoverSite, type FailoverSite } from '../support/failover-site';
 import { REGION } from '../../sandbox/aws/fixtures';
 

@@ -1,5 +1,5 @@
 import { BLOCK_SIZE } from '../../blocks/port';
-import { findBlockMap, openBlockMap, readManifest } from '../../repository/backups';
+import { findBlockMap, openBlockMap, readManifest } from '../../repository/backups/backups';
 import { type DiskArea } from '../../hypervisor/port';
 
 import { AwsError } from '../../sandbox/aws/wire/errors';

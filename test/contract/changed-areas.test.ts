@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { localHypervisor, stopAllVms } from '../../hypervisor/local';
 import { shortHash, VmFiles } from '../../hypervisor/local/vm-files';
 import { type DiskArea, type Hypervisor } from '../../hypervisor/port';
-import { run } from '../../sandbox/process/run';
-import { qmpSocketOf } from '../../sandbox/qemu/machine';
-import { withQmp } from '../../sandbox/qemu/qmp';
+import { run } from '../../host/run';
+import { qmpSocketOf } from '../../machines/machine';
+import { withQmp } from '../../machines/qmp';
 import { contents, expectCovered, onDisk, write } from './hypervisor-contract';
 import { commandsAsGuest, writeAsGuest } from './write-as-guest';
 

@@ -4,17 +4,20 @@ import { DefaultLogger } from '@temporalio/worker';
 import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createRestorePlanActivities } from '../../activities/aws-proxy/restore-plan';
-import { createSnapshotCopyActivities } from '../../activities/aws-proxy/snapshot-copy';
-import { createVerifyActivities } from '../../activities/aws-proxy/verify-activities';
-import { createHostCopyActivities, createVolumeCopyActivities } from '../../activities/aws-proxy/volume-copy';
-import { awsClients } from '../../activities/aws-proxy/clients';
-import { createDrCopyActivities } from '../../activities/aws-proxy/dr-copy-activities';
+import { createRestorePlanActivities } from '../../activities/aws-proxy/restore/plan';
+import { createSnapshotCopyActivities } from '../../activities/aws-proxy/restore/snapshot-copy';
+import { createVerifyActivities } from '../../activities/aws-proxy/restore/verify';
+import {
+  createHostCopyActivities,
+  createVolumeCopyActivities,
+} from '../../activities/aws-proxy/restore/volume-copy';
+import { awsClients } from '../../activities/aws-proxy/account/clients';
+import { createDrCopyActivities } from '../../activities/aws-proxy/restore/publish';
 import { createBackupActivities } from '../../activities/backup-proxy/backup';
 import { createFailbackCopyActivities } from '../../activities/backup-proxy/failback-copy';
 import { type Hypervisor, type OpenDisk, type VmConfiguration } from '../../hypervisor/port';
 import { type RunContext } from '../../plan/run';
-import { s3ObjectStore } from '../../repository/object-store';
+import { s3ObjectStore } from '../../repository/objects/object-store';
 import {
   PROXY_AVAILABILITY_ZONE,
   PROXY_INSTANCE_ID,

@@ -7,7 +7,7 @@ import { isCopyProgress } from '../../blocks/progress';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { isZero } from '../../blocks/zero';
 import { type RunContext } from '../../plan/run';
-import { takePlanState } from '../../repository/plan-state';
+import { takePlanState } from '../../repository/plans/plan-state';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
 import { copyInputs, copyWhole } from './copy-disk';

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { localHypervisor, stopAllVms } from '../../hypervisor/local';
 import { VmFiles, type VmFile } from '../../hypervisor/local/vm-files';
 import { type Hypervisor } from '../../hypervisor/port';
-import { run } from '../../sandbox/process/run';
+import { run } from '../../host/run';
 import { contents, onDisk, overwrite, write } from './hypervisor-contract';
 import { writeAsGuest } from './write-as-guest';
 

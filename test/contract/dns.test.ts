@@ -5,10 +5,10 @@ import {
   ListResourceRecordSetsCommand,
   type ResourceRecordSet,
 } from '@aws-sdk/client-route-53';
-import { createDnsActivities } from '../../activities/aws-proxy/dns';
+import { createDnsActivities } from '../../activities/aws-proxy/dns/activities';
 import { type RepositoryAddress, type RunContext } from '../../plan/run';
-import { type ObjectStore } from '../../repository/object-store';
-import { readStoredDns } from '../../repository/stored-dns';
+import { type ObjectStore } from '../../repository/objects/object-store';
+import { readStoredDns } from '../../repository/plans/stored-dns';
 import { SHOP_HOSTED_ZONE_ID as ZONE } from '../../sandbox/aws/fixtures';
 import { failureOf, runActivity } from './run-activity';
 import { letHold, startTestAccount, type TestAccount } from './test-account';

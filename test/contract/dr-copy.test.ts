@@ -1,12 +1,12 @@
 import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs';
 import { DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
 import { type RestorePlan } from '../../activities/aws-proxy/contract';
-import { findDrCopy } from '../../activities/aws-proxy/dr-copy';
-import { createDrCopyActivities } from '../../activities/aws-proxy/dr-copy-activities';
-import { tagList, type TagValues } from '../../activities/aws-proxy/tags';
+import { findDrCopy } from '../../activities/aws-proxy/account/dr-copy';
+import { createDrCopyActivities } from '../../activities/aws-proxy/restore/publish';
+import { tagList, type TagValues } from '../../activities/aws-proxy/account/tags';
 import { type RepositoryAddress, type RunContext } from '../../plan/run';
-import { writeManifest } from '../../repository/backups';
-import { pinBackups, readPins } from '../../repository/pins';
+import { writeManifest } from '../../repository/backups/backups';
+import { pinBackups, readPins } from '../../repository/backups/pins';
 import { failureOf, runActivity } from './run-activity';
 import { letHold, manifestOf, startTestAccount, type TestAccount } from './test-account';
 

@@ -8,12 +8,12 @@ import {
   DescribeVolumesCommand,
 } from '@aws-sdk/client-ec2';
 import { createHash } from 'node:crypto';
-import { createFailbackActivities } from '../../activities/aws-proxy/failback';
-import { createFailoverActivities } from '../../activities/aws-proxy/failover-activities';
+import { createFailbackActivities } from '../../activities/aws-proxy/failback/activities';
+import { createFailoverActivities } from '../../activities/aws-proxy/launch/activities';
 import { type DrCopy } from '../../activities/aws-proxy/contract';
-import { type DrCopySet, findDrCopy, withConfiguration } from '../../activities/aws-proxy/dr-copy';
-import { findSnapshots } from '../../activities/aws-proxy/snapshots';
-import { tagList } from '../../activities/aws-proxy/tags';
+import { type DrCopySet, findDrCopy, withConfiguration } from '../../activities/aws-proxy/account/dr-copy';
+import { findSnapshots } from '../../activities/aws-proxy/account/snapshots';
+import { tagList } from '../../activities/aws-proxy/account/tags';
 import { dialer } from '../../activities/dial';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { type DiskConfiguration } from '../../hypervisor/port';

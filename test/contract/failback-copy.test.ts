@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, open, readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { attachToProxy } from '../../activities/aws-proxy/attachment';
+import { attachToProxy } from '../../activities/aws-proxy/proxy-host/attachment';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
 import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';

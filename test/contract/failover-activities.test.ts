@@ -7,7 +7,7 @@ import {
   DescribeSnapshotsCommand,
   DescribeVolumesCommand,
 } from '@aws-sdk/client-ec2';
-import { readInstance, readRecoveredVolume } from '../../activities/aws-proxy/tags';
+import { readInstance, readRecoveredVolume } from '../../activities/aws-proxy/account/tags';
 import {
   PRODUCTION_SECURITY_GROUP_ID,
   PROXY_AVAILABILITY_ZONE,

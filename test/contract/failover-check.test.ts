@@ -1,4 +1,4 @@
-import { deleteSnapshots } from '../../activities/aws-proxy/snapshots';
+import { deleteSnapshots } from '../../activities/aws-proxy/account/snapshots';
 import { PROXY_AVAILABILITY_ZONE, TEST_SECURITY_GROUP_ID } from '../../sandbox/aws/fixtures';
 import { waitUntilCompleted } from '../support/failover-listing';
 import { DB_DISKS, type FailoverSite, publishDrCopy, shopPlan } from '../support/failover-site';

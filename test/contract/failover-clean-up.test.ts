@@ -1,6 +1,6 @@
 import { CreateVolumeCommand } from '@aws-sdk/client-ec2';
-import { tagList } from '../../activities/aws-proxy/tags';
-import { takePlanState } from '../../repository/plan-state';
+import { tagList } from '../../activities/aws-proxy/account/tags';
+import { takePlanState } from '../../repository/plans/plan-state';
 import { PROXY_AVAILABILITY_ZONE } from '../../sandbox/aws/fixtures';
 import { listSnapshotIds } from '../support/failover-listing';
 import { type FailoverSite } from '../support/failover-site';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { open, readdir } from 'node:fs/promises';
 import { DescribeVolumesCommand } from '@aws-sdk/client-ec2';
-import { createDriverActivities } from '../../activities/aws-proxy/failover-activities';
+import { createDriverActivities } from '../../activities/aws-proxy/launch/activities';
 import { GuestNotAdaptableError, type GuestAdapter, type RecoverySiteAdaptation } from '../../guest/port';
-import { publishPlan } from '../../repository/plans';
+import { publishPlan } from '../../repository/plans/plans';
 import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
 import { type FailoverSite, quietEnvironment, shopPlan } from '../support/failover-site';
 import { type FailoverSteps, idsOf, openFailoverSteps } from '../support/failover-steps';

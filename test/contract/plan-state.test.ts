@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { createControlActivities } from '../../activities/control/activities';
 import { type RunContext } from '../../plan/run';
 import { type DrPlan } from '../../plan/schema';
-import { canonicalJson, DamagedObjectError } from '../../repository/json-object';
-import { ConflictError, type ObjectStore } from '../../repository/object-store';
+import { canonicalJson, DamagedObjectError } from '../../repository/objects/json-object';
+import { ConflictError, type ObjectStore } from '../../repository/objects/object-store';
 import {
   checkPlanState,
   FencedError,
@@ -11,8 +11,8 @@ import {
   readPlanState,
   takePlanState,
   WrongPhaseError,
-} from '../../repository/plan-state';
-import { loadBootScript, loadPlan, PlanNotFoundError, publishPlan } from '../../repository/plans';
+} from '../../repository/plans/plan-state';
+import { loadBootScript, loadPlan, PlanNotFoundError, publishPlan } from '../../repository/plans/plans';
 import { failureOf, runActivity } from './run-activity';
 import { shopPlan, startTestAccount, type TestAccount } from './test-account';
 

@@ -1,13 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AwsClients, awsClients, s3Client } from '../../activities/aws-proxy/clients';
+import { type AwsClients, awsClients, s3Client } from '../../activities/aws-proxy/account/clients';
 import { type DiskConfiguration } from '../../hypervisor/port';
 import { type PlanState, type RepositoryAddress, type RunContext } from '../../plan/run';
 import { type DrPlan } from '../../plan/schema';
-import { type BackupManifest } from '../../repository/manifest';
-import { type ObjectStore, s3ObjectStore } from '../../repository/object-store';
-import { blockMapKey } from '../../repository/keys';
+import { type BackupManifest } from '../../repository/backups/manifest';
+import { type ObjectStore, s3ObjectStore } from '../../repository/objects/object-store';
+import { blockMapKey } from '../../repository/objects/keys';
 import { REGION, SHOP_BUCKET, shopFixtures } from '../../sandbox/aws/fixtures';
 import { startAwsEndpoint } from '../../sandbox/aws/start';
 

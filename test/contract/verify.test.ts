@@ -5,7 +5,7 @@ import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isCopyProgress } from '../../blocks/progress';
 import { BLOCK_SIZE } from '../../blocks/port';
-import { takePlanState } from '../../repository/plan-state';
+import { takePlanState } from '../../repository/plans/plan-state';
 import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
 import { copyWhole } from './copy-disk';
 import { type CopySite, inActivity, newEnvironment, startCopySite, VM } from './copy-site';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { checkImage } from '../../hypervisor/local/image-check';
 import { allocatedAreas } from '../../hypervisor/local/image-map';
 import { createVmdk } from '../../hypervisor/local/vmdk-create';
-import { run } from '../../sandbox/process/run';
+import { run } from '../../host/run';
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;

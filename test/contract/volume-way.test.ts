@@ -2,9 +2,9 @@ import { GetSnapshotBlockCommand, ListSnapshotBlocksCommand } from '@aws-sdk/cli
 import { DescribeVolumesCommand } from '@aws-sdk/client-ec2';
 import { readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { attachToProxy } from '../../activities/aws-proxy/attachment';
+import { attachToProxy } from '../../activities/aws-proxy/proxy-host/attachment';
 import { BLOCK_SIZE } from '../../blocks/port';
-import { takePlanState } from '../../repository/plan-state';
+import { takePlanState } from '../../repository/plans/plan-state';
 import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 import { patternDisk, type Pattern } from '../support/synthetic-disk';

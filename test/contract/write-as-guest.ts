@@ -1,5 +1,5 @@
-import { qmpSocketOf } from '../../sandbox/qemu/machine';
-import { withQmp } from '../../sandbox/qemu/qmp';
+import { qmpSocketOf } from '../../machines/machine';
+import { withQmp } from '../../machines/qmp';
 
 /**
  * Writes bytes through a running machine. No operating system runs in it: QEMU's own I/O test command writes where

@@ -8,7 +8,7 @@ import { RunFailedError } from '../../client/errors';
 import { siteStatus } from '../../client/site-status';
 import { type DrPlan } from '../../plan/schema';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
-import { projectRoot } from '../../sandbox/project-root';
+import { projectRoot } from '../../host/project-root';
 import { TEMPORAL_NAMESPACE, workerEnvironment } from '../../sandbox/supervisor/processes';
 import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { Account } from '../chaos/account';

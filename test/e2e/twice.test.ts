@@ -8,7 +8,7 @@ import { type LifeboatRun } from '../../client/run';
 import { type DrPlan } from '../../plan/schema';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
 import { type FaultRule } from '../../sandbox/aws/faults/rule';
-import { projectRoot } from '../../sandbox/project-root';
+import { projectRoot } from '../../host/project-root';
 import { workerEnvironment } from '../../sandbox/supervisor/processes';
 import { bundleName } from '../../workers/bundle-name';
 import { queueWorkers, type Role } from '../../workers/roles';

@@ -6,10 +6,10 @@ import {
   type EC2Client,
 } from '@aws-sdk/client-ec2';
 import fc from 'fast-check';
-import { findDrCopy } from '../../activities/aws-proxy/dr-copy';
-import { findLeftovers, removeLeftovers } from '../../activities/aws-proxy/leftovers';
-import { readRecoveryInstances } from '../../activities/aws-proxy/recovery-instances';
-import { removeRecoveryResources } from '../../activities/aws-proxy/recovery-clean-up';
+import { findDrCopy } from '../../activities/aws-proxy/account/dr-copy';
+import { findLeftovers, removeLeftovers } from '../../activities/aws-proxy/account/leftovers';
+import { readRecoveryInstances } from '../../activities/aws-proxy/failback/recovery-instances';
+import { removeRecoveryResources } from '../../activities/aws-proxy/launch/clean-up';
 import {
   BadTagsError,
   ROLES,
@@ -18,7 +18,7 @@ import {
   readRecoveredVolume,
   requireTags,
   tagList,
-} from '../../activities/aws-proxy/tags';
+} from '../../activities/aws-proxy/account/tags';
 import { siteStatus } from '../../client/site-status';
 import { type FailoverSteps, openFailoverSteps } from '../support/failover-steps';
 import { shopPlan } from '../support/failover-site';

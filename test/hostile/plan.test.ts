@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { parse, stringify } from 'yaml';
 import { loadPlanFile, PlanError } from '../../plan/load';
-import { planDigest } from '../../repository/plans';
+import { planDigest } from '../../repository/plans/plans';
 import { GOOD_PLAN, planFolder } from '../unit/plan-file';
 import { change, inputs, inputsMs, oddText, withChange } from './inputs';
 

@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { zstdCompressSync } from 'node:zlib';
 import { BLOCK_SIZE } from '../../blocks/port';
-import { readBlocks } from '../../repository/block-reader';
-import { listBackups, openBlockMap, readManifest } from '../../repository/backups';
-import { publishBackup } from '../../repository/building-on';
-import { changedBlocks } from '../../repository/changed-blocks';
-import { check } from '../../repository/check';
-import { DamagedObjectError } from '../../repository/json-object';
-import { parseMapPagesKey, parsePackKey, parseVmKey } from '../../repository/keys';
-import { DamagedBlockError } from '../../repository/pack';
-import { readPins } from '../../repository/pins';
-import { readPlanState } from '../../repository/plan-state';
+import { readBlocks } from '../../repository/packs/block-reader';
+import { listBackups, openBlockMap, readManifest } from '../../repository/backups/backups';
+import { publishBackup } from '../../repository/backups/building-on';
+import { changedBlocks } from '../../repository/maps/changed-blocks';
+import { check } from '../../repository/upkeep/check';
+import { DamagedObjectError } from '../../repository/objects/json-object';
+import { parseMapPagesKey, parsePackKey, parseVmKey } from '../../repository/objects/keys';
+import { DamagedBlockError } from '../../repository/packs/pack';
+import { readPins } from '../../repository/backups/pins';
+import { readPlanState } from '../../repository/plans/plan-state';
 import { MemoryObjectStore } from '../support/memory-object-store';
 import { loadedBlocks } from '../support/loaded-blocks';
 import {

@@ -1,7 +1,7 @@
-import { awsProxy, control } from '../../workflows/activities';
-import { begin, requirePhase, type RunRequest, take } from '../../workflows/begin';
+import { awsProxy, control } from '../../workflows/run/activities';
+import { begin, requirePhase, type RunRequest, take } from '../../workflows/run/begin';
 import { type CommitSummary } from '../../workflows/commit';
-import { RunProgress } from '../../workflows/run-status';
+import { RunProgress } from '../../workflows/run/run-status';
 
 /** The commit, with a step asked for that runs which are under way have not taken: a change that breaks them. */
 export async function commit(request: RunRequest): Promise<CommitSummary> {

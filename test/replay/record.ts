@@ -6,7 +6,7 @@ import { AlreadyRunningError, RunFailedError } from '../../client/errors';
 import { type LifeboatRun } from '../../client/run';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
 import { type FaultRule } from '../../sandbox/aws/faults/rule';
-import { projectRoot } from '../../sandbox/project-root';
+import { projectRoot } from '../../host/project-root';
 import { ExpectedDisks } from '../chaos/disks';
 import { SeededRandom } from '../chaos/random';
 import { untilVmsWait } from '../support/attention';

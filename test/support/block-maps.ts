@@ -1,8 +1,8 @@
-import { BlockMap } from '../../repository/block-map';
-import { blockCount, MAP_PAGE_BLOCKS, type MapEntry } from '../../repository/block-map-format';
-import { BlockMapWriter } from '../../repository/block-map-writer';
-import { MapPageBuilder } from '../../repository/map-page-builder';
-import { type ObjectStore } from '../../repository/object-store';
+import { BlockMap } from '../../repository/maps/block-map';
+import { blockCount, MAP_PAGE_BLOCKS, type MapEntry } from '../../repository/maps/block-map-format';
+import { BlockMapWriter } from '../../repository/maps/block-map-writer';
+import { MapPageBuilder } from '../../repository/maps/map-page-builder';
+import { type ObjectStore } from '../../repository/objects/object-store';
 
 export const BACKUP_ID = '20261123T181500Z-0123abcd';
 

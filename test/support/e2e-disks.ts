@@ -6,7 +6,7 @@ import { BLOCK_SIZE } from '../../blocks/port';
 import { isZero } from '../../blocks/zero';
 import { type DiskConfiguration, type Hypervisor, type VmConfiguration } from '../../hypervisor/port';
 import { importVm } from '../../sandbox/datacenter/datacenter';
-import { type BlockMap } from '../../repository/block-map';
+import { type BlockMap } from '../../repository/maps/block-map';
 import { entriesOf } from './block-maps';
 import { type E2eSandbox } from './e2e-sandbox';
 import { type Pattern, patternBlock } from './synthetic-disk';

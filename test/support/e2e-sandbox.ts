@@ -1,22 +1,22 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type AwsClients, awsClients } from '../../activities/aws-proxy/clients';
+import { type AwsClients, awsClients } from '../../activities/aws-proxy/account/clients';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { openRepository, repositoryAt } from '../../client/repository';
 import { localHypervisor } from '../../hypervisor/local';
 import { type Hypervisor } from '../../hypervisor/port';
 import { type LoadedPlan } from '../../plan/load';
 import { type DrPlan } from '../../plan/schema';
-import { type ObjectStore } from '../../repository/object-store';
-import { publishPlan } from '../../repository/plans';
+import { type ObjectStore } from '../../repository/objects/object-store';
+import { publishPlan } from '../../repository/plans/plans';
 import { FAULTS_FILE, type FaultRule } from '../../sandbox/aws/faults/rule';
 import { REGION } from '../../sandbox/aws/fixtures';
 import { readSandboxConfig, type SandboxConfig, type SandboxOptions } from '../../sandbox/config';
 import { createDatacenter, type Datacenter } from '../../sandbox/datacenter/datacenter';
 import { sandboxDown, sandboxUp } from '../../sandbox/lifecycle';
-import { writeFileAtomically } from '../../sandbox/process/atomic-file';
+import { writeFileAtomically } from '../../host/atomic-file';
 import { supervisorReport } from '../../sandbox/supervisor/report';
-import { projectRoot } from '../../sandbox/project-root';
+import { projectRoot } from '../../host/project-root';
 import { clientEnvironment, sandboxPaths, SHOP_REPOSITORY } from '../../sandbox/supervisor/processes';
 import { eventually } from './eventually';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { installShop, nameShop, SHOP_NAME } from '../../sandbox/application';
 import { importVm } from '../../sandbox/datacenter/datacenter';
 import { buildShopGuests } from '../../sandbox/guests/build';
-import { projectRoot } from '../../sandbox/project-root';
+import { projectRoot } from '../../host/project-root';
 import { type MadeDisk, makeRawDisk } from './e2e-disks';
 import { type E2eSandbox } from './e2e-sandbox';
 import { eventually } from './eventually';

@@ -1,6 +1,6 @@
 import { type EC2Client, waitUntilSnapshotCompleted } from '@aws-sdk/client-ec2';
-import { findSnapshots } from '../../activities/aws-proxy/snapshots';
-import { type Role } from '../../activities/aws-proxy/tags';
+import { findSnapshots } from '../../activities/aws-proxy/account/snapshots';
+import { type Role } from '../../activities/aws-proxy/account/tags';
 
 /** Ids of the snapshots of a VM, or of a role, sorted. */
 export async function listSnapshotIds(ec2: EC2Client, vm?: string, role?: Role): Promise<string[]> {

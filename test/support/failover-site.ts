@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { awsClients, type AwsClients, s3Client } from '../../activities/aws-proxy/clients';
-import { diskValues, tagList } from '../../activities/aws-proxy/tags';
+import { awsClients, type AwsClients, s3Client } from '../../activities/aws-proxy/account/clients';
+import { diskValues, tagList } from '../../activities/aws-proxy/account/tags';
 import { type DiskConfiguration } from '../../hypervisor/port';
 import { type RunContext } from '../../plan/run';
 import { type DrPlan } from '../../plan/schema';
-import { writeManifest } from '../../repository/backups';
-import { type ObjectStore, s3ObjectStore } from '../../repository/object-store';
+import { writeManifest } from '../../repository/backups/backups';
+import { type ObjectStore, s3ObjectStore } from '../../repository/objects/object-store';
 import { type AwsEndpointConfig } from '../../sandbox/aws/config';
 import {
   PRODUCTION_SECURITY_GROUP_ID,

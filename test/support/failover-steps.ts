@@ -1,8 +1,8 @@
 import { DescribeInstancesCommand, DescribeVolumesCommand, type Instance } from '@aws-sdk/client-ec2';
 import { type DrCopy, type RecoveredVolume } from '../../activities/aws-proxy/contract';
-import { findDrCopy, withConfiguration } from '../../activities/aws-proxy/dr-copy';
-import { createFailoverActivities } from '../../activities/aws-proxy/failover-activities';
-import { tagFilters, type TagValues } from '../../activities/aws-proxy/tags';
+import { findDrCopy, withConfiguration } from '../../activities/aws-proxy/account/dr-copy';
+import { createFailoverActivities } from '../../activities/aws-proxy/launch/activities';
+import { tagFilters, type TagValues } from '../../activities/aws-proxy/account/tags';
 import { dialer } from '../../activities/dial';
 import {
   PRODUCTION_SECURITY_GROUP_ID,

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { type ListedObject, type ObjectStore } from '../../repository/object-store';
+import { type ListedObject, type ObjectStore } from '../../repository/objects/object-store';
 import { type MemoryObjectStore } from './memory-object-store';
 
 /** The process that made the call is dead. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { DamagedObjectError } from '../../repository/json-object';
-import { ConflictError, type ObjectStore } from '../../repository/object-store';
+import { DamagedObjectError } from '../../repository/objects/json-object';
+import { ConflictError, type ObjectStore } from '../../repository/objects/object-store';
 
 /** An object store in memory that keeps S3's promises on conditional writes and counts what is asked of it. */
 export class MemoryObjectStore implements ObjectStore {

@@ -1,22 +1,22 @@
 import { hash } from 'node:crypto';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { BLOCK_SIZE } from '../../blocks/port';
-import { findBlockMap, openBlockMap, putOnce, readManifest } from '../../repository/backups';
-import { type BlockMap } from '../../repository/block-map';
+import { findBlockMap, openBlockMap, putOnce, readManifest } from '../../repository/backups/backups';
+import { type BlockMap } from '../../repository/maps/block-map';
 import {
   MAP_PAGE_BLOCKS,
   type MapEntry,
   PACK_MAGIC,
   pageBlocks,
   pagesOf,
-} from '../../repository/block-map-format';
-import { BlockMapWriter } from '../../repository/block-map-writer';
-import { blockMapKey, packKey } from '../../repository/keys';
-import { type BackedUpDisk, type BackupManifest } from '../../repository/manifest';
-import { MapPageBuilder } from '../../repository/map-page-builder';
-import { storeNumbered } from '../../repository/numbered-object';
-import { type ObjectStore } from '../../repository/object-store';
-import { changedBlocks } from '../../repository/changed-blocks';
+} from '../../repository/maps/block-map-format';
+import { BlockMapWriter } from '../../repository/maps/block-map-writer';
+import { blockMapKey, packKey } from '../../repository/objects/keys';
+import { type BackedUpDisk, type BackupManifest } from '../../repository/backups/manifest';
+import { MapPageBuilder } from '../../repository/maps/map-page-builder';
+import { storeNumbered } from '../../repository/objects/numbered-object';
+import { type ObjectStore } from '../../repository/objects/object-store';
+import { changedBlocks } from '../../repository/maps/changed-blocks';
 
 /** What a disk of three pages holds: versions by block index; a block that is not there is all zeros. */
 export type Contents = ReadonlyMap<number, number>;

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkDevice } from '../../activities/aws-proxy/device-identity';
+import { checkDevice } from '../../activities/aws-proxy/proxy-host/device-identity';
 
 let directory: string;
 beforeEach(async () => {

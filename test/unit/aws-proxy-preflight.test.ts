@@ -1,5 +1,5 @@
-import { fixedAddressFindings, siteFindings } from '../../activities/aws-proxy/preflight-network';
-import { hardwareFindings } from '../../activities/aws-proxy/preflight-types';
+import { fixedAddressFindings, siteFindings } from '../../activities/aws-proxy/readiness/network';
+import { hardwareFindings } from '../../activities/aws-proxy/readiness/instance-types';
 
 describe('fixedAddressFindings', () => {
   it('has nothing to say of good addresses', () => {

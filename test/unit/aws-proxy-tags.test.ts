@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { clientToken } from '../../activities/aws-proxy/client-token';
+import { clientToken } from '../../activities/aws-proxy/account/client-token';
 import {
   BadTagsError,
   COPY_SNAPSHOT_FIELDS,
@@ -14,7 +14,7 @@ import {
   tagFilters,
   tagKey,
   tagList,
-} from '../../activities/aws-proxy/tags';
+} from '../../activities/aws-proxy/account/tags';
 
 const copy = {
   plan: 'shop',

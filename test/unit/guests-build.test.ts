@@ -7,7 +7,7 @@ import { makeDataDisk, rootUuid } from '../../sandbox/guests/disk-image';
 import { aptSources, parseOsRelease } from '../../sandbox/guests/host-release';
 import { runTool, ToolFailedError } from '../../sandbox/guests/run-tool';
 import { shopGuests } from '../../sandbox/guests/shop';
-import { projectRoot } from '../../sandbox/project-root';
+import { projectRoot } from '../../host/project-root';
 
 describe('the release that guests are built from', () => {
   it('is read from os-release, quoted or not', () => {

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { planFileSchema } from '../../plan/schema';
-import { projectRoot } from '../../sandbox/project-root';
+import { projectRoot } from '../../host/project-root';
 import { shopGuests } from '../../sandbox/guests/shop';
 
 const directory = join(projectRoot(), 'examples/shop');

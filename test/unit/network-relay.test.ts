@@ -4,9 +4,9 @@ import { type Server as HttpServer } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { dialThroughRelay, RelayRefusedError } from '../../sandbox/network/dial';
-import { publish } from '../../sandbox/network/publish';
-import { createRelay } from '../../sandbox/network/relay';
+import { dialThroughRelay, RelayRefusedError } from '../../machines/network/dial';
+import { publish } from '../../machines/network/publish';
+import { createRelay } from '../../machines/network/relay';
 
 /** The relay and published ports, with a TCP server on loopback as the guest. */
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { hash } from 'node:crypto';
 import { BLOCK_SIZE } from '../../blocks/port';
-import { BlockMap } from '../../repository/block-map';
+import { BlockMap } from '../../repository/maps/block-map';
 import {
   blockCount,
   BlockMapError,
@@ -11,14 +11,14 @@ import {
   MAP_REF_BYTES,
   type MapEntry,
   PAGE_HEADER_BYTES,
-} from '../../repository/block-map-format';
-import { BlockMapWriter, type WriterState } from '../../repository/block-map-writer';
-import { changedBlocks, countChangedBlocks } from '../../repository/changed-blocks';
-import { DamagedObjectError } from '../../repository/json-object';
-import { MapDirectory, MapDirectoryBuilder } from '../../repository/map-directory';
-import { MapPage } from '../../repository/map-page';
-import { MapPageBuilder } from '../../repository/map-page-builder';
-import { referencedObjects } from '../../repository/referenced-objects';
+} from '../../repository/maps/block-map-format';
+import { BlockMapWriter, type WriterState } from '../../repository/maps/block-map-writer';
+import { changedBlocks, countChangedBlocks } from '../../repository/maps/changed-blocks';
+import { DamagedObjectError } from '../../repository/objects/json-object';
+import { MapDirectory, MapDirectoryBuilder } from '../../repository/maps/map-directory';
+import { MapPage } from '../../repository/maps/map-page';
+import { MapPageBuilder } from '../../repository/maps/map-page-builder';
+import { referencedObjects } from '../../repository/backups/referenced-objects';
 import { BACKUP_ID, entriesOf, entryOf, openedMap, pageBytes, storeMap } from '../support/block-maps';
 import { collected } from '../support/collected';
 import { MemoryObjectStore } from '../support/memory-object-store';

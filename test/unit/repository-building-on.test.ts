@@ -1,7 +1,12 @@
-import { listBackups, newestManifest, readManifest } from '../../repository/backups';
-import { continueBackup, MissingObjectsError, pinInUse, publishBackup } from '../../repository/building-on';
-import { AbandonedError, endPin, readPins, requirePin } from '../../repository/pins';
-import { abandon, isAbandoned, retire } from '../../repository/retirement';
+import { listBackups, newestManifest, readManifest } from '../../repository/backups/backups';
+import {
+  continueBackup,
+  MissingObjectsError,
+  pinInUse,
+  publishBackup,
+} from '../../repository/backups/building-on';
+import { AbandonedError, endPin, readPins, requirePin } from '../../repository/backups/pins';
+import { abandon, isAbandoned, retire } from '../../repository/backups/retirement';
 import { MemoryObjectStore } from '../support/memory-object-store';
 import { idAt, INDEXES, smallManifest, storeSmallDisk, VM } from '../support/small-backups';
 

@@ -1,9 +1,9 @@
-import { readManifest } from '../../repository/backups';
-import { publishBackup } from '../../repository/building-on';
-import { check } from '../../repository/check';
-import { parseVmKey } from '../../repository/keys';
-import { pinBackups } from '../../repository/pins';
-import { retire } from '../../repository/retirement';
+import { readManifest } from '../../repository/backups/backups';
+import { publishBackup } from '../../repository/backups/building-on';
+import { check } from '../../repository/upkeep/check';
+import { parseVmKey } from '../../repository/objects/keys';
+import { pinBackups } from '../../repository/backups/pins';
+import { retire } from '../../repository/backups/retirement';
 import { MemoryObjectStore } from '../support/memory-object-store';
 import {
   type Contents,

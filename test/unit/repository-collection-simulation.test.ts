@@ -1,14 +1,14 @@
-import { listBackups, newestManifest, openBlockMap, readManifest } from '../../repository/backups';
-import { continueBackup, pinInUse, publishBackup } from '../../repository/building-on';
-import { collect } from '../../repository/collection';
-import { DamagedObjectError } from '../../repository/json-object';
-import { parseVmKey } from '../../repository/keys';
-import { type BackupManifest } from '../../repository/manifest';
-import { type ObjectStore } from '../../repository/object-store';
-import { AbandonedError, pinBackups, removePin, requirePin } from '../../repository/pins';
-import { referencedObjects } from '../../repository/referenced-objects';
-import { keptBackups, type RetentionPolicy } from '../../repository/retention';
-import { backupStates, isAbandoned } from '../../repository/retirement';
+import { listBackups, newestManifest, openBlockMap, readManifest } from '../../repository/backups/backups';
+import { continueBackup, pinInUse, publishBackup } from '../../repository/backups/building-on';
+import { collect } from '../../repository/upkeep/collection';
+import { DamagedObjectError } from '../../repository/objects/json-object';
+import { parseVmKey } from '../../repository/objects/keys';
+import { type BackupManifest } from '../../repository/backups/manifest';
+import { type ObjectStore } from '../../repository/objects/object-store';
+import { AbandonedError, pinBackups, removePin, requirePin } from '../../repository/backups/pins';
+import { referencedObjects } from '../../repository/backups/referenced-objects';
+import { keptBackups, type RetentionPolicy } from '../../repository/upkeep/retention';
+import { backupStates, isAbandoned } from '../../repository/backups/retirement';
 import { Interleaving, KilledError, seeded } from '../support/interleaving';
 import { MemoryObjectStore } from '../support/memory-object-store';
 import {

@@ -7,8 +7,8 @@ import {
   putOnce,
   readManifest,
   writeManifest,
-} from '../../repository/backups';
-import { DamagedObjectError } from '../../repository/json-object';
+} from '../../repository/backups/backups';
+import { DamagedObjectError } from '../../repository/objects/json-object';
 import {
   blockMapKey,
   InvalidNameError,
@@ -18,10 +18,10 @@ import {
   packKey,
   parseMapPagesKey,
   parsePackKey,
-} from '../../repository/keys';
-import { type BackupManifest } from '../../repository/manifest';
-import { MapDirectoryBuilder } from '../../repository/map-directory';
-import { ConflictError } from '../../repository/object-store';
+} from '../../repository/objects/keys';
+import { type BackupManifest } from '../../repository/backups/manifest';
+import { MapDirectoryBuilder } from '../../repository/maps/map-directory';
+import { ConflictError } from '../../repository/objects/object-store';
 import { MemoryObjectStore } from '../support/memory-object-store';
 
 const ID = '20261123T181500Z-0123abcd';

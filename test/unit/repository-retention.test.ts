@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type DatedBackup, keptBackups, type RetentionPolicy } from '../../repository/retention';
+import { type DatedBackup, keptBackups, type RetentionPolicy } from '../../repository/upkeep/retention';
 
 const NONE: RetentionPolicy = { keepLast: 1, keepDaily: 0, keepWeekly: 0, keepMonthly: 0 };
 

@@ -1,7 +1,7 @@
-import { planExtents } from '../../activities/aws-proxy/restore-work';
+import { planExtents } from '../../activities/aws-proxy/restore/work';
 import { BLOCK_SIZE } from '../../blocks/port';
-import { type BlockMap } from '../../repository/block-map';
-import { packKey } from '../../repository/keys';
+import { type BlockMap } from '../../repository/maps/block-map';
+import { packKey } from '../../repository/objects/keys';
 import { BACKUP_ID, openedMap } from '../support/block-maps';
 import { MemoryObjectStore } from '../support/memory-object-store';
 

@@ -7,8 +7,8 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { type RunRequest } from '../../workflows/begin';
-import { statusQuery } from '../../workflows/messages';
+import { type RunRequest } from '../../workflows/run/begin';
+import { statusQuery } from '../../workflows/run/messages';
 
 /**
  * Stand-ins for the runs, as far as the client sees them: names, arguments, the status query, children, failures.

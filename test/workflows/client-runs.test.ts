@@ -8,7 +8,7 @@ import { runCli } from '../../cli/program';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { AlreadyRunningError } from '../../client/errors';
 import { look } from '../../client/progress';
-import { CONTROL_QUEUE } from '../../workflows/task-queues';
+import { CONTROL_QUEUE } from '../../activities/task-queues';
 import { testIo } from '../unit/cli-io';
 import { GOOD_PLAN, planFolder } from '../unit/plan-file';
 import { finish } from './client-runs-workflows';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { publish } from '../../network/publish';
+import { publish } from '../../../machines/network/publish';
 import {
   ensureTap,
   namespaceName,
@@ -10,7 +10,7 @@ import {
   removeLease,
   removeTap,
   setLease,
-} from '../../network/segment';
+} from '../../../machines/network/segment';
 import {
   consoleOutput,
   killMachine,
@@ -19,7 +19,7 @@ import {
   powerDown,
   resumeMachine,
   startMachine,
-} from '../../qemu/machine';
+} from '../../../machines/machine';
 import { type AwsEndpointConfig } from '../config';
 import { type InstanceMachine, type InstanceRunner } from './runner';
 

@@ -1,0 +1,137 @@
+import { type EC2Client } from '@aws-sdk/client-ec2';
+import { ApplicationFailure } from '@temporalio/common';
+import { readManifest } from '../../../repository/backups/backups';
+import { type ObjectStore } from '../../../repository/objects/object-store';
+import { type DrCopy, type DrCopyDisk } from '../contract';
+import { type DescribedSnapshot, findSnapshots } from './snapshots';
+import { diskOf, readCopySnapshot, type TagValues } from './tags';
+
+/** A DR copy as the recovery site knows it; the VM's hardware is in the backup's manifest only. */
+export type DrCopySet = Omit<DrCopy, 'configuration' | 'disks'> & {
+  /** The run that made it. */
+  runId: string;
+  disks: (DrCopyDisk & {
+    /** SHA-256 (lower-case hex) of the block map that the snapshot holds. */
+    blockMapSha256: string;
+    /** ARN of the KMS key; absent where the snapshot is not encrypted. */
+    kmsKey?: string;
+  })[];
+};
+
+/** A snapshot of replication with what its tags say. */
+export interface CopySnapshot {
+  snapshot: DescribedSnapshot;
+  tags: NonNullable<ReturnType<typeof readCopySnapshot>>;
+}
+
+/** All of the VM's snapshots of replication, in whatever state, whose tags are whole. */
+export async function findCopySnapshots(
+  ec2: EC2Client,
+  plan: string,
+  vm: string,
+  more: Partial<TagValues> = {},
+): Promise<CopySnapshot[]> {
+  const snapshots = await findSnapshots(ec2, { plan, vm, ...more });
+  return snapshots.flatMap((snapshot) => {
+    const tags = readCopySnapshot(snapshot.Tags);
+    return tags === undefined ? [] : [{ snapshot, tags }];
+  });
+}
+
+/**
+ * The VM's DR copy: the newest set that is complete, which means published, all its disks there, all completed and of
+ * one recovery point and one run. Snapshots of different sets are never mixed.
+ * @returns undefined where there is no complete set
+ */
+export async function findDrCopy(ec2: EC2Client, plan: string, vm: string): Promise<DrCopySet | undefined> {
+  const published = await findCopySnapshots(ec2, plan, vm, { role: 'dr-copy' });
+  return completeSets(vm, published)[0];
+}
+
+/** The complete sets among published snapshots, newest first. */
+export function completeSets(vm: string, published: CopySnapshot[]): DrCopySet[] {
+  const sets = Map.groupBy(published, ({ tags }) => JSON.stringify([tags.recoveryPoint, tags.run]));
+  return (
+    [...sets.values()]
+      .flatMap((members) => completeSet(vm, members) ?? [])
+      // Two runs can have copied one recovery point; which of the two counts must not depend on AWS's order.
+      .sort((a, b) => Date.parse(b.takenAt) - Date.parse(a.takenAt) || (a.runId < b.runId ? -1 : 1))
+  );
+}
+
+function completeSet(vm: string, members: CopySnapshot[]): DrCopySet | undefined {
+  const first = members[0]?.tags;
+  if (first === undefined || members.length !== first.diskCount) return undefined;
+  const agree = members.every(
+    ({ snapshot, tags }) =>
+      tags.role === 'dr-copy' &&
+      tags.vm === vm &&
+      tags.diskCount === first.diskCount &&
+      tags.takenAt === first.takenAt &&
+      snapshot.State === 'completed' &&
+      (snapshot.VolumeSize ?? 0) * 2 ** 30 >= tags.sizeBytes,
+  );
+  const keys = new Set(members.map(({ tags }) => tags.disk));
+  const slots = new Set(members.map(({ tags }) => tags.slot));
+  const bootDisks = members.filter(({ tags }) => tags.boot).length;
+  if (!agree || keys.size !== members.length || slots.size !== members.length || bootDisks !== 1)
+    return undefined;
+  return {
+    vm,
+    recoveryPoint: first.recoveryPoint,
+    takenAt: first.takenAt,
+    runId: first.run,
+    disks: members
+      .map(({ snapshot, tags }) => ({
+        ...diskOf(tags),
+        snapshotId: snapshot.SnapshotId,
+        volumeGiB: snapshot.VolumeSize ?? 0,
+        blockMapSha256: tags.blockMap,
+        ...(snapshot.Encrypted === true && snapshot.KmsKeyId !== undefined
+          ? { kmsKey: snapshot.KmsKeyId }
+          : {}),
+      }))
+      .sort((a, b) => a.slot - b.slot),
+  };
+}
+
+/**
+ * A DR copy with the VM's hardware, from the manifest of the backup that it holds.
+ * @throws ApplicationFailure BackupNotFound, non-retryable, where the repository has no such backup
+ * @throws ApplicationFailure DrCopyMismatch, non-retryable, where the backup had other disks than the DR copy
+ */
+export async function withConfiguration(store: ObjectStore, copy: DrCopySet): Promise<DrCopy> {
+  const configuration = (await readManifest(store, copy.vm, copy.recoveryPoint))?.configuration;
+  if (configuration === undefined)
+    throw ApplicationFailure.nonRetryable(
+      `The repository lacks the backup ${copy.recoveryPoint} that the DR copy of ${copy.vm} holds, and with it the ` +
+        `VM's configuration. Back up and restore ${copy.vm} again.`,
+      'BackupNotFound',
+    );
+  const described = new Map(configuration.disks.map((disk) => [disk.key, disk]));
+  const same =
+    described.size === copy.disks.length &&
+    copy.disks.every(({ key, sizeBytes, boot }) => {
+      const disk = described.get(key);
+      return disk?.sizeBytes === sizeBytes && disk.boot === boot;
+    });
+  if (!same)
+    throw ApplicationFailure.nonRetryable(
+      `The DR copy of ${copy.vm} and its backup ${copy.recoveryPoint} do not have the same disks. Restore ${copy.vm} again.`,
+      'DrCopyMismatch',
+    );
+  return {
+    vm: copy.vm,
+    recoveryPoint: copy.recoveryPoint,
+    takenAt: copy.takenAt,
+    configuration,
+    disks: copy.disks.map(({ key, sizeBytes, slot, boot, snapshotId, volumeGiB }) => ({
+      key,
+      sizeBytes,
+      slot,
+      boot,
+      snapshotId,
+      volumeGiB,
+    })),
+  };
+}

@@ -1,0 +1,182 @@
+import { type EC2Client, type Tag } from '@aws-sdk/client-ec2';
+import { type PlanPhase } from '../../../plan/run';
+import { completeSets } from './dr-copy';
+import { instanceMonth, snapshotMonthAtMost, volumeMonth } from './prices';
+import { findAll, type Found, removeOnce } from '../launch/clean-up';
+import { readCopySnapshot, readTags, type Role } from './tags';
+import { waitFor, type WaitOptions } from './waiting';
+
+/** Something that Lifeboat made for the plan, and that neither a run nor a DR copy needs any more. */
+export interface Leftover {
+  kind: 'instance' | 'volume' | 'snapshot' | 'network-interface';
+  id: string;
+  state: string;
+  role: Role;
+  vm: string;
+  /** The run that made it. */
+  runId: string;
+  /** ISO 8601, UTC; absent where AWS does not say. */
+  createdAt: string | undefined;
+  /** Why nobody needs it. */
+  reason: string;
+  /** US dollars, list price; absent where none is known. Of a snapshot: at most. */
+  monthlyCost: number | undefined;
+}
+
+/** What is known about who may need a resource. */
+export interface Needs {
+  plan: string;
+  phase: PlanPhase | 'none';
+  /** The run that holds the plan's state, which another Temporal server may be driving. */
+  holder: string | undefined;
+  /** Runs of the plan that are under way. */
+  liveRuns: ReadonlySet<string>;
+  /** Resources that are younger are left alone: their run may be one that nobody here knows of. */
+  madeBefore: Date;
+}
+
+/** Phases in which the application lives, or may live, on what a failover made. */
+const AWAY: ReadonlySet<Needs['phase']> = new Set([
+  'failing-over',
+  'failed-over',
+  'failing-back',
+  'failed-back',
+]);
+
+const REASONS: Record<Exclude<Role, 'dr-copy'>, string> = {
+  'pending-copy': 'its restore ended without it',
+  'copy-volume': 'its restore has ended',
+  recovery: 'the application runs at the primary site',
+  test: 'its test failover has ended',
+  shell: 'its failover has ended',
+  failback: 'its failback has ended',
+};
+
+/** Everything that carries the plan's tags and is needed by nobody, the oldest first. Changes nothing. */
+export async function findLeftovers(ec2: EC2Client, needs: Needs): Promise<Leftover[]> {
+  return leftoversOf(await findAll(ec2, { plan: needs.plan }), needs);
+}
+
+/**
+ * Removes leftovers, and looks again until none of them is listed. What is listed again is judged again, by its tags as
+ * they are then.
+ * @returns ids of what is gone, sorted
+ */
+export async function removeLeftovers(
+  ec2: EC2Client,
+  needs: Needs,
+  ids: ReadonlySet<string>,
+  options: WaitOptions = {},
+): Promise<string[]> {
+  const removed = new Set<string>();
+  await waitFor(
+    `what the plan ${needs.plan} does not need to be gone`,
+    async () => {
+      const found = await findAll(ec2, { plan: needs.plan });
+      const left = new Set(
+        leftoversOf(found, needs)
+          .map(({ id }) => id)
+          .filter((id) => ids.has(id)),
+      );
+      if (left.size === 0) return true;
+      for (const id of left) removed.add(id);
+      await removeOnce(ec2, only(found, left));
+      return undefined;
+    },
+    // By whoever asks for it, in no activity.
+    { ...options, uncancelled: true },
+  );
+  return [...removed].sort();
+}
+
+function only(found: Found, ids: ReadonlySet<string>): Found {
+  const chosen = (id: string | undefined): boolean => ids.has(id ?? '');
+  return {
+    instances: found.instances.filter(({ InstanceId }) => chosen(InstanceId)),
+    volumes: found.volumes.filter(({ VolumeId }) => chosen(VolumeId)),
+    interfaces: found.interfaces.filter(({ NetworkInterfaceId }) => chosen(NetworkInterfaceId)),
+    snapshots: found.snapshots.filter(({ SnapshotId }) => chosen(SnapshotId)),
+  };
+}
+
+function leftoversOf(found: Found, needs: Needs): Leftover[] {
+  const currentCopies = currentDrCopies(found);
+  const judge = (
+    one: Omit<Leftover, 'role' | 'vm' | 'runId' | 'reason' | 'createdAt'>,
+    tags: Tag[] | undefined,
+    createdAt: Date | undefined,
+  ): Leftover[] => {
+    // A set of tags that is not whole may be anybody's.
+    const ours = readTags(tags, ['plan', 'run', 'vm', 'role']);
+    if (ours === undefined || ours.plan !== needs.plan) return [];
+    // Whatever AWS gives no time for is young.
+    if (createdAt === undefined || createdAt >= needs.madeBefore) return [];
+    if (needs.liveRuns.has(ours.run)) return [];
+    const reason = reasonOf(one.id, ours.role, ours.run, tags, needs, currentCopies);
+    if (reason === undefined) return [];
+    const { role, vm, run: runId } = ours;
+    return [{ ...one, role, vm, runId, reason, createdAt: createdAt.toISOString() }];
+  };
+  const { instances, volumes, interfaces, snapshots } = found;
+  return [
+    ...instances
+      .filter(({ State }) => State?.Name !== 'terminated' && State?.Name !== 'shutting-down')
+      .flatMap(({ InstanceId: id = '', State, Tags, LaunchTime, InstanceType }) => {
+        const state = State?.Name ?? 'unknown';
+        // One that is stopped costs its volumes alone, which are told by themselves.
+        const monthlyCost = state === 'stopped' || state === 'stopping' ? 0 : instanceMonth(InstanceType);
+        return judge({ kind: 'instance', id, state, monthlyCost }, Tags, LaunchTime);
+      }),
+    ...volumes.flatMap(
+      ({ VolumeId: id = '', State: state = 'unknown', Tags, CreateTime, VolumeType, Size }) =>
+        judge({ kind: 'volume', id, state, monthlyCost: volumeMonth(VolumeType, Size) }, Tags, CreateTime),
+    ),
+    ...snapshots.flatMap(({ SnapshotId: id, State: state = 'unknown', Tags, StartTime, VolumeSize }) =>
+      judge({ kind: 'snapshot', id, state, monthlyCost: snapshotMonthAtMost(VolumeSize) }, Tags, StartTime),
+    ),
+    // They cost nothing, and have no time of their own: those of an instance are as old as it.
+    ...interfaces
+      .filter(({ Status }) => Status === 'available')
+      .flatMap(({ NetworkInterfaceId: id = '', Status: state = 'unknown', TagSet }) =>
+        judge({ kind: 'network-interface', id, state, monthlyCost: 0 }, TagSet, new Date(0)),
+      ),
+  ].sort((a, b) => ((a.createdAt ?? '') < (b.createdAt ?? '') ? -1 : 1));
+}
+
+/** @returns undefined where it is needed, or may be */
+function reasonOf(
+  id: string,
+  role: Role,
+  run: string,
+  tags: Tag[] | undefined,
+  needs: Needs,
+  current: ReadonlyMap<string, { ids: ReadonlySet<string>; takenAt: string }>,
+): string | undefined {
+  if (role === 'dr-copy') {
+    const copy = readCopySnapshot(tags);
+    const newest = current.get(copy?.vm ?? '');
+    // Without a complete copy that is newer, half of one is better than none.
+    if (copy === undefined || newest === undefined || newest.ids.has(id)) return undefined;
+    return copy.takenAt <= newest.takenAt ? `the DR copy of ${newest.takenAt} has replaced it` : undefined;
+  }
+  if (role === 'recovery' || role === 'shell') return AWAY.has(needs.phase) ? undefined : REASONS[role];
+  // Whoever holds a plan on its way may do so by another Temporal server.
+  if (run === needs.holder && AWAY.has(needs.phase)) return undefined;
+  return REASONS[role];
+}
+
+/** Snapshots of the newest complete DR copy, by VM. */
+function currentDrCopies({ snapshots }: Found) {
+  const published = snapshots.flatMap((snapshot) => {
+    const tags = readCopySnapshot(snapshot.Tags);
+    return tags?.role === 'dr-copy' ? [{ snapshot, tags }] : [];
+  });
+  const current = new Map<string, { ids: ReadonlySet<string>; takenAt: string }>();
+  for (const [vm, copies] of Map.groupBy(published, ({ tags }) => tags.vm)) {
+    const [newest] = completeSets(vm, copies);
+    if (newest === undefined) continue;
+    const ids = new Set(newest.disks.map(({ snapshotId }) => snapshotId));
+    current.set(vm, { ids, takenAt: newest.takenAt });
+  }
+  return current;
+}

@@ -1,0 +1,228 @@
+import { type Tag } from '@aws-sdk/client-ec2';
+import { z } from 'zod';
+import { type DiskConfiguration } from '../../../hypervisor/port';
+import { type RunContext } from '../../../plan/run';
+
+/**
+ * The tags by which Lifeboat finds its resources again: the only record at the recovery site. Anybody who may tag
+ * in the account can write them, so whatever is read back is checked, and a half or odd set counts as not ours.
+ */
+export const TAG_PREFIX = 'lifeboat:';
+
+/**
+ * What a resource is for.
+ * - `pending-copy`: a snapshot that a restore is writing; `dr-copy` as soon as its set is published.
+ * - `copy-volume`: the volume of a restore the volume way.
+ * - `recovery`, `test`: instance and volumes of a failover, or of a test failover.
+ * - `shell`: the shell image, its snapshot, and the roots that instances launched from it begin with.
+ * - `failback`: snapshots of recovered instances on their way home.
+ */
+export const ROLES = [
+  'pending-copy',
+  'dr-copy',
+  'copy-volume',
+  'recovery',
+  'test',
+  'shell',
+  'failback',
+] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Text of a tag that is an id of our own making: a backup, a run. No spaces, nothing that could end a line. */
+const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/);
+const planName = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/);
+
+/** A number in its one decimal notation, as the builder writes it. */
+const wholeNumber = (minimum: number, maximum: number) =>
+  z
+    .string()
+    .regex(/^(0|[1-9]\d{0,15})$/)
+    .transform(Number)
+    .pipe(z.number().int().min(minimum).max(maximum));
+
+const yesOrNo = z.enum(['true', 'false']).transform((text) => text === 'true');
+
+/** 64 TiB, the largest EBS volume (io2 Block Express; gp3's limit is lower or the same). */
+const LARGEST_DISK_BYTES = 64 * 2 ** 40;
+
+/** Every field with its tag key and the form of its value. */
+const FIELDS = {
+  plan: { key: 'plan', form: planName },
+  vm: { key: 'vm', form: planName },
+  disk: { key: 'disk', form: z.string().regex(/^[A-Za-z0-9-]{1,64}$/) },
+  run: { key: 'run', form: id },
+  role: { key: 'role', form: z.enum(ROLES) },
+  diskCount: { key: 'disk-count', form: wholeNumber(1, 64) },
+  recoveryPoint: { key: 'recovery-point', form: id },
+  takenAt: { key: 'taken-at', form: z.iso.datetime() },
+  sizeBytes: {
+    key: 'size-bytes',
+    form: wholeNumber(512, LARGEST_DISK_BYTES).refine((bytes) => bytes % 512 === 0),
+  },
+  slot: { key: 'slot', form: wholeNumber(0, 255) },
+  boot: { key: 'boot', form: yesOrNo },
+  attempt: { key: 'attempt', form: wholeNumber(0, 1_000_000) },
+  /** SHA-256 (lower-case hex) of the block map that the snapshot holds. */
+  blockMap: { key: 'block-map', form: z.string().regex(/^[0-9a-f]{64}$/) },
+  firmware: { key: 'firmware', form: z.enum(['bios', 'uefi']) },
+  /** Whether the instance was launched to have a public address. */
+  publicAddress: { key: 'public-address', form: yesOrNo },
+  /** Which snapshot of failback: 1 while the instance served, 2 after it was stopped. */
+  pass: { key: 'pass', form: wholeNumber(1, 2) },
+  /** Names one CreateSnapshots call: a retry that does not know how the one before ended can make a second set. */
+  set: { key: 'set', form: id },
+} as const;
+
+export type TagField = keyof typeof FIELDS;
+export type TagValues = { [Field in TagField]: z.output<(typeof FIELDS)[Field]['form']> };
+
+/** The key that a field has on AWS, such as `lifeboat:plan`. */
+export function tagKey(field: TagField): string {
+  return TAG_PREFIX + FIELDS[field].key;
+}
+
+/** A tag set that cannot be right. The message names the resource, the tag and its text. */
+export class BadTagsError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'BadTagsError';
+  }
+}
+
+/** The tags of the fields given. @throws BadTagsError where a value would not be read back */
+export function tagList(values: Partial<TagValues>): { Key: string; Value: string }[] {
+  return (Object.keys(values) as TagField[])
+    .filter((field) => values[field] !== undefined)
+    .map((field) => {
+      const Value = String(values[field]);
+      if (!FIELDS[field].form.safeParse(Value).success)
+        throw new BadTagsError(`${tagKey(field)} cannot have the value ${JSON.stringify(Value)}.`);
+      return { Key: tagKey(field), Value };
+    });
+}
+
+/** Reads fields from a resource's tags. @returns undefined where one is missing or has no proper value: not ours */
+export function readTags<Field extends TagField>(
+  tags: Tag[] | undefined,
+  fields: readonly Field[],
+): Pick<TagValues, Field> | undefined {
+  const read = tryFields(tags, fields);
+  return read.ok ? read.values : undefined;
+}
+
+/**
+ * Reads fields from the tags of a resource that has to have them.
+ * @throws BadTagsError naming the resource and the tag
+ */
+export function requireTags<Field extends TagField>(
+  resource: string,
+  tags: Tag[] | undefined,
+  fields: readonly Field[],
+): Pick<TagValues, Field> {
+  const read = tryFields(tags, fields);
+  if (read.ok) return read.values;
+  const text = read.text === undefined ? 'is missing' : `cannot be ${JSON.stringify(read.text.slice(0, 80))}`;
+  throw new BadTagsError(`The tag ${tagKey(read.bad)} of ${resource} ${text}.`);
+}
+
+function tryFields<Field extends TagField>(
+  tags: Tag[] | undefined,
+  fields: readonly Field[],
+): { ok: true; values: Pick<TagValues, Field> } | { ok: false; bad: Field; text: string | undefined } {
+  const texts = new Map((tags ?? []).map(({ Key, Value }) => [Key, Value]));
+  const values: Partial<TagValues> = {};
+  for (const field of fields) {
+    const text = texts.get(tagKey(field));
+    const parsed = FIELDS[field].form.safeParse(text);
+    if (!parsed.success) return { ok: false, bad: field, text };
+    Object.assign(values, { [field]: parsed.data });
+  }
+  return { ok: true, values: values as Pick<TagValues, Field> };
+}
+
+/** Filters of a Describe call that asks for exactly these tags. */
+export function tagFilters(values: Partial<TagValues>): { Name: string; Values: string[] }[] {
+  return tagList(values).map(({ Key, Value }) => ({ Name: `tag:${Key}`, Values: [Value] }));
+}
+
+/** Fields that carry a disk's configuration, on snapshots and on volumes. */
+export const DISK_FIELDS = ['disk', 'sizeBytes', 'slot', 'boot'] as const satisfies TagField[];
+
+export function diskValues(disk: DiskConfiguration): Pick<TagValues, (typeof DISK_FIELDS)[number]> {
+  return { disk: disk.key, sizeBytes: disk.sizeBytes, slot: disk.slot, boot: disk.boot };
+}
+
+export function diskOf(values: Pick<TagValues, (typeof DISK_FIELDS)[number]>): DiskConfiguration {
+  return { key: values.disk, sizeBytes: values.sizeBytes, slot: values.slot, boot: values.boot };
+}
+
+export function runValues(run: Pick<RunContext, 'plan' | 'runId'>): Pick<TagValues, 'plan' | 'run'> {
+  return { plan: run.plan, run: run.runId };
+}
+
+/** Fields of a snapshot of replication: `pending-copy` until its set is published, `dr-copy` from then on. */
+export const COPY_SNAPSHOT_FIELDS = [
+  'plan',
+  'vm',
+  'run',
+  'role',
+  ...DISK_FIELDS,
+  'diskCount',
+  'recoveryPoint',
+  'takenAt',
+  'attempt',
+  'blockMap',
+] as const satisfies TagField[];
+/** Fields of a volume made from a DR copy. */
+export const RECOVERED_VOLUME_FIELDS = [
+  'plan',
+  'vm',
+  'run',
+  'role',
+  ...DISK_FIELDS,
+  'recoveryPoint',
+  'attempt',
+] as const satisfies TagField[];
+/** Fields of an instance that a VM runs, or will run, on. */
+export const INSTANCE_FIELDS = [
+  'plan',
+  'vm',
+  'run',
+  'role',
+  'recoveryPoint',
+  'attempt',
+  'publicAddress',
+] as const satisfies TagField[];
+/** Fields of a failback snapshot. */
+export const FAILBACK_SNAPSHOT_FIELDS = [
+  'plan',
+  'vm',
+  'run',
+  'role',
+  'pass',
+  'set',
+] as const satisfies TagField[];
+
+/** A DR copy's (or pending copy's) snapshot, as its tags tell it. @returns undefined for any other snapshot */
+export function readCopySnapshot(
+  tags: Tag[] | undefined,
+): Pick<TagValues, (typeof COPY_SNAPSHOT_FIELDS)[number]> | undefined {
+  const values = readTags(tags, COPY_SNAPSHOT_FIELDS);
+  return values?.role === 'dr-copy' || values?.role === 'pending-copy' ? values : undefined;
+}
+
+/** A volume of a failover or test. @returns undefined for any other volume */
+export function readRecoveredVolume(
+  tags: Tag[] | undefined,
+): Pick<TagValues, (typeof RECOVERED_VOLUME_FIELDS)[number]> | undefined {
+  const values = readTags(tags, RECOVERED_VOLUME_FIELDS);
+  return values?.role === 'recovery' || values?.role === 'test' ? values : undefined;
+}
+
+/** An instance of a failover or test. @returns undefined for any other instance */
+export function readInstance(
+  tags: Tag[] | undefined,
+): Pick<TagValues, (typeof INSTANCE_FIELDS)[number]> | undefined {
+  const values = readTags(tags, INSTANCE_FIELDS);
+  return values?.role === 'recovery' || values?.role === 'test' ? values : undefined;
+}

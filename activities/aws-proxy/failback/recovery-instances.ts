@@ -1,0 +1,188 @@
+import {
+  DescribeInstanceTypesCommand,
+  type _InstanceType,
+  type EC2Client,
+  type Instance,
+  type InstanceTypeInfo,
+  type Volume,
+} from '@aws-sdk/client-ec2';
+import { ApplicationFailure } from '@temporalio/common';
+import { type DiskConfiguration, type Firmware, type VmConfiguration } from '../../../hypervisor/port';
+import { type DrPlan } from '../../../plan/schema';
+import { readManifest } from '../../../repository/backups/backups';
+import { type ObjectStore } from '../../../repository/objects/object-store';
+import { type AwsProxyActivities } from '../contract';
+import { listInstances, listVolumes } from '../account/lookup';
+import { diskOf, readInstance, readRecoveredVolume, tagFilters } from '../account/tags';
+
+type RecoveryInstance = Awaited<ReturnType<AwsProxyActivities['readInstances']>>[number];
+
+/** An instance of a failover with its volumes, untagged ones among them. */
+interface Found {
+  instance: Instance & { InstanceId: string };
+  tags: NonNullable<ReturnType<typeof readInstance>>;
+  volumes: Volume[];
+}
+
+/** Most values that a filter takes. EC2 API Reference, "Filtering". */
+const FILTER_VALUES = 200;
+
+/**
+ * The instances that the plan's newest failover left, one for each of its VMs, with all that failback has to know.
+ * @throws ApplicationFailure NotReadyForFailback, non-retryable: everything that is in the way
+ */
+export async function readRecoveryInstances(
+  ec2: EC2Client,
+  store: ObjectStore,
+  plan: DrPlan,
+): Promise<RecoveryInstance[]> {
+  const newest = newestRun(await findInstances(ec2, plan.name));
+  const problems: string[] = [];
+  const chosen = plan.vms.flatMap(({ name }) => {
+    const found = instanceOf(newest, name);
+    if (typeof found !== 'string') return [found];
+    problems.push(found);
+    return [];
+  });
+  const types = await instanceTypes(ec2, chosen);
+  const instances: RecoveryInstance[] = [];
+  for (const found of chosen) {
+    const { vm, recoveryPoint } = found.tags;
+    const before = (await readManifest(store, vm, recoveryPoint))?.configuration;
+    if (before === undefined) {
+      problems.push(`The repository lacks the backup ${recoveryPoint} that ${vm} was recovered from.`);
+      continue;
+    }
+    const disks = disksOf(found, before, problems);
+    instances.push({ vm, ...hardwareOf(found, types, before), original: withoutDisks(before), disks });
+  }
+  if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join(' '), 'NotReadyForFailback');
+  return instances;
+}
+
+async function findInstances(ec2: EC2Client, plan: string): Promise<Found[]> {
+  const instances = await listInstances(ec2, [
+    ...tagFilters({ plan, role: 'recovery' }),
+    { Name: 'instance-state-name', Values: ['pending', 'running', 'stopping', 'stopped'] },
+  ]);
+  const ours = instances.flatMap((instance) => {
+    const tags = readInstance(instance.Tags);
+    const { InstanceId } = instance;
+    return tags === undefined || InstanceId === undefined
+      ? []
+      : [{ instance: { ...instance, InstanceId }, tags }];
+  });
+  const volumes: Volume[] = [];
+  for (let at = 0; at < ours.length; at += FILTER_VALUES) {
+    const ids = ours.slice(at, at + FILTER_VALUES).map(({ instance }) => instance.InstanceId);
+    volumes.push(...(await listVolumes(ec2, [{ Name: 'attachment.instance-id', Values: ids }])));
+  }
+  return ours.map(({ instance, tags }) => ({
+    instance,
+    tags,
+    volumes: volumes.filter(({ Attachments }) =>
+      Attachments?.some(({ InstanceId }) => InstanceId === instance.InstanceId),
+    ),
+  }));
+}
+
+/**
+ * The instances of the run whose volumes are newest. An instance's own launch time is that of its last start, so that
+ * somebody who starts a forgotten instance would make it the newest.
+ */
+function newestRun(found: Found[]): Found[] {
+  const created = ({ volumes }: Found) =>
+    Math.max(0, ...volumes.map(({ CreateTime }) => CreateTime?.getTime() ?? 0));
+  const newest = found.reduce<Found | undefined>(
+    (best, candidate) => (best === undefined || created(candidate) > created(best) ? candidate : best),
+    undefined,
+  );
+  return found.filter(({ tags }) => tags.run === newest?.tags.run);
+}
+
+/** The VM's instance: that of the last attempt, where a shell of an earlier one was left. A problem in words if none. */
+function instanceOf(found: Found[], vm: string): Found | string {
+  const candidates = found
+    .filter(({ tags }) => tags.vm === vm)
+    .sort((a, b) => b.tags.attempt - a.tags.attempt);
+  const [last, other] = candidates;
+  if (last === undefined) return `There is no instance of ${vm} at the recovery site.`;
+  if (other?.tags.attempt === last.tags.attempt)
+    return (
+      `${vm} has two instances, ${last.instance.InstanceId} and ${other.instance.InstanceId}. ` +
+      'Terminate the one that does not serve.'
+    );
+  return last;
+}
+
+async function instanceTypes(ec2: EC2Client, found: Found[]): Promise<Map<string, InstanceTypeInfo>> {
+  const names = [...new Set(found.map(({ instance }) => instance.InstanceType ?? ''))];
+  const types = new Map<string, InstanceTypeInfo>();
+  // 100 are what one call takes; a plan has a handful.
+  for (let at = 0; at < names.length; at += 100) {
+    const InstanceTypes = names.slice(at, at + 100) as _InstanceType[];
+    const answer = await ec2.send(new DescribeInstanceTypesCommand({ InstanceTypes }));
+    for (const type of answer.InstanceTypes ?? []) types.set(type.InstanceType ?? '', type);
+  }
+  return types;
+}
+
+function hardwareOf({ instance }: Found, types: Map<string, InstanceTypeInfo>, before: VmConfiguration) {
+  const type = types.get(instance.InstanceType ?? '');
+  const cpus = type?.VCpuInfo?.DefaultVCpus;
+  const memoryMiB = type?.MemoryInfo?.SizeInMiB;
+  if (cpus === undefined || memoryMiB === undefined)
+    throw new Error(`EC2 does not say what CPUs and memory ${instance.InstanceType} has.`);
+  const instanceType = instance.InstanceType ?? '';
+  return {
+    instanceId: instance.InstanceId,
+    instanceType,
+    cpus,
+    memoryMiB,
+    firmware: firmwareOf(instance, before),
+  };
+}
+
+/** What the instance booted by; where EC2 does not say (it never ran), what the VM had before. */
+function firmwareOf({ CurrentInstanceBootMode }: Instance, before: VmConfiguration): Firmware {
+  if (CurrentInstanceBootMode === 'uefi') return 'uefi';
+  return CurrentInstanceBootMode === 'legacy-bios' ? 'bios' : before.firmware;
+}
+
+function withoutDisks({ disks: _, ...rest }: VmConfiguration): Omit<VmConfiguration, 'disks'> {
+  return rest;
+}
+
+/** The instance's disks by their volumes' tags: exactly those that the VM had, or data would stay behind. */
+function disksOf(
+  { instance, tags, volumes }: Found,
+  before: VmConfiguration,
+  problems: string[],
+): (DiskConfiguration & { volumeId: string })[] {
+  const disks: (DiskConfiguration & { volumeId: string })[] = [];
+  for (const volume of volumes) {
+    const read = readRecoveredVolume(volume.Tags);
+    const known = before.disks.find(({ key }) => key === read?.disk);
+    const ours =
+      read?.vm === tags.vm &&
+      read.run === tags.run &&
+      known?.sizeBytes === read.sizeBytes &&
+      known.boot === read.boot;
+    if (read !== undefined && ours && volume.VolumeId !== undefined)
+      disks.push({ ...diskOf(read), volumeId: volume.VolumeId });
+    else
+      problems.push(
+        `The volume ${volume.VolumeId} of ${tags.vm}'s instance ${instance.InstanceId} is none of the VM's disks, or its ` +
+          "tags were changed. Move what it holds to the VM's own disks and detach it.",
+      );
+  }
+  for (const { key } of before.disks) {
+    const copies = disks.filter((disk) => disk.key === key).length;
+    if (copies !== 1)
+      problems.push(
+        `The instance ${instance.InstanceId} of ${tags.vm} has ${copies === 0 ? 'no volume' : 'several volumes'} ` +
+          `for the disk ${key}.`,
+      );
+  }
+  return disks.sort((a, b) => a.slot - b.slot);
+}

@@ -1,0 +1,153 @@
+import {
+  DeleteNetworkInterfaceCommand,
+  type EC2Client,
+  type Instance,
+  type NetworkInterface,
+  type Tag,
+  type Volume,
+} from '@aws-sdk/client-ec2';
+import { type RunContext } from '../../../plan/run';
+import { hasCode } from '../../failures';
+import { attachmentOf, requestDetach } from '../proxy-host/attachment';
+import { terminate } from './shell';
+import { listInstances, listNetworkInterfaces, listVolumes } from '../account/lookup';
+import { deleteSnapshots, type DescribedSnapshot, findSnapshots } from '../account/snapshots';
+import { readInstance, readTags, type Role, tagFilters, type TagValues } from '../account/tags';
+import { requestDeletion } from './volumes';
+import { waitFor, type WaitOptions } from '../account/waiting';
+
+/** What a clean-up is about: everything of a plan, or of one run of it, or of one VM in that run. */
+type Scope = Pick<TagValues, 'plan'> & Partial<Pick<TagValues, 'run' | 'vm'>>;
+
+/**
+ * Roles that a failover or a failback makes. Never among them: `dr-copy`, which is what all of this is for, and what
+ * replication has under way.
+ */
+const REMOVABLE: ReadonlySet<Role> = new Set(['recovery', 'test', 'shell', 'failback']);
+
+/** EC2 is eventually consistent: what a lost call made may show late, so one empty look proves nothing. */
+const EMPTY_LOOKS = 2;
+
+/** What carries a scope's tags, by kind. */
+export interface Found {
+  instances: Instance[];
+  volumes: Volume[];
+  interfaces: NetworkInterface[];
+  snapshots: DescribedSnapshot[];
+}
+
+/** Terminates and deletes what the run made for the VM, or for all VMs. Returns the ids, sorted. */
+export function removeRecoveryResources(
+  ec2: EC2Client,
+  { run, vm }: { run: Pick<RunContext, 'plan' | 'runId'>; vm?: string },
+  options: WaitOptions = {},
+): Promise<{ removed: string[] }> {
+  return removeAll(ec2, { plan: run.plan, run: run.runId, ...(vm === undefined ? {} : { vm }) }, options);
+}
+
+/** Terminates and deletes everything that the plan has at the recovery site, of whatever run; DR copies stay. */
+export function removeRecoverySite(
+  ec2: EC2Client,
+  { run }: { run: Pick<RunContext, 'plan'> },
+  options: WaitOptions = {},
+): Promise<{ removed: string[] }> {
+  return removeAll(ec2, { plan: run.plan }, options);
+}
+
+/** Lists again and again, and removes what there is, until nothing is listed any more. */
+async function removeAll(ec2: EC2Client, scope: Scope, options: WaitOptions): Promise<{ removed: string[] }> {
+  const removed = new Set<string>();
+  let emptyLooks = 0;
+  await waitFor(
+    `what the plan ${scope.plan} has at the recovery site to be gone`,
+    async () => {
+      const found = removable(await findAll(ec2, scope), scope);
+      const ids = idsOf(found);
+      for (const id of ids) removed.add(id);
+      emptyLooks = ids.length === 0 ? emptyLooks + 1 : 0;
+      if (emptyLooks === EMPTY_LOOKS) return true;
+      await removeOnce(ec2, found);
+      return undefined;
+    },
+    options,
+  );
+  return { removed: [...removed].sort() };
+}
+
+export async function findAll(ec2: EC2Client, scope: Scope): Promise<Found> {
+  const filters = tagFilters(scope);
+  return {
+    instances: await listInstances(ec2, filters),
+    volumes: await listVolumes(ec2, filters),
+    interfaces: await listNetworkInterfaces(ec2, filters),
+    snapshots: await findSnapshots(ec2, scope),
+  };
+}
+
+/** What may be removed of what was listed. The filters have chosen already; what deletes does not rely on that. */
+function removable(found: Found, scope: Scope): Found {
+  const ours = (tags: Tag[] | undefined): boolean => {
+    const read = readTags(tags, ['plan', 'run', 'vm', 'role']);
+    return (
+      read !== undefined &&
+      REMOVABLE.has(read.role) &&
+      read.plan === scope.plan &&
+      (scope.run === undefined || read.run === scope.run) &&
+      (scope.vm === undefined || read.vm === scope.vm)
+    );
+  };
+  return {
+    instances: found.instances.filter(
+      // EC2 lists terminated instances for an hour; they are gone all the same.
+      ({ Tags, State }) => ours(Tags) && readInstance(Tags) !== undefined && State?.Name !== 'terminated',
+    ),
+    volumes: found.volumes.filter(({ Tags, State }) => ours(Tags) && State !== 'deleted'),
+    interfaces: found.interfaces.filter(({ TagSet }) => ours(TagSet)),
+    snapshots: found.snapshots.filter(
+      ({ Tags }) => ours(Tags) && readTags(Tags, ['role'])?.role === 'failback',
+    ),
+  };
+}
+
+function idsOf({ instances, volumes, interfaces, snapshots }: Found): string[] {
+  return [
+    ...instances.map(({ InstanceId }) => InstanceId),
+    ...volumes.map(({ VolumeId }) => VolumeId),
+    ...interfaces.map(({ NetworkInterfaceId }) => NetworkInterfaceId),
+    ...snapshots.map(({ SnapshotId }) => SnapshotId),
+  ].filter((id) => id !== undefined);
+}
+
+/** Asks for the removal of everything that is in a state for it; the next look takes care of the rest. */
+export async function removeOnce(
+  ec2: EC2Client,
+  { instances, volumes, interfaces, snapshots }: Found,
+): Promise<void> {
+  const doomed = new Set(instances.map(({ InstanceId }) => InstanceId));
+  for (const { InstanceId = '', State } of instances)
+    if (State?.Name !== 'shutting-down') await terminate(ec2, InstanceId);
+  for (const volume of volumes) {
+    const { VolumeId = '', State } = volume;
+    const holder = attachmentOf(volume);
+    if (holder === undefined) {
+      if (State === 'available' || State === 'error') await requestDeletion(ec2, VolumeId);
+    } else if (!doomed.has(holder.InstanceId) && holder.State !== 'detaching') {
+      // On a proxy whose work was cut off. One of a terminating instance comes off, and goes, with it.
+      await requestDetach(ec2, VolumeId, holder.InstanceId ?? '');
+    }
+  }
+  for (const { NetworkInterfaceId = '', Status } of interfaces)
+    if (Status === 'available') await deleteInterface(ec2, NetworkInterfaceId);
+  await deleteSnapshots(
+    ec2,
+    snapshots.map(({ SnapshotId }) => SnapshotId),
+  );
+}
+
+async function deleteInterface(ec2: EC2Client, NetworkInterfaceId: string): Promise<void> {
+  try {
+    await ec2.send(new DeleteNetworkInterfaceCommand({ NetworkInterfaceId }));
+  } catch (error) {
+    if (!hasCode(error, 'InvalidNetworkInterfaceID.NotFound')) throw error;
+  }
+}

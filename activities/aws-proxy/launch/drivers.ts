@@ -1,0 +1,76 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { type AdaptationReport, type BootScript, type GuestAdapter } from '../../../guest/port';
+import { type RepositoryAddress } from '../../../plan/run';
+import { type ObjectStore } from '../../../repository/objects/object-store';
+import { loadBootScript } from '../../../repository/plans/plans';
+import { attachToProxy, detachFromProxy, type ProxyHost } from '../proxy-host/attachment';
+import { type AwsProxyHostActivities, type RecoveredVolume } from '../contract';
+
+export interface DriverDependencies {
+  host: ProxyHost;
+  guestAdapter: GuestAdapter;
+  objectStore: (address: RepositoryAddress) => ObjectStore;
+}
+
+type InjectDrivers = Parameters<AwsProxyHostActivities['injectDrivers']>[0];
+
+/**
+ * Attaches the VM's volumes to this host, adapts the guest on the boot volume, and detaches them again, come what may.
+ * The data volumes are attached for the identities of their file systems only.
+ */
+export async function injectDrivers(
+  { host, guestAdapter, objectStore }: DriverDependencies,
+  { run, vm, volumes, bootScripts, hosts }: InjectDrivers,
+): Promise<AdaptationReport> {
+  const boot = volumes.find((volume) => volume.boot);
+  if (boot === undefined)
+    throw ApplicationFailure.nonRetryable(`${vm} has no boot volume among ${volumes.length}.`, 'WrongVolume');
+  const store = objectStore(run.repository);
+  const scripts: BootScript[] = [];
+  for (const reference of bootScripts)
+    scripts.push({ name: fileName(reference.name), content: await loadBootScript(store, reference) });
+
+  return withAttached(host, volumes, (paths) => {
+    const pathOf = (volume: RecoveredVolume): string => paths.get(volume.volumeId) ?? '';
+    return guestAdapter.adaptForRecoverySite({
+      diskPath: pathOf(boot),
+      slot: boot.slot,
+      dataDisks: volumes
+        .filter((volume) => volume !== boot)
+        .map((volume) => ({ diskPath: pathOf(volume), slot: volume.slot })),
+      bootScripts: scripts,
+      hosts,
+      runId: run.runId,
+    });
+  });
+}
+
+/** Characters that a file name in the guest may have; the name is only there for people to recognise it. */
+function fileName(name: string): string {
+  return name.replace(/[^A-Za-z0-9._-]/g, '_').replace(/^\.+/, '_') || 'script';
+}
+
+/** Runs work on volumes that are attached to this host meanwhile. The paths are by volume id. */
+async function withAttached<T>(
+  host: ProxyHost,
+  volumes: RecoveredVolume[],
+  work: (paths: ReadonlyMap<string, string>) => Promise<T>,
+): Promise<T> {
+  const begun: RecoveredVolume[] = [];
+  const paths = new Map<string, string>();
+  let result: T;
+  try {
+    for (const volume of volumes) {
+      // Before the attempt: one that is cut off may have attached the volume all the same.
+      begun.push(volume);
+      paths.set(volume.volumeId, (await attachToProxy(host, volume)).path);
+    }
+    result = await work(paths);
+  } catch (error) {
+    // The first failure is the one to tell; a volume left attached is taken off by whoever needs it next.
+    await Promise.allSettled(begun.map((volume) => detachFromProxy(host, volume)));
+    throw error;
+  }
+  for (const volume of volumes) await detachFromProxy(host, volume);
+  return result;
+}

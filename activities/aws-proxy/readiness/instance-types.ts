@@ -1,0 +1,78 @@
+import {
+  type EC2Client,
+  type InstanceTypeInfo,
+  paginateDescribeInstanceTypeOfferings,
+  paginateDescribeInstanceTypes,
+} from '@aws-sdk/client-ec2';
+import { type Firmware } from '../../../hypervisor/port';
+import { type DrPlan } from '../../../plan/schema';
+import { type DrCopy } from '../contract';
+
+/** Values that one filter of an EC2 call takes. */
+const FILTER_VALUES = 200;
+/** The most that DescribeInstanceTypes gives a page. */
+const PAGE_SIZE = 100;
+
+const bootModes: Record<Firmware, string> = { bios: 'legacy-bios', uefi: 'uefi' };
+
+/** What is wrong with the instance types of the plan. */
+export async function typeFindings(
+  ec2: EC2Client,
+  plan: DrPlan,
+  drCopies: DrCopy[],
+  availabilityZone: string | undefined,
+): Promise<string[]> {
+  const names = [...new Set(plan.vms.flatMap((vm) => vm.instanceTypes))];
+  const types = new Map<string, InstanceTypeInfo>();
+  const offered = new Set<string>();
+  for (let at = 0; at < names.length; at += FILTER_VALUES) {
+    const wanted = { Name: 'instance-type', Values: names.slice(at, at + FILTER_VALUES) };
+    const pages = paginateDescribeInstanceTypes({ client: ec2, pageSize: PAGE_SIZE }, { Filters: [wanted] });
+    for await (const { InstanceTypes } of pages)
+      for (const type of InstanceTypes ?? []) types.set(type.InstanceType ?? '', type);
+    if (availabilityZone === undefined) continue;
+    const offerings = paginateDescribeInstanceTypeOfferings(
+      { client: ec2, pageSize: PAGE_SIZE },
+      {
+        LocationType: 'availability-zone',
+        Filters: [wanted, { Name: 'location', Values: [availabilityZone] }],
+      },
+    );
+    for await (const { InstanceTypeOfferings } of offerings)
+      for (const { InstanceType, Location } of InstanceTypeOfferings ?? [])
+        if (Location === availabilityZone) offered.add(InstanceType ?? '');
+  }
+  return plan.vms.flatMap((vm) =>
+    vm.instanceTypes.flatMap((name) => {
+      const type = types.get(name);
+      if (type === undefined)
+        return [`The instance type ${name} of ${vm.name} does not exist in this Region.`];
+      const firmware = drCopies.find((copy) => copy.vm === vm.name)?.configuration.firmware;
+      return [
+        ...hardwareFindings(type, firmware).map(
+          (finding) => `The instance type ${name} of ${vm.name} ${finding}.`,
+        ),
+        ...(availabilityZone === undefined || offered.has(name)
+          ? []
+          : [`The instance type ${name} of ${vm.name} is not offered in ${availabilityZone}.`]),
+      ];
+    }),
+  );
+}
+
+/** Why a guest from a data centre would not boot on the type. What EC2 does not say is not held against it. */
+export function hardwareFindings(type: InstanceTypeInfo, firmware: Firmware | undefined): string[] {
+  const architectures: string[] = type.ProcessorInfo?.SupportedArchitectures ?? [];
+  const modes: string[] | undefined = type.SupportedBootModes;
+  return [
+    ...(architectures.includes('x86_64')
+      ? []
+      : [`is ${architectures.join(', ') || 'of no known architecture'}, not x86_64`]),
+    ...(firmware === undefined || modes === undefined || modes.includes(bootModes[firmware])
+      ? []
+      : [`does not boot in ${bootModes[firmware]} mode, which the VM's firmware needs`]),
+    // Older types offer Xen disks and cards, for which no driver is injected.
+    ...(type.EbsInfo?.NvmeSupport === 'unsupported' ? ['has no NVMe disks'] : []),
+    ...(type.NetworkInfo?.EnaSupport === 'unsupported' ? ['has no ENA network card'] : []),
+  ];
+}

@@ -1,0 +1,121 @@
+import { type EC2Client } from '@aws-sdk/client-ec2';
+import { type Route53Client } from '@aws-sdk/client-route-53';
+import { ApplicationFailure } from '@temporalio/common';
+import { type RepositoryAddress } from '../../../plan/run';
+import { type DrPlan } from '../../../plan/schema';
+import { type ObjectStore } from '../../../repository/objects/object-store';
+import { hasCode } from '../../failures';
+import { type AwsProxyActivities, type DrCopy } from '../contract';
+import { findDrCopy, withConfiguration } from '../account/dr-copy';
+import { lookUpZone, readARecord } from '../dns/hosted-zone';
+import { MAXIMUM_DISKS } from '../launch/instance-volumes';
+import { addressFindings, findSite, siteFindings } from './network';
+import { typeFindings } from './instance-types';
+
+export interface PreflightDependencies {
+  ec2: EC2Client;
+  route53: Route53Client;
+  /** Region that the clients ask. */
+  region: string;
+  objectStore: (address: RepositoryAddress) => ObjectStore;
+}
+
+type CheckFailover = Parameters<AwsProxyActivities['checkFailover']>[0];
+
+/**
+ * Everything that can be known before a failover, by reading only.
+ * @throws ApplicationFailure NotReadyForFailover, non-retryable: one failure that names all that is wrong
+ */
+export async function checkFailover(
+  dependencies: PreflightDependencies,
+  { run, plan, test }: CheckFailover,
+): Promise<{ availabilityZone: string; drCopies: DrCopy[] }> {
+  const { ec2, region } = dependencies;
+  if (plan.recoverySite.region !== region)
+    throw notReady(plan, test, [
+      `The plan's recovery site is in ${plan.recoverySite.region}; this AWS proxy works in ${region}.`,
+    ]);
+  const wanted = test ? plan.recoverySite.test : plan.recoverySite.production;
+  const site = await findSite(ec2, wanted);
+  const { drCopies, findings: copyFindings } = await findDrCopies(dependencies, run.repository, plan);
+  const findings = [
+    ...siteFindings(wanted, site, plan.vms.length),
+    ...(test && plan.recoverySite.test.subnet === plan.recoverySite.production.subnet
+      ? ['The test subnet is the production subnet; a test would meet the application itself.']
+      : []),
+    ...(await typeFindings(ec2, plan, drCopies, site.subnet?.AvailabilityZone)),
+    ...copyFindings,
+    // The fixed addresses belong to the production subnet; a test gets others.
+    ...(test ? [] : await addressFindings(ec2, plan, site.subnet)),
+    ...(await dnsFindings(dependencies.route53, plan)),
+  ];
+  const availabilityZone = site.subnet?.AvailabilityZone;
+  if (findings.length > 0 || availabilityZone === undefined) throw notReady(plan, test, findings);
+  return { availabilityZone, drCopies };
+}
+
+/** The failure that lists the findings, one a line. */
+export function notReady(plan: DrPlan, test: boolean, findings: string[]): ApplicationFailure {
+  return ApplicationFailure.create({
+    message: [
+      `The plan ${plan.name} is not ready for a ${test ? 'test ' : ''}failover; nothing was changed.`,
+      ...findings.map((finding) => `- ${finding}`),
+    ].join('\n'),
+    type: 'NotReadyForFailover',
+    nonRetryable: true,
+    details: [{ findings }],
+  });
+}
+
+async function findDrCopies(
+  { ec2, objectStore }: PreflightDependencies,
+  repository: RepositoryAddress,
+  plan: DrPlan,
+): Promise<{ drCopies: DrCopy[]; findings: string[] }> {
+  const drCopies: DrCopy[] = [];
+  const findings: string[] = [];
+  for (const { name } of plan.vms) {
+    const set = await findDrCopy(ec2, plan.name, name);
+    if (set === undefined) {
+      findings.push(`There is no complete DR copy of ${name}; back it up and restore it first.`);
+      continue;
+    }
+    if (set.disks.length > MAXIMUM_DISKS)
+      findings.push(`${name} has ${set.disks.length} disks; an instance takes ${MAXIMUM_DISKS}.`);
+    try {
+      drCopies.push(await withConfiguration(objectStore(repository), set));
+    } catch (error) {
+      // What the repository lacks is one finding among others; that it cannot be reached is not.
+      if (!(error instanceof ApplicationFailure) || error.nonRetryable !== true) throw error;
+      findings.push(error.message);
+    }
+  }
+  return { drCopies, findings };
+}
+
+async function dnsFindings(route53: Route53Client, plan: DrPlan): Promise<string[]> {
+  if (plan.dns === undefined) return [];
+  const { hostedZone, records } = plan.dns;
+  let zone;
+  try {
+    zone = await lookUpZone(route53, hostedZone);
+  } catch (error) {
+    if (!hasCode(error, 'NoSuchHostedZone', 'InvalidInput')) throw error;
+    return [`The hosted zone ${hostedZone} does not exist.`];
+  }
+  const findings: string[] = [];
+  for (const { name, vm, address } of records) {
+    if (name !== zone.name && !name.endsWith(`.${zone.name}`)) {
+      findings.push(`The record ${name} is not in the hosted zone ${hostedZone} (${zone.name}).`);
+      continue;
+    }
+    const present = await readARecord(route53, hostedZone, name);
+    if (present.kind === 'other')
+      findings.push(`${name} is ${present.what}, which Lifeboat does not replace.`);
+    if (address === 'public' && !plan.recoverySite.production.publicAddress)
+      findings.push(
+        `${name} is to have ${vm}'s public address, but recoverySite.production has publicAddress: false.`,
+      );
+  }
+  return findings;
+}

@@ -1,0 +1,114 @@
+import { proxyActivities } from '@temporalio/workflow';
+import { type AwsProxyActivities, type AwsProxyHostActivities } from '../../activities/aws-proxy/contract';
+import { type BackupProxyActivities } from '../../activities/backup-proxy/contract';
+import { type ControlActivities } from '../../activities/control/contract';
+import { profiles, type ProfileName } from './profiles';
+import {
+  AWS_PROXY_COPY_QUEUE,
+  AWS_PROXY_QUEUE,
+  BACKUP_PROXY_QUEUE,
+  CONTROL_QUEUE,
+} from '../../activities/task-queues';
+
+/** How an activity is run, and what it is called in the Web UI. */
+interface Step {
+  profile: ProfileName;
+  label: string;
+  taskQueue?: string;
+}
+type Steps<A> = Record<keyof A, Step>;
+
+/** The input of any activity: the parts of it that name what it works on, for its label. */
+interface Subject {
+  vm?: string;
+  diskKey?: string;
+  disk?: { key: string };
+  instanceType?: string;
+}
+
+function label(step: Step, input: Subject | undefined): string {
+  const disk = input?.diskKey ?? input?.disk?.key;
+  const subject = [input?.vm, disk].filter((part) => part !== undefined).join('/');
+  return [step.label, subject, input?.instanceType].filter(Boolean).join(' · ');
+}
+
+/** Activities that run by their step's profile on their task queue, each labelled with what it works on. */
+function activitiesOn<A>(taskQueue: string, steps: Steps<A>): A {
+  return Object.fromEntries(
+    (Object.entries(steps) as [keyof A & string, Step][]).map(([name, step]) => [
+      name,
+      (input?: Subject) => {
+        const { [name]: run } = proxyActivities<Record<string, (input?: Subject) => Promise<unknown>>>({
+          ...profiles[step.profile],
+          taskQueue: step.taskQueue ?? taskQueue,
+          summary: label(step, input),
+        });
+        return (run as (input?: Subject) => Promise<unknown>)(input);
+      },
+    ]),
+  ) as A;
+}
+
+export const control = activitiesOn<ControlActivities>(CONTROL_QUEUE, {
+  loadPlan: { profile: 'call', label: 'load the DR plan' },
+  takePlanState: { profile: 'call', label: "take the plan's state" },
+  movePlanState: { profile: 'call', label: "move the plan's state on" },
+  checkPlanState: { profile: 'call', label: "check the plan's generation" },
+});
+
+export const backupProxy = activitiesOn<BackupProxyActivities>(BACKUP_PROXY_QUEUE, {
+  snapshotVm: { profile: 'wait', label: 'snapshot the VM' },
+  backupDisk: { profile: 'copy', label: 'back up disk' },
+  finishBackup: { profile: 'call', label: 'write the recovery point' },
+  releaseVmSnapshot: { profile: 'wait', label: 'release the VM snapshot' },
+  checkPrimarySite: { profile: 'call', label: 'check the primary site' },
+  createTemplateVm: { profile: 'call', label: 'create the template VM' },
+  attachDisks: { profile: 'call', label: 'attach disks' },
+  copySnapshotToDisk: { profile: 'copy', label: 'copy blocks home' },
+  revertGuest: { profile: 'wait', label: "put the primary site's drivers back" },
+  configureAndStartVm: { profile: 'wait', label: 'configure and start the VM' },
+  removeTemplateVm: { profile: 'wait', label: 'remove the template VM' },
+  waitUntilReady: { profile: 'ready', label: 'wait until ready' },
+});
+
+export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
+  planRestore: { profile: 'wait', label: 'compare backup and DR copy' },
+  startSnapshot: { profile: 'call', label: 'start snapshot' },
+  copyExtent: { profile: 'copy', label: 'copy blocks', taskQueue: AWS_PROXY_COPY_QUEUE },
+  completeSnapshot: { profile: 'wait', label: 'complete snapshot' },
+  publishDrCopy: { profile: 'wait', label: 'publish the DR copy' },
+  deleteReplacedDrCopies: { profile: 'wait', label: 'delete the replaced DR copy' },
+  discardRestore: { profile: 'wait', label: 'discard the unfinished DR copy' },
+  readDrCopy: { profile: 'call', label: 'find the DR copy' },
+  verifyDisk: { profile: 'copy', label: 'read back and compare', taskQueue: AWS_PROXY_COPY_QUEUE },
+  pruneBackups: { profile: 'wait', label: 'prune backups' },
+  createCopyVolume: { profile: 'wait', label: 'create copy volume' },
+  snapshotCopyVolume: { profile: 'wait', label: 'snapshot copy volume' },
+  deleteVolume: { profile: 'wait', label: 'delete volume' },
+  checkFailover: { profile: 'wait', label: 'check that failover can work' },
+  createVolumes: { profile: 'wait', label: 'create volumes from the DR copy' },
+  ensureShellImage: { profile: 'wait', label: 'find the shell image' },
+  launchShell: { profile: 'wait', label: 'launch instance' },
+  attachVolumes: { profile: 'wait', label: 'attach volumes' },
+  startInstance: { profile: 'wait', label: 'boot instance' },
+  waitUntilReady: { profile: 'ready', label: 'wait until ready' },
+  discardShell: { profile: 'wait', label: 'discard instance' },
+  removeRecoveryResources: { profile: 'wait', label: 'remove what the run made' },
+  moveDns: { profile: 'wait', label: 'move DNS to the recovery site' },
+  returnDns: { profile: 'wait', label: 'return DNS to the primary site' },
+  checkDns: { profile: 'dns', label: 'ask the name servers' },
+  readInstances: { profile: 'call', label: 'read the instances' },
+  snapshotInstance: { profile: 'wait', label: 'snapshot the instance' },
+  checkDiskFits: { profile: 'wait', label: "check the disk's end" },
+  stopInstance: { profile: 'wait', label: 'stop the instance' },
+  deleteFailbackSnapshots: { profile: 'wait', label: 'delete failback snapshots' },
+  removeRecoverySite: { profile: 'wait', label: 'remove the recovery site' },
+  proxyHost: { profile: 'call', label: 'find an AWS proxy' },
+});
+
+/** Activities on one AWS proxy; `taskQueue` is that host's own. */
+export const awsProxyHost = (taskQueue: string): AwsProxyHostActivities =>
+  activitiesOn<AwsProxyHostActivities>(taskQueue, {
+    injectDrivers: { profile: 'host', label: 'inject drivers' },
+    copyToVolume: { profile: 'hostCopy', label: 'copy blocks to volume' },
+  });

@@ -1,0 +1,65 @@
+import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import { type DrPlan } from '../../plan/schema';
+import { type PlanPhase, type RunContext } from '../../plan/run';
+import { control } from './activities';
+
+/** The one argument of every run: enough to start it from the Web UI. */
+export interface RunRequest {
+  /** Name of the DR plan. */
+  plan: string;
+  /** Version of the plan; the newest published one where this is absent. */
+  digest?: string;
+}
+
+/** A run that knows its plan and itself, but holds nothing yet. */
+export interface BegunRun {
+  plan: DrPlan;
+  /** With the plan's present generation, which gives the right to look, not to change. */
+  run: RunContext;
+  phase: PlanPhase | 'none';
+}
+
+/** First step of every run: the plan from the repository bucket. */
+export async function begin(request: RunRequest): Promise<BegunRun> {
+  if (typeof request?.plan !== 'string' || request.plan === '')
+    throw ApplicationFailure.nonRetryable(
+      'Start this workflow with one argument such as {"plan": "shop"}.',
+      'BadRequest',
+    );
+  const { plan, digest, repository, state } = await control.loadPlan({
+    plan: request.plan,
+    digest: request.digest,
+  });
+  const { firstExecutionRunId } = workflowInfo();
+  return {
+    plan,
+    run: {
+      plan: plan.name,
+      digest,
+      repository,
+      runId: firstExecutionRunId,
+      generation: state?.generation ?? 0,
+    },
+    phase: state?.phase ?? 'none',
+  };
+}
+
+/** Takes the plan's state for this run; from then on the run before it is fenced off. */
+export async function take(
+  begun: BegunRun,
+  from: (PlanPhase | 'none')[],
+  to: PlanPhase,
+): Promise<RunContext> {
+  const { generation } = await control.takePlanState({ run: begun.run, from, to });
+  return { ...begun.run, generation };
+}
+
+/** Refuses at once what the plan's phase does not allow. */
+export function requirePhase(begun: BegunRun, allowed: (PlanPhase | 'none')[], action: string): void {
+  if (allowed.includes(begun.phase)) return;
+  const present = begun.phase === 'none' ? 'was never replicated' : `is ${begun.phase}`;
+  throw ApplicationFailure.nonRetryable(
+    `Cannot ${action} the plan "${begun.plan.name}": it ${present}; this needs it to be ${allowed.filter((phase) => phase !== 'none').join(' or ')}.`,
+    'WrongPhase',
+  );
+}

@@ -1,0 +1,60 @@
+import { ApplicationFailure, CancellationScope, isCancellation } from '@temporalio/workflow';
+import { type PlannedVm } from '../../plan/schema';
+import { causeMessage } from './failure-message';
+
+/**
+ * Runs `start` once for each VM as soon as all that it depends on is done. A VM whose dependency failed is never
+ * started; the others go on as far as they can, and then one failure names every VM that failed or was left out.
+ * @returns the results in the order of `vms`
+ * @param start gets the VM and the results of the VMs that it depends on, directly or not
+ */
+export async function inDependencyOrder<T>(
+  vms: PlannedVm[],
+  start: (vm: PlannedVm, ready: ReadonlyMap<string, T>) => Promise<T>,
+): Promise<Map<string, T>> {
+  const done = new Map<string, T>();
+  const runs = new Map<string, Promise<void>>();
+  const byName = new Map(vms.map((vm) => [vm.name, vm]));
+  const problems: string[] = [];
+  const failed = new Set<string>();
+
+  const run = (vm: PlannedVm): Promise<void> => {
+    const known = runs.get(vm.name);
+    if (known) return known;
+    const begun = (async () => {
+      const before = vm.dependsOn.map((name) => byName.get(name)).filter((other) => other !== undefined);
+      await Promise.all(before.map(run));
+      const missing = vm.dependsOn.filter((name) => failed.has(name));
+      if (missing.length > 0) {
+        failed.add(vm.name);
+        problems.push(`${vm.name}: not started, as ${missing.join(', ')} failed`);
+        return;
+      }
+      try {
+        const needed = allDependencies(vm, byName);
+        const ready = new Map([...done].filter(([name]) => needed.has(name)));
+        done.set(vm.name, await start(vm, ready));
+      } catch (error) {
+        if (isCancellation(error)) throw error;
+        failed.add(vm.name);
+        problems.push(`${vm.name}: ${causeMessage(error)}`);
+      }
+    })();
+    runs.set(vm.name, begun);
+    return begun;
+  };
+
+  await CancellationScope.cancellable(() => Promise.all(vms.map(run)));
+  if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join('\n'), 'VmsFailed');
+  // People look for their VMs in the plan's order, not in that of their ends.
+  const inPlan = vms.map(({ name }) => name);
+  return new Map([...done].sort(([one], [other]) => inPlan.indexOf(one) - inPlan.indexOf(other)));
+}
+
+/** Names of the VMs that `vm` depends on, directly or not. */
+function allDependencies(vm: PlannedVm, byName: ReadonlyMap<string, PlannedVm>): Set<string> {
+  const found = new Set(vm.dependsOn);
+  // A set iterates over what is added meanwhile, so this ends when nothing new turns up.
+  for (const name of found) for (const next of byName.get(name)?.dependsOn ?? []) found.add(next);
+  return found;
+}

@@ -1,0 +1,56 @@
+import { TimeoutType } from '@temporalio/common';
+import { ApplicationFailure, sleep, TimeoutFailure } from '@temporalio/workflow';
+import { type AwsProxyHostActivities } from '../../activities/aws-proxy/contract';
+import { awsProxy, awsProxyHost } from './activities';
+
+/** Hosts tried before the run gives up: each try already waits for a dead host to come back. */
+const HOST_ATTEMPTS = 3;
+
+/** Looks for a proxy in one zone. Idle proxies answer in turn, so with a handful of them each is met several times. */
+const HOST_LOOKS = 20;
+
+/** One AWS proxy, for work that must stay on it. */
+export interface ProxyHost {
+  activities: AwsProxyHostActivities;
+  instanceId: string;
+  availabilityZone: string;
+}
+
+/**
+ * Work from attach to detach stays on one AWS proxy; when that host dies, it begins again on another.
+ * @param zone where the host must be; any where this is absent
+ */
+export async function onProxyHost<T>(
+  work: (host: ProxyHost, attempt: number) => Promise<T>,
+  zone?: string,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const { taskQueue, instanceId, availabilityZone } = await proxyHostIn(zone);
+    try {
+      return await work({ activities: awsProxyHost(taskQueue), instanceId, availabilityZone }, attempt);
+    } catch (error) {
+      if (!hostIsGone(error) || attempt === HOST_ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** Any proxy answers; where the work needs one zone, as a volume does, those of other zones are passed over. */
+async function proxyHostIn(
+  zone: string | undefined,
+): Promise<Awaited<ReturnType<typeof awsProxy.proxyHost>>> {
+  for (let look = 1; look <= HOST_LOOKS; look++) {
+    const host = await awsProxy.proxyHost();
+    if (zone === undefined || host.availabilityZone === zone) return host;
+    await sleep('1 second');
+  }
+  throw ApplicationFailure.nonRetryable(
+    `None of ${HOST_LOOKS} AWS proxies that answered is in ${zone}, where the volumes are; run one there.`,
+    'NoProxyInZone',
+  );
+}
+
+/** Nobody took the work from the host's queue in time. */
+function hostIsGone(error: unknown): boolean {
+  if (error instanceof TimeoutFailure) return error.timeoutType === TimeoutType.SCHEDULE_TO_START;
+  return error instanceof Error && error.cause !== undefined && hostIsGone(error.cause);
+}

@@ -1,0 +1,67 @@
+import {
+  type ChildWorkflowOptions,
+  executeChild,
+  getExternalWorkflowHandle,
+  ParentClosePolicy,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { Attention, type OnFailure } from './attention';
+import {
+  NEEDS_ATTENTION,
+  phaseAttribute,
+  planAttribute,
+  retrySignal,
+  TRYING_AGAIN,
+  vmPhaseSignal,
+} from './messages';
+import { childWorkflowId } from './ids';
+import { type RunContext } from '../../plan/run';
+
+/** Options of a VM's child workflow: it dies with its run, after undoing its own steps. */
+export function vmChildOptions(
+  run: RunContext,
+  vm: string,
+  summary: string,
+): Omit<ChildWorkflowOptions, 'typeInfo'> {
+  return {
+    workflowId: childWorkflowId(workflowInfo().workflowId, vm),
+    parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+    staticSummary: `${summary} · ${vm}`,
+    typedSearchAttributes: [
+      { key: planAttribute, value: run.plan },
+      { key: phaseAttribute, value: 'starting' },
+    ],
+  };
+}
+
+/** Runs a VM's child workflow to its end. */
+export function runVmChild<Request, Result>(
+  workflow: (request: Request) => Promise<Result>,
+  run: RunContext,
+  vm: string,
+  summary: string,
+  request: Request,
+): Promise<Result> {
+  return executeChild(workflow, { ...vmChildOptions(run, vm, summary), args: [request] });
+}
+
+/** Tells the run which phase its VM entered. */
+export async function reportPhase(vm: string, phase: string, detail = ''): Promise<void> {
+  const { parent } = workflowInfo();
+  if (parent)
+    await getExternalWorkflowHandle(parent.workflowId, parent.runId).signal(vmPhaseSignal, {
+      vm,
+      phase,
+      detail,
+    });
+}
+
+/** Steps of a VM's child workflow that a person may have to mend; the run forwards what people send. */
+export function vmAttention(run: RunContext, vm: string, onFailure: OnFailure): Attention {
+  const attention = new Attention(run, onFailure, (problem) =>
+    problem === undefined ? reportPhase(vm, TRYING_AGAIN) : reportPhase(vm, NEEDS_ATTENTION, problem),
+  );
+  setHandler(retrySignal, (request) => attention.retry(request));
+  return attention;
+}
