@@ -37,7 +37,7 @@ const PROGRAMS = {
   'openssh-sftp-server': ['sftp-server'],
   'util-linux': ['blkid'],
   lvm2: ['lvm'],
-  'thin-provisioning-tools': ['pdata_tools', 'thin_check'],
+  'thin-provisioning-tools': ['thin_check'],
   e2fsprogs: ['e2fsck', 'mke2fs'],
   xfsprogs: ['xfs_repair', 'mkfs.xfs', 'xfs_db'],
   'btrfs-progs': ['btrfs', 'mkfs.btrfs'],
@@ -56,7 +56,7 @@ const MODULES = [
 
 /** No udev, no daemons, no record of what was done: the appliance lives for a minute, and has this one task. */
 const LVM_CONF = `devices { dir="/dev" scan=["/dev"] use_devicesfile=0 obtain_device_list_from_udev=0 external_device_info_source="none" }
-global { use_lvmpolld=0 use_lvmlockd=0 locking_type=1 }
+global { use_lvmpolld=0 use_lvmlockd=0 locking_type=1 thin_check_executable="/bin/thin_check" }
 activation { udev_sync=0 udev_rules=0 monitoring=0 verify_udev_operations=0 }
 backup { backup=0 archive=0 }
 `;
@@ -114,16 +114,25 @@ async function unpackPackages(work) {
   const wanted = [...new Set([...names, ...dependencies(names, /^lib/), ...kernelPackages(kernel)])];
   const debs = join(work, 'debs');
   mkdirSync(debs);
-  await fetching(`fetching the appliance's ${wanted.length} packages`, 'apt-get', ['-q', 'download', ...wanted], {
-    cwd: debs,
-  });
+  await fetching(
+    `fetching the appliance's ${wanted.length} packages`,
+    'apt-get',
+    ['-q', 'download', ...wanted],
+    {
+      cwd: debs,
+    },
+  );
   const versions = {};
   mkdirSync(join(work, 'root'));
   for (const deb of readdirSync(debs)) {
     execFileSync('dpkg-deb', ['-x', join(debs, deb), join(work, 'root')]);
-    const [name, version] = execFileSync('dpkg-deb', ['-W', '--showformat=${Package} ${Version}', join(debs, deb)], {
-      encoding: 'utf8',
-    }).split(' ');
+    const [name, version] = execFileSync(
+      'dpkg-deb',
+      ['-W', '--showformat=${Package} ${Version}', join(debs, deb)],
+      {
+        encoding: 'utf8',
+      },
+    ).split(' ');
     versions[name] = version;
   }
   return versions;
@@ -137,7 +146,9 @@ function available(names) {
 
 /** Names of all packages that these need, directly or not, as far as they match. */
 function dependencies(names, pattern) {
-  const only = ['suggests', 'recommends', 'conflicts', 'breaks', 'replaces', 'enhances'].map((kind) => `--no-${kind}`);
+  const only = ['suggests', 'recommends', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
+    (kind) => `--no-${kind}`,
+  );
   const found = output('apt-cache', ['depends', '--recurse', ...only, ...names]) ?? '';
   return available(found.split('\n').filter((line) => pattern.test(line)));
 }
@@ -157,7 +168,9 @@ function makeTree(root, tree) {
   const libraryPath = ['lib', 'usr/lib'].map((lib) => join(root, lib, 'x86_64-linux-gnu')).join(':');
   for (const [name, programs] of Object.entries(PROGRAMS)) {
     for (const program of programs) {
-      const path = [...found.keys()].find((one) => new RegExp(`^/(usr/)?(s?bin|lib/openssh)/${program}$`).test(one));
+      const path = [...found.keys()].find((one) =>
+        new RegExp(`^/(usr/)?(s?bin|lib/openssh)/${program}$`).test(one),
+      );
       if (path === undefined) throw new SetupError(`package ${name} holds no program ${program}.`);
       // One place for each, wherever the distribution has it: /bin and /sbin are one.
       const target = program === 'sftp-server' ? '/usr/lib/openssh/sftp-server' : `/bin/${program}`;
@@ -183,7 +196,10 @@ function libraries(loader, libraryPath, program) {
   // The loader refuses a program that is linked statically.
   if (listed === undefined) return [];
   const missing = /^\s*(\S+) => not found/m.exec(listed);
-  if (missing) throw new SetupError(`${basename(program)} needs ${missing[1]}, which no package of the appliance holds.`);
+  if (missing)
+    throw new SetupError(
+      `${basename(program)} needs ${missing[1]}, which no package of the appliance holds.`,
+    );
   return [...listed.matchAll(/ => (\/\S+) \(0x/g)].map((match) => match[1]);
 }
 
@@ -191,7 +207,8 @@ function copyModules(root, tree) {
   const modules = ['lib/modules', 'usr/lib/modules'].map((path) => join(root, path)).find(existsSync);
   const release = modules && readdirSync(modules)[0];
   const image = join(root, 'boot', `vmlinuz-${release}`);
-  if (release === undefined || !existsSync(image)) throw new SetupError("the kernel's package holds no kernel.");
+  if (release === undefined || !existsSync(image))
+    throw new SetupError("the kernel's package holds no kernel.");
   const target = join(tree, 'lib/modules', release);
   const base = dirname(dirname(modules));
   execFileSync('depmod', ['-b', base, release]);
@@ -206,7 +223,8 @@ function copyModules(root, tree) {
     }
   }
   for (const name of ['modules.builtin', 'modules.builtin.modinfo', 'modules.order']) {
-    if (existsSync(join(modules, release, name))) copy(join(modules, release, name), join(target, name), 0o644);
+    if (existsSync(join(modules, release, name)))
+      copy(join(modules, release, name), join(target, name), 0o644);
   }
   execFileSync('depmod', ['-b', tree, release]);
   return { release, image };

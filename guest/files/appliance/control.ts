@@ -13,10 +13,6 @@ export interface CommandAnswer {
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 /** A line of the agent: a number, an exit code and two lengths. */
 const MAX_LINE_BYTES = 200;
-/** What the agent is given beyond a command's own time, after which it kills the command and must say so. */
-const GRACE_SECONDS = 30;
-/** How busybox' `timeout -s KILL` ends. */
-const KILLED = 137;
 
 /** Speaks with the agent of the appliance (setup/appliance/init): one command at a time. */
 export class ControlPort {
@@ -52,8 +48,8 @@ export class ControlPort {
 
   /**
    * Runs a program of the appliance, which must be named by its whole path.
-   * @param seconds after which it is killed
-   * @throws ApplianceError where the appliance itself gives no such answer
+   * @param seconds after which the appliance is given up
+   * @throws ApplianceError where the appliance gives no answer, or none that can be one
    */
   run(command: string[], seconds: number, maxOutputBytes = 256 * 1024): Promise<CommandAnswer> {
     const turn = this.last.then(() => this.runNow(command, seconds, maxOutputBytes));
@@ -66,8 +62,8 @@ export class ControlPort {
     if (limit > MAX_OUTPUT_BYTES) throw new Error(`No command of the appliance may print ${limit} bytes.`);
     const number = ++this.count;
     const program = command[0] ?? '';
-    this.stream.write(`${number} ${seconds} ${limit} ${command.map(escapedWord).join(' ')}\n`, 'latin1');
-    return this.within(seconds + GRACE_SECONDS, `does not answer ("${program}")`, async () => {
+    this.stream.write(`${number} ${limit} ${command.map(escapedWord).join(' ')}\n`, 'latin1');
+    return this.within(seconds, `does not answer ("${program}")`, async () => {
       const answer = /^(\d{1,9}) (\d{1,3}) (\d{1,8}) (\d{1,8})$/.exec(await this.line());
       const [answered, exitCode, outBytes, errBytes] = (answer ?? []).slice(1).map(Number);
       if (
@@ -82,7 +78,6 @@ export class ControlPort {
       const stdout = (await this.bytes(outBytes)).toString('latin1');
       const stderr = (await this.bytes(errBytes)).toString('latin1');
       if (Math.max(outBytes, errBytes) > limit) throw new ToldTooMuchError(program, limit);
-      if (exitCode === KILLED) throw new ApplianceError(`took longer than ${seconds} s for "${program}"`);
       return { exitCode, stdout, stderr };
     });
   }
@@ -92,7 +87,10 @@ export class ControlPort {
       const end = this.received.indexOf('\n');
       if (end > MAX_LINE_BYTES || (end < 0 && this.received.length > MAX_LINE_BYTES))
         throw this.failed(garbage());
-      if (end >= 0) return this.take(end + 1).toString('latin1').slice(0, -1);
+      if (end >= 0)
+        return this.take(end + 1)
+          .toString('latin1')
+          .slice(0, -1);
       await this.more();
     }
   }

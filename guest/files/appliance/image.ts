@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { projectRoot } from '../../../sandbox/project-root';
+import { projectRoot } from '../../../host/project-root';
 
 /** What the agent of setup/appliance/init calls the protocol of this code. */
 export const PROTOCOL = '1';
