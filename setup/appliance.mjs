@@ -141,7 +141,7 @@ async function unpackPackages(work) {
 /** Those of the packages that the APT sources have. */
 function available(names) {
   const policy = output('apt-cache', ['policy', ...names]) ?? '';
-  return [...policy.matchAll(/^(\S+):\n.*\n  Candidate: (?!\(none\))/gm)].map((match) => match[1]);
+  return [...policy.matchAll(/^(\S+):\n.*\n {2}Candidate: (?!\(none\))/gm)].map((match) => match[1]);
 }
 
 /** Names of all packages that these need, directly or not, as far as they match. */

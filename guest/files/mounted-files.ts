@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { type DebugfsFileSystem } from './debugfs';
+import { type GuestFileSystem } from './file-system';
 import { guestPath, parentOf, pathParts } from './guest-path';
 import {
   GuestFileError,
@@ -15,7 +15,7 @@ const MAX_LINKS = 40;
 export interface Mount {
   /** Where the guest mounts it; "/" for the root file system. */
   mountPoint: string;
-  fileSystem: DebugfsFileSystem;
+  fileSystem: GuestFileSystem;
 }
 
 /** The guest's file systems put together as the guest mounts them. */
@@ -40,7 +40,7 @@ export class MountedFiles implements GuestFiles {
   async read(path: string, maxBytes: number): Promise<Buffer> {
     const real = await this.regularFile(path, maxBytes);
     const { fileSystem, inner } = this.locate(real);
-    return fileSystem.content(inner);
+    return fileSystem.content(inner, maxBytes);
   }
 
   async readlink(path: string): Promise<string> {
@@ -55,7 +55,7 @@ export class MountedFiles implements GuestFiles {
     // debugfs follows a link at the target; the caller's private directory has none, but say so by making it anew.
     await rm(hostPath, { force: true });
     const { fileSystem, inner } = this.locate(real);
-    await fileSystem.download(inner, hostPath);
+    await fileSystem.download(inner, hostPath, maxBytes);
   }
 
   async write(
@@ -199,7 +199,7 @@ export class MountedFiles implements GuestFiles {
     return fileSystem.stat(inner);
   }
 
-  private locate(real: string): { fileSystem: DebugfsFileSystem; inner: string } {
+  private locate(real: string): { fileSystem: GuestFileSystem; inner: string } {
     let best: Mount | undefined;
     for (const mount of this.mounts) {
       const inside =

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runCommand } from '../../command';
+import { runTool } from '../../../host/run-tool';
 
 /** Most disks of one guest; vSphere has 60 on SCSI, EBS attaches fewer. */
 const MAX_DISKS = 60;
@@ -117,7 +117,7 @@ async function takesDirect(path: string, access: number): Promise<boolean> {
 async function sizeOf(path: string, file: FileHandle): Promise<number> {
   const stat = await file.stat();
   if (!stat.isBlockDevice()) return stat.size;
-  const { stdout, stderr } = await runCommand('blockdev', ['--getsize64', path], {
+  const { stdout, stderr } = await runTool('blockdev', ['--getsize64', path], {
     timeoutSeconds: TOOL_SECONDS,
   });
   const size = Number(stdout.toString('latin1'));
@@ -130,7 +130,7 @@ async function temporaryOverlay(size: number): Promise<FileHandle> {
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-appliance-'));
   try {
     const path = join(directory, 'overlay');
-    const { exitCode, stderr } = await runCommand(
+    const { exitCode, stderr } = await runTool(
       'qemu-img',
       ['create', '-q', '-f', 'qcow2', path, String(size)],
       { timeoutSeconds: TOOL_SECONDS },

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { type Duplex } from 'node:stream';
 import { accelerator, type Accelerator } from '../../../machines/accelerator';
-import { ToolMissingError } from '../../command';
+import { ToolMissingError } from '../../../host/run-tool';
 import { type OpenDisks } from './disks';
 import { ApplianceError } from './error';
 import { type ApplianceImage } from './image';
