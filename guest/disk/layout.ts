@@ -3,6 +3,7 @@ import { MountedFiles, type Mount } from '../files/mounted-files';
 import { type GuestFiles } from '../files/port';
 import { parseFstab } from '../linux/fstab';
 import { GuestNotAdaptableError } from '../port';
+import { encryptedByBitLocker, isBitLocker } from '../windows/bitlocker';
 import { type DeviceNames } from './device-names';
 import { identifyFileSystem, type FileSystemIdentity } from './identity';
 import { readPartitionTable, type Partition, type PartitionTable } from './partitions';
@@ -49,7 +50,12 @@ export async function findLayout(diskPath: string): Promise<GuestLayout> {
       roots.push(partition);
   }
   const [root, another] = roots;
-  if (root === undefined) throw new GuestNotAdaptableError(noRootMessage(partitions));
+  if (root === undefined) {
+    for (const { number, offset } of partitions) {
+      if (await isBitLocker(diskPath, offset)) throw encryptedByBitLocker(number);
+    }
+    throw new GuestNotAdaptableError(noRootMessage(partitions));
+  }
   if (another !== undefined) {
     throw new GuestNotAdaptableError(
       `Partitions ${roots.map((one) => one.number).join(' and ')} of the boot disk both hold an operating system ` +

@@ -245,6 +245,13 @@ export function write(disk: string, path: string, content: string | Uint8Array):
   debugfs(disk, [`rm ${path}`, `write ${source} ${path}`]);
 }
 
+/** A guest's files as a directory of this host, for tools that read a root directory. */
+export function unpackedGuest(disk: string): string {
+  const target = mkdtempSync(join(directory, 'unpacked-guest-'));
+  debugfs(disk, [`rdump / ${target}`]);
+  return target;
+}
+
 /** Everything in a file system: type, mode, owner, content or target of each path. */
 export function listing(disk: string, startMiB = 1): Record<string, string> {
   const target = mkdtempSync(join(directory, 'listing-'));
