@@ -13,7 +13,7 @@ FROM node:${NODE_VERSION}-bookworm-slim
 # debugfs, e2fsck, sfdisk, mtools and the unpackers adapt guests; QEMU's tools offer VMDK disks as files.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates cpio e2fsprogs fdisk fuse3 kmod mtools \
-      qemu-system-common qemu-utils xz-utils zstd \
+      qemu-system-common qemu-utils xz-utils lz4 bzip2 lzop zstd \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /lifeboat
 COPY --from=build /lifeboat/package.json ./

@@ -13,11 +13,15 @@ const PACKAGES = [
   'cpio',
   'zstd',
   'xz-utils',
+  'lz4', // what else an initramfs may be compressed with
+  'bzip2',
+  'lzop',
   'kmod',
   'e2fsprogs', // debugfs, e2fsck: reading and writing guests' file systems
   'fdisk', // sfdisk: their partition tables
   'mtools', // EFI system partitions
-  'util-linux', // blkid, nsenter, flock
+  'util-linux', // blkid, nsenter, flock, prlimit, setpriv
+  'libwin-hivex-perl', // hivexregedit: the registry of Windows guests
   'iproute2', // network namespaces
   'dnsmasq-base', // DHCP in the recovery subnets
   'python3', // the Temporal CLI comes as a Python package

@@ -9,16 +9,25 @@ const BIOS_BOOT = '21686148-6449-6E6F-744E-656564454649';
 const FALLBACK_LOADER = '/EFI/BOOT/BOOTX64.EFI';
 const MDIR_SECONDS = 30;
 
+/** The EFI system partition of a disk that only UEFI boots; undefined where a BIOS boots it. */
+export function efiSystemPartition({
+  table,
+  partitions,
+}: Pick<GuestLayout, 'table' | 'partitions'>): GuestLayout['partitions'][number] | undefined {
+  if (table.label === 'dos' || partitions.some((one) => one.type === BIOS_BOOT)) return undefined;
+  return partitions.find((one) => one.type === EFI_SYSTEM[table.label]);
+}
+
 /**
  * A disk that only UEFI boots must have the fallback loader.
  * @throws GuestNotAdaptableError where it has none
  */
 export async function expectBootableFirmware(
   diskPath: string,
-  { table, partitions }: GuestLayout,
+  layout: Pick<GuestLayout, 'table' | 'partitions'>,
 ): Promise<void> {
-  const esp = partitions.find((one) => one.type === EFI_SYSTEM[table.label]);
-  if (esp === undefined || table.label === 'dos' || partitions.some((one) => one.type === BIOS_BOOT)) return;
+  const esp = efiSystemPartition(layout);
+  if (esp === undefined) return;
   const { exitCode } = await runTool(
     'mdir',
     ['-b', '-i', `${diskPath}@@${esp.offset}`, `::${FALLBACK_LOADER}`],

@@ -1,4 +1,5 @@
 import { type FileSystemIdentity, identifyFileSystem } from './identity';
+import { encryptedByBitLocker, isBitLocker } from '../windows/bitlocker';
 import { readPartitionTable, type Partition, type PartitionTable } from './partitions';
 import { openSystem } from './system-mounts';
 import { withGuest } from '../files/open-guest';
@@ -44,6 +45,9 @@ export async function findLayout(diskPath: string): Promise<GuestLayout> {
   }
   const [root, another] = roots;
   if (root === undefined) {
+    for (const { number, offset } of partitions) {
+      if (await isBitLocker(diskPath, offset)) throw encryptedByBitLocker(number);
+    }
     if (failures.length > 0) throw failures[0];
     throw new GuestNotAdaptableError(noRootMessage(partitions));
   }

@@ -100,6 +100,11 @@ export class DebugfsFileSystem {
         'cd "/"',
         ...setAttributes(path, 0o100000, attributes),
       ]);
+      if (attributes.immutable === true) {
+        const { stdout } = await this.session.run([`stat "${path}"`]);
+        const flags = inodeFlags(stdout, path) | IMMUTABLE_FLAG;
+        await this.expectSilence(path, [`sif "${path}" flags 0x${flags.toString(16)}`]);
+      }
     } finally {
       if (!('hostPath' in source)) await rm(hostPath, { force: true });
     }
@@ -178,6 +183,16 @@ const TYPES: Record<string, GuestFileStat['type']> = {
   symlink: 'symlink',
 };
 
+/** EXT4_IMMUTABLE_FL of an inode ("Inode flags" in the kernel's documentation of ext4). */
+const IMMUTABLE_FLAG = 0x10;
+
+function inodeFlags(output: string, path: string): number {
+  const flags = /\sFlags:\s+0x([0-9a-f]+)/.exec(output)?.[1];
+  if (flags === undefined)
+    throw new GuestFileError(path, 'debugfs describes it in a way that is not understood');
+  return Number.parseInt(flags, 16);
+}
+
 function parseStat(output: string, path: string): GuestFileStat {
   const field = (pattern: RegExp): string => {
     const value = pattern.exec(output)?.[1];
@@ -192,5 +207,6 @@ function parseStat(output: string, path: string): GuestFileStat {
     gid: Number(field(/\sGroup:\s+(\d+)/)),
     size: Number(field(/\sSize: (\d+)/)),
     modifiedAt: Number(field(/^\s*mtime: (0x[0-9a-f]+)/m)),
+    ...((inodeFlags(output, path) & IMMUTABLE_FLAG) === 0 ? {} : { immutable: true }),
   };
 }

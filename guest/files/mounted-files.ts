@@ -133,8 +133,15 @@ export class MountedFiles implements GuestFiles {
     if (stat !== undefined && stat.type !== 'file') throw new GuestFileError(path, 'is no regular file');
     const { fileSystem, inner } = this.locate(existing ?? (await this.newPath(path)));
     if (stat !== undefined) await fileSystem.remove(inner, stat.type);
-    const { mode, uid, gid } = stat ?? { mode: 0o644, uid: 0, gid: 0 };
-    await fileSystem.create(inner, source, { mode, uid, gid, modifiedAt: now(), ...attributes });
+    const { mode, uid, gid, immutable = false } = stat ?? { mode: 0o644, uid: 0, gid: 0 };
+    await fileSystem.create(inner, source, {
+      mode,
+      uid,
+      gid,
+      immutable,
+      modifiedAt: now(),
+      ...attributes,
+    });
   }
 
   /** Where something new goes: its directory without symbolic links, and its name, which nothing has. */

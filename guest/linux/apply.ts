@@ -80,6 +80,11 @@ async function apply(files: GuestFiles, change: Change): Promise<void> {
       return files.write(change.path, change.content);
     case 'aside':
       return files.remove(change.path);
+    case 'unlinked':
+      await files.remove(change.path);
+      if (change.content !== undefined)
+        await files.write(change.path, change.content, { mode: 0o644, uid: 0, gid: 0 });
+      return;
     case 'initramfs':
       return appendToInitramfs(files, change.path, change.segment);
   }
@@ -103,9 +108,22 @@ function record(change: Change): RecordedChange {
         path: change.path,
         sha256: sha256Hex(change.content),
         original: sha256Hex(change.original),
+        ...(change.immutable && { immutable: true }),
+      };
+    case 'unlinked':
+      return {
+        kind: 'unlinked',
+        path: change.path,
+        target: change.target,
+        ...(change.content === undefined ? {} : { sha256: sha256Hex(change.content) }),
       };
     case 'aside':
-      return { kind: 'aside', path: change.path, original: sha256Hex(change.original) };
+      return {
+        kind: 'aside',
+        path: change.path,
+        original: sha256Hex(change.original),
+        ...(change.immutable && { immutable: true }),
+      };
     case 'initramfs':
       return {
         kind: 'initramfs',
@@ -145,7 +163,8 @@ async function expectRoom(files: GuestFiles, changes: Change[]): Promise<void> {
     if (change.kind === 'initramfs') await need(change.path, change.segment.length, 0);
     else if (change.kind === 'replaced')
       await need(change.path, Math.max(0, change.content.length - change.original.length), 0);
-    else if (change.kind === 'added') await need(parentOf(change.path), change.content.length, 1);
+    else if ('content' in change && change.content !== undefined)
+      await need(parentOf(change.path), change.content.length, 1);
     else if (change.kind !== 'aside') await need(parentOf(change.path), 1, 1);
   }
   for (const { path, bytes, inodes, free, freeInodes } of needs.values()) {

@@ -9,6 +9,8 @@ export const UNIT_LINK = '/etc/systemd/system/multi-user.target.wants/lifeboat-b
 
 /**
  * Runs each script once for a run id. A script that the machine was switched off in has no status, and runs again.
+ * It waits for an address by itself, for as long as network-online.target would: in many guests nothing makes that target
+ * wait, be it by a mask. A route of a card is there as soon as its address is (proc(5)).
  */
 export const RUNNER_SCRIPT = `#!/bin/sh
 # Runs the boot scripts of one failover, each once, in order.
@@ -16,6 +18,18 @@ directory=${BOOT_DIRECTORY}/$1
 [ -d "$directory/scripts" ] || exit 0
 . "$directory/environment"
 mkdir -p "$directory/status"
+has_address() {
+  for card in /sys/class/net/*/device; do
+    card=\${card%/device}
+    grep -q "^\${card##*/}[[:space:]]" /proc/net/route && return 0
+  done
+  return 1
+}
+seconds=0
+while [ "$seconds" -lt 120 ] && ! has_address; do
+  sleep 1
+  seconds=$((seconds + 1))
+done
 for script in "$directory"/scripts/*; do
   file=\${script##*/}
   name=\${file#[0-9][0-9]-}

@@ -7,8 +7,10 @@ export type Change =
   | { kind: 'directory'; path: string }
   | { kind: 'added'; path: string; content: Buffer; mode: number }
   | { kind: 'link'; path: string; target: string }
-  | { kind: 'replaced'; path: string; original: Buffer; content: Buffer }
-  | { kind: 'aside'; path: string; original: Buffer }
+  | { kind: 'replaced'; path: string; original: Buffer; content: Buffer; immutable?: true }
+  | { kind: 'aside'; path: string; original: Buffer; immutable?: true }
+  /** A symbolic link that is taken away, or a file that takes its place. */
+  | { kind: 'unlinked'; path: string; target: string; content?: Buffer }
   | { kind: 'initramfs'; path: string; originalBytes: number; segment: Buffer };
 
 /** Configuration files are read whole; nothing that a person wrote is larger. */
@@ -38,7 +40,7 @@ export class ChangePlan {
   /** A text file as it will be; undefined where there is none. Latin-1, so that every byte is kept. */
   async text(path: string): Promise<string | undefined> {
     const planned = this.planned.get(path);
-    if (planned?.kind === 'replaced' || planned?.kind === 'added') return planned.content.toString('latin1');
+    if (planned !== undefined && 'content' in planned) return planned.content?.toString('latin1');
     if (planned !== undefined || (await this.files.realpath(path)) === undefined) return undefined;
     return (await this.files.read(path, MAX_TEXT_BYTES)).toString('latin1');
   }
@@ -50,7 +52,8 @@ export class ChangePlan {
     if (changed === undefined || changed === text) return;
     const content = Buffer.from(changed, 'latin1');
     const original = await this.files.read(path, MAX_TEXT_BYTES);
-    this.planned.set(path, { kind: 'replaced', path, original, content });
+    const immutable = await this.immutability(path);
+    this.planned.set(path, { kind: 'replaced', path, original, content, ...immutable });
   }
 
   /** Adds a file that must not be there. */
@@ -70,19 +73,36 @@ export class ChangePlan {
 
   /** Takes a configuration file out of the guest's sight; it is kept for the way home. */
   async setAside(path: string): Promise<void> {
-    this.planned.set(path, { kind: 'aside', path, original: await this.files.read(path, MAX_TEXT_BYTES) });
+    // What the link leads to may be in use elsewhere.
+    if ((await this.files.stat(path))?.type === 'symlink') return this.unlink(path);
+    const original = await this.files.read(path, MAX_TEXT_BYTES);
+    this.planned.set(path, { kind: 'aside', path, original, ...(await this.immutability(path)) });
   }
 
-  /** {@link setAside} for all regular files of a directory whose names match. */
+  /** Takes a symbolic link away until the way home; a file may take its place. */
+  async unlink(path: string, content?: string): Promise<void> {
+    const target = await this.files.readlink(path);
+    const bytes = content === undefined ? {} : { content: Buffer.from(content, 'latin1') };
+    this.planned.set(path, { kind: 'unlinked', path, target, ...bytes });
+  }
+
+  /** {@link setAside} for all files of a directory whose names match. */
   async setAsideAll(directory: string, names: RegExp): Promise<void> {
     for (const name of await this.files.list(directory)) {
       const path = `${directory}/${name}`;
-      if (names.test(name) && (await this.files.stat(path))?.type === 'file') await this.setAside(path);
+      const type = names.test(name) ? (await this.files.stat(path))?.type : undefined;
+      if (type === 'file' || type === 'symlink') await this.setAside(path);
     }
   }
 
   extendInitramfs(path: string, originalBytes: number, segment: Buffer): void {
     this.planned.set(path, { kind: 'initramfs', path, originalBytes, segment });
+  }
+
+  private async immutability(path: string): Promise<{ immutable?: true }> {
+    const real = await this.files.realpath(path);
+    const stat = real === undefined ? undefined : await this.files.stat(real);
+    return stat?.immutable === true ? { immutable: true } : {};
   }
 
   private async expectNothing(path: string): Promise<void> {

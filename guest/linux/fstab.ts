@@ -192,8 +192,6 @@ function optionsForRecoverySite(
   warn: Warn,
 ): string[] | undefined {
   return text?.split(',').flatMap((option) => {
-    // The primary site's disks have their exact sizes, and what has grown on EC2 would not fit there.
-    if (option === 'x-systemd.growfs') return [];
     const [key = '', value = ''] = option.split(/=(.*)/);
     const verdict = value.startsWith('/dev/') ? names.judge(value) : undefined;
     if (verdict?.is === 'told') return [`${key}=${verdict.link}`];

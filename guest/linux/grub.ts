@@ -1,12 +1,10 @@
 import { type DeviceNames } from '../disk/device-names';
-import { type GuestFiles } from '../files/port';
-import { type ChangePlan } from './change-plan';
 import { type Warn } from './fstab';
 import { commandLineForRecoverySite } from './kernel-command-line';
 import { commentOutWithReplacement, setAside, withBlock } from './marked-text';
 
 /** The last console= is where /dev/console leads, and so what EC2's console output shows. */
-const SERIAL_CONSOLE = 'console=tty0 console=ttyS0,115200';
+export const SERIAL_CONSOLE = 'console=tty0 console=ttyS0,115200';
 
 /** Xen's entries hand the kernel over as a module. */
 const LINUX_LINE = /^\s*(linux(16|efi)?|module2?)\s/;
@@ -15,24 +13,23 @@ const ENTRY_LINE = /^\s*(menuentry|submenu)\s/;
 const FOREIGN_ENTRY = /osprober/;
 const SET_ROOT = /^(\s*)set\s+root=["'(]*hd(\d{1,3}),(?:gpt|msdos)?(\d{1,3})["')]*\s*$/;
 const SEARCH = /^\s*search\s.*--set(=root|\s|$)/;
-const GRUB_CFG = '/boot/grub/grub.cfg';
 const DEFAULT_GRUB = '/etc/default/grub';
 
-/** What GRUB starts the guest with, now and after the next update-grub. */
-export async function planGrub(files: GuestFiles, plan: ChangePlan, names: DeviceNames): Promise<void> {
-  const warn = (sentence: string) => plan.warn(sentence);
-  await plan.edit(GRUB_CFG, (text) => grubCfgForRecoverySite(text, names, warn));
-  await plan.edit(DEFAULT_GRUB, (text) => defaultGrubForRecoverySite(text, names, warn));
-  for (const name of await files.list(`${DEFAULT_GRUB}.d`)) {
-    if (!name.endsWith('.cfg')) continue;
-    await plan.edit(`${DEFAULT_GRUB}.d/${name}`, (text) => grubSettingsForRecoverySite(text, names, warn));
-  }
+/** One grub.cfg of a guest, and the line in it that boots the guest; undefined where that is not known. */
+export interface GrubCfg {
+  path: string;
+  bootLine: string | undefined;
+  warn: Warn;
 }
 
-/** grub.cfg with the serial console, and with disks by names that hold on EC2. */
-export function grubCfgForRecoverySite(text: string, names: DeviceNames, warn: Warn): string {
+/**
+ * grub.cfg with the serial console, and with disks by names that hold on EC2. Entries of other systems, which stay in a
+ * menu for years after their disks have gone, are left alone.
+ * @throws GuestNotAdaptableError where this system's root has no name that holds
+ */
+export function grubCfgForRecoverySite(text: string, names: DeviceNames, cfg: GrubCfg): string {
   const lines = text.split('\n');
-  const own = ownRoot(lines);
+  const own = rootOf(cfg.bootLine ?? '') ?? ownRoot(lines);
   let foreign = false;
   return lines
     .flatMap((line, index) => {
@@ -41,13 +38,24 @@ export function grubCfgForRecoverySite(text: string, names: DeviceNames, warn: W
       if (!LINUX_LINE.test(line)) return [line];
       const root = rootOf(line);
       const isOwn = !foreign && (root === undefined || root === own);
-      const lasting = commandLineForRecoverySite(line, names, { where: GRUB_CFG, own: isOwn }, warn);
+      const lasting = commandLineForRecoverySite(line, names, { where: cfg.path, own: isOwn }, cfg.warn);
       const isLinux = !/^\s*module/.test(line) || root !== undefined;
       return [
         !isLinux || foreign || hasSerialConsole(lasting) ? lasting : `${lasting.trimEnd()} ${SERIAL_CONSOLE}`,
       ];
     })
     .join('\n');
+}
+
+/** Kernel arguments with the serial console, and with disks by names that hold. @param where the file, for messages */
+export function argumentsForRecoverySite(
+  text: string,
+  names: DeviceNames,
+  where: string,
+  warn: Warn,
+): string {
+  const lasting = commandLineForRecoverySite(text, names, { where, own: true }, warn);
+  return hasSerialConsole(lasting) ? lasting : `${lasting.trimEnd()} ${SERIAL_CONSOLE}`;
 }
 
 /** A grub.cfg that was made anew since, without what we put in. Names by UUID are right at both sites and stay. */
@@ -67,7 +75,7 @@ export function defaultGrubForRecoverySite(text: string, names: DeviceNames, war
 }
 
 /** Settings of update-grub with names that hold on EC2, and none that make it write others into grub.cfg there. */
-function grubSettingsForRecoverySite(text: string, names: DeviceNames, warn: Warn): string {
+export function grubSettingsForRecoverySite(text: string, names: DeviceNames, warn: Warn): string {
   const uuids = setAside(text, (line) => /^\s*GRUB_DISABLE_LINUX_UUID=["']?true/.test(line));
   return commentOutWithReplacement(uuids, (line) =>
     /^\s*(export\s+)?GRUB_CMDLINE_LINUX/.test(line)
@@ -106,7 +114,7 @@ function searchAfter(lines: string[], index: number, names: DeviceNames): string
   return uuid === undefined ? [] : [`${indent}search --no-floppy --fs-uuid --set=root ${uuid}`];
 }
 
-function hasSerialConsole(line: string): boolean {
+export function hasSerialConsole(line: string): boolean {
   return (
     line
       .split(/\s+/)

@@ -7,7 +7,7 @@ import { commentOutWithReplacement } from './marked-text';
 import { patternMatches } from './lvm-pattern';
 
 /** Both are read, and the second one wins. */
-export const LVM_CONFIGURATIONS = ['/etc/lvm/lvm.conf', '/etc/lvm/lvmlocal.conf'];
+const LVM_CONFIGURATIONS = ['/etc/lvm/lvm.conf', '/etc/lvm/lvmlocal.conf'];
 const DEVICES_DIRECTORY = '/etc/lvm/devices';
 /** LVM uses it by the name in lvm.conf; what is beside it are its backups and other hosts'. */
 const DEVICES_FILE = /^[A-Za-z0-9._-]{1,100}\.devices$/;

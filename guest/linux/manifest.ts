@@ -17,20 +17,32 @@ const MAX_CHANGES = 2000;
  * make the way home remove or rewrite anything on the disk.
  */
 const CHANGEABLE = [
-  /^\/boot\/initrd\.img-[A-Za-z0-9][A-Za-z0-9._+~-]{0,100}$/,
-  /^\/boot\/grub\/grub\.cfg$/,
-  /^\/etc\/(hosts|fstab|crypttab|resolv\.conf|default\/grub|growroot-disabled)$/,
-  /^\/etc\/default\/grub\.d\/[^/]{1,200}\.cfg$/,
+  /^\/boot\/(initrd|initramfs)([.-][A-Za-z0-9][A-Za-z0-9._+~-]{0,100})?$/,
+  /^\/boot\/(grub2?|efi\/EFI\/[A-Za-z0-9._-]{1,100})\/(grub\.cfg|grubenv)$/,
+  /^\/boot\/loader\/entries\/[A-Za-z0-9][A-Za-z0-9._+~@-]{0,200}\.conf$/,
+  /^\/etc\/kernel\/cmdline$/,
+  /^\/etc\/dracut\.conf\.d\/90-lifeboat\.conf$/,
+  /^\/etc\/(hosts|fstab|crypttab|resolv\.conf|dhcpcd\.conf|default\/grub)$/,
   /^\/etc\/initramfs-tools\/(modules|initramfs\.conf|conf\.d\/[A-Za-z0-9._-]{1,100})$/,
+  /^\/etc\/network\/[^/]{1,200}(\/[^/]{1,200})?$/,
+  /^\/etc\/sysconfig\/network(-scripts)?\/(ifcfg-|route6?-|ifroute-|routes$)[^/]{0,200}$/,
+  /^\/etc\/sysconfig\/network$/,
+  /^\/etc\/(cloud\/cloud-init\.disabled|growroot-disabled)$/,
+  /^\/etc\/repart\.d\/[^/]{1,200}\.conf$/,
+  /^\/etc\/NetworkManager\/conf\.d\/zz-lifeboat\.conf$/,
+  /^\/etc\/systemd\/resolved\.conf(\.d\/[^/]{1,200}\.conf)?$/,
+  /^\/etc\/systemd\/system\/systemd-networkd-wait-online\.service\.d\/zz-lifeboat\.conf$/,
+  // Masks: units that would change the guest's identity or the size of its file systems.
+  /^\/etc\/systemd\/system\/(cloud-(init(-local|-main|-network)?|config|final)|systemd-(repart|growfs-root|growfs@[A-Za-z0-9:_.\\-]{1,200}))\.service$/,
+  /^\/etc\/default\/grub\.d\/[^/]{1,200}\.cfg$/,
   /^\/etc\/lvm\/(lvm|lvmlocal)\.conf$/,
   /^\/etc\/lvm\/devices\/[A-Za-z0-9._-]{1,100}\.devices$/,
   /^\/etc\/(mdadm\/)?mdadm\.conf$/,
-  /^\/etc\/systemd\/system\/([A-Za-z0-9:_.@-]{1,200}\.(mount|swap)|systemd-repart\.service)$/,
-  /^\/etc\/network\/interfaces(\.d\/[^/]{1,200})?$/,
+  /^\/etc\/systemd\/system\/([A-Za-z0-9:_.@-]{1,200}\.(mount|swap))$/,
   /^\/etc\/netplan\/[^/]{1,200}\.yaml$/,
   /^\/etc\/NetworkManager\/system-connections\/[^/]{1,200}$/,
-  /^\/etc\/systemd\/network\/[^/]{1,200}\.network$/,
-  /^\/etc\/systemd\/system\/(lifeboat-boot\.service|(multi-user|network-online)\.target\.wants\/(lifeboat-boot|systemd-networkd|systemd-networkd-wait-online)\.service)$/,
+  /^\/etc\/systemd\/network\/[^/]{1,200}\.(network|netdev|link)$/,
+  /^\/etc\/systemd\/system\/(lifeboat-boot\.service|(multi-user|network-online)\.target\.wants\/(lifeboat-boot|systemd-networkd|systemd-networkd-wait-online|NetworkManager-wait-online)\.service)$/,
   /^\/etc\/udev\/rules\.d\/[^/]{1,200}\.rules$/,
   /^\/var\/lib\/lifeboat\/(run-boot-scripts|boot\.d\/[A-Za-z0-9][A-Za-z0-9._-]{0,63}\/(environment|scripts\/[0-9]{2}-[A-Za-z0-9._-]{1,100}))$/,
 ];
@@ -38,7 +50,9 @@ const CHANGEABLE = [
 const CHANGEABLE_DIRECTORY = new RegExp(
   `^/(${[
     'etc/(systemd|systemd/network|systemd/system|systemd/system/(multi-user|network-online)\\.target\\.wants)',
-    'etc/NetworkManager(/system-connections)?',
+    'etc/systemd/system/systemd-networkd-wait-online\\.service\\.d',
+    'etc/NetworkManager(/(system-connections|conf\\.d))?',
+    'etc/(cloud|repart\\.d|dracut\\.conf\\.d)',
     'var|var/lib|var/lib/lifeboat',
     'var/lib/lifeboat/boot\\.d(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}(/scripts)?)?',
   ].join('|')})$`,
@@ -55,13 +69,18 @@ const path = z.string().max(1024).refine(isChangeable, 'is not for Lifeboat to c
 const directory = z.string().max(1024).regex(CHANGEABLE_DIRECTORY, 'is not for Lifeboat to remove');
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const bytes = z.number().int().min(0);
+/** Whether the file was one that nobody may change (chattr +i). */
+const immutable = z.boolean().optional();
 
 const change = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('directory'), path: directory }).strict(),
   z.object({ kind: z.literal('added'), path, sha256 }).strict(),
   z.object({ kind: z.literal('link'), path, target: z.string().max(1024) }).strict(),
-  z.object({ kind: z.literal('replaced'), path, sha256, original: sha256 }).strict(),
-  z.object({ kind: z.literal('aside'), path, original: sha256 }).strict(),
+  z.object({ kind: z.literal('replaced'), path, sha256, original: sha256, immutable }).strict(),
+  z.object({ kind: z.literal('aside'), path, original: sha256, immutable }).strict(),
+  z
+    .object({ kind: z.literal('unlinked'), path, target: z.string().max(4096), sha256: sha256.optional() })
+    .strict(),
   z
     .object({ kind: z.literal('initramfs'), path, originalBytes: bytes, segmentBytes: bytes, sha256 })
     .strict(),

@@ -161,7 +161,7 @@ describe('a guest taken home', () => {
   it('keeps an initramfs that was made meanwhile and has the drivers of the primary site', async () => {
     const disk = makeGuest();
     await adapter.adaptForRecoverySite(adaptation(disk));
-    const fresh = initramfs(['nvme.ko', 'vmw_pvscsi.ko.xz']);
+    const fresh = initramfs(['nvme.ko', 'vmw_pvscsi.ko.xz', 'sd-mod.ko']);
     write(disk, INITRAMFS, fresh);
     const report = await adapter.revertForPrimarySite(disk);
     expect(report.kernels).toEqual([]);
@@ -170,7 +170,7 @@ describe('a guest taken home', () => {
 
   it.each([
     ['lacks the drivers of the primary site', () => initramfs(['nvme.ko'])],
-    ['cannot be read', () => initramfs(['vmw_pvscsi.ko'], () => Buffer.from('02214c18', 'hex'))],
+    ['has the controller, and not the disks', () => initramfs(['vmw_pvscsi.ko'])],
   ])('adds drivers to an initramfs that was made meanwhile and %s', async (_, make) => {
     const disk = makeGuest();
     await adapter.adaptForRecoverySite(adaptation(disk));
@@ -183,6 +183,15 @@ describe('a guest taken home', () => {
     const file = unpack(home.subarray(home.indexOf('070701', fresh.length)));
     expect(file('lifeboat/modules')).toBe(
       '00-vmw_pvscsi.ko vmw_pvscsi\n01-sd_mod.ko sd_mod\n02-vmxnet3.ko vmxnet3\n',
+    );
+  });
+
+  it('is refused where an initramfs was cut off while it was made', async () => {
+    const disk = makeGuest();
+    await adapter.adaptForRecoverySite(adaptation(disk));
+    write(disk, INITRAMFS, initramfs().subarray(0, -20));
+    await expect(adapter.revertForPrimarySite(disk)).rejects.toThrow(
+      /primary site's drivers: .*"update-initramfs -c -k/,
     );
   });
 

@@ -45,29 +45,52 @@ export function newPath(): string {
   return join(directory, `disk-${++images}.raw`);
 }
 
-/** The main archive of the initramfs, compressed, after an uncompressed one as microcode is. */
+/** What an image of initramfs-tools has besides modules, as far as it matters. */
+const INITRAMFS_TOOLS: Tree = {
+  init: '#!/bin/sh\n. /scripts/functions\n',
+  'scripts/functions': 'functions',
+  'conf/initramfs.conf': 'MODULES=most\n',
+  'conf/conf.d/zz-other': '',
+  sbin: { link: 'usr/sbin' },
+  'usr/sbin/modprobe': { link: '../bin/kmod' },
+  'usr/bin/kmod': 'kmod',
+  // The list of all modules of the kernel is copied, in the initramfs or not.
+  'usr/lib/modules.order': 'kernel/drivers/scsi/vmw_pvscsi.ko\nkernel/drivers/nvme/host/nvme.ko\n',
+};
+
+/** What an image of dracut has, with its own init or systemd's. */
+export const DRACUT: Tree = {
+  init: { link: 'usr/lib/systemd/systemd' },
+  lib: { link: 'usr/lib' },
+  sbin: { link: 'usr/sbin' },
+  'usr/lib/systemd/systemd': 'systemd',
+  'usr/lib/dracut/hooks/pre-udev/50-other.sh': '',
+  'usr/lib/dracut/hooks/emergency/x.sh': '',
+  'usr/bin/dracut-pre-udev': '#!/bin/sh\n',
+  'usr/sbin/insmod': { link: '../bin/kmod' },
+  'usr/bin/kmod': 'kmod',
+};
+
+/** An initramfs: an archive, compressed, after an uncompressed one as microcode is. Modules are in it as files. */
 export function initramfs(
-  modules = ['vmw_pvscsi.ko'],
+  modules = ['vmw_pvscsi.ko', 'sd_mod.ko'],
   compress = zstdCompressSync as (data: Buffer) => Buffer,
+  tree: Tree = INITRAMFS_TOOLS,
 ): Buffer {
-  const tree = mkdtempSync(join(directory, 'initramfs-'));
-  for (const module of modules) {
-    mkdirSync(join(tree, 'main/lib/modules'), { recursive: true });
-    writeFileSync(join(tree, 'main/lib/modules', module), `code of ${module}`);
-  }
-  // Initramfs-tools copies the list of all modules of the kernel, in the initramfs or not.
-  mkdirSync(join(tree, 'main/lib'), { recursive: true });
-  writeFileSync(
-    join(tree, 'main/lib/modules.order'),
-    'kernel/drivers/scsi/vmw_pvscsi.ko\nkernel/drivers/nvme/host/nvme.ko\n',
-  );
-  mkdirSync(join(tree, 'early'));
-  writeFileSync(join(tree, 'early/microcode'), 'microcode');
-  const pack = (name: string): Buffer => {
-    const names = execFileSync('find', ['.'], { cwd: join(tree, name) });
-    return execFileSync('cpio', ['-o', '-H', 'newc', '--quiet'], { cwd: join(tree, name), input: names });
-  };
-  return Buffer.concat([pack('early'), compress(pack('main'))]);
+  const held = Object.fromEntries(modules.map((name) => [`usr/lib/modules/${name}`, `code of ${name}`]));
+  return Buffer.concat([
+    archive({ 'kernel/x86/microcode': 'microcode' }),
+    compress(archive({ ...tree, ...held })),
+  ]);
+}
+
+/** A tree as cpio packs it. */
+export function archive(tree: Tree): Buffer {
+  const source = makeTree(tree);
+  const names = execFileSync('find', ['.'], { cwd: source });
+  const packed = execFileSync('cpio', ['-o', '-H', 'newc', '--quiet'], { cwd: source, input: names });
+  rmSync(source, { recursive: true });
+  return packed;
 }
 
 let usual: Buffer | undefined;
@@ -164,11 +187,7 @@ export function makeDataDisk(): string {
   return makeDisk([{ tree: { 'data/orders': 'orders' }, sizeMiB: 4, uuid: DATA_UUID }]);
 }
 
-function makeFileSystem(
-  path: string,
-  startMiB: number,
-  { tree = {}, sizeMiB, uuid, features }: FixturePartition,
-): void {
+function makeTree(tree: Tree): string {
   const source = mkdtempSync(join(directory, 'tree-'));
   for (const [name, content] of Object.entries(tree)) {
     const target = join(source, name);
@@ -176,6 +195,15 @@ function makeFileSystem(
     if (typeof content === 'string' || content instanceof Uint8Array) writeFileSync(target, content);
     else symlinkSync(content.link, target);
   }
+  return source;
+}
+
+function makeFileSystem(
+  path: string,
+  startMiB: number,
+  { tree = {}, sizeMiB, uuid, features }: FixturePartition,
+): void {
+  const source = makeTree(tree);
   execFileSync(
     'mke2fs',
     [
@@ -215,6 +243,13 @@ export function write(disk: string, path: string, content: string | Uint8Array):
   const source = join(directory, 'write');
   writeFileSync(source, content);
   debugfs(disk, [`rm ${path}`, `write ${source} ${path}`]);
+}
+
+/** A guest's files as a directory of this host, for tools that read a root directory. */
+export function unpackedGuest(disk: string): string {
+  const target = mkdtempSync(join(directory, 'unpacked-guest-'));
+  debugfs(disk, [`rdump / ${target}`]);
+  return target;
 }
 
 /** Everything in a file system: type, mode, owner, content or target of each path. */

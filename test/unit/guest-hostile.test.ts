@@ -6,6 +6,7 @@ import {
   debugfs,
   digestBesidesSuperblock,
   INITRAMFS,
+  initramfs,
   KERNEL,
   listing,
   makeGuest,
@@ -198,17 +199,37 @@ describe('what comes from a plan', () => {
 describe('a guest of another family', () => {
   it.each([
     [
-      'dracut',
-      { 'usr/lib/dracut/x': '', 'usr/lib/os-release': 'PRETTY_NAME="Rocky Linux 9"\nID=rocky\n' },
-      /Rocky Linux 9, whose initramfs is made by dracut/,
+      'mkinitcpio, by its image',
+      { [INITRAMFS.slice(1)]: initramfs([], undefined, { buildconfig: '' }) },
+      /made by mkinitcpio/,
     ],
-    ['mkinitcpio', { 'etc/mkinitcpio.conf': '' }, /made by mkinitcpio/],
-    ['none that is known', {}, /without initramfs-tools; this is not supported yet/],
+    [
+      'mkinitcpio, by its package',
+      { [INITRAMFS.slice(1)]: undefined, 'usr/bin/mkinitcpio': '' },
+      /initramfs in \/boot .* made by mkinitcpio/,
+    ],
+    [
+      'one that nobody knows',
+      { [INITRAMFS.slice(1)]: initramfs([], undefined, { init: '' }) },
+      /by an unknown program/,
+    ],
+    [
+      'unified kernel images',
+      { [INITRAMFS.slice(1)]: undefined, 'etc/kernel/install.conf': 'layout=uki\n' },
+      /unified kernel images .* on the EFI system partition/,
+    ],
+    [
+      'extlinux',
+      { 'boot/grub/grub.cfg': undefined, 'boot/extlinux/extlinux.conf': '' },
+      /seems to boot by extlinux/,
+    ],
+    [
+      'systemd-boot on SUSE',
+      { 'boot/grub/grub.cfg': undefined, 'etc/sysconfig/bootloader': 'LOADER_TYPE="systemd-boot"\n' },
+      /seems to boot by systemd-boot/,
+    ],
   ])('is named: %s', async (_, tree, message) => {
-    await expectRefused(
-      makeGuest({ ...NO_DATA, 'usr/share/initramfs-tools/init': undefined, ...tree }),
-      message,
-    );
+    await expectRefused(makeGuest({ ...NO_DATA, ...tree }), message);
   });
 
   it('that does not start with systemd is named', async () => {

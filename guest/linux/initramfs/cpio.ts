@@ -1,4 +1,4 @@
-/** A file or symbolic link of an initramfs segment. */
+/** A file, directory or symbolic link of an initramfs segment. */
 export interface CpioEntry {
   /** Without a leading "/". */
   path: string;

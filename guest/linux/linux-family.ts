@@ -1,0 +1,112 @@
+import { type OpenableGuest, type OperatingSystemFamily } from '../family';
+import { type GuestFiles } from '../files/port';
+import { withGuest } from '../files/open-guest';
+import { GuestNotAdaptableError, type AdaptationReport, type RecoverySiteAdaptation } from '../port';
+import { applyChanges } from './apply';
+import {
+  BOOT_DIRECTORY,
+  bootEnvironment,
+  bootUnit,
+  checkBootScripts,
+  RUNNER,
+  RUNNER_SCRIPT,
+  UNIT,
+  UNIT_LINK,
+} from './boot-scripts';
+import { cleanNewEntries, planCommandLines } from './boot/command-line';
+import { readBootState } from './boot/kernels';
+import { ChangePlan } from './change-plan';
+import { planDiskNames } from './disk-names';
+import { checkHosts } from './hosts';
+import { addPrimaryDrivers } from './initramfs/primary-drivers';
+import { planInitramfs } from './initramfs/recovery-drivers';
+import { readManifest } from './manifest';
+import { planStay } from './stay';
+import { undoChanges } from './undo';
+
+/** Linux with systemd. What makes its initramfs, which decides how drivers get into it, each image tells by itself. */
+export function linuxFamily(prettyName: string): OperatingSystemFamily {
+  return {
+    name: prettyName,
+    adapt: (guest, adaptation) => adapt(prettyName, guest, adaptation),
+    revert: (guest) => revert(prettyName, guest),
+  };
+}
+
+async function adapt(
+  prettyName: string,
+  guest: OpenableGuest,
+  adaptation: RecoverySiteAdaptation,
+): Promise<AdaptationReport> {
+  checkBootScripts(adaptation.bootScripts, adaptation.runId);
+  const hosts = checkHosts(adaptation.hosts);
+  const before = await withGuest(guest.openReadOnly, readManifest);
+  const undone = before === undefined ? undefined : await undoChanges(guest.open, before);
+
+  const found = await withGuest(guest.openReadOnly, async (files) => {
+    await expectSystemd(files);
+    const plan = new ChangePlan(files);
+    const boot = await readBootState(files);
+    await planCommandLines(files, plan, guest.names, boot);
+    await planDiskNames(files, plan, guest.names);
+    await planStay(files, plan, hosts);
+    await planBootScripts(plan, adaptation, hosts);
+    // Last, as an initramfs has copies of some of those files.
+    const initramfs = await planInitramfs(files, plan, guest.names, boot);
+    return { ...initramfs, changes: plan.changes, warnings: plan.warnings };
+  });
+  const family = `${prettyName} (${found.maker})`;
+  await applyChanges(guest.open, found.changes, { family, runId: adaptation.runId });
+  return {
+    family,
+    kernels: found.kernels,
+    modules: found.modules,
+    changed: found.changes.filter((change) => change.kind !== 'directory').map((change) => change.path),
+    warnings: [...(undone?.warnings ?? []), ...found.warnings],
+  };
+}
+
+async function revert(prettyName: string, guest: OpenableGuest): Promise<AdaptationReport> {
+  const manifest = await withGuest(guest.openReadOnly, readManifest);
+  if (manifest === undefined)
+    return { family: prettyName, kernels: [], modules: [], changed: [], warnings: [] };
+  const { changed, warnings } = await undoChanges(guest.open, manifest);
+  const added = await withGuest(guest.open, async (files) => {
+    changed.push(...(await cleanNewEntries(files, new Set(changed))));
+    return addPrimaryDrivers(files, new Set(changed));
+  });
+  return {
+    family: manifest.family,
+    ...added,
+    changed: [...changed, ...added.changed],
+    warnings: [...warnings, ...added.warnings],
+  };
+}
+
+async function expectSystemd(files: GuestFiles): Promise<void> {
+  if (!/\/systemd$/.test((await files.realpath('/sbin/init')) ?? '')) {
+    throw new GuestNotAdaptableError(
+      'The guest does not start with systemd (/sbin/init); other ways to start are not supported yet.',
+    );
+  }
+}
+
+async function planBootScripts(
+  plan: ChangePlan,
+  adaptation: RecoverySiteAdaptation,
+  hosts: RecoverySiteAdaptation['hosts'],
+): Promise<void> {
+  const { runId, bootScripts } = adaptation;
+  const directory = `${BOOT_DIRECTORY}/${runId}`;
+  await plan.add(`${directory}/environment`, bootEnvironment(runId, hosts), 0o644);
+  for (const [index, script] of bootScripts.entries()) {
+    await plan.add(
+      `${directory}/scripts/${String(index).padStart(2, '0')}-${script.name}`,
+      script.content,
+      0o700,
+    );
+  }
+  await plan.add(RUNNER, RUNNER_SCRIPT, 0o755);
+  await plan.add(UNIT, bootUnit(runId), 0o644);
+  await plan.link(UNIT_LINK, '../lifeboat-boot.service');
+}
