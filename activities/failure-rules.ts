@@ -218,6 +218,7 @@ const BY_CODE: Record<string, FailureRule> = {
   VmNotFoundError: refusal('VmNotFound'),
   VmExistsError: refusal('VmExists'),
   DiskImageError: refusal('DiskImageRefused'),
+  VmFileError: refusal('VmFileRefused'),
   InvalidNameError: refusal('InvalidName'),
   PlanNotFoundError: refusal('PlanNotFound'),
   WrongPhaseError: refusal('WrongPhase'),

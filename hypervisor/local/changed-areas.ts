@@ -5,6 +5,7 @@ import { allocatedAreas, MapTooLongError } from './image-map';
 import { intervalsBetween, intervalsOf } from './live-bitmaps';
 import { allocatedInSnapshot, writtenAreas } from './live-map';
 import { findPastSnapshot, imageStamp, type PastSnapshot } from './snapshot-history';
+import { imageForQemu } from './qemu-image';
 import { type SnapshotRecord } from './snapshot-record';
 import { liveSnapshot, monitorOf } from './snapshots';
 import { shortHash, type VmFiles } from './vm-files';
@@ -38,7 +39,8 @@ async function changedSince(
   if (earlier?.disks.find(({ key }) => key === disk.key)?.sizeBytes !== disk.sizeBytes) return undefined;
   if (record.qemu === undefined) {
     if (earlier.revision !== record.revision) return undefined;
-    return earlier.stamp === (await imageStamp(files)) ? [] : undefined;
+    const stamp = await imageStamp(files);
+    return stamp !== undefined && earlier.stamp === stamp ? [] : undefined;
   }
   if (earlier.qemu !== record.qemu) return undefined;
   const monitor = await monitorOf(files);
@@ -54,6 +56,13 @@ async function allocated(
 ): Promise<DiskArea[]> {
   const image = files.image(await files.read(), disk.key);
   const checked = await checkImage(image, disk.sizeBytes);
-  if (record.qemu === undefined) return allocatedAreas(image, checked.files);
-  return allocatedInSnapshot(await monitorOf(files), liveSnapshot(files, record), disk, image, checked.files);
+  const opened = await imageForQemu(image, checked, files.parts(disk.key));
+  if (record.qemu === undefined) return allocatedAreas(opened, checked.files);
+  return allocatedInSnapshot(
+    await monitorOf(files),
+    liveSnapshot(files, record),
+    disk,
+    opened,
+    checked.files,
+  );
 }

@@ -6,7 +6,7 @@ import { processStartTime } from '../../host/pid-file';
 import { ToolFailedError } from '../../host/run-tool';
 import { endFuseExport, servesFuseExport, startFuseExport } from '../../machines/fuse-export';
 import { withoutBacking } from '../../machines/hardware';
-import { DiskImageError } from './image-error';
+import { CONVERT, DiskImageError } from './image-error';
 import { type DiskImage } from './vm-files';
 
 /**
@@ -20,6 +20,8 @@ import { type DiskImage } from './vm-files';
 export interface ExportedImage {
   directory: string;
   image: DiskImage;
+  /** What QEMU opens for it. */
+  opened: DiskImage;
   /** What the image consists of. */
   files: readonly string[];
   /** A file to hand out itself, as it has the disk's bytes and nothing else. */
@@ -47,7 +49,11 @@ export async function openExport(exported: ExportedImage): Promise<DiskExport> {
     const { size } = await stat(path);
     if (size !== sizeBytes) {
       await endExport(directory);
-      throw new DiskImageError(image.path, `it opens with ${size} bytes, and the disk has ${sizeBytes}`);
+      throw new DiskImageError(
+        image.path,
+        `it opens with ${size} bytes, and the disk has ${sizeBytes}`,
+        CONVERT,
+      );
     }
   }
   const opener = randomUUID();
@@ -90,11 +96,14 @@ export async function endExport(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true });
 }
 
-async function startDaemon({ directory, image, writable }: ExportedImage, path: string): Promise<void> {
+async function startDaemon(
+  { directory, image, opened, writable }: ExportedImage,
+  path: string,
+): Promise<void> {
   const node = {
-    driver: image.format,
-    file: { driver: 'file', filename: image.path },
-    ...withoutBacking(image.format),
+    driver: opened.format,
+    file: { driver: 'file', filename: opened.path },
+    ...withoutBacking(opened.format),
   };
   try {
     await startFuseExport({ pidFile: pidFile(directory), path, node, writable });

@@ -5,10 +5,12 @@ import { type SandboxNetwork } from '../../machines/network/segment';
 import { consoleOutput, killMachine, machineIsRunning, powerDown } from '../../machines/machine';
 import { VmExistsError, VmNotFoundError, type Hypervisor, type OpenDisk } from '../port';
 import { changedAreas } from './changed-areas';
+import { prepareForWriting } from './content-id';
 import { closeExport, endExport, isOpen, openExport } from './disk-export';
 import { checkImage } from './image-check';
 import { withLock } from './lock';
-import { readOnlyError, removeTaps, startVm } from './power';
+import { removeTaps, startVm } from './power';
+import { imageForQemu } from './qemu-image';
 import { readSettings } from './settings';
 import {
   endUnreadSnapshotExports,
@@ -209,10 +211,11 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
   ): Promise<OpenDisk> {
     const image = files.image(file, key);
     const checked = await checkImage(image, sizeBytes);
-    if (writable && checked.readOnly) throw readOnlyError(image.path);
+    if (writable) await prepareForWriting(image, checked);
     const exported = {
       directory: exportDirectory,
       image,
+      opened: await imageForQemu(image, checked, files.parts(key)),
       files: checked.files,
       // A file itself cannot be handed out for reading alone.
       rawFile: writable ? checked.rawFile : undefined,

@@ -1,10 +1,10 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import { type CheckedImage } from './checked-image';
 import { DiskImageError } from './image-error';
+import { refuseOlderState } from './open-snapshot';
+import { openPlainFile } from './plain-file';
 import { checkQcow2 } from './qcow2-check';
 import { type DiskImage } from './vm-files';
-import { checkVmdk } from './vmdk-check';
+import { type CheckedVmdk, checkVmdk } from './vmdk-check';
 
 /**
  * Looks at an image before QEMU does. QEMU follows what an image's bytes name: files below it, files with its data,
@@ -13,45 +13,36 @@ import { checkVmdk } from './vmdk-check';
  */
 
 /**
- * @throws DiskImageError when the image is not a disk of `sizeBytes` in the format that the VM's description says, or
- * reaches out of the VM's directory
+ * @throws DiskImageError when the image is not a disk of `sizeBytes` in the format that the VM's description says,
+ * reaches out of the VM's directory, or is what the disk was before a snapshot that is still open
  */
 export async function checkImage(image: DiskImage, sizeBytes: number): Promise<CheckedImage> {
-  const file = await openPlainFile(image.path);
+  const { contentId, ...checked } = await checkFormat(image, sizeBytes);
+  await refuseOlderState(image.path, checked.files, contentId);
+  return checked;
+}
+
+async function checkFormat({ path, format }: DiskImage, sizeBytes: number): Promise<CheckedVmdk> {
+  const file = await openPlainFile(path);
   try {
-    switch (image.format) {
+    switch (format) {
       case 'raw': {
         const { size } = await file.stat();
         if (size !== sizeBytes)
-          throw new DiskImageError(image.path, `it has ${size} bytes, and the disk ${sizeBytes}`);
-        return { readOnly: false, files: [image.path], rawFile: image.path };
+          throw new DiskImageError(
+            path,
+            `it has ${size} bytes, and the disk ${sizeBytes}`,
+            'Correct sizeBytes of the disk in vm.json, or copy the image again',
+          );
+        return { files: [path], rawFile: path };
       }
       case 'qcow2':
-        await checkQcow2(file, image.path, sizeBytes);
-        return { readOnly: false, files: [image.path] };
+        await checkQcow2(file, path, sizeBytes);
+        return { files: [path] };
       case 'vmdk':
-        return await checkVmdk(file, image.path, sizeBytes, openPlainFile);
+        return await checkVmdk(file, path, sizeBytes);
     }
   } finally {
     await file.close();
   }
-}
-
-/** Opens a file for reading; no link, device or pipe. */
-async function openPlainFile(path: string): Promise<FileHandle> {
-  let file: FileHandle;
-  try {
-    // Without O_NONBLOCK, a pipe would hold this process up.
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ELOOP') throw new DiskImageError(path, 'it is a symbolic link');
-    if (code === 'ENOENT') throw new DiskImageError(path, 'there is no such file');
-    throw error;
-  }
-  if (!(await file.stat()).isFile()) {
-    await file.close();
-    throw new DiskImageError(path, 'it is no plain file');
-  }
-  return file;
 }

@@ -1,9 +1,11 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../../host/atomic-file';
+import { checkImage } from './image-check';
+import { DiskImageError } from './image-error';
 import { type SnapshotRecord } from './snapshot-record';
-import { type VmFiles } from './vm-files';
+import { type DiskImage, type VmFiles } from './vm-files';
 
 /**
  * Which snapshots a VM has had, kept when they are gone: a later one is compared with a backup made from an earlier one,
@@ -52,15 +54,29 @@ export async function findPastSnapshot(files: VmFiles, id: string): Promise<Past
 
 /**
  * Changes whenever an image of the VM is written to or replaced, be it by somebody who does not know of revisions.
+ * @returns undefined where an image cannot be used, and it is unknown what belongs to it
  */
-export async function imageStamp(files: VmFiles): Promise<string> {
+export async function imageStamp(files: VmFiles): Promise<string | undefined> {
   const stamps: string[] = [];
-  for (const name of (await readdir(files.home)).sort()) {
-    if (!/\.(vmdk|qcow2|raw|img)$/.test(name)) continue;
-    const { ino, size, mtimeNs, ctimeNs } = await stat(join(files.home, name), { bigint: true });
-    stamps.push([name, ino, size, mtimeNs, ctimeNs].join(' '));
+  const file = await files.read();
+  for (const { key, sizeBytes } of file.configuration.disks) {
+    const paths = await filesOf(files.image(file, key), sizeBytes);
+    if (paths === undefined) return undefined;
+    for (const path of paths) {
+      const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+      stamps.push([key, relative(files.home, path), ino, size, mtimeNs, ctimeNs].join(' '));
+    }
   }
   return stamps.join('\n');
+}
+
+async function filesOf(image: DiskImage, sizeBytes: number): Promise<string[] | undefined> {
+  try {
+    return (await checkImage(image, sizeBytes)).files;
+  } catch (error) {
+    if (error instanceof DiskImageError) return undefined; // whoever opens it is told
+    throw error;
+  }
 }
 
 async function readHistory(files: VmFiles): Promise<PastSnapshot[]> {

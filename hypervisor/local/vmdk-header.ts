@@ -1,5 +1,6 @@
 import { type FileHandle } from 'node:fs/promises';
-import { DiskImageError } from './image-error';
+import { COPY_AGAIN, CONVERT, DiskImageError } from './image-error';
+import { CONSOLIDATE } from './vmdk-kinds';
 
 /** The header of a sparse VMDK, from VMware's "Virtual Disk Format 5.0": little-endian, everything in sectors. */
 
@@ -7,6 +8,14 @@ export const SECTOR = 512;
 
 /** The bytes at the start of a file that make it a sparse VMDK. */
 export const VMDK_MAGIC = 'KDMV';
+
+/** A sparse file of ESXi's: the deltas of snapshots, vmfsSparse. */
+export const COWD_MAGIC = 'COWD';
+
+/** A sparse file of newer ESXi's: the deltas of snapshots, seSparse (QEMU's block/vmdk.c; VMware tells nothing of it). */
+export function isSeSparse(start: Buffer | undefined): boolean {
+  return start !== undefined && start.length >= 8 && start.readBigUInt64LE(0) === 0xcafebaben;
+}
 
 const COMPRESSED = 1 << 16;
 
@@ -19,13 +28,14 @@ export interface VmdkHeader {
   descriptorOffset: number;
   descriptorSectors: number;
   compressed: boolean;
+  version: number;
 }
 
 /** The header at a file's start; undefined where it has none, and may be a descriptor. @throws DiskImageError */
 export async function readVmdkHeader(file: FileHandle, path: string): Promise<VmdkHeader | undefined> {
   const first = await readSector(file, 0);
-  // COWD, of ESX 3, is made of further files in its own way.
-  if (first?.toString('latin1', 0, 4) === 'COWD') throw new DiskImageError(path, 'it is a VMDK of kind COWD');
+  if (first?.toString('latin1', 0, 4) === COWD_MAGIC || isSeSparse(first))
+    throw new DiskImageError(path, 'it is the data of an open snapshot (COWD or seSparse)', CONSOLIDATE);
   if (first?.toString('latin1', 0, 4) !== VMDK_MAGIC) return undefined;
   const header = parse(first);
   if (first.readBigUInt64LE(56) === GRAIN_DIRECTORY_AT_END) {
@@ -33,12 +43,12 @@ export async function readVmdkHeader(file: FileHandle, path: string): Promise<Vm
     const { size } = await file.stat();
     const footer = await readSector(file, size - 2 * SECTOR);
     if (footer?.toString('latin1', 0, 4) !== VMDK_MAGIC)
-      throw new DiskImageError(path, 'its end is missing, as when it was not copied whole');
+      throw new DiskImageError(path, 'its end is missing, as when it was not copied whole', COPY_AGAIN);
     if (parse(footer).capacity !== header.capacity)
-      throw new DiskImageError(path, 'its header and its footer contradict each other');
+      throw new DiskImageError(path, 'its header and its footer contradict each other', COPY_AGAIN);
   }
   // With a capacity of 0, QEMU takes the file for a descriptor, and what that names for the disk.
-  if (header.capacity === 0) throw new DiskImageError(path, 'it is a VMDK without a size');
+  if (header.capacity === 0) throw new DiskImageError(path, 'it is a VMDK without a size', CONVERT);
   return header;
 }
 
@@ -47,6 +57,7 @@ function parse(sector: Buffer): VmdkHeader {
     capacity: Number(sector.readBigUInt64LE(12)),
     descriptorOffset: Number(sector.readBigUInt64LE(28)),
     descriptorSectors: Number(sector.readBigUInt64LE(36)),
+    version: sector.readUInt32LE(4),
     compressed: (sector.readUInt32LE(8) & COMPRESSED) !== 0 || sector.readUInt16LE(77) !== 0,
   };
 }

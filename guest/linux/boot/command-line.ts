@@ -77,8 +77,9 @@ export function argumentsForPrimarySite(path: string, text: string, original: st
  */
 export async function cleanNewEntries(files: GuestFiles, restored: ReadonlySet<string>): Promise<string[]> {
   const sources = [KERNEL_CMDLINE, ...(await grubenvFiles(files))].filter((path) => restored.has(path));
-  const texts = await Promise.all(sources.map((path) => readGrubText(files, path)));
-  if (!texts.some((text) => text !== undefined && !text.includes(SERIAL_CONSOLE))) return [];
+  const texts: string[] = [];
+  for (const path of sources) texts.push((await readGrubText(files, path)) ?? SERIAL_CONSOLE);
+  if (!texts.some((text) => !text.includes(SERIAL_CONSOLE))) return [];
   const cleaned: string[] = [];
   for (const { source, options } of await readBlsEntries(files)) {
     if (restored.has(source) || !options.includes(SERIAL_CONSOLE)) continue;
