@@ -1,70 +1,83 @@
 import { detectFamily } from './detect-family';
-import { DeviceNames } from './disk/device-names';
-import { expectBootableFirmware } from './disk/firmware';
-import { findLayout, type GuestLayout } from './disk/layout';
-import { distinctFileSystems, openSystem, systemMounts, type SystemMount } from './disk/system-mounts';
-import { type OpenableGuest } from './family';
-import { expectSound, replayJournal } from './files/check';
-import { withGuest, type OpenGuest } from './files/open-guest';
+import { openApplianceSystem } from './disk/appliance-system';
+import { addEfiFallback } from './disk/efi-fallback';
+import { efiSystemPartition } from './disk/firmware';
+import { findLayout, readBootDisk } from './disk/layout';
+import { NotPlainError } from './disk/not-plain';
+import { openPlainSystem } from './disk/plain-system';
+import { replayJournal } from './files/check';
+import { withGuest } from './files/open-guest';
 import { GuestFileError } from './files/port';
-import { learnDisks } from './linux/learn-disks';
+import { type GuestSystem } from './guest-system';
 import { MANIFEST, readManifest } from './linux/manifest';
+import { readOsRelease } from './linux/release';
 import { GuestNotAdaptableError, type AdaptationReport, type GuestAdapter, type OtherDisks } from './port';
 
 /**
- * Adapts guests offline by tools of e2fsprogs, util-linux and fdisk, which must be on this host; a guest with modules
- * compressed by xz needs xz-utils, and one that boots by UEFI needs mtools.
+ * Adapts guests offline: those on plain ext2, ext3 and ext4 partitions by tools of e2fsprogs, util-linux and fdisk, which must be on
+ * this host; others by the appliance, which set-up makes (docs/guests.md). What compresses a guest's modules and initramfs
+ * must be here, too, and mtools for one that boots by UEFI.
  */
 export function guestAdapter(): GuestAdapter {
   return {
     adaptForRecoverySite: (adaptation) =>
       asNotAdaptable(async () => {
-        const layout = await findLayout(adaptation.diskPath);
-        await expectBootableFirmware(adaptation.diskPath, layout);
-        await replayJournal(adaptation.diskPath, layout.root.offset, false);
-        const { system, names } = await findSystem(adaptation.diskPath, adaptation, layout);
-        return prepared(system, names, async (guest) => {
-          const family = await withGuest(guest.openReadOnly, detectFamily);
-          return family.adapt(guest, adaptation);
+        const system = await openSystemOf(adaptation.diskPath, adaptation, 'write');
+        return working(system, async () => {
+          const { id } = await withGuest(system.openReadOnly, readOsRelease);
+          const loaders = await addLoader(adaptation.diskPath, id);
+          const family = await withGuest(system.openReadOnly, detectFamily);
+          const report = await family.adapt(system, adaptation);
+          return { ...report, changed: [...report.changed, ...loaders] };
         });
       }),
     revertForPrimarySite: (diskPath, others = { dataDisks: [] }) =>
       asNotAdaptable(async () => {
-        const { system, names } = await findSystem(diskPath, others, await findLayout(diskPath));
         // Not even the journal of a guest that was never adapted is touched.
-        const report = await reportIfNeverAdapted(() => openSystem(system, false));
+        const report = await reportIfNeverAdapted(await openSystemOf(diskPath, others, 'look'));
         if (report !== undefined) return report;
-        return prepared(system, names, async (guest) => {
-          const family = await withGuest(guest.openReadOnly, detectFamily);
-          return family.revert(guest);
+        const system = await openSystemOf(diskPath, others, 'write');
+        return working(system, async () => {
+          const family = await withGuest(system.openReadOnly, detectFamily);
+          return family.revert(system);
         });
       }),
   };
 }
 
-/** Finds the file systems that the guest's system is on, and what its names for disks mean. */
-async function findSystem(
+/**
+ * An instance has no boot entries in NVRAM: a disk that only UEFI boots needs the loader that is started without one. It stays
+ * at home, where a VM that is made anew has no entries, either.
+ * @returns what was changed on the EFI system partition, as the guest would see it
+ */
+async function addLoader(diskPath: string, id: string): Promise<string[]> {
+  const partition = efiSystemPartition(await readBootDisk(diskPath));
+  if (partition === undefined) return [];
+  const changed = await addEfiFallback(diskPath, partition.offset, { kind: 'linux', id });
+  return changed.map((path) => `/boot/efi${path}`);
+}
+
+/** Opens the guest's system by the simplest way that there is to it. */
+async function openSystemOf(
   diskPath: string,
-  { slot, dataDisks }: OtherDisks,
-  layout: GuestLayout,
-): Promise<{ system: SystemMount[]; names: DeviceNames }> {
-  const names = await DeviceNames.read(diskPath, slot, dataDisks);
-  const root = names.contents.find(
-    (one) => one.diskPath === diskPath && one.partition?.number === layout.root.number,
-  );
-  if (root === undefined) throw new Error(`Partition ${layout.root.number} of ${diskPath} has gone.`);
-  const rootMount = { mountPoint: '/', diskPath, offset: root.offset, type: root.identity.type };
-  await withGuest(
-    () => openSystem([rootMount], false),
-    (files) => learnDisks(files, root, names),
-  );
-  return { system: await systemMounts(root, names), names };
+  others: OtherDisks,
+  mode: 'look' | 'write',
+): Promise<GuestSystem> {
+  try {
+    const layout = await findLayout(diskPath);
+    // Before anything is read that is acted upon: what the journal holds is newer.
+    if (mode === 'write') await replayJournal(diskPath, layout.root.offset, false);
+    return await openPlainSystem(diskPath, others, layout);
+  } catch (error) {
+    if (!(error instanceof NotPlainError)) throw error;
+    return openApplianceSystem(diskPath, others, mode);
+  }
 }
 
 /** @returns undefined where the guest was adapted, or cannot be read before its journal is replayed */
-async function reportIfNeverAdapted(readOnly: OpenGuest): Promise<AdaptationReport | undefined> {
+async function reportIfNeverAdapted(system: GuestSystem): Promise<AdaptationReport | undefined> {
   try {
-    return await withGuest(readOnly, async (files) => {
+    return await withGuest(system.openReadOnly, async (files) => {
       if ((await files.realpath(MANIFEST)) !== undefined) return undefined;
       const family = await detectFamily(files);
       return { family: family.name, kernels: [], modules: [], changed: [], warnings: [] };
@@ -73,26 +86,28 @@ async function reportIfNeverAdapted(readOnly: OpenGuest): Promise<AdaptationRepo
     // What is wrong with the guest itself shows again, and is said, when it is read with its journal replayed.
     if (error instanceof GuestFileError) return undefined;
     throw error;
+  } finally {
+    await system.abandon();
   }
 }
 
-/** Replays the journals and checks the file systems, does the work, and checks them again. */
-async function prepared(
-  system: SystemMount[],
-  names: DeviceNames,
-  work: (guest: OpenableGuest) => Promise<AdaptationReport>,
+/** Replays the journals, does the work, and checks the file systems after it. */
+async function working(
+  system: GuestSystem,
+  work: () => Promise<AdaptationReport>,
 ): Promise<AdaptationReport> {
-  const fileSystems = distinctFileSystems(system);
-  for (const { diskPath, offset } of fileSystems) await replayJournal(diskPath, offset, false);
-  const openReadOnly = () => openSystem(system, false);
-  const manifest = await withGuest(openReadOnly, readManifest);
-  if (manifest !== undefined && manifest.state !== 'applied') {
+  try {
+    await system.replay(false);
+    const manifest = await withGuest(system.openReadOnly, readManifest);
     // Work on this disk was cut off, and debugfs, killed, leaves a file system that says it is clean.
-    for (const { diskPath, offset } of fileSystems) await replayJournal(diskPath, offset, true);
+    if (manifest !== undefined && manifest.state !== 'applied') await system.replay(true);
+    const report = await work();
+    await system.finish();
+    return report;
+  } catch (error) {
+    await system.abandon();
+    throw error;
   }
-  const report = await work({ open: () => openSystem(system, true), openReadOnly, names });
-  for (const { diskPath, offset } of fileSystems) await expectSound(diskPath, offset);
-  return report;
 }
 
 /** A file of the guest that is not as it must be is the guest's fault, and trying again does not help. */

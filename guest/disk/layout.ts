@@ -1,14 +1,19 @@
 import { type FileSystemIdentity, identifyFileSystem } from './identity';
 import { encryptedByBitLocker, isBitLocker } from '../windows/bitlocker';
 import { readPartitionTable, type Partition, type PartitionTable } from './partitions';
+import { mayHoldSystem, NotPlainError } from './not-plain';
+import { isPlain, plainSource } from './plain-source';
 import { openSystem } from './system-mounts';
 import { withGuest } from '../files/open-guest';
 import { GuestNotAdaptableError } from '../port';
 
 /** Where the guest's root file system is on its boot disk. */
-export interface GuestLayout {
-  table: PartitionTable;
+export interface GuestLayout extends BootDisk {
   root: FoundPartition;
+}
+
+export interface BootDisk {
+  table: PartitionTable;
   partitions: FoundPartition[];
 }
 
@@ -16,14 +21,11 @@ export interface FoundPartition extends Partition {
   identity: FileSystemIdentity;
 }
 
-const EXT = /^ext[234]$/;
-
 /**
- * Finds the root file system: the one that has /etc/fstab and /etc/os-release.
- * @throws GuestNotAdaptableError where there is none, more than one, or none that can be read
- * @throws ToolTooOldError where that may be the one that this host's tools are too old for
+ * What is on a boot disk.
+ * @throws GuestNotAdaptableError where it has no partitions
  */
-export async function findLayout(diskPath: string): Promise<GuestLayout> {
+export async function readBootDisk(diskPath: string): Promise<BootDisk> {
   const table = await readPartitionTable(diskPath);
   if (table === undefined) {
     throw new GuestNotAdaptableError('The boot disk has no partition table (MBR or GPT).');
@@ -32,10 +34,21 @@ export async function findLayout(diskPath: string): Promise<GuestLayout> {
   for (const partition of table.partitions) {
     partitions.push({ ...partition, identity: await identifyFileSystem(diskPath, partition) });
   }
+  return { table, partitions };
+}
+
+/**
+ * Finds the root file system: the one that has /etc/fstab and /etc/os-release.
+ * @throws GuestNotAdaptableError where there is none, more than one, or none that can be read
+ * @throws NotPlainError where something holds it, or may hold it, that the appliance opens
+ * @throws ToolTooOldError where that may be the one that this host's tools are too old for
+ */
+export async function findLayout(diskPath: string): Promise<GuestLayout> {
+  const { table, partitions } = await readBootDisk(diskPath);
   const roots: FoundPartition[] = [];
   const failures: unknown[] = [];
   for (const partition of partitions) {
-    if (!EXT.test(partition.identity.type ?? '')) continue;
+    if (!isPlain(partition.identity.type)) continue;
     try {
       if (await holdsRoot(diskPath, partition)) roots.push(partition);
     } catch (error) {
@@ -48,6 +61,8 @@ export async function findLayout(diskPath: string): Promise<GuestLayout> {
     for (const { number, offset } of partitions) {
       if (await isBitLocker(diskPath, offset)) throw encryptedByBitLocker(number);
     }
+    if (partitions.some(({ identity }) => mayHoldSystem(identity.type) && !isPlain(identity.type)))
+      throw new NotPlainError(noRootMessage(partitions));
     if (failures.length > 0) throw failures[0];
     throw new GuestNotAdaptableError(noRootMessage(partitions));
   }
@@ -60,8 +75,8 @@ export async function findLayout(diskPath: string): Promise<GuestLayout> {
   return { table, root, partitions };
 }
 
-async function holdsRoot(diskPath: string, { offset, identity }: FoundPartition): Promise<boolean> {
-  const mount = { mountPoint: '/', diskPath, offset, type: identity.type };
+async function holdsRoot(diskPath: string, { offset }: FoundPartition): Promise<boolean> {
+  const mount = { mountPoint: '/', source: plainSource({ diskPath, offset }) };
   return withGuest(
     () => openSystem([mount], false),
     async (files) =>
@@ -77,12 +92,8 @@ function noRootMessage(partitions: FoundPartition[]): string {
   const held = new Set(partitions.map((one) => one.identity.type));
   const family = held.has('ntfs')
     ? ' It looks like Windows, which is not supported yet.'
-    : held.has('LVM2_member')
-      ? ' Its root seems to be on LVM, which is not supported yet.'
-      : held.has('xfs') || held.has('btrfs')
-        ? ' Its root seems to be on xfs or btrfs, which is not supported yet.'
-        : held.has('crypto_LUKS')
-          ? ' It seems to be encrypted; an encrypted guest cannot be prepared from outside.'
-          : '';
-  return `No ext2, ext3 or ext4 partition of the boot disk has /etc/fstab and /etc/os-release (partitions: ${types}).${family}`;
+    : held.has('crypto_LUKS')
+      ? ' It seems to be encrypted (LUKS); an encrypted guest cannot be prepared from outside.'
+      : '';
+  return `No file system of the boot disk that can be opened has /etc/fstab and /etc/os-release (partitions: ${types}).${family}`;
 }

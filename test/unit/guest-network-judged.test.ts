@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findLayout } from '../../guest/disk/layout';
+import { plainSource } from '../../guest/disk/plain-source';
 import { openSystem } from '../../guest/disk/system-mounts';
 import { Units } from '../../guest/linux/units';
 import { removeFixtures, unpackedGuest } from './guest-fixture';
@@ -169,10 +170,9 @@ describe('systemd', () => {
       enabled('networking.service', 'etc/systemd/system/network-online.target.wants'),
       { [`${WANTS}/gone.service`]: { link: '/usr/lib/systemd/system/gone.service' } },
     );
-    const files = await openSystem(
-      [{ mountPoint: '/', diskPath: disk, offset: (await findLayout(disk)).root.offset, type: 'ext4' }],
-      false,
-    );
+    const { offset } = (await findLayout(disk)).root;
+    const source = plainSource({ diskPath: disk, offset });
+    const files = await openSystem([{ mountPoint: '/', source }], false);
     let units: Units;
     try {
       units = await Units.read(files);
