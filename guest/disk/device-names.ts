@@ -306,7 +306,8 @@ export class DeviceNames {
     const { uuid } = identity;
     if (
       uuid !== undefined &&
-      (SHARED_UUID.test(identity.type ?? '') || this.tagged('UUID', uuid).length === 1)
+      // What is on a volume of LVM is none of the disks' own contents.
+      (SHARED_UUID.test(identity.type ?? '') || this.tagged('UUID', uuid).every((one) => one === content))
     )
       return { name: `UUID=${uuid}`, link: `/dev/disk/by-uuid/${uuid}` };
     const partitionUuid = partition?.partitionUuid;
