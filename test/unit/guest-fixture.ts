@@ -46,7 +46,7 @@ export function newPath(): string {
 }
 
 /** What an image of initramfs-tools has besides modules, as far as it matters. */
-const INITRAMFS_TOOLS: Tree = {
+export const INITRAMFS_TOOLS: Tree = {
   init: '#!/bin/sh\n. /scripts/functions\n',
   'scripts/functions': 'functions',
   'conf/initramfs.conf': 'MODULES=most\n',
