@@ -38,6 +38,15 @@ export function grubCfgForRecoverySite(text: string, names: DeviceNames, cfg: Gr
       if (!LINUX_LINE.test(line)) return [line];
       const root = rootOf(line);
       const isOwn = !foreign && (root === undefined || root === own);
+      const verdict = isOwn || root === undefined ? undefined : names.judge(root);
+      if (root !== undefined && verdict?.is === 'lost') {
+        // What os-prober wrote is no person's, and is there for years.
+        if (!foreign)
+          cfg.warn(
+            `An entry of the boot menu that is not the one that boots has its root on ${root}, and ${verdict.why}: it is left as it is.`,
+          );
+        return [line];
+      }
       const lasting = commandLineForRecoverySite(line, names, { where: cfg.path, own: isOwn }, cfg.warn);
       const isLinux = !/^\s*module/.test(line) || root !== undefined;
       return [
