@@ -9,7 +9,7 @@ import { replayJournal } from './files/check';
 import { withGuest } from './files/open-guest';
 import { GuestFileError } from './files/port';
 import { type GuestSystem } from './guest-system';
-import { MANIFEST, readManifest } from './linux/manifest';
+import { MANIFEST, readManifest } from './linux/changes/manifest';
 import { readOsRelease } from './linux/release';
 import { GuestNotAdaptableError, type AdaptationReport, type GuestAdapter, type OtherDisks } from './port';
 

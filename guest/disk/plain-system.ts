@@ -1,8 +1,8 @@
 import { expectSound, replayJournal } from '../files/check';
 import { withGuest } from '../files/open-guest';
 import { type GuestSystem } from '../guest-system';
-import { type FstabEntry } from '../linux/fstab';
-import { learnDisks } from '../linux/learn-disks';
+import { type FstabEntry } from '../linux/disks/fstab';
+import { learnDisks } from '../linux/disks/learn-disks';
 import { GuestNotAdaptableError, type OtherDisks } from '../port';
 import { DeviceNames } from './device-names';
 import { type DiskContent } from './guest-disks';

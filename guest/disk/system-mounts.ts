@@ -3,7 +3,7 @@ import { parentOf } from '../files/guest-path';
 import { MountedFiles, type Mount } from '../files/mounted-files';
 import { withGuest } from '../files/open-guest';
 import { type GuestFiles } from '../files/port';
-import { parseFstab, type FstabEntry } from '../linux/fstab';
+import { parseFstab, type FstabEntry } from '../linux/disks/fstab';
 
 /** A file system that the guest's system is on, and where the guest mounts it. */
 export interface SystemMount {

@@ -2,7 +2,7 @@ import { type OpenableGuest, type OperatingSystemFamily } from '../family';
 import { type GuestFiles } from '../files/port';
 import { withGuest } from '../files/open-guest';
 import { GuestNotAdaptableError, type AdaptationReport, type RecoverySiteAdaptation } from '../port';
-import { applyChanges } from './apply';
+import { applyChanges } from './changes/apply';
 import {
   BOOT_DIRECTORY,
   bootEnvironment,
@@ -12,17 +12,17 @@ import {
   RUNNER_SCRIPT,
   UNIT,
   UNIT_LINK,
-} from './boot-scripts';
+} from './stay/boot-scripts';
 import { cleanNewEntries, planCommandLines } from './boot/command-line';
 import { readBootState } from './boot/kernels';
-import { ChangePlan } from './change-plan';
-import { planDiskNames } from './disk-names';
-import { checkHosts } from './hosts';
+import { ChangePlan } from './changes/change-plan';
+import { planDiskNames } from './disks/disk-names';
+import { checkHosts } from './stay/hosts';
 import { addPrimaryDrivers } from './initramfs/primary-drivers';
 import { planInitramfs } from './initramfs/recovery-drivers';
-import { readManifest } from './manifest';
-import { planStay } from './stay';
-import { undoChanges } from './undo';
+import { readManifest } from './changes/manifest';
+import { planStay } from './stay/stay';
+import { undoChanges } from './changes/undo';
 
 /** Linux with systemd. What makes its initramfs, which decides how drivers get into it, each image tells by itself. */
 export function linuxFamily(prettyName: string): OperatingSystemFamily {

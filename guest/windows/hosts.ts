@@ -1,4 +1,4 @@
-import { hostsForPrimarySite, hostsForRecoverySite } from '../linux/hosts';
+import { hostsForPrimarySite, hostsForRecoverySite } from '../linux/stay/hosts';
 import { type HostEntry } from '../port';
 
 /** Windows' hosts file with the names leading to the addresses given; it has the form of /etc/hosts. */

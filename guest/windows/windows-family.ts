@@ -1,7 +1,7 @@
 import { type OpenableGuest, type OperatingSystemFamily } from '../family';
 import { withGuest } from '../files/open-guest';
 import { type GuestFiles } from '../files/port';
-import { checkHosts } from '../linux/hosts';
+import { checkHosts } from '../linux/stay/hosts';
 import {
   GuestNotAdaptableError,
   type AdaptationReport,

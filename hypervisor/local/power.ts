@@ -6,10 +6,10 @@ import {
   type SandboxNetwork,
 } from '../../machines/network/segment';
 import { type MachineDisk, startMachine } from '../../machines/machine';
-import { prepareForWriting } from './content-id';
+import { prepareForWriting } from './images/content-id';
 import { type DatacenterSettings } from './settings';
-import { checkImage } from './image-check';
-import { imageForQemu } from './qemu-image';
+import { checkImage } from './images/image-check';
+import { imageForQemu } from './images/qemu-image';
 import { shortHash, type VmFile, type VmFiles } from './vm-files';
 
 /** As many cards as a VM of this hypervisor may have. */

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { toolOutput } from '../../host/run-tool';
-import { checkImage } from '../../hypervisor/local/image-check';
-import { DiskImageError } from '../../hypervisor/local/image-error';
-import { imageForQemu } from '../../hypervisor/local/qemu-image';
+import { checkImage } from '../../hypervisor/local/images/image-check';
+import { DiskImageError } from '../../hypervisor/local/images/image-error';
+import { imageForQemu } from '../../hypervisor/local/images/qemu-image';
 import { descriptor } from '../contract/placed-vm';
 import { damage, damaged, inputs, inputsMs, oddText, thoughtOf } from './inputs';
 

@@ -2,9 +2,9 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { guestAdapter } from '../../guest/adapter';
 import { parseGroup } from '../../guest/disk/volume-groups';
-import { patternMatches } from '../../guest/linux/lvm-pattern';
-import { mdadmForRecoverySite } from '../../guest/linux/mdadm';
-import { withoutBlock } from '../../guest/linux/marked-text';
+import { patternMatches } from '../../guest/linux/disks/lvm-pattern';
+import { mdadmForRecoverySite } from '../../guest/linux/disks/mdadm';
+import { withoutBlock } from '../../guest/linux/changes/marked-text';
 import { ToolTooOldError } from '../../guest/port';
 import {
   debugfs,

@@ -1,8 +1,8 @@
 import { guestAdapter } from '../../guest/adapter';
-import { hostsForPrimarySite, hostsForRecoverySite } from '../../guest/linux/hosts';
+import { hostsForPrimarySite, hostsForRecoverySite } from '../../guest/linux/stay/hosts';
 import { interfacesForRecoverySite } from '../../guest/linux/network/ifupdown';
 import { resolvConfForRecoverySite } from '../../guest/linux/network/resolver';
-import { bringBack, withoutBlock } from '../../guest/linux/marked-text';
+import { bringBack, withoutBlock } from '../../guest/linux/changes/marked-text';
 import { INITRAMFS, listing, makeGuest, read, removeFixtures, ROOT_UUID, text, write } from './guest-fixture';
 
 const adapter = guestAdapter();

@@ -1,7 +1,7 @@
 import { type DeviceNames } from '../../disk/device-names';
 import { type GuestFiles } from '../../files/port';
 import { GuestNotAdaptableError } from '../../port';
-import { type ChangePlan } from '../change-plan';
+import { type ChangePlan } from '../changes/change-plan';
 import {
   argumentsForRecoverySite,
   defaultGrubForRecoverySite,
@@ -10,8 +10,8 @@ import {
   grubSettingsForRecoverySite,
   hasSerialConsole,
   SERIAL_CONSOLE,
-} from '../grub';
-import { commandLineForRecoverySite } from '../kernel-command-line';
+} from './grub';
+import { commandLineForRecoverySite } from '../disks/kernel-command-line';
 import { type BlsEntry, readBlsEntries } from './bls';
 import { grubenvFiles, readGrubText } from './grub-files';
 import { GRUBENV_BYTES, parseGrubenv, withGrubenvValue } from './grubenv';

@@ -1,5 +1,5 @@
 import { type GuestFiles } from '../../files/port';
-import { type ChangePlan } from '../change-plan';
+import { type ChangePlan } from '../changes/change-plan';
 import { CLOUD_DRIVERS, MAX_TEXT_BYTES, plainName, WRITTEN_BY, type Device } from './card';
 import { cardNamesIn, filesNaming } from './files-naming-cards';
 import { parseIni, valuesOf } from './ini';

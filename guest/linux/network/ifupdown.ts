@@ -1,6 +1,6 @@
 import { type GuestFiles } from '../../files/port';
-import { type ChangePlan } from '../change-plan';
-import { setAside, withBlock } from '../marked-text';
+import { type ChangePlan } from '../changes/change-plan';
+import { setAside, withBlock } from '../changes/marked-text';
 import { globPattern, type Units } from '../units';
 import { addressesIn, MAX_TEXT_BYTES, plainName, type Device } from './card';
 import { tellOfLying } from './networkd';

@@ -1,5 +1,5 @@
 import { type GuestFiles } from '../../files/port';
-import { type ChangePlan } from '../change-plan';
+import { type ChangePlan } from '../changes/change-plan';
 import { type Units } from '../units';
 import { type Device, type GuestNetwork } from './card';
 import { planCardName } from './card-name';

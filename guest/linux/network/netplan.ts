@@ -1,6 +1,6 @@
 import { parse, stringify } from 'yaml';
 import { type GuestFiles } from '../../files/port';
-import { type ChangePlan } from '../change-plan';
+import { type ChangePlan } from '../changes/change-plan';
 import { addressesIn, CLOUD_DRIVERS, MAX_TEXT_BYTES, plainName, WRITTEN_BY, type Device } from './card';
 import { tellOfLying } from './networkd';
 

@@ -1,5 +1,5 @@
 import { type GuestFiles } from '../../files/port';
-import { type ChangePlan } from '../change-plan';
+import { type ChangePlan } from '../changes/change-plan';
 import { ADMIN_UNITS, type Units } from '../units';
 import { addressesIn, CLOUD_DRIVERS, MAX_TEXT_BYTES, plainName, WRITTEN_BY, type Device } from './card';
 import { RED_HAT_DIRECTORY, readIfcfg } from './ifcfg';

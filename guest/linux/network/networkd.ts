@@ -1,6 +1,6 @@
 import { type GuestFiles } from '../../files/port';
 import { GuestNotAdaptableError } from '../../port';
-import { type ChangePlan } from '../change-plan';
+import { type ChangePlan } from '../changes/change-plan';
 import { ADMIN_UNITS, type Units } from '../units';
 import { addressesIn, CLOUD_DRIVERS, MAX_TEXT_BYTES, plainName, WRITTEN_BY, type Device } from './card';
 import { parseIni, valuesOf, type Sections } from './ini';

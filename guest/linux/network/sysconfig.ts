@@ -1,7 +1,7 @@
 import { type GuestFiles } from '../../files/port';
 import { GuestNotAdaptableError } from '../../port';
-import { type ChangePlan } from '../change-plan';
-import { setAside } from '../marked-text';
+import { type ChangePlan } from '../changes/change-plan';
+import { setAside } from '../changes/marked-text';
 import { type Units } from '../units';
 import { WRITTEN_BY, type Device } from './card';
 import { mainCard } from './card-name';
