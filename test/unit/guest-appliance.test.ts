@@ -6,7 +6,18 @@ import { openApplianceSystem } from '../../guest/disk/appliance-system';
 import { withGuest } from '../../guest/files/open-guest';
 import { GuestNotAdaptableError } from '../../guest/port';
 import { directory as applianceDirectory, emptyDisk, onDisks, removeDisks } from './appliance-fixture';
-import { debian, initramfs, DRACUT, removeFixtures, type Tree, unpack } from './guest-fixture';
+import {
+  debian,
+  DRACUT,
+  initramfs,
+  KERNEL,
+  listing,
+  makeGuest,
+  removeFixtures,
+  ROOT_UUID,
+  type Tree,
+  unpack,
+} from './guest-fixture';
 import { IMAGE, rocky } from './guest-rocky';
 
 // Each appliance is a machine that boots, in two to four seconds on an idle host without KVM.
@@ -153,5 +164,40 @@ describe('a guest of dracut on xfs and LVM', () => {
     });
     await expect(failure).rejects.toThrow(GuestNotAdaptableError);
     await expect(failure).rejects.toThrow(/No file system of the guest has \/etc\/fstab.*LVM2_member/s);
+  });
+});
+
+describe('a guest on ext4 with /var on a volume of LVM', () => {
+  it('is opened by the appliance for that alone', async () => {
+    const system = makeGuest({
+      'etc/fstab': `UUID=${ROOT_UUID} / ext4 defaults 0 1\n/dev/vg0/var /var xfs defaults 0 2\n`,
+    });
+    const data = emptyDisk(400);
+    await onDisks(
+      [data],
+      [
+        [LVM, 'pvcreate', '/dev/nvme0n1'],
+        [LVM, 'vgcreate', 'vg0', '/dev/nvme0n1'],
+        [LVM, 'lvcreate', '-y', '-n', 'var', '-l', '100%FREE', 'vg0'],
+        ['/bin/mkfs.xfs', '-q', '/dev/vg0/var'],
+        [LVM, 'vgchange', '-an'],
+      ],
+    );
+    const dataDisks = [{ diskPath: data, slot: 1 }];
+    const report = await adapter.adaptForRecoverySite({
+      diskPath: system,
+      dataDisks,
+      bootScripts: [],
+      hosts: [],
+      runId: 'run-1',
+    });
+    expect(report.kernels).toEqual([KERNEL]);
+    const record = '/var/lib/lifeboat/run-boot-scripts';
+    const found = await readFiles({ system, data }, [record]);
+    expect(found[record]).toBeDefined();
+    // It is on the volume, and not below the directory that the volume hides.
+    expect(listing(system)[record]).toBeUndefined();
+    await adapter.revertForPrimarySite(system, { slot: 0, dataDisks });
+    expect((await readFiles({ system, data }, [record]))[record]).toBeUndefined();
   });
 });
