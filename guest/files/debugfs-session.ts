@@ -26,6 +26,7 @@ export class DebugfsSession {
   private waiting: { resolve: () => void; reject: (error: Error) => void } | undefined;
   private failure: Error | undefined;
   private count = 0;
+  private last: Promise<unknown> = Promise.resolve();
   private readonly nonce = randomBytes(12).toString('hex');
   private readonly closed: Promise<number | null>;
 
@@ -67,8 +68,14 @@ export class DebugfsSession {
     return session;
   }
 
-  /** Runs commands, which must hold no line ends. */
-  async run(commands: string[]): Promise<DebugfsOutput> {
+  /** Runs commands, which must hold no line ends. Callers that come together have their turns. */
+  run(commands: string[]): Promise<DebugfsOutput> {
+    const turn = this.last.then(() => this.runNow(commands));
+    this.last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  private async runNow(commands: string[]): Promise<DebugfsOutput> {
     const marker = `lifeboat-${this.nonce}-${++this.count}`;
     if (commands.some((command) => /[\r\n]/.test(command)))
       throw new Error('A debugfs command holds a line end.');

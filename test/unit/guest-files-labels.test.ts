@@ -58,3 +58,16 @@ describe('a file on ext4', () => {
     execFileSync('e2fsck', ['-fn', `${disk}?offset=${OFFSET}`], { stdio: 'ignore' });
   });
 });
+
+describe('one session of debugfs', () => {
+  it('gives callers that come together their turns', async () => {
+    const fileSystem = await DebugfsFileSystem.open(makeGuest(), OFFSET, false);
+    const files = new MountedFiles([{ mountPoint: '/', fileSystem }]);
+    const paths = ['/etc/hosts', '/etc/fstab', '/etc/default/grub', '/etc/resolv.conf'];
+    const alone: string[] = [];
+    for (const path of paths) alone.push((await files.read(path, 10_000)).toString());
+    const together = await Promise.all(paths.map((path) => files.read(path, 10_000)));
+    expect(together.map(String)).toEqual(alone);
+    await files.close();
+  });
+});
