@@ -1,5 +1,6 @@
 import { type GuestFiles } from '../files/port';
 import { withGuest, type OpenGuest } from '../files/open-guest';
+import { removeTree } from '../files/remove-tree';
 import { GuestNotAdaptableError } from '../port';
 import { STATE_DIRECTORY } from './boot-scripts';
 import { BASE_BLOCK_BYTES, MAX_HIVE_BYTES } from './hive/base-block';
@@ -27,8 +28,7 @@ const MAX_FILE_BYTES = BASE_BLOCK_BYTES + MAX_HIVE_BYTES;
 /** What NTFS takes for directories and records beside the files' content. */
 const SPARE_BYTES = 8 * 1024 * 1024;
 /** Files below our directory that are removed; scripts and originals come to a few dozen. */
-const MAX_ENTRIES = 1000;
-const MAX_DEPTH = 4;
+const OURS = { entries: 1000, depth: 4 };
 
 /** A file of the guest's that gets another content; its inode, and so its rights, stay. */
 export interface Replacement {
@@ -82,7 +82,7 @@ export async function replaceFiles(
 export async function finishApplying(open: OpenGuest, manifest: WindowsManifest): Promise<void> {
   await withGuest(open, async (files) => {
     await writeManifest(files, { ...manifest, state: 'applied', replacing: [] });
-    await removeTree(files, COPIES);
+    await removeOurs(files, COPIES);
   });
 }
 
@@ -97,7 +97,7 @@ export async function finishReverting(open: OpenGuest, manifest: WindowsManifest
     await removeFound(files, NEXT_MANIFEST);
     await removeFound(files, MANIFEST);
     for (const path of [`${STATE_DIRECTORY}/${manifest.runId}`, ORIGINALS, COPIES])
-      await removeTree(files, path);
+      await removeOurs(files, path);
     const ours = await findPath(files, STATE_DIRECTORY);
     if (ours !== undefined && (await files.list(ours)).length === 0) await files.remove(ours);
   });
@@ -197,22 +197,9 @@ async function removeFound(files: GuestFiles, path: string): Promise<void> {
 }
 
 /** Removes a directory with all that is in it. */
-async function removeTree(files: GuestFiles, path: string): Promise<void> {
+async function removeOurs(files: GuestFiles, path: string): Promise<void> {
   const found = await findPath(files, path);
-  if (found === undefined) return;
-  let entries = 0;
-  const remove = async (at: string, depth: number): Promise<void> => {
-    if (++entries > MAX_ENTRIES || depth > MAX_DEPTH) {
-      throw new GuestNotAdaptableError(
-        `${path} in the guest holds far more than Lifeboat put there. Remove it by hand.`,
-      );
-    }
-    if ((await files.stat(at))?.type === 'directory') {
-      for (const name of await files.list(at)) await remove(`${at}/${name}`, depth + 1);
-    }
-    await files.remove(at);
-  };
-  await remove(found, 0);
+  if (found !== undefined) await removeTree(files, found, OURS);
 }
 
 async function expectRoom(

@@ -1,5 +1,5 @@
 import { type GuestFiles } from '../../files/port';
-import { GuestNotAdaptableError } from '../../port';
+import { removeTree } from '../../files/remove-tree';
 import { withGuest, type OpenGuest } from '../../files/open-guest';
 import { BOOT_DIRECTORY, RUNNER, STATE_DIRECTORY } from '../stay/boot-scripts';
 import { currentFile, keep, MAX_TEXT_BYTES } from './kept';
@@ -14,8 +14,7 @@ import {
 import { ChangeUndoer } from './undo-change';
 
 /** Files below our directory that are removed; scripts and originals come to a few dozen. */
-const MAX_ENTRIES = 5000;
-const MAX_DEPTH = 12;
+const OURS = { entries: 5000, depth: 12 };
 
 /** What became of a guest on its way home. */
 export interface Undone {
@@ -49,7 +48,7 @@ export async function undoChanges(open: OpenGuest, manifest: Manifest): Promise<
     for (const change of manifest.changes) await saveOriginal(files, change, settled, warnings);
   });
   await withGuest(open, async (files) => {
-    for (const path of [ORIGINALS, BOOT_DIRECTORY, RUNNER, MANIFEST]) await removeTree(files, path);
+    for (const path of [ORIGINALS, BOOT_DIRECTORY, RUNNER, MANIFEST]) await removeTree(files, path, OURS);
     for (const change of manifest.changes.toReversed()) {
       if (change.kind === 'directory') await removeIfEmpty(files, change.path);
     }
@@ -78,23 +77,6 @@ async function saveOriginal(
   warnings.push(
     `${change.path} could not be put back as it was at the primary site; its original is ${kept}.`,
   );
-}
-
-/** Removes a directory with all that is in it; symbolic links are removed, not followed. */
-async function removeTree(files: GuestFiles, path: string): Promise<void> {
-  let entries = 0;
-  const remove = async (at: string, depth: number): Promise<void> => {
-    if (++entries > MAX_ENTRIES || depth > MAX_DEPTH) {
-      throw new GuestNotAdaptableError(
-        `${path} in the guest holds far more than Lifeboat put there. Remove it by hand.`,
-      );
-    }
-    if ((await files.stat(at))?.type === 'directory') {
-      for (const name of await files.list(at)) await remove(`${at}/${name}`, depth + 1);
-    }
-    await files.remove(at);
-  };
-  await remove(path, 0);
 }
 
 async function removeIfEmpty(files: GuestFiles, path: string): Promise<void> {
