@@ -11,6 +11,6 @@ module.exports = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.lifeboat/'],
   testTimeout: 30_000,
   // What a worker holds (700 MB, threads of block copies) takes the system 1.2 s to take down on two busy cores; at jest's own
-  // 500 ms it is killed, with a warning of a leak. A real leak still gets it, and one there is: see the warning of a full run.
+  // 500 ms it is killed, with a warning of a leak. A real leak still gets it.
   workerGracefulExitTimeout: 10_000,
 };
