@@ -10,7 +10,7 @@ module.exports = {
   },
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.lifeboat/'],
   testTimeout: 30_000,
-  // Workers have nothing open at their end, but what they hold (700 MB, threads of block copies) takes the system 1.2 s to
-  // take down on two busy cores; at jest's own 500 ms they are killed, with a warning of a leak. A real one still gets it.
+  // What a worker holds (700 MB, threads of block copies) takes the system 1.2 s to take down on two busy cores; at jest's own
+  // 500 ms it is killed, with a warning of a leak. A real leak still gets it.
   workerGracefulExitTimeout: 10_000,
 };

@@ -212,9 +212,16 @@ const BY_CODE: Record<string, FailureRule> = {
   EIO: { type: 'DiskError', retryable: true, delaySeconds: 10 },
 
   GuestNotAdaptableError: refusal('GuestNotAdaptable'),
+  // Somebody has to install something first; the messages say what.
+  ToolTooOldError: { type: 'ToolTooOld', retryable: true, delaySeconds: 60, whole: true },
+  ToolMissingError: { type: 'ToolMissing', retryable: true, delaySeconds: 60, whole: true },
+  ApplianceMissingError: { type: 'ApplianceMissing', retryable: true, delaySeconds: 60, whole: true },
+  // A machine of its own for each try, and nothing on the disks before it has ended well.
+  ApplianceError: { type: 'ApplianceFailed', retryable: true, whole: true },
   VmNotFoundError: refusal('VmNotFound'),
   VmExistsError: refusal('VmExists'),
   DiskImageError: refusal('DiskImageRefused'),
+  VmFileError: refusal('VmFileRefused'),
   InvalidNameError: refusal('InvalidName'),
   PlanNotFoundError: refusal('PlanNotFound'),
   WrongPhaseError: refusal('WrongPhase'),

@@ -106,7 +106,8 @@ function barView(io: CliIo): ProgressView {
         bar.update(copy.doneBlocks, payload);
       }
       // A copy that is no longer under way is done; if it is not, it comes back with its next attempt.
-      for (const [key, bar] of bars) if (!seen.has(key)) bar.update(bar.getTotal());
+      // What was last heard of its speed and the time left is from before its end.
+      for (const [key, bar] of bars) if (!seen.has(key)) bar.update(bar.getTotal(), { size: '' });
     },
     close: () => multi.stop(),
   };

@@ -84,7 +84,7 @@ function namesAnotherSite(env: NodeJS.ProcessEnv, { aws, temporal, repository }:
 function sandboxEnvironment(
   env: NodeJS.ProcessEnv,
   { aws, temporal, repository }: SandboxFile,
-): NodeJS.ProcessEnv {
+): Record<string, string> {
   // What would lead past the sandbox, or present a real account's credentials to it.
   for (const name of Object.keys(env))
     if (/^AWS_ENDPOINT_URL_|^TEMPORAL_TLS/.test(name) || FOREIGN.includes(name)) delete env[name];
@@ -99,6 +99,22 @@ function sandboxEnvironment(
   };
 }
 
+/**
+ * The sandbox for other programs, as lines for a shell: AWS's clients (of which boto3 and the first AWS CLI know the Region
+ * by AWS_DEFAULT_REGION alone), Temporal's CLI, and the port of the name server, which no client takes from a setting.
+ */
+export function shellSettings(sandbox: SandboxFile): string {
+  const settings = {
+    ...sandboxEnvironment({}, sandbox),
+    AWS_DEFAULT_REGION: sandbox.aws.region,
+    SANDBOX_DNS_PORT: sandbox.dns.address.replace(/^.*:/, ''),
+  };
+  const quoted = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`;
+  const lines = Object.entries(settings).map(([name, value]) => `export ${name}=${quoted(value)}`);
+  return [`unset ${FOREIGN.join(' ')}`, ...lines, ''].join('\n');
+}
+
+/** Settings of other sites that would be stronger than the sandbox's. */
 const FOREIGN = [
   'AWS_PROFILE',
   'AWS_SESSION_TOKEN',

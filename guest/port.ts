@@ -22,17 +22,21 @@ export interface DataDisk {
   slot: number;
 }
 
-export interface RecoverySiteAdaptation {
-  /** Path of the boot disk on this host: a block device, or a raw file. */
-  diskPath: string;
+/** Where a VM's boot disk is among its disks, and its others. */
+export interface OtherDisks {
   /** Position of the boot disk on its storage controller at the primary site; the lowest that is free where absent. */
   slot?: number;
   /**
-   * The VM's other disks, read only, for the identities of their file systems: a guest that names a disk by its
-   * letter (`/dev/sdb1`) finds it under another name on EC2. `slot` is the position on the storage controller, whose
-   * order is that of the letters.
+   * The VM's other disks: a guest that names a disk by its letter (`/dev/sdb1`) finds it under another name on EC2, and
+   * one that has a directory of its system there is written there, too; all else on them is only read. `slot` is the
+   * position on the storage controller, whose order is that of the letters.
    */
   dataDisks: DataDisk[];
+}
+
+export interface RecoverySiteAdaptation extends OtherDisks {
+  /** Path of the boot disk on this host: a block device, or a raw file. */
+  diskPath: string;
   bootScripts: BootScript[];
   hosts: HostEntry[];
   /** Names the run, so that boot scripts run once per failover and not once for ever. */
@@ -60,17 +64,31 @@ export class GuestNotAdaptableError extends Error {
   }
 }
 
+/**
+ * A tool of this host that is too old for what is on the guest's disk. Not the guest's fault: the same guest is adapted
+ * by a newer one.
+ */
+export class ToolTooOldError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ToolTooOldError';
+  }
+}
+
 export interface GuestAdapter {
   /**
    * Gives the guest the drivers, console, network, names and boot scripts of the recovery site.
    * Run twice on one disk it has the effect of one run. A failure may leave the disk half-changed: throw it away.
    * @throws GuestNotAdaptableError
+   * @throws ToolTooOldError
    */
   adaptForRecoverySite(adaptation: RecoverySiteAdaptation): Promise<AdaptationReport>;
   /**
    * Takes back everything that {@link adaptForRecoverySite} did: the primary site's network and names return.
    * On a guest that was never adapted it changes nothing.
+   * @param others the VM's other disks, which may have directories of its system; none where absent
    * @throws GuestNotAdaptableError
+   * @throws ToolTooOldError
    */
-  revertForPrimarySite(diskPath: string): Promise<AdaptationReport>;
+  revertForPrimarySite(diskPath: string, others?: OtherDisks): Promise<AdaptationReport>;
 }

@@ -21,7 +21,8 @@ const PACKAGES = [
   'fdisk', // sfdisk: their partition tables
   'ovmf', // UEFI firmware
   'mtools', // EFI system partitions
-  'util-linux', // blkid, nsenter, flock
+  'util-linux', // blkid, nsenter, flock, prlimit, setpriv
+  'libwin-hivex-perl', // hivexregedit: the registry of Windows guests
   'iproute2', // network namespaces
   'dnsmasq-base', // DHCP in the recovery subnets
   'python3', // the Temporal CLI comes as a Python package

@@ -21,6 +21,8 @@ export async function runJob(job, args) {
     case 'chaos':
       return run(process.execPath, ['--enable-source-maps', 'dist/test/chaos/main.js', ...args]);
     case 'test':
+      await (await import('./guest-tools.mjs')).ensureGuestTools();
+      await (await import('./appliance.mjs')).ensureAppliance();
       return (await import('./test.mjs')).runTests(args);
     default:
       say('done; "npx lifeboat --help" lists what there is, and "npm run demo" shows it');

@@ -1,7 +1,13 @@
 import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { type GuestAdapter } from '../../guest/port';
-import { type Hypervisor, type VmConfiguration, VmNotFoundError } from '../../hypervisor/port';
+import {
+  type DiskConfiguration,
+  type Hypervisor,
+  type OpenDisk,
+  type VmConfiguration,
+  VmNotFoundError,
+} from '../../hypervisor/port';
 import { type RunContext } from '../../plan/run';
 import { type Dial } from '../dial';
 import { withFailures } from '../failures';
@@ -70,12 +76,14 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
       const boot = disks.find((disk) => disk.boot);
       if (boot === undefined)
         throw ApplicationFailure.nonRetryable(`${vm} has no disk to boot from.`, 'InvalidRequest');
-      const open = await hypervisor.openDisk(vm, boot.key);
-      try {
-        return await guestAdapter.revertForPrimarySite(open.path);
-      } finally {
-        await open.close();
-      }
+      return withOpenDisks(hypervisor, vm, disks, (paths) =>
+        guestAdapter.revertForPrimarySite(paths.get(boot.key) ?? '', {
+          slot: boot.slot,
+          dataDisks: disks
+            .filter((disk) => disk !== boot)
+            .map(({ key, slot }) => ({ diskPath: paths.get(key) ?? '', slot })),
+        }),
+      );
     },
 
     async configureAndStartVm({ run, vm, configuration }) {
@@ -102,6 +110,27 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
       }),
   } satisfies PrimarySiteActivities;
   return withFailures(beating<PrimarySiteActivities>(activities));
+}
+
+/** Opens all of a VM's disks, does the work, and closes them whatever happens. The paths are by key. */
+async function withOpenDisks<T>(
+  hypervisor: Hypervisor,
+  vm: string,
+  disks: DiskConfiguration[],
+  work: (paths: ReadonlyMap<string, string>) => Promise<T>,
+): Promise<T> {
+  const open = new Map<string, OpenDisk>();
+  let result: T;
+  try {
+    for (const { key } of disks) open.set(key, await hypervisor.openDisk(vm, key));
+    result = await work(new Map([...open].map(([key, { path }]) => [key, path])));
+  } catch (error) {
+    // The first error says what went wrong; closing may fail in its wake.
+    await Promise.allSettled([...open.values()].map((disk) => disk.close()));
+    throw error;
+  }
+  for (const disk of open.values()) await disk.close();
+  return result;
 }
 
 const MARK_PREFIX = 'lifeboat:';

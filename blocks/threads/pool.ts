@@ -136,7 +136,6 @@ function startThread(): Thread {
     name: 'lifeboat-blocks',
   });
   const thread: Thread = { worker, underWay: [] };
-  worker.unref();
   // A thread answers messages in the order in which it gets them.
   worker.on('message', (outcomes: JobOutcome[]) => {
     const answered = thread.underWay.shift() ?? [];
@@ -147,6 +146,8 @@ function startThread(): Thread {
   // Out of memory, say: its jobs fail, and are done again by a thread in its stead when they are asked for again.
   worker.on('error', (error) => endThread(thread, error instanceof Error ? error : new Error(String(error))));
   worker.on('exit', () => endThread(thread, new Error('A thread of the block copies ended.')));
+  // Last: Node lets a listener of messages keep the process alive again, also that of a thread that never gets a job.
+  worker.unref();
   return thread;
 }
 

@@ -1,7 +1,10 @@
+import { join } from 'node:path';
 import { Command } from 'commander';
 import type * as lifecycleModule from '../../sandbox/lifecycle';
 import { type CliContext, writeJson } from '../io';
+import { CliError, EXIT } from '../exit-codes';
 import { lazyModule } from '../lazy-module';
+import { type SandboxFile, shellSettings } from '../settings';
 import { tableText } from '../table';
 
 type Lifecycle = typeof lifecycleModule;
@@ -10,7 +13,7 @@ const lifecycle = (): Lifecycle =>
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- see lazyModule
   lazyModule('sandbox', () => require('../../sandbox/lifecycle') as Lifecycle);
 
-/** `sandbox up|down|status`: both sites, Temporal and the workers on this machine. */
+/** `sandbox up|down|status|env`: both sites, Temporal and the workers on this machine. */
 export function sandboxCommand({ io }: CliContext): Command {
   const sandbox = new Command('sandbox').description('both sites, Temporal and the workers on this machine');
   const log = (line: string): void => io.err(`${line}\n`);
@@ -54,7 +57,11 @@ export function sandboxCommand({ io }: CliContext): Command {
       });
       return;
     }
-    io.out(`The sandbox is ${up ? `up. Temporal's Web UI: ${services?.temporal.ui}` : 'down.'}\n`);
+    io.out(
+      services === undefined
+        ? 'The sandbox is down.\n'
+        : `The sandbox is up.\n${tableText(['what', 'where'], placesOf(services))}`,
+    );
     if (processes.length > 0)
       io.out(
         tableText(
@@ -67,6 +74,16 @@ export function sandboxCommand({ io }: CliContext): Command {
         ),
       );
   });
+
+  sandbox
+    .command('env')
+    .description('write its settings for AWS clients and Temporal\'s CLI: eval "$(npx lifeboat sandbox env)"')
+    .action(async () => {
+      const { services } = await lifecycle().sandboxStatus();
+      if (services === undefined)
+        throw new CliError('The sandbox is down; run "npx lifeboat sandbox up" first.', EXIT.cannotConnect);
+      io.out(shellSettings(services));
+    });
   return sandbox;
 
   function subcommand(name: string, description: string): Command {
@@ -76,3 +93,11 @@ export function sandboxCommand({ io }: CliContext): Command {
       .option('--json', 'write one JSON document to stdout');
   }
 }
+
+/** What a person can look at. */
+const placesOf = ({ temporal, aws, dns, datacenter }: SandboxFile): string[][] => [
+  ["Temporal's Web UI", temporal.ui],
+  ['AWS endpoint', aws.endpoint],
+  ['name server', dns.address],
+  ['VMs of the data centre', join(datacenter.directory, 'vms')],
+];

@@ -41,7 +41,9 @@ export function parseIdentity(output: string): FileSystemIdentity {
     if (key === 'TYPE' && /^[\w-]{1,32}$/.test(value)) identity.type = value;
     // Hex and dashes only: the UUID goes into files of the guest.
     if (key === 'UUID' && /^[0-9A-Fa-f-]{4,36}$/.test(value)) identity.uuid = value;
-    if (key === 'LABEL' && /^[\x21-\x7e]{1,64}$/.test(value)) identity.label = value;
+    // For comparison only. What a shell would take for more than a letter is escaped; Latin-1, as fstab is read.
+    if (key === 'LABEL' && /^[\x20-\x7e\x80-\xff]{1,256}$/.test(value))
+      identity.label = value.replace(/\\(.)/g, '$1');
   }
   return identity;
 }

@@ -1,16 +1,19 @@
-import { DebugfsFileSystem } from '../files/debugfs';
-import { MountedFiles, type Mount } from '../files/mounted-files';
-import { type GuestFiles } from '../files/port';
-import { parseFstab } from '../linux/fstab';
-import { GuestNotAdaptableError } from '../port';
-import { type DeviceNames } from './device-names';
-import { identifyFileSystem, type FileSystemIdentity } from './identity';
+import { type FileSystemIdentity, identifyFileSystem } from './identity';
+import { encryptedByBitLocker, isBitLocker } from '../windows/bitlocker';
 import { readPartitionTable, type Partition, type PartitionTable } from './partitions';
+import { mayHoldSystem, NotPlainError } from './not-plain';
+import { isPlain, plainSource } from './plain-source';
+import { openSystem } from './system-mounts';
+import { withGuest } from '../files/open-guest';
+import { GuestNotAdaptableError } from '../port';
 
-/** Where the file systems of the guest's operating system are on its boot disk. */
-export interface GuestLayout {
-  table: PartitionTable;
+/** Where the guest's root file system is on its boot disk. */
+export interface GuestLayout extends BootDisk {
   root: FoundPartition;
+}
+
+export interface BootDisk {
+  table: PartitionTable;
   partitions: FoundPartition[];
 }
 
@@ -18,23 +21,11 @@ export interface FoundPartition extends Partition {
   identity: FileSystemIdentity;
 }
 
-/** A partition that the guest's system is on, and where the guest mounts it. */
-export interface SystemPartition {
-  mountPoint: string;
-  partition: FoundPartition;
-}
-
-/** Mount points that hold what an adaptation reads or writes, outermost first. */
-const SYSTEM_MOUNT_POINTS = ['/usr', '/var', '/var/lib', '/boot', '/etc'];
-const EXT = /^ext[234]$/;
-/** What a file system that looks like a root, but for its type, would need. */
-const MAX_FSTAB_BYTES = 1024 * 1024;
-
 /**
- * Finds the root file system: the one that has /etc/fstab and /etc/os-release.
- * @throws GuestNotAdaptableError where there is none, more than one, or none that can be read
+ * What is on a boot disk.
+ * @throws GuestNotAdaptableError where it has no partitions
  */
-export async function findLayout(diskPath: string): Promise<GuestLayout> {
+export async function readBootDisk(diskPath: string): Promise<BootDisk> {
   const table = await readPartitionTable(diskPath);
   if (table === undefined) {
     throw new GuestNotAdaptableError('The boot disk has no partition table (MBR or GPT).');
@@ -43,13 +34,38 @@ export async function findLayout(diskPath: string): Promise<GuestLayout> {
   for (const partition of table.partitions) {
     partitions.push({ ...partition, identity: await identifyFileSystem(diskPath, partition) });
   }
+  return { table, partitions };
+}
+
+/**
+ * Finds the root file system: the one that has /etc/fstab and /etc/os-release.
+ * @throws GuestNotAdaptableError where there is none, more than one, or none that can be read
+ * @throws NotPlainError where something holds it, or may hold it, that the appliance opens
+ * @throws ToolTooOldError where that may be the one that this host's tools are too old for
+ */
+export async function findLayout(diskPath: string): Promise<GuestLayout> {
+  const { table, partitions } = await readBootDisk(diskPath);
   const roots: FoundPartition[] = [];
+  const failures: unknown[] = [];
   for (const partition of partitions) {
-    if (EXT.test(partition.identity.type ?? '') && (await holdsRoot(diskPath, partition)))
-      roots.push(partition);
+    if (!isPlain(partition.identity.type)) continue;
+    try {
+      if (await holdsRoot(diskPath, partition)) roots.push(partition);
+    } catch (error) {
+      // Another file system than the root may be as it likes.
+      failures.push(error);
+    }
   }
   const [root, another] = roots;
-  if (root === undefined) throw new GuestNotAdaptableError(noRootMessage(partitions));
+  if (root === undefined) {
+    for (const { number, offset } of partitions) {
+      if (await isBitLocker(diskPath, offset)) throw encryptedByBitLocker(number);
+    }
+    if (partitions.some(({ identity }) => mayHoldSystem(identity.type) && !isPlain(identity.type)))
+      throw new NotPlainError(noRootMessage(partitions));
+    if (failures.length > 0) throw failures[0];
+    throw new GuestNotAdaptableError(noRootMessage(partitions));
+  }
   if (another !== undefined) {
     throw new GuestNotAdaptableError(
       `Partitions ${roots.map((one) => one.number).join(' and ')} of the boot disk both hold an operating system ` +
@@ -59,76 +75,15 @@ export async function findLayout(diskPath: string): Promise<GuestLayout> {
   return { table, root, partitions };
 }
 
-/** The partitions that a guest's system is spread over, by mount point, root first. */
-export async function systemPartitions(
-  diskPath: string,
-  layout: GuestLayout,
-  names: DeviceNames,
-): Promise<SystemPartition[]> {
-  const files = await mountFiles(diskPath, [{ mountPoint: '/', partition: layout.root }], false);
-  try {
-    const fstab = parseFstab((await files.read('/etc/fstab', MAX_FSTAB_BYTES)).toString('latin1'));
-    const found = [{ mountPoint: '/', partition: layout.root }];
-    for (const mountPoint of SYSTEM_MOUNT_POINTS) {
-      const entry = fstab.find((one) => one.mountPoint === mountPoint);
-      if (entry === undefined) continue;
-      const partition = layout.partitions.find((one) => isMeant(entry.device, one, names));
-      if (partition === undefined || !EXT.test(partition.identity.type ?? '')) {
-        throw new GuestNotAdaptableError(
-          `The guest mounts ${mountPoint} from ${entry.device}, which is no ext2, ext3 or ext4 partition of its boot disk ` +
-            `(${partition?.identity.type ?? 'not found there'}); this is not supported yet.`,
-        );
-      }
-      found.push({ mountPoint, partition });
-    }
-    return found;
-  } finally {
-    await files.close();
-  }
-}
-
-/** Opens the guest's file systems together. */
-export async function mountFiles(
-  diskPath: string,
-  partitions: { mountPoint: string; partition: Partition }[],
-  writable: boolean,
-): Promise<GuestFiles> {
-  const mounts: Mount[] = [];
-  try {
-    for (const { mountPoint, partition } of partitions) {
-      mounts.push({
-        mountPoint,
-        fileSystem: await DebugfsFileSystem.open(diskPath, partition.offset, writable),
-      });
-    }
-  } catch (error) {
-    await Promise.allSettled(mounts.map((mount) => mount.fileSystem.close()));
-    throw error;
-  }
-  return new MountedFiles(mounts);
-}
-
-async function holdsRoot(diskPath: string, partition: Partition): Promise<boolean> {
-  const files = await mountFiles(diskPath, [{ mountPoint: '/', partition }], false);
-  try {
-    // os-release is often a link, and may lead to a /usr of its own.
-    return (
+async function holdsRoot(diskPath: string, { offset }: FoundPartition): Promise<boolean> {
+  const mount = { mountPoint: '/', source: plainSource({ diskPath, offset }) };
+  return withGuest(
+    () => openSystem([mount], false),
+    async (files) =>
+      // os-release is often a link, and may lead to a /usr of its own.
       (await files.realpath('/etc/fstab')) !== undefined &&
-      (await files.stat('/etc/os-release')) !== undefined
-    );
-  } finally {
-    await files.close();
-  }
-}
-
-function isMeant(device: string, partition: FoundPartition, names: DeviceNames): boolean {
-  const [tag, value] = device.split('=');
-  const plain = value?.replace(/^"(.*)"$/, '$1');
-  if (tag === 'UUID') return partition.identity.uuid?.toLowerCase() === plain?.toLowerCase();
-  if (tag === 'LABEL') return partition.identity.label !== undefined && partition.identity.label === plain;
-  const byUuid = /^\/dev\/disk\/by-uuid\/([0-9A-Fa-f-]+)$/.exec(device)?.[1];
-  if (byUuid !== undefined) return partition.identity.uuid?.toLowerCase() === byUuid.toLowerCase();
-  return names.bootPartition(device) === partition.number;
+      (await files.stat('/etc/os-release')) !== undefined,
+  );
 }
 
 function noRootMessage(partitions: FoundPartition[]): string {
@@ -137,12 +92,8 @@ function noRootMessage(partitions: FoundPartition[]): string {
   const held = new Set(partitions.map((one) => one.identity.type));
   const family = held.has('ntfs')
     ? ' It looks like Windows, which is not supported yet.'
-    : held.has('LVM2_member')
-      ? ' Its root seems to be on LVM, which is not supported yet.'
-      : held.has('xfs') || held.has('btrfs')
-        ? ' Its root seems to be on xfs or btrfs, which is not supported yet.'
-        : held.has('crypto_LUKS')
-          ? ' It seems to be encrypted; an encrypted guest cannot be prepared from outside.'
-          : '';
-  return `No ext2, ext3 or ext4 partition of the boot disk has /etc/fstab and /etc/os-release (partitions: ${types}).${family}`;
+    : held.has('crypto_LUKS')
+      ? ' It seems to be encrypted (LUKS); an encrypted guest cannot be prepared from outside.'
+      : '';
+  return `No file system of the boot disk that can be opened has /etc/fstab and /etc/os-release (partitions: ${types}).${family}`;
 }

@@ -9,6 +9,10 @@ export interface Partition {
   size: number;
   /** GPT type GUID in upper case, or MBR type in lower-case hex. */
   type: string;
+  /** What PARTUUID= stands for, in lower case: GPT's, or the disk's id and the number, as in 1234abcd-01. */
+  partitionUuid?: string;
+  /** GPT's name of the partition, PARTLABEL=. */
+  partitionLabel?: string;
 }
 
 export interface PartitionTable {
@@ -52,19 +56,38 @@ export function parsePartitionTable(json: string): PartitionTable {
   const sectorSize = table.sectorsize ?? 512;
   return {
     label: table.label,
-    partitions: entries.map((entry) => ({
+    partitions: entries.map((entry) => {
       // sfdisk appends the number to the path of the disk, after a "p" where that ends in a digit.
-      number: Number(/\d+$/.exec(entry.node.slice(table.device.length))?.[0] ?? Number.NaN),
-      offset: entry.start * sectorSize,
-      size: entry.size * sectorSize,
-      type: table.label === 'gpt' ? entry.type.toUpperCase() : entry.type.toLowerCase(),
-    })),
+      const number = Number(/\d+$/.exec(entry.node.slice(table.device.length))?.[0] ?? Number.NaN);
+      const partitionUuid = table.label === 'gpt' ? entry.uuid : mbrPartitionUuid(table.id, number);
+      return {
+        number,
+        offset: entry.start * sectorSize,
+        size: entry.size * sectorSize,
+        type: table.label === 'gpt' ? entry.type.toUpperCase() : entry.type.toLowerCase(),
+        ...(partitionUuid !== undefined && UUID.test(partitionUuid)
+          ? { partitionUuid: partitionUuid.toLowerCase() }
+          : {}),
+        ...(entry.name === undefined ? {} : { partitionLabel: entry.name }),
+      };
+    }),
   };
+}
+
+/** It goes into files of the guest. */
+const UUID = /^[0-9A-Fa-f-]{11,36}$/;
+
+/** The kernel makes one of the disk's id and the number, both in hex (block/partitions/msdos.c); none where the id is 0. */
+function mbrPartitionUuid(id: string | undefined, number: number): string | undefined {
+  const digits = /^0x([0-9A-Fa-f]{8})$/.exec(id ?? '')?.[1];
+  if (digits === undefined || /^0+$/.test(digits)) return undefined;
+  return `${digits}-${number.toString(16).padStart(2, '0')}`;
 }
 
 interface SfdiskTable {
   label: string;
+  id?: string;
   device: string;
   sectorsize?: number;
-  partitions?: { node: string; start: number; size: number; type: string }[];
+  partitions?: { node: string; start: number; size: number; type: string; uuid?: string; name?: string }[];
 }

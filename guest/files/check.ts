@@ -1,5 +1,6 @@
 import { runTool } from '../../host/run-tool';
 import { GuestNotAdaptableError } from '../port';
+import { e2fsprogsTooOld, saysTooOld } from './e2fsprogs-version';
 import { deviceAt } from './debugfs';
 import { DebugfsSession } from './debugfs-session';
 
@@ -16,6 +17,7 @@ const CHECK_FAILED = 8;
  * Before the first write: replay would undo it.
  * @param everything checks a file system that says it is clean, too
  * @throws GuestNotAdaptableError where errors are left
+ * @throws ToolTooOldError where the file system has features that this host's e2fsck does not know
  */
 export async function replayJournal(diskPath: string, offset: number, everything: boolean): Promise<void> {
   let result = await check(diskPath, offset, everything ? ['-fp'] : ['-p']);
@@ -83,6 +85,8 @@ async function check(
     timeoutSeconds: CHECK_SECONDS,
   });
   const text = `${stdout.toString('latin1')}\n${stderr}`;
+  // With any exit code: e2fsck counts what it does not know as errors that are left, too.
+  if (saysTooOld(text)) throw await e2fsprogsTooOld(device, text);
   return { exitCode, text };
 }
 

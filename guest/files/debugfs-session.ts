@@ -1,6 +1,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { ToolMissingError } from '../../host/run-tool';
+import { e2fsprogsTooOld, saysTooOld } from './e2fsprogs-version';
 
 /** What one command may print. A directory with 100,000 names prints about 5 MiB. */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
@@ -25,6 +26,7 @@ export class DebugfsSession {
   private waiting: { resolve: () => void; reject: (error: Error) => void } | undefined;
   private failure: Error | undefined;
   private count = 0;
+  private last: Promise<unknown> = Promise.resolve();
   private readonly nonce = randomBytes(12).toString('hex');
   private readonly closed: Promise<number | null>;
 
@@ -60,13 +62,20 @@ export class DebugfsSession {
     const problem = stderr.replace(/^debugfs \d.*\n?/, '').trim();
     if (problem !== '') {
       await session.close().catch(() => undefined);
+      if (saysTooOld(problem)) throw await e2fsprogsTooOld(device, problem);
       throw new Error(`debugfs cannot open ${device}: ${problem}`);
     }
     return session;
   }
 
-  /** Runs commands, which must hold no line ends. */
-  async run(commands: string[]): Promise<DebugfsOutput> {
+  /** Runs commands, which must hold no line ends. Callers that come together have their turns. */
+  run(commands: string[]): Promise<DebugfsOutput> {
+    const turn = this.last.then(() => this.runNow(commands));
+    this.last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  private async runNow(commands: string[]): Promise<DebugfsOutput> {
     const marker = `lifeboat-${this.nonce}-${++this.count}`;
     if (commands.some((command) => /[\r\n]/.test(command)))
       throw new Error('A debugfs command holds a line end.');

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DebugfsSession } from './debugfs-session';
+import { type FileSource, type GuestFileSystem } from './file-system';
 import { isPlainName, nameOf, parentOf } from './guest-path';
 import {
   GuestFileError,
@@ -14,13 +15,17 @@ import {
 const MAX_NAMES = 20_000;
 /** Longest target of a symbolic link that Linux takes. */
 const MAX_LINK_BYTES = 4096;
+/** The extended attribute with SELinux's label. */
+const LABEL = 'security.selinux';
 
 /**
  * One ext2, ext3 or ext4 file system by libext2fs' `debugfs`: no mount, no privileges beyond those on the disk.
  * Paths are those of this file system, normalized, and hold no symbolic links but for the last part.
  */
-export class DebugfsFileSystem {
+export class DebugfsFileSystem implements GuestFileSystem {
   private files = 0;
+  /** Where the label of a directory is, for each that was asked for; undefined where it has none. */
+  private readonly labels = new Map<string, string | undefined>();
 
   private constructor(
     private readonly session: DebugfsSession,
@@ -84,12 +89,20 @@ export class DebugfsFileSystem {
     await this.expectSilence(path, [`dump "${path}" "${hostPath}"`]);
   }
 
-  /** Creates a file where none is. */
-  async create(
-    path: string,
-    source: Uint8Array | { hostPath: string },
-    attributes: GuestFileAttributes,
-  ): Promise<void> {
+  async create(path: string, source: FileSource, attributes: GuestFileAttributes): Promise<void> {
+    await this.write(path, source, attributes);
+    await this.label(path);
+  }
+
+  /** debugfs writes no file that is there: it is made anew, with the extended attributes that it had. */
+  async replace(path: string, source: FileSource, attributes: GuestFileAttributes): Promise<void> {
+    const kept = await this.extendedAttributes(path);
+    await this.remove(path, 'file');
+    await this.write(path, source, attributes);
+    for (const [name, hostPath] of kept) await this.setExtendedAttribute(path, name, hostPath);
+  }
+
+  private async write(path: string, source: FileSource, attributes: GuestFileAttributes): Promise<void> {
     const hostPath = 'hostPath' in source ? source.hostPath : this.hostPath();
     try {
       if (!('hostPath' in source)) await writeFile(hostPath, source, { mode: 0o600 });
@@ -100,13 +113,51 @@ export class DebugfsFileSystem {
         'cd "/"',
         ...setAttributes(path, 0o100000, attributes),
       ]);
+      if (attributes.immutable === true) {
+        const { stdout } = await this.session.run([`stat "${path}"`]);
+        const flags = inodeFlags(stdout, path) | IMMUTABLE_FLAG;
+        await this.expectSilence(path, [`sif "${path}" flags 0x${flags.toString(16)}`]);
+      }
     } finally {
       if (!('hostPath' in source)) await rm(hostPath, { force: true });
     }
   }
 
+  /** Names of a file's extended attributes (SELinux label, access control list, capabilities), each with a file of its value. */
+  private async extendedAttributes(path: string): Promise<Map<string, string>> {
+    const { stdout, stderr } = await this.session.run([`ea_list "${path}"`]);
+    if (stderr.trim() !== '') throw new GuestFileError(path, stderr.trim());
+    const found = new Map<string, string>();
+    for (const [, name = ''] of stdout.matchAll(/^ {2}([\w.:-]{1,255}) \(\d+\)/gm)) {
+      const hostPath = this.hostPath();
+      await this.expectSilence(path, [`ea_get -r -f "${hostPath}" "${path}" ${name}`]);
+      found.set(name, hostPath);
+    }
+    return found;
+  }
+
+  private async setExtendedAttribute(path: string, name: string, hostPath: string): Promise<void> {
+    await this.expectSilence(path, [`ea_set -r -f "${hostPath}" "${path}" ${name}`]);
+  }
+
+  /**
+   * Gives something new the SELinux label of its directory, as the guest's own kernel would do, where nothing else is said of
+   * its kind. Without one, a guest that enforces lets nobody read it.
+   */
+  private async label(path: string): Promise<void> {
+    const directory = parentOf(path);
+    if (!this.labels.has(directory)) {
+      const hostPath = this.hostPath();
+      const { stderr } = await this.session.run([`ea_get -r -f "${hostPath}" "${directory}" ${LABEL}`]);
+      this.labels.set(directory, stderr.trim() === '' ? hostPath : undefined);
+    }
+    const label = this.labels.get(directory);
+    if (label !== undefined) await this.setExtendedAttribute(path, LABEL, label);
+  }
+
   async mkdir(path: string, attributes: GuestFileAttributes): Promise<void> {
     await this.expectSilence(path, [`mkdir "${path}"`, ...setAttributes(path, 0o040000, attributes)]);
+    await this.label(path);
   }
 
   async symlink(path: string, target: string): Promise<void> {
@@ -115,6 +166,7 @@ export class DebugfsFileSystem {
       `symlink "${nameOf(path)}" "${target}"`,
       'cd "/"',
     ]);
+    await this.label(path);
   }
 
   async remove(path: string, type: GuestFileStat['type']): Promise<void> {
@@ -178,6 +230,16 @@ const TYPES: Record<string, GuestFileStat['type']> = {
   symlink: 'symlink',
 };
 
+/** EXT4_IMMUTABLE_FL of an inode ("Inode flags" in the kernel's documentation of ext4). */
+const IMMUTABLE_FLAG = 0x10;
+
+function inodeFlags(output: string, path: string): number {
+  const flags = /\sFlags:\s+0x([0-9a-f]+)/.exec(output)?.[1];
+  if (flags === undefined)
+    throw new GuestFileError(path, 'debugfs describes it in a way that is not understood');
+  return Number.parseInt(flags, 16);
+}
+
 function parseStat(output: string, path: string): GuestFileStat {
   const field = (pattern: RegExp): string => {
     const value = pattern.exec(output)?.[1];
@@ -192,5 +254,6 @@ function parseStat(output: string, path: string): GuestFileStat {
     gid: Number(field(/\sGroup:\s+(\d+)/)),
     size: Number(field(/\sSize: (\d+)/)),
     modifiedAt: Number(field(/^\s*mtime: (0x[0-9a-f]+)/m)),
+    ...((inodeFlags(output, path) & IMMUTABLE_FLAG) === 0 ? {} : { immutable: true }),
   };
 }

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { type DebugfsFileSystem } from './debugfs';
+import { type GuestFileSystem } from './file-system';
 import { guestPath, parentOf, pathParts } from './guest-path';
 import {
   GuestFileError,
@@ -15,7 +15,9 @@ const MAX_LINKS = 40;
 export interface Mount {
   /** Where the guest mounts it; "/" for the root file system. */
   mountPoint: string;
-  fileSystem: DebugfsFileSystem;
+  fileSystem: GuestFileSystem;
+  /** The directory of the file system that is mounted there, where that is not its root: a bind mount. */
+  directory?: string;
 }
 
 /** The guest's file systems put together as the guest mounts them. */
@@ -40,7 +42,7 @@ export class MountedFiles implements GuestFiles {
   async read(path: string, maxBytes: number): Promise<Buffer> {
     const real = await this.regularFile(path, maxBytes);
     const { fileSystem, inner } = this.locate(real);
-    return fileSystem.content(inner);
+    return fileSystem.content(inner, maxBytes);
   }
 
   async readlink(path: string): Promise<string> {
@@ -55,7 +57,7 @@ export class MountedFiles implements GuestFiles {
     // debugfs follows a link at the target; the caller's private directory has none, but say so by making it anew.
     await rm(hostPath, { force: true });
     const { fileSystem, inner } = this.locate(real);
-    await fileSystem.download(inner, hostPath);
+    await fileSystem.download(inner, hostPath, maxBytes);
   }
 
   async write(
@@ -115,7 +117,9 @@ export class MountedFiles implements GuestFiles {
   }
 
   async close(): Promise<void> {
-    const results = await Promise.allSettled(this.mounts.map((mount) => mount.fileSystem.close()));
+    // One that is mounted in two places is one all the same.
+    const open = new Set(this.mounts.map((mount) => mount.fileSystem));
+    const results = await Promise.allSettled([...open].map((fileSystem) => fileSystem.close()));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
@@ -128,9 +132,10 @@ export class MountedFiles implements GuestFiles {
     const stat = existing === undefined ? undefined : await this.statReal(existing);
     if (stat !== undefined && stat.type !== 'file') throw new GuestFileError(path, 'is no regular file');
     const { fileSystem, inner } = this.locate(existing ?? (await this.newPath(path)));
-    if (stat !== undefined) await fileSystem.remove(inner, stat.type);
-    const { mode, uid, gid } = stat ?? { mode: 0o644, uid: 0, gid: 0 };
-    await fileSystem.create(inner, source, { mode, uid, gid, modifiedAt: now(), ...attributes });
+    const { mode, uid, gid, immutable = false } = stat ?? { mode: 0o644, uid: 0, gid: 0 };
+    const all = { mode, uid, gid, immutable, modifiedAt: now(), ...attributes };
+    if (stat === undefined) await fileSystem.create(inner, source, all);
+    else await fileSystem.replace(inner, source, all);
   }
 
   /** Where something new goes: its directory without symbolic links, and its name, which nothing has. */
@@ -199,7 +204,7 @@ export class MountedFiles implements GuestFiles {
     return fileSystem.stat(inner);
   }
 
-  private locate(real: string): { fileSystem: DebugfsFileSystem; inner: string } {
+  private locate(real: string): { fileSystem: GuestFileSystem; inner: string } {
     let best: Mount | undefined;
     for (const mount of this.mounts) {
       const inside =
@@ -207,10 +212,9 @@ export class MountedFiles implements GuestFiles {
       if (inside && mount.mountPoint.length > (best?.mountPoint.length ?? 0)) best = mount;
     }
     if (best === undefined) throw new GuestFileError(real, 'is on no known file system');
-    return {
-      fileSystem: best.fileSystem,
-      inner: best.mountPoint === '/' ? real : real.slice(best.mountPoint.length) || '/',
-    };
+    const inner = best.mountPoint === '/' ? real : real.slice(best.mountPoint.length) || '/';
+    const { fileSystem, directory = '' } = best;
+    return { fileSystem, inner: inner === '/' ? directory || '/' : `${directory}${inner}` };
   }
 }
 

@@ -11,6 +11,11 @@ export interface GuestFiles {
   list(path: string): Promise<string[]>;
   /** @throws GuestFileError where there is no such regular file, or it is larger than `maxBytes` */
   read(path: string, maxBytes: number): Promise<Buffer>;
+  /**
+   * The first bytes of a file, however large it is; fewer where it is shorter. Absent where the adapter has no way to
+   * read a part of a file.
+   */
+  readStart?(path: string, bytes: number): Promise<Buffer>;
   readlink(path: string): Promise<string>;
   /** Copies a file to this host. @throws GuestFileError as {@link read} does */
   download(path: string, hostPath: string, maxBytes: number): Promise<void>;
@@ -41,6 +46,8 @@ export interface GuestFileAttributes {
   gid: number;
   /** Seconds since 1970. */
   modifiedAt: number;
+  /** Set where nobody may change the file (chattr +i). */
+  immutable?: boolean;
 }
 
 export interface GuestFileStat extends GuestFileAttributes {

@@ -2,7 +2,7 @@ import { type OpenableGuest, type OperatingSystemFamily } from '../family';
 import { type GuestFiles } from '../files/port';
 import { withGuest } from '../files/open-guest';
 import { GuestNotAdaptableError, type AdaptationReport, type RecoverySiteAdaptation } from '../port';
-import { applyChanges } from './apply';
+import { applyChanges } from './changes/apply';
 import {
   BOOT_DIRECTORY,
   bootEnvironment,
@@ -12,17 +12,17 @@ import {
   RUNNER_SCRIPT,
   UNIT,
   UNIT_LINK,
-} from './boot-scripts';
+} from './stay/boot-scripts';
 import { cleanNewEntries, planCommandLines } from './boot/command-line';
 import { readBootState } from './boot/kernels';
-import { ChangePlan } from './change-plan';
-import { crypttabWithLastingNames, fstabWithLastingNames } from './fstab';
-import { checkHosts, hostsForRecoverySite } from './hosts';
+import { ChangePlan } from './changes/change-plan';
+import { planDiskNames } from './disks/disk-names';
+import { checkHosts } from './stay/hosts';
 import { addPrimaryDrivers } from './initramfs/primary-drivers';
 import { planInitramfs } from './initramfs/recovery-drivers';
-import { readManifest } from './manifest';
-import { planNetwork } from './network';
-import { undoChanges } from './undo';
+import { readManifest } from './changes/manifest';
+import { planStay } from './stay/stay';
+import { undoChanges } from './changes/undo';
 
 /** Linux with systemd. What makes its initramfs, which decides how drivers get into it, each image tells by itself. */
 export function linuxFamily(prettyName: string): OperatingSystemFamily {
@@ -41,17 +41,15 @@ async function adapt(
   checkBootScripts(adaptation.bootScripts, adaptation.runId);
   const hosts = checkHosts(adaptation.hosts);
   const before = await withGuest(guest.openReadOnly, readManifest);
-  if (before !== undefined) await undoChanges(guest.open, before);
+  const undone = before === undefined ? undefined : await undoChanges(guest.open, before);
 
   const found = await withGuest(guest.openReadOnly, async (files) => {
     await expectSystemd(files);
     const plan = new ChangePlan(files);
     const boot = await readBootState(files);
     await planCommandLines(files, plan, guest.names, boot);
-    await plan.edit('/etc/fstab', (text) => fstabWithLastingNames(text, guest.names));
-    await plan.edit('/etc/crypttab', (text) => crypttabWithLastingNames(text, guest.names));
-    await plan.edit('/etc/hosts', (text) => hostsForRecoverySite(text, hosts));
-    await planNetwork(files, plan);
+    await planDiskNames(files, plan, guest.names);
+    await planStay(files, plan, hosts);
     await planBootScripts(plan, adaptation, hosts);
     // Last, as an initramfs has copies of some of those files.
     const initramfs = await planInitramfs(files, plan, guest.names, boot);
@@ -64,7 +62,7 @@ async function adapt(
     kernels: found.kernels,
     modules: found.modules,
     changed: found.changes.filter((change) => change.kind !== 'directory').map((change) => change.path),
-    warnings: found.warnings,
+    warnings: [...(undone?.warnings ?? []), ...found.warnings],
   };
 }
 
@@ -72,12 +70,17 @@ async function revert(prettyName: string, guest: OpenableGuest): Promise<Adaptat
   const manifest = await withGuest(guest.openReadOnly, readManifest);
   if (manifest === undefined)
     return { family: prettyName, kernels: [], modules: [], changed: [], warnings: [] };
-  const changed = await undoChanges(guest.open, manifest);
+  const { changed, warnings } = await undoChanges(guest.open, manifest);
   const added = await withGuest(guest.open, async (files) => {
     changed.push(...(await cleanNewEntries(files, new Set(changed))));
     return addPrimaryDrivers(files, new Set(changed));
   });
-  return { family: manifest.family, ...added, changed: [...changed, ...added.changed] };
+  return {
+    family: manifest.family,
+    ...added,
+    changed: [...changed, ...added.changed],
+    warnings: [...warnings, ...added.warnings],
+  };
 }
 
 async function expectSystemd(files: GuestFiles): Promise<void> {

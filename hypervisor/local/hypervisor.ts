@@ -4,11 +4,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { type SandboxNetwork } from '../../machines/network/segment';
 import { consoleOutput, killMachine, machineIsRunning, powerDown } from '../../machines/machine';
 import { VmExistsError, VmNotFoundError, type Hypervisor, type OpenDisk } from '../port';
-import { changedAreas } from './changed-areas';
-import { closeExport, endExport, isOpen, openExport } from './disk-export';
-import { checkImage } from './image-check';
+import { changedAreas } from './snapshots/changed-areas';
+import { prepareForWriting } from './images/content-id';
+import { closeExport, endExport, isOpen, openExport } from './images/disk-export';
+import { checkImage } from './images/image-check';
 import { withLock } from './lock';
-import { readOnlyError, removeTaps, startVm } from './power';
+import { removeTaps, startVm } from './power';
+import { imageForQemu } from './images/qemu-image';
 import { readSettings } from './settings';
 import {
   endUnreadSnapshotExports,
@@ -18,9 +20,9 @@ import {
   removeAllSnapshotFiles,
   removeSnapshot,
   takeSnapshot,
-} from './snapshots';
+} from './snapshots/snapshots';
 import { checkDisk, checkHardware, newWwn, type VmFile, VmFiles, vmNames } from './vm-files';
-import { createVmdk } from './vmdk-create';
+import { createVmdk } from './images/vmdk-create';
 
 /** Where a data centre is; what is absent is read from its datacenter.json. */
 export interface LocalHypervisorOptions {
@@ -213,10 +215,11 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
   ): Promise<OpenDisk> {
     const image = files.image(file, key);
     const checked = await checkImage(image, sizeBytes);
-    if (writable && checked.readOnly) throw readOnlyError(image.path);
+    if (writable) await prepareForWriting(image, checked);
     const exported = {
       directory: exportDirectory,
       image,
+      opened: await imageForQemu(image, checked, files.parts(key)),
       files: checked.files,
       // A file itself cannot be handed out for reading alone.
       rawFile: writable ? checked.rawFile : undefined,

@@ -1,3 +1,3 @@
 export { localHypervisor, stopAllVms, type LocalHypervisorOptions } from './hypervisor';
 export { readSettings, settingsFile, type DatacenterSettings } from './settings';
-export { SnapshotLostError } from './snapshots';
+export { SnapshotLostError } from './snapshots/snapshots';

@@ -5,10 +5,11 @@ import {
   removeTap,
   type SandboxNetwork,
 } from '../../machines/network/segment';
-import { startMachine } from '../../machines/machine';
+import { type MachineDisk, startMachine } from '../../machines/machine';
+import { prepareForWriting } from './images/content-id';
 import { type DatacenterSettings } from './settings';
-import { checkImage } from './image-check';
-import { DiskImageError } from './image-error';
+import { checkImage } from './images/image-check';
+import { imageForQemu } from './images/qemu-image';
 import { shortHash, type VmFile, type VmFiles } from './vm-files';
 
 /** As many cards as a VM of this hypervisor may have. */
@@ -28,9 +29,14 @@ export interface Site {
  */
 export async function startVm(files: VmFiles, file: VmFile, site: Site): Promise<void> {
   const { configuration } = file;
-  for (const { key, sizeBytes } of configuration.disks) {
+  const disks: MachineDisk[] = [];
+  for (const { key, sizeBytes, slot, boot } of configuration.disks) {
     const image = files.image(file, key);
-    if ((await checkImage(image, sizeBytes)).readOnly) throw readOnlyError(image.path);
+    const checked = await checkImage(image, sizeBytes);
+    await prepareForWriting(image, checked);
+    // 20 characters at most; stable through the VM's life, as its key is.
+    const serial = key.slice(0, 20);
+    disks.push({ ...(await imageForQemu(image, checked, files.parts(key))), serial, slot, boot, ...wwnOf(file, key) });
   }
   const { network, segment, settings } = site;
   const nics = network
@@ -51,14 +57,7 @@ export async function startVm(files: VmFiles, file: VmFile, site: Site): Promise
     ...(configuration.diskController === undefined ? {} : { diskController: configuration.diskController }),
     cpus: configuration.cpus,
     memoryMiB: configuration.memoryMiB,
-    disks: configuration.disks.map(({ key, slot, boot }) => ({
-      ...files.image(file, key),
-      // 20 characters at most; stable through the VM's life, as its key is.
-      serial: key.slice(0, 20),
-      slot,
-      boot,
-      ...wwnOf(file, key),
-    })),
+    disks,
     nics,
     paused: settings?.boots === false,
   });
@@ -68,14 +67,6 @@ export async function startVm(files: VmFiles, file: VmFile, site: Site): Promise
 function wwnOf({ wwns }: VmFile, key: string): { wwn?: string } {
   const wwn = wwns && Object.hasOwn(wwns, key) ? wwns[key] : undefined;
   return wwn === undefined ? {} : { wwn };
-}
-
-/** For who would write to it. */
-export function readOnlyError(path: string): DiskImageError {
-  return new DiskImageError(
-    path,
-    'it is compressed (streamOptimized) and can only be read; convert it, by "qemu-img convert", to run its VM',
-  );
 }
 
 /** Removes the taps that a VM has or had. */

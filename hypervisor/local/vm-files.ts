@@ -1,8 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../../host/atomic-file';
+import { readIfExists } from '../../host/if-exists';
+import { printable } from '../../plan/printable';
+import { schemaProblems } from '../../plan/schema-problems';
 import { VmNotFoundError, type VmConfiguration } from '../port';
 
 /**
@@ -29,12 +32,19 @@ const disk = z.strictObject({
   boot: z.boolean(),
 });
 
-/** In the VM's own directory, and by its ending none of the other files there. */
+/** As file systems have it, in bytes. */
+const MAX_FILE_NAME_BYTES = 255;
+
+/** In the VM's own directory, and by its ending none of the other files there. Data centres call disks as they like. */
 const imageFile = z
   .string()
   .regex(
-    /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.(vmdk|qcow2|raw|img)$/,
-    'must be a .vmdk, .qcow2, .raw or .img file',
+    /^[^/\p{Cc}\p{Cs}]+\.(vmdk|qcow2|raw|img)$/iu,
+    'must be the name of a .vmdk, .qcow2, .raw or .img file, without "/" and control characters',
+  )
+  .refine(
+    (file) => Buffer.byteLength(file) <= MAX_FILE_NAME_BYTES,
+    `must be a name of at most ${MAX_FILE_NAME_BYTES} bytes in UTF-8`,
   );
 
 const image = z.strictObject({
@@ -100,6 +110,14 @@ export interface DiskImage {
   format: z.infer<typeof image>['format'];
 }
 
+/** A vm.json is not as docs/local-data-centre.md says; the message names the file and each field. */
+export class VmFileError extends Error {
+  constructor(path: string, problems: readonly string[]) {
+    super(`${path} cannot be used: ${problems.join('; ')}. Correct it (docs/local-data-centre.md).`);
+    this.name = 'VmFileError';
+  }
+}
+
 /** @throws ZodError that names what is wrong */
 export function checkHardware(configuration: Omit<VmConfiguration, 'disks'>): Omit<VmConfiguration, 'disks'> {
   // Callers may hand over a description with more in it; what is not hardware is left out here.
@@ -150,25 +168,52 @@ export class VmFiles {
     return { path: join(this.home, file), format };
   }
 
-  /** @throws VmNotFoundError */
+  /** Where what QEMU opens of a disk is made, if it is not the image itself. */
+  parts(key: string): string {
+    return join(this.home, 'parts', name.parse(key));
+  }
+
+  /** @throws VmNotFoundError, VmFileError */
   async read(): Promise<VmFile> {
+    const path = join(this.home, 'vm.json');
+    const text = await readIfExists(path);
+    if (text === undefined) throw new VmNotFoundError(this.vm);
+    let value: unknown;
     try {
-      return vmFile.parse(JSON.parse(await readFile(join(this.home, 'vm.json'), 'utf8')));
+      value = JSON.parse(text);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new VmNotFoundError(this.vm);
-      throw error;
+      throw new VmFileError(path, [`it is no JSON (${printable((error as Error).message)})`]);
     }
+    return parseVmFile(path, value);
   }
 
   async write(file: VmFile): Promise<void> {
+    const path = join(this.home, 'vm.json');
+    const checked = parseVmFile(path, file);
     await mkdir(this.home, { recursive: true });
-    await writeFileAtomically(join(this.home, 'vm.json'), JSON.stringify(vmFile.parse(file), null, 2));
+    await writeFileAtomically(path, JSON.stringify(checked, null, 2));
   }
 
   /** Makes the directory that the lock file lies in. */
   async prepareLock(): Promise<void> {
     await mkdir(join(this.directory, 'locks'), { recursive: true });
   }
+}
+
+function parseVmFile(path: string, value: unknown): VmFile {
+  const { success, data, error } = vmFile.safeParse(value);
+  if (success) return data;
+  const problems = schemaProblems(vmFileParts, value, error).map(({ path: field, message }) =>
+    field.length === 0 ? message : `${fieldName(field)} ${message}`,
+  );
+  throw new VmFileError(path, problems);
+}
+
+/** `images.system.file`, `configuration.disks[0].key`. */
+function fieldName(path: readonly PropertyKey[]): string {
+  return printable(
+    path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join(''),
+  ).replace(/^\./, '');
 }
 
 /** Names of the VMs in a data centre's directory, sorted. */

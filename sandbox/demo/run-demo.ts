@@ -85,6 +85,7 @@ class Setting {
       Object.assign(process.env, clientEnvironment(config));
       this.runs = await PlanRuns.open(services, told);
       const shop = new ShopClient(services.dns.address);
+      told.say('  waiting until both VMs have booted (some minutes, without hardware virtualization)');
       await shop.untilHealthy(BOOT_SECONDS);
       return { proof: `The application answers at ${await shop.address()}; Web UI: ${services.temporal.ui}` };
     });
@@ -120,9 +121,9 @@ function tellFailure(
 }
 
 function tellKept(told: Narration, { services }: Setting): void {
-  told.say('the sandbox stays up:');
-  if (services) told.say(`  Web UI: ${services.temporal.ui}`);
-  told.say('  npx lifeboat status examples/shop/plan.yaml');
+  told.say(`the sandbox stays up${services ? `; Web UI: ${services.temporal.ui}` : ''}`);
+  told.say("  in the project's folder (README.md has more to look at):");
+  told.say('  npx lifeboat status shop');
   told.say('  npx lifeboat sandbox down --forget');
 }
 

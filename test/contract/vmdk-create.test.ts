@@ -1,9 +1,9 @@
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkImage } from '../../hypervisor/local/image-check';
-import { allocatedAreas } from '../../hypervisor/local/image-map';
-import { createVmdk } from '../../hypervisor/local/vmdk-create';
+import { checkImage } from '../../hypervisor/local/images/image-check';
+import { allocatedAreas } from '../../hypervisor/local/images/image-map';
+import { createVmdk } from '../../hypervisor/local/images/vmdk-create';
 import { toolOutput } from '../../host/run-tool';
 
 const MIB = 2 ** 20;

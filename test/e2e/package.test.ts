@@ -27,7 +27,7 @@ describe('the package', () => {
     elsewhere = await mkdtemp(join(tmpdir(), 'lifeboat-package-'));
     installed = join(elsewhere, 'node_modules', 'lifeboat');
     await mkdir(installed, { recursive: true });
-    // Not `prepack`: it empties dist/, from which other tests run.
+    // Not `prepack`: it builds, into the dist/ from which other tests run.
     const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', elsewhere];
     const { stdout } = await run('npm', args, { cwd: projectRoot() });
     expect(stdout).toContain('lifeboat-');

@@ -2,7 +2,7 @@ import { EC2ServiceException } from '@aws-sdk/client-ec2';
 import { CompleteAsyncError } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { hasCode, nameActionOf, toFailure, withFailures, withoutSecrets } from '../../activities/failures';
-import { GuestNotAdaptableError } from '../../guest/port';
+import { GuestNotAdaptableError, ToolTooOldError } from '../../guest/port';
 
 const awsError = (name: string, message = `${name} happened`, httpStatusCode = 400): EC2ServiceException =>
   new EC2ServiceException({
@@ -102,6 +102,12 @@ describe('toFailure', () => {
       type: 'GuestNotAdaptable',
       nonRetryable: true,
       message: 'The guest has no nvme module.',
+    });
+    // A tool that is to be installed is no fault of the guest's: the run goes on once it is there.
+    expect(toFailure(new ToolTooOldError("This proxy's e2fsprogs is too old."), 'x')).toMatchObject({
+      type: 'ToolTooOld',
+      nonRetryable: false,
+      message: "This proxy's e2fsprogs is too old.",
     });
   });
 

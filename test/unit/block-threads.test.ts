@@ -33,6 +33,13 @@ it('have the same numbers on both sides', () => {
   expect(Number(/export const NUMBERS = (\d+);/.exec(worker)?.[1])).toBe(JOB_NUMBERS);
 });
 
+// First of those that start threads: of two threads, the second has not had a job yet, and may hold the process no more.
+it('let the process end when they have nothing to do', async () => {
+  await sha256Of(await blockPiece());
+  // The thread that answered has its reference taken away before its answer is told.
+  expect(process.getActiveResourcesInfo().filter((kind) => kind === 'MessagePort')).toEqual([]);
+});
+
 it('hash many blocks at once, each its own', async () => {
   const blocks = await Promise.all(Array.from({ length: 40 }, blockPiece));
   for (const block of blocks) randomBytes(BLOCK_SIZE).copy(block);

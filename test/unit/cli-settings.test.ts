@@ -1,7 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { loadSettings } from '../../cli/settings';
+import { loadSettings, shellSettings } from '../../cli/settings';
 
 const SANDBOX = {
   aws: {
@@ -86,5 +87,25 @@ describe('settings', () => {
     expect(() => loadSettings({}, [directory])).toThrow(
       /sandbox\.json is not what "lifeboat sandbox up" writes/,
     );
+  });
+
+  it('are written for a shell, in which the command still finds the sandbox', () => {
+    writeSandbox(SANDBOX);
+    const awkward = { ...SANDBOX, aws: { ...SANDBOX.aws, secretAccessKey: "a'b $(id) `id`" } };
+    const script = `${shellSettings(awkward)}env -0`;
+    const outside = { PATH: process.env.PATH, AWS_PROFILE: 'production', AWS_SESSION_TOKEN: 'real' };
+    const out = execFileSync('/bin/sh', ['-c', script], { env: outside, encoding: 'utf8' });
+    const env = Object.fromEntries(
+      out.split('\0').map((line) => [line.replace(/=.*/s, ''), line.replace(/^.*?=/s, '')]),
+    );
+    expect(env).toMatchObject({
+      AWS_ENDPOINT_URL: 'http://127.0.0.1:4566',
+      AWS_DEFAULT_REGION: 'eu-central-1',
+      AWS_SECRET_ACCESS_KEY: "a'b $(id) `id`",
+      SANDBOX_DNS_PORT: '5399',
+    });
+    expect(Object.keys(env)).not.toEqual(expect.arrayContaining(['AWS_PROFILE']));
+    expect(Object.keys(env)).not.toEqual(expect.arrayContaining(['AWS_SESSION_TOKEN']));
+    expect(loadSettings(env, [directory]).webUi).toBe('http://127.0.0.1:8999');
   });
 });

@@ -46,7 +46,7 @@ export function newPath(): string {
 }
 
 /** What an image of initramfs-tools has besides modules, as far as it matters. */
-const INITRAMFS_TOOLS: Tree = {
+export const INITRAMFS_TOOLS: Tree = {
   init: '#!/bin/sh\n. /scripts/functions\n',
   'scripts/functions': 'functions',
   'conf/initramfs.conf': 'MODULES=most\n',
@@ -243,6 +243,13 @@ export function write(disk: string, path: string, content: string | Uint8Array):
   const source = join(directory, 'write');
   writeFileSync(source, content);
   debugfs(disk, [`rm ${path}`, `write ${source} ${path}`]);
+}
+
+/** A guest's files as a directory of this host, for tools that read a root directory. */
+export function unpackedGuest(disk: string): string {
+  const target = mkdtempSync(join(directory, 'unpacked-guest-'));
+  debugfs(disk, [`rdump / ${target}`]);
+  return target;
 }
 
 /** Everything in a file system: type, mode, owner, content or target of each path. */

@@ -1,5 +1,7 @@
 import { guestAdapter } from '../../guest/adapter';
-import { mountFiles, findLayout } from '../../guest/disk/layout';
+import { findLayout } from '../../guest/disk/layout';
+import { plainSource } from '../../guest/disk/plain-source';
+import { openSystem } from '../../guest/disk/system-mounts';
 import { type RecoverySiteAdaptation } from '../../guest/port';
 import {
   debugfs,
@@ -109,7 +111,8 @@ describe('a hostile guest', () => {
   it('cannot speak for debugfs by the names of its files', async () => {
     const disk = makeGuest(NO_DATA);
     const layout = await findLayout(disk);
-    const files = await mountFiles(disk, [{ mountPoint: '/', partition: layout.root }], true);
+    const source = plainSource({ diskPath: disk, offset: layout.root.offset });
+    const files = await openSystem([{ mountPoint: '/', source }], true);
     try {
       await expect(files.read('/etc/x"\nrm "/etc/fstab', 100)).rejects.toThrow(/not supported/);
       await expect(files.write('/etc/a\u0000b', Buffer.from(''))).rejects.toThrow(/not supported/);

@@ -1,7 +1,8 @@
 import { guestAdapter } from '../../guest/adapter';
-import { hostsForPrimarySite, hostsForRecoverySite } from '../../guest/linux/hosts';
-import { interfacesForRecoverySite, resolvConfForRecoverySite } from '../../guest/linux/network';
-import { bringBack, withoutBlock } from '../../guest/linux/marked-text';
+import { hostsForPrimarySite, hostsForRecoverySite } from '../../guest/linux/stay/hosts';
+import { interfacesForRecoverySite } from '../../guest/linux/network/ifupdown';
+import { resolvConfForRecoverySite } from '../../guest/linux/network/resolver';
+import { bringBack, withoutBlock } from '../../guest/linux/changes/marked-text';
 import { INITRAMFS, listing, makeGuest, read, removeFixtures, ROOT_UUID, text, write } from './guest-fixture';
 
 const adapter = guestAdapter();
@@ -29,21 +30,6 @@ describe('DHCP at the recovery site', () => {
       'link /lib/systemd/system/systemd-networkd.service',
     );
     expect(text(disk, '/etc/network/interfaces')).toContain('# lifeboat aside:   address 192.168.10.20/24');
-    await adapter.revertForPrimarySite(disk);
-    expect(listing(disk)).toEqual(before);
-  });
-
-  it('is asked for by netplan where the guest uses it', async () => {
-    const disk = makeGuest({
-      ...BARE,
-      'etc/netplan/50-static.yaml': 'network:\n  renderer: NetworkManager\n',
-    });
-    const before = listing(disk);
-    await adapt(disk);
-    expect(text(disk, '/etc/netplan/90-lifeboat.yaml')).toMatch(
-      /renderer: NetworkManager[^]*driver: ena\n\s+dhcp4: true/,
-    );
-    expect(listing(disk)['/etc/netplan/50-static.yaml']).toBeUndefined();
     await adapter.revertForPrimarySite(disk);
     expect(listing(disk)).toEqual(before);
   });

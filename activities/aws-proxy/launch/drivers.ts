@@ -16,7 +16,7 @@ type InjectDrivers = Parameters<LaunchHostActivities['injectDrivers']>[0];
 
 /**
  * Attaches the VM's volumes to this host, adapts the guest on the boot volume, and detaches them again, come what may.
- * The data volumes are attached for the identities of their file systems only.
+ * The data volumes are attached for what they are called by, and for those of the system's directories that are on them.
  */
 export async function injectDrivers(
   { host, guestAdapter, objectStore }: DriverDependencies,

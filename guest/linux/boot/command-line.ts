@@ -1,16 +1,17 @@
 import { type DeviceNames } from '../../disk/device-names';
 import { type GuestFiles } from '../../files/port';
 import { GuestNotAdaptableError } from '../../port';
-import { type ChangePlan } from '../change-plan';
+import { type ChangePlan } from '../changes/change-plan';
 import {
   argumentsForRecoverySite,
   defaultGrubForRecoverySite,
   grubCfgForPrimarySite,
   grubCfgForRecoverySite,
+  grubSettingsForRecoverySite,
   hasSerialConsole,
   SERIAL_CONSOLE,
-  withLastingNames,
-} from '../grub';
+} from './grub';
+import { commandLineForRecoverySite } from '../disks/kernel-command-line';
 import { type BlsEntry, readBlsEntries } from './bls';
 import { grubenvFiles, readGrubText } from './grub-files';
 import { GRUBENV_BYTES, parseGrubenv, withGrubenvValue } from './grubenv';
@@ -43,13 +44,17 @@ export async function planCommandLines(
   for (const entry of boot.blsEntries) {
     if (/(^|-)0-rescue(-|$)/.test(entry.id)) continue;
     await unlessItBoots(entry.source === boot.chosen?.source, entry, warn, () =>
-      plan.edit(entry.source, (text) => blsEntryForRecoverySite(text, names, entry, kernelopts)),
+      plan.edit(entry.source, (text) => blsEntryForRecoverySite(text, names, entry, kernelopts, warn)),
     );
   }
   await plan.edit(KERNEL_CMDLINE, (text) =>
-    firstLine(text, (line) => argumentsForRecoverySite(line, names, KERNEL_CMDLINE)),
+    firstLine(text, (line) => argumentsForRecoverySite(line, names, KERNEL_CMDLINE, warn)),
   );
-  await plan.edit(DEFAULT_GRUB, (text) => defaultGrubForRecoverySite(text, names));
+  await plan.edit(DEFAULT_GRUB, (text) => defaultGrubForRecoverySite(text, names, warn));
+  for (const name of await files.list(`${DEFAULT_GRUB}.d`)) {
+    if (!name.endsWith('.cfg')) continue;
+    await plan.edit(`${DEFAULT_GRUB}.d/${name}`, (text) => grubSettingsForRecoverySite(text, names, warn));
+  }
 }
 
 /** Whether {@link argumentsForPrimarySite} undoes what was done to a file. */
@@ -72,8 +77,9 @@ export function argumentsForPrimarySite(path: string, text: string, original: st
  */
 export async function cleanNewEntries(files: GuestFiles, restored: ReadonlySet<string>): Promise<string[]> {
   const sources = [KERNEL_CMDLINE, ...(await grubenvFiles(files))].filter((path) => restored.has(path));
-  const texts = await Promise.all(sources.map((path) => readGrubText(files, path)));
-  if (!texts.some((text) => text !== undefined && !text.includes(SERIAL_CONSOLE))) return [];
+  const texts: string[] = [];
+  for (const path of sources) texts.push((await readGrubText(files, path)) ?? SERIAL_CONSOLE);
+  if (!texts.some((text) => !text.includes(SERIAL_CONSOLE))) return [];
   const cleaned: string[] = [];
   for (const { source, options } of await readBlsEntries(files)) {
     if (restored.has(source) || !options.includes(SERIAL_CONSOLE)) continue;
@@ -107,6 +113,7 @@ function blsEntryForRecoverySite(
   names: DeviceNames,
   entry: BlsEntry,
   kernelopts: string,
+  warn: (sentence: string) => void,
 ): string {
   const hasConsole = hasSerialConsole(entry.options.replaceAll(`$${KERNELOPTS}`, kernelopts));
   const lines = text.split('\n');
@@ -114,7 +121,7 @@ function blsEntryForRecoverySite(
   return lines
     .map((line, index) => {
       if (!OPTIONS_LINE.test(line)) return line;
-      const lasting = withLastingNames(line, names, entry.source);
+      const lasting = commandLineForRecoverySite(line, names, { where: entry.source, own: true }, warn);
       return index === last && !hasConsole ? `${lasting.trimEnd()} ${SERIAL_CONSOLE}` : lasting;
     })
     .join('\n');
@@ -129,7 +136,7 @@ function grubenvForRecoverySite(
 ): string {
   const kernelopts = parseGrubenv(text).get(KERNELOPTS);
   if (kernelopts === undefined) return text;
-  const changed = withGrubenvValue(text, KERNELOPTS, argumentsForRecoverySite(kernelopts, names, path));
+  const changed = withGrubenvValue(text, KERNELOPTS, argumentsForRecoverySite(kernelopts, names, path, warn));
   if (changed === undefined)
     warn(
       `${path} of the guest has no room within its ${GRUBENV_BYTES} bytes for the arguments of EC2; kernels installed there lack a serial console.`,

@@ -3,6 +3,8 @@ import { pipeline, type Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { ToolMissingError } from '../../../host/run-tool';
 
+/** Each piece goes to a thread and back: large ones make that cheap. */
+const CHUNK_BYTES = 1024 * 1024;
 /** The tools stop here rather than take a proxy's memory; distributions' own images need 64 MiB at most. */
 const XZ_MEMORY = '--memlimit=1GiB';
 
@@ -11,8 +13,16 @@ const XZ_MEMORY = '--memlimit=1GiB';
  * "legacy" form of LZ4 only.
  */
 const COMPRESSIONS: { magic: string; name: string; decompress: (from: Readable) => Readable }[] = [
-  { magic: '1f8b', name: 'gzip', decompress: (from) => through(from, createGunzip()) },
-  { magic: '28b52ffd', name: 'zstd', decompress: (from) => through(from, createZstdDecompress()) },
+  {
+    magic: '1f8b',
+    name: 'gzip',
+    decompress: (from) => through(from, createGunzip({ chunkSize: CHUNK_BYTES })),
+  },
+  {
+    magic: '28b52ffd',
+    name: 'zstd',
+    decompress: (from) => through(from, createZstdDecompress({ chunkSize: CHUNK_BYTES })),
+  },
   { magic: 'fd377a585a00', name: 'xz', decompress: tool('xz', ['-dc', '--single-stream', XZ_MEMORY]) },
   { magic: '5d0000', name: 'lzma', decompress: tool('xz', ['-dc', '--format=lzma', XZ_MEMORY]) },
   { magic: '02214c18', name: 'lz4', decompress: tool('lz4', ['-dc']) },

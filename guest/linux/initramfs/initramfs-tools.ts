@@ -1,4 +1,4 @@
-import { withBlock } from '../marked-text';
+import { withBlock } from '../changes/marked-text';
 import { ArchiveDamagedError } from './cpio-reader';
 import { type InitramfsMaker } from './maker';
 import { insmodOf, loadScript, moduleFiles } from './segment';

@@ -1,5 +1,5 @@
 import { type GuestFiles } from '../../files/port';
-import { type ChangePlan } from '../change-plan';
+import { type ChangePlan } from '../changes/change-plan';
 import { type KernelModule } from '../kernel-modules';
 import { type InitramfsImage } from './image';
 import { type SegmentFile } from './segment';

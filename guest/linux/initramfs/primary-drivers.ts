@@ -1,6 +1,6 @@
 import { GuestFileError, type GuestFiles } from '../../files/port';
 import { GuestNotAdaptableError } from '../../port';
-import { appendToInitramfs } from '../apply';
+import { appendToInitramfs } from '../changes/apply';
 import { readBootState } from '../boot/kernels';
 import { KernelModules } from '../kernel-modules';
 import { ArchiveDamagedError } from './cpio-reader';

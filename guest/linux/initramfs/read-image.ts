@@ -1,5 +1,5 @@
 import { type GuestFiles } from '../../files/port';
-import { MAX_INITRAMFS_BYTES, withHostFile } from '../apply';
+import { MAX_INITRAMFS_BYTES, withHostFile } from '../changes/apply';
 import { InitramfsImage } from './image';
 import { MAKERS } from './makers';
 

@@ -3,10 +3,10 @@ import { GuestFileError, type GuestFiles } from '../../files/port';
 import { GuestNotAdaptableError } from '../../port';
 import { type BootState } from '../boot/kernels';
 import { whatBoots } from '../boot/what-boots';
-import { type ChangePlan } from '../change-plan';
-import { withLastingNames } from '../grub';
+import { type ChangePlan } from '../changes/change-plan';
+import { commandLineForRecoverySite } from '../disks/kernel-command-line';
 import { KernelModules } from '../kernel-modules';
-import { commentOutWithReplacement } from '../marked-text';
+import { planResume } from '../disks/resume';
 import { ArchiveDamagedError } from './cpio-reader';
 import { PRIMARY_MODULES, RECOVERY_MODULES, REQUIRED_MODULES } from './drivers';
 import { type InitramfsMaker } from './maker';
@@ -47,7 +47,12 @@ export async function planInitramfs(
   const taken = new Map<string, string>();
   for (const { release, images } of boot.kernels) {
     const extend = (): Promise<ExtendedKernel> =>
-      extendKernel(files, names, release, images, { resume, copies, taken });
+      extendKernel(files, names, release, images, {
+        resume,
+        copies,
+        taken,
+        warn: (sentence) => plan.warn(sentence),
+      });
     const result = await orReason(extend);
     if (typeof result === 'string') unusable.set(release, result);
     else extended.set(release, result);
@@ -75,6 +80,7 @@ interface Extension {
   copies: SegmentFile[];
   /** Real paths of images that have their segment, each with its kernel. */
   taken: Map<string, string>;
+  warn: (sentence: string) => void;
 }
 
 /** @throws GuestNotAdaptableError, ArchiveDamagedError, GuestFileError */
@@ -83,7 +89,7 @@ async function extendKernel(
   names: DeviceNames,
   release: string,
   images: string[],
-  { resume, copies, taken }: Extension,
+  { resume, copies, taken, warn }: Extension,
 ): Promise<ExtendedKernel> {
   const kernel = await KernelModules.read(files, release);
   const missing = REQUIRED_MODULES.filter((name) => kernel.has(name) === undefined);
@@ -113,7 +119,7 @@ async function extendKernel(
     }
     try {
       const argumentsHere = (text: string): string =>
-        withLastingNames(text, names, `/etc/cmdline.d in ${path}`);
+        commandLineForRecoverySite(text, names, { where: `/etc/cmdline.d in ${path}`, own: true }, warn);
       const own = maker.extend(image, { modules, resume, argumentsHere });
       const copied = copies.filter((file) => image.typeOf(file.path) === 'file');
       segments.push({ path, bytes, segment: initramfsSegment(bytes, image, [...copied, ...own]) });
@@ -185,26 +191,4 @@ function copiesOf(plan: ChangePlan): SegmentFile[] {
       ? [{ path: change.path.slice(1), content: change.content }]
       : [],
   );
-}
-
-/** The swap area that a suspended machine wakes up from; a name that is none here makes every boot wait for it. */
-async function planResume(
-  files: GuestFiles,
-  plan: ChangePlan,
-  names: DeviceNames,
-): Promise<string | undefined> {
-  let resume: string | undefined;
-  const directory = '/etc/initramfs-tools/conf.d';
-  for (const name of await files.list(directory)) {
-    await plan.edit(`${directory}/${name}`, (text) =>
-      commentOutWithReplacement(text, (line) => {
-        const device = /^\s*RESUME=["']?(\/dev\/[^\s"']+)/.exec(line)?.[1];
-        const lasting = device === undefined ? undefined : names.lastingName(device, `${directory}/${name}`);
-        if (device === undefined || lasting === undefined) return undefined;
-        resume = lasting;
-        return line.replace(device, lasting);
-      }),
-    );
-  }
-  return resume;
 }

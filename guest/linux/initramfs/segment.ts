@@ -60,13 +60,15 @@ export function insmodOf(image: InitramfsImage): { path: string; files: SegmentF
 
 /**
  * Lines of a shell script that load the modules of {@link moduleFiles} in order. What is there already, built in or
- * loaded, is passed over.
+ * loaded, is passed over. LVM's list of disks by what their hardware calls them, a copy of the guest's, knows those of the
+ * other site only: without it LVM looks at all.
  */
 export function loadScript(insmod: string): string {
   return `while read -r lifeboat_file lifeboat_name; do
   [ -d "/sys/module/$lifeboat_name" ] && continue
   ${insmod} "/${DIRECTORY}/$lifeboat_file" || echo "lifeboat: module $lifeboat_name was not loaded" > /dev/console
 done < /${DIRECTORY}/modules
+rm -f /etc/lvm/devices/*.devices
 echo "lifeboat: drivers of this site are loaded" > /dev/console
 `;
 }

@@ -1,0 +1,147 @@
+import { type Duplex } from 'node:stream';
+import { ApplianceError, ToldTooMuchError } from './error';
+import { ApplianceMissingError, PROTOCOL } from './image';
+
+/** What a command of the appliance printed, and how it ended. */
+export interface CommandAnswer {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Far more than any command here has to say. */
+const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
+/** A line of the agent: a number, an exit code and two lengths. */
+const MAX_LINE_BYTES = 200;
+
+/** Speaks with the agent of the appliance (setup/appliance/init): one command at a time. */
+export class ControlPort {
+  private received = Buffer.alloc(0);
+  private failure: Error | undefined;
+  private wake: (() => void) | undefined;
+  private last: Promise<unknown> = Promise.resolve();
+  private count = 0;
+
+  constructor(private readonly stream: Duplex) {
+    stream.on('data', (data: Buffer) => {
+      this.received = Buffer.concat([this.received, data]);
+      if (this.received.length > 2 * MAX_OUTPUT_BYTES + MAX_LINE_BYTES) this.fail(garbage());
+      this.wake?.();
+    });
+    stream.on('error', () => this.fail(new ApplianceError('has gone')));
+    stream.on('close', () => this.fail(new ApplianceError('has gone')));
+  }
+
+  /** Ends whatever is waited for with this error; the first one counts. */
+  fail(error: Error): void {
+    this.failure ??= error;
+    this.wake?.();
+  }
+
+  /** Waits until the agent is there. @throws ApplianceMissingError where it speaks another language */
+  async greeting(seconds: number): Promise<void> {
+    const line = await this.within(seconds, 'does not start', () => this.line());
+    const version = /^lifeboat appliance (\d{1,6}) /.exec(line)?.[1];
+    if (version === undefined) throw this.failed(garbage());
+    if (version !== PROTOCOL) throw new ApplianceMissingError('it was made for another version of Lifeboat');
+  }
+
+  /**
+   * Runs a program of the appliance, which must be named by its whole path.
+   * @param seconds after which the appliance is given up
+   * @throws ApplianceError where the appliance gives no answer, or none that can be one
+   */
+  run(command: string[], seconds: number, maxOutputBytes = 256 * 1024): Promise<CommandAnswer> {
+    const turn = this.last.then(() => this.runNow(command, seconds, maxOutputBytes));
+    this.last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  private async runNow(command: string[], seconds: number, limit: number): Promise<CommandAnswer> {
+    if (this.failure) throw this.failure;
+    if (limit > MAX_OUTPUT_BYTES) throw new Error(`No command of the appliance may print ${limit} bytes.`);
+    const number = ++this.count;
+    const program = command[0] ?? '';
+    this.stream.write(`${number} ${limit} ${command.map(escapedWord).join(' ')}\n`, 'latin1');
+    return this.within(seconds, `does not answer ("${program}")`, async () => {
+      const answer = /^(\d{1,9}) (\d{1,3}) (\d{1,8}) (\d{1,8})$/.exec(await this.line());
+      const [answered, exitCode, outBytes, errBytes] = (answer ?? []).slice(1).map(Number);
+      if (
+        answered !== number ||
+        exitCode === undefined ||
+        outBytes === undefined ||
+        errBytes === undefined ||
+        Math.max(outBytes, errBytes) > limit + 1
+      ) {
+        throw this.failed(garbage());
+      }
+      const stdout = (await this.bytes(outBytes)).toString('latin1');
+      const stderr = (await this.bytes(errBytes)).toString('latin1');
+      if (Math.max(outBytes, errBytes) > limit) throw new ToldTooMuchError(program, limit);
+      return { exitCode, stdout, stderr };
+    });
+  }
+
+  private async line(): Promise<string> {
+    for (;;) {
+      const end = this.received.indexOf('\n');
+      if (end > MAX_LINE_BYTES || (end < 0 && this.received.length > MAX_LINE_BYTES))
+        throw this.failed(garbage());
+      if (end >= 0)
+        return this.take(end + 1)
+          .toString('latin1')
+          .slice(0, -1);
+      await this.more();
+    }
+  }
+
+  private async bytes(length: number): Promise<Buffer> {
+    while (this.received.length < length) await this.more();
+    return this.take(length);
+  }
+
+  private take(length: number): Buffer {
+    const taken = this.received.subarray(0, length);
+    this.received = this.received.subarray(length);
+    return taken;
+  }
+
+  private more(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        this.wake = undefined;
+        if (this.failure) reject(this.failure);
+        else resolve();
+      };
+      if (this.failure) return settle();
+      this.wake = settle;
+    });
+  }
+
+  private async within<T>(seconds: number, problem: string, work: () => Promise<T>): Promise<T> {
+    const timer = setTimeout(
+      () => this.fail(new ApplianceError(`${problem} within ${seconds} s`)),
+      seconds * 1000,
+    );
+    try {
+      return await work();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private failed(error: Error): Error {
+    this.fail(error);
+    return error;
+  }
+}
+
+function garbage(): ApplianceError {
+  return new ApplianceError('answers what is not understood');
+}
+
+/** A word as the agent reads it: begins with a dot, and has its unusual bytes in octal. */
+function escapedWord(word: string): string {
+  const bytes = [...Buffer.from(word, 'latin1')];
+  return `.${bytes.map((byte) => (/[\w./=,:@+-]/.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `\\0${byte.toString(8).padStart(3, '0')}`)).join('')}`;
+}

@@ -1,0 +1,87 @@
+import { type BootScript, type HostEntry } from '../../port';
+
+/** What Lifeboat keeps in a guest. */
+export const STATE_DIRECTORY = '/var/lib/lifeboat';
+export const BOOT_DIRECTORY = `${STATE_DIRECTORY}/boot.d`;
+export const RUNNER = `${STATE_DIRECTORY}/run-boot-scripts`;
+export const UNIT = '/etc/systemd/system/lifeboat-boot.service';
+export const UNIT_LINK = '/etc/systemd/system/multi-user.target.wants/lifeboat-boot.service';
+
+/**
+ * Runs each script once for a run id. A script that the machine was switched off in has no status, and runs again.
+ * It waits for an address by itself, for as long as network-online.target would: in many guests nothing makes that target
+ * wait, be it by a mask. A route of a card is there as soon as its address is (proc(5)).
+ */
+export const RUNNER_SCRIPT = `#!/bin/sh
+# Runs the boot scripts of one failover, each once, in order.
+directory=${BOOT_DIRECTORY}/$1
+[ -d "$directory/scripts" ] || exit 0
+. "$directory/environment"
+mkdir -p "$directory/status"
+has_address() {
+  for card in /sys/class/net/*/device; do
+    card=\${card%/device}
+    grep -q "^\${card##*/}[[:space:]]" /proc/net/route && return 0
+  done
+  return 1
+}
+seconds=0
+while [ "$seconds" -lt 120 ] && ! has_address; do
+  sleep 1
+  seconds=$((seconds + 1))
+done
+for script in "$directory"/scripts/*; do
+  file=\${script##*/}
+  name=\${file#[0-9][0-9]-}
+  [ -e "$directory/status/$file" ] && continue
+  echo "lifeboat: boot script $name begins"
+  "$script" < /dev/null
+  status=$?
+  echo "$status" > "$directory/status/$file"
+  echo "lifeboat: boot script $name exit status $status"
+done
+exit 0
+`;
+
+/** /dev/console is the serial port: see the kernel's command line. */
+export function bootUnit(runId: string): string {
+  return `[Unit]
+Description=Lifeboat boot scripts
+Wants=network-online.target
+After=network-online.target
+ConditionPathIsDirectory=${BOOT_DIRECTORY}/${runId}
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh ${RUNNER} ${runId}
+StandardOutput=journal+console
+StandardError=journal+console
+TimeoutStartSec=infinity
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** Variables that the scripts find in their environment, as a shell script that exports them. */
+export function bootEnvironment(runId: string, hosts: HostEntry[]): string {
+  const variables = [`LIFEBOAT_RUN_ID=${runId}`];
+  for (const { address, names } of hosts) {
+    for (const name of names) {
+      variables.push(`LIFEBOAT_ADDRESS_${name.toUpperCase().replace(/[^A-Z0-9]/g, '_')}=${address}`);
+    }
+  }
+  return variables.map((variable) => `export ${variable}\n`).join('');
+}
+
+/** Two digits number the scripts. */
+const MAX_SCRIPTS = 100;
+
+/** @throws Error where a name or the run id would not do as a file name */
+export function checkBootScripts(scripts: BootScript[], runId: string): void {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(runId)) throw new Error(`"${runId}" is no run id.`);
+  if (scripts.length > MAX_SCRIPTS) throw new Error(`There may be at most ${MAX_SCRIPTS} boot scripts.`);
+  for (const { name } of scripts) {
+    if (!/^[A-Za-z0-9._-]{1,100}$/.test(name)) throw new Error(`"${name}" is no name for a boot script.`);
+  }
+}

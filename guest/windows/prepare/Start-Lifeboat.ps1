@@ -1,0 +1,63 @@
+<#
+.SYNOPSIS
+Runs the boot scripts of one failover, each once, in order. A scheduled task starts it whenever Windows starts.
+
+.DESCRIPTION
+A failover writes C:\ProgramData\Lifeboat\run-id, and beside it a directory of that name with "environment" (lines
+NAME=value) and "scripts". A script that the machine was switched off in has no status, and runs again. What happens goes to
+COM1, which the instance's console output shows, and to lifeboat.log.
+#>
+$ErrorActionPreference = 'Stop'
+$directory = 'C:\ProgramData\Lifeboat'
+$idFile = Join-Path $directory 'run-id'
+if (-not (Test-Path $idFile)) { exit 0 }
+
+# Files that were put here while Windows was off have no rights of their own yet: they get the directory's.
+& icacls.exe "$directory\*" /reset /T /C /Q | Out-Null
+
+function Write-Console([string] $line) {
+    Add-Content -Path (Join-Path $directory 'lifeboat.log') -Value "$(Get-Date -Format o) $line"
+    try {
+        $port = New-Object System.IO.Ports.SerialPort('COM1', 115200)
+        $port.WriteTimeout = 5000
+        $port.Open()
+        $port.Write("$line`r`n")
+        $port.Close()
+    } catch {
+        # Without a serial port, or with another program at it, the log has the line.
+        Add-Content -Path (Join-Path $directory 'lifeboat.log') -Value "COM1: $($_.Exception.Message)"
+    }
+}
+
+$run = (Get-Content -Path $idFile -TotalCount 1).Trim()
+if ($run -notmatch '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$') { exit 1 }
+$runDirectory = Join-Path $directory $run
+$scripts = Join-Path $runDirectory 'scripts'
+$status = Join-Path $runDirectory 'status'
+Write-Console "lifeboat: Windows has started, run $run"
+if (-not (Test-Path $scripts)) { exit 0 }
+if (-not (Test-Path $status)) { New-Item -ItemType Directory -Path $status | Out-Null }
+
+foreach ($line in @(Get-Content -Path (Join-Path $runDirectory 'environment'))) {
+    $parts = $line.Split([char[]]'=', 2)
+    if ($parts.Count -eq 2) { [Environment]::SetEnvironmentVariable($parts[0], $parts[1], 'Process') }
+}
+
+foreach ($script in @(Get-ChildItem -Path $scripts | Sort-Object Name)) {
+    $done = Join-Path $status $script.Name
+    if (Test-Path $done) { continue }
+    $name = $script.Name -replace '^[0-9][0-9]-', ''
+    Write-Console "lifeboat: boot script $name begins"
+    $output = Join-Path $runDirectory "$($script.Name).log"
+    $ErrorActionPreference = 'Continue'
+    if ($script.Extension -eq '.ps1') {
+        & powershell.exe -NoProfile -NonInteractive -ExecutionPolicy Bypass -File $script.FullName *> $output
+    } else {
+        & cmd.exe /d /c $script.FullName *> $output
+    }
+    $code = $LASTEXITCODE
+    $ErrorActionPreference = 'Stop'
+    Set-Content -Path $done -Value $code
+    Write-Console "lifeboat: boot script $name exit status $code"
+}
+exit 0

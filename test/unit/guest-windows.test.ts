@@ -1,0 +1,281 @@
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type DeviceNames } from '../../guest/disk/device-names';
+import { type OpenableGuest, type OperatingSystemFamily } from '../../guest/family';
+import { GuestNotAdaptableError, type RecoverySiteAdaptation } from '../../guest/port';
+import { isBitLocker } from '../../guest/windows/bitlocker';
+import { editHive } from '../../guest/windows/hive/edit';
+import { HiveReader, type RegistryKey } from '../../guest/windows/hive/reader';
+import { windowsFamily } from '../../guest/windows/windows-family';
+import { HostDirectoryFiles } from '../support/host-directory-files';
+import { dirty, logEntry, makeHive, makeLog, put, type HiveKey } from '../support/hives';
+
+const directory = mkdtempSync(join(tmpdir(), 'lifeboat-test-windows-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const SYSTEM = 'WINDOWS/System32/config/SYSTEM';
+const HOSTS = 'WINDOWS/System32/drivers/etc/hosts';
+const STATE = 'ProgramData/Lifeboat';
+const SERVICES = 'ControlSet001\\Services';
+
+function system(changes: Record<string, Record<string, number | string>> = {}): Buffer {
+  const root: HiveKey = put({}, 'Select', { Default: 1, Current: 1, LastKnownGood: 1 });
+  const service = (name: string, start: number) =>
+    put(root, `${SERVICES}\\${name}`, { Type: 1, Start: start });
+  for (const name of ['disk', 'partmgr', 'pvscsi', 'LSI_SAS', 'stornvme']) service(name, 0);
+  put(root, `${SERVICES}\\stornvme\\StartOverride`, { '0': 3 });
+  put(root, `${SERVICES}\\LSI_SAS\\StartOverride`, { '0': 3 });
+  put(root, `${SERVICES}\\Dhcp`, { Type: 32, Start: 4 });
+  put(root, 'ControlSet001\\Control\\CrashControl', { AutoReboot: 1, DumpFile: 'C:\\MEMORY.DMP' });
+  put(root, 'ControlSet001\\Control\\Session Manager\\Environment', { PROCESSOR_ARCHITECTURE: 'AMD64' });
+  for (const [path, values] of Object.entries(changes)) put(root, path, values);
+  return makeHive(root, { bytes: 65536, sequence: 40 });
+}
+
+function software(build: string, product = 'Windows Server 2019 Standard'): Buffer {
+  return makeHive(
+    put({}, 'Microsoft\\Windows NT\\CurrentVersion', { ProductName: product, CurrentBuildNumber: build }),
+  );
+}
+
+type Files = Record<string, string | Buffer>;
+const usual: Files = {
+  [SYSTEM]: system(),
+  'WINDOWS/System32/config/SOFTWARE': software('17763'),
+  'WINDOWS/System32/drivers/stornvme.sys': 'driver',
+  'WINDOWS/System32/DriverStore/FileRepository/ena.inf_amd64_0123456789abcdef/ena.sys': 'driver',
+  'WINDOWS/System32/DriverStore/FileRepository/awsnvme.inf_amd64_0123456789abcdef/AWSNVMe.sys': 'driver',
+  [HOSTS]: '# hosts\r\n192.168.10.30 db\r\n',
+  'ProgramData/Lifeboat/Start-Lifeboat.ps1': 'runner',
+};
+
+let guests = 0;
+function makeGuest(changes: Record<string, string | Buffer | undefined> = {}): string {
+  const root = join(directory, String(++guests));
+  for (const [path, content] of Object.entries({ ...usual, ...changes })) {
+    if (content === undefined) continue;
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), content);
+  }
+  return root;
+}
+
+/** @param failAfter writes that succeed before the disk is gone, as where the proxy dies */
+async function opened(
+  root: string,
+  failAfter = Infinity,
+): Promise<{ guest: OpenableGuest; family: OperatingSystemFamily }> {
+  let writes = 0;
+  class Failing extends HostDirectoryFiles {
+    override async write(path: string, content: Uint8Array): Promise<void> {
+      if (++writes > failAfter) {
+        await super.write(path, content.subarray(0, Math.floor(content.length / 2)));
+        throw new Error('the power is gone');
+      }
+      return super.write(path, content);
+    }
+  }
+  const open = async () => new Failing(root);
+  const family = await windowsFamily(await open());
+  if (family === undefined) throw new Error('no Windows');
+  return { guest: { open, openReadOnly: open, names: undefined as unknown as DeviceNames }, family };
+}
+
+const adaptation: RecoverySiteAdaptation = {
+  diskPath: '',
+  dataDisks: [],
+  bootScripts: [{ name: 'hello.ps1', content: Buffer.from('Write-Output hello') }],
+  hosts: [{ address: '10.0.1.30', names: ['db'] }],
+  runId: 'run-1',
+};
+async function adapt(root: string, changes: Partial<RecoverySiteAdaptation> = {}, failAfter = Infinity) {
+  const { guest, family } = await opened(root, failAfter);
+  return family.adapt(guest, { ...adaptation, ...changes });
+}
+async function revert(root: string, failAfter = Infinity) {
+  const { guest, family } = await opened(root, failAfter);
+  return family.revert(guest);
+}
+
+const registry = (root: string): HiveReader => new HiveReader(readFileSync(join(root, SYSTEM)));
+/** All keys and values of a hive. */
+function dump(hive: HiveReader): Record<string, unknown> {
+  const all: Record<string, unknown> = {};
+  const walk = (key: RegistryKey, path: string): void => {
+    const values = hive.values(key).map(({ name, type, data }) => `${name} ${type} ${data.toString('hex')}`);
+    all[path] = values.sort();
+    for (const below of hive.subkeys(key)) walk(below, `${path}\\${below.name}`);
+  };
+  walk(hive.root, '');
+  return all;
+}
+function tree(root: string): Record<string, string> {
+  const all: Record<string, string> = {};
+  for (const name of readdirSync(root, { recursive: true, encoding: 'utf8' })) {
+    if (name !== SYSTEM && statSync(join(root, name)).isFile())
+      all[name] = readFileSync(join(root, name), 'latin1');
+  }
+  return all;
+}
+
+it('lets the NVMe driver start at boot, and gives names, scripts and a screen that stays', async () => {
+  const root = makeGuest();
+  const report = await adapt(root);
+  expect(report).toMatchObject({
+    family: 'Windows Server 2019 Standard (build 17763)',
+    modules: ['stornvme', 'ena'],
+  });
+  const hive = registry(root);
+  expect(hive.key(`${SERVICES}\\stornvme\\StartOverride`)).toBeUndefined();
+  expect(hive.dword(`${SERVICES}\\partmgr\\Parameters`, 'SanPolicy')).toBe(1);
+  expect(hive.dword(`${SERVICES}\\Dhcp`, 'Start')).toBe(2);
+  expect(hive.dword('ControlSet001\\Control\\CrashControl', 'AutoReboot')).toBe(0);
+  expect(hive.dword(`${SERVICES}\\LSI_SAS\\StartOverride`, '0')).toBe(3);
+  const files = tree(root);
+  expect(files[`${STATE}/run-1/scripts/00-hello.ps1`]).toBe('Write-Output hello');
+  expect(files[`${STATE}/run-1/environment`]).toBe(
+    'LIFEBOAT_RUN_ID=run-1\r\nLIFEBOAT_ADDRESS_DB=10.0.1.30\r\n',
+  );
+  expect(files[`${STATE}/run-id`]).toBe('run-1\r\n');
+  expect(files[HOSTS]).toMatch(/# lifeboat aside: 192\.168\.10\.30 db\r\n[^]*\r\n10\.0\.1\.30 db\r\n/);
+});
+
+it('has the effect of one run when it runs twice, and goes home to what was there', async () => {
+  const root = makeGuest();
+  const before = { registry: dump(registry(root)), files: tree(root) };
+  await adapt(root);
+  const once = { registry: dump(registry(root)), files: tree(root) };
+  await adapt(root);
+  expect({ registry: dump(registry(root)), files: tree(root) }).toEqual(once);
+  await revert(root);
+  // partmgr\Parameters was made for its value; Windows has that key everywhere.
+  expect(dump(registry(root))).toEqual({ ...before.registry, [`\\${SERVICES}\\partmgr\\Parameters`]: [] });
+  expect(tree(root)).toEqual(before.files);
+  await expect(revert(root)).resolves.toMatchObject({ changed: [] });
+});
+
+it("starts the primary site's drivers again that Windows switched off, and keeps what a person changed", async () => {
+  const root = makeGuest();
+  await adapt(root);
+  const path = join(root, SYSTEM);
+  const number = (name: string, value: number) => ({ name, type: 4, data: Buffer.from([value, 0, 0, 0]) });
+  const used = await editHive(readFileSync(path), [
+    { kind: 'set', key: `${SERVICES}\\pvscsi\\StartOverride`, value: number('0', 3) },
+    { kind: 'set', key: `${SERVICES}\\partmgr\\Parameters`, value: number('SanPolicy', 4) },
+  ]);
+  writeFileSync(path, used);
+  writeFileSync(join(root, HOSTS), `${readFileSync(join(root, HOSTS), 'latin1')}10.9.9.9 mine\r\n`);
+  await revert(root);
+  const hive = registry(root);
+  expect(hive.key(`${SERVICES}\\pvscsi\\StartOverride`)).toBeUndefined();
+  expect(hive.dword(`${SERVICES}\\LSI_SAS\\StartOverride`, '0')).toBe(3);
+  expect(hive.dword(`${SERVICES}\\stornvme\\StartOverride`, '0')).toBe(3);
+  expect(hive.dword(`${SERVICES}\\partmgr\\Parameters`, 'SanPolicy')).toBe(4);
+  expect(readFileSync(join(root, HOSTS), 'latin1')).toBe('# hosts\r\n192.168.10.30 db\r\n10.9.9.9 mine\r\n');
+});
+
+it('applies what is in the logs of the hive only', async () => {
+  const later = system({ 'ControlSet001\\Services\\Installed': { Type: 1, Start: 3 } });
+  const first = dirty(system(), 42, 41);
+  const root = makeGuest({
+    [SYSTEM]: first,
+    [`${SYSTEM}.LOG2`]: makeLog(first, 41, [logEntry(first, later, 41)]),
+  });
+  await adapt(root);
+  expect(registry(root).dword(`${SERVICES}\\Installed`, 'Start')).toBe(3);
+});
+
+it('comes to one side or the other wherever it was cut off', async () => {
+  const clean = makeGuest();
+  const before = dump(registry(clean));
+  const files = tree(clean);
+  await adapt(clean);
+  const after = dump(registry(clean));
+  const home = { ...before, [`\\${SERVICES}\\partmgr\\Parameters`]: [] };
+  let cut = 0;
+  for (let finished = false; !finished; cut++) {
+    const root = makeGuest();
+    finished = await adapt(root, {}, cut).then(
+      () => true,
+      () => false,
+    );
+    await adapt(root);
+    expect(dump(registry(root))).toEqual(after);
+    await revert(root, cut).catch(() => undefined);
+    await revert(root);
+    expect(dump(registry(root))).toEqual(home);
+    expect(tree(root)).toEqual(files);
+  }
+  expect(cut).toBeGreaterThan(6);
+}, 120_000);
+
+it.each<[string, Record<string, string | Buffer | undefined>, RegExp]>([
+  ['hibernated', { 'hiberfil.sys': 'HIBR and more' }, /hibernated.*powercfg \/hibernate off/],
+  [
+    'older than 8.1',
+    { 'WINDOWS/System32/config/SOFTWARE': software('7601', 'Windows 7') },
+    /Windows 7 \(build 7601\).*no NVMe/,
+  ],
+  [
+    'without ENA',
+    { 'WINDOWS/System32/DriverStore/FileRepository/ena.inf_amd64_0123456789abcdef/ena.sys': undefined },
+    /no driver of AWS's network card \(ENA\).*Prepare-LifeboatGuest\.ps1/,
+  ],
+  [
+    'without a runner',
+    { 'ProgramData/Lifeboat/Start-Lifeboat.ps1': undefined },
+    /boot scripts.*Prepare-LifeboatGuest\.ps1/,
+  ],
+  ['without the NVMe driver', { 'WINDOWS/System32/drivers/stornvme.sys': undefined }, /stornvme\.sys/],
+  [
+    'with a hive that cannot be completed',
+    { [SYSTEM]: dirty(system(), 42, 41) },
+    /SYSTEM cannot be used.*shutdown/,
+  ],
+  ['with a damaged hive', { [SYSTEM]: system().fill(7, 5000, 5100) }, /SYSTEM cannot be used/],
+])('refuses a guest %s, and leaves it as it was', async (_, changes, message) => {
+  const root = makeGuest(changes);
+  const before = tree(root);
+  const error = await adapt(root).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(GuestNotAdaptableError);
+  expect((error as Error).message).toMatch(message);
+  expect(tree(root)).toEqual(before);
+});
+
+it('takes a guest that woke from hibernation since, and says what it cannot know', async () => {
+  const report = await adapt(makeGuest({ 'hiberfil.sys': 'wake' }));
+  expect(report.warnings.join(' ')).toMatch(/known only after a test failover/);
+});
+
+it('believes no record that names anything else', async () => {
+  const root = makeGuest();
+  await adapt(root);
+  const path = join(root, STATE, 'adaptation.json');
+  const record = readFileSync(path, 'utf8');
+  for (const [ours, forged] of [
+    ['"runId": "run-1"', '"runId": "../../WINDOWS"'],
+    ['/ProgramData/Lifeboat/run-id', '/Windows/System32/config/SAM'],
+    [`${SERVICES}\\\\Dhcp`.replaceAll('\\S', '\\\\S'), 'ControlSet001\\\\Services\\\\WinDefend'],
+  ] as const) {
+    expect(record).toContain(ours);
+    writeFileSync(path, record.replace(ours, forged));
+    await expect(revert(root)).rejects.toThrow(/damaged/);
+  }
+});
+
+it('knows a volume that BitLocker encrypts', async () => {
+  const disk = join(directory, 'disk');
+  writeFileSync(disk, Buffer.concat([Buffer.alloc(512), Buffer.from('\xeb\x58\x90-FVE-FS-', 'latin1')]));
+  await expect(isBitLocker(disk, 512)).resolves.toBe(true);
+  await expect(isBitLocker(disk, 0)).resolves.toBe(false);
+});
+
+it('is no Windows without a registry', async () => {
+  const root = join(directory, 'empty');
+  mkdirSync(root);
+  await expect(windowsFamily(new HostDirectoryFiles(root))).resolves.toBeUndefined();
+});
