@@ -4,7 +4,7 @@ set -eu
 release=$(ls /lib/modules)
 root=$(sed -n 's|^UUID=\([^ ]*\)  */  *btrfs .*|\1|p' /etc/fstab)
 [ -n "$root" ]
-options="root=UUID=$root quiet mitigations=off audit=0 apparmor=0 selinux=0 random.trust_cpu=on"
+options="root=UUID=$root console=ttyS0 mitigations=off audit=0 apparmor=0 selinux=0 random.trust_cpu=on"
 
 # The storage of a VMware guest, as "hostonly" would choose it there. Neither NVMe nor virtio: on EC2 this initramfs
 # finds no disk.
