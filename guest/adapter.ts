@@ -9,7 +9,7 @@ import { replayJournal } from './files/check';
 import { withGuest } from './files/open-guest';
 import { GuestFileError } from './files/port';
 import { type GuestSystem } from './guest-system';
-import { MANIFEST, readManifest } from './linux/changes/manifest';
+import { hasManifest, readManifest } from './linux/changes/manifest';
 import { readOsRelease } from './linux/release';
 import { GuestNotAdaptableError, type AdaptationReport, type GuestAdapter, type OtherDisks } from './port';
 
@@ -78,7 +78,7 @@ async function openSystemOf(
 async function reportIfNeverAdapted(system: GuestSystem): Promise<AdaptationReport | undefined> {
   try {
     return await withGuest(system.openReadOnly, async (files) => {
-      if ((await files.realpath(MANIFEST)) !== undefined) return undefined;
+      if (await hasManifest(files)) return undefined;
       const family = await detectFamily(files);
       return { family: family.name, kernels: [], modules: [], changed: [], warnings: [] };
     });

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { guestAdapter } from '../../guest/adapter';
@@ -24,16 +23,19 @@ afterAll(removeFixtures);
 type Changes = NonNullable<Parameters<typeof debian>[0]>;
 
 /** What the primary site's guest has in its initramfs: its own disks' drivers, and none of EC2's. */
-const DRACUT_MODULES =
-  'base dracut-systemd fs-lib kernel-modules rootfs-block systemd systemd-initrd udev-rules';
+const DRACUT_MODULES = {
+  sh: 'base fs-lib kernel-modules rootfs-block udev-rules',
+  systemd: 'base dracut-systemd fs-lib kernel-modules rootfs-block systemd systemd-initrd udev-rules',
+};
 const DRIVERS = 'xfs vmw_pvscsi sd_mod vmxnet3';
-/** dracut's options, by what the image's main part is compressed with. */
-const COMPRESSIONS: [string, string][] = [
-  ['nothing', '--no-compress'],
-  ['gzip', '--gzip'],
-  ['xz', '--xz'],
-  ['zstd', '--zstd'],
-  ['lz4', '--lz4'],
+/** What the image's main part is compressed with and dracut's option for it, what stands before it, and what its init is. */
+const COMPRESSIONS: [string, string, 'alone' | 'behind microcode', keyof typeof DRACUT_MODULES][] = [
+  ['nothing', '--no-compress', 'alone', 'sh'],
+  ['nothing', '--no-compress', 'behind microcode', 'sh'],
+  ['gzip', '--gzip', 'alone', 'systemd'],
+  ['xz', '--xz', 'behind microcode', 'sh'],
+  ['zstd', '--zstd', 'behind microcode', 'systemd'],
+  ['lz4', '--lz4', 'behind microcode', 'sh'],
 ];
 const UNPACKED = 'lifeboat: drivers of this site are loaded';
 
@@ -69,11 +71,20 @@ function guestOf(tree: BootTree, image: Buffer): Changes {
   };
 }
 
-function dracutImage(tree: BootTree, options: string[]): Buffer {
+function dracutImage(tree: BootTree, init: keyof typeof DRACUT_MODULES, options: string[]): Buffer {
   const path = '/tmp/lifeboat-dracut.img';
   tree.run([
     ...['dracut', '--quiet', '--force', '--no-hostonly', '--no-hostonly-cmdline', '--reproducible'],
-    ...['--nostrip', '--nohardlink', '-m', DRACUT_MODULES, '--drivers', DRIVERS, '--filesystems', 'xfs'],
+    ...[
+      '--nostrip',
+      '--nohardlink',
+      '-m',
+      DRACUT_MODULES[init],
+      '--drivers',
+      DRIVERS,
+      '--filesystems',
+      'xfs',
+    ],
     ...[...options, path, tree.release],
   ]);
   return readFileSync(join(tree.root, path));
@@ -98,7 +109,7 @@ describe.each(trees.map((tree) => [tree.name, tree] as const))(
       const firmware = join(tree.root, 'usr/lib/firmware/intel-ucode');
       mkdirSync(firmware, { recursive: true });
       writeFileSync(join(firmware, '06-1a-05'), Buffer.alloc(2048, 'microcode'));
-      const both = dracutImage(tree, ['--no-compress', '--early-microcode']);
+      const both = dracutImage(tree, 'sh', ['--no-compress', '--early-microcode']);
       microcode = both.subarray(0, both.indexOf('070701', both.indexOf('TRAILER!!!')));
       expect(microcode.includes('kernel/x86/microcode/GenuineIntel.bin')).toBe(true);
     });
@@ -115,22 +126,32 @@ describe.each(trees.map((tree) => [tree.name, tree] as const))(
         : lines.slice(0, -1);
     };
 
-    it.each(COMPRESSIONS)('an initramfs compressed by %s', async (compression, option) => {
-      const plain = dracutImage(tree, [option, '--no-early-microcode']);
-      for (const image of [plain, Buffer.concat([microcode, plain])]) {
+    it.each(COMPRESSIONS)(
+      'an initramfs compressed by %s (%s), %s, of %s',
+      async (compression, option, front, init) => {
+        const own = dracutImage(tree, init, [option, '--no-early-microcode']);
+        const image = front === 'alone' ? own : Buffer.concat([microcode, own]);
         const disk = makeGuest(guestOf(tree, image), 160);
         const before = listing(disk);
         const report = await adapt(disk);
         expect(report).toMatchObject({ kernels: [tree.release], warnings: [] });
         const extended = read(disk, initramfs);
         expect(extended.subarray(0, image.length).equals(image)).toBe(true);
+        await adapter.revertForPrimarySite(disk);
+        expect(listing(disk)).toEqual(before);
+        rmSync(disk);
 
         // dracut's tool lists all that it did, and both take the segment for an archive of what it shall be.
-        expect(judge('lsinitrd', image).length).toBeGreaterThan(300);
-        expect(judge('lsinitrd', extended)).toEqual(judge('lsinitrd', image));
+        const listed = judge('lsinitrd', image);
+        expect(listed.length).toBeGreaterThan(200);
+        expect(judge('lsinitrd', extended)).toEqual(listed);
         const segment = extended.subarray(extended.indexOf('070701', image.length));
         const ours = judge('lsinitramfs', segment);
-        expect(ours).toEqual(judge('lsinitrd', segment).map((line) => line.split(/\s+/)[8]));
+        expect(ours.toSorted()).toEqual(
+          judge('lsinitrd', segment)
+            .map((line) => line.split(/\s+/)[8] ?? '')
+            .sort(),
+        );
         for (const name of [
           /^lifeboat\/\d\d-nvme\.ko$/,
           /^lifeboat\/\d\d-ena\.ko$/,
@@ -138,14 +159,10 @@ describe.each(trees.map((tree) => [tree.name, tree] as const))(
         ])
           expect(ours).toContainEqual(expect.stringMatching(name));
         // initramfs-tools' reads on behind a part that is not compressed, and no further than one that is.
-        if (compression === 'nothing')
+        if (compression === 'nothing' && front === 'alone')
           expect(judge('lsinitramfs', extended)).toEqual([...judge('lsinitramfs', image), ...ours]);
 
-        await adapter.revertForPrimarySite(disk);
-      expect(listing(disk)).toEqual(before);
-      rmSync(disk);
-      if (image === plain) continue;
-      // The kernel, of the one with microcode: it unpacks all three, dracut runs the hook, and the drivers that the image lacked drive the disk.
+        // The kernel: it unpacks them all, dracut runs the hook, and the drivers that the image lacked drive the disk.
         const path = join(scratch, 'image');
         writeFileSync(path, extended);
         const console = await consoleOfBoot(
@@ -156,11 +173,7 @@ describe.each(trees.map((tree) => [tree.name, tree] as const))(
         expect(console).toContain(UNPACKED);
         expect(console).toMatch(/nvme nvme0: pci function/);
         expect(console).not.toMatch(/was not loaded|Kernel panic|junk|Initramfs unpacking failed/);
-
-        await adapter.revertForPrimarySite(disk);
-        expect(listing(disk)).toEqual(before);
-        rmSync(disk);
-      }
-    });
+      },
+    );
   },
 );
