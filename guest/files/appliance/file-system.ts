@@ -9,8 +9,8 @@ import {
 } from '../port';
 import { type Appliance } from './appliance';
 import { ApplianceError, printable } from './error';
-import { type ReadAt } from './sftp';
 import { type SettableAttributes } from './sftp-packet';
+import { type ReadAt } from './sftp-transfer';
 
 /** Most names that a directory may have here, and the longest target of a symbolic link: as for {@link DebugfsFileSystem}. */
 const MAX_NAMES = 20_000;

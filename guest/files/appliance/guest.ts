@@ -91,7 +91,7 @@ export class ApplianceGuest {
     this.mounted.delete(key);
   }
 
-  /** Paths of a btrfs' subvolumes, from its top. */
+  /** Paths of a btrfs' subvolumes, from its top; without those with a comma, which ends an option of mount(8). */
   async subvolumes(volume: Volume): Promise<string[]> {
     const mounted = this.mounted.get(`${volume.device} `);
     if (volume.type !== 'btrfs' || mounted === undefined) return [];
@@ -99,8 +99,8 @@ export class ApplianceGuest {
       ['/bin/btrfs', 'subvolume', 'list', mounted.root],
       QUICK_SECONDS,
     );
-    return [...stdout.matchAll(/^ID \d+ gen \d+ top level \d+ path ([\x20-\x7e]+)$/gm)].map((match) =>
-      (match[1] ?? '').replace(/^<FS_TREE>\//, ''),
+    return [...stdout.matchAll(/^ID \d+ gen \d+ top level \d+ path ([\x20-\x2b\x2d-\x7e]+)$/gm)].map(
+      (match) => (match[1] ?? '').replace(/^<FS_TREE>\//, ''),
     );
   }
 
