@@ -6,6 +6,8 @@ import { bootTrees, type BootTree } from '../support/boot-tree';
 import { consoleOfBoot } from '../support/kernel-boot';
 import {
   debian,
+  DRACUT,
+  initramfs,
   KERNEL,
   listing,
   makeGuest,
@@ -13,6 +15,7 @@ import {
   read,
   removeFixtures,
   ROOT_UUID,
+  unpack,
 } from '../unit/guest-fixture';
 import { entry, grubenv, rocky } from '../unit/guest-rocky';
 
@@ -97,7 +100,7 @@ if (trees.length === 0)
 describe.each(trees.map((tree) => [tree.name, tree] as const))(
   'with dracut and the kernel of %s',
   (_, tree) => {
-    const initramfs = `/boot/initramfs-${tree.release}.img`;
+    const imagePath = `/boot/initramfs-${tree.release}.img`;
     const scratch = join(tree.root, 'tmp/lifeboat-judged');
     const nvme = newPath();
     let microcode: Buffer;
@@ -140,7 +143,7 @@ describe.each(trees.map((tree) => [tree.name, tree] as const))(
         const before = listing(disk);
         const report = await adapt(disk);
         expect(report).toMatchObject({ kernels: [tree.release], warnings: [] });
-        const extended = read(disk, initramfs);
+        const extended = read(disk, imagePath);
         expect(extended.subarray(0, image.length).equals(image)).toBe(true);
         await adapter.revertForPrimarySite(disk);
         expect(listing(disk)).toEqual(before);
@@ -182,3 +185,116 @@ describe.each(trees.map((tree) => [tree.name, tree] as const))(
     );
   },
 );
+
+/** As grub-mkconfig writes it, with what people put beside it: quotes, conditions, other systems. */
+const GRUB_CFG = (release: string): string => `set default="0"
+if [ x"\${feature_menuentry_id}" = xy ]; then
+  menuentry_id_option="--id"
+fi
+function load_video {
+	insmod all_video
+}
+menuentry 'Debian GNU/Linux, "the first"' --class debian $menuentry_id_option 'gnulinux-simple' {
+	load_video
+	set root='hd0,msdos1'
+	if [ x$feature_platform_search_hint = xy ]; then
+	  search --no-floppy --fs-uuid --set=root --hint='hd0,msdos1' ${ROOT_UUID}
+	fi
+	echo	'Loading Linux \${release} ...'
+	linux	/boot/vmlinuz-${release} root=/dev/sda1 ro quiet "dyndbg=\"file drivers/usb/* +p\"" $extra
+	initrd	/boot/initrd.img-${release}
+}
+submenu 'Advanced options' $menuentry_id_option 'advanced' {
+	menuentry 'recovery' { linux /boot/vmlinuz-${release} root=UUID=${ROOT_UUID} ro single
+	}
+}
+menuentry 'Windows (on /dev/sdb1)' --class windows $menuentry_id_option 'osprober-chain-1' {
+	chainloader +1
+}
+`;
+
+describe.each(trees.map((tree) => [tree.name, tree] as const))(
+  'the tools of %s, on the boot loader and modules of an adapted guest,',
+  (_, tree) => {
+    const at = (name: string): string => join(tree.root, 'tmp', `lifeboat-boot-${name}`);
+    const inside = (path: string): string => path.slice(tree.root.length);
+    let disk: string;
+    beforeAll(async () => {
+      disk = makeGuest(
+        {
+          ...guestOf(tree, initramfs(undefined, undefined, DRACUT)),
+          'boot/grub/grub.cfg': GRUB_CFG(tree.release),
+          'boot/grub2/grubenv': grubenv(
+            `saved_entry=0123456789abcdef-${tree.release}\nkernelopts=root=/dev/sda1 ro quiet\n`,
+          ),
+        },
+        64,
+      );
+      writeFileSync(at('before.cfg'), GRUB_CFG(tree.release));
+      tree.run(['grub-script-check', inside(at('before.cfg'))]);
+      await adapt(disk);
+    });
+
+    it('read grub.cfg', () => {
+      writeFileSync(at('grub.cfg'), read(disk, '/boot/grub/grub.cfg'));
+      tree.run(['grub-script-check', inside(at('grub.cfg'))]);
+      expect(read(disk, '/boot/grub/grub.cfg').toString()).toContain(`root=UUID=${ROOT_UUID} ro quiet`);
+    });
+
+    it('read grubenv', () => {
+      writeFileSync(at('grubenv'), read(disk, '/boot/grub2/grubenv'));
+      expect(tree.run(['grub-editenv', inside(at('grubenv')), 'list']).split('\n')).toEqual([
+        `saved_entry=0123456789abcdef-${tree.release}`,
+        `kernelopts=root=UUID=${ROOT_UUID} ro quiet console=tty0 console=ttyS0,115200`,
+        '',
+      ]);
+    });
+
+    it('read entries of the Boot Loader Specification', () => {
+      const esp = at('esp');
+      const name = `0123456789abcdef-${tree.release}.conf`;
+      mkdirSync(join(esp, 'loader/entries'), { recursive: true });
+      mkdirSync(join(esp, 'boot'), { recursive: true });
+      writeFileSync(join(esp, 'loader/entries', name), read(disk, `/boot/loader/entries/${name}`));
+      writeFileSync(join(esp, `boot/vmlinuz-${tree.release}`), '');
+      // It looks at whole file systems only: a mount, which goes with the process, makes it one.
+      writeFileSync(
+        at('bootctl'),
+        'mount --bind "$1" "$1" && exec bootctl list --json=short --esp-path="$1"\n',
+      );
+      const shown = tree.run(['env', 'SYSTEMD_RELAX_ESP_CHECKS=1', 'sh', inside(at('bootctl')), inside(esp)]);
+      const [entry] = JSON.parse(shown) as { id: string; options: string; linux: string }[];
+      expect(entry).toMatchObject({
+        id: name,
+        linux: `/boot/vmlinuz-${tree.release}`,
+        options: `root=UUID=${ROOT_UUID} ro $tuned_params console=tty0 console=ttyS0,115200`,
+      });
+    });
+
+    it('find each module whole, of this kernel, and behind all that it needs', () => {
+      const path = `/boot/initramfs-${tree.release}.img`;
+      const extended = read(disk, path);
+      const file = unpack(
+        extended.subarray(extended.lastIndexOf('070701', extended.indexOf('lifeboat/00-'))),
+      );
+      const there = new Set<string>();
+      for (const line of file('lifeboat/modules').trim().split('\n')) {
+        const [name = '', module = ''] = line.split(' ');
+        writeFileSync(at('module.ko'), Buffer.from(file(`lifeboat/${name}`), 'latin1'));
+        const field = (what: string): string =>
+          tree.run(['modinfo', '-F', what, inside(at('module.ko'))]).trim();
+        expect(field('name')).toBe(module);
+        expect(field('vermagic').split(' ')[0]).toBe(tree.release);
+        for (const need of field('depends').split(',').filter(Boolean))
+          expect([...there, ...builtIn(tree)]).toContain(need.replaceAll('-', '_'));
+        there.add(module);
+      }
+      expect([...there]).toEqual(expect.arrayContaining(['nvme', 'ena']));
+    });
+  },
+);
+
+function builtIn(tree: BootTree): string[] {
+  const text = readFileSync(join(tree.root, 'usr/lib/modules', tree.release, 'modules.builtin'), 'latin1');
+  return [...text.matchAll(/([^/\n]+)\.ko$/gm)].map(([, name = '']) => name.replaceAll('-', '_'));
+}
