@@ -201,7 +201,7 @@ menuentry 'Debian GNU/Linux, "the first"' --class debian $menuentry_id_option 'g
 	  search --no-floppy --fs-uuid --set=root --hint='hd0,msdos1' ${ROOT_UUID}
 	fi
 	echo	'Loading Linux \${release} ...'
-	linux	/boot/vmlinuz-${release} root=/dev/sda1 ro quiet "dyndbg=\"file drivers/usb/* +p\"" $extra
+	linux	/boot/vmlinuz-${release} root=/dev/sda1 ro quiet "dyndbg=\\"file drivers/usb/* +p\\"" $extra
 	initrd	/boot/initrd.img-${release}
 }
 submenu 'Advanced options' $menuentry_id_option 'advanced' {
@@ -263,7 +263,7 @@ describe.each(trees.map((tree) => [tree.name, tree] as const))(
         'mount --bind "$1" "$1" && exec bootctl list --json=short --esp-path="$1"\n',
       );
       const shown = tree.run(['env', 'SYSTEMD_RELAX_ESP_CHECKS=1', 'sh', inside(at('bootctl')), inside(esp)]);
-      const [entry] = JSON.parse(shown) as { id: string; options: string; linux: string }[];
+      const [entry] = [JSON.parse(shown)].flat() as { id: string; options: string; linux: string }[];
       expect(entry).toMatchObject({
         id: name,
         linux: `/boot/vmlinuz-${tree.release}`,
