@@ -120,8 +120,10 @@ function honest(type: number, id: number, body: Buffer, read: { directory: boole
       return packet(REPLY.NAME, id, uint32(names.length), ...names);
     }
     case REQUEST.READ: {
-      const at = Number(body.readBigUInt64BE(8));
-      const part = FILE.subarray(at, at + body.readUInt32BE(16));
+      // Behind the handle, which a lie may have made of any length.
+      const asked = body.subarray(4 + body.readUInt32BE());
+      const at = Number(asked.readBigUInt64BE());
+      const part = FILE.subarray(at, at + asked.readUInt32BE(8));
       return part.length === 0 ? status(id, 1) : packet(REPLY.DATA, id, text(part.toString('latin1')));
     }
     case REQUEST.EXTENDED:
