@@ -161,6 +161,26 @@ export class SftpClient {
     });
   }
 
+  /** The first bytes of a file, fewer where it is shorter; at most one part of {@link read}. */
+  async readStart(path: string, length: number): Promise<Buffer> {
+    if (length > CHUNK_BYTES) throw new Error(`No start of a file has ${length} bytes.`);
+    const open = new PacketWriter().text(path).uint32(OPEN.READ).attributes({});
+    return this.withHandle(path, REQUEST.OPEN, open, async (handle) => {
+      const answer = await this.request(
+        REQUEST.READ,
+        new PacketWriter().bytes(handle).uint64(0).uint32(length),
+      );
+      if (answer.type === REPLY.STATUS) {
+        const { code, message } = this.status(answer);
+        if (code === STATUS_EOF) return Buffer.alloc(0);
+        throw new GuestFileError(path, message);
+      }
+      const part = this.parse(answer, REPLY.DATA, (reader) => Buffer.from(reader.bytes()));
+      if (part.length > length) throw this.malformed();
+      return part;
+    });
+  }
+
   /**
    * Writes a file from its start, and sets its attributes.
    * @param how whether the file must be there, and is cut to nothing first, or must not be there
