@@ -198,6 +198,25 @@ export function fileOn(volume: string, path: string): Buffer | undefined {
   }
 }
 
+/** All files of the volume by path in lower case, read by programs of this host. */
+export function allFiles(volume: string): Record<string, string> {
+  const listed = execFileSync('ntfsls', ['-R', '-F', volume], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const files: Record<string, string> = {};
+  let below = '';
+  for (const line of listed.split('\n')) {
+    const heading = /^(\/.*):$/.exec(line)?.[1];
+    if (heading !== undefined) below = heading.replace(/^\/|\/$/g, '');
+    else if (line !== '' && !line.endsWith('/')) {
+      const path = below === '' ? line : `${below}/${line}`;
+      files[path.toLowerCase()] = fileOn(volume, path)?.toString('latin1') ?? '';
+    }
+  }
+  return files;
+}
+
 /** Whether programs of this host find the volume sound: its clusters, its table and the copy of that. */
 export function isSound(volume: string): boolean {
   execFileSync('ntfsresize', ['--info', '--no-progress-bar', volume], { stdio: 'ignore' });

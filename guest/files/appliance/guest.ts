@@ -30,6 +30,10 @@ export function isNtfs({ type }: Volume): boolean {
   return type === 'ntfs';
 }
 
+function isOfLvm({ type }: Volume): boolean {
+  return type === 'LVM2_member';
+}
+
 interface Mounted {
   volume: Volume;
   root: string;
@@ -56,6 +60,9 @@ export class ApplianceGuest {
   static async start(diskPaths: string[], mode: 'look' | 'write'): Promise<ApplianceGuest> {
     const appliance = await Appliance.start(diskPaths, mode);
     try {
+      const volumes = await readVolumes(appliance);
+      // LVM takes a second and more to find that there is nothing of it.
+      if (!volumes.some(isOfLvm)) return new ApplianceGuest(appliance, volumes);
       await activateVolumes(appliance);
       return new ApplianceGuest(appliance, await readVolumes(appliance));
     } catch (error) {
@@ -153,7 +160,7 @@ export class ApplianceGuest {
       for (const one of mounted.toReversed()) await this.unmountRoot(one);
       const written = mounted.filter((one) => one.written);
       for (const volume of new Set(written.map((one) => one.volume))) await this.expectSound(volume);
-      await deactivateVolumes(this.appliance);
+      if (this.volumes.some(isOfLvm)) await deactivateVolumes(this.appliance);
     } catch (error) {
       await this.appliance.kill();
       throw error;
