@@ -86,7 +86,10 @@ async function planAdaptation(
           `Run ${PREPARE_SCRIPT} once in the guest, as Administrator, and back it up again (docs/guests.md, "Windows").`,
       );
     }
-    warnings.push('Nothing in the guest tells the console of the instance that Windows has started.');
+    warnings.push(
+      'Nothing in the guest runs boot scripts, or tells the console of the instance that Windows has started: a failover with boot scripts is refused. ' +
+        `Run ${PREPARE_SCRIPT} once in the guest, as Administrator (docs/guests.md, "Windows").`,
+    );
   }
   const { edits, record, drivers } = understood('SYSTEM', () => planForRecoverySite(system.reader));
   const replacements: Replacement[] = [];

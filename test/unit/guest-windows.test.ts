@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DeviceNames } from '../../guest/disk/device-names';
 import { type OpenableGuest, type OperatingSystemFamily } from '../../guest/family';
+import { GuestFileError } from '../../guest/files/port';
 import { GuestNotAdaptableError, type RecoverySiteAdaptation } from '../../guest/port';
 import { isBitLocker } from '../../guest/windows/bitlocker';
 import { editHive } from '../../guest/windows/hive/edit';
@@ -199,6 +200,28 @@ it.each<[string, Record<string, string | Buffer | undefined>, RegExp]>([
 it('takes a guest that woke from hibernation since, and says what it cannot know', async () => {
   const report = await adapt(makeGuest({ 'hiberfil.sys': 'wake' }));
   expect(report.warnings.join(' ')).toMatch(/known only after a test failover/);
+});
+
+it('lists no directory to find a name in it, as some have more entries than are believed', async () => {
+  const root = makeGuest({ 'WINDOWS/WinSxS/amd64_one/file': '' });
+  class Large extends HostDirectoryFiles {
+    override async list(path: string): Promise<string[]> {
+      if (/^\/windows(\/winsxs|\/system32)?$/i.test(path))
+        throw new GuestFileError(path, 'has too many entries');
+      return super.list(path);
+    }
+  }
+  const open = () => Promise.resolve(new Large(root));
+  const family = await windowsFamily(await open());
+  const guest = { open, openReadOnly: open, names: undefined as unknown as DeviceNames };
+  await expect(family?.adapt(guest, adaptation)).resolves.toMatchObject({ modules: ['stornvme', 'ena'] });
+});
+
+it('says what a guest without a runner would refuse, where there is no script for it', async () => {
+  const { warnings } = await adapt(makeGuest({ 'ProgramData/Lifeboat/Start-Lifeboat.ps1': undefined }), {
+    bootScripts: [],
+  });
+  expect(warnings.join(' ')).toMatch(/with boot scripts is refused.*Prepare-LifeboatGuest\.ps1/);
 });
 
 it('believes no record that names anything else', async () => {
