@@ -20,6 +20,7 @@ const PACKAGES = [
   'e2fsprogs', // debugfs, e2fsck: reading and writing guests' file systems
   'fdisk', // sfdisk: their partition tables
   'mtools', // EFI system partitions
+  'ntfs-3g', // for tests: what looks at disks of Windows guests beside the appliance
   'util-linux', // blkid, nsenter, flock, prlimit, setpriv
   'libwin-hivex-perl', // hivexregedit: the registry of Windows guests
   'iproute2', // network namespaces

@@ -62,6 +62,10 @@ export class ApplianceFileSystem implements GuestFileSystem {
     return Buffer.concat(parts);
   }
 
+  start(path: string, bytes: number): Promise<Buffer> {
+    return this.files.readStart(this.at(path), bytes);
+  }
+
   async download(path: string, hostPath: string, maxBytes: number): Promise<void> {
     const file = await open(hostPath, 'wx', 0o600);
     try {

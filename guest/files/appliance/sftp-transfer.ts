@@ -63,6 +63,24 @@ export async function readFile(
   });
 }
 
+/** The first bytes of a file, fewer where it is shorter; at most one part of {@link readFile}. */
+export async function readFileStart(channel: SftpChannel, path: string, length: number): Promise<Buffer> {
+  if (length > CHUNK_BYTES) throw new Error(`No start of a file has ${length} bytes.`);
+  const open = new PacketWriter().text(path).uint32(OPEN.READ).attributes({});
+  return channel.withHandle(path, REQUEST.OPEN, open, async (handle) => {
+    const answer = await channel.request(
+      REQUEST.READ,
+      new PacketWriter().bytes(handle).uint64(0).uint32(length),
+    );
+    const error = channel.error(answer);
+    if (error?.code === STATUS_EOF) return Buffer.alloc(0);
+    if (error !== undefined) throw new GuestFileError(path, error.message);
+    const part = channel.parse(answer, REPLY.DATA, (reader) => Buffer.from(reader.bytes()));
+    if (part.length > length) throw channel.malformed();
+    return part;
+  });
+}
+
 /**
  * Writes a file from its start, and sets its attributes.
  * @param how whether the file must be there, and is cut to nothing first, or must not be there

@@ -10,7 +10,7 @@ import {
   STATUS_NO_SUCH_FILE,
   type SettableAttributes,
 } from './sftp-packet';
-import { readFile, writeFile, type ReadAt } from './sftp-transfer';
+import { readFile, readFileStart, writeFile, type ReadAt } from './sftp-transfer';
 
 /** Linux has 255 bytes for a name; NTFS has as many characters, of up to four bytes here. */
 const MAX_NAME_BYTES = 1020;
@@ -80,6 +80,11 @@ export class SftpClient {
   /** {@link readFile} */
   read(path: string, maxBytes: number, take: (part: Buffer) => Promise<void>): Promise<void> {
     return readFile(this.channel, path, maxBytes, take);
+  }
+
+  /** {@link readFileStart} */
+  readStart(path: string, length: number): Promise<Buffer> {
+    return readFileStart(this.channel, path, length);
   }
 
   /** {@link writeFile} */
