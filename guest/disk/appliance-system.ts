@@ -96,7 +96,7 @@ async function findRoot(guest: ApplianceGuest): Promise<FoundRoot> {
         '(/etc/fstab and /etc/os-release, or Windows), and which one boots cannot be told. Remove one, or exclude its disk.',
     );
   if (root !== undefined) return root;
-  throw encryptedWindows(guest.volumes) ?? failures[0] ?? noSystem(guest.volumes);
+  throw failures[0] ?? encryptedWindows(guest.volumes) ?? noSystem(guest.volumes);
 }
 
 /** Where no Windows is found, and the boot disk has a volume that BitLocker encrypts, that is where it is. */

@@ -19,6 +19,7 @@ import {
   GPT,
   HOSTS,
   isSound,
+  LOADER,
   loaders,
   makeWindowsDisk,
   MBR,
@@ -38,6 +39,7 @@ import {
 jest.setTimeout(300_000);
 afterAll(removeDisks);
 
+const GPT_BASIC_DATA = 'EBD0A0A2-B9E5-4433-87C0-68B6B72699C7';
 const adapter = guestAdapter();
 const adaptation: Omit<RecoverySiteAdaptation, 'diskPath'> = {
   dataDisks: [],
@@ -75,7 +77,7 @@ async function failure(work: Promise<unknown>): Promise<Error> {
     () => new Error('It did not fail.'),
     (thrown: unknown) => thrown as Error,
   );
-  expect(error).toBeInstanceOf(GuestNotAdaptableError);
+  if (!(error instanceof GuestNotAdaptableError)) throw error;
   return error;
 }
 
@@ -343,6 +345,7 @@ describe('a Windows that cannot be adapted', () => {
     await expect(adapt(disk)).resolves.toMatchObject({ modules: ['stornvme', 'ena'] });
     const second = await makeWindowsDisk(MBR);
     patchVolume(second, recovery, (volume) => volume.fill(0x5a, 16384, 65536));
+    const data = readFileSync(disk);
     await expect(
       adapter.adaptForRecoverySite({
         ...adaptation,
@@ -350,6 +353,31 @@ describe('a Windows that cannot be adapted', () => {
         dataDisks: [{ diskPath: disk, slot: 1 }],
       }),
     ).resolves.toMatchObject({ modules: ['stornvme', 'ena'] });
+    expect(readFileSync(disk).equals(data)).toBe(true);
+  });
+
+  it('for how it boots says that', async () => {
+    const disk = await changed(() => undefined);
+    execFileSync('mdel', ['-i', `${disk}@@${2 ** 20}`, `::/${LOADER}`]);
+    expect((await failure(adapt(disk))).message).toMatch(/has no EFI\\Microsoft\\Boot\\bootmgfw\.efi/);
+    execFileSync('sfdisk', ['--quiet', '--no-reread', '--part-type', disk, '1', GPT_BASIC_DATA]);
+    expect((await failure(adapt(disk))).message).toMatch(/GPT, and the disk has no EFI system partition/);
+  });
+
+  it('for another Windows on its disk says that', async () => {
+    const twice: WindowsLayout = {
+      script: 'label: dos\nstart=2048, size=163840, type=7\nsize=163840, type=7',
+      others: [],
+      system: { number: 1, at: 1, size: 80 },
+      sizeMiB: 162,
+    };
+    const disk = await makeWindowsDisk(twice);
+    const content = readFileSync(disk);
+    content.copy(content, 81 * 2 ** 20, 2 ** 20, 81 * 2 ** 20);
+    writeFileSync(disk, content);
+    expect((await failure(adapt(disk))).message).toMatch(
+      /nvme0n1p1 and .*nvme0n1p2 .*both hold an operating system/,
+    );
   });
 });
 

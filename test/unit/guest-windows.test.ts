@@ -1,4 +1,14 @@
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DeviceNames } from '../../guest/disk/device-names';
@@ -245,6 +255,16 @@ it('knows a volume that BitLocker encrypts', async () => {
   writeFileSync(disk, Buffer.concat([Buffer.alloc(512), Buffer.from('\xeb\x58\x90-FVE-FS-', 'latin1')]));
   await expect(isBitLocker(disk, 512)).resolves.toBe(true);
   await expect(isBitLocker(disk, 0)).resolves.toBe(false);
+});
+
+it('follows no junction, wherever it leads', async () => {
+  const root = makeGuest();
+  renameSync(join(root, 'ProgramData'), join(root, 'Elsewhere'));
+  symlinkSync('Elsewhere', join(root, 'ProgramData'));
+  await expect(adapt(root)).rejects.toThrow(/ProgramData in the guest: is a link \(junction\)/);
+  renameSync(join(root, 'WINDOWS'), join(root, 'Other'));
+  symlinkSync('Other', join(root, 'WINDOWS'));
+  await expect(windowsFamily(new HostDirectoryFiles(root))).resolves.toBeUndefined();
 });
 
 it('is no Windows without a registry', async () => {

@@ -184,7 +184,8 @@ export class ApplianceGuest {
   private async expectSound(volume: Volume): Promise<void> {
     const { device, type } = volume;
     if (isNtfs(volume)) {
-      await checkNtfs(this.appliance, device);
+      const found = await checkNtfs(this.appliance, device);
+      this.warnings.push(...found.filter((warning) => !this.warnings.includes(warning)));
       return;
     }
     const check = FILE_SYSTEMS[type]?.check ?? [];
