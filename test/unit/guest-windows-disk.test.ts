@@ -113,11 +113,17 @@ const getfattr = (path: string, name: string) => [
 ];
 const at = (path: string): string => `/guest/x/${path}`;
 
+/**
+ * Each of these opens many appliances, one after the other: minutes under emulation. `LIFEBOAT_LONG_TESTS=1` runs them, too;
+ * otherwise they are skipped, and counted as such.
+ */
+const long = process.env.LIFEBOAT_LONG_TESTS === '1' ? it : it.skip;
+
 describe.each([
   ['GPT', GPT],
   ['MBR', MBR],
 ])('a Windows on NTFS and %s', (_, layout) => {
-  it('is adapted once and again, and comes home as it was', async () => {
+  (layout === GPT ? it : long)('is adapted once and again, and comes home as it was', async () => {
     const disk = await makeWindowsDisk(layout, {
       'Users/Jürgen/日記.txt': 'mine',
       'Program Files/a b.txt': '',
@@ -185,44 +191,47 @@ withPython('has a hive that regipy and python-registry read, with what its log h
   expect(below).toEqual([]);
 });
 
-it('keeps attributes, streams, short names and rights, and gives new files the rights of their directory', async () => {
-  // A compressed directory compresses what is made in it.
-  const config = 'WINDOWS/System32/config';
-  const disk = await makeWindowsDisk(MBR, {}, [
-    setfattr(at(config), 'system.ntfs_attrib', '0x10080000'),
-    ['/applets/cp', at(SYSTEM), at(`${config}/new`)],
-    ['/applets/mv', at(`${config}/new`), at(SYSTEM)],
-    ['/applets/truncate', '-s', '1048576', at(SYSTEM)],
-    setfattr(at(HOSTS), 'user.note', 'a stream'),
-    setfattr(at(HOSTS), 'system.ntfs_dos_name', 'HOSTS~1'),
-    setfattr(at(HOSTS), 'system.ntfs_attrib', '0x23000000'),
-    setfattr(at('ProgramData'), 'system.ntfs_dos_name', 'PROGRA~3'),
-    setfattr(at(STATE), 'system.ntfs_acl', PROTECTED),
-    // As CompactOS leaves a driver: a link of a kind that is Windows' own.
-    setfattr(at('WINDOWS/System32/drivers/stornvme.sys'), 'system.ntfs_reparse_data', WOF),
-  ]);
-  const asked = [
-    getfattr(at(SYSTEM), 'system.ntfs_attrib'),
-    getfattr(at(SYSTEM), 'system.ntfs_acl'),
-    getfattr(at(HOSTS), 'system.ntfs_attrib'),
-    getfattr(at(HOSTS), 'system.ntfs_acl'),
-    getfattr(at(HOSTS), 'system.ntfs_dos_name'),
-    getfattr(at(HOSTS), 'user.note'),
-    getfattr(at('ProgramData'), 'system.ntfs_dos_name'),
-    getfattr(at('WINDOWS/System32/drivers/stornvme.sys'), 'system.ntfs_reparse_data'),
-  ];
-  const before = await told(disk, MBR, asked);
-  await adapt(disk);
-  const script = getfattr(at(`${STATE}/run-1/scripts/00-hello.ps1`), 'system.ntfs_acl');
-  const [acl, ...after] = await told(disk, MBR, [script, ...asked]);
-  expect(after).toEqual(before);
-  // Nobody else has a part in what SYSTEM is to run.
-  expect(acl).toContain(SYSTEM_USER);
-  for (const user of [EVERYONE, AUTHENTICATED, USERS]) expect(acl).not.toContain(user);
-  expect(registry(volumeOf(disk, MBR)).dword(`${SERVICES}\\Dhcp`, 'Start')).toBe(2);
-  await revert(disk);
-  expect(await told(disk, MBR, asked)).toEqual(before);
-});
+long(
+  'keeps attributes, streams, short names and rights, and gives new files the rights of their directory',
+  async () => {
+    // A compressed directory compresses what is made in it.
+    const config = 'WINDOWS/System32/config';
+    const disk = await makeWindowsDisk(MBR, {}, [
+      setfattr(at(config), 'system.ntfs_attrib', '0x10080000'),
+      ['/applets/cp', at(SYSTEM), at(`${config}/new`)],
+      ['/applets/mv', at(`${config}/new`), at(SYSTEM)],
+      ['/applets/truncate', '-s', '1048576', at(SYSTEM)],
+      setfattr(at(HOSTS), 'user.note', 'a stream'),
+      setfattr(at(HOSTS), 'system.ntfs_dos_name', 'HOSTS~1'),
+      setfattr(at(HOSTS), 'system.ntfs_attrib', '0x23000000'),
+      setfattr(at('ProgramData'), 'system.ntfs_dos_name', 'PROGRA~3'),
+      setfattr(at(STATE), 'system.ntfs_acl', PROTECTED),
+      // As CompactOS leaves a driver: a link of a kind that is Windows' own.
+      setfattr(at('WINDOWS/System32/drivers/stornvme.sys'), 'system.ntfs_reparse_data', WOF),
+    ]);
+    const asked = [
+      getfattr(at(SYSTEM), 'system.ntfs_attrib'),
+      getfattr(at(SYSTEM), 'system.ntfs_acl'),
+      getfattr(at(HOSTS), 'system.ntfs_attrib'),
+      getfattr(at(HOSTS), 'system.ntfs_acl'),
+      getfattr(at(HOSTS), 'system.ntfs_dos_name'),
+      getfattr(at(HOSTS), 'user.note'),
+      getfattr(at('ProgramData'), 'system.ntfs_dos_name'),
+      getfattr(at('WINDOWS/System32/drivers/stornvme.sys'), 'system.ntfs_reparse_data'),
+    ];
+    const before = await told(disk, MBR, asked);
+    await adapt(disk);
+    const script = getfattr(at(`${STATE}/run-1/scripts/00-hello.ps1`), 'system.ntfs_acl');
+    const [acl, ...after] = await told(disk, MBR, [script, ...asked]);
+    expect(after).toEqual(before);
+    // Nobody else has a part in what SYSTEM is to run.
+    expect(acl).toContain(SYSTEM_USER);
+    for (const user of [EVERYONE, AUTHENTICATED, USERS]) expect(acl).not.toContain(user);
+    expect(registry(volumeOf(disk, MBR)).dword(`${SERVICES}\\Dhcp`, 'Start')).toBe(2);
+    await revert(disk);
+    expect(await told(disk, MBR, asked)).toEqual(before);
+  },
+);
 
 const SYSTEM_USER = '010100000000000512000000';
 const ADMINISTRATORS = '01020000000000052000000020020000';
@@ -338,25 +347,28 @@ describe('a Windows that cannot be adapted', () => {
     expect(warnings.join(' ')).toMatch(/1 clusters marked as used that no file has/);
   });
 
-  it('is adapted where another partition of its boot disk is encrypted, damaged, or has another Windows', async () => {
-    const disk = await makeWindowsDisk(MBR);
-    const recovery = { ...MBR, system: { number: 1, at: 1, size: 20 }, others: [] };
-    patchVolume(disk, recovery, (volume) => volume.write('-FVE-FS-', 3, 'latin1'));
-    await expect(adapt(disk)).resolves.toMatchObject({ modules: ['stornvme', 'ena'] });
-    const second = await makeWindowsDisk(MBR);
-    patchVolume(second, recovery, (volume) => volume.fill(0x5a, 16384, 65536));
-    const data = readFileSync(disk);
-    await expect(
-      adapter.adaptForRecoverySite({
-        ...adaptation,
-        diskPath: second,
-        dataDisks: [{ diskPath: disk, slot: 1 }],
-      }),
-    ).resolves.toMatchObject({ modules: ['stornvme', 'ena'] });
-    expect(readFileSync(disk).equals(data)).toBe(true);
-  });
+  long(
+    'is adapted where another partition of its boot disk is encrypted, damaged, or has another Windows',
+    async () => {
+      const disk = await makeWindowsDisk(MBR);
+      const recovery = { ...MBR, system: { number: 1, at: 1, size: 20 }, others: [] };
+      patchVolume(disk, recovery, (volume) => volume.write('-FVE-FS-', 3, 'latin1'));
+      await expect(adapt(disk)).resolves.toMatchObject({ modules: ['stornvme', 'ena'] });
+      const second = await makeWindowsDisk(MBR);
+      patchVolume(second, recovery, (volume) => volume.fill(0x5a, 16384, 65536));
+      const data = readFileSync(disk);
+      await expect(
+        adapter.adaptForRecoverySite({
+          ...adaptation,
+          diskPath: second,
+          dataDisks: [{ diskPath: disk, slot: 1 }],
+        }),
+      ).resolves.toMatchObject({ modules: ['stornvme', 'ena'] });
+      expect(readFileSync(disk).equals(data)).toBe(true);
+    },
+  );
 
-  it('for how it boots says that', async () => {
+  long('for how it boots says that', async () => {
     const disk = await changed(() => undefined);
     execFileSync('mdel', ['-i', `${disk}@@${2 ** 20}`, `::/${LOADER}`]);
     expect((await failure(adapt(disk))).message).toMatch(/has no EFI\\Microsoft\\Boot\\bootmgfw\.efi/);
@@ -364,7 +376,7 @@ describe('a Windows that cannot be adapted', () => {
     expect((await failure(adapt(disk))).message).toMatch(/GPT, and the disk has no EFI system partition/);
   });
 
-  it('for another Windows on its disk says that', async () => {
+  long('for another Windows on its disk says that', async () => {
     const twice: WindowsLayout = {
       script: 'label: dos\nstart=2048, size=163840, type=7\nsize=163840, type=7',
       others: [],
@@ -415,7 +427,7 @@ describe('work on an NTFS that was cut off', () => {
     }
   }
 
-  it('goes on, or begins again, and comes home', async () => {
+  long('goes on, or begins again, and comes home', async () => {
     const fresh = await makeWindowsDisk(MBR);
     const before = contentOf(fresh, MBR);
     const whole = copyOf(fresh);
