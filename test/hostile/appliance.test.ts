@@ -8,7 +8,7 @@ import { type Appliance } from '../../guest/files/appliance/appliance';
 import { ControlPort } from '../../guest/files/appliance/control';
 import { ApplianceError } from '../../guest/files/appliance/error';
 import { ApplianceFileSystem } from '../../guest/files/appliance/file-system';
-import { ApplianceMissingError } from '../../guest/files/appliance/image';
+import { ApplianceMissingError, PROTOCOL } from '../../guest/files/appliance/image';
 import { SftpClient } from '../../guest/files/appliance/sftp';
 import { REPLY, REQUEST } from '../../guest/files/appliance/sftp-packet';
 import { findVolume, readVolumes } from '../../guest/files/appliance/volumes';
@@ -323,7 +323,7 @@ describe('a file server without end', () => {
   });
 });
 
-const GREETING = 'lifeboat appliance 1 6.1.0\n';
+const GREETING = `lifeboat appliance ${PROTOCOL} 6.1.0\n`;
 /** An agent that answers every command by these outputs. */
 function serveCommands(
   theirs: Socket,
