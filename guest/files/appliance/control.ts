@@ -1,4 +1,5 @@
 import { type Duplex } from 'node:stream';
+import { Turns } from '../turns';
 import { ApplianceError, ToldTooMuchError } from './error';
 import { ApplianceMissingError, PROTOCOL } from './image';
 import { ReceivedBytes } from './received';
@@ -21,7 +22,7 @@ export class ControlPort {
   private readonly received = new ReceivedBytes();
   private failure: Error | undefined;
   private wake: (() => void) | undefined;
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly turns = new Turns();
   private count = 0;
 
   constructor(private readonly stream: Duplex) {
@@ -57,9 +58,7 @@ export class ControlPort {
    * @throws ApplianceError where the appliance gives no answer, or none that can be one
    */
   run(command: string[], seconds: number, maxOutputBytes = 256 * 1024): Promise<CommandAnswer> {
-    const turn = this.last.then(() => this.runNow(command, seconds, maxOutputBytes));
-    this.last = turn.catch(() => undefined);
-    return turn;
+    return this.turns.take(() => this.runNow(command, seconds, maxOutputBytes));
   }
 
   private async runNow(command: string[], seconds: number, limit: number): Promise<CommandAnswer> {
