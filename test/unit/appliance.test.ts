@@ -89,6 +89,23 @@ describe('the appliance', () => {
     expect(readFileSync(first).equals(before)).toBe(true);
   });
 
+  it('waits for every one of many disks', async () => {
+    const disks = Array.from({ length: 40 }, () => emptyDisk(1));
+    // One page of a swap area is all that libblkid asks for.
+    const swap = Buffer.alloc(4096);
+    swap.write('SWAPSPACE2', 4086);
+    swap.writeUInt32LE(1, 1024);
+    swap.writeUInt32LE(255, 1028);
+    for (const disk of disks) {
+      const file = openSync(disk, 'r+');
+      writeSync(file, swap);
+      closeSync(file);
+    }
+    const guest = await ApplianceGuest.start(disks, 'look');
+    await guest.kill();
+    expect(guest.volumes.map(({ type }) => type)).toEqual(disks.map(() => 'swap'));
+  });
+
   it('replays the log of a machine that lost its power', async () => {
     const disk = emptyDisk(320);
     await onDisks([disk], [['/bin/mkfs.xfs', '-q', '/dev/nvme0n1']]);
