@@ -39,6 +39,11 @@ const BENCHMARKS: Record<string, { about: string; load: () => Promise<Benchmark>
     about: 'a restore killed half-way (SIGKILL): blocks sent again, seconds until it goes on',
     load: async () => (await import('./benchmarks/resume.js')).resume,
   },
+  adapt: {
+    about:
+      'a guest made ready for EC2 and taken home: seconds and memory by file system, debugfs against the appliance',
+    load: async () => (await import('./benchmarks/adapt.js')).adapt,
+  },
 };
 
 const USAGE = `usage: npm run bench -- NAME [--json] [--pairs N] [--size-mib N] [--directory PATH] [--profile]

@@ -1,6 +1,6 @@
 import { detectFamily } from './detect-family';
 import { openApplianceSystem } from './disk/appliance-system';
-import { addEfiFallback } from './disk/efi-fallback';
+import { addEfiFallback, removeEfiFallback, type EfiSystem } from './disk/efi-fallback';
 import { efiSystemPartition } from './disk/firmware';
 import { findLayout, readBootDisk } from './disk/layout';
 import { NotPlainError } from './disk/not-plain';
@@ -8,9 +8,8 @@ import { openPlainSystem } from './disk/plain-system';
 import { replayJournal } from './files/check';
 import { withGuest } from './files/open-guest';
 import { GuestFileError } from './files/port';
+import { type OperatingSystemFamily } from './family';
 import { type GuestSystem } from './guest-system';
-import { MANIFEST, readManifest } from './linux/changes/manifest';
-import { readOsRelease } from './linux/release';
 import { GuestNotAdaptableError, type AdaptationReport, type GuestAdapter, type OtherDisks } from './port';
 
 /**
@@ -23,10 +22,8 @@ export function guestAdapter(): GuestAdapter {
     adaptForRecoverySite: (adaptation) =>
       asNotAdaptable(async () => {
         const system = await openSystemOf(adaptation.diskPath, adaptation, 'write');
-        return working(system, async () => {
-          const { id } = await withGuest(system.openReadOnly, readOsRelease);
-          const loaders = await addLoader(adaptation.diskPath, id);
-          const family = await withGuest(system.openReadOnly, detectFamily);
+        return working(system, async (family) => {
+          const loaders = await addLoader(adaptation.diskPath, family.efi);
           const report = await family.adapt(system, adaptation);
           return { ...report, changed: [...report.changed, ...loaders] };
         });
@@ -37,24 +34,43 @@ export function guestAdapter(): GuestAdapter {
         const report = await reportIfNeverAdapted(await openSystemOf(diskPath, others, 'look'));
         if (report !== undefined) return report;
         const system = await openSystemOf(diskPath, others, 'write');
-        return working(system, async () => {
-          const family = await withGuest(system.openReadOnly, detectFamily);
-          return family.revert(system);
+        return working(system, async (family) => {
+          const report = await family.revert(system);
+          const loaders = await removeLoader(diskPath, family.efi);
+          return { ...report, changed: [...report.changed, ...loaders] };
         });
       }),
   };
 }
 
 /**
- * An instance has no boot entries in NVRAM: a disk that only UEFI boots needs the loader that is started without one. It stays
- * at home, where a VM that is made anew has no entries, either.
+ * An instance has no boot entries in NVRAM: a disk that only UEFI boots needs the loader that is started without one.
  * @returns what was changed on the EFI system partition, as the guest would see it
  */
-async function addLoader(diskPath: string, id: string): Promise<string[]> {
-  const partition = efiSystemPartition(await readBootDisk(diskPath));
-  if (partition === undefined) return [];
-  const changed = await addEfiFallback(diskPath, partition.offset, { kind: 'linux', id });
-  return changed.map((path) => `/boot/efi${path}`);
+async function addLoader(diskPath: string, efi: EfiSystem): Promise<string[]> {
+  const disk = await readBootDisk(diskPath);
+  const partition = efiSystemPartition(disk);
+  if (partition !== undefined) return seenByGuest(efi, await addEfiFallback(diskPath, partition.offset, efi));
+  // Windows boots from a GPT by UEFI, or not at all.
+  if (efi.kind === 'windows' && disk.table.label === 'gpt')
+    throw new GuestNotAdaptableError(
+      'The guest runs Windows on a disk with GPT, and the disk has no EFI system partition to boot it from. See that the disk that the VM boots from is its first.',
+    );
+  return [];
+}
+
+/**
+ * Linux keeps the loader, as a VM that is made anew at home has no boot entries, either. Windows' own tools keep theirs up to date,
+ * and not ours: what was there before is put back.
+ */
+async function removeLoader(diskPath: string, efi: EfiSystem): Promise<string[]> {
+  const partition = efi.kind === 'windows' ? efiSystemPartition(await readBootDisk(diskPath)) : undefined;
+  return partition === undefined ? [] : seenByGuest(efi, await removeEfiFallback(diskPath, partition.offset));
+}
+
+/** Linux mounts the partition; Windows gives it no letter. */
+function seenByGuest(efi: EfiSystem, paths: string[]): string[] {
+  return efi.kind === 'windows' ? paths : paths.map((path) => `/boot/efi${path}`);
 }
 
 /** Opens the guest's system by the simplest way that there is to it. */
@@ -78,8 +94,13 @@ async function openSystemOf(
 async function reportIfNeverAdapted(system: GuestSystem): Promise<AdaptationReport | undefined> {
   try {
     return await withGuest(system.openReadOnly, async (files) => {
-      if ((await files.realpath(MANIFEST)) !== undefined) return undefined;
       const family = await detectFamily(files);
+      const state = await family.recordedState(files).catch((error: unknown) => {
+        // The journal may hold the rest of a record that looks damaged without it.
+        if (error instanceof GuestNotAdaptableError) return 'cut off';
+        throw error;
+      });
+      if (state !== 'never adapted') return undefined;
       return { family: family.name, kernels: [], modules: [], changed: [], warnings: [] };
     });
   } catch (error) {
@@ -94,16 +115,19 @@ async function reportIfNeverAdapted(system: GuestSystem): Promise<AdaptationRepo
 /** Replays the journals, does the work, and checks the file systems after it. */
 async function working(
   system: GuestSystem,
-  work: () => Promise<AdaptationReport>,
+  work: (family: OperatingSystemFamily) => Promise<AdaptationReport>,
 ): Promise<AdaptationReport> {
   try {
     await system.replay(false);
-    const manifest = await withGuest(system.openReadOnly, readManifest);
+    const { family, state } = await withGuest(system.openReadOnly, async (files) => {
+      const found = await detectFamily(files);
+      return { family: found, state: await found.recordedState(files) };
+    });
     // Work on this disk was cut off, and debugfs, killed, leaves a file system that says it is clean.
-    if (manifest !== undefined && manifest.state !== 'applied') await system.replay(true);
-    const report = await work();
+    if (state === 'cut off') await system.replay(true);
+    const report = await work(family);
     await system.finish();
-    return report;
+    return { ...report, warnings: [...system.warnings, ...report.warnings] };
   } catch (error) {
     await system.abandon();
     throw error;

@@ -52,7 +52,7 @@ export async function readBootScript(planDirectory: string, name: string): Promi
       `${shown} has a name with other characters than letters, digits, ".", "_" and "-"; rename it`,
     );
   const content = await readRegularFile(real, shown);
-  checkInterpreter(content, shown);
+  if (!isForWindows(base)) checkInterpreter(content, shown);
   return { name: base, sha256: createHash('sha256').update(content).digest('hex'), content };
 }
 
@@ -75,12 +75,17 @@ async function readRegularFile(file: string, shown: string): Promise<Buffer> {
   }
 }
 
+/** Windows knows what runs a script by the end of its name, and nothing of interpreter lines. */
+function isForWindows(name: string): boolean {
+  return /\.(ps1|cmd|bat)$/i.test(name);
+}
+
 /** A script that the guest's kernel could not start would be found out at the worst time: during a failover. */
 function checkInterpreter(content: Buffer, shown: string): void {
   const firstLine = content.subarray(0, 256).toString('latin1').split('\n', 1)[0] ?? '';
   if (!/^#!\s*\//.test(firstLine))
     throw new BootScriptError(
-      `${shown} does not begin with an interpreter line; begin it with one like #!/bin/sh`,
+      `${shown} does not begin with an interpreter line; begin it with one like #!/bin/sh, or give it a name that ends in .ps1, .cmd or .bat if it is for Windows`,
     );
   if (firstLine.endsWith('\r'))
     throw new BootScriptError(

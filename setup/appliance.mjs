@@ -41,7 +41,7 @@ const PROGRAMS = {
   e2fsprogs: ['e2fsck', 'mke2fs'],
   xfsprogs: ['xfs_repair', 'mkfs.xfs', 'xfs_db'],
   'btrfs-progs': ['btrfs', 'mkfs.btrfs'],
-  'ntfs-3g': ['lowntfs-3g', 'ntfsfix', 'ntfsrecover', 'mkntfs'],
+  'ntfs-3g': ['lowntfs-3g', 'ntfs-3g.probe', 'ntfsrecover', 'ntfsresize', 'mkntfs'],
   attr: ['setfattr', 'getfattr'],
   tar: ['tar'],
 };
@@ -49,7 +49,7 @@ const PROGRAMS = {
 /** Modules, with all that they need; what a kernel has built in is none. */
 const MODULES = [
   ...['virtio_pci', 'virtio_console', 'nvme'],
-  ...['ext4', 'xfs', 'btrfs', 'vfat', 'nls_cp437', 'nls_ascii', 'nls_iso8859-1', 'nls_utf8', 'ntfs3', 'fuse'],
+  ...['ext4', 'xfs', 'btrfs', 'vfat', 'nls_cp437', 'nls_ascii', 'nls_iso8859-1', 'nls_utf8', 'fuse'],
   ...['dm_mod', 'dm_mirror', 'dm_snapshot', 'dm_thin_pool', 'dm_raid'],
   ...['crc32c_generic', 'crc32c-intel', 'xxhash_generic', 'sha256_generic', 'blake2b_generic'],
 ];
@@ -60,6 +60,12 @@ global { use_lvmpolld=0 use_lvmlockd=0 locking_type=1 thin_check_executable="/bi
 activation { udev_sync=0 udev_rules=0 monitoring=0 verify_udev_operations=0 }
 backup { backup=0 archive=0 }
 `;
+
+/**
+ * Which users of Windows ours are, for lowntfs-3g: it gives a new file its directory's rights, as Windows would do, only where it
+ * is told so. Root is its own Administrators; no other user exists here, so that the identifier stands for none.
+ */
+const NTFS_USERS = '::S-1-5-21-1111111111-1111111111-1111111111-10000\n';
 
 const RECIPE = createHash('sha256')
   .update(readFileSync(fileURLToPath(import.meta.url)))
@@ -186,6 +192,9 @@ function makeTree(root, tree) {
   writeFileSync(join(tree, 'etc/passwd'), 'root:x:0:0:root:/:/bin/sh\n');
   writeFileSync(join(tree, 'etc/group'), 'root:x:0:\n');
   writeFileSync(join(tree, 'etc/lvm/lvm.conf'), LVM_CONF);
+  writeFileSync(join(tree, 'etc/ntfs-users'), NTFS_USERS);
+  // Programs of ntfs-3g look there for whether a device is in use.
+  symlinkSync('/proc/mounts', join(tree, 'etc/mtab'));
   copy(join(here, 'appliance/init'), join(tree, 'init'), 0o755);
   return copyModules(root, tree);
 }

@@ -21,6 +21,7 @@ const PACKAGES = [
   'fdisk', // sfdisk: their partition tables
   'ovmf', // UEFI firmware
   'mtools', // EFI system partitions
+  'ntfs-3g', // for tests: what looks at disks of Windows guests beside the appliance
   'util-linux', // blkid, nsenter, flock, prlimit, setpriv
   'libwin-hivex-perl', // hivexregedit: the registry of Windows guests
   'iproute2', // network namespaces

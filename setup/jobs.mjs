@@ -22,6 +22,7 @@ export async function runJob(job, args) {
       return run(process.execPath, ['--enable-source-maps', 'dist/test/chaos/main.js', ...args]);
     case 'test':
       await (await import('./guest-tools.mjs')).ensureGuestTools();
+      await (await import('./boot-tree.mjs')).ensureBootTree();
       await (await import('./appliance.mjs')).ensureAppliance();
       return (await import('./test.mjs')).runTests(args);
     default:

@@ -1,3 +1,4 @@
+import { type AdaptJob, type Adapted } from './adapt';
 import { type BackupJob } from './backup';
 import { type FailbackJob } from './failback';
 import { type PutJob } from './put';
@@ -9,6 +10,7 @@ export interface Jobs {
   backup: { input: BackupJob; output: { blocks: number; bytes: number } };
   restore: { input: RestoreJob; output: RestoredDisk[] };
   failback: { input: FailbackJob; output: { blocks: number } };
+  adapt: { input: AdaptJob; output: Adapted };
 }
 
 /** What such a process prints as its last line. */
@@ -27,6 +29,7 @@ const jobs: { [Name in keyof Jobs]: () => Promise<Job<Name>> } = {
   backup: async () => (await import('./backup.js')).backup,
   restore: async () => (await import('./restore.js')).restore,
   failback: async () => (await import('./failback.js')).failback,
+  adapt: async () => (await import('./adapt.js')).adapt,
 };
 
 async function main(): Promise<void> {

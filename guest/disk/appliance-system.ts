@@ -1,5 +1,5 @@
 import { type ApplianceFileSystem } from '../files/appliance/file-system';
-import { ApplianceGuest, isMountable } from '../files/appliance/guest';
+import { ApplianceGuest, isMountable, isNtfs } from '../files/appliance/guest';
 import { findVolume, type Volume } from '../files/appliance/volumes';
 import { MountedFiles } from '../files/mounted-files';
 import { withGuest } from '../files/open-guest';
@@ -10,8 +10,12 @@ import { learnDisks } from '../linux/disks/learn-disks';
 import { GuestNotAdaptableError, type OtherDisks } from '../port';
 import { DeviceNames } from './device-names';
 import { type DiskContent } from './guest-disks';
-import { type FileSystemSource, openSystem, systemMounts } from './system-mounts';
+import { type FileSystemSource, openSystem, systemMounts, type SystemMount } from './system-mounts';
+import { expectSwitchedOff, findWindows } from './windows-volume';
+import { encryptedByBitLocker } from '../windows/bitlocker';
 
+/** The boot disk is the first that the appliance is given. */
+const BOOT_DISK = '/dev/nvme0n1';
 /** Most subvolumes of a btrfs that are looked into for the system: snapshots of it may be many, and its default one is first. */
 const MAX_SUBVOLUMES = 20;
 
@@ -32,14 +36,20 @@ export async function openApplianceSystem(
   try {
     const root = await findRoot(guest);
     const sources = new Sources(guest, names, diskPaths);
-    const rootSource = sources.of(root.volume, root.subvolume);
-    await withGuest(
-      () => openSystem([{ mountPoint: '/', source: rootSource }], false),
-      (files) => learnDisks(files, sources.contentOf(root.volume), names),
-    );
-    const system = await systemMounts(rootSource, (entry) => sources.find(entry));
+    const rootMount = { mountPoint: '/', source: sources.of(root.volume, root.subvolume) };
+    let system: SystemMount[] = [rootMount];
+    // Windows has the files of its system on one volume.
+    if (isNtfs(root.volume)) await expectSwitchedOff(guest, root.volume);
+    else {
+      await withGuest(
+        () => openSystem(system, false),
+        (files) => learnDisks(files, sources.contentOf(root.volume), names),
+      );
+      system = await systemMounts(rootMount.source, (entry) => sources.find(entry));
+    }
     return {
       names,
+      warnings: guest.warnings,
       open: () => openSystem(system, true),
       openReadOnly: () => openSystem(system, false),
       // Mounting has replayed the logs, and what is written there is written by a kernel, which leaves nothing half done.
@@ -58,7 +68,7 @@ interface FoundRoot {
   subvolume: string | undefined;
 }
 
-/** The file system with /etc/fstab and /etc/os-release. */
+/** The file system with /etc/fstab and /etc/os-release, or with Windows' registry. */
 async function findRoot(guest: ApplianceGuest): Promise<FoundRoot> {
   const roots: FoundRoot[] = [];
   const failures: unknown[] = [];
@@ -73,17 +83,35 @@ async function findRoot(guest: ApplianceGuest): Promise<FoundRoot> {
       failures.push(error);
     }
   }
+  // A data disk of a Linux may hold anything; what its own file systems hold comes first.
+  if (roots.length === 0) {
+    const windows = await findWindows(guest, BOOT_DISK);
+    roots.push(...windows.volumes.map((volume) => ({ volume, subvolume: undefined })));
+    failures.push(...windows.failures);
+  }
   const [root, another] = roots;
   if (another !== undefined)
     throw new GuestNotAdaptableError(
       `${roots.map(({ volume }) => volume.device).join(' and ')} of the guest both hold an operating system ` +
-        '(/etc/fstab and /etc/os-release), and which one boots cannot be told. Remove one, or exclude its disk.',
+        '(/etc/fstab and /etc/os-release, or Windows), and which one boots cannot be told. Remove one, or exclude its disk.',
     );
   if (root !== undefined) return root;
-  if (failures.length > 0) throw failures[0];
-  throw new GuestNotAdaptableError(
-    `No file system of the guest has /etc/fstab and /etc/os-release (${guest.volumes.map(({ device, type }) => `${device}: ${type}`).join(', ') || 'nothing is recognized'}).` +
-      (guest.volumes.some(({ type }) => type === 'crypto_LUKS')
+  throw failures[0] ?? encryptedWindows(guest.volumes) ?? noSystem(guest.volumes);
+}
+
+/** Where no Windows is found, and the boot disk has a volume that BitLocker encrypts, that is where it is. */
+function encryptedWindows(volumes: Volume[]): GuestNotAdaptableError | undefined {
+  for (const { device, type } of volumes) {
+    const partition = new RegExp(`^${BOOT_DISK}p(\\d+)$`).exec(device)?.[1];
+    if (type === 'BitLocker' && partition !== undefined) return encryptedByBitLocker(Number(partition));
+  }
+  return undefined;
+}
+
+function noSystem(volumes: Volume[]): GuestNotAdaptableError {
+  return new GuestNotAdaptableError(
+    `No file system of the guest has /etc/fstab and /etc/os-release, or Windows (${volumes.map(({ device, type }) => `${device}: ${type}`).join(', ') || 'nothing is recognized'}).` +
+      (volumes.some(({ type }) => type === 'crypto_LUKS')
         ? ' Some of it is encrypted (LUKS); an encrypted guest cannot be prepared from outside.'
         : ''),
   );

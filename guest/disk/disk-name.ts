@@ -36,8 +36,8 @@ export type MadeName =
   /** /dev/mapper/…, as it stands there. */
   | { type: 'mapper'; name: string }
   | { type: 'volume'; group: string; volume: string }
-  /** By the id of the volume group, in LVM's form without dashes. */
-  | { type: 'volumeId'; groupId: string }
+  /** By the ids of the volume group and the volume, in LVM's form without dashes. */
+  | { type: 'volumeId'; groupId: string; volumeId: string }
   /** md arrays, LUKS by its UUID, ZFS volumes, bcache. */
   | { type: 'other' };
 
@@ -119,8 +119,9 @@ function byId(link: string): DiskName {
   const multipath = /^dm-uuid-(?:part(\d{1,3})-)?mpath-(.+)$/.exec(link);
   if (multipath?.[2] !== undefined)
     return { kind: 'hardware', id: hardwareId(multipath[2]), partition: number(multipath[1]) };
-  const groupId = /^dm-uuid-LVM-([A-Za-z0-9]{32})[A-Za-z0-9]{32}$/.exec(link)?.[1];
-  if (groupId !== undefined) return { kind: 'made', by: { type: 'volumeId', groupId } };
+  const [, groupId, volumeId] = /^dm-uuid-LVM-([A-Za-z0-9]{32})([A-Za-z0-9]{32})$/.exec(link) ?? [];
+  if (groupId !== undefined && volumeId !== undefined)
+    return { kind: 'made', by: { type: 'volumeId', groupId, volumeId } };
   if (link.startsWith('dm-name-')) return byMapper(link.slice('dm-name-'.length));
   if (/^dm-uuid-DMRAID-/.test(link)) return { kind: 'hardware', id: link, partition: undefined };
   if (/^(dm-uuid-|md-uuid-|md-name-|lvm-pv-uuid-|bcache-|raid-)/.test(link))

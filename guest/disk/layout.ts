@@ -58,11 +58,12 @@ export async function findLayout(diskPath: string): Promise<GuestLayout> {
   }
   const [root, another] = roots;
   if (root === undefined) {
+    if (partitions.some(({ identity }) => mayHoldSystem(identity.type) && !isPlain(identity.type)))
+      throw new NotPlainError(noRootMessage(partitions));
+    // Windows' small partitions are never encrypted: where there is none, this is the reason.
     for (const { number, offset } of partitions) {
       if (await isBitLocker(diskPath, offset)) throw encryptedByBitLocker(number);
     }
-    if (partitions.some(({ identity }) => mayHoldSystem(identity.type) && !isPlain(identity.type)))
-      throw new NotPlainError(noRootMessage(partitions));
     if (failures.length > 0) throw failures[0];
     throw new GuestNotAdaptableError(noRootMessage(partitions));
   }
@@ -90,10 +91,8 @@ function noRootMessage(partitions: FoundPartition[]): string {
   const types =
     partitions.map((one) => `${one.number}: ${one.identity.type ?? 'unknown'}`).join(', ') || 'none';
   const held = new Set(partitions.map((one) => one.identity.type));
-  const family = held.has('ntfs')
-    ? ' It looks like Windows, which is not supported yet.'
-    : held.has('crypto_LUKS')
-      ? ' It seems to be encrypted (LUKS); an encrypted guest cannot be prepared from outside.'
-      : '';
+  const family = held.has('crypto_LUKS')
+    ? ' It seems to be encrypted (LUKS); an encrypted guest cannot be prepared from outside.'
+    : '';
   return `No file system of the boot disk that can be opened has /etc/fstab and /etc/os-release (partitions: ${types}).${family}`;
 }

@@ -11,7 +11,12 @@ export class NotPlainError extends GuestNotAdaptableError {
   }
 }
 
-/** What the appliance may find a system on: other file systems, and what volumes are made of. */
-export function mayHoldSystem(type: string | undefined): boolean {
+/** What the appliance may find a Linux on: other file systems, and what volumes are made of. */
+export function mayHoldLinux(type: string | undefined): boolean {
   return type !== undefined && /^(ext[234]|xfs|btrfs|LVM2_member)$/.test(type);
+}
+
+/** What the appliance may find any system on. */
+export function mayHoldSystem(type: string | undefined): boolean {
+  return type === 'ntfs' || mayHoldLinux(type);
 }

@@ -7,7 +7,7 @@ import { GuestNotAdaptableError, type OtherDisks } from '../port';
 import { DeviceNames } from './device-names';
 import { type DiskContent } from './guest-disks';
 import { type GuestLayout } from './layout';
-import { mayHoldSystem, NotPlainError } from './not-plain';
+import { mayHoldLinux, NotPlainError } from './not-plain';
 import { isPlain, type PlainSource, plainSource } from './plain-source';
 import { openSystem, systemMounts } from './system-mounts';
 
@@ -39,6 +39,7 @@ export async function openPlainSystem(
   const system = await systemMounts(source(root), async (entry) => source(await contentOf(entry, names)));
   return {
     names,
+    warnings: [],
     open: () => openSystem(system, true),
     openReadOnly: () => openSystem(system, false),
     async replay(everything) {
@@ -64,7 +65,7 @@ async function contentOf({ device, mountPoint, type }: FstabEntry, names: Device
 }
 
 function isNotPlain({ identity }: DiskContent): boolean {
-  return mayHoldSystem(identity.type) && !isPlain(identity.type);
+  return mayHoldLinux(identity.type) && !isPlain(identity.type);
 }
 
 /** What tells a file system that is mounted at one of the system's directories, where its name does not. */

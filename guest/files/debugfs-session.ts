@@ -2,6 +2,7 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { ToolMissingError } from '../../host/run-tool';
 import { e2fsprogsTooOld, saysTooOld } from './e2fsprogs-version';
+import { Turns } from './turns';
 
 /** What one command may print. A directory with 100,000 names prints about 5 MiB. */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
@@ -26,7 +27,7 @@ export class DebugfsSession {
   private waiting: { resolve: () => void; reject: (error: Error) => void } | undefined;
   private failure: Error | undefined;
   private count = 0;
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly turns = new Turns();
   private readonly nonce = randomBytes(12).toString('hex');
   private readonly closed: Promise<number | null>;
 
@@ -70,9 +71,7 @@ export class DebugfsSession {
 
   /** Runs commands, which must hold no line ends. Callers that come together have their turns. */
   run(commands: string[]): Promise<DebugfsOutput> {
-    const turn = this.last.then(() => this.runNow(commands));
-    this.last = turn.catch(() => undefined);
-    return turn;
+    return this.turns.take(() => this.runNow(commands));
   }
 
   private async runNow(commands: string[]): Promise<DebugfsOutput> {

@@ -15,6 +15,8 @@ export interface GuestFileSystem {
   list(path: string): Promise<string[]>;
   /** The whole file. @throws GuestFileError where it is larger than `maxBytes` */
   content(path: string, maxBytes: number): Promise<Buffer>;
+  /** The first bytes of a file, however large it is. Absent where there is no way to read a part of a file. */
+  start?(path: string, bytes: number): Promise<Buffer>;
   /** Copies a file to a path of this host where nothing is. @throws GuestFileError as {@link content} does */
   download(path: string, hostPath: string, maxBytes: number): Promise<void>;
   /** Creates a file where none is, with its directory's SELinux label, if it has one: who runs the guest reads it then. */

@@ -45,6 +45,11 @@ export class MountedFiles implements GuestFiles {
     return fileSystem.content(inner, maxBytes);
   }
 
+  async readStart(path: string, bytes: number): Promise<Buffer | undefined> {
+    const { fileSystem, inner } = this.locate(await this.regularFile(path, Number.MAX_SAFE_INTEGER));
+    return fileSystem.start?.(inner, bytes);
+  }
+
   async readlink(path: string): Promise<string> {
     const real = await this.resolve(path, 'last part as it is');
     if (real === undefined) throw new GuestFileError(path, 'is missing');

@@ -12,10 +12,10 @@ export interface GuestFiles {
   /** @throws GuestFileError where there is no such regular file, or it is larger than `maxBytes` */
   read(path: string, maxBytes: number): Promise<Buffer>;
   /**
-   * The first bytes of a file, however large it is; fewer where it is shorter. Absent where the adapter has no way to
-   * read a part of a file.
+   * The first bytes of a file, however large it is; fewer where it is shorter. Undefined where there is no way to read a part
+   * of a file there.
    */
-  readStart?(path: string, bytes: number): Promise<Buffer>;
+  readStart(path: string, bytes: number): Promise<Buffer | undefined>;
   readlink(path: string): Promise<string>;
   /** Copies a file to this host. @throws GuestFileError as {@link read} does */
   download(path: string, hostPath: string, maxBytes: number): Promise<void>;

@@ -1,4 +1,4 @@
-import { type OpenableGuest, type OperatingSystemFamily } from '../family';
+import { type OpenableGuest, type OperatingSystemFamily, type RecordedState } from '../family';
 import { type GuestFiles } from '../files/port';
 import { withGuest } from '../files/open-guest';
 import { GuestNotAdaptableError, type AdaptationReport, type RecoverySiteAdaptation } from '../port';
@@ -20,17 +20,26 @@ import { planDiskNames } from './disks/disk-names';
 import { checkHosts } from './stay/hosts';
 import { addPrimaryDrivers } from './initramfs/primary-drivers';
 import { planInitramfs } from './initramfs/recovery-drivers';
-import { readManifest } from './changes/manifest';
+import { hasManifest, readManifest } from './changes/manifest';
+import { type OsRelease } from './release';
 import { planStay } from './stay/stay';
 import { undoChanges } from './changes/undo';
 
 /** Linux with systemd. What makes its initramfs, which decides how drivers get into it, each image tells by itself. */
-export function linuxFamily(prettyName: string): OperatingSystemFamily {
+export function linuxFamily({ id, prettyName }: OsRelease): OperatingSystemFamily {
   return {
     name: prettyName,
+    efi: { kind: 'linux', id },
+    recordedState,
     adapt: (guest, adaptation) => adapt(prettyName, guest, adaptation),
     revert: (guest) => revert(prettyName, guest),
   };
+}
+
+async function recordedState(files: GuestFiles): Promise<RecordedState> {
+  if (!(await hasManifest(files))) return 'never adapted';
+  // Undefined where its first record was cut off.
+  return (await readManifest(files))?.state === 'applied' ? 'adapted' : 'cut off';
 }
 
 async function adapt(

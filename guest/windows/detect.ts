@@ -1,7 +1,7 @@
 import { type GuestFiles } from '../files/port';
 import { GuestNotAdaptableError } from '../port';
 import { readGuestHive, understood, type GuestHive } from './guest-hive';
-import { findPath } from './paths';
+import { findPath, isThere } from './paths';
 import { controlSets } from './registry-plan';
 
 /** The script that an administrator runs once in the guest, as refusals name it. */
@@ -24,9 +24,11 @@ export interface WindowsGuest {
   warnings: string[];
 }
 
-/** Whether the file system is that of a Windows. */
+/** Whether the file system is that of a Windows, which starts from no other place, and through no link. */
 export async function looksLikeWindows(files: GuestFiles): Promise<boolean> {
-  return (await findPath(files, '/Windows/System32/config/SYSTEM')) !== undefined;
+  for (const directory of ['/Windows', '/Windows/System32', '/Windows/System32/config'])
+    if ((await files.stat(directory))?.type !== 'directory') return false;
+  return (await files.stat('/Windows/System32/config/SYSTEM'))?.type === 'file';
 }
 
 /**
@@ -77,7 +79,7 @@ export async function expectNotHibernated(files: GuestFiles): Promise<void> {
   const path = await findPath(files, HIBERNATION);
   const stat = path === undefined ? undefined : await files.stat(path);
   if (path === undefined || stat?.type !== 'file' || stat.size < 4) return;
-  const signature = (await files.readStart?.(path, 4))?.toString('latin1').toLowerCase();
+  const signature = (await files.readStart(path, 4))?.toString('latin1').toLowerCase();
   // "wake" or zeros say that Windows has started from it since.
   if (signature !== undefined && signature !== 'hibr') return;
   throw new GuestNotAdaptableError(
@@ -87,7 +89,7 @@ export async function expectNotHibernated(files: GuestFiles): Promise<void> {
 }
 
 async function expectDriverFile(files: GuestFiles, path: string): Promise<void> {
-  if ((await findPath(files, path)) !== undefined) return;
+  if (await isThere(files, path)) return;
   throw new GuestNotAdaptableError(
     `The guest has no ${path.replaceAll('/', '\\')}, the driver of an instance's disks. Repair Windows in the guest ("sfc /scannow"), and back it up again.`,
   );
@@ -127,7 +129,7 @@ async function warningsOf(files: GuestFiles, system: GuestHive, controlSet: stri
       `The guest has no NVMe driver of AWS and will use Microsoft's. ${PREPARE} to have AWS's, which AWS recommends.`,
     );
   }
-  if ((await findPath(files, '/Windows/WinSxS/pending.xml')) !== undefined) {
+  if (await isThere(files, '/Windows/WinSxS/pending.xml')) {
     warnings.push('Windows updates wait for a restart in the guest: its first start on EC2 may take long.');
   }
   return understood('SYSTEM', () => [...warnings, ...networkWarnings(system, controlSet)]);

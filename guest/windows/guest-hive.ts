@@ -10,8 +10,6 @@ const CONFIG = '/Windows/System32/config';
 
 /** A hive of the guest, as it was on the disk and as it is with its logs applied. */
 export interface GuestHive {
-  /** Where it is, in the case of the disk. */
-  path: string;
   /** The file as it was. */
   stored: Buffer;
   /** With all that its logs held. */
@@ -34,7 +32,7 @@ export async function readGuestHive(files: GuestFiles, name: 'SYSTEM' | 'SOFTWAR
   }
   return understood(name, () => {
     const { hive, leftOut } = recoverHive(stored, logs);
-    return { path, stored, hive, reader: new HiveReader(hive), leftOut };
+    return { stored, hive, reader: new HiveReader(hive), leftOut };
   });
 }
 

@@ -1,4 +1,4 @@
-import { type OpenableGuest, type OperatingSystemFamily } from '../family';
+import { type OpenableGuest, type OperatingSystemFamily, type RecordedState } from '../family';
 import { withGuest } from '../files/open-guest';
 import { type GuestFiles } from '../files/port';
 import { checkHosts } from '../linux/stay/hosts';
@@ -38,7 +38,13 @@ const FAMILY = 'Windows';
  */
 export async function windowsFamily(files: GuestFiles): Promise<OperatingSystemFamily | undefined> {
   if (!(await looksLikeWindows(files))) return undefined;
-  return { name: FAMILY, adapt, revert };
+  return { name: FAMILY, efi: { kind: 'windows' }, recordedState, adapt, revert };
+}
+
+async function recordedState(files: GuestFiles): Promise<RecordedState> {
+  const manifest = await readWindowsManifest(files);
+  if (manifest === undefined) return 'never adapted';
+  return manifest.state === 'applied' ? 'adapted' : 'cut off';
 }
 
 async function adapt(guest: OpenableGuest, adaptation: RecoverySiteAdaptation): Promise<AdaptationReport> {
@@ -80,7 +86,10 @@ async function planAdaptation(
           `Run ${PREPARE_SCRIPT} once in the guest, as Administrator, and back it up again (docs/guests.md, "Windows").`,
       );
     }
-    warnings.push('Nothing in the guest tells the console of the instance that Windows has started.');
+    warnings.push(
+      'Nothing in the guest runs boot scripts, or tells the console of the instance that Windows has started: a failover with boot scripts is refused. ' +
+        `Run ${PREPARE_SCRIPT} once in the guest, as Administrator (docs/guests.md, "Windows").`,
+    );
   }
   const { edits, record, drivers } = understood('SYSTEM', () => planForRecoverySite(system.reader));
   const replacements: Replacement[] = [];

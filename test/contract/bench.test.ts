@@ -23,7 +23,7 @@ describe('npm run bench', () => {
 
   it('lists the benchmarks', async () => {
     const { stdout } = await bench([]);
-    for (const name of ['put', 'restore', 'incremental', 'failback', 'backup', 'scale', 'resume'])
+    for (const name of ['put', 'restore', 'incremental', 'failback', 'backup', 'scale', 'resume', 'adapt'])
       expect(stdout).toContain(`\n  ${name} `);
   });
 

@@ -7,17 +7,22 @@ import { readManifest } from '../../repository/backups/backups';
 import { sealManifest } from '../../repository/backups/manifest';
 import { manifestKey } from '../../repository/objects/keys';
 import { KERNEL, makeDataDisk, makeGuest, removeFixtures } from '../unit/guest-fixture';
+import { removeDisks } from '../unit/appliance-fixture';
+import { GPT, makeWindowsDisk } from '../unit/windows-fixture';
 import { type CopySite, inActivity, startCopySite, VM } from './copy-site';
 
-// Guests are really adapted, on exports by QEMU.
-jest.setTimeout(60_000);
+// Guests are really adapted, on exports by QEMU; those of Windows by the appliance, a machine that boots.
+jest.setTimeout(180_000);
 
 let site: CopySite;
 beforeEach(async () => {
   site = await startCopySite((_call, handle) => handle());
 });
 afterEach(() => site.close());
-afterAll(removeFixtures);
+afterAll(() => {
+  removeFixtures();
+  removeDisks();
+});
 
 const stateDirectory = (): string => join(site.directory, 'state');
 const backupId = (n: number): string => `20261123T18150${n}Z-0000000${n}`;
@@ -77,6 +82,27 @@ describe('The rehearsal of an adaptation', () => {
     const told = await guest(1);
     expect(told).toMatchObject({ outcome: 'not adaptable' });
     expect(told?.problem).toMatch(new RegExp(`Kernel ${KERNEL} .* ena`));
+  });
+
+  it('tells the same of a Windows, whose disk stays as it was', async () => {
+    const windows = readFileSync(await makeWindowsDisk(GPT));
+    site.hypervisor.setDisk('system', windows);
+    site.hypervisor.setDisk('data', readFileSync(makeDataDisk()));
+    await backUp(1);
+    expect(await guest(1)).toMatchObject({
+      outcome: 'adaptable',
+      family: 'Windows Server 2019 Standard (build 17763)',
+      warnings: [expect.stringMatching(/known only after a test failover/)],
+    });
+    expect(readFileSync(join(site.directory, `${backupId(1)}-system`)).equals(windows)).toBe(true);
+    const hibernated = readFileSync(await makeWindowsDisk(GPT, { 'hiberfil.sys': 'hibr'.padEnd(8192) }));
+    site.hypervisor.setDisk('system', hibernated);
+    await age(1, '2026-11-23T00:00:00.000Z');
+    await backUp(2);
+    expect(await guest(2)).toMatchObject({
+      outcome: 'not adaptable',
+      problem: expect.stringMatching(/hibernated.*powercfg/) as string,
+    });
   });
 
   it('tells that a disk holds no system', async () => {

@@ -1,3 +1,4 @@
+import { existsSync, lstatSync, readdirSync } from 'node:fs';
 import {
   copyFile,
   lstat,
@@ -15,7 +16,7 @@ import {
 import { join } from 'node:path';
 import { GuestFileError, type GuestFiles, type GuestFileStat } from '../../guest/files/port';
 
-/** A directory of this host as a guest's file system, without links on the way: what NTFS is to the code that prepares Windows. */
+/** A directory of this host as a guest's file system, which ignores the case of names: what NTFS is to the code that prepares Windows. */
 export class HostDirectoryFiles implements GuestFiles {
   constructor(private readonly root: string) {}
 
@@ -101,7 +102,12 @@ export class HostDirectoryFiles implements GuestFiles {
   async close(): Promise<void> {}
 
   private at(path: string): string {
-    return join(this.root, path);
+    let at = this.root;
+    for (const part of path.split('/').filter(Boolean)) {
+      const names = existsSync(at) && lstatSync(at).isDirectory() ? readdirSync(at) : [];
+      at = join(at, names.find((name) => name.toLowerCase() === part.toLowerCase()) ?? part);
+    }
+    return at;
   }
 
   private async expectFile(path: string, maxBytes: number): Promise<void> {

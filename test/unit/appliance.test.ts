@@ -60,6 +60,13 @@ describe('the appliance', () => {
       expect(await files.stat('/absent')).toBeUndefined();
       await expect(files.content('/etc/fstab', 10)).rejects.toThrow(/larger than 10 bytes/);
     });
+    const guest = await ApplianceGuest.start([first, second], 'look');
+    const { lvm } = findVolume(guest.volumes, '/dev/rhel-9/root') ?? {};
+    await guest.kill();
+    const byIds = `/dev/disk/by-id/dm-uuid-LVM-${lvm?.groupId}${lvm?.volumeId}`;
+    await onVolume([first, second], byIds, async (files) => {
+      expect(await files.list('/')).toEqual(['etc', 'link']);
+    });
     await onVolume([first, second], 'LABEL=system', async (files) => {
       await files.replace('/etc/fstab', Buffer.from('short'), OWNED);
       await files.remove('/link', 'symlink');
@@ -80,6 +87,23 @@ describe('the appliance', () => {
       await guest.kill();
     }
     expect(readFileSync(first).equals(before)).toBe(true);
+  });
+
+  it('waits for every one of many disks', async () => {
+    const disks = Array.from({ length: 40 }, () => emptyDisk(1));
+    // One page of a swap area is all that libblkid asks for.
+    const swap = Buffer.alloc(4096);
+    swap.write('SWAPSPACE2', 4086);
+    swap.writeUInt32LE(1, 1024);
+    swap.writeUInt32LE(255, 1028);
+    for (const disk of disks) {
+      const file = openSync(disk, 'r+');
+      writeSync(file, swap);
+      closeSync(file);
+    }
+    const guest = await ApplianceGuest.start(disks, 'look');
+    await guest.kill();
+    expect(guest.volumes.map(({ type }) => type)).toEqual(disks.map(() => 'swap'));
   });
 
   it('replays the log of a machine that lost its power', async () => {

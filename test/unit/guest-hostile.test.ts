@@ -195,6 +195,13 @@ describe('what comes from a plan', () => {
   ])('is checked: %s', async (_, more) => {
     await expect(adapt(disk, more)).rejects.toThrow(/is no /);
   });
+
+  it('is refused where the guest could not run it, as a script for Windows', async () => {
+    const bootScripts = [{ name: 'hello.ps1', content: Buffer.from('Write-Output hello\r\n') }];
+    await expect(adapt(disk, { bootScripts })).rejects.toThrow(
+      /Linux, which has no way to run .*"hello\.ps1"/,
+    );
+  });
 });
 
 describe('a guest of another family', () => {

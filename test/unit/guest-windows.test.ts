@@ -1,63 +1,35 @@
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { type DeviceNames } from '../../guest/disk/device-names';
 import { type OpenableGuest, type OperatingSystemFamily } from '../../guest/family';
+import { GuestFileError } from '../../guest/files/port';
 import { GuestNotAdaptableError, type RecoverySiteAdaptation } from '../../guest/port';
 import { isBitLocker } from '../../guest/windows/bitlocker';
 import { editHive } from '../../guest/windows/hive/edit';
-import { HiveReader, type RegistryKey } from '../../guest/windows/hive/reader';
+import { HiveReader } from '../../guest/windows/hive/reader';
 import { windowsFamily } from '../../guest/windows/windows-family';
 import { HostDirectoryFiles } from '../support/host-directory-files';
-import { dirty, logEntry, makeHive, makeLog, put, type HiveKey } from '../support/hives';
+import { dirty, logEntry, makeLog } from '../support/hives';
+import { dump, HOSTS, SERVICES, software, STATE, SYSTEM, system, usual, writeTree } from './windows-fixture';
 
 const directory = mkdtempSync(join(tmpdir(), 'lifeboat-test-windows-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-const SYSTEM = 'WINDOWS/System32/config/SYSTEM';
-const HOSTS = 'WINDOWS/System32/drivers/etc/hosts';
-const STATE = 'ProgramData/Lifeboat';
-const SERVICES = 'ControlSet001\\Services';
-
-function system(changes: Record<string, Record<string, number | string>> = {}): Buffer {
-  const root: HiveKey = put({}, 'Select', { Default: 1, Current: 1, LastKnownGood: 1 });
-  const service = (name: string, start: number) =>
-    put(root, `${SERVICES}\\${name}`, { Type: 1, Start: start });
-  for (const name of ['disk', 'partmgr', 'pvscsi', 'LSI_SAS', 'stornvme']) service(name, 0);
-  put(root, `${SERVICES}\\stornvme\\StartOverride`, { '0': 3 });
-  put(root, `${SERVICES}\\LSI_SAS\\StartOverride`, { '0': 3 });
-  put(root, `${SERVICES}\\Dhcp`, { Type: 32, Start: 4 });
-  put(root, 'ControlSet001\\Control\\CrashControl', { AutoReboot: 1, DumpFile: 'C:\\MEMORY.DMP' });
-  put(root, 'ControlSet001\\Control\\Session Manager\\Environment', { PROCESSOR_ARCHITECTURE: 'AMD64' });
-  for (const [path, values] of Object.entries(changes)) put(root, path, values);
-  return makeHive(root, { bytes: 65536, sequence: 40 });
-}
-
-function software(build: string, product = 'Windows Server 2019 Standard'): Buffer {
-  return makeHive(
-    put({}, 'Microsoft\\Windows NT\\CurrentVersion', { ProductName: product, CurrentBuildNumber: build }),
-  );
-}
-
-type Files = Record<string, string | Buffer>;
-const usual: Files = {
-  [SYSTEM]: system(),
-  'WINDOWS/System32/config/SOFTWARE': software('17763'),
-  'WINDOWS/System32/drivers/stornvme.sys': 'driver',
-  'WINDOWS/System32/DriverStore/FileRepository/ena.inf_amd64_0123456789abcdef/ena.sys': 'driver',
-  'WINDOWS/System32/DriverStore/FileRepository/awsnvme.inf_amd64_0123456789abcdef/AWSNVMe.sys': 'driver',
-  [HOSTS]: '# hosts\r\n192.168.10.30 db\r\n',
-  'ProgramData/Lifeboat/Start-Lifeboat.ps1': 'runner',
-};
-
 let guests = 0;
 function makeGuest(changes: Record<string, string | Buffer | undefined> = {}): string {
   const root = join(directory, String(++guests));
-  for (const [path, content] of Object.entries({ ...usual, ...changes })) {
-    if (content === undefined) continue;
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), content);
-  }
+  writeTree(root, { ...usual, ...changes });
   return root;
 }
 
@@ -99,17 +71,6 @@ async function revert(root: string, failAfter = Infinity) {
 }
 
 const registry = (root: string): HiveReader => new HiveReader(readFileSync(join(root, SYSTEM)));
-/** All keys and values of a hive. */
-function dump(hive: HiveReader): Record<string, unknown> {
-  const all: Record<string, unknown> = {};
-  const walk = (key: RegistryKey, path: string): void => {
-    const values = hive.values(key).map(({ name, type, data }) => `${name} ${type} ${data.toString('hex')}`);
-    all[path] = values.sort();
-    for (const below of hive.subkeys(key)) walk(below, `${path}\\${below.name}`);
-  };
-  walk(hive.root, '');
-  return all;
-}
 function tree(root: string): Record<string, string> {
   const all: Record<string, string> = {};
   for (const name of readdirSync(root, { recursive: true, encoding: 'utf8' })) {
@@ -251,6 +212,28 @@ it('takes a guest that woke from hibernation since, and says what it cannot know
   expect(report.warnings.join(' ')).toMatch(/known only after a test failover/);
 });
 
+it('lists no directory to find a name in it, as some have more entries than are believed', async () => {
+  const root = makeGuest({ 'WINDOWS/WinSxS/amd64_one/file': '' });
+  class Large extends HostDirectoryFiles {
+    override async list(path: string): Promise<string[]> {
+      if (/^\/windows(\/winsxs|\/system32)?$/i.test(path))
+        throw new GuestFileError(path, 'has too many entries');
+      return super.list(path);
+    }
+  }
+  const open = () => Promise.resolve(new Large(root));
+  const family = await windowsFamily(await open());
+  const guest = { open, openReadOnly: open, names: undefined as unknown as DeviceNames };
+  await expect(family?.adapt(guest, adaptation)).resolves.toMatchObject({ modules: ['stornvme', 'ena'] });
+});
+
+it('says what a guest without a runner would refuse, where there is no script for it', async () => {
+  const { warnings } = await adapt(makeGuest({ 'ProgramData/Lifeboat/Start-Lifeboat.ps1': undefined }), {
+    bootScripts: [],
+  });
+  expect(warnings.join(' ')).toMatch(/with boot scripts is refused.*Prepare-LifeboatGuest\.ps1/);
+});
+
 it('believes no record that names anything else', async () => {
   const root = makeGuest();
   await adapt(root);
@@ -272,6 +255,16 @@ it('knows a volume that BitLocker encrypts', async () => {
   writeFileSync(disk, Buffer.concat([Buffer.alloc(512), Buffer.from('\xeb\x58\x90-FVE-FS-', 'latin1')]));
   await expect(isBitLocker(disk, 512)).resolves.toBe(true);
   await expect(isBitLocker(disk, 0)).resolves.toBe(false);
+});
+
+it('follows no junction, wherever it leads', async () => {
+  const root = makeGuest();
+  renameSync(join(root, 'ProgramData'), join(root, 'Elsewhere'));
+  symlinkSync('Elsewhere', join(root, 'ProgramData'));
+  await expect(adapt(root)).rejects.toThrow(/ProgramData in the guest: is a link \(junction\)/);
+  renameSync(join(root, 'WINDOWS'), join(root, 'Other'));
+  symlinkSync('Other', join(root, 'WINDOWS'));
+  await expect(windowsFamily(new HostDirectoryFiles(root))).resolves.toBeUndefined();
 });
 
 it('is no Windows without a registry', async () => {

@@ -375,4 +375,14 @@ describe('boot scripts', () => {
     writeFileSync(path.join(folder.directory, 'bad.sh'), content);
     expect(await problemOf(withScript('bad.sh'))).toMatch(message);
   });
+
+  it.each(['hello.ps1', 'hello.CMD', 'hello.bat'])(
+    'of Windows needs no interpreter line: %s',
+    async (name) => {
+      writeFileSync(path.join(folder.directory, name), 'echo hello\r\n');
+      writeFileSync(folder.file, withScript(name));
+      const { scripts } = await loadPlanFile(folder.file);
+      expect(scripts[0]?.content.toString()).toBe('echo hello\r\n');
+    },
+  );
 });

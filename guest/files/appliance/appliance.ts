@@ -1,6 +1,7 @@
+import { setTimeout } from 'node:timers/promises';
 import { ControlPort, type CommandAnswer } from './control';
 import { OpenDisks } from './disks';
-import { ApplianceError } from './error';
+import { ApplianceError, printable } from './error';
 import { applianceImage } from './image';
 import { ApplianceMachine } from './machine';
 import { SftpClient } from './sftp';
@@ -12,6 +13,10 @@ const START_SECONDS = 120;
 const MEMORY_MIB = 512;
 
 const POWER_OFF_SECONDS = 30;
+
+/** The first sectors of all disks, which for those of EBS may have to come from S3. */
+const DISKS_SECONDS = 120;
+const DISKS_POLL_MILLISECONDS = 100;
 
 export interface ApplianceOptions {
   memoryMiB?: number;
@@ -51,6 +56,7 @@ export class Appliance {
       const appliance = new Appliance(machine, disks, control, new SftpClient(machine.files));
       void machine.end.then(() => appliance.fail(new ApplianceError('has gone', machine?.console)));
       await control.greeting(START_SECONDS);
+      await appliance.disksArePresent(diskPaths.length);
       await appliance.files.start();
       return appliance;
     } catch (error) {
@@ -96,6 +102,27 @@ export class Appliance {
   async kill(): Promise<void> {
     await this.machine.kill();
     await this.disks.close();
+  }
+
+  /**
+   * Waits until the kernel of the appliance has found the disks, which it does by itself and on its own time: one that is
+   * not yet there would be one that the guest does not have. A disk can be opened from when its partitions are read.
+   */
+  private async disksArePresent(count: number): Promise<void> {
+    const devices = Array.from({ length: count }, (_, disk) => this.device(disk));
+    const giveUpAt = performance.now() + DISKS_SECONDS * 1000;
+    for (;;) {
+      const { exitCode, stderr } = await this.run(
+        ['/applets/head', '-q', '-c', '1', ...devices],
+        DISKS_SECONDS,
+      );
+      if (exitCode === 0) return;
+      if (performance.now() > giveUpAt)
+        throw new ApplianceError(
+          `does not find all disks within ${DISKS_SECONDS} s: ${printable(stderr).trim()}`,
+        );
+      await setTimeout(DISKS_POLL_MILLISECONDS);
+    }
   }
 
   private fail(error: Error): void {

@@ -1,6 +1,8 @@
 import { type Duplex } from 'node:stream';
+import { Turns } from '../turns';
 import { ApplianceError, ToldTooMuchError } from './error';
 import { ApplianceMissingError, PROTOCOL } from './image';
+import { ReceivedBytes } from './received';
 
 /** What a command of the appliance printed, and how it ended. */
 export interface CommandAnswer {
@@ -13,23 +15,27 @@ export interface CommandAnswer {
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 /** A line of the agent: a number, an exit code and two lengths. */
 const MAX_LINE_BYTES = 200;
+const LINE_END = 0x0a;
 
 /** Speaks with the agent of the appliance (setup/appliance/init): one command at a time. */
 export class ControlPort {
-  private received = Buffer.alloc(0);
+  private readonly received = new ReceivedBytes();
   private failure: Error | undefined;
   private wake: (() => void) | undefined;
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly turns = new Turns();
   private count = 0;
 
   constructor(private readonly stream: Duplex) {
     stream.on('data', (data: Buffer) => {
-      this.received = Buffer.concat([this.received, data]);
-      if (this.received.length > 2 * MAX_OUTPUT_BYTES + MAX_LINE_BYTES) this.fail(garbage());
+      // Nobody waits for it any more.
+      if (this.failure !== undefined) return;
+      if (this.received.length + data.length > 2 * MAX_OUTPUT_BYTES + MAX_LINE_BYTES)
+        return this.fail(garbage());
+      this.received.push(data);
       this.wake?.();
     });
-    stream.on('error', () => this.fail(new ApplianceError('has gone')));
-    stream.on('close', () => this.fail(new ApplianceError('has gone')));
+    for (const event of ['error', 'end', 'close'])
+      stream.on(event, () => this.fail(new ApplianceError('has gone')));
   }
 
   /** Ends whatever is waited for with this error; the first one counts. */
@@ -52,9 +58,7 @@ export class ControlPort {
    * @throws ApplianceError where the appliance gives no answer, or none that can be one
    */
   run(command: string[], seconds: number, maxOutputBytes = 256 * 1024): Promise<CommandAnswer> {
-    const turn = this.last.then(() => this.runNow(command, seconds, maxOutputBytes));
-    this.last = turn.catch(() => undefined);
-    return turn;
+    return this.turns.take(() => this.runNow(command, seconds, maxOutputBytes));
   }
 
   private async runNow(command: string[], seconds: number, limit: number): Promise<CommandAnswer> {
@@ -84,11 +88,11 @@ export class ControlPort {
 
   private async line(): Promise<string> {
     for (;;) {
-      const end = this.received.indexOf('\n');
-      if (end > MAX_LINE_BYTES || (end < 0 && this.received.length > MAX_LINE_BYTES))
-        throw this.failed(garbage());
+      const end = this.received.indexOf(LINE_END, MAX_LINE_BYTES);
+      if (end < 0 && this.received.length >= MAX_LINE_BYTES) throw this.failed(garbage());
       if (end >= 0)
-        return this.take(end + 1)
+        return this.received
+          .take(end + 1)
           .toString('latin1')
           .slice(0, -1);
       await this.more();
@@ -97,13 +101,7 @@ export class ControlPort {
 
   private async bytes(length: number): Promise<Buffer> {
     while (this.received.length < length) await this.more();
-    return this.take(length);
-  }
-
-  private take(length: number): Buffer {
-    const taken = this.received.subarray(0, length);
-    this.received = this.received.subarray(length);
-    return taken;
+    return this.received.take(length);
   }
 
   private more(): Promise<void> {

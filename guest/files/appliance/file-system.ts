@@ -9,8 +9,8 @@ import {
 } from '../port';
 import { type Appliance } from './appliance';
 import { ApplianceError, printable } from './error';
-import { type ReadAt } from './sftp';
 import { type SettableAttributes } from './sftp-packet';
+import { type ReadAt } from './sftp-transfer';
 
 /** Most names that a directory may have here, and the longest target of a symbolic link: as for {@link DebugfsFileSystem}. */
 const MAX_NAMES = 20_000;
@@ -60,6 +60,10 @@ export class ApplianceFileSystem implements GuestFileSystem {
       return Promise.resolve();
     });
     return Buffer.concat(parts);
+  }
+
+  start(path: string, bytes: number): Promise<Buffer> {
+    return this.files.readStart(this.at(path), bytes);
   }
 
   async download(path: string, hostPath: string, maxBytes: number): Promise<void> {

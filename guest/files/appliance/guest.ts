@@ -2,9 +2,10 @@ import { GuestNotAdaptableError } from '../../port';
 import { Appliance } from './appliance';
 import { printable } from './error';
 import { ApplianceFileSystem } from './file-system';
+import { checkNtfs, lookAtNtfs, mountNtfs } from './ntfs';
 import { activateVolumes, deactivateVolumes, readVolumes, type Volume } from './volumes';
 
-/** What the appliance mounts, with what checks it without changing it. */
+/** What the appliance's kernel mounts, with what checks it without changing it. NTFS has programs of its own. */
 const FILE_SYSTEMS: Record<string, { module: string; check: string[]; mend: string }> = {
   ext2: { module: 'ext4', check: ['/bin/e2fsck', '-fn'], mend: 'e2fsck -f' },
   ext3: { module: 'ext4', check: ['/bin/e2fsck', '-fn'], mend: 'e2fsck -f' },
@@ -19,19 +20,32 @@ const MOUNT_SECONDS = 1200;
 const CHECK_SECONDS = 1800;
 const QUICK_SECONDS = 60;
 
-/** Whether the appliance can open a file system of this type, by libblkid's name. */
+/** Whether the appliance's kernel can mount a file system of this type, by libblkid's name. */
 export function isMountable(type: string | undefined): boolean {
   return type !== undefined && FILE_SYSTEMS[type] !== undefined;
+}
+
+/** A file system of Windows, which is opened by ways of its own. */
+export function isNtfs({ type }: Volume): boolean {
+  return type === 'ntfs';
+}
+
+function isOfLvm({ type }: Volume): boolean {
+  return type === 'LVM2_member';
 }
 
 interface Mounted {
   volume: Volume;
   root: string;
+  written: boolean;
 }
 
 /** A guest's disks in an appliance, with its volumes made, and its file systems mounted as they are asked for. */
 export class ApplianceGuest {
   private readonly mounted = new Map<string, Mounted>();
+  private roots = 0;
+  /** What an operator should know of the file systems that were mounted. */
+  readonly warnings: string[] = [];
 
   private constructor(
     private readonly appliance: Appliance,
@@ -46,6 +60,9 @@ export class ApplianceGuest {
   static async start(diskPaths: string[], mode: 'look' | 'write'): Promise<ApplianceGuest> {
     const appliance = await Appliance.start(diskPaths, mode);
     try {
+      const volumes = await readVolumes(appliance);
+      // LVM takes a second and more to find that there is nothing of it.
+      if (!volumes.some(isOfLvm)) return new ApplianceGuest(appliance, volumes);
       await activateVolumes(appliance);
       return new ApplianceGuest(appliance, await readVolumes(appliance));
     } catch (error) {
@@ -63,11 +80,41 @@ export class ApplianceGuest {
     const key = `${volume.device} ${subvolume ?? ''}`;
     const known = this.mounted.get(key);
     if (known !== undefined) return new ApplianceFileSystem(this.appliance, known.root, key.trim());
+    const root = await this.newRoot();
+    if (isNtfs(volume)) {
+      await this.load('fuse');
+      this.warnings.push(...(await mountNtfs(this.appliance, volume.device, root)));
+    } else await this.mountByKernel(volume, subvolume, root);
+    this.mounted.set(key, { volume, root, written: true });
+    return new ApplianceFileSystem(this.appliance, root, key.trim());
+  }
+
+  /**
+   * An NTFS as it is, without its log, for looking only; {@link unmount} it before it is mounted.
+   * @throws GuestNotAdaptableError where it cannot be mounted
+   */
+  async lookAt(volume: Volume): Promise<ApplianceFileSystem> {
+    const root = await this.newRoot();
+    await this.load('fuse');
+    await lookAtNtfs(this.appliance, volume.device, root);
+    this.mounted.set(`${volume.device} `, { volume, root, written: false });
+    return new ApplianceFileSystem(this.appliance, root, volume.device);
+  }
+
+  private async newRoot(): Promise<string> {
+    const root = `/guest/${this.roots++}`;
+    await this.appliance.run(['/applets/mkdir', root], QUICK_SECONDS);
+    return root;
+  }
+
+  private async load(module: string): Promise<void> {
+    await this.appliance.run(['/applets/modprobe', module], QUICK_SECONDS);
+  }
+
+  private async mountByKernel(volume: Volume, subvolume: string | undefined, root: string): Promise<void> {
     const kind = FILE_SYSTEMS[volume.type];
     if (kind === undefined) throw new Error(`The appliance does not open ${volume.type}.`);
-    const root = `/guest/${this.mounted.size}`;
-    await this.appliance.run(['/applets/modprobe', kind.module], QUICK_SECONDS);
-    await this.appliance.run(['/applets/mkdir', root], QUICK_SECONDS);
+    await this.load(kind.module);
     // Nothing in there is run, and no device in there is one; what is written is what is asked for, and no times of reading.
     const options = ['rw', 'noatime', 'nodev', 'noexec', 'nosuid'];
     if (volume.type === 'btrfs' && subvolume !== undefined) options.push(`subvol=${subvolume}`);
@@ -78,8 +125,6 @@ export class ApplianceGuest {
       MOUNT_SECONDS,
     );
     if (exitCode !== 0) throw await this.cannotMount(volume, stderr);
-    this.mounted.set(key, { volume, root });
-    return new ApplianceFileSystem(this.appliance, root, key.trim());
   }
 
   /** Unmounts a file system that turned out to be of no use. */
@@ -91,7 +136,7 @@ export class ApplianceGuest {
     this.mounted.delete(key);
   }
 
-  /** Paths of a btrfs' subvolumes, from its top. */
+  /** Paths of a btrfs' subvolumes, from its top; without those with a comma, which ends an option of mount(8). */
   async subvolumes(volume: Volume): Promise<string[]> {
     const mounted = this.mounted.get(`${volume.device} `);
     if (volume.type !== 'btrfs' || mounted === undefined) return [];
@@ -99,8 +144,8 @@ export class ApplianceGuest {
       ['/bin/btrfs', 'subvolume', 'list', mounted.root],
       QUICK_SECONDS,
     );
-    return [...stdout.matchAll(/^ID \d+ gen \d+ top level \d+ path ([\x20-\x7e]+)$/gm)].map((match) =>
-      (match[1] ?? '').replace(/^<FS_TREE>\//, ''),
+    return [...stdout.matchAll(/^ID \d+ gen \d+ top level \d+ path ([\x20-\x2b\x2d-\x7e]+)$/gm)].map(
+      (match) => (match[1] ?? '').replace(/^<FS_TREE>\//, ''),
     );
   }
 
@@ -113,8 +158,9 @@ export class ApplianceGuest {
     try {
       const mounted = [...this.mounted.values()];
       for (const one of mounted.toReversed()) await this.unmountRoot(one);
-      for (const volume of new Set(mounted.map((one) => one.volume))) await this.expectSound(volume);
-      await deactivateVolumes(this.appliance);
+      const written = mounted.filter((one) => one.written);
+      for (const volume of new Set(written.map((one) => one.volume))) await this.expectSound(volume);
+      if (this.volumes.some(isOfLvm)) await deactivateVolumes(this.appliance);
     } catch (error) {
       await this.appliance.kill();
       throw error;
@@ -135,7 +181,13 @@ export class ApplianceGuest {
       );
   }
 
-  private async expectSound({ device, type }: Volume): Promise<void> {
+  private async expectSound(volume: Volume): Promise<void> {
+    const { device, type } = volume;
+    if (isNtfs(volume)) {
+      const found = await checkNtfs(this.appliance, device);
+      this.warnings.push(...found.filter((warning) => !this.warnings.includes(warning)));
+      return;
+    }
     const check = FILE_SYSTEMS[type]?.check ?? [];
     const { exitCode, stdout, stderr } = await this.appliance.run([...check, device], CHECK_SECONDS);
     if (exitCode === 0) return;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { projectRoot } from '../../../host/project-root';
 
 /** What the agent of setup/appliance/init calls the protocol of this code. */
-export const PROTOCOL = '1';
+export const PROTOCOL = '2';
 
 const SET_UP = 'Run "node setup/appliance.mjs" in the folder of Lifeboat; docs/guests.md has more.';
 

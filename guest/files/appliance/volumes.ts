@@ -1,3 +1,4 @@
+import { parseDiskName, type MadeName, type Tag } from '../../disk/disk-name';
 import { GuestNotAdaptableError } from '../../port';
 import { type Appliance } from './appliance';
 import { printable } from './error';
@@ -13,6 +14,9 @@ export interface Volume {
   uuid: string | undefined;
   label: string | undefined;
   partitionUuid: string | undefined;
+  partitionLabel: string | undefined;
+  /** Of a volume of LVM: the id of its group and its own, without dashes. */
+  lvm: { groupId: string; volumeId: string } | undefined;
 }
 
 /** Reading all of a guest's disks' beginnings; disks of EBS that are read for the first time are slow. */
@@ -43,6 +47,7 @@ export async function deactivateVolumes(appliance: Appliance): Promise<void> {
 /** All block devices with something on them that libblkid knows. */
 export async function readVolumes(appliance: Appliance): Promise<Volume[]> {
   const { stdout } = await appliance.run(['/bin/blkid', '-o', 'export'], LOOK_SECONDS, MAX_OUTPUT_BYTES);
+  const lvm = await readLvmIds(appliance);
   const volumes: Volume[] = [];
   for (const record of stdout.split('\n\n').slice(0, MAX_VOLUMES)) {
     const value = (name: string): string | undefined =>
@@ -56,35 +61,75 @@ export async function readVolumes(appliance: Appliance): Promise<Volume[]> {
       uuid: value('UUID'),
       label: value('LABEL'),
       partitionUuid: value('PARTUUID'),
+      partitionLabel: value('PARTLABEL'),
+      lvm: lvm.get(device),
     });
   }
   return volumes;
 }
 
-/** The volume that a name of the guest's fstab means: by tag, or a name of LVM. Undefined for other names, and for none. */
-export function findVolume(volumes: Volume[], name: string): Volume | undefined {
-  const tag = /^(UUID|LABEL|PARTUUID)="?([^"]*)"?$/.exec(name) ?? byLink(name);
-  if (tag) {
-    const [, kind, value = ''] = tag;
-    return volumes.find(({ uuid, label, partitionUuid }) =>
-      kind === 'LABEL'
-        ? label === value
-        : (kind === 'UUID' ? uuid : partitionUuid)?.toLowerCase() === value.toLowerCase(),
-    );
+/** Ids of all volumes of LVM, by their devices. */
+async function readLvmIds(appliance: Appliance): Promise<Map<string, Volume['lvm']>> {
+  const { stdout } = await appliance.run(
+    ['/bin/lvm', 'lvs', '--noheadings', '--separator', '/', '-o', 'vg_name,lv_name,vg_uuid,lv_uuid'],
+    LOOK_SECONDS,
+    MAX_OUTPUT_BYTES,
+  );
+  const ids = new Map<string, Volume['lvm']>();
+  for (const line of stdout.split('\n').slice(0, MAX_VOLUMES)) {
+    const [, group = '', volume = '', groupId = '', volumeId = ''] =
+      /^\s*([\w.+-]{1,128})\/([\w.+-]{1,128})\/([A-Za-z0-9-]{32,40})\/([A-Za-z0-9-]{32,40})\s*$/.exec(line) ??
+      [];
+    if (group === '') continue;
+    const plain = (id: string): string => id.replaceAll('-', '');
+    ids.set(mapperName(group, volume), { groupId: plain(groupId), volumeId: plain(volumeId) });
   }
-  const mapped = mapperName(name);
-  return mapped === undefined ? undefined : volumes.find(({ device }) => device === mapped);
+  return ids;
 }
 
-function byLink(name: string): string[] | null {
-  const match = /^\/dev\/disk\/by-(uuid|label|partuuid)\/(.*)$/.exec(name);
-  return match === null ? null : [name, (match[1] ?? '').toUpperCase(), match[2] ?? ''];
+/**
+ * The volume that a name in the guest's files means, by what is on it: a tag, a link of udev's for one, or what LVM calls it.
+ * @returns undefined for names by a place, and where there is none
+ */
+export function findVolume(volumes: Volume[], name: string): Volume | undefined {
+  const parsed = parseDiskName(name);
+  if (parsed?.kind === 'tag') {
+    const { tag, value } = parsed;
+    return volumes.find((volume) => isTagged(volume, tag, value));
+  }
+  if (parsed?.kind !== 'made') return undefined;
+  const { by } = parsed;
+  return volumes.find((volume) => isMade(volume, by));
 }
 
-/** Of /dev/group/volume and /dev/mapper/group-volume: the latter, in which dashes of the names are doubled. */
-function mapperName(name: string): string | undefined {
-  if (/^\/dev\/mapper\/[\w.+:@-]+$/.test(name)) return name;
-  const [, group, volume] = /^\/dev\/([\w.+-]+)\/([\w.+-]+)$/.exec(name) ?? [];
-  if (group === undefined || volume === undefined || group === 'disk') return undefined;
+function isTagged(volume: Volume, tag: Tag, value: string): boolean {
+  switch (tag) {
+    case 'LABEL':
+      return volume.label === value;
+    case 'PARTLABEL':
+      return volume.partitionLabel === value;
+    // Digits in hexadecimal, which files have in either case.
+    case 'UUID':
+      return volume.uuid?.toLowerCase() === value.toLowerCase();
+    case 'PARTUUID':
+      return volume.partitionUuid?.toLowerCase() === value.toLowerCase();
+  }
+}
+
+function isMade({ device, lvm }: Volume, by: MadeName): boolean {
+  switch (by.type) {
+    case 'mapper':
+      return device === `/dev/mapper/${by.name}`;
+    case 'volume':
+      return device === mapperName(by.group, by.volume);
+    case 'volumeId':
+      return lvm?.groupId === by.groupId && lvm.volumeId === by.volumeId;
+    case 'other':
+      return false;
+  }
+}
+
+/** In names of /dev/mapper, dashes of the group's name and the volume's are doubled. */
+function mapperName(group: string, volume: string): string {
   return `/dev/mapper/${group.replaceAll('-', '--')}-${volume.replaceAll('-', '--')}`;
 }

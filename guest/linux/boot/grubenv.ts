@@ -12,7 +12,7 @@ export function parseGrubenv(text: string): Map<string, string> {
   if (!text.startsWith(HEADER)) return values;
   for (const line of linesOf(text)) {
     const at = line.indexOf('=');
-    if (at > 0) values.set(line.slice(0, at), line.slice(at + 1).replace(/\\(.)/g, '$1'));
+    if (at > 0) values.set(line.slice(0, at), line.slice(at + 1).replace(/\\([^])/g, '$1'));
   }
   return values;
 }
@@ -29,11 +29,12 @@ export function withGrubenvValue(text: string, name: string, value: string): str
   return body.length > text.length ? undefined : body.padEnd(text.length, '#');
 }
 
-/** Lines with values and comments, without the padding. */
+/** Lines with values and comments, without the padding. A line end behind a backslash is a part of the value. */
 function linesOf(text: string): string[] {
-  return text
-    .slice(HEADER.length)
-    .replace(/#+$/, '')
-    .split('\n')
-    .filter((line) => line !== '');
+  return (
+    text
+      .slice(HEADER.length)
+      .replace(/#+$/, '')
+      .match(/(?:\\[^]|[^\\\n]|\\$)+/g) ?? []
+  );
 }

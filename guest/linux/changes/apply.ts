@@ -38,13 +38,13 @@ export async function applyChanges(
       if ('original' in change) await keepOriginal(files, change.path, change.original);
     }
     await files.mkdir(STATE_DIRECTORY);
-    await writeManifest(files, manifest);
   });
-  // Only what is on the disk can be undone: the first session's writes are there before the second one's begin.
+  // Only what is on the disk can be undone: one session's writes are there before the next one's begin.
+  await writeManifest(open, manifest);
   await withGuest(open, async (files) => {
     for (const change of changes) await apply(files, change);
-    await writeManifest(files, { ...manifest, state: 'applied' });
   });
+  await writeManifest(open, { ...manifest, state: 'applied' });
 }
 
 /** Puts a segment of ours at the end of an initramfs. */

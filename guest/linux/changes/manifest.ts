@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { type GuestFiles } from '../../files/port';
+import { withGuest, type OpenGuest } from '../../files/open-guest';
+import { GuestFileError, type GuestFiles } from '../../files/port';
 import { GuestNotAdaptableError } from '../../port';
 import { STATE_DIRECTORY } from '../stay/boot-scripts';
 
 export const MANIFEST = `${STATE_DIRECTORY}/adaptation.json`;
+/** The record while it is written anew: a cut-off leaves this one or the other whole. */
+export const NEXT_MANIFEST = `${STATE_DIRECTORY}/adaptation.next`;
 export const ORIGINALS = `${STATE_DIRECTORY}/original`;
 /** Both versions of a file that a person changed where undoing line by line is not possible. */
 export const KEPT = `${STATE_DIRECTORY}/kept`;
@@ -106,18 +109,27 @@ export type RecordedChange = Manifest['changes'][number];
  * @throws GuestNotAdaptableError where the manifest is none of ours
  */
 export async function readManifest(files: GuestFiles): Promise<Manifest | undefined> {
-  if ((await files.realpath(MANIFEST)) === undefined) return undefined;
+  const record = await readRecord(files, MANIFEST);
+  if (record !== undefined && !(record instanceof Error)) return record;
+  const next = await readRecord(files, NEXT_MANIFEST);
+  if (next !== undefined && !(next instanceof Error)) return next;
+  // Cut off while the first record was written: nothing else had been changed.
+  if (record === undefined) return undefined;
+  throw new GuestNotAdaptableError(
+    `${MANIFEST} in the guest says what was changed for the recovery site, and it is damaged (${record.message.slice(0, 200)}). ` +
+      'Nothing was changed. Fail over again from the DR copy, or undo the changes in the guest and remove that file.',
+  );
+}
+
+/** @returns an error where there is a record that is none of ours, or is cut off */
+async function readRecord(files: GuestFiles, path: string): Promise<Manifest | Error | undefined> {
+  if ((await files.realpath(path)) === undefined) return undefined;
   try {
-    return manifestSchema.parse(
-      JSON.parse((await files.read(MANIFEST, MAX_MANIFEST_BYTES)).toString('utf8')),
-    );
+    return manifestSchema.parse(JSON.parse((await files.read(path, MAX_MANIFEST_BYTES)).toString('utf8')));
   } catch (error) {
-    const problem =
-      error instanceof z.ZodError ? (error.issues[0]?.message ?? 'invalid') : (error as Error).message;
-    throw new GuestNotAdaptableError(
-      `${MANIFEST} in the guest says what was changed for the recovery site, and it is damaged (${problem.slice(0, 200)}). ` +
-        'Nothing was changed. Fail over again from the DR copy, or undo the changes in the guest and remove that file.',
-    );
+    if (error instanceof z.ZodError) return new Error(error.issues[0]?.message ?? 'invalid');
+    if (error instanceof SyntaxError || error instanceof GuestFileError) return error;
+    throw error;
   }
 }
 
@@ -136,8 +148,21 @@ export function newManifest(manifest: Manifest): Manifest {
   );
 }
 
-export async function writeManifest(files: GuestFiles, manifest: Manifest): Promise<void> {
-  await files.write(MANIFEST, Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`), { mode: 0o600 });
+/** Whether the guest has such a record, whole or not. */
+export async function hasManifest(files: GuestFiles): Promise<boolean> {
+  for (const path of [MANIFEST, NEXT_MANIFEST]) if ((await files.realpath(path)) !== undefined) return true;
+  return false;
+}
+
+/**
+ * Puts a record of what was done in the place of the one before. Wherever that is cut off, one of both is whole: it is written
+ * twice, and each is on the disk before the next is begun.
+ */
+export async function writeManifest(open: OpenGuest, manifest: Manifest): Promise<void> {
+  const content = Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
+  for (const path of [NEXT_MANIFEST, MANIFEST])
+    await withGuest(open, (files) => files.write(path, content, { mode: 0o600 }));
+  await withGuest(open, (files) => files.remove(NEXT_MANIFEST));
 }
 
 export function sha256Hex(content: Uint8Array): string {

@@ -5,6 +5,7 @@ import { BOOT_DIRECTORY, RUNNER, STATE_DIRECTORY } from '../stay/boot-scripts';
 import { currentFile, keep, MAX_TEXT_BYTES } from './kept';
 import {
   MANIFEST,
+  NEXT_MANIFEST,
   ORIGINALS,
   sha256Hex,
   writeManifest,
@@ -30,9 +31,10 @@ export interface Undone {
  * disk, that it stands where it was or that it is kept elsewhere.
  */
 export async function undoChanges(open: OpenGuest, manifest: Manifest): Promise<Undone> {
-  await withGuest(open, (files) =>
-    writeManifest(files, { ...manifest, state: manifest.state === 'applying' ? 'applying' : 'reverting' }),
-  );
+  await writeManifest(open, {
+    ...manifest,
+    state: manifest.state === 'applying' ? 'applying' : 'reverting',
+  });
   const warnings: string[] = [];
   const settled = new Set<string>();
   const changed = await withGuest(open, async (files) => {
@@ -48,7 +50,8 @@ export async function undoChanges(open: OpenGuest, manifest: Manifest): Promise<
     for (const change of manifest.changes) await saveOriginal(files, change, settled, warnings);
   });
   await withGuest(open, async (files) => {
-    for (const path of [ORIGINALS, BOOT_DIRECTORY, RUNNER, MANIFEST]) await removeTree(files, path, OURS);
+    for (const path of [ORIGINALS, BOOT_DIRECTORY, RUNNER, NEXT_MANIFEST, MANIFEST])
+      await removeTree(files, path, OURS);
     for (const change of manifest.changes.toReversed()) {
       if (change.kind === 'directory') await removeIfEmpty(files, change.path);
     }

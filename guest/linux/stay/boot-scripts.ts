@@ -1,4 +1,4 @@
-import { type BootScript, type HostEntry } from '../../port';
+import { GuestNotAdaptableError, type BootScript, type HostEntry } from '../../port';
 
 /** What Lifeboat keeps in a guest. */
 export const STATE_DIRECTORY = '/var/lib/lifeboat';
@@ -77,11 +77,19 @@ export function bootEnvironment(runId: string, hosts: HostEntry[]): string {
 /** Two digits number the scripts. */
 const MAX_SCRIPTS = 100;
 
-/** @throws Error where a name or the run id would not do as a file name */
+/**
+ * @throws Error where a name or the run id would not do as a file name
+ * @throws GuestNotAdaptableError where nothing in the guest would know how to start a script
+ */
 export function checkBootScripts(scripts: BootScript[], runId: string): void {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(runId)) throw new Error(`"${runId}" is no run id.`);
   if (scripts.length > MAX_SCRIPTS) throw new Error(`There may be at most ${MAX_SCRIPTS} boot scripts.`);
-  for (const { name } of scripts) {
+  for (const { name, content } of scripts) {
     if (!/^[A-Za-z0-9._-]{1,100}$/.test(name)) throw new Error(`"${name}" is no name for a boot script.`);
+    // A plan may have scripts for Windows, which need none.
+    if (content[0] !== 0x23 || content[1] !== 0x21)
+      throw new GuestNotAdaptableError(
+        `The guest runs Linux, which has no way to run the boot script "${name}": begin it with an interpreter line like #!/bin/sh.`,
+      );
   }
 }

@@ -93,9 +93,13 @@ if ($refusals.Count -gt 0) {
 
 # 3. What runs boot scripts. Only Administrators and SYSTEM may write there, as it runs as SYSTEM.
 if (-not (Test-Path $directory)) { New-Item -ItemType Directory -Path $directory | Out-Null }
+# Somebody else may have made the directory, and be its owner: who owns it can give himself rights again.
+& icacls.exe $directory /setowner '*S-1-5-32-544' /T /C /Q | Out-Null
+if ($LASTEXITCODE -ne 0) { throw "The owner of $directory cannot be set." }
 & icacls.exe $directory /inheritance:r /grant:r '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-544:(OI)(CI)F' | Out-Null
 if ($LASTEXITCODE -ne 0) { throw "The rights of $directory cannot be set." }
-Copy-Item -Path (Join-Path $PSScriptRoot 'Start-Lifeboat.ps1') -Destination $runner -Force
+if (Test-Path $runner) { Remove-Item -Path $runner -Force }
+Copy-Item -Path (Join-Path $PSScriptRoot 'Start-Lifeboat.ps1') -Destination $runner
 $action = "powershell.exe -NoProfile -NonInteractive -ExecutionPolicy Bypass -File $runner"
 & schtasks.exe /Create /F /TN $task /SC ONSTART /RU SYSTEM /RL HIGHEST /TR $action
 if ($LASTEXITCODE -ne 0) { throw 'The scheduled task cannot be registered.' }
