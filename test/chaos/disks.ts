@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { randomFillSync } from 'node:crypto';
 import { type Datacenter, importVm } from '../../sandbox/datacenter/datacenter';
 import { type Hypervisor } from '../../hypervisor/port';
-import { makeGuest, ROOT_UUID } from '../unit/guest-fixture';
+import { type Guest, systemDisk } from './guests';
 import { type Journey } from './journeys';
 import { type SeededRandom } from './random';
 
@@ -12,13 +12,16 @@ export type DiskKey = (typeof DISKS)[number];
 /** What a disk's bytes were at some time: now, at the last backup, at the last restore, at the recovery site. */
 export type Moment = 'now' | 'backup' | 'dr-copy' | 'recovery';
 
+/** What the hypervisor has them down as. */
+const GUEST_OS: Record<Guest, string> = {
+  debian: 'debian12-64',
+  rocky: 'rockylinux-64',
+  suse: 'sles15-64',
+  windows: 'windows2019srv-64',
+};
+
 const SECTOR = 512;
 const BLOCK_BYTES = 512 * 1024;
-
-let guest: string | undefined;
-/** A Debian's root with nothing behind its end but a MiB that no partition has; made once, as it takes a second. */
-const rootDisk = (): string =>
-  (guest ??= makeGuest({ 'etc/fstab': `UUID=${ROOT_UUID} / ext4 defaults 0 1\n` }));
 
 /** The disks of a plan's VMs as they must be, kept in files of the suite's own. */
 export class ExpectedDisks {
@@ -34,9 +37,9 @@ export class ExpectedDisks {
   /** Makes the VMs in the data centre, powered off. */
   async make(datacenter: Datacenter, random: SeededRandom): Promise<void> {
     await mkdir(this.directory, { recursive: true });
-    for (const { name, dataSectors } of this.journey.vms) {
+    for (const { name, guest, dataSectors } of this.journey.vms) {
       const [system, data] = [this.path(name, 'system', 'now'), this.path(name, 'data', 'now')];
-      await copyFile(rootDisk(), system);
+      await copyFile(await systemDisk(guest), system);
       const file = await open(data, 'w+');
       await file.truncate(dataSectors * SECTOR);
       await file.close();
@@ -49,7 +52,7 @@ export class ExpectedDisks {
           memoryMiB: 32,
           firmware: 'bios',
           nics: [{ network: 'dc', mac: '00:50:56:00:30:01' }],
-          guestOs: 'debian12-64',
+          guestOs: GUEST_OS[guest],
           disks: DISKS.map((key, slot) => ({ key, sizeBytes: sizes[slot] ?? 0, slot, boot: slot === 0 })),
         },
         rawDisks: [

@@ -1,3 +1,4 @@
+import { GUESTS, type Guest } from './guests';
 import { type SeededRandom } from './random';
 
 /** What is done to a plan, in this order, as an administrator would. */
@@ -17,7 +18,7 @@ export type Step =
 /** One plan's way; everything in it is drawn from the batch's seed. */
 export interface Journey {
   plan: string;
-  vms: { name: string; dataSectors: number; dependsOn: string[] }[];
+  vms: { name: string; guest: Guest; dataSectors: number; dependsOn: string[] }[];
   steps: { step: Step; cancelAfterMs?: number }[];
 }
 
@@ -37,6 +38,9 @@ const WAYS: readonly Step[][] = [
   [...PROTECT, ...AWAY, ...HOME],
 ];
 
+/** Debian's oftener than the others, as a machine is started for each of those, which takes seconds. */
+const DRAWN: readonly Guest[] = [...GUESTS, 'debian', 'debian'];
+
 /** Steps that are runs, and so can be cancelled. */
 const CANCELLABLE: readonly Step[] = ['backup', 'restore', 'test failover', 'failover', 'failback'];
 const CANCELLED_SHARE = 0.15;
@@ -50,6 +54,7 @@ export function drawJourney(random: SeededRandom, plan: string): Journey {
     plan,
     vms: names.map((name, n) => ({
       name,
+      guest: random.pick(DRAWN),
       // 1 to 3 MiB, as a rule no whole block.
       dataSectors: random.whole(2048, 6144),
       dependsOn: n > 0 && random.chance(0.5) ? [names[0] ?? ''] : [],

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { openE2eSandbox } from '../support/e2e-sandbox';
-import { removeFixtures } from '../unit/guest-fixture';
+import { removeSystemDisks } from './guests';
 import { type BatchReport, runBatch } from './batch';
 import { SeededRandom } from './random';
 
@@ -48,7 +48,7 @@ async function main(): Promise<number> {
       if (report.violations.length > 0) break;
     } while (options.only === undefined && runs() < options.runs);
   } finally {
-    removeFixtures();
+    removeSystemDisks();
     const broken = reports.some(({ violations }) => violations.length > 0);
     await sandbox.close({ keep: broken });
     if (broken) say(`its state and logs are in ${sandbox.config.directory}; replay with --only and the seed`);

@@ -84,7 +84,7 @@ asRoot('where a person has to mend something (needs root)', () => {
     account = new Account(config);
     disks = new ExpectedDisks(join(config.directory, 'expected'), {
       plan: 'shop',
-      vms: ['db', 'web'].map((name) => ({ name, dataSectors: 3000, dependsOn: [] })),
+      vms: ['db', 'web'].map((name) => ({ name, guest: 'debian', dataSectors: 3000, dependsOn: [] })),
       steps: [],
     });
     await disks.make(sandbox.datacenter, new SeededRandom(6));

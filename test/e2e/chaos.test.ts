@@ -1,6 +1,6 @@
 import { runBatch } from '../chaos/batch';
 import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
-import { removeFixtures } from '../unit/guest-fixture';
+import { removeSystemDisks } from '../chaos/guests';
 
 /** Drawn once; `npm run chaos` draws others. */
 const SEED = 4_711_005;
@@ -21,7 +21,7 @@ asRoot('while processes are killed and AWS fails (needs root)', () => {
     });
   }, SANDBOX_SECONDS * 1000);
   afterAll(async () => {
-    removeFixtures();
+    removeSystemDisks();
     await sandbox?.close();
   }, SANDBOX_SECONDS * 1000);
 

@@ -12,6 +12,7 @@ import { projectRoot } from '../../host/project-root';
 import { TEMPORAL_NAMESPACE, workerEnvironment } from '../../sandbox/supervisor/processes';
 import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { Account } from '../chaos/account';
+import { type Journey } from '../chaos/journeys';
 import { ExpectedDisks } from '../chaos/disks';
 import { SeededRandom } from '../chaos/random';
 import { plainPlan } from '../support/e2e-plan';
@@ -43,7 +44,11 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
     sandbox = await openE2eSandbox('truth', { runner: 'no-boot', application: 'none', pace: 'quick' });
     const { config } = sandbox;
     account = new Account(config);
-    const journey = { plan: 'shop', vms: [{ name: 'db', dataSectors: 3000, dependsOn: [] }], steps: [] };
+    const journey: Journey = {
+      plan: 'shop',
+      vms: [{ name: 'db', guest: 'debian', dataSectors: 3000, dependsOn: [] }],
+      steps: [],
+    };
     disks = new ExpectedDisks(join(config.directory, 'expected'), journey);
     await disks.make(sandbox.datacenter, new SeededRandom(5));
     await account.setAddress(NAME, HOME);

@@ -44,7 +44,7 @@ const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
 asRoot('activities that run twice, and late (needs root)', () => {
   const journey: Journey = {
     plan: 'shop',
-    vms: VMS.map((name) => ({ name, dataSectors: 3000, dependsOn: [] })),
+    vms: VMS.map((name) => ({ name, guest: 'debian', dataSectors: 3000, dependsOn: [] })),
     steps: [],
   };
   const plan: DrPlan = plainPlan('shop', VMS, {

@@ -59,7 +59,7 @@ async function main(): Promise<void> {
   const sandbox = await openE2eSandbox('replay', { runner: 'no-boot', application: 'none' });
   const disks = new ExpectedDisks(join(sandbox.config.directory, 'expected'), {
     plan: 'shop',
-    vms: VMS.map((name) => ({ name, dataSectors: 2048, dependsOn: [] })),
+    vms: VMS.map((name) => ({ name, guest: 'debian', dataSectors: 2048, dependsOn: [] })),
     steps: [],
   });
   try {

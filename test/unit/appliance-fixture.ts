@@ -1,7 +1,9 @@
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Appliance } from '../../guest/files/appliance/appliance';
+import { type Tree } from './guest-fixture';
 
 /** Disks with file systems that this host need not know, made by the appliance's own tools. */
 
@@ -36,3 +38,25 @@ export async function onDisks(
     await appliance.kill();
   }
 }
+
+/** A disk that is a tar archive, for the appliance to unpack: nothing here mounts anything. */
+export function treeDisk(tree: Tree, below = '.'): string {
+  const source = mkdtempSync(join(directory, 'tree-'));
+  for (const [name, content] of Object.entries(tree)) {
+    const target = join(source, below, name);
+    mkdirSync(dirname(target), { recursive: true });
+    if (typeof content === 'string' || content instanceof Uint8Array) writeFileSync(target, content);
+    else symlinkSync(content.link, target);
+  }
+  mkdirSync(join(source, below), { recursive: true });
+  const path = `${source}.tar`;
+  execFileSync('tar', ['-cf', path, '--owner=0', '--group=0', '-C', join(source, below), '.']);
+  return path;
+}
+
+/** Commands of the appliance that mount a device. */
+export const mount = (type: string, device: string, at: string, options = 'rw'): string[][] => [
+  ['/applets/modprobe', type],
+  ['/applets/mkdir', '-p', at],
+  ['/bin/busybox', 'mount', '-t', type, '-o', options, device, at],
+];

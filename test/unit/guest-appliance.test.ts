@@ -1,11 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { guestAdapter } from '../../guest/adapter';
 import { openApplianceSystem } from '../../guest/disk/appliance-system';
 import { withGuest } from '../../guest/files/open-guest';
 import { GuestNotAdaptableError } from '../../guest/port';
-import { directory as applianceDirectory, emptyDisk, onDisks, removeDisks } from './appliance-fixture';
+import { emptyDisk, mount, onDisks, removeDisks, treeDisk } from './appliance-fixture';
 import {
   debian,
   DRACUT,
@@ -30,27 +28,6 @@ afterAll(() => {
 const adapter = guestAdapter();
 const BOOT_XFS = '55555555-5555-4555-8555-555555555555';
 const LVM = '/bin/lvm';
-
-/** A disk that is a tar archive, for the appliance to unpack: nothing here mounts anything. */
-function treeDisk(tree: Tree, below: string): string {
-  const source = mkdtempSync(join(applianceDirectory, 'tree-'));
-  for (const [name, content] of Object.entries(tree)) {
-    const target = join(source, below, name);
-    mkdirSync(dirname(target), { recursive: true });
-    if (typeof content === 'string' || content instanceof Uint8Array) writeFileSync(target, content);
-    else symlinkSync(content.link, target);
-  }
-  mkdirSync(join(source, below), { recursive: true });
-  const path = `${source}.tar`;
-  execFileSync('tar', ['-cf', path, '--owner=0', '--group=0', '-C', join(source, below), '.']);
-  return path;
-}
-
-const mount = (type: string, device: string, at: string, options = 'rw'): string[][] => [
-  ['/applets/modprobe', type],
-  ['/applets/mkdir', '-p', at],
-  ['/bin/busybox', 'mount', '-t', type, '-o', options, device, at],
-];
 
 /** RHEL-like: /boot on xfs in a partition, the system on xfs on LVM that a second disk is a part of. */
 async function rhelLike(): Promise<{ system: string; data: string }> {
