@@ -9,17 +9,26 @@ RUN npm install --no-save --ignore-scripts
 COPY . .
 RUN npm run build && npm prune --omit=dev
 
+# What opens guests' disks that debugfs cannot (docs/guests.md), made of the packages of the release it runs on.
+FROM node:${NODE_VERSION}-bookworm-slim AS appliance
+WORKDIR /lifeboat
+COPY bin bin
+COPY setup setup
+RUN node setup/appliance.mjs
+
 FROM node:${NODE_VERSION}-bookworm-slim
-# debugfs, e2fsck, sfdisk, mtools and the unpackers adapt guests; QEMU's tools offer VMDK disks as files.
+# debugfs, e2fsck, sfdisk, mtools, hivexregedit and the unpackers adapt guests; QEMU runs the appliance, and its tools offer
+# VMDK disks as files.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates cpio e2fsprogs fdisk fuse3 kmod mtools \
-      qemu-system-common qemu-utils xz-utils lz4 bzip2 lzop zstd \
+    && apt-get install --yes --no-install-recommends ca-certificates cpio e2fsprogs fdisk fuse3 kmod \
+      libwin-hivex-perl mtools qemu-system-common qemu-system-x86 qemu-utils util-linux xz-utils lz4 bzip2 lzop zstd \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /lifeboat
 COPY --from=build /lifeboat/package.json ./
 COPY --from=build /lifeboat/node_modules node_modules
 COPY --from=build /lifeboat/bin bin
 COPY --from=build /lifeboat/dist dist
+COPY --from=appliance /lifeboat/.lifeboat/tools/appliance .lifeboat/tools/appliance
 RUN mkdir -p /var/lib/lifeboat && chown node:node /var/lib/lifeboat
 USER node
 ENV NODE_ENV=production LIFEBOAT_STATE_DIRECTORY=/var/lib/lifeboat

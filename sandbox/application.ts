@@ -8,6 +8,7 @@ import { type SandboxConfig } from './config';
 import { type Datacenter, importVm } from './datacenter/datacenter';
 import { buildShopGuests } from './guests/build';
 import { buildFamilyGuests } from './guests/families/build';
+import { type FamilyName } from './guests/families/families';
 import { type SampleGuest } from './guests/sample-guest';
 import { clientEnvironment } from './supervisor/processes';
 import { type Hypervisor } from '../hypervisor/port';
@@ -16,6 +17,14 @@ import { type Hypervisor } from '../hypervisor/port';
 export const SHOP_NAME = 'www.shop.example';
 /** The published address of the web VM ends like its address in the data centre, 192.168.10.20. */
 export const shopPrimaryAddress = (config: SandboxConfig): string => `127.${config.loopbackOctet}.10.20`;
+
+/** The published address of a VM of another family, which has one for its page. */
+export function familyPrimaryAddress(config: SandboxConfig, vm: FamilyName): string {
+  return `127.${config.loopbackOctet}.10.${FAMILY_ADDRESSES[vm]}`;
+}
+
+/** Last bytes of their addresses in the data centre, 192.168.10.x. */
+const FAMILY_ADDRESSES: Record<FamilyName, number> = { 'rhel-like': 40, 'suse-like': 50 };
 
 /** Puts the shop's VMs into an empty data centre and starts them; leaves VMs that are there alone. */
 export async function installShop(

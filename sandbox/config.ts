@@ -26,10 +26,10 @@ export interface SandboxConfig {
    */
   runner: 'qemu' | 'no-boot';
   /**
-   * `shop`: the data centre gets the sample application; `families`: VMs of other families than the shop's; `none`: it
-   * stays empty.
+   * `shop`: the data centre gets the sample application; `families`: VMs of other families than the shop's; `all`: both;
+   * `none`: it stays empty.
    */
-  application: 'shop' | 'families' | 'none';
+  application: 'shop' | 'families' | 'all' | 'none';
   /** How long runs and the account take over things; `quick` for tests that kill processes. */
   pace?: Pace;
 }

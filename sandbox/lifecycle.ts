@@ -86,11 +86,12 @@ export async function sandboxUp(options: SandboxOptions = {}, log: Log = () => {
 
   const hypervisor = localHypervisor({ directory: paths.datacenter });
   const cache = join(projectRoot(), '.lifeboat', 'cache');
-  if (config.application === 'shop') {
+  const { application } = config;
+  if (application === 'shop' || application === 'all') {
     await nameShop(config);
     await installShop(datacenter, hypervisor, cache, log);
   }
-  if (config.application === 'families') await installFamilies(datacenter, hypervisor, cache, log);
+  if (hasFamilies(config)) await installFamilies(datacenter, hypervisor, cache, log);
   const services = sandboxServices(config);
   await writeFileAtomically(sandboxFile(directory), `${JSON.stringify(services, null, 2)}\n`);
   return services;
@@ -155,6 +156,9 @@ const QUICK_TIMES = {
   dnsPropagation: 0.2,
 };
 
+const hasFamilies = ({ application }: SandboxConfig): boolean =>
+  application === 'families' || application === 'all';
+
 function awsEndpointConfig(config: SandboxConfig): AwsEndpointConfig {
   const { aws, devices } = sandboxPaths(config);
   return {
@@ -170,7 +174,7 @@ function awsEndpointConfig(config: SandboxConfig): AwsEndpointConfig {
     runner: config.runner,
     fixtures: shopFixtures(),
     // What the sample guests need; a second CPU saves half a second of their boot and costs two of the host's.
-    machineMemoryMiB: config.application === 'families' ? 512 : 384,
+    machineMemoryMiB: hasFamilies(config) ? 512 : 384,
     machineCpus: 1,
     ...(config.pace === 'quick' ? { times: QUICK_TIMES } : {}),
   };

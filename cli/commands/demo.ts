@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type * as demoModule from '../../sandbox/demo/run-demo';
 import { EXIT } from '../exit-codes';
 import { type CliContext, writeJson } from '../io';
@@ -9,13 +9,18 @@ type DemoModule = typeof demoModule;
 export function demoCommand({ io, exit }: CliContext): Command {
   return new Command('demo')
     .description('protect, lose and bring home the sample application, in the sandbox')
+    .addOption(
+      new Option('--guests <which>', 'the VMs: the sample application’s, or those of other families, too')
+        .choices(['shop', 'all'] as const)
+        .default('shop' as const),
+    )
     .option('--keep', 'leave the sandbox up at the end')
     .option('--json', 'write one JSON document to stdout')
-    .action(async (options: { keep?: boolean; json?: boolean }) => {
+    .action(async (options: { guests: 'shop' | 'all'; keep?: boolean; json?: boolean }) => {
       // eslint-disable-next-line @typescript-eslint/no-require-imports -- see lazyModule
       const { runDemo } = lazyModule('demo', () => require('../../sandbox/demo/run-demo') as DemoModule);
       const json = options.json === true;
-      const report = await runDemo({ keep: options.keep === true, json });
+      const report = await runDemo({ guests: options.guests, keep: options.keep === true, json });
       if (json) writeJson(io, { command: 'demo', ...report });
       exit(report.ok ? EXIT.ok : EXIT.failed);
     });

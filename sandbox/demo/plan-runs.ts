@@ -21,15 +21,18 @@ export class PlanRuns {
     private readonly narration: Narration,
   ) {}
 
-  /** Publishes the plan to the backup repository and connects to Temporal; the environment says where both are. */
-  static async open(services: SandboxFile, narration: Narration): Promise<PlanRuns> {
+  /**
+   * Publishes the plan to the backup repository and connects to Temporal; the environment says where both are.
+   * @param planFile in the project's folder
+   */
+  static async open(services: SandboxFile, planFile: string, narration: Narration): Promise<PlanRuns> {
     const settings = {
       sandboxFile: undefined,
       webUi: services.temporal.ui,
       repository: services.repository,
       region: services.aws.region,
     };
-    const published = await findPlan('examples/shop/plan.yaml', settings, projectRoot());
+    const published = await findPlan(planFile, settings, projectRoot());
     await published.publish();
     const client = await lifeboatClient({ ignoreConfigurationFile: true });
     return new PlanRuns(published, client, services.temporal.ui, narration);

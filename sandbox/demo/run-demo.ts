@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { familyPrimaryAddress } from '../application';
 import { defaultSandboxDirectory, readSandboxConfig, type SandboxConfig } from '../config';
 import { sandboxDown, type SandboxFile, sandboxUp } from '../lifecycle';
 import { clientEnvironment, sandboxPaths } from '../supervisor/processes';
 import { leaveOtherSites } from './environment';
+import { type FamilyName, familyNames } from '../guests/families/families';
 import { onInterruption, unlessAborted } from './interruption';
 import { narration, type Narration } from './narration';
+import { OtherGuests } from './other-guests';
 import { PlanRuns } from './plan-runs';
 import { claimSandbox } from './previous-sandbox';
 import { type DemoReport, emptyReport, removeReport, reportFile, reportTable, writeReport } from './report';
@@ -14,19 +17,34 @@ import { tellStory } from './story';
 
 export { type DemoReport } from './report';
 
-/** Seconds for both sample VMs to boot without hardware virtualization, one of them waiting for the other. */
-const BOOT_SECONDS = 300;
+/** The VMs that take part, with the plan that protects them. */
+const CASTS = {
+  shop: { planFile: 'examples/shop/plan.yaml', others: [] },
+  all: { planFile: 'examples/shop/all-guests.yaml', others: familyNames },
+} satisfies Record<string, { planFile: string; others: FamilyName[] }>;
+
+/** Seconds for the sample VMs to boot without hardware virtualization; of the shop's, one waits for the other. */
+const BOOT_SECONDS = { shop: 300, all: 900 };
 /** Seconds that a step which was broken off gets, so that it does not start what is being taken down. */
 const SETTLE_SECONDS = 20;
 
 /**
  * Tells the whole story in the default sandbox: protect, lose and bring home the sample application. The report is
  * also written to `.lifeboat/demo/report.json`.
+ * @param guests the sample application's VMs, or those of other families beside them
  * @param keep leave the sandbox up at the end, whatever the end is
  * @param json stdout belongs to the report; the story goes to stderr
  * @throws SandboxInUseError where a sandbox is up that is not of a demo
  */
-export async function runDemo({ keep, json }: { keep: boolean; json: boolean }): Promise<DemoReport> {
+export async function runDemo({
+  guests,
+  keep,
+  json,
+}: {
+  guests: 'shop' | 'all';
+  keep: boolean;
+  json: boolean;
+}): Promise<DemoReport> {
   const directory = defaultSandboxDirectory();
   const told = narration(json);
   const report = emptyReport();
@@ -35,7 +53,7 @@ export async function runDemo({ keep, json }: { keep: boolean; json: boolean }):
   const interruption = onInterruption();
   try {
     await claimSandbox(directory, told.say);
-    const stage = new Setting(directory, report, told, interruption.signal);
+    const stage = new Setting(directory, guests, report, told, interruption.signal);
     try {
       await stage.play();
       report.ok = true;
@@ -63,6 +81,7 @@ class Setting {
 
   constructor(
     readonly directory: string,
+    private readonly guests: keyof typeof CASTS,
     private readonly report: DemoReport,
     private readonly told: Narration,
     private readonly signal: AbortSignal,
@@ -75,23 +94,26 @@ class Setting {
   }
 
   private async tell(): Promise<void> {
-    const { report, told, directory } = this;
+    const { report, told, directory, guests } = this;
+    const { planFile, others: names } = CASTS[guests];
+    const others = new OtherGuests(names);
     const steps = new Steps(report, told, this.signal);
     await steps.take('sandbox up', async () => {
-      const services = await sandboxUp({ directory }, (line) => told.say(`  ${line}`));
+      const services = await sandboxUp({ directory, application: guests }, (line) => told.say(`  ${line}`));
       const config = await readSandboxConfig(directory);
       if (config === undefined) throw new Error(`The sandbox has no config in ${directory}.`);
       Object.assign(this, { services, config });
       Object.assign(process.env, clientEnvironment(config));
-      this.runs = await PlanRuns.open(services, told);
+      this.runs = await PlanRuns.open(services, planFile, told);
       const shop = new ShopClient(services.dns.address);
-      told.say('  waiting until both VMs have booted (some minutes, without hardware virtualization)');
-      await shop.untilHealthy(BOOT_SECONDS);
+      told.say('  waiting until all VMs have booted (some minutes, without hardware virtualization)');
+      await shop.untilHealthy(BOOT_SECONDS[guests]);
+      await others.untilServing((vm) => familyPrimaryAddress(config, vm), BOOT_SECONDS[guests]);
       return { proof: `The application answers at ${await shop.address()}; Web UI: ${services.temporal.ui}` };
     });
     const { config, runs, services } = this;
     if (!config || !runs || !services) throw new Error('The sandbox is not up.');
-    await tellStory({ config, steps, runs, shop: new ShopClient(services.dns.address), report });
+    await tellStory({ config, steps, runs, shop: new ShopClient(services.dns.address), others, report });
   }
 
   /** Lets go of the sandbox. */

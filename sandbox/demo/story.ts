@@ -1,10 +1,11 @@
 import { type SandboxConfig } from '../config';
-import { shopPrimaryAddress } from '../application';
+import { familyPrimaryAddress, shopPrimaryAddress } from '../application';
 import { destroyDatacenter } from '../datacenter/datacenter';
 import { localHypervisor } from '../../hypervisor/local';
 import { sandboxPaths } from '../supervisor/processes';
 import { listLeftovers } from './site-listing';
 import { openNewDatacenter, startBackupProxyAfresh } from './new-datacenter';
+import { type AddressOf, type OtherGuests } from './other-guests';
 import { type PlanRuns } from './plan-runs';
 import { type DemoReport } from './report';
 import { type ShopClient } from './shop-client';
@@ -24,6 +25,7 @@ export interface Stage {
   steps: Steps;
   runs: PlanRuns;
   shop: ShopClient;
+  others: OtherGuests;
   report: DemoReport;
 }
 
@@ -40,8 +42,9 @@ export async function tellStory(stage: Stage): Promise<void> {
 const inAll = <T>(vms: { disks: T[] }[]): T[] => vms.flatMap(({ disks }) => disks);
 
 /** Two orders, each followed by a backup and a restore; then a test of what would happen. */
-async function protect({ config, steps, runs, shop }: Stage): Promise<void> {
+async function protect({ config, steps, runs, shop, others }: Stage): Promise<void> {
   const primary = shopPrimaryAddress(config);
+  const home: AddressOf = (vm) => familyPrimaryAddress(config, vm);
   const orders: string[] = [];
 
   for (const [name, item, kind] of [
@@ -52,7 +55,8 @@ async function protect({ config, steps, runs, shop }: Stage): Promise<void> {
       await shop.order(item);
       orders.push(item);
       await expectShop(shop, primary, orders);
-      return { proof: `"${item}" is on the page at ${primary}.` };
+      await others.keepNote(home, item);
+      return { proof: `"${item}" is on the page at ${primary}.${await others.proof(home)}` };
     });
     await steps.take(`backup (${kind})`, async () => {
       const { vms } = await runs.run('backup');
@@ -91,11 +95,12 @@ async function protect({ config, steps, runs, shop }: Stage): Promise<void> {
 }
 
 /** The data centre is gone; the application comes up on EC2, with all that was replicated. */
-async function loseAndRecover({ config, steps, runs, shop, report }: Stage): Promise<void> {
+async function loseAndRecover({ config, steps, runs, shop, others, report }: Stage): Promise<void> {
   const { datacenter } = sandboxPaths(config);
   const primary = shopPrimaryAddress(config);
   const orders = [ORDERS.beforeBackup, ORDERS.betweenBackups];
   let recovered = '';
+  let away: AddressOf = () => '';
 
   await steps.take('disaster', async () => {
     await destroyDatacenter(datacenter);
@@ -115,18 +120,20 @@ async function loseAndRecover({ config, steps, runs, shop, report }: Stage): Pro
     recovered = vms.find(({ vm }) => vm === 'web')?.publicAddress ?? '';
     prove(recovered !== '' && recovered !== primary, 'web has no public address at the recovery site.');
     report.orders.afterFailover = (await expectShop(shop, recovered, orders)).orders;
-    return { proof: `www.shop.example is ${recovered} now, with both orders.` };
+    away = (name) => vms.find(({ vm }) => vm === name)?.publicAddress ?? '';
+    return { proof: `www.shop.example is ${recovered} now, with both orders.${await others.proof(away)}` };
   });
 
   await steps.take('order 3', async () => {
     await shop.order(ORDERS.onEc2);
     await expectShop(shop, recovered, [...orders, ORDERS.onEc2]);
+    await others.keepNote(away, ORDERS.onEc2);
     return { proof: `"${ORDERS.onEc2}" was ordered on EC2.` };
   });
 }
 
 /** Into a data centre where nothing is, by a backup proxy that knows nothing. */
-async function comeHome({ config, steps, runs, shop, report }: Stage): Promise<void> {
+async function comeHome({ config, steps, runs, shop, others, report }: Stage): Promise<void> {
   const primary = shopPrimaryAddress(config);
   const orders = Object.values(ORDERS);
 
@@ -141,7 +148,9 @@ async function comeHome({ config, steps, runs, shop, report }: Stage): Promise<v
     report.orders.afterFailback = (await expectShop(shop, primary, orders)).orders;
     return {
       copied: vms.flatMap(({ firstCopy, changes }) => [...firstCopy, ...changes]),
-      proof: `All three orders are home, at ${primary}; the application was away for ${downtimeSeconds} s.`,
+      proof:
+        `All three orders are home, at ${primary}; the application was away for ${downtimeSeconds} s.` +
+        (await others.proof((vm) => familyPrimaryAddress(config, vm))),
     };
   });
 

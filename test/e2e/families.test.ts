@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { projectRoot } from '../../host/project-root';
 import { consoleOutput, killMachine, startMachine } from '../../machines/machine';
 import { loadPlanFile } from '../../plan/load';
+import { familyPrimaryAddress } from '../../sandbox/application';
 import { destroyDatacenter } from '../../sandbox/datacenter/datacenter';
+import { aboutGuest, keepNote, notesOf } from '../../sandbox/demo/other-guests';
 import { familyGuests, type FamilyName, familyNames } from '../../sandbox/guests/families/families';
 import { type RestoreSummary } from '../../workflows/restore';
 import { snapshotToFile } from '../support/e2e-disks';
@@ -31,7 +33,7 @@ asRoot('VMs of other families, failed over and brought home (needs root)', () =>
   let sandbox: E2eSandbox;
   let argument: { plan: string; digest: string };
   let protection: RestoreSummary;
-  const home = (vm: FamilyName) => `127.${sandbox.config.loopbackOctet}.10.${vm === 'rhel-like' ? 40 : 50}`;
+  const home = (vm: FamilyName) => familyPrimaryAddress(sandbox.config, vm);
 
   beforeAll(
     async () => {
@@ -49,13 +51,13 @@ asRoot('VMs of other families, failed over and brought home (needs root)', () =>
   it(
     'serve from the file systems of their families, and are replicated',
     async () => {
-      expect(await about(home('rhel-like'))).toMatchObject({
+      expect(await asked(aboutGuest, home('rhel-like'))).toMatchObject({
         hostname: 'rhel-like',
         root: 'xfs on /dev/mapper/rhel-root',
         data: 'xfs on /dev/mapper/rhel-data',
         selinux: 'enforcing',
       });
-      const suse = await about(home('suse-like'));
+      const suse = await asked(aboutGuest, home('suse-like'));
       expect(suse).toMatchObject({ hostname: 'suse-like', root: 'btrfs on /dev/sda2' });
       expect(suse.options).toMatch(/subvol=\/@(,|$)/);
       for (const vm of familyNames) await keepNote(home(vm), 'before the backup');
@@ -110,12 +112,15 @@ asRoot('VMs of other families, failed over and brought home (needs root)', () =>
       const { vms } = await (await sandbox.client.failover({ ...argument, mode: 'disaster' })).result();
       expect(vms.map(({ vm }) => vm).sort()).toEqual(familyNames);
       for (const { vm, publicAddress = '' } of vms) {
-        expect(await about(publicAddress)).toMatchObject({ hostname: vm });
-        expect(await notes(publicAddress)).toEqual(['before the backup']);
+        expect(await asked(aboutGuest, publicAddress)).toMatchObject({ hostname: vm });
+        expect(await asked(notesOf, publicAddress)).toEqual(['before the backup']);
         await keepNote(publicAddress, 'on EC2');
       }
       const rhel = vms.find(({ vm }) => vm === 'rhel-like')?.publicAddress ?? '';
-      expect(await about(rhel)).toMatchObject({ selinux: 'enforcing', data: 'xfs on /dev/mapper/rhel-data' });
+      expect(await asked(aboutGuest, rhel)).toMatchObject({
+        selinux: 'enforcing',
+        data: 'xfs on /dev/mapper/rhel-data',
+      });
     },
     STEP_MS,
   );
@@ -126,36 +131,18 @@ asRoot('VMs of other families, failed over and brought home (needs root)', () =>
       await sandbox.rebuildDatacenter();
       await (await sandbox.client.failback(argument)).result();
       for (const vm of familyNames) {
-        expect(await notes(home(vm))).toEqual(['before the backup', 'on EC2']);
+        expect(await asked(notesOf, home(vm))).toEqual(['before the backup', 'on EC2']);
         await keepNote(home(vm), 'home again');
       }
       const { diskController, firmware } = await sandbox.hypervisor.describeVm('suse-like');
       expect([diskController, firmware]).toEqual(['sata', 'uefi']);
-      expect(await about(home('rhel-like'))).toMatchObject({ selinux: 'enforcing' });
+      expect(await asked(aboutGuest, home('rhel-like'))).toMatchObject({ selinux: 'enforcing' });
       await (await sandbox.client.commit(argument)).result();
     },
     STEP_MS,
   );
 });
 
-async function about(address: string): Promise<Record<string, string>> {
-  return JSON.parse(await served(address, '/about')) as Record<string, string>;
-}
-
-async function notes(address: string): Promise<string[]> {
-  return JSON.parse(await served(address, '/notes')) as string[];
-}
-
-const served = (address: string, path: string): Promise<string> =>
-  eventually(BOOT_SECONDS, () => ask(address, path));
-
-async function keepNote(address: string, note: string): Promise<void> {
-  await ask(address, '/notes', { method: 'POST', body: JSON.stringify(note) });
-}
-
-async function ask(address: string, path: string, init?: RequestInit): Promise<string> {
-  const response = await fetch(`http://${address}${path}`, { ...init, signal: AbortSignal.timeout(15_000) });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
-  return text;
-}
+/** What a guest answers, once it does. */
+const asked = <T>(question: (address: string) => Promise<T>, address: string): Promise<T> =>
+  eventually(BOOT_SECONDS, () => question(address));

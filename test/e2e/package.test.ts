@@ -73,9 +73,12 @@ describe('the package', () => {
   it('is small, and holds neither tests nor the sandbox', async () => {
     expect((await stat(tarball)).size).toBeLessThan(MOST_BYTES);
     const files = await readdir(installed, { recursive: true });
-    expect(files.filter((file) => /(^|\/)(test|bench|sandbox|setup)(\/|$)|\.ts$|\.map$/.test(file))).toEqual(
-      [],
-    );
+    expect(files.filter((file) => /(^|\/)(test|bench|sandbox)(\/|$)|\.ts$|\.map$/.test(file))).toEqual([]);
+    expect(files.filter((file) => /^setup\/.*\.mjs$/.test(file)).sort()).toEqual([
+      'setup/appliance.mjs',
+      'setup/apt.mjs',
+      'setup/process.mjs',
+    ]);
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'CHANGELOG.md', 'docs/cli.md']));
   });
 
@@ -110,6 +113,13 @@ describe('the package', () => {
       stdout: expect.stringContaining('Start order: db → web'),
     });
   }, 60_000);
+
+  it('makes the appliance, as the error tells whoever lacks it', async () => {
+    await run(process.execPath, ['setup/appliance.mjs'], { cwd: installed });
+    const made = join(installed, '.lifeboat/tools/appliance');
+    for (const part of ['kernel', 'initramfs'])
+      expect((await stat(join(made, part))).size).toBeGreaterThan(2 ** 20);
+  }, 300_000);
 
   it('says in one sentence where nothing answers', async () => {
     const plan = join(installed, 'examples/shop/plan.yaml');
