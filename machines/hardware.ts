@@ -114,7 +114,7 @@ function vmwareDisk({ firmware }: MachineHardware, disk: MachineDisk): Record<st
     id: `drive${disk.slot}`,
     drive: diskNode(disk.slot),
     serial: disk.serial,
-    ...(disk.wwn === undefined ? {} : { wwn: `0x${disk.wwn}` }),
+    ...(disk.wwn === undefined ? {} : { wwn: wholeNumber(disk.wwn) }),
     // UEFI goes by the boot entries in its own memory, as VMware's does: QEMU's order would come before them.
     ...(firmware === 'uefi' ? {} : bootIndex(disk)),
   };
@@ -221,6 +221,12 @@ function bootIndex(disk: MachineDisk): { bootindex?: number } {
 
 function device(properties: Record<string, unknown>): string[] {
   return ['-device', JSON.stringify(properties)];
+}
+
+/** A whole number of 64 bits for {@link device}: JavaScript's own numbers have 53. In Node since 21, and not yet in TypeScript. */
+function wholeNumber(hexadecimal: string): unknown {
+  const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+  return rawJSON(String(BigInt(`0x${hexadecimal}`)));
 }
 
 function check(machine: MachineHardware): void {

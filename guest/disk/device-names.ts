@@ -83,6 +83,11 @@ export class DeviceNames {
     }
   }
 
+  /** The root file system, once it is known. */
+  get root(): DiskContent | undefined {
+    return this.systemRoot;
+  }
+
   /** Tells what the hardware calls the disk with some content, such as a physical volume. */
   learnHardware(id: string, content: DiskContent): void {
     const disk = this.disks.find((one) => one.contents.includes(content));

@@ -16,6 +16,7 @@ import {
 import { cleanNewEntries, planCommandLines } from './boot/command-line';
 import { readBootState } from './boot/kernels';
 import { ChangePlan } from './changes/change-plan';
+import { forgetLostHardware } from './disks/lost-hardware';
 import { planDiskNames } from './disks/disk-names';
 import { checkHosts } from './stay/hosts';
 import { addPrimaryDrivers } from './initramfs/primary-drivers';
@@ -79,16 +80,27 @@ async function revert(prettyName: string, guest: OpenableGuest): Promise<Adaptat
   const manifest = await withGuest(guest.openReadOnly, readManifest);
   if (manifest === undefined)
     return { family: prettyName, kernels: [], modules: [], changed: [], warnings: [] };
-  const { changed, warnings } = await undoChanges(guest.open, manifest);
-  const added = await withGuest(guest.open, async (files) => {
-    changed.push(...(await cleanNewEntries(files, new Set(changed))));
-    return addPrimaryDrivers(files, new Set(changed));
+  const home: AdaptationReport = {
+    family: manifest.family,
+    kernels: [],
+    modules: [],
+    changed: [],
+    warnings: [],
+  };
+  const { changed, warnings } = await undoChanges(guest.open, manifest, async (files, restored) => {
+    const cleaned = await cleanNewEntries(files, restored);
+    const boot = await readBootState(files);
+    const forgotten = await forgetLostHardware(files, guest.names, boot);
+    const here = { restored, names: forgotten.changed.length > 0 ? guest.names : undefined };
+    const { kernels, modules, ...added } = await addPrimaryDrivers(files, boot, here);
+    Object.assign(home, { kernels, modules });
+    home.changed.push(...cleaned, ...forgotten.changed, ...added.changed);
+    home.warnings.push(...forgotten.warnings, ...added.warnings);
   });
   return {
-    family: manifest.family,
-    ...added,
-    changed: [...changed, ...added.changed],
-    warnings: [...warnings, ...added.warnings],
+    ...home,
+    changed: [...new Set([...changed, ...home.changed])],
+    warnings: [...warnings, ...home.warnings],
   };
 }
 

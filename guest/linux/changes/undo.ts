@@ -29,8 +29,13 @@ export interface Undone {
  * Undoes what the manifest says. The original of a file comes back unless a person changed the file since; what the guest's own
  * tools wrote over it meanwhile goes. In doubt both are kept, and told. An original is removed only when it is seen, on the
  * disk, that it stands where it was or that it is kept elsewhere.
+ * @param last what else is done to the guest, while the record still says that it is not done: that is tried again, too
  */
-export async function undoChanges(open: OpenGuest, manifest: Manifest): Promise<Undone> {
+export async function undoChanges(
+  open: OpenGuest,
+  manifest: Manifest,
+  last: (files: GuestFiles, changed: ReadonlySet<string>) => Promise<void> = () => Promise.resolve(),
+): Promise<Undone> {
   await writeManifest(open, {
     ...manifest,
     state: manifest.state === 'applying' ? 'applying' : 'reverting',
@@ -49,6 +54,7 @@ export async function undoChanges(open: OpenGuest, manifest: Manifest): Promise<
   await withGuest(open, async (files) => {
     for (const change of manifest.changes) await saveOriginal(files, change, settled, warnings);
   });
+  await withGuest(open, (files) => last(files, new Set(changed)));
   await withGuest(open, async (files) => {
     for (const path of [ORIGINALS, BOOT_DIRECTORY, RUNNER, NEXT_MANIFEST, MANIFEST])
       await removeTree(files, path, OURS);

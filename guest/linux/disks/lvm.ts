@@ -24,11 +24,18 @@ export async function planLvm(files: GuestFiles, plan: ChangePlan, names: Device
       lvmConfigurationForRecoverySite(text, names, path, (sentence) => plan.warn(sentence)),
     );
   }
+  // By serial numbers and world-wide names, which EC2's disks do not have. Without it LVM looks at all disks.
+  for (const path of await devicesFiles(files)) await plan.setAside(path);
+}
+
+/** Paths of LVM's devices files. */
+export async function devicesFiles(files: GuestFiles): Promise<string[]> {
+  const found: string[] = [];
   for (const name of await files.list(DEVICES_DIRECTORY)) {
     const path = `${DEVICES_DIRECTORY}/${name}`;
-    // By serial numbers and world-wide names, which EC2's disks do not have. Without it LVM looks at all disks.
-    if (DEVICES_FILE.test(name) && (await files.stat(path))?.type === 'file') await plan.setAside(path);
+    if (DEVICES_FILE.test(name) && (await files.stat(path))?.type === 'file') found.push(path);
   }
+  return found;
 }
 
 /** What LVM's devices files say of the hardware: the disk of a physical volume is known by what is on it. */
@@ -38,9 +45,7 @@ export async function learnFromDevicesFiles(files: GuestFiles, names: DeviceName
       one.physicalVolume === undefined ? [] : [[one.physicalVolume.id.replaceAll('-', ''), one] as const],
     ),
   );
-  for (const name of await files.list(DEVICES_DIRECTORY)) {
-    const path = `${DEVICES_DIRECTORY}/${name}`;
-    if (!DEVICES_FILE.test(name) || (await files.stat(path))?.type !== 'file') continue;
+  for (const path of await devicesFiles(files)) {
     const text = (await files.read(path, MAX_DEVICES_BYTES)).toString('latin1');
     for (const line of text.split('\n')) {
       const id = /\bIDTYPE=sys_wwid IDNAME=(\S+)/.exec(line)?.[1];

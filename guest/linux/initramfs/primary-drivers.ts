@@ -1,10 +1,13 @@
 import { GuestFileError, type GuestFiles } from '../../files/port';
 import { GuestNotAdaptableError } from '../../port';
 import { appendToInitramfs } from '../changes/apply';
-import { readBootState } from '../boot/kernels';
+import { type BootState } from '../boot/kernels';
+import { type DeviceNames } from '../../disk/device-names';
+import { withoutLostHardware } from '../disks/lost-hardware';
 import { KernelModules } from '../kernel-modules';
 import { ArchiveDamagedError } from './cpio-reader';
 import { PRIMARY_DISK_MODULES, PRIMARY_MODULES } from './drivers';
+import { type InitramfsImage } from './image';
 import { installedMakers, makerOf } from './makers';
 import { readImage } from './read-image';
 import { initramfsSegment } from './segment';
@@ -16,25 +19,32 @@ export interface AddedDrivers {
   warnings: string[];
 }
 
+/** How the guest is at home. */
+export interface AtHome {
+  /** Paths of images that are as they were before. */
+  restored: ReadonlySet<string>;
+  /** Given where the guest named disks by hardware that is gone: what its images have of that is put right, too. */
+  names: DeviceNames | undefined;
+}
+
 /**
  * An initramfs that was made at the recovery site may have been cut to the hardware there: it gets the drivers of the
  * primary site's disks that it lacks.
- * @param restored paths of images that are as they were before
  * @throws GuestNotAdaptableError where the kernel that boots cannot have them
  */
 export async function addPrimaryDrivers(
   files: GuestFiles,
-  restored: ReadonlySet<string>,
+  { kernels }: Pick<BootState, 'kernels'>,
+  home: AtHome,
 ): Promise<AddedDrivers> {
   const added: AddedDrivers = { kernels: [], modules: [], changed: [], warnings: [] };
   const modules = new Set<string>();
-  const { kernels } = await readBootState(files);
   for (const [index, { release, images }] of kernels.entries()) {
     for (const path of images) {
-      if (restored.has(path)) continue;
+      if (home.restored.has(path) && home.names === undefined) continue;
       try {
-        const names = await addToImage(files, release, path);
-        if (names.length === 0) continue;
+        const names = await addToImage(files, release, path, home);
+        if (names === undefined) continue;
         added.kernels.push(release);
         added.changed.push(path);
         for (const name of names) modules.add(name);
@@ -54,18 +64,40 @@ export async function addPrimaryDrivers(
   return { ...added, modules: [...modules] };
 }
 
-/** @returns names of the modules that were added */
-async function addToImage(files: GuestFiles, release: string, path: string): Promise<string[]> {
+/** @returns names of the modules that were added; undefined where the image has what it needs */
+async function addToImage(
+  files: GuestFiles,
+  release: string,
+  path: string,
+  { restored, names }: AtHome,
+): Promise<string[] | undefined> {
   const kernel = await KernelModules.read(files, release);
-  const needed = PRIMARY_DISK_MODULES.filter((name) => kernel.has(name) === 'module');
-  if (needed.length === 0) return [];
+  const needed = restored.has(path)
+    ? []
+    : PRIMARY_DISK_MODULES.filter((name) => kernel.has(name) === 'module');
+  if (needed.length === 0 && names === undefined) return undefined;
   const { image, bytes } = await readImage(files, path);
-  if (needed.every((name) => image.modules.has(name))) return [];
+  const lacks = needed.some((name) => !image.modules.has(name));
+  if (!lacks && (names === undefined || !knowsLostHardware(image, names))) return undefined;
   const maker = makerOf(image);
   if (maker === undefined) throw new ArchiveDamagedError('what made it is unknown');
   const modules = await kernel.load(PRIMARY_MODULES);
-  await appendToInitramfs(files, path, initramfsSegment(bytes, image, maker.extend(image, { modules })));
+  const argumentsHere = names && ((text: string) => withoutLostHardware(text, names));
+  await appendToInitramfs(
+    files,
+    path,
+    initramfsSegment(bytes, image, maker.extend(image, { modules, argumentsHere })),
+  );
   return modules.map((module) => module.name);
+}
+
+/** Copies of the guest's files that name disks by hardware, and of LVM's list of those, which our script takes away. */
+function knowsLostHardware(image: InitramfsImage, names: DeviceNames): boolean {
+  if (image.typeOf('etc/lvm/devices/system.devices') === 'file') return true;
+  return image.texts.some((path) => {
+    const text = image.text(path) ?? '';
+    return withoutLostHardware(text, names) !== text;
+  });
 }
 
 function isGuestsFault(error: unknown): error is Error {

@@ -1,0 +1,102 @@
+import { type DeviceNames } from '../../disk/device-names';
+import { parseDiskName } from '../../disk/disk-name';
+import { type GuestFiles } from '../../files/port';
+import { type BootState } from '../boot/kernels';
+import { grubenvFiles } from '../boot/grub-files';
+import { GRUBENV_BYTES } from '../boot/grubenv';
+import { learnDisks } from './learn-disks';
+import { devicesFiles } from './lvm';
+
+/**
+ * At home a VM's disks are new ones. What the guest called the old ones by, a number of their hardware, comes back with
+ * the originals of its files, and leads nowhere: a RHEL 9 on LVM waits for its volumes until it gives up.
+ */
+
+const BY_ID = /\/dev\/disk\/by-id\/[^\s"'`,;]+/g;
+const TEXTS = ['/etc/fstab', '/etc/crypttab', '/etc/default/grub', '/etc/kernel/cmdline'];
+const MAX_TEXT_BYTES = 1024 * 1024;
+
+export interface Forgotten {
+  changed: string[];
+  warnings: string[];
+}
+
+/** Puts names that last in the place of those of hardware that is gone, wherever the guest finds its disks by them. */
+export async function forgetLostHardware(
+  files: GuestFiles,
+  names: DeviceNames,
+  boot: Pick<BootState, 'grubConfigs' | 'blsEntries'>,
+): Promise<Forgotten> {
+  if (names.root !== undefined) await learnDisks(files, names.root, names);
+  const forgotten: Forgotten = { changed: [], warnings: [] };
+  const environments = await grubenvFiles(files);
+  const texts = [
+    ...TEXTS,
+    ...boot.grubConfigs,
+    ...boot.blsEntries.map(({ source }) => source),
+    ...environments,
+  ];
+  for (const path of new Set(texts)) {
+    const warn = (sentence: string): void => void forgotten.warnings.push(`${path}: ${sentence}`);
+    await edit(files, path, forgotten, (text) => {
+      const changed = withoutLostHardware(text, names, warn);
+      return environments.includes(path) ? asGrubenv(changed, text) : changed;
+    });
+  }
+  for (const path of await devicesFiles(files)) await edit(files, path, forgotten, devicesByContent);
+  if (forgotten.changed.length > 0)
+    forgotten.warnings.push(
+      `${forgotten.changed.join(', ')} named disks by numbers of hardware that is gone; the new disks are found by what is on them.`,
+    );
+  return forgotten;
+}
+
+async function edit(
+  files: GuestFiles,
+  path: string,
+  forgotten: Forgotten,
+  change: (text: string) => string,
+): Promise<void> {
+  if ((await files.realpath(path)) === undefined) return;
+  const text = (await files.read(path, MAX_TEXT_BYTES)).toString('latin1');
+  const changed = change(text);
+  if (changed === text) return;
+  await files.write(path, Buffer.from(changed, 'latin1'));
+  forgotten.changed.push(path);
+}
+
+/** A text of the guest with links by content in the place of links by hardware; those of other disks stay. */
+export function withoutLostHardware(
+  text: string,
+  names: DeviceNames,
+  warn: (sentence: string) => void = () => undefined,
+): string {
+  return text.replace(BY_ID, (name) => {
+    if (parseDiskName(name)?.kind !== 'hardware') return name;
+    const verdict = names.judge(name);
+    if (verdict?.is === 'told') return verdict.link;
+    warn(
+      `${name} is of hardware that is gone, and what it meant is not known: look at it before the guest needs it.`,
+    );
+    return name;
+  });
+}
+
+/** GRUB writes into the file without making it longer or shorter. */
+function asGrubenv(changed: string, before: string): string {
+  const content = changed.replace(/#+$/, '');
+  return changed === before || content.length > GRUBENV_BYTES ? before : content.padEnd(GRUBENV_BYTES, '#');
+}
+
+/**
+ * A devices file of LVM whose disks are known by the physical volume on them: of an entry with a device's name LVM looks for
+ * the volume on all disks where that name has another, and puts it right (lvmdevices(8), search_for_devnames).
+ */
+export function devicesByContent(text: string): string {
+  return text.replace(
+    /^IDTYPE=(?!devname\b)\S+ IDNAME=\S+ DEVNAME=(\/dev\/\S+) (PVID=[^\s.]+.*)$/gm,
+    (_, name, rest) => {
+      return `IDTYPE=devname IDNAME=${String(name)} DEVNAME=${String(name)} ${String(rest)}`;
+    },
+  );
+}
