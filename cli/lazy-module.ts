@@ -21,7 +21,7 @@ export function lazyModule<T>(what: string, load: () => T): T {
 function lacking(what: string): string {
   const root = projectRoot();
   // What brings the sandbox's tools is in checkouts only, and so is the sandbox.
-  return existsSync(join(root, 'setup'))
+  return existsSync(join(root, 'setup/run.mjs'))
     ? `This build has no ${what}; run "node setup/run.mjs only" in ${root}.`
     : `The installed package has no ${what}; that needs a checkout of Lifeboat's repository, and "node setup/run.mjs only" in it.`;
 }
