@@ -91,10 +91,11 @@ async function revert(prettyName: string, guest: OpenableGuest): Promise<Adaptat
     const cleaned = await cleanNewEntries(files, restored);
     const boot = await readBootState(files);
     const forgotten = await forgetLostHardware(files, guest.names, boot);
-    const here = { restored, names: forgotten.changed.length > 0 ? guest.names : undefined };
-    const { kernels, modules, ...added } = await addPrimaryDrivers(files, boot, here);
+    const changed = forgotten.changed.map(({ path }) => path);
+    const lost = changed.length > 0 ? { names: guest.names, texts: forgotten.changed } : undefined;
+    const { kernels, modules, ...added } = await addPrimaryDrivers(files, boot, { restored, lost });
     Object.assign(home, { kernels, modules });
-    home.changed.push(...cleaned, ...forgotten.changed, ...added.changed);
+    home.changed.push(...cleaned, ...changed, ...added.changed);
     home.warnings.push(...forgotten.warnings, ...added.warnings);
   });
   return {

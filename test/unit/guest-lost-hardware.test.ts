@@ -1,4 +1,5 @@
 import { guestAdapter } from '../../guest/adapter';
+import { lvmConfigurationForNewDisks } from '../../guest/linux/disks/lvm';
 import { devicesByContent } from '../../guest/linux/disks/lost-hardware';
 import {
   DRACUT,
@@ -20,6 +21,7 @@ afterAll(removeFixtures);
 const adapter = guestAdapter();
 const OLD = '/dev/disk/by-id/scsi-36000c29a5b3f4f1d9d5c000000000001-part1';
 const NEW = `/dev/disk/by-uuid/${ROOT_UUID}`;
+const FILTER = 'devices {\n\tfilter = [ "a|^/dev/disk/by-id/scsi-36000c29a.*|", "r|.*|" ]\n}\n';
 const DEVICES =
   'IDTYPE=sys_wwid IDNAME=naa.6000c29f5d0f3a11 DEVNAME=/dev/sda2 PVID=Lf2hQmT81yN0c7VdRzXe4Kb9sGwUaP36 PART=2\n';
 
@@ -40,6 +42,7 @@ describe('a guest that knew its disks by their hardware, on the new disks at hom
       rocky({
         'etc/fstab': `${OLD} / ext4 defaults 0 1\n/dev/disk/by-id/scsi-36000c29a5b3f4f1d9d5c0000000000ff-part1 /lost ext4 nofail 0 0\n`,
         'etc/crypttab': `# nothing\n`,
+        'etc/lvm/lvm.conf': FILTER,
         'etc/kernel/cmdline': `root=${OLD} ro\n`,
         'etc/lvm/devices/system.devices': `# LVM uses devices listed in this file.\nVERSION=1.1.1\n${DEVICES}`,
         [ENTRY.slice(1)]: entry(KERNEL, `root=${OLD} ro quiet`),
@@ -47,6 +50,7 @@ describe('a guest that knew its disks by their hardware, on the new disks at hom
         [IMAGE.slice(1)]: initramfs(undefined, undefined, {
           ...DRACUT,
           'etc/lvm/devices/system.devices': DEVICES,
+          'etc/lvm/lvm.conf': FILTER,
           'etc/cmdline.d/95root-dev.conf': `root=${OLD}\n`,
         }),
       }),
@@ -68,6 +72,8 @@ describe('a guest that knew its disks by their hardware, on the new disks at hom
     expect(image.subarray(0, before.length).equals(before)).toBe(true);
     const file = unpack(image.subarray(image.indexOf('070701', before.length)));
     expect(file('etc/cmdline.d/95root-dev.conf')).toBe(`root=${NEW}\n`);
+    expect(text(disk, '/etc/lvm/lvm.conf')).toContain('filter = [ "a|^/dev/sd[a-z]+[0-9]*$|", ');
+    expect(file('etc/lvm/lvm.conf')).toBe(text(disk, '/etc/lvm/lvm.conf'));
     expect(changed).toEqual(expect.arrayContaining(['/etc/fstab', '/etc/lvm/devices/system.devices', IMAGE]));
     expect(warnings.join('\n')).toMatch(/0000000000ff-part1 is of hardware that is gone/);
     expect(warnings.join('\n')).toMatch(/found by what is on them/);
@@ -105,5 +111,21 @@ describe('a devices file of LVM', () => {
     'IDTYPE=sys_wwid IDNAME=naa.1 DEVNAME=. PVID=aaaa',
   ])('with "%s" stays as it is', (line) => {
     expect(devicesByContent(`${line}\n`)).toBe(`${line}\n`);
+  });
+});
+
+describe('filters of LVM', () => {
+  it.each([
+    ['devices { filter = [ "a|^/dev/disk/by-id/wwn-0x6000c29.*|", "r|.*|" ] }\n', true],
+    ['devices/global_filter = [ "a/scsi-36000c29/", "r/.*/" ]\n', true],
+    // By names that the new disks have, too; by a volume's own identity; and what hides nothing.
+    ['devices { filter = [ "a|^/dev/sd.*|", "r|.*|" ] }\n', false],
+    ['devices { filter = [ "a|/dev/disk/by-id/lvm-pv-uuid-.*|", "r|.*|" ] }\n', false],
+    ['devices { filter = [ "a|/dev/disk/by-id/scsi-3.*|", "a|/dev/sd|", "r|.*|" ] }\n', false],
+    ['devices { filter = [ "r|^/dev/disk/by-id/scsi-36000c29.*|" ] }\n', false],
+  ])('%s', (before, changed) => {
+    const after = lvmConfigurationForNewDisks(before);
+    expect(after !== before).toBe(changed);
+    expect(lvmConfigurationForNewDisks(after)).toBe(after);
   });
 });

@@ -5,7 +5,7 @@ import { type BootState } from '../boot/kernels';
 import { grubenvFiles } from '../boot/grub-files';
 import { GRUBENV_BYTES } from '../boot/grubenv';
 import { learnDisks } from './learn-disks';
-import { devicesFiles } from './lvm';
+import { devicesFiles, LVM_CONFIGURATIONS, lvmConfigurationForNewDisks } from './lvm';
 
 /**
  * At home a VM's disks are new ones. What the guest called the old ones by, a number of their hardware, comes back with
@@ -17,7 +17,8 @@ const TEXTS = ['/etc/fstab', '/etc/crypttab', '/etc/default/grub', '/etc/kernel/
 const MAX_TEXT_BYTES = 1024 * 1024;
 
 export interface Forgotten {
-  changed: string[];
+  /** Files that were changed, as they are now. */
+  changed: { path: string; content: Buffer }[];
   warnings: string[];
 }
 
@@ -43,10 +44,11 @@ export async function forgetLostHardware(
       return environments.includes(path) ? asGrubenv(changed, text) : changed;
     });
   }
+  for (const path of LVM_CONFIGURATIONS) await edit(files, path, forgotten, lvmConfigurationForNewDisks);
   for (const path of await devicesFiles(files)) await edit(files, path, forgotten, devicesByContent);
   if (forgotten.changed.length > 0)
     forgotten.warnings.push(
-      `${forgotten.changed.join(', ')} named disks by numbers of hardware that is gone; the new disks are found by what is on them.`,
+      `${forgotten.changed.map(({ path }) => path).join(', ')} named disks by numbers of hardware that is gone; the new disks are found by what is on them.`,
     );
   return forgotten;
 }
@@ -61,8 +63,9 @@ async function edit(
   const text = (await files.read(path, MAX_TEXT_BYTES)).toString('latin1');
   const changed = change(text);
   if (changed === text) return;
-  await files.write(path, Buffer.from(changed, 'latin1'));
-  forgotten.changed.push(path);
+  const content = Buffer.from(changed, 'latin1');
+  await files.write(path, content);
+  forgotten.changed.push({ path, content });
 }
 
 /** A text of the guest with links by content in the place of links by hardware; those of other disks stay. */

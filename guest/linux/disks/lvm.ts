@@ -7,7 +7,7 @@ import { commentOutWithReplacement } from '../changes/marked-text';
 import { patternMatches } from './lvm-pattern';
 
 /** Both are read, and the second one wins. */
-const LVM_CONFIGURATIONS = ['/etc/lvm/lvm.conf', '/etc/lvm/lvmlocal.conf'];
+export const LVM_CONFIGURATIONS = ['/etc/lvm/lvm.conf', '/etc/lvm/lvmlocal.conf'];
 const DEVICES_DIRECTORY = '/etc/lvm/devices';
 /** LVM uses it by the name in lvm.conf; what is beside it are its backups and other hosts'. */
 const DEVICES_FILE = /^[A-Za-z0-9._-]{1,100}\.devices$/;
@@ -16,6 +16,12 @@ const MAX_DEVICES_BYTES = 1024 * 1024;
 /** A disk of an instance, and a partition of one. */
 const RECOVERY_NAMES = ['/dev/nvme0n1', '/dev/nvme1n1p2'];
 const ACCEPT_NVME = 'a|^/dev/nvme[0-9]+n[0-9]+(p[0-9]+)?$|';
+
+/** A disk at home, and a partition of one. */
+const HOME_NAMES = ['/dev/sda', '/dev/sdb2'];
+const ACCEPT_SCSI = 'a|^/dev/sd[a-z]+[0-9]*$|';
+/** Links by serial numbers and world-wide names, in a pattern of any writing; by-id has those of volumes and arrays, too. */
+const BY_HARDWARE = /by-id\/(?!dm-|lvm-|md-)|wwn-|scsi-/;
 
 /** Lets LVM see the disks of EC2 where the guest has told it to look at the primary site's only. */
 export async function planLvm(files: GuestFiles, plan: ChangePlan, names: DeviceNames): Promise<void> {
@@ -62,22 +68,46 @@ export function lvmConfigurationForRecoverySite(
   path: string,
   warn: (sentence: string) => void,
 ): string {
-  const additions = new Map<number, { column: number; end: number | undefined; patterns: string[] }>();
-  for (const filter of findFilters(text)) {
-    if (RECOVERY_NAMES.every((name) => accepts(filter.patterns, [name]))) continue;
-    additions.set(filter.line, { ...filter, patterns: acceptedOnEc2(filter.patterns, names) });
+  const additions = additionsTo(text, (patterns) => {
+    if (RECOVERY_NAMES.every((name) => accepts(patterns, [name]))) return undefined;
     warn(`${path} has a filter that hides EC2's disks from LVM: on EC2 it lets them through.`);
-  }
-  return commentOutWithReplacement(text, (line, index) => {
-    const addition = additions.get(index);
-    if (addition === undefined) return undefined;
-    const added = addition.patterns.map((pattern) => `"${pattern}", `).join('');
-    const before = line.slice(0, addition.column);
-    // A single pattern needs no brackets; two do.
-    return addition.end === undefined
-      ? `${before} ${added}${line.slice(addition.column)}`
-      : `${before}[ ${added}${line.slice(addition.column, addition.end)} ]${line.slice(addition.end)}`;
+    return acceptedOnEc2(patterns, names);
   });
+  return commentOutWithReplacement(text, (line, index) => additions.get(index)?.(line));
+}
+
+/** An lvm.conf whose filters let the disks at home through, where what they let through is hardware that is gone. */
+export function lvmConfigurationForNewDisks(text: string): string {
+  const additions = additionsTo(text, (patterns) => {
+    const byHardware = patterns.some((pattern) => pattern.startsWith('a') && BY_HARDWARE.test(pattern));
+    return byHardware && !HOME_NAMES.every((name) => accepts(patterns, [name])) ? [ACCEPT_SCSI] : undefined;
+  });
+  return text
+    .split('\n')
+    .map((line, index) => additions.get(index)?.(line) ?? line)
+    .join('\n');
+}
+
+/** Lines of filters that get patterns before their own, each with what makes the new line of it. */
+function additionsTo(
+  text: string,
+  patternsFor: (patterns: string[]) => string[] | undefined,
+): Map<number, (line: string) => string> {
+  const additions = new Map<number, (line: string) => string>();
+  for (const { line: index, column, end, patterns } of findFilters(text)) {
+    const added = patternsFor(patterns)
+      ?.map((pattern) => `"${pattern}", `)
+      .join('');
+    if (added === undefined) continue;
+    additions.set(index, (line) => {
+      const before = line.slice(0, column);
+      // A single pattern needs no brackets; two do.
+      return end === undefined
+        ? `${before} ${added}${line.slice(column)}`
+        : `${before}[ ${added}${line.slice(column, end)} ]${line.slice(end)}`;
+    });
+  }
+  return additions;
 }
 
 interface Filter {

@@ -19,12 +19,18 @@ export interface AddedDrivers {
   warnings: string[];
 }
 
+interface LostHardware {
+  names: DeviceNames;
+  /** The guest's files as they are now, of which images may have copies. */
+  texts: { path: string; content: Buffer }[];
+}
+
 /** How the guest is at home. */
 export interface AtHome {
   /** Paths of images that are as they were before. */
   restored: ReadonlySet<string>;
   /** Given where the guest named disks by hardware that is gone: what its images have of that is put right, too. */
-  names: DeviceNames | undefined;
+  lost: LostHardware | undefined;
 }
 
 /**
@@ -41,7 +47,7 @@ export async function addPrimaryDrivers(
   const modules = new Set<string>();
   for (const [index, { release, images }] of kernels.entries()) {
     for (const path of images) {
-      if (home.restored.has(path) && home.names === undefined) continue;
+      if (home.restored.has(path) && home.lost === undefined) continue;
       try {
         const names = await addToImage(files, release, path, home);
         if (names === undefined) continue;
@@ -69,31 +75,31 @@ async function addToImage(
   files: GuestFiles,
   release: string,
   path: string,
-  { restored, names }: AtHome,
+  { restored, lost }: AtHome,
 ): Promise<string[] | undefined> {
   const kernel = await KernelModules.read(files, release);
   const needed = restored.has(path)
     ? []
     : PRIMARY_DISK_MODULES.filter((name) => kernel.has(name) === 'module');
-  if (needed.length === 0 && names === undefined) return undefined;
+  if (needed.length === 0 && lost === undefined) return undefined;
   const { image, bytes } = await readImage(files, path);
   const lacks = needed.some((name) => !image.modules.has(name));
-  if (!lacks && (names === undefined || !knowsLostHardware(image, names))) return undefined;
+  const copies = (lost?.texts ?? []).flatMap(({ path: copied, content }) =>
+    image.typeOf(copied.slice(1)) === 'file' ? [{ path: copied.slice(1), content }] : [],
+  );
+  const knowsLost = copies.length > 0 || (lost !== undefined && namesLostHardware(image, lost.names));
+  if (!lacks && !knowsLost) return undefined;
   const maker = makerOf(image);
   if (maker === undefined) throw new ArchiveDamagedError('what made it is unknown');
   const modules = await kernel.load(PRIMARY_MODULES);
-  const argumentsHere = names && ((text: string) => withoutLostHardware(text, names));
-  await appendToInitramfs(
-    files,
-    path,
-    initramfsSegment(bytes, image, maker.extend(image, { modules, argumentsHere })),
-  );
+  const argumentsHere = lost && ((text: string) => withoutLostHardware(text, lost.names));
+  const own = maker.extend(image, { modules, argumentsHere });
+  await appendToInitramfs(files, path, initramfsSegment(bytes, image, [...copies, ...own]));
   return modules.map((module) => module.name);
 }
 
-/** Copies of the guest's files that name disks by hardware, and of LVM's list of those, which our script takes away. */
-function knowsLostHardware(image: InitramfsImage, names: DeviceNames): boolean {
-  if (image.typeOf('etc/lvm/devices/system.devices') === 'file') return true;
+/** Whether what the image itself brings, such as kernel arguments, names disks by hardware. */
+function namesLostHardware(image: InitramfsImage, names: DeviceNames): boolean {
   return image.texts.some((path) => {
     const text = image.text(path) ?? '';
     return withoutLostHardware(text, names) !== text;
