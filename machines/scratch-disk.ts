@@ -1,8 +1,12 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readIfExists } from '../host/if-exists';
+import { processStartTime } from '../host/pid-file';
 import { toolOutput } from '../host/run-tool';
 import { endFuseExport, startFuseExport } from './fuse-export';
+
+const PREFIX = 'lifeboat-scratch-';
 
 /** A disk on which something is tried: reads come from another, writes stay here, and go with it. */
 export interface ScratchDisk {
@@ -13,7 +17,7 @@ export interface ScratchDisk {
 }
 
 /**
- * Opens a scratch disk over a raw disk, which is only read.
+ * Opens a scratch disk over a raw disk, which is only read. It is gone with this process, or at the next {@link sweepScratchDisks}.
  * @param largestBytes how much may be written before writing fails, and the disk with it; the host's room is not the guest's
  * @param parent directory for the written blocks
  */
@@ -24,17 +28,11 @@ export async function openScratchDisk(
   parent = tmpdir(),
 ): Promise<ScratchDisk> {
   await mkdir(parent, { recursive: true });
-  const directory = await mkdtemp(join(parent, 'lifeboat-scratch-'));
-  const [pidFile, path, overlay] = ['pid', 'disk', 'written'].map((name) => join(directory, name)) as [
-    string,
-    string,
-    string,
-  ];
-  const close = async (): Promise<void> => {
-    await endFuseExport(pidFile, path);
-    await rm(directory, { recursive: true, force: true });
-  };
+  const directory = await mkdtemp(join(parent, PREFIX));
+  const { pidFile, path, overlay, owner } = placesIn(directory);
+  const close = (): Promise<void> => remove(directory);
   try {
+    await writeFile(owner, await ownName(process.pid));
     await toolOutput('qemu-img', ['create', '-q', '-f', 'qcow2', overlay, String(sizeBytes)]);
     await writeFile(path, '');
     // What lies below is named here, and not in the overlay's header.
@@ -48,4 +46,36 @@ export async function openScratchDisk(
     await close();
     throw error;
   }
+}
+
+/** Removes the scratch disks below a directory whose process was killed: their daemons go on without it. */
+export async function sweepScratchDisks(parent: string): Promise<void> {
+  const names = await readdir(parent).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  for (const name of names) {
+    if (!name.startsWith(PREFIX)) continue;
+    const directory = join(parent, name);
+    const owner = await readIfExists(placesIn(directory).owner);
+    // Without one it is being made, or was cut off before it had a daemon, and takes no room.
+    if (owner === undefined || owner === (await ownName(Number(owner.split(' ')[0])))) continue;
+    await remove(directory);
+  }
+}
+
+/** Names a process for good: its number comes again, and not with the same start. */
+async function ownName(pid: number): Promise<string> {
+  return `${pid} ${(await processStartTime(pid)) ?? 'gone'}`;
+}
+
+function placesIn(directory: string): { pidFile: string; path: string; overlay: string; owner: string } {
+  const at = (name: string): string => join(directory, name);
+  return { pidFile: at('pid'), path: at('disk'), overlay: at('written'), owner: at('owner') };
+}
+
+async function remove(directory: string): Promise<void> {
+  const { pidFile, path } = placesIn(directory);
+  await endFuseExport(pidFile, path);
+  await rm(directory, { recursive: true, force: true });
 }

@@ -5,7 +5,9 @@ import { stopDatacenter } from './datacenter/datacenter';
 import { removeSegment } from '../machines/network/segment';
 import { endProcess } from '../host/pid-file';
 import { readIfExists } from '../host/if-exists';
+import { rehearsals } from '../activities/backup-proxy/rehearsal';
 import { killMachine } from '../machines/machine';
+import { sweepScratchDisks } from '../machines/scratch-disk';
 import { SEGMENTS } from './segments';
 import { sandboxPaths, sandboxProcesses } from './supervisor/processes';
 import { supervisorReport } from './supervisor/report';
@@ -32,6 +34,8 @@ export async function takeDown(
     const marker = specs.find((spec) => spec.name === name)?.args.find((arg) => arg.includes('/'));
     if (pid !== undefined && marker) await endProcess(pid, marker);
   }
+
+  await sweepScratchDisks(rehearsals(join(paths.proxies, 'backup-proxy')));
 
   log('powering the machines off');
   await stopDatacenter(paths.datacenter);

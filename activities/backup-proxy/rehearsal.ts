@@ -3,7 +3,7 @@ import { CancelledFailure } from '@temporalio/common';
 import { AdaptiveLimit } from '../../blocks/concurrency';
 import { GuestNotAdaptableError, type GuestAdapter } from '../../guest/port';
 import { type DiskConfiguration, type Hypervisor, type OpenDisk } from '../../hypervisor/port';
-import { openScratchDisk, type ScratchDisk } from '../../machines/scratch-disk';
+import { openScratchDisk, type ScratchDisk, sweepScratchDisks } from '../../machines/scratch-disk';
 import { newestManifest } from '../../repository/backups/backups';
 import { type BackupManifest, type GuestRehearsal } from '../../repository/backups/manifest';
 import { DamagedObjectError } from '../../repository/objects/json-object';
@@ -78,18 +78,22 @@ export function rehearse(dependencies: RehearsalDependencies, rehearsed: Rehears
   });
 }
 
+/** Where a proxy's scratch disks are. */
+export const rehearsals = (stateDirectory: string): string => join(stateDirectory, 'rehearsals');
+
 async function adaptOnScratch(
   { hypervisor, guestAdapter, stateDirectory }: RehearsalDependencies,
   { vm, backupId, disks }: Rehearsed,
 ) {
   const open: (OpenDisk | ScratchDisk)[] = [];
   const paths = new Map<string, string>();
+  // A worker that was killed in a rehearsal has left its own.
+  await sweepScratchDisks(rehearsals(stateDirectory));
   try {
     for (const { key, sizeBytes } of disks) {
       const below = await hypervisor.openSnapshotDisk(vm, backupId, key);
       open.unshift(below);
-      const parent = join(stateDirectory, 'rehearsals');
-      const scratch = await openScratchDisk(below.path, sizeBytes, WRITTEN_BYTES, parent);
+      const scratch = await openScratchDisk(below.path, sizeBytes, WRITTEN_BYTES, rehearsals(stateDirectory));
       open.unshift(scratch);
       paths.set(key, scratch.path);
     }

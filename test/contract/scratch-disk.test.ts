@@ -1,8 +1,10 @@
 import { open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { openScratchDisk } from '../../machines/scratch-disk';
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { projectRoot } from '../../host/project-root';
+import { openScratchDisk, sweepScratchDisks } from '../../machines/scratch-disk';
 
 const SIZE = 8 * 2 ** 20 + 512;
 const MIB = 2 ** 20;
@@ -55,6 +57,29 @@ describe('A scratch disk', () => {
 
   it('says what is wrong with a disk that is not there, and leaves nothing', async () => {
     await expect(openScratchDisk(join(directory, 'absent'), SIZE, MIB, directory)).rejects.toThrow(/absent/);
+    expect(await readdir(directory)).toEqual(['disk.raw']);
+  });
+
+  it('of a process that was killed is swept, and no other', async () => {
+    const script = `
+      const { openScratchDisk } = require(process.argv[1]);
+      openScratchDisk(process.argv[2], ${SIZE}, ${MIB}, process.argv[3]).then(({ path }) => {
+        console.log(path);
+        process.kill(process.pid, 'SIGKILL');
+      });`;
+    const built = join(projectRoot(), 'dist/machines/scratch-disk.js');
+    const killed = spawnSync(process.execPath, ['-e', script, built, disk, directory], { encoding: 'utf8' });
+    expect(killed.signal).toBe('SIGKILL');
+    const path = killed.stdout.trim();
+    expect((await stat(path)).size).toBe(SIZE);
+
+    const ours = await openScratchDisk(disk, SIZE, MIB, directory);
+    await sweepScratchDisks(directory);
+    expect((await stat(ours.path)).size).toBe(SIZE);
+    await expect(stat(dirname(path))).rejects.toThrow(/ENOENT/);
+    expect(await readFile('/proc/self/mounts', 'utf8')).not.toContain(path);
+    await ours.close();
+    await sweepScratchDisks(join(directory, 'absent'));
     expect(await readdir(directory)).toEqual(['disk.raw']);
   });
 });
