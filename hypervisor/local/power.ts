@@ -36,7 +36,13 @@ export async function startVm(files: VmFiles, file: VmFile, site: Site): Promise
     await prepareForWriting(image, checked);
     // 20 characters at most; stable through the VM's life, as its key is.
     const serial = key.slice(0, 20);
-    disks.push({ ...(await imageForQemu(image, checked, files.parts(key))), serial, slot, boot, ...wwnOf(file, key) });
+    disks.push({
+      ...(await imageForQemu(image, checked, files.parts(key))),
+      serial,
+      slot,
+      boot,
+      ...wwnOf(file, key),
+    });
   }
   const { network, segment, settings } = site;
   const nics = network

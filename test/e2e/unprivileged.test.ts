@@ -43,7 +43,11 @@ const nobodyCanRun =
         for (const path of [directory, disk]) await chown(path, NOBODY.uid, NOBODY.gid);
         await chmod(directory, 0o700);
         const options = { ...NOBODY, cwd: directory, env: { PATH: process.env.PATH, TMPDIR: directory } };
-        const { stdout } = await promisify(execFile)(process.execPath, ['-e', SCRIPT, ADAPTER, disk], options);
+        const { stdout } = await promisify(execFile)(
+          process.execPath,
+          ['-e', SCRIPT, ADAPTER, disk],
+          options,
+        );
         const { adapted, home, uid } = JSON.parse(stdout) as {
           adapted: AdaptationReport;
           home: { changed: string[] };

@@ -10,7 +10,11 @@ import { drawFaults } from '../chaos/faults';
 import { drawJourney, type Journey } from '../chaos/journeys';
 import { SeededRandom } from '../chaos/random';
 
-const journey: Journey = { plan: 'p', vms: [{ name: 'p-a', guest: 'debian', dataSectors: 2048, dependsOn: [] }], steps: [] };
+const journey: Journey = {
+  plan: 'p',
+  vms: [{ name: 'p-a', guest: 'debian', dataSectors: 2048, dependsOn: [] }],
+  steps: [],
+};
 
 function resource(
   kind: Resource['kind'],
