@@ -11,7 +11,7 @@ import { GuestNotAdaptableError, type OtherDisks } from '../port';
 import { DeviceNames } from './device-names';
 import { type DiskContent } from './guest-disks';
 import { type FileSystemSource, openSystem, systemMounts, type SystemMount } from './system-mounts';
-import { expectSwitchedOff, findWindows } from './windows-volume';
+import { expectBasicDisk, expectSwitchedOff, findWindows } from './windows-volume';
 import { encryptedByBitLocker } from '../windows/bitlocker';
 
 /** The boot disk is the first that the appliance is given. */
@@ -34,13 +34,15 @@ export async function openApplianceSystem(
   const diskPaths = [diskPath, ...dataDisks.map((disk) => disk.diskPath)];
   const guest = await ApplianceGuest.start(diskPaths, mode);
   try {
-    const root = await findRoot(guest);
+    const root = await findRoot(guest, diskPath);
     const sources = new Sources(guest, names, diskPaths);
     const rootMount = { mountPoint: '/', source: sources.of(root.volume, root.subvolume) };
     let system: SystemMount[] = [rootMount];
     // Windows has the files of its system on one volume.
-    if (isNtfs(root.volume)) await expectSwitchedOff(guest, root.volume);
-    else {
+    if (isNtfs(root.volume)) {
+      await expectBasicDisk(diskPaths[diskOf(root.volume)] ?? diskPath);
+      await expectSwitchedOff(guest, root.volume);
+    } else {
       await withGuest(
         () => openSystem(system, false),
         (files) => learnDisks(files, sources.contentOf(root.volume), names),
@@ -63,13 +65,18 @@ export async function openApplianceSystem(
   }
 }
 
+/** Place, among the disks that the appliance was given, of the one that a volume of Windows is on. */
+function diskOf({ device }: Volume): number {
+  return Number(/^\/dev\/nvme0n(\d+)/.exec(device)?.[1]) - 1;
+}
+
 interface FoundRoot {
   volume: Volume;
   subvolume: string | undefined;
 }
 
 /** The file system with /etc/fstab and /etc/os-release, or with Windows' registry. */
-async function findRoot(guest: ApplianceGuest): Promise<FoundRoot> {
+async function findRoot(guest: ApplianceGuest, bootDiskPath: string): Promise<FoundRoot> {
   const roots: FoundRoot[] = [];
   const failures: unknown[] = [];
   for (const volume of guest.volumes.filter(({ type }) => isMountable(type))) {
@@ -96,6 +103,7 @@ async function findRoot(guest: ApplianceGuest): Promise<FoundRoot> {
         '(/etc/fstab and /etc/os-release, or Windows), and which one boots cannot be told. Remove one, or exclude its disk.',
     );
   if (root !== undefined) return root;
+  if (failures.length === 0) await expectBasicDisk(bootDiskPath);
   throw failures[0] ?? encryptedWindows(guest.volumes) ?? noSystem(guest.volumes);
 }
 

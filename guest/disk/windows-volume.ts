@@ -3,6 +3,7 @@ import { type Volume } from '../files/appliance/volumes';
 import { MountedFiles } from '../files/mounted-files';
 import { GuestFileError } from '../files/port';
 import { GuestNotAdaptableError } from '../port';
+import { readPartitionTable } from './partitions';
 import { expectNotHibernated, looksLikeWindows } from '../windows/detect';
 
 /** Most volumes that are looked into: a disk has some letters' worth of them. */
@@ -38,6 +39,29 @@ export async function findWindows(guest: ApplianceGuest, bootDisk: string): Prom
 /** @throws GuestNotAdaptableError where the guest is hibernated: its memory knows its file system, which nobody may change */
 export async function expectSwitchedOff(guest: ApplianceGuest, volume: Volume): Promise<void> {
   await onVolume(guest, volume, expectNotHibernated);
+}
+
+/**
+ * Types of partitions of the Logical Disk Manager: of an MBR, and of a GPT its database and its data
+ * (learn.microsoft.com: PARTITION_INFORMATION_GPT).
+ */
+const DYNAMIC = new Set([
+  '42',
+  '5808C8AA-7E8F-42E0-85D2-E1E90434CFB3',
+  'AF9B60A0-1431-4F62-BC68-3311714A69AD',
+]);
+
+/**
+ * A volume of a dynamic disk may be spanned, striped or one half of a mirror, whose other half would be another afterwards.
+ * @throws GuestNotAdaptableError where a disk is one
+ */
+export async function expectBasicDisk(diskPath: string): Promise<void> {
+  const table = await readPartitionTable(diskPath);
+  if (!table?.partitions.some(({ type }) => DYNAMIC.has(type))) return;
+  throw new GuestNotAdaptableError(
+    "The disk of the guest's Windows is a dynamic disk (LDM), whose volumes cannot be changed from outside. " +
+      'Convert it to a basic disk, by a tool that does so without loss, or by a copy to a new disk, and back it up again.',
+  );
 }
 
 async function onVolume<T>(

@@ -323,6 +323,17 @@ describe('a Windows that cannot be adapted', () => {
     if (!message.source.includes('replayed')) expect(readFileSync(disk).equals(before)).toBe(true);
   });
 
+  it.each([
+    ['with its volume where it was', (volume: Buffer) => volume],
+    ['with volumes that only Windows puts together', (volume: Buffer) => volume.fill(0)],
+  ])('because its disk is a dynamic one, %s, says so', async (_, change) => {
+    const disk = await changed(change);
+    execFileSync('sfdisk', ['--quiet', '--part-type', disk, '3', 'AF9B60A0-1431-4F62-BC68-3311714A69AD']);
+    const before = readFileSync(disk);
+    expect((await failure(adapt(disk))).message).toMatch(/dynamic disk \(LDM\).*Convert it to a basic disk/);
+    expect(readFileSync(disk).equals(before)).toBe(true);
+  });
+
   it('for what is on it says that', async () => {
     const old = await changed(() => undefined);
     const bare = copyOf(old);
