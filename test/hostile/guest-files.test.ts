@@ -4,6 +4,8 @@ import { DeviceNames } from '../../guest/disk/device-names';
 import { MountedFiles } from '../../guest/files/mounted-files';
 import { withGuest } from '../../guest/files/open-guest';
 import { GuestFileError } from '../../guest/files/port';
+import { devicesByContent } from '../../guest/linux/disks/lost-hardware';
+import { lvmConfigurationForNewDisks } from '../../guest/linux/disks/lvm';
 import { learnDisks } from '../../guest/linux/disks/learn-disks';
 import { GuestNotAdaptableError } from '../../guest/port';
 import { MemoryFileSystem } from '../support/memory-file-system';
@@ -111,8 +113,20 @@ async function judged(tree: Tree): Promise<'adapted' | 'refused'> {
     ]).toEqual([true, expect.any(String)]);
     expect(error.message.length).toBeLessThan(5000);
   }
-  expect(fileSystem.listing).toEqual(before);
+  expect(fileSystem.listing).toEqual(error === undefined ? onNewDisks(before) : before);
   return error === undefined ? 'adapted' : 'refused';
+}
+
+/** What comes home: as it was, but for what named disks by hardware that is gone. */
+function onNewDisks(listing: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(listing).map(([path, text]) => {
+      if (!text.startsWith('file ')) return [path, text];
+      if (/^\/etc\/lvm\/devices\/[^/]+\.devices$/.test(path)) return [path, devicesByContent(text)];
+      if (/^\/etc\/lvm\/lvm(local)?\.conf$/.test(path)) return [path, lvmConfigurationForNewDisks(text)];
+      return [path, text];
+    }),
+  );
 }
 
 /** Pieces that mean something to one file or another, put together as nobody would. */

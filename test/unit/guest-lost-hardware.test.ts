@@ -2,6 +2,7 @@ import { guestAdapter } from '../../guest/adapter';
 import { lvmConfigurationForNewDisks } from '../../guest/linux/disks/lvm';
 import { devicesByContent } from '../../guest/linux/disks/lost-hardware';
 import {
+  debugfs,
   DRACUT,
   INITRAMFS,
   initramfs,
@@ -79,6 +80,17 @@ describe('a guest that knew its disks by their hardware, on the new disks at hom
     expect(warnings.join('\n')).toMatch(/found by what is on them/);
     // Home already.
     expect((await adapter.revertForPrimarySite(disk, { slot: 0, dataDisks: [] })).changed).toEqual([]);
+  });
+
+  it('comes home though somebody has made a directory of such a file', async () => {
+    const disk = makeGuest({ 'etc/fstab': `${OLD} / ext4 defaults 0 1\n` });
+    await adapter.adaptForRecoverySite({
+      ...{ diskPath: disk, dataDisks: [], bootScripts: [], hosts: [], runId: 'run-1' },
+    });
+    debugfs(disk, ['mkdir /etc/lvm', 'mkdir /etc/lvm/lvm.conf']);
+    const { warnings } = await adapter.revertForPrimarySite(disk, { slot: 0, dataDisks: [] });
+    expect(text(disk, '/etc/fstab')).toBe(`${NEW} / ext4 defaults 0 1\n`);
+    expect(warnings.join('\n')).toMatch(/lvm\.conf in the guest: .*is not known/);
   });
 
   it('is left alone where it names its disks by what is on them', async () => {

@@ -1,6 +1,6 @@
 import { type DeviceNames } from '../../disk/device-names';
 import { parseDiskName } from '../../disk/disk-name';
-import { type GuestFiles } from '../../files/port';
+import { GuestFileError, type GuestFiles } from '../../files/port';
 import { type BootState } from '../boot/kernels';
 import { grubenvFiles } from '../boot/grub-files';
 import { GRUBENV_BYTES } from '../boot/grubenv';
@@ -60,7 +60,17 @@ async function edit(
   change: (text: string) => string,
 ): Promise<void> {
   if ((await files.realpath(path)) === undefined) return;
-  const text = (await files.read(path, MAX_TEXT_BYTES)).toString('latin1');
+  let text: string;
+  try {
+    text = (await files.read(path, MAX_TEXT_BYTES)).toString('latin1');
+  } catch (error) {
+    // What somebody has made of it meanwhile keeps no guest from coming home.
+    if (!(error instanceof GuestFileError)) throw error;
+    forgotten.warnings.push(
+      `${error.message}; whether it names disks by hardware that is gone is not known.`,
+    );
+    return;
+  }
   const changed = change(text);
   if (changed === text) return;
   const content = Buffer.from(changed, 'latin1');
