@@ -54,11 +54,19 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/**
- * When the process began, in clock ticks since boot (field 22 of /proc/<pid>/stat); with the pid it names one
- * process for good. Undefined when there is none.
- */
-export async function processStartTime(pid: number): Promise<string | undefined> {
+/** Names a process for good, by its number and when it began: the number alone comes again. Undefined when there is none. */
+export async function processName(pid: number): Promise<string | undefined> {
+  const startTime = await processStartTime(pid);
+  return startTime === undefined ? undefined : `${pid} ${startTime}`;
+}
+
+/** Whether the process runs that {@link processName} gave this name. */
+export async function processLives(name: string): Promise<boolean> {
+  return (await processName(Number(name.split(' ')[0]))) === name;
+}
+
+/** In clock ticks since boot (field 22 of /proc/<pid>/stat). */
+async function processStartTime(pid: number): Promise<string | undefined> {
   const stat = await readIfExists(`/proc/${pid}/stat`);
   // The second field, the command in parentheses, may hold blanks and parentheses itself.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');

@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readIfExists } from '../host/if-exists';
-import { processStartTime } from '../host/pid-file';
+import { writeFileAtomically } from '../host/atomic-file';
+import { listIfExists, readIfExists } from '../host/if-exists';
+import { processLives, processName } from '../host/pid-file';
 import { toolOutput } from '../host/run-tool';
 import { endFuseExport, startFuseExport } from './fuse-export';
 
@@ -32,7 +33,7 @@ export async function openScratchDisk(
   const { pidFile, path, overlay, owner } = placesIn(directory);
   const close = (): Promise<void> => remove(directory);
   try {
-    await writeFile(owner, await ownName(process.pid));
+    await writeFileAtomically(owner, String(await processName(process.pid)));
     await toolOutput('qemu-img', ['create', '-q', '-f', 'qcow2', overlay, String(sizeBytes)]);
     await writeFile(path, '');
     // What lies below is named here, and not in the overlay's header.
@@ -50,23 +51,14 @@ export async function openScratchDisk(
 
 /** Removes the scratch disks below a directory whose process was killed: their daemons go on without it. */
 export async function sweepScratchDisks(parent: string): Promise<void> {
-  const names = await readdir(parent).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
-  for (const name of names) {
+  for (const name of await listIfExists(parent)) {
     if (!name.startsWith(PREFIX)) continue;
     const directory = join(parent, name);
     const owner = await readIfExists(placesIn(directory).owner);
     // Without one it is being made, or was cut off before it had a daemon, and takes no room.
-    if (owner === undefined || owner === (await ownName(Number(owner.split(' ')[0])))) continue;
+    if (owner === undefined || (await processLives(owner))) continue;
     await remove(directory);
   }
-}
-
-/** Names a process for good: its number comes again, and not with the same start. */
-async function ownName(pid: number): Promise<string> {
-  return `${pid} ${(await processStartTime(pid)) ?? 'gone'}`;
 }
 
 function placesIn(directory: string): { pidFile: string; path: string; overlay: string; owner: string } {

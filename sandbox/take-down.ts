@@ -1,10 +1,10 @@
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type SandboxConfig } from './config';
 import { stopDatacenter } from './datacenter/datacenter';
 import { removeSegment } from '../machines/network/segment';
 import { endProcess } from '../host/pid-file';
-import { readIfExists } from '../host/if-exists';
+import { listIfExists, readIfExists } from '../host/if-exists';
 import { rehearsals } from '../activities/backup-proxy/rehearsal';
 import { killMachine } from '../machines/machine';
 import { sweepScratchDisks } from '../machines/scratch-disk';
@@ -40,20 +40,11 @@ export async function takeDown(
   log('powering the machines off');
   await stopDatacenter(paths.datacenter);
   const instances = join(paths.aws, 'ec2', 'machines');
-  for (const name of await names(instances)) await killMachine(join(instances, name));
+  for (const name of await listIfExists(instances)) await killMachine(join(instances, name));
 
   log('removing the networks');
   for (const { name } of SEGMENTS) await removeSegment(config.network, name);
   await rm(config.network.runDirectory, { recursive: true, force: true });
   await rm(paths.supervisorPid, { force: true });
   await rm(paths.supervisorReport, { force: true });
-}
-
-async function names(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
 }

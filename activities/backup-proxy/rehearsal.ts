@@ -87,13 +87,14 @@ async function adaptOnScratch(
 ) {
   const open: (OpenDisk | ScratchDisk)[] = [];
   const paths = new Map<string, string>();
+  const parent = rehearsals(stateDirectory);
   // A worker that was killed in a rehearsal has left its own.
-  await sweepScratchDisks(rehearsals(stateDirectory));
+  await sweepScratchDisks(parent);
   try {
     for (const { key, sizeBytes } of disks) {
       const below = await hypervisor.openSnapshotDisk(vm, backupId, key);
       open.unshift(below);
-      const scratch = await openScratchDisk(below.path, sizeBytes, WRITTEN_BYTES, rehearsals(stateDirectory));
+      const scratch = await openScratchDisk(below.path, sizeBytes, WRITTEN_BYTES, parent);
       open.unshift(scratch);
       paths.set(key, scratch.path);
     }

@@ -18,7 +18,7 @@ import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
 import { eventually } from '../support/eventually';
 import { testIo } from '../unit/cli-io';
-import { removeFixtures } from '../unit/guest-fixture';
+import { removeSystemDisks } from '../chaos/guests';
 
 const NAME = 'www.shop.example';
 const HOME = '192.168.10.100';
@@ -95,7 +95,7 @@ asRoot('where a person has to mend something (needs root)', () => {
   }, SANDBOX_SECONDS * 1000);
 
   afterAll(async () => {
-    removeFixtures();
+    removeSystemDisks();
     account?.close();
     await sandbox?.close();
   }, SANDBOX_SECONDS * 1000);

@@ -18,7 +18,7 @@ import { SeededRandom } from '../chaos/random';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
 import { eventually } from '../support/eventually';
-import { removeFixtures } from '../unit/guest-fixture';
+import { removeSystemDisks } from '../chaos/guests';
 import { temporalCli } from '../workflows/local-temporal';
 
 const NAME = 'www.shop.example';
@@ -56,7 +56,7 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
 
   afterAll(async () => {
     for (const process of others) process.kill('SIGKILL');
-    removeFixtures();
+    removeSystemDisks();
     account?.close();
     await sandbox?.close();
   }, SANDBOX_SECONDS * 1000);

@@ -22,7 +22,7 @@ import { untilVmsWait } from '../support/attention';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
 import { type LateOutcome, runLate } from '../support/run-late';
-import { removeFixtures } from '../unit/guest-fixture';
+import { removeSystemDisks } from '../chaos/guests';
 import { temporalCli } from '../workflows/local-temporal';
 
 const NAME = 'www.shop.example';
@@ -107,7 +107,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
     await stop();
     await server?.teardown();
     process.env = { ...environment };
-    removeFixtures();
+    removeSystemDisks();
     account?.close();
     await sandbox?.close();
   }, SANDBOX_SECONDS * 1000);

@@ -12,7 +12,7 @@ import { SeededRandom } from '../chaos/random';
 import { untilVmsWait } from '../support/attention';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox, openE2eSandbox } from '../support/e2e-sandbox';
-import { removeFixtures } from '../unit/guest-fixture';
+import { removeSystemDisks } from '../chaos/guests';
 
 /**
  * `npm run record-histories`: every workflow and scenario once, in a sandbox in which nothing boots, and its history in
@@ -181,7 +181,7 @@ async function main(): Promise<void> {
     await record('failback', () => client.failback(direct));
   } finally {
     await disks.forget();
-    removeFixtures();
+    removeSystemDisks();
     await sandbox.close();
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists, listIfExists } from '../../../host/if-exists';
-import { processStartTime } from '../../../host/pid-file';
+import { processLives, processName } from '../../../host/pid-file';
 import { ToolFailedError } from '../../../host/run-tool';
 import { endFuseExport, servesFuseExport, startFuseExport } from '../../../machines/fuse-export';
 import { withoutBacking } from '../../../machines/hardware';
@@ -57,10 +57,7 @@ export async function openExport(exported: ExportedImage): Promise<DiskExport> {
     }
   }
   const opener = randomUUID();
-  await writeFile(
-    join(directory, 'openers', opener),
-    `${process.pid} ${await processStartTime(process.pid)}`,
-  );
+  await writeFile(join(directory, 'openers', opener), String(await processName(process.pid)));
   return { path, opener };
 }
 
@@ -83,8 +80,7 @@ export async function isOpen(directory: string): Promise<boolean> {
   let open = false;
   for (const opener of await listIfExists(join(directory, 'openers'))) {
     const file = join(directory, 'openers', opener);
-    const [pid, startTime] = (await readFile(file, 'utf8')).split(' ');
-    if ((await processStartTime(Number(pid))) === startTime && startTime !== undefined) open = true;
+    if (await processLives(await readFile(file, 'utf8'))) open = true;
     else await rm(file, { force: true });
   }
   return open;

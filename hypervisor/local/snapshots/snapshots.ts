@@ -5,7 +5,7 @@ import { machinePid, qmpSocketOf } from '../../../machines/machine';
 import { unmount } from '../../../machines/fuse-export';
 import { withQmp } from '../../../machines/qmp';
 import { writeFileAtomically } from '../../../host/atomic-file';
-import { processStartTime } from '../../../host/pid-file';
+import { processName } from '../../../host/pid-file';
 import { type DiskConfiguration } from '../../port';
 import { endExport, isOpen } from '../images/disk-export';
 import { type Monitor, stopNbdServer } from './live-map';
@@ -162,8 +162,7 @@ function directoryOf(files: VmFiles, id: string): string {
 
 async function runningQemu(files: VmFiles): Promise<string | undefined> {
   const pid = await machinePid(files.machine);
-  const startTime = pid === undefined ? undefined : await processStartTime(pid);
-  return startTime === undefined ? undefined : `${pid} ${startTime}`;
+  return pid === undefined ? undefined : processName(pid);
 }
 
 async function withMachine<Result>(
