@@ -90,7 +90,8 @@ async function revert(prettyName: string, guest: OpenableGuest): Promise<Adaptat
   const { changed, warnings } = await undoChanges(guest.open, manifest, async (files, restored) => {
     const cleaned = await cleanNewEntries(files, restored);
     const boot = await readBootState(files);
-    const forgotten = await forgetLostHardware(files, guest.names, boot);
+    const replaced = manifest.changes.flatMap((one) => (one.kind === 'replaced' ? [one.path] : []));
+    const forgotten = await forgetLostHardware(files, guest.names, replaced);
     const changed = forgotten.changed.map(({ path }) => path);
     const lost = changed.length > 0 ? { names: guest.names, texts: forgotten.changed } : undefined;
     const { kernels, modules, ...added } = await addPrimaryDrivers(files, boot, { restored, lost });

@@ -46,6 +46,8 @@ describe('a guest that knew its disks by their hardware, on the new disks at hom
         'etc/lvm/lvm.conf': FILTER,
         'etc/kernel/cmdline': `root=${OLD} ro\n`,
         'etc/lvm/devices/system.devices': `# LVM uses devices listed in this file.\nVERSION=1.1.1\n${DEVICES}`,
+        'etc/default/grub.d/50-resume.cfg': `GRUB_CMDLINE_LINUX="resume=${OLD}"\n`,
+        'etc/systemd/system/mnt.mount': `[Mount]\nWhat=${OLD}\nWhere=/mnt\nType=ext4\n`,
         [ENTRY.slice(1)]: entry(KERNEL, `root=${OLD} ro quiet`),
         'boot/grub2/grubenv': grubenv(`saved_entry=x\nkernelopts=root=${OLD} ro\n`),
         [IMAGE.slice(1)]: initramfs(undefined, undefined, {
@@ -61,6 +63,8 @@ describe('a guest that knew its disks by their hardware, on the new disks at hom
     expect(text(disk, '/etc/fstab')).toBe(
       `${NEW} / ext4 defaults 0 1\n/dev/disk/by-id/scsi-36000c29a5b3f4f1d9d5c0000000000ff-part1 /lost ext4 nofail 0 0\n`,
     );
+    expect(text(disk, '/etc/default/grub.d/50-resume.cfg')).toContain(`resume=${NEW}`);
+    expect(text(disk, '/etc/systemd/system/mnt.mount')).toContain(`What=${NEW}\n`);
     expect(text(disk, '/etc/kernel/cmdline')).toBe(`root=${NEW} ro\n`);
     expect(text(disk, ENTRY)).toBe(entry(KERNEL, `root=${NEW} ro quiet`));
     const environment = text(disk, '/boot/grub2/grubenv');

@@ -1,8 +1,6 @@
 import { type DeviceNames } from '../../disk/device-names';
 import { parseDiskName } from '../../disk/disk-name';
 import { GuestFileError, type GuestFiles } from '../../files/port';
-import { type BootState } from '../boot/kernels';
-import { grubenvFiles } from '../boot/grub-files';
 import { GRUBENV_BYTES } from '../boot/grubenv';
 import { learnDisks } from './learn-disks';
 import { devicesFiles, LVM_CONFIGURATIONS, lvmConfigurationForNewDisks } from './lvm';
@@ -13,7 +11,8 @@ import { devicesFiles, LVM_CONFIGURATIONS, lvmConfigurationForNewDisks } from '.
  */
 
 const BY_ID = /\/dev\/disk\/by-id\/[^\s"'`,;]+/g;
-const TEXTS = ['/etc/fstab', '/etc/crypttab', '/etc/default/grub', '/etc/kernel/cmdline'];
+/** Told of even where the adaptation found nothing in them to change. */
+const TABLES = ['/etc/fstab', '/etc/crypttab'];
 const MAX_TEXT_BYTES = 1024 * 1024;
 
 export interface Forgotten {
@@ -22,26 +21,22 @@ export interface Forgotten {
   warnings: string[];
 }
 
-/** Puts names that last in the place of those of hardware that is gone, wherever the guest finds its disks by them. */
+/**
+ * Puts names that last in the place of those of hardware that is gone, wherever the guest finds its disks by them.
+ * @param replaced files that had other content at the recovery site: whatever names a disk whose meaning is known is among them
+ */
 export async function forgetLostHardware(
   files: GuestFiles,
   names: DeviceNames,
-  boot: Pick<BootState, 'grubConfigs' | 'blsEntries'>,
+  replaced: string[],
 ): Promise<Forgotten> {
   if (names.root !== undefined) await learnDisks(files, names.root, names);
   const forgotten: Forgotten = { changed: [], warnings: [] };
-  const environments = await grubenvFiles(files);
-  const texts = [
-    ...TEXTS,
-    ...boot.grubConfigs,
-    ...boot.blsEntries.map(({ source }) => source),
-    ...environments,
-  ];
-  for (const path of new Set(texts)) {
+  for (const path of new Set([...TABLES, ...replaced])) {
     const warn = (sentence: string): void => void forgotten.warnings.push(`${path}: ${sentence}`);
     await edit(files, path, forgotten, (text) => {
       const changed = withoutLostHardware(text, names, warn);
-      return environments.includes(path) ? asGrubenv(changed, text) : changed;
+      return path.endsWith('/grubenv') ? asGrubenv(changed, text) : changed;
     });
   }
   for (const path of LVM_CONFIGURATIONS) await edit(files, path, forgotten, lvmConfigurationForNewDisks);
