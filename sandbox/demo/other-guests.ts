@@ -1,13 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { request } from 'undici';
 import { z } from 'zod';
 import { type FamilyName } from '../guests/families/families';
 import { prove } from './steps';
+import { untilAnswering } from './until-answering';
 
 /** Seconds for one question, to a machine that is emulated. */
 const REQUEST_SECONDS = 15;
-const PACE_SECONDS = 1;
 
 const aboutSchema = z.record(z.string(), z.string());
 const notesSchema = z.array(z.string());
@@ -25,21 +24,6 @@ export async function notesOf(address: string): Promise<string[]> {
 /** Has it keep a note; it answers when the note is on its disk. */
 export async function keepNote(address: string, note: string): Promise<void> {
   await ask(address, '/notes', JSON.stringify(note));
-}
-
-/** Waits until it answers. @throws Error with the last answer, where that does not happen in time */
-export async function untilServing(address: string, seconds: number): Promise<void> {
-  const deadline = Date.now() + seconds * 1000;
-  for (;;) {
-    try {
-      await ask(address, '/health');
-      return;
-    } catch (error) {
-      if (Date.now() >= deadline)
-        throw new Error(`${address} did not answer in ${seconds} s: ${String(error)}`, { cause: error });
-    }
-    await sleep(PACE_SECONDS * 1000);
-  }
 }
 
 async function ask(address: string, path: string, sent?: string): Promise<string> {
@@ -64,7 +48,7 @@ export class OtherGuests {
   constructor(private readonly names: readonly FamilyName[]) {}
 
   async untilServing(addressOf: AddressOf, seconds: number): Promise<void> {
-    for (const vm of this.names) await untilServing(addressOf(vm), seconds);
+    for (const vm of this.names) await untilAnswering(vm, seconds, () => ask(addressOf(vm), '/health'));
   }
 
   async keepNote(addressOf: AddressOf, note: string): Promise<void> {

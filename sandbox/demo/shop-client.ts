@@ -1,15 +1,13 @@
 import { Resolver } from 'node:dns/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import { z } from 'zod';
 import { SHOP_NAME } from '../application';
+import { untilAnswering } from './until-answering';
 
 const ordersSchema = z.array(z.object({ id: z.number(), item: z.string() }));
 
 /** Seconds for one question to the shop. Its own patience is ten, on a machine that is emulated. */
 const REQUEST_SECONDS = 15;
-/** Seconds between two questions of somebody who waits for an answer. */
-const PACE_SECONDS = 1;
 
 /** What a person at the other end of the internet would see: where the name leads, and what is ordered there. */
 export interface ShopView {
@@ -51,19 +49,7 @@ export class ShopClient {
    * @throws with the last answer, where that does not happen in time
    */
   async untilHealthy(seconds: number): Promise<void> {
-    const deadline = Date.now() + seconds * 1000;
-    for (;;) {
-      try {
-        await this.ask('GET', '/health', 200);
-        return;
-      } catch (error) {
-        if (Date.now() >= deadline)
-          throw new Error(`${SHOP_NAME} did not answer in ${seconds} s: ${messageOf(error)}`, {
-            cause: error,
-          });
-      }
-      await sleep(PACE_SECONDS * 1000);
-    }
+    await untilAnswering(SHOP_NAME, seconds, () => this.ask('GET', '/health', 200));
   }
 
   private async ask(method: 'GET' | 'POST', path: string, expected: number, sent?: string) {
@@ -82,5 +68,3 @@ export class ShopClient {
     return { address, body };
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
