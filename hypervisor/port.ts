@@ -8,8 +8,21 @@
 
 export type Firmware = 'bios' | 'uefi';
 
-/** What a VM's disks are on: VMware's paravirtual SCSI controller, or SATA. */
-export type DiskController = 'pvscsi' | 'sata';
+/** Kinds of storage controllers: VMware's paravirtual SCSI, LSI Logic's and BusLogic's, SATA (AHCI), NVMe. */
+export type ControllerKind = 'pvscsi' | 'lsilogic' | 'lsisas' | 'buslogic' | 'sata' | 'nvme';
+
+/** One of a VM's storage controllers; a VM may have four of SCSI, SATA and NVMe each. */
+export interface ControllerPlace {
+  kind: ControllerKind;
+  /** Its number among those of its bus (SCSI, SATA or NVMe), from 0. */
+  bus: number;
+}
+
+/**
+ * What a snapshot promises of the disks' content. `quiesced`: programs in the guest had written what they meant to;
+ * `crash`: as after a power cut; `powered-off`: the VM was off.
+ */
+export type Consistency = 'crash' | 'powered-off' | 'quiesced';
 
 /** Hardware of a VM, and what travels with its backups. */
 export interface VmConfiguration {
@@ -18,8 +31,10 @@ export interface VmConfiguration {
   firmware: Firmware;
   nics: NicConfiguration[];
   guestOs: string;
-  /** `pvscsi` where it is not said. */
-  diskController?: DiskController;
+  /** What people at the primary site call it, where that is not the name that the plan has for it. */
+  displayName?: string;
+  /** The controller of disks that name none; `pvscsi` where it is not said. */
+  diskController?: ControllerKind;
   disks: DiskConfiguration[];
 }
 
@@ -35,8 +50,10 @@ export interface DiskConfiguration {
   key: string;
   /** Exact size; a multiple of 512, often no whole GiB. */
   sizeBytes: number;
-  /** Position on the storage controller, from 0. */
+  /** Position on its storage controller, from 0. */
   slot: number;
+  /** Its controller; the first one of the VM's kind where absent. */
+  controller?: ControllerPlace;
   /** Whether the firmware boots from this disk; true for exactly one. */
   boot: boolean;
 }
@@ -56,6 +73,30 @@ export interface OpenDisk {
 export interface DiskArea {
   offset: number;
   length: number;
+}
+
+/** What is asked of a snapshot besides. */
+export interface SnapshotOptions {
+  /** `quiesced`: asked of the guest, and a crash-consistent one where the guest cannot; a note tells. `crash` where absent. */
+  consistency?: 'crash' | 'quiesced';
+  /** Keys of disks to leave out. @throws where that leaves none, or leaves out the one to boot from */
+  excludeDisks?: string[];
+}
+
+/** All disks of a VM as they were at one instant, but for those that were to be left out. */
+export interface VmSnapshot {
+  /** ISO 8601, UTC: not after the instant that the disks are of. */
+  takenAt: string;
+  consistency: Consistency;
+  /** What an operator should know of it, one sentence each: quiescing that failed, a disk that was left out. */
+  notes: string[];
+  /** The VM's hardware at the snapshot, with the disks that are in it. */
+  configuration: VmConfiguration;
+  /**
+   * By disk key: a mark of this instant in the tracking of the disk's changes, for {@link Hypervisor.changedAreas} of a
+   * later snapshot. Only the adapter that made it can read it. A disk without one is compared whole next time.
+   */
+  changeMarkers: Record<string, string>;
 }
 
 export class VmNotFoundError extends Error {
@@ -86,16 +127,14 @@ export interface Hypervisor {
    * Called again with the same id, it returns the snapshot that exists.
    * @throws VmNotFoundError
    */
-  snapshotVm(
-    vm: string,
-    snapshotId: string,
-  ): Promise<{ takenAt: string; consistency: 'crash' | 'powered-off' }>;
+  snapshotVm(vm: string, snapshotId: string, options?: SnapshotOptions): Promise<VmSnapshot>;
   /** Opens a disk of a snapshot for reading. */
   openSnapshotDisk(vm: string, snapshotId: string, diskKey: string): Promise<OpenDisk>;
   /**
-   * Areas of a snapshot's disk, ascending and disjoint. With `since`, the id of an earlier snapshot of the VM, which may
-   * have been released: those that may differ from it. Without: those that may hold anything but zeros. They may be
+   * Areas of a snapshot's disk, ascending and disjoint. With `since`, the disk's change marker of an earlier snapshot, which
+   * may have been released: those that may differ from it. Without: those that may hold anything but zeros. They may be
    * too large, and never miss a byte.
+   * @param since whatever a backup's manifest holds: one that this adapter did not make, or cannot read, is answered by undefined
    * @returns undefined where the hypervisor cannot tell for certain; every byte has to be compared then
    */
   changedAreas(

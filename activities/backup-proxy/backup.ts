@@ -29,15 +29,7 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
       whileBeating(async () => {
         checkVmName(vm);
         checkBackupId(backupId);
-        const { takenAt, consistency } = await hypervisor.snapshotVm(vm, backupId);
-        // Only what belongs to the VM's hardware travels with its backups.
-        const { cpus, memoryMiB, firmware, nics, guestOs, diskController, disks } =
-          await hypervisor.describeVm(vm);
-        const configuration = {
-          ...{ cpus, memoryMiB, firmware, nics, guestOs, disks },
-          ...(diskController === undefined ? {} : { diskController }),
-        };
-        return { takenAt, consistency, configuration };
+        return hypervisor.snapshotVm(vm, backupId);
       }),
 
     backupDisk: (input) => backupDisk(dependencies, input),
@@ -48,15 +40,19 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
         return recent ?? rehearse(dependencies, { vm, backupId, disks });
       }),
 
-    finishBackup: ({ run, vm, backupId, takenAt, consistency, configuration, disks: copied, guest }) =>
+    finishBackup: ({ run, vm, backupId, disks: copied, guest, ...snapshot }) =>
       whileBeating(async () => {
+        const { takenAt, consistency, configuration, notes = [], changeMarkers = {} } = snapshot;
         const store = objectStore(run.repository);
         if ((await readManifest(store, vm, backupId)) === undefined) {
           // A backup that starts anew on every disk builds on nothing.
           const full = copied.every((disk) => disk.full);
           const previous = full ? undefined : await newestUsableBackup(store, vm, backupId);
           const disks = await Promise.all(
-            configuration.disks.map((disk) => backedUpDisk(store, vm, backupId, disk)),
+            configuration.disks.map(async (disk) => ({
+              ...(await backedUpDisk(store, vm, backupId, disk)),
+              ...markerOf(changeMarkers, disk.key),
+            })),
           );
           await publishBackup(store, {
             version: 1,
@@ -64,6 +60,7 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
             backupId,
             takenAt,
             consistency,
+            ...(notes.length === 0 ? {} : { notes }),
             configuration,
             ...(previous === undefined ? {} : { previous: previous.backupId }),
             disks,
@@ -85,6 +82,12 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
 
     releaseVmSnapshot: ({ vm, backupId }) => whileBeating(() => hypervisor.releaseSnapshot(vm, backupId)),
   } satisfies BackupActivities);
+}
+
+function markerOf(markers: Record<string, string>, key: string): { changeMarker?: string } {
+  // Object.hasOwn: a key may be "constructor".
+  const changeMarker = Object.hasOwn(markers, key) ? markers[key] : undefined;
+  return changeMarker === undefined ? {} : { changeMarker };
 }
 
 async function backedUpDisk(

@@ -1,5 +1,10 @@
 import { type CopyResult } from '../copy-result';
-import { type DiskConfiguration, type VmConfiguration } from '../../hypervisor/port';
+import {
+  type Consistency,
+  type DiskConfiguration,
+  type VmConfiguration,
+  type VmSnapshot,
+} from '../../hypervisor/port';
 import { type ReadinessProbe } from '../../plan/schema';
 import { type RunContext } from '../../plan/run';
 import { type AdaptationReport } from '../../guest/port';
@@ -20,11 +25,7 @@ export interface BackupResult {
 /** The backup proxy's activities: whatever touches the primary site. */
 export interface BackupProxyActivities {
   /** Holds all disks of the VM at one instant. `backupId` is made of the run, so a retry finds the snapshot. */
-  snapshotVm(input: { run: RunContext; vm: string; backupId: string }): Promise<{
-    takenAt: string;
-    consistency: 'crash' | 'powered-off';
-    configuration: VmConfiguration;
-  }>;
+  snapshotVm(input: { run: RunContext; vm: string; backupId: string }): Promise<VmSnapshot>;
   /**
    * Reads a disk of the snapshot, stores the blocks that the VM's newest backup does not have, and writes the new
    * block map. Resumes from its recorded progress.
@@ -60,8 +61,11 @@ export interface BackupProxyActivities {
     vm: string;
     backupId: string;
     takenAt: string;
-    consistency: 'crash' | 'powered-off';
+    consistency: Consistency;
     configuration: VmConfiguration;
+    /** Absent in runs that began before there were any, as are the change markers. */
+    notes?: string[];
+    changeMarkers?: Record<string, string>;
     disks: (CopyResult & { key: string; full: boolean })[];
     guest?: GuestRehearsal;
   }): Promise<BackupResult>;

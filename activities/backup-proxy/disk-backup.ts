@@ -92,10 +92,9 @@ async function ensureBlockMap(
   const existing = await findBlockMap(store, vm, backupId, diskKey);
   if (existing?.map.diskSizeBytes === sizeBytes) return existing.map;
 
-  const previous =
-    journal.previous === undefined
-      ? undefined
-      : await mapIn(disk, await readManifest(store, vm, journal.previous));
+  const builtOn =
+    journal.previous === undefined ? undefined : await readManifest(store, vm, journal.previous);
+  const previous = await mapIn(disk, builtOn);
   if (journal.previous !== undefined && previous === undefined)
     throw new DamagedObjectError(
       blockMapKey(vm, journal.previous, diskKey),
@@ -107,7 +106,7 @@ async function ensureBlockMap(
       ...disk,
       source,
       previous,
-      known: await knownAreas(hypervisor, disk, journal.previous),
+      known: await knownAreas(hypervisor, disk, markerIn(disk, builtOn)),
       journal,
       onProgress(doneBlocks, storedBytes) {
         progress.doneBlocks = doneBlocks;
@@ -125,14 +124,20 @@ async function ensureBlockMap(
 async function knownAreas(
   hypervisor: Hypervisor,
   { vm, backupId, diskKey }: DiskOfBackup,
-  previous: string | undefined,
+  since: string | undefined,
 ): Promise<KnownAreas | undefined> {
-  if (previous !== undefined) {
-    const changed = await hypervisor.changedAreas(vm, backupId, diskKey, previous);
+  if (since !== undefined) {
+    const changed = await hypervisor.changedAreas(vm, backupId, diskKey, since);
     if (changed !== undefined) return { areas: changed, outside: 'as before' };
   }
   const data = await hypervisor.changedAreas(vm, backupId, diskKey);
   return data && { areas: data, outside: 'zeros' };
+}
+
+/** The disk's change marker of an earlier backup; a manifest from before there were markers had the backup's id for one. */
+function markerIn({ diskKey }: DiskOfBackup, manifest: BackupManifest | undefined): string | undefined {
+  if (manifest === undefined) return undefined;
+  return manifest.disks.find(({ key }) => key === diskKey)?.changeMarker ?? manifest.backupId;
 }
 
 /** The backup to build on, pinned; undefined where there is none to build on. */

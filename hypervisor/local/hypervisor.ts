@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type SandboxNetwork } from '../../machines/network/segment';
 import { consoleOutput, killMachine, machineIsRunning, powerDown } from '../../machines/machine';
 import { VmExistsError, VmNotFoundError, type Hypervisor, type OpenDisk } from '../port';
+import { vmSnapshot } from './snapshots/vm-snapshot';
 import { changedAreas } from './snapshots/changed-areas';
 import { prepareForWriting } from './images/content-id';
 import { closeExport, endExport, isOpen, openExport } from './images/disk-export';
@@ -67,11 +68,10 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
       return { ...configuration, power, ...(mark === undefined ? {} : { mark }) };
     },
 
-    snapshotVm: (vm, snapshotId) =>
+    snapshotVm: (vm, snapshotId, options) =>
       locked(vm, async (files) => {
-        await files.read();
-        const { takenAt, consistency } = await takeSnapshot(files, snapshotId);
-        return { takenAt, consistency };
+        const { configuration } = await files.read();
+        return vmSnapshot(configuration, await takeSnapshot(files, snapshotId), options);
       }),
 
     openSnapshotDisk: (vm, snapshotId, diskKey) =>

@@ -70,6 +70,7 @@ const hardware = z.strictObject({
     )
     .max(3),
   guestOs: z.string().max(200),
+  displayName: z.string().min(1).max(200).optional(),
   diskController: z.enum(['pvscsi', 'sata']).optional(),
 });
 
@@ -119,17 +120,18 @@ export class VmFileError extends Error {
 }
 
 /** @throws ZodError that names what is wrong */
-export function checkHardware(configuration: Omit<VmConfiguration, 'disks'>): Omit<VmConfiguration, 'disks'> {
+export function checkHardware(configuration: Omit<VmConfiguration, 'disks'>): z.infer<typeof hardware> {
   // Callers may hand over a description with more in it; what is not hardware is left out here.
-  const { cpus, memoryMiB, firmware, nics, guestOs, diskController } = configuration;
+  const { cpus, memoryMiB, firmware, nics, guestOs, displayName, diskController } = configuration;
   return hardware.parse({
     ...{ cpus, memoryMiB, firmware, nics, guestOs },
+    ...(displayName === undefined ? {} : { displayName }),
     ...(diskController === undefined ? {} : { diskController }),
   });
 }
 
 /** @throws ZodError that names what is wrong */
-export function checkDisk(value: VmConfiguration['disks'][number]): VmConfiguration['disks'][number] {
+export function checkDisk(value: VmConfiguration['disks'][number]): z.infer<typeof disk> {
   const { key, sizeBytes, slot, boot } = value;
   return disk.parse({ key, sizeBytes, slot, boot });
 }

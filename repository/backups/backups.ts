@@ -21,20 +21,34 @@ const backupId = z.string().refine(passes(checkBackupId), 'is no backup id');
 const diskKey = z.string().refine(passes(checkDiskKey), 'is no disk key');
 const diskSize = z.int().positive().multipleOf(512);
 
+const controllerKind = z.enum(['pvscsi', 'lsilogic', 'lsisas', 'buslogic', 'sata', 'nvme']);
+
 const manifestSchema: z.ZodType<BackupManifest> = z.object({
   version: z.literal(1),
   vm: z.string(),
   backupId,
   takenAt: z.iso.datetime(),
-  consistency: z.enum(['crash', 'powered-off']),
+  consistency: z.enum(['crash', 'powered-off', 'quiesced']),
+  notes: z.array(z.string()).optional(),
   configuration: z.object({
     cpus: z.int().positive(),
     memoryMiB: z.int().positive(),
     firmware: z.enum(['bios', 'uefi']),
     nics: z.array(z.object({ network: z.string(), mac: z.string() })),
     guestOs: z.string(),
-    diskController: z.enum(['pvscsi', 'sata']).optional(),
-    disks: z.array(z.object({ key: diskKey, sizeBytes: diskSize, slot: count, boot: z.boolean() })).min(1),
+    displayName: z.string().optional(),
+    diskController: controllerKind.optional(),
+    disks: z
+      .array(
+        z.object({
+          key: diskKey,
+          sizeBytes: diskSize,
+          slot: count,
+          controller: z.object({ kind: controllerKind, bus: count }).optional(),
+          boot: z.boolean(),
+        }),
+      )
+      .min(1),
   }),
   previous: backupId.optional(),
   disks: z
@@ -42,6 +56,7 @@ const manifestSchema: z.ZodType<BackupManifest> = z.object({
       z.object({
         key: diskKey,
         sizeBytes: diskSize,
+        changeMarker: z.string().optional(),
         blockMap: z.string(),
         blockMapSha256: z.string().regex(/^[0-9a-f]{64}$/),
         dataBlocks: count,

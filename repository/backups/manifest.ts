@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { type VmConfiguration } from '../../hypervisor/port';
+import { type Consistency, type VmConfiguration } from '../../hypervisor/port';
 
 /** A finished backup: the object whose existence makes a recovery point. */
 export interface BackupManifest {
@@ -8,7 +8,9 @@ export interface BackupManifest {
   backupId: string;
   /** ISO 8601, UTC: the instant that the disks are of. */
   takenAt: string;
-  consistency: 'crash' | 'powered-off';
+  consistency: Consistency;
+  /** What an operator should know of the snapshot, one sentence each; absent where there is nothing. */
+  notes?: string[];
   configuration: VmConfiguration;
   /** The backup whose blocks this one builds on; absent where nothing was there to build on. */
   previous?: string;
@@ -35,6 +37,11 @@ export interface GuestRehearsal {
 export interface BackedUpDisk {
   key: string;
   sizeBytes: number;
+  /**
+   * The hypervisor's mark of the instant in its tracking of changes, which only its adapter can read. Manifests before
+   * there were markers have none, nor have disks that are not tracked.
+   */
+  changeMarker?: string;
   /** Key of the block map object, and the SHA-256 (lower-case hex) of its bytes. */
   blockMap: string;
   blockMapSha256: string;

@@ -64,12 +64,12 @@ it('backs up what the hypervisor says may have changed since exactly the backup 
   site.hypervisor.setDisk('system', patternDisk(patterns));
   const since = tell((id) => (id === undefined ? undefined : [areaOf(3), areaOf(4)]));
   expect(await backUp(2)).toMatchObject({ kind: 'incremental', disks: [{ blocks: 1 }] });
-  expect(since).toEqual([idOf(1)]);
+  expect(since).toEqual([`${idOf(1)} of system`]);
 
   // A hypervisor that cannot tell the one may still tell the other; or nothing, and everything is read.
   const both = tell((id) => (id === undefined ? [areaOf(1), areaOf(4)] : undefined));
   expect(await backUp(3)).toMatchObject({ kind: 'incremental', disks: [{ blocks: 0 }] });
-  expect(both).toEqual([idOf(2), undefined]);
+  expect(both).toEqual([`${idOf(2)} of system`, undefined]);
   tell(() => undefined);
   expect(await backUp(4)).toMatchObject({ kind: 'incremental', disks: [{ blocks: 0 }] });
   expect(await contentOf(2)).toEqual(await contentOf(4));

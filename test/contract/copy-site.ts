@@ -156,7 +156,13 @@ export function fileHypervisor(directory: string) {
         for (const [key, bytes] of disks) await writeFile(join(directory, `${id}-${key}`), bytes);
         snapshots.set(id, new Date(Date.UTC(2026, 10, 23, 18, snapshots.size)).toISOString());
       }
-      return { takenAt: snapshots.get(id)!, consistency: 'crash' as const };
+      return {
+        takenAt: snapshots.get(id)!,
+        consistency: 'crash' as const,
+        notes: [],
+        configuration: structuredClone(configuration),
+        changeMarkers: Object.fromEntries([...disks.keys()].map((key) => [key, `${id} of ${key}`])),
+      };
     },
     openSnapshotDisk: (_vm: string, id: string, key: string) => opened(join(directory, `${id}-${key}`)),
     // It cannot tell, so that every block is compared.

@@ -231,7 +231,12 @@ export function hypervisorContract(setUp: () => Promise<HypervisorUnderTest>): v
     await createWithDisks('web');
     const empty = Buffer.alloc(ODD_SIZE);
     const expected = Buffer.alloc(ODD_SIZE);
-    const covered = async (id: string, before: Buffer, since?: string) => {
+    const markers = new Map<string, string | undefined>();
+    const take = async (id: string): Promise<void> => {
+      markers.set(id, (await hypervisor.snapshotVm('web', id)).changeMarkers.system);
+    };
+    const covered = async (id: string, before: Buffer, earlier?: string) => {
+      const since = earlier === undefined ? undefined : (markers.get(earlier) ?? 'no marker of this adapter');
       const areas = await site.afresh().changedAreas('web', id, 'system', since);
       if (areas) expectCovered(areas, before, expected);
       return areas;
@@ -239,29 +244,29 @@ export function hypervisorContract(setUp: () => Promise<HypervisorUnderTest>): v
     await onDisk(await hypervisor.openDisk('web', 'system'), (file) =>
       write(file, expected, 70_000, 900_000, 0x77),
     );
-    await hypervisor.snapshotVm('web', 'off');
+    await take('off');
     await covered('off', empty);
     await hypervisor.releaseSnapshot('web', 'off');
-    await hypervisor.snapshotVm('web', 'off again');
+    await take('off again');
     await covered('off again', expected, 'off');
     expect(await covered('off again', empty, 'never taken')).toBeUndefined();
     await expect(hypervisor.changedAreas('web', 'off', 'system')).rejects.toThrow();
     await expect(hypervisor.changedAreas('web', 'off again', 'none')).rejects.toThrow();
 
     await hypervisor.powerOn('web');
-    await hypervisor.snapshotVm('web', 'run 1');
+    await take('run 1');
     const first = Buffer.from(expected);
     await covered('run 1', empty);
     await covered('run 1', first, 'off again');
     await hypervisor.releaseSnapshot('web', 'run 1');
     await site.writeAsGuest('web', 0, ODD_SIZE - 1024, 1024, 0x22);
     expected.fill(0x22, ODD_SIZE - 1024);
-    await hypervisor.snapshotVm('web', 'run 2');
+    await take('run 2');
     await site.writeAsGuest('web', 0, 0, 4096, 0x33);
     await covered('run 2', empty);
     await covered('run 2', first, 'run 1');
     expected.fill(0x33, 0, 4096);
-    await hypervisor.snapshotVm('web', 'run 3');
+    await take('run 3');
     await covered('run 3', first, 'run 1');
     expect(await covered('run 3', empty, 'never taken')).toBeUndefined();
   });
