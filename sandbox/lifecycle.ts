@@ -13,7 +13,7 @@ import {
   type SandboxConfig,
   type SandboxOptions,
 } from './config';
-import { primarySite } from './datacenter/primary-site';
+import { siteOf } from './datacenter/site-of';
 import { ensureSegment } from '../machines/network/segment';
 import { writeFileAtomically } from '../host/atomic-file';
 import { pidRuns } from '../host/pid-file';
@@ -69,7 +69,7 @@ export async function sandboxUp(options: SandboxOptions = {}, log: Log = () => {
 
   log('making the networks of both sites');
   for (const segment of SEGMENTS) await ensureSegment(config.network, segment);
-  const site = primarySite(config);
+  const site = siteOf(config);
   await site.open();
 
   await writeFileAtomically(paths.awsConfig, JSON.stringify(awsEndpointConfig(config), null, 2));

@@ -1,7 +1,5 @@
 import { type Hypervisor } from '../../hypervisor/port';
-import { type SandboxConfig } from '../config';
 import { type ImportedVm } from './datacenter';
-import { localSite } from './local-site';
 
 /** What is in the primary site, half a VM's files included. */
 export interface ListedVm {
@@ -24,9 +22,4 @@ export interface PrimarySite {
   /** Ends all VMs and disks handed out, without removing anything; as when the sandbox goes down. */
   stop(): Promise<void>;
   list(): Promise<ListedVm[]>;
-}
-
-/** The data centre of a sandbox. */
-export function primarySite(config: SandboxConfig): PrimarySite {
-  return localSite(config);
 }

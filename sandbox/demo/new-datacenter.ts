@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type SandboxConfig } from '../config';
-import { primarySite } from '../datacenter/primary-site';
+import { siteOf } from '../datacenter/site-of';
 import { supervisorReport } from '../supervisor/report';
 import { pidRuns, sendSignal, waitForEnd } from '../../host/pid-file';
 import { sandboxPaths } from '../supervisor/processes';
@@ -16,7 +16,7 @@ const BACKUP_PROXY = 'worker-backup-proxy';
 
 /** Makes the data centre anew, where the old one was. @throws Error where it is not empty */
 export async function openNewDatacenter(config: SandboxConfig): Promise<void> {
-  const site = primarySite(config);
+  const site = siteOf(config);
   await site.open();
   const vms = await site.hypervisor.listVms();
   prove(vms.length === 0, `the new data centre holds ${vms.join(' and ')}.`);

@@ -15,7 +15,7 @@ import { type ObjectStore } from '../../repository/objects/object-store';
 import { SHOP_NAME } from '../application';
 import { SHOP_HOSTED_ZONE_ID } from '../aws/fixtures';
 import { type SandboxConfig } from '../config';
-import { primarySite } from '../datacenter/primary-site';
+import { siteOf } from '../datacenter/site-of';
 import { PROXY_INSTANCE_ID } from '../aws/fixtures';
 import { clientEnvironment } from '../supervisor/processes';
 import { type Expected, findLeftovers, type SiteListing } from './leftovers';
@@ -32,7 +32,7 @@ export async function listLeftovers(
     maxAttempts: 3,
   });
   try {
-    const listing = { ...(await listAws(ec2, route53)), vms: await primarySite(config).list() };
+    const listing = { ...(await listAws(ec2, route53)), vms: await siteOf(config).list() };
     return findLeftovers(listing, await expectedOf(plan, ec2, store));
   } finally {
     ec2.destroy();

@@ -1,6 +1,6 @@
 import { type SandboxConfig } from '../config';
 import { familyPrimaryAddress, shopPrimaryAddress } from '../application';
-import { primarySite } from '../datacenter/primary-site';
+import { siteOf } from '../datacenter/site-of';
 import { listLeftovers } from './site-listing';
 import { openNewDatacenter, startBackupProxyAfresh } from './new-datacenter';
 import { type AddressOf, type OtherGuests } from './other-guests';
@@ -94,7 +94,7 @@ async function protect({ config, steps, runs, shop, others }: Stage): Promise<vo
 
 /** The data centre is gone; the application comes up on EC2, with all that was replicated. */
 async function loseAndRecover({ config, steps, runs, shop, others, report }: Stage): Promise<void> {
-  const site = primarySite(config);
+  const site = siteOf(config);
   const primary = shopPrimaryAddress(config);
   const orders = [ORDERS.beforeBackup, ORDERS.betweenBackups];
   let recovered = '';

@@ -10,7 +10,8 @@ import { publishPlan } from '../../repository/plans/plans';
 import { FAULTS_FILE, type FaultRule } from '../../sandbox/aws/faults/rule';
 import { REGION } from '../../sandbox/aws/fixtures';
 import { readSandboxConfig, type SandboxConfig, type SandboxOptions } from '../../sandbox/config';
-import { type PrimarySite, primarySite } from '../../sandbox/datacenter/primary-site';
+import { type PrimarySite } from '../../sandbox/datacenter/primary-site';
+import { siteOf } from '../../sandbox/datacenter/site-of';
 import { sandboxDown, sandboxUp } from '../../sandbox/lifecycle';
 import { writeFileAtomically } from '../../host/atomic-file';
 import { supervisorReport } from '../../sandbox/supervisor/report';
@@ -63,7 +64,7 @@ export async function openE2eSandbox(
   return {
     config,
     paths,
-    site: primarySite(config),
+    site: siteOf(config),
     client,
     aws,
     store,
