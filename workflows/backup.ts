@@ -1,5 +1,6 @@
 import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
 import { type BackupResult } from '../activities/backup-proxy/contract';
+import { bothNames, type PrimaryVm } from '../plan/primary-vm';
 import { type RunContext } from '../plan/run';
 import { type GuestRehearsal } from '../repository/backups/manifest';
 import { backupProxy } from './run/activities';
@@ -31,42 +32,47 @@ export async function backup(request: RunRequest): Promise<BackupSummary> {
   progress.phase('backing up');
   const independent = plan.vms.map((vm) => ({ ...vm, dependsOn: [] }));
   const results = await inDependencyOrder(independent, (vm) =>
-    runVmChild(backupVm, run, vm.name, 'Back up', { run, vm: vm.name }),
+    runVmChild(backupVm, run, vm.name, 'Back up', { run, ...bothNames(vm) }),
   );
   progress.phase('done');
   return { plan: plan.name, vms: [...results.values()] };
 }
 
 /** One VM; in full where the backup that it would build on turns out to be damaged, or not to be all there. */
-export async function backupVm({ run, vm }: { run: RunContext; vm: string }): Promise<BackupResult> {
+export async function backupVm({ run, ...names }: PrimaryVm & { run: RunContext }): Promise<BackupResult> {
   const first = new CancellationScope();
   try {
-    return await first.run(() => backUpOnce(run, vm, false));
+    return await first.run(() => backUpOnce(run, names, false));
   } catch (error) {
     if (!hasFailureType(error, 'DamagedObject') && !hasFailureType(error, 'MissingObjects')) throw error;
     // The other disks of an attempt that has failed may still be read.
     first.cancel();
-    await reportPhase(vm, 'backing up in full', 'the backup before is damaged: lifeboat repository check');
-    return backUpOnce(run, vm, true);
+    await reportPhase(
+      names.vm,
+      'backing up in full',
+      'the backup before is damaged: lifeboat repository check',
+    );
+    return backUpOnce(run, names, true);
   }
 }
 
 /** Hold all disks at one instant, store what is new of each, then write the recovery point. */
-async function backUpOnce(run: RunContext, vm: string, full: boolean): Promise<BackupResult> {
+async function backUpOnce(run: RunContext, names: PrimaryVm, full: boolean): Promise<BackupResult> {
+  const { vm } = names;
   const backupId = newBackupId(new Date(), run.runId);
   return compensating(async (compensations) => {
-    const release = () => backupProxy.releaseVmSnapshot({ vm, backupId });
+    const release = () => backupProxy.releaseVmSnapshot({ ...names, backupId });
     compensations.add('release the VM snapshot', release);
     await reportPhase(vm, 'taking a snapshot');
-    const snapshot = await backupProxy.snapshotVm({ run, vm, backupId });
+    const snapshot = await backupProxy.snapshotVm({ run, ...names, backupId });
 
     await reportPhase(vm, 'copying', backupId);
     const { disks: ofVm } = snapshot.configuration;
     const [guest, ...disks] = await Promise.all([
-      patched('rehearsal') ? rehearse({ run, vm, backupId, disks: ofVm }) : undefined,
+      patched('rehearsal') ? rehearse({ run, ...names, backupId, disks: ofVm }) : undefined,
       ...ofVm.map(async ({ key }) => ({
         key,
-        ...(await backupProxy.backupDisk({ run, vm, backupId, diskKey: key, full })),
+        ...(await backupProxy.backupDisk({ run, ...names, backupId, diskKey: key, full })),
       })),
     ]);
 

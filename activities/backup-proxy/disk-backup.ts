@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { openFileSource } from '../../blocks/file-source';
 import { type Hypervisor } from '../../hypervisor/port';
+import { primaryNameOf } from '../../plan/primary-vm';
 import { type RepositoryAddress } from '../../plan/run';
 import { storeChangedBlocks } from '../../repository/new-backup/backup-disk';
 import { BackupJournal } from '../../repository/new-backup/backup-journal';
@@ -36,6 +37,8 @@ type Result = Awaited<ReturnType<BackupProxyActivities['backupDisk']>>;
 interface DiskOfBackup {
   store: ObjectStore;
   vm: string;
+  /** What the hypervisor calls the VM. */
+  primaryName: string;
   backupId: string;
   diskKey: string;
   sizeBytes: number;
@@ -45,13 +48,14 @@ interface DiskOfBackup {
 /** The activity; see its contract. */
 export async function backupDisk(dependencies: DiskBackupDependencies, input: Input): Promise<Result> {
   const { run, vm, backupId, diskKey } = input;
+  const primaryName = primaryNameOf(input);
   const store = dependencies.objectStore(run.repository);
   const progress = newProgress('backup', vm, diskKey);
   return beatingProgress(progress, async () => {
-    const opened = await dependencies.hypervisor.openSnapshotDisk(vm, backupId, diskKey);
+    const opened = await dependencies.hypervisor.openSnapshotDisk(primaryName, backupId, diskKey);
     try {
       const signal = Context.current().cancellationSignal;
-      const disk = { store, vm, backupId, diskKey, sizeBytes: opened.sizeBytes, signal };
+      const disk = { store, vm, primaryName, backupId, diskKey, sizeBytes: opened.sizeBytes, signal };
       progress.totalBlocks = blockCount(disk.sizeBytes);
       const { bucket, prefix } = run.repository;
       const identity = [bucket, prefix, vm, backupId, diskKey, String(disk.sizeBytes)];
@@ -123,14 +127,14 @@ async function ensureBlockMap(
 /** What of the disk need not be read, as far as the hypervisor can tell for certain. */
 async function knownAreas(
   hypervisor: Hypervisor,
-  { vm, backupId, diskKey }: DiskOfBackup,
+  { primaryName, backupId, diskKey }: DiskOfBackup,
   since: string | undefined,
 ): Promise<KnownAreas | undefined> {
   if (since !== undefined) {
-    const changed = await hypervisor.changedAreas(vm, backupId, diskKey, since);
+    const changed = await hypervisor.changedAreas(primaryName, backupId, diskKey, since);
     if (changed !== undefined) return { areas: changed, outside: 'as before' };
   }
-  const data = await hypervisor.changedAreas(vm, backupId, diskKey);
+  const data = await hypervisor.changedAreas(primaryName, backupId, diskKey);
   return data && { areas: data, outside: 'zeros' };
 }
 
