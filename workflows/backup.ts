@@ -78,7 +78,11 @@ async function backUpOnce(run: RunContext, names: PrimaryVm, full: boolean): Pro
 
     const result = await backupProxy.finishBackup({ run, vm, backupId, ...snapshot, disks, guest });
     await release();
-    await reportPhase(vm, 'backed up', `${result.kind}, ${result.takenAt}${guestNote(result)}`);
+    await reportPhase(
+      vm,
+      'backed up',
+      `${result.kind}, ${result.takenAt}${notesOf(result)}${guestNote(result)}`,
+    );
     return result;
   });
 }
@@ -93,6 +97,8 @@ async function rehearse(rehearsed: Rehearsal): Promise<GuestRehearsal> {
     return { rehearsedAt, outcome: 'unknown', problem: causeMessage(error), warnings: [] };
   }
 }
+
+const notesOf = ({ notes = [] }: BackupResult): string => notes.map((note) => `; MIND: ${note}`).join('');
 
 /** What is to be told of the guest besides: a VM that EC2 cannot boot has a backup, and no recovery. */
 function guestNote({ guest }: BackupResult): string {

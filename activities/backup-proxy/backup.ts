@@ -43,7 +43,8 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
 
     finishBackup: ({ run, vm, backupId, disks: copied, guest, ...snapshot }) =>
       whileBeating(async () => {
-        const { takenAt, consistency, configuration, notes = [], changeMarkers = {} } = snapshot;
+        const { takenAt, consistency, configuration, changeMarkers = {} } = snapshot;
+        const notes = [snapshot, ...copied].flatMap((part) => part.notes ?? []);
         const store = objectStore(run.repository);
         if ((await readManifest(store, vm, backupId)) === undefined) {
           // A backup that starts anew on every disk builds on nothing.
@@ -76,7 +77,8 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
           backupId,
           takenAt,
           kind: copied.some((disk) => disk.full) ? 'full' : 'incremental',
-          disks: copied.map(({ full: _, ...result }) => result),
+          disks: copied.map(({ full: _, notes: __, ...result }) => result),
+          ...(notes.length === 0 ? {} : { notes }),
           ...(guest === undefined ? {} : { guest }),
         };
       }),

@@ -19,8 +19,18 @@ export interface BackupResult {
   takenAt: string;
   kind: 'full' | 'incremental';
   disks: (CopyResult & { key: string })[];
+  /** What an operator should know of it, one sentence each; absent where there is nothing. */
+  notes?: string[];
   /** Whether its guest can be adapted to the recovery site; absent where that was not tried. */
   guest?: GuestRehearsal;
+}
+
+/** What backing up one disk came to. */
+export interface DiskBackupResult extends CopyResult {
+  /** Built on no earlier backup. */
+  full: boolean;
+  /** What an operator should know of it, one sentence each; absent where there is nothing. */
+  notes?: string[];
 }
 
 /**
@@ -32,7 +42,8 @@ export interface BackupProxyActivities {
   snapshotVm(input: PrimaryVm & { run: RunContext; backupId: string }): Promise<VmSnapshot>;
   /**
    * Reads a disk of the snapshot, stores the blocks that the VM's newest backup does not have, and writes the new
-   * block map. Resumes from its recorded progress.
+   * block map. Resumes from its recorded progress. Where the hypervisor says what has changed, some of what has not is read
+   * all the same; one wrong block, and the whole disk is compared.
    * @throws ApplicationFailure DamagedObject, non-retryable, where the newest backup turns out to be damaged
    * @throws ApplicationFailure Abandoned, non-retryable, where collection has given this backup up meanwhile
    */
@@ -44,7 +55,7 @@ export interface BackupProxyActivities {
       /** Builds on no earlier backup. */
       full?: boolean;
     },
-  ): Promise<CopyResult & { full: boolean }>;
+  ): Promise<DiskBackupResult>;
   /**
    * Adapts the snapshot's guest to the recovery site, on scratch disks that are thrown away: so that what a failover would
    * find is known now. Fails on nothing that it finds; the result tells. A young result of an earlier backup stands for it.
@@ -72,7 +83,7 @@ export interface BackupProxyActivities {
     /** Absent in runs that began before there were any, as are the change markers. */
     notes?: string[];
     changeMarkers?: Record<string, string>;
-    disks: (CopyResult & { key: string; full: boolean })[];
+    disks: (DiskBackupResult & { key: string })[];
     guest?: GuestRehearsal;
   }): Promise<BackupResult>;
   /** Gives the hypervisor snapshot up. */
