@@ -32,9 +32,15 @@ export interface SandboxConfig {
   application: 'shop' | 'families' | 'all' | 'none';
   /** How long runs and the account take over things; `quick` for tests that kill processes. */
   pace?: Pace;
+  /** What runs the VMs of the primary site: QEMU on VMs in a directory, or a simulated vCenter. `local` where absent. */
+  dataCentre?: DataCentre;
 }
 
-export type SandboxOptions = Partial<Pick<SandboxConfig, 'directory' | 'runner' | 'application' | 'pace'>>;
+export type DataCentre = 'local' | 'vsphere';
+
+export type SandboxOptions = Partial<
+  Pick<SandboxConfig, 'directory' | 'runner' | 'application' | 'pace' | 'dataCentre'>
+>;
 
 export const defaultSandboxDirectory = (): string => join(projectRoot(), '.lifeboat', 'sandbox');
 
@@ -64,6 +70,7 @@ export async function createSandboxConfig(options: SandboxOptions): Promise<Sand
     runner: options.runner ?? 'qemu',
     application: options.application ?? 'shop',
     pace: options.pace ?? 'usual',
+    dataCentre: options.dataCentre ?? 'local',
   };
   await mkdir(directory, { recursive: true });
   await writeFileAtomically(configFile(directory), `${JSON.stringify(config, null, 2)}\n`);

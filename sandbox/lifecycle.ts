@@ -78,6 +78,7 @@ export async function sandboxUp(options: SandboxOptions = {}, log: Log = () => {
     await startSupervisor(config);
   }
   await waitUntilServing(config);
+  await site.untilServing();
 
   const cache = join(projectRoot(), '.lifeboat', 'cache');
   const { application } = config;

@@ -6,6 +6,13 @@ import { lazyModule } from '../lazy-module';
 
 type DemoModule = typeof demoModule;
 
+interface DemoOptions {
+  guests: 'shop' | 'all';
+  dataCentre: 'local' | 'vsphere';
+  keep?: boolean;
+  json?: boolean;
+}
+
 export function demoCommand({ io, exit }: CliContext): Command {
   return new Command('demo')
     .description('protect, lose and bring home the sample application, in the sandbox')
@@ -14,13 +21,19 @@ export function demoCommand({ io, exit }: CliContext): Command {
         .choices(['shop', 'all'] as const)
         .default('shop' as const),
     )
+    .addOption(
+      new Option('--data-centre <which>', 'what runs the VMs: QEMU alone, or a simulated vCenter with it')
+        .choices(['local', 'vsphere'] as const)
+        .default('local' as const),
+    )
     .option('--keep', 'leave the sandbox up at the end')
     .option('--json', 'write one JSON document to stdout')
-    .action(async (options: { guests: 'shop' | 'all'; keep?: boolean; json?: boolean }) => {
+    .action(async (options: DemoOptions) => {
       // eslint-disable-next-line @typescript-eslint/no-require-imports -- see lazyModule
       const { runDemo } = lazyModule('demo', () => require('../../sandbox/demo/run-demo') as DemoModule);
       const json = options.json === true;
-      const report = await runDemo({ guests: options.guests, keep: options.keep === true, json });
+      const { guests, dataCentre, keep = false } = options;
+      const report = await runDemo({ guests, dataCentre, keep, json });
       if (json) writeJson(io, { command: 'demo', ...report });
       exit(report.ok ? EXIT.ok : EXIT.failed);
     });

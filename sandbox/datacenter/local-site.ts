@@ -20,6 +20,7 @@ export function localSite(config: SandboxConfig): PrimarySite {
         ...(config.runner === 'no-boot' ? { boots: false } : {}),
       });
     },
+    untilServing: () => Promise.resolve(),
     importVm: (vm) => importVm({ directory }, vm),
     destroy: () => destroyDatacenter(directory),
     stop: () => stopDatacenter(directory),

@@ -15,6 +15,8 @@ export interface PrimarySite {
   readonly hypervisor: Hypervisor;
   /** Makes it, or finds the one that is there, with its network up. VMs are not started. */
   open(): Promise<void>;
+  /** Waits until whatever runs its VMs answers. @throws where it does not */
+  untilServing(): Promise<void>;
   /** Puts a VM in, powered off. It appears with all its disks or not at all. @throws VmExistsError */
   importVm(vm: ImportedVm): Promise<void>;
   /** The disaster: every VM loses its power, and its disks are gone. */

@@ -18,6 +18,7 @@ const BACKUP_PROXY = 'worker-backup-proxy';
 export async function openNewDatacenter(config: SandboxConfig): Promise<void> {
   const site = siteOf(config);
   await site.open();
+  await site.untilServing();
   const vms = await site.hypervisor.listVms();
   prove(vms.length === 0, `the new data centre holds ${vms.join(' and ')}.`);
 }

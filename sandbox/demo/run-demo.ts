@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { familyPrimaryAddress } from '../application';
-import { defaultSandboxDirectory, readSandboxConfig, type SandboxConfig } from '../config';
+import { type DataCentre, defaultSandboxDirectory, readSandboxConfig, type SandboxConfig } from '../config';
 import { sandboxDown, type SandboxFile, sandboxUp } from '../lifecycle';
 import { clientEnvironment, sandboxPaths } from '../supervisor/processes';
 import { leaveOtherSites } from './environment';
@@ -32,16 +32,19 @@ const SETTLE_SECONDS = 20;
  * Tells the whole story in the default sandbox: protect, lose and bring home the sample application. The report is
  * also written to `.lifeboat/demo/report.json`.
  * @param guests the sample application's VMs, or those of other families beside them
+ * @param dataCentre what runs the VMs of the primary site
  * @param keep leave the sandbox up at the end, whatever the end is
  * @param json stdout belongs to the report; the story goes to stderr
  * @throws SandboxInUseError where a sandbox is up that is not of a demo
  */
 export async function runDemo({
   guests,
+  dataCentre,
   keep,
   json,
 }: {
   guests: 'shop' | 'all';
+  dataCentre: DataCentre;
   keep: boolean;
   json: boolean;
 }): Promise<DemoReport> {
@@ -53,7 +56,7 @@ export async function runDemo({
   const interruption = onInterruption();
   try {
     await claimSandbox(directory, told.say);
-    const stage = new Setting(directory, guests, report, told, interruption.signal);
+    const stage = new Setting(directory, { application: guests, dataCentre }, report, told, interruption.signal);
     try {
       await stage.play();
       report.ok = true;
@@ -81,7 +84,7 @@ class Setting {
 
   constructor(
     readonly directory: string,
-    private readonly guests: keyof typeof CASTS,
+    private readonly options: { application: keyof typeof CASTS; dataCentre: DataCentre },
     private readonly report: DemoReport,
     private readonly told: Narration,
     private readonly signal: AbortSignal,
@@ -94,12 +97,13 @@ class Setting {
   }
 
   private async tell(): Promise<void> {
-    const { report, told, directory, guests } = this;
-    const { planFile, others: names } = CASTS[guests];
+    const { report, told, directory, options } = this;
+    const { planFile, others: names } = CASTS[options.application];
+    const patience = BOOT_SECONDS[options.application];
     const others = new OtherGuests(names);
     const steps = new Steps(report, told, this.signal);
     await steps.take('sandbox up', async () => {
-      const services = await sandboxUp({ directory, application: guests }, (line) => told.say(`  ${line}`));
+      const services = await sandboxUp({ directory, ...options }, (line) => told.say(`  ${line}`));
       const config = await readSandboxConfig(directory);
       if (config === undefined) throw new Error(`The sandbox has no config in ${directory}.`);
       Object.assign(this, { services, config });
@@ -107,8 +111,8 @@ class Setting {
       this.runs = await PlanRuns.open(services, planFile, told);
       const shop = new ShopClient(services.dns.address);
       told.say('  waiting until all VMs have booted (some minutes, without hardware virtualization)');
-      await shop.untilHealthy(BOOT_SECONDS[guests]);
-      await others.untilServing((vm) => familyPrimaryAddress(config, vm), BOOT_SECONDS[guests]);
+      await shop.untilHealthy(patience);
+      await others.untilServing((vm) => familyPrimaryAddress(config, vm), patience);
       return { proof: `The application answers at ${await shop.address()}; Web UI: ${services.temporal.ui}` };
     });
     const { config, runs, services } = this;

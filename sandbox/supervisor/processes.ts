@@ -14,6 +14,8 @@ export const sandboxPaths = ({ directory }: Pick<SandboxConfig, 'directory'>) =>
   aws: join(directory, 'aws'),
   datacenter: join(directory, 'datacenter'),
   devices: join(directory, 'devices'),
+  /** Where vCenter is, as the backup proxy is told. */
+  vcenterSettings: join(directory, 'vcenter.yaml'),
   temporal: join(directory, 'temporal'),
   logs: join(directory, 'logs'),
   proxies: join(directory, 'proxies'),
@@ -51,7 +53,8 @@ export function workerEnvironment(config: SandboxConfig): Record<string, string>
   return {
     ...clientEnvironment(config),
     LIFEBOAT_STATE_DIRECTORY: paths.proxies,
-    LIFEBOAT_HYPERVISOR: `local:${paths.datacenter}`,
+    LIFEBOAT_HYPERVISOR:
+      config.dataCentre === 'vsphere' ? `vsphere:${paths.vcenterSettings}` : `local:${paths.datacenter}`,
     LIFEBOAT_DEVICE_DIRECTORY: paths.devices,
     LIFEBOAT_PROXY_INSTANCE_ID: PROXY_INSTANCE_ID,
     LIFEBOAT_PROXY_AVAILABILITY_ZONE: PROXY_AVAILABILITY_ZONE,
@@ -105,6 +108,9 @@ export function sandboxProcesses(config: SandboxConfig): ProcessSpec[] {
       log: join(paths.logs, 'temporal.log'),
     },
     node('datacenter', 'sandbox/datacenter/main.js', [paths.datacenter]),
+    ...(config.dataCentre === 'vsphere'
+      ? [node('vcenter', 'sandbox/datacenter/vcenter-main.js', [config.directory])]
+      : []),
     ...(config.runner === 'no-boot'
       ? [node('guests', 'machines/network/answering.js', [answeringSocket(config), paths.silentGuests])]
       : []),
