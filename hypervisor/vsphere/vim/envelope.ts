@@ -1,0 +1,103 @@
+import { decode, encode, type DataObject } from './codec';
+import { VimAnswerError, VimRequestError } from './errors';
+import { VimFault } from './faults';
+import { methodLayout, type MethodName } from './layout';
+import { type ManagedObject } from './schema';
+import { childOf, childrenOf, escape, localName, parseXml, textOf, type XmlElement } from './xml';
+
+/** Bytes of an answer that is not SOAP, to tell what came. */
+const EXCERPT = 200;
+
+/** The SOAP request of a call. @throws VimRequestError */
+export function requestEnvelope(method: MethodName, self: ManagedObject, args: object): string {
+  const { params } = methodLayout(method);
+  const given = args as Record<string, unknown>;
+  for (const key of Object.keys(given))
+    if (!params.some(({ name }) => name === key)) throw new VimRequestError(`${method} takes no ${key}.`);
+  let inner = '';
+  for (const { name, type, optional } of params) {
+    if (given[name] === undefined && !optional) throw new VimRequestError(`${method} needs ${name}.`);
+    inner += encode(name, type, given[name]);
+  }
+  return (
+    '<?xml version="1.0" encoding="UTF-8"?>\n' +
+    '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"' +
+    ' xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">' +
+    `<soapenv:Body><${method} xmlns="urn:vim25">` +
+    `<_this type="${escape(self.$ref)}">${escape(self.value)}</_this>${inner}` +
+    `</${method}></soapenv:Body></soapenv:Envelope>`
+  );
+}
+
+/**
+ * What a call answered.
+ * @throws VimFault what the server answered instead
+ * @throws VimAnswerError where it is no answer to this call
+ */
+export function readAnswer(method: MethodName, status: number, text: string): unknown {
+  const body = soapBody(method, status, text);
+  const fault = childOf(body, 'Fault');
+  if (fault !== undefined) throw asFault(method, fault);
+  const response = childOf(body, `${method}Response`);
+  if (response === undefined)
+    throw noAnswer(method, status, 'it has neither an answer to the call nor a fault', text);
+  const { result } = methodLayout(method);
+  if (result === undefined) return undefined;
+  const items = childrenOf(response)
+    .filter(([name]) => localName(name) === 'returnval')
+    .flatMap(([, elements]) => elements);
+  try {
+    const values = items.map((item) => decode('returnval', result.type, item));
+    return result.list ? values : values[0];
+  } catch (error) {
+    if (error instanceof VimAnswerError) throw noAnswer(method, status, error.message, '');
+    throw error;
+  }
+}
+
+function soapBody(method: MethodName, status: number, text: string): XmlElement {
+  let why = 'it is no SOAP';
+  try {
+    const body = childOf(childOf(parseXml(text), 'Envelope'), 'Body');
+    if (body !== undefined) return body;
+  } catch (error) {
+    if (!(error instanceof VimAnswerError)) throw error;
+    why = error.message;
+  }
+  throw noAnswer(method, status, why, text);
+}
+
+function noAnswer(method: MethodName, status: number, why: string, text: string): VimAnswerError {
+  const advice =
+    status === 503
+      ? ' vCenter is starting, or its services are down: try again in some minutes.'
+      : status === 404 || (status >= 300 && status < 400)
+        ? ' Does the address lead to a vCenter?'
+        : '';
+  // What a login got back might repeat what was sent.
+  const excerpt =
+    method === 'Login'
+      ? ''
+      : text
+          .replace(/<[^>]*>/g, ' ')
+          .replace(/\s+/g, ' ')
+          .trim()
+          .slice(0, EXCERPT);
+  return new VimAnswerError(
+    `${method}: the answer (HTTP ${status}) is not vCenter's: ${why}.${advice}${excerpt === '' ? '' : ` It begins: ${excerpt}`}`,
+  );
+}
+
+function asFault(method: MethodName, element: XmlElement): VimFault {
+  const message = textOf(childOf(element, 'faultstring') ?? {}).trim();
+  const detail = childOf(element, 'detail');
+  const data = detail === undefined ? undefined : childrenOf(detail)[0];
+  if (data === undefined) return new VimFault(method, { $type: 'SystemError' }, message);
+  const [name, elements] = data;
+  const fault = elements[0] === undefined ? undefined : decode(name, 'MethodFault', elements[0]);
+  return new VimFault(
+    method,
+    typeof fault === 'object' ? (fault as DataObject) : { $type: localName(name).replace(/Fault$/, '') },
+    message,
+  );
+}
