@@ -9,7 +9,7 @@ import { changedAreas } from './snapshots/changed-areas';
 import { prepareForWriting } from './images/content-id';
 import { closeExport, endExport, isOpen, openExport } from './images/disk-export';
 import { checkImage } from './images/image-check';
-import { withLock } from './lock';
+import { withLock } from '../../host/lock';
 import { removeTaps, startVm } from './power';
 import { imageForQemu } from './images/qemu-image';
 import { readSettings } from './settings';

@@ -11,7 +11,7 @@ import sys
 
 from pyVmomi import VmomiSupport, vim, vmodl  # noqa: F401  (loads the type tables)
 
-# What the client says it speaks (SOAPAction "urn:vim25/7.0"). A server sends no field that came later to such a client,
+# What the client says it speaks (SOAPAction "urn:vim25/7.0.0.0"). A server sends no field that came later to such a client,
 # and refuses to be sent one.
 VERSION = 'vim.version.v7_0'
 
@@ -209,6 +209,9 @@ def own_fields(t):
     name = t._wsdlName
     only = ONLY[name].split() if name in ONLY else None
     infos = [p for p in t.__dict__.get('_propList', []) if spoken(p.version)]
+    if name == 'MethodFault':
+        # pyVmomi's own: the message that the WSDL has in LocalizedMethodFault.
+        infos = [p for p in infos if p.name != 'msg']
     if only is not None:
         # What the list of a type names stands in the type, or in one that it comes from.
         unknown = set(only) - {p.name for p in t._GetPropertyList()}

@@ -629,7 +629,6 @@ export interface MemorySnapshotOnIndependentDisk extends Omit<SnapshotFault, '$t
 }
 export interface MethodFault {
   $type: 'MethodFault';
-  msg?: string;
   faultCause?: LocalizedMethodFault;
   faultMessage: LocalizableMessage[];
 }
@@ -2612,7 +2611,7 @@ export const TYPES: Record<string, readonly [base: string | null, fields: string
   ManagedObjectNotFound: ['RuntimeFault', 'obj &ManagedObject'],
   MemoryHotPlugNotSupported: ['VmConfigFault', ''],
   MemorySnapshotOnIndependentDisk: ['SnapshotFault', ''],
-  MethodFault: [null, 'msg string?, faultCause LocalizedMethodFault?, faultMessage LocalizableMessage[]?'],
+  MethodFault: [null, 'faultCause LocalizedMethodFault?, faultMessage LocalizableMessage[]?'],
   MethodNotFound: ['InvalidRequest', 'receiver &ManagedObject, method string'],
   MigrationFault: ['VimFault', ''],
   MissingController: ['InvalidDeviceSpec', ''],

@@ -1,16 +1,20 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-/** Longest work under a lock is closing a disk with much left to flush. */
+/** For work no longer than closing a disk with much left to flush. */
 const WAIT_SECONDS = 120;
 
 /**
  * Runs `work` while no other process, and nobody else in this one, holds the lock of `path`. The kernel gives the
  * lock up when this process dies: it is held by flock(1), which ends with its standard input.
  */
-export async function withLock<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
+export async function withLock<Result>(
+  path: string,
+  work: () => Promise<Result>,
+  waitSeconds = WAIT_SECONDS,
+): Promise<Result> {
   // `cat` echoes the byte that it is sent, and so tells that the lock is ours.
-  const holder = spawn('flock', ['--exclusive', '--timeout', String(WAIT_SECONDS), path, 'cat'], {
+  const holder = spawn('flock', ['--exclusive', '--timeout', String(waitSeconds), path, 'cat'], {
     stdio: ['pipe', 'pipe', 'ignore'],
   });
   const ended = once(holder, 'close');
@@ -21,7 +25,7 @@ export async function withLock<Result>(path: string, work: () => Promise<Result>
     ended.then(() => 'ended'),
   ]);
   if (outcome !== 'locked')
-    throw new Error(`${path} is locked by another process for more than ${WAIT_SECONDS} s.`);
+    throw new Error(`${path} is locked by another process for more than ${waitSeconds} s.`);
   try {
     return await work();
   } finally {
