@@ -119,6 +119,14 @@ export class VimClient {
     return found;
   }
 
+  /**
+   * The end of a file on a datastore, as its web access hands it out.
+   * @returns undefined where it does not: no such file, no privilege (Datastore.Browse), or one that is locked by a host
+   */
+  fileEnd(path: string, bytes: number): Promise<Buffer | undefined> {
+    return this.#sessions.within((session) => session.fileEnd(path, bytes));
+  }
+
   /** Logs out, and ends all connections. */
   async close(): Promise<void> {
     try {
