@@ -82,7 +82,9 @@ export function backupMethods(site: Site): BackupMethods {
     options: SnapshotOptions,
   ): Promise<VmSnapshot> {
     const config = await configurationAt(client, snapshot.ref);
+    const { 'runtime.consolidationNeeded': needed } = await client.get(vm, 'runtime.consolidationNeeded');
     return vmSnapshot(snapshot, config, options, {
+      consolidationNeeded: needed === true,
       networks: await networkNames(client, config.hardware.device),
       standing: await standingDisks(client, vm, snapshot),
       reference,

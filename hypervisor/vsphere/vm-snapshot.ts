@@ -5,20 +5,24 @@ import { type DiskDevice } from './devices';
 import { type OwnSnapshot } from './snapshots';
 import { type VirtualMachineConfigInfo } from './vim/schema';
 
+export interface SnapshotSurroundings {
+  networks: NetworkNames;
+  /** Disks of the VM's other snapshots. */
+  standing: readonly DiskDevice[];
+  /** What the plan calls the VM. */
+  reference: string;
+  consolidationNeeded: boolean;
+}
+
 /**
  * A snapshot that there is, as the port tells it.
  * @param config the VM's at the snapshot
- * @param standing disks of the VM's other snapshots
  */
 export function vmSnapshot(
   snapshot: OwnSnapshot,
   config: VirtualMachineConfigInfo,
   { consistency: wanted, excludeDisks = [] }: SnapshotOptions,
-  {
-    networks,
-    standing,
-    reference,
-  }: { networks: NetworkNames; standing: readonly DiskDevice[]; reference: string },
+  { networks, standing, reference, consolidationNeeded }: SnapshotSurroundings,
 ): VmSnapshot {
   const described = describeConfiguration(config, networks, reference);
   const all = describeDisks(config);
@@ -38,6 +42,11 @@ export function vmSnapshot(
         quiescing ??
         'vSphere did without, as it does where VMware Tools do not run: see to them in the guest.'
       }`,
+    );
+  if (consolidationNeeded)
+    notes.push(
+      "The VM's disks need consolidation, which another's work on their files keeps from being done: the VM writes to growing " +
+        'files. See what has them open, and consolidate the disks in the client.',
     );
   const changeMarkers: Record<string, string> = {};
   for (const { disk, configuration } of included) {
