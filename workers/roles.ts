@@ -25,6 +25,9 @@ import { createControlActivities } from '../activities/control/activities';
 import { dialer, parseDialRoutes } from '../activities/dial';
 import { guestAdapter } from '../guest/adapter';
 import { localHypervisor } from '../hypervisor/local';
+import { type Hypervisor } from '../hypervisor/port';
+import { vsphereHypervisor } from '../hypervisor/vsphere';
+import { readVsphereSettings } from '../hypervisor/vsphere/settings';
 import { type RepositoryAddress } from '../plan/run';
 import { type ObjectStore, s3ObjectStore } from '../repository/objects/object-store';
 import {
@@ -35,7 +38,7 @@ import {
   CONTROL_QUEUE,
 } from '../activities/task-queues';
 import { bundleName } from './bundle-name';
-import { awsProxySettings, backupProxySettings, type WorkerSettings, workerSettings } from './settings';
+import { awsProxySettings, type BackupProxySettings, backupProxySettings, type WorkerSettings, workerSettings } from './settings';
 
 export type Role = 'control' | 'aws-proxy' | 'backup-proxy';
 
@@ -150,9 +153,15 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
   ];
 }
 
+function hypervisorOf({ hypervisor }: BackupProxySettings, stateDirectory: string): Hypervisor {
+  return hypervisor.kind === 'local'
+    ? localHypervisor(hypervisor)
+    : vsphereHypervisor({ settings: readVsphereSettings(hypervisor.where), stateDirectory });
+}
+
 function backupProxyWorker(settings: WorkerSettings): QueueWorker {
   const stateDirectory = join(settings.stateDirectory, 'backup-proxy');
-  const hypervisor = localHypervisor({ directory: backupProxySettings().hypervisorDirectory });
+  const hypervisor = hypervisorOf(backupProxySettings(), stateDirectory);
   const objectStore = objectStores(settings);
   const { ebs } = awsClients({ region: settings.region });
   const guests = guestAdapter();

@@ -30,8 +30,10 @@ const awsProxy = z.object({
 });
 
 const backupProxy = z.object({
-  /** `local:<directory>`: a directory of VMs run by QEMU. */
-  LIFEBOAT_HYPERVISOR: z.string().regex(/^local:.+/, 'must be local:<directory>'),
+  /** `local:<directory>`: a directory of VMs run by QEMU. `vsphere:<address or settings file>`: a vCenter, docs/vsphere.md. */
+  LIFEBOAT_HYPERVISOR: z
+    .string()
+    .regex(/^(local|vsphere):.+/, 'must be local:<directory> or vsphere:<address of vCenter, or file of settings>'),
 });
 
 export interface WorkerSettings {
@@ -53,7 +55,7 @@ export interface AwsProxySettings {
 }
 
 export interface BackupProxySettings {
-  hypervisorDirectory: string;
+  hypervisor: { kind: 'local'; directory: string } | { kind: 'vsphere'; where: string };
 }
 
 /** An environment that a worker cannot run with: names every variable that is missing or wrong. */
@@ -98,5 +100,9 @@ export function awsProxySettings(env: NodeJS.ProcessEnv = process.env): AwsProxy
 
 /** @throws SettingsError */
 export function backupProxySettings(env: NodeJS.ProcessEnv = process.env): BackupProxySettings {
-  return { hypervisorDirectory: read(backupProxy, env).LIFEBOAT_HYPERVISOR.slice('local:'.length) };
+  const value = read(backupProxy, env).LIFEBOAT_HYPERVISOR;
+  const where = value.slice(value.indexOf(':') + 1);
+  return {
+    hypervisor: value.startsWith('local:') ? { kind: 'local', directory: where } : { kind: 'vsphere', where },
+  };
 }

@@ -10,11 +10,11 @@ import { ensureSegment } from '../../machines/network/segment';
 import { type SandboxConfig } from '../config';
 import { sandboxPaths } from '../supervisor/processes';
 import { supervisorReport } from '../supervisor/report';
-import { importVm } from '../vcenter/import';
-import { simulatorSettings } from '../vcenter/simulator';
+import { endSimulatedHost, simulatorControl, simulatorSettings } from '../vcenter/simulator';
 import { type PrimarySite } from './primary-site';
+import { importIntoVcenter } from './vcenter-import';
 import { listVcenter } from './vcenter-listing';
-import { credentialsFile, lostMarker, simulatorOptions, VCENTER_PROCESS } from './vcenter-places';
+import { credentialsFile, lostMarker, PORT_GROUP, simulatorOptions, VCENTER_PROCESS } from './vcenter-places';
 
 /** vCenter and its host stop one machine after another. */
 const END_MILLISECONDS = 60_000;
@@ -46,7 +46,13 @@ export function vsphereSite(config: SandboxConfig): PrimarySite {
       await writeFile(credentialsFile(config), stringify({ user, password }), { mode: 0o600 });
       await writeFileAtomically(
         paths.vcenterSettings,
-        stringify({ url, credentials: credentialsFile(config), ca, devices: deviceDirectory, proxy: proxyUuid }),
+        stringify({
+          url,
+          credentials: credentialsFile(config),
+          ca,
+          devices: deviceDirectory,
+          proxy: proxyUuid,
+        }),
       );
       await rm(lostMarker(config), { force: true });
     },
@@ -61,7 +67,7 @@ export function vsphereSite(config: SandboxConfig): PrimarySite {
         }
     },
 
-    importVm: (vm) => importVm(directory, vm),
+    importVm: (vm) => importIntoVcenter(simulatorControl(directory), PORT_GROUP, vm),
 
     async destroy() {
       await writeFileAtomically(lostMarker(config), '');
@@ -74,9 +80,11 @@ export function vsphereSite(config: SandboxConfig): PrimarySite {
     async stop() {
       const report = (await supervisorReport(config)).find(({ name }) => name === VCENTER_PROCESS);
       if (report?.pid !== undefined) await endProcess(report.pid, config.directory, END_MILLISECONDS);
+      await endSimulatedHost(directory);
     },
 
-    list: () => listVcenter(directory),
+    list: () =>
+      listVcenter(readVsphereSettings(paths.vcenterSettings), simulatorControl(directory).datastoreDirectory),
   };
   return site;
 }

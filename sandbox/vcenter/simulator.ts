@@ -42,6 +42,12 @@ export interface SimulatedVcenter {
   writeAsGuest(vm: string, unit: number, offset: number, length: number, pattern: number): Promise<void>;
 }
 
+/** What a client of it has to know, before it has ever run. */
+export type SimulatorSettings = Pick<
+  SimulatedVcenter,
+  'url' | 'ca' | 'user' | 'password' | 'deviceDirectory' | 'proxyUuid'
+>;
+
 export interface SimulatorOptions {
   directory: string;
   /** The simulator as it comes, with nothing of ours: no bytes, no proxy. */
@@ -74,13 +80,7 @@ export const PROXY_NAME = 'backup-proxy';
 /** Starts a vCenter on the directory, or the one that was there. @throws where its program has not been built */
 export async function startSimulatedVcenter(options: SimulatorOptions): Promise<SimulatedVcenter> {
   const directory = resolve(options.directory);
-  const places = {
-    state: join(directory, 'vcenter'),
-    datastore: join(directory, 'datastore'),
-    devices: join(directory, 'devices'),
-    // Paths of sockets end at 107 bytes, so that they are not below the directory.
-    sockets: `/tmp/lifeboat-vcenter-${shortHash(directory)}`,
-  };
+  const places = placesIn(directory);
   for (const place of Object.values(places)) await mkdir(place, { recursive: true, mode: 0o700 });
   const settings = await settingsIn(places.state);
   const hostSocket = join(places.sockets, 'host.sock');
@@ -129,14 +129,9 @@ export async function startSimulatedVcenter(options: SimulatorOptions): Promise<
   }
   const certificate = new X509Certificate(await readFile(join(places.state, 'vcenter.pem')));
   return {
-    url: `https://127.0.0.1:${settings.port}`,
+    ...(await simulatorSettings(directory)),
     thumbprint: certificate.fingerprint256,
-    ca: join(places.state, 'ca.pem'),
-    user: settings.user,
-    password: settings.password,
-    deviceDirectory: places.devices,
     datastoreDirectory: places.datastore,
-    proxyUuid: settings.proxyUuid,
     control,
     start,
     kill: () => end('SIGKILL'),
@@ -203,6 +198,53 @@ async function startProgram(args: string[], log: string): Promise<ChildProcess> 
   } finally {
     await output.close();
   }
+}
+
+/** Where the simulator in a directory keeps what. */
+function placesIn(directory: string) {
+  return {
+    state: join(directory, 'vcenter'),
+    datastore: join(directory, 'datastore'),
+    devices: join(directory, 'devices'),
+    // Paths of sockets end at 107 bytes, so that they are not below the directory.
+    sockets: `/tmp/lifeboat-vcenter-${shortHash(directory)}`,
+  };
+}
+
+/** What clients of the simulator in a directory will find; decided now where it has never run. */
+export async function simulatorSettings(directory: string): Promise<SimulatorSettings> {
+  const { state, devices } = placesIn(resolve(directory));
+  await mkdir(state, { recursive: true, mode: 0o700 });
+  const { port, user, password, proxyUuid } = await settingsIn(state);
+  return {
+    url: `https://127.0.0.1:${port}`,
+    ca: join(state, 'ca.pem'),
+    user,
+    password,
+    deviceDirectory: devices,
+    proxyUuid,
+  };
+}
+
+/** The control of the simulator that runs in a directory, in whichever process. */
+export function simulatorControl(directory: string): Control {
+  const { sockets, datastore } = placesIn(resolve(directory));
+  return controlAt(join(sockets, 'control.sock'), datastore);
+}
+
+/** Ends machines and disks handed out that a simulator has left behind whose process was killed. */
+export async function endSimulatedHost(directory: string): Promise<void> {
+  const whole = resolve(directory);
+  const { sockets, devices } = placesIn(whole);
+  const host = await Host.open({
+    directory: join(whole, 'host'),
+    runDirectory: sockets,
+    devices,
+    network: undefined,
+    boots: false,
+  });
+  await host.end();
+  await rm(sockets, { recursive: true, force: true });
 }
 
 async function settingsIn(state: string): Promise<Settings> {
