@@ -21,16 +21,13 @@ export async function importIntoVcenter(control: Control, network: string, vm: I
       `VM "${name}" needs what the simulated vCenter does not give: its own firmware memory, or SATA.`,
     );
   if ((await control.lookUp(name)) !== undefined) throw new VmExistsError(name);
-  const home = join(control.datastoreDirectory, name);
-  await mkdir(home, { recursive: true });
+  const staging = join(control.datastoreDirectory, '.importing');
+  await rm(staging, { recursive: true, force: true });
+  await mkdir(staging);
   for (const { key, path } of rawDisks)
-    await toolOutput(
-      'qemu-img',
-      ['convert', '-f', 'raw', '-O', 'raw', path, join(home, `${key}-flat.vmdk`)],
-      {
-        timeoutSeconds: COPY_SECONDS,
-      },
-    );
+    await toolOutput('qemu-img', ['convert', '-f', 'raw', '-O', 'raw', path, join(staging, key)], {
+      timeoutSeconds: COPY_SECONDS,
+    });
   await control.register({
     name,
     guestId: configuration.guestOs,
