@@ -2,6 +2,7 @@
  * The primary site's hypervisor, as the backup proxy sees it.
  *
  * Every call is idempotent: creating what exists with the same properties, or removing what is gone, succeeds.
+ * A VM is named as the site knows it (`primaryVm` of the plan); which forms there are is the adapter's affair.
  * A disk is handed out as a path on this host (a block device, or a file that behaves like one), so that the
  * copy engine and the guest adapters need to know no disk format.
  */

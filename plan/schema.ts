@@ -35,6 +35,20 @@ const awsId = (prefix: string) =>
     .string()
     .regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `must be an id like ${prefix}-0123456789abcdef0`);
 
+/**
+ * What the primary site knows a VM by. Longer than any path of VMware's that people have: a name has 80 characters, of
+ * which each may be written as three.
+ */
+const primaryVm = z
+  .string()
+  .min(1)
+  .max(1000)
+  .regex(/^[^\p{Cc}\p{Cs}\u2028\u2029]*$/u, 'must not hold line breaks, tabs or other control characters')
+  .refine(
+    (text) => !text.includes('/') || /^(\/[^/]+)+$/.test(text),
+    'must be an inventory path like /Datacenter/vm/Folder/NAME, an instance UUID or a name; a "/" within a name is written %2f',
+  );
+
 /** How Lifeboat finds out that a VM serves: it must answer before the VMs that depend on it start. */
 const readiness = z
   .object({
@@ -59,6 +73,8 @@ const readiness = z
 const vm = z
   .object({
     name,
+    /** What the primary site knows it by, where that is not the name above. */
+    primaryVm: primaryVm.optional(),
     /** EC2 instance types in order of preference: the next is tried when AWS has no capacity for one. */
     instanceTypes: z.array(z.string().regex(INSTANCE_TYPE, 'must be like m6i.large')).min(1),
     dependsOn: z.array(name).default([]),

@@ -1,5 +1,6 @@
 import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
 import { type BackupResult } from '../activities/backup-proxy/contract';
+import { bothNames, type PrimaryVm } from '../plan/primary-vm';
 import { type RunContext } from '../plan/run';
 import { type GuestRehearsal } from '../repository/backups/manifest';
 import { backupProxy } from './run/activities';
@@ -31,48 +32,57 @@ export async function backup(request: RunRequest): Promise<BackupSummary> {
   progress.phase('backing up');
   const independent = plan.vms.map((vm) => ({ ...vm, dependsOn: [] }));
   const results = await inDependencyOrder(independent, (vm) =>
-    runVmChild(backupVm, run, vm.name, 'Back up', { run, vm: vm.name }),
+    runVmChild(backupVm, run, vm.name, 'Back up', { run, ...bothNames(vm) }),
   );
   progress.phase('done');
   return { plan: plan.name, vms: [...results.values()] };
 }
 
 /** One VM; in full where the backup that it would build on turns out to be damaged, or not to be all there. */
-export async function backupVm({ run, vm }: { run: RunContext; vm: string }): Promise<BackupResult> {
+export async function backupVm({ run, ...names }: PrimaryVm & { run: RunContext }): Promise<BackupResult> {
   const first = new CancellationScope();
   try {
-    return await first.run(() => backUpOnce(run, vm, false));
+    return await first.run(() => backUpOnce(run, names, false));
   } catch (error) {
     if (!hasFailureType(error, 'DamagedObject') && !hasFailureType(error, 'MissingObjects')) throw error;
     // The other disks of an attempt that has failed may still be read.
     first.cancel();
-    await reportPhase(vm, 'backing up in full', 'the backup before is damaged: lifeboat repository check');
-    return backUpOnce(run, vm, true);
+    await reportPhase(
+      names.vm,
+      'backing up in full',
+      'the backup before is damaged: lifeboat repository check',
+    );
+    return backUpOnce(run, names, true);
   }
 }
 
 /** Hold all disks at one instant, store what is new of each, then write the recovery point. */
-async function backUpOnce(run: RunContext, vm: string, full: boolean): Promise<BackupResult> {
+async function backUpOnce(run: RunContext, names: PrimaryVm, full: boolean): Promise<BackupResult> {
+  const { vm } = names;
   const backupId = newBackupId(new Date(), run.runId);
   return compensating(async (compensations) => {
-    const release = () => backupProxy.releaseVmSnapshot({ vm, backupId });
+    const release = () => backupProxy.releaseVmSnapshot({ ...names, backupId });
     compensations.add('release the VM snapshot', release);
     await reportPhase(vm, 'taking a snapshot');
-    const snapshot = await backupProxy.snapshotVm({ run, vm, backupId });
+    const snapshot = await backupProxy.snapshotVm({ run, ...names, backupId });
 
     await reportPhase(vm, 'copying', backupId);
     const { disks: ofVm } = snapshot.configuration;
     const [guest, ...disks] = await Promise.all([
-      patched('rehearsal') ? rehearse({ run, vm, backupId, disks: ofVm }) : undefined,
+      patched('rehearsal') ? rehearse({ run, ...names, backupId, disks: ofVm }) : undefined,
       ...ofVm.map(async ({ key }) => ({
         key,
-        ...(await backupProxy.backupDisk({ run, vm, backupId, diskKey: key, full })),
+        ...(await backupProxy.backupDisk({ run, ...names, backupId, diskKey: key, full })),
       })),
     ]);
 
     const result = await backupProxy.finishBackup({ run, vm, backupId, ...snapshot, disks, guest });
     await release();
-    await reportPhase(vm, 'backed up', `${result.kind}, ${result.takenAt}${guestNote(result)}`);
+    await reportPhase(
+      vm,
+      'backed up',
+      `${result.kind}, ${result.takenAt}${notesOf(result)}${guestNote(result)}`,
+    );
     return result;
   });
 }
@@ -87,6 +97,8 @@ async function rehearse(rehearsed: Rehearsal): Promise<GuestRehearsal> {
     return { rehearsedAt, outcome: 'unknown', problem: causeMessage(error), warnings: [] };
   }
 }
+
+const notesOf = ({ notes = [] }: BackupResult): string => notes.map((note) => `; MIND: ${note}`).join('');
 
 /** What is to be told of the guest besides: a VM that EC2 cannot boot has a backup, and no recovery. */
 function guestNote({ guest }: BackupResult): string {

@@ -1,6 +1,7 @@
 import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow';
 import { type CopyResult } from '../activities/copy-result';
 import { type DiskConfiguration, type VmConfiguration } from '../hypervisor/port';
+import { bothNames } from '../plan/primary-vm';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm } from '../plan/schema';
 import { awsProxy, backupProxy } from './run/activities';
@@ -34,6 +35,7 @@ export interface FailedBackVm {
 export async function failbackVm(request: FailbackVmRequest): Promise<FailedBackVm> {
   const { run, instanceId, configuration, disks } = request;
   const vm = request.vm.name;
+  const names = bothNames(request.vm);
   const open = new Set<FailbackGate>();
   setHandler(openGateSignal, (gate) => void open.add(gate));
   const attention = vmAttention(run, vm, request.onFailure);
@@ -41,8 +43,8 @@ export async function failbackVm(request: FailbackVmRequest): Promise<FailedBack
 
   await reportPhase(vm, 'creating the template VM');
   await attention.step(async () => {
-    await backupProxy.createTemplateVm({ run, vm, configuration });
-    await backupProxy.attachDisks({ run, vm, disks });
+    await backupProxy.createTemplateVm({ run, ...names, configuration });
+    await backupProxy.attachDisks({ run, ...names, disks });
   });
 
   await reportPhase(vm, 'copying', `while ${instanceId} serves`);
@@ -52,7 +54,7 @@ export async function failbackVm(request: FailbackVmRequest): Promise<FailedBack
   // Each by itself: a disk that is copied is not copied again for another's sake.
   const firstCopy = await eachDisk(disks, (disk) =>
     attention.step(() =>
-      backupProxy.copySnapshotToDisk({ run, vm, disk, snapshotId: snapshotOf(first, disk) }),
+      backupProxy.copySnapshotToDisk({ run, ...names, disk, snapshotId: snapshotOf(first, disk) }),
     ),
   );
   await reportPhase(vm, 'copied', `${sumBlocks(firstCopy)} blocks`);
@@ -67,20 +69,20 @@ export async function failbackVm(request: FailbackVmRequest): Promise<FailedBack
   const changes = await eachDisk(disks, (disk) =>
     backupProxy.copySnapshotToDisk({
       run,
-      vm,
+      ...names,
       disk,
       snapshotId: snapshotOf(second, disk),
       previousSnapshotId: snapshotOf(first, disk),
     }),
   );
-  const reverted = await backupProxy.revertGuest({ run, vm });
+  const reverted = await backupProxy.revertGuest({ run, ...names });
   await reportPhase(vm, 'complete', `${sumBlocks(changes)} changed blocks`);
 
   await gate('start');
-  await backupProxy.configureAndStartVm({ run, vm, configuration });
+  await backupProxy.configureAndStartVm({ run, ...names, configuration });
   await reportPhase(vm, 'waiting until ready', request.vm.primaryAddress);
   const { seconds } = await backupProxy.waitUntilReady({
-    vm,
+    ...names,
     address: request.vm.primaryAddress,
     probe: request.vm.readiness,
   });

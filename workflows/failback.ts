@@ -6,6 +6,7 @@ import {
   condition,
 } from '@temporalio/workflow';
 import { type VmConfiguration } from '../hypervisor/port';
+import { bothNames, type PrimaryVm } from '../plan/primary-vm';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { type AwsProxyActivities } from '../activities/aws-proxy/contract';
@@ -57,8 +58,10 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
 
   progress.phase('checking');
   const instances = await awsProxy.readInstances({ run: begun.run, plan });
+  const names = new Map<string, PrimaryVm>(plan.vms.map((vm) => [vm.name, bothNames(vm)]));
+  const namesOf = (vm: string): PrimaryVm => names.get(vm) ?? { vm };
   const vms = instances.map(({ vm, disks }) => ({
-    vm,
+    ...namesOf(vm),
     disks: disks.map(({ key, sizeBytes }) => ({ key, sizeBytes })),
   }));
   await backupProxy.checkPrimarySite({ run: begun.run, vms });
@@ -68,7 +71,9 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
     compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-over' }));
     compensations.add('start the instances again', () => serveFromInstances(run, plan, instances));
     for (const { vm } of instances)
-      compensations.add(`remove ${vm}'s template VM`, () => backupProxy.removeTemplateVm({ run, vm }));
+      compensations.add(`remove ${vm}'s template VM`, () =>
+        backupProxy.removeTemplateVm({ run, ...namesOf(vm) }),
+      );
     compensations.add('delete the failback snapshots', () => awsProxy.deleteFailbackSnapshots({ run }));
 
     const { results, stoppedAt } = await bringVmsHome({

@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { type GuestAdapter } from '../../guest/port';
 import { type DiskConfiguration } from '../../hypervisor/port';
+import { primaryNameOf } from '../../plan/primary-vm';
 import { findBlockMap, readManifest } from '../../repository/backups/backups';
 import { publishBackup, releasePins } from '../../repository/backups/building-on';
 import { checkBackupId, checkVmName } from '../../repository/objects/keys';
@@ -25,24 +26,25 @@ export interface BackupDependencies extends DiskBackupDependencies {
 export function createBackupActivities(dependencies: BackupDependencies): BackupActivities {
   const { hypervisor, objectStore } = dependencies;
   return withFailures({
-    snapshotVm: ({ vm, backupId }) =>
+    snapshotVm: ({ backupId, ...names }) =>
       whileBeating(async () => {
-        checkVmName(vm);
+        checkVmName(names.vm);
         checkBackupId(backupId);
-        return hypervisor.snapshotVm(vm, backupId);
+        return hypervisor.snapshotVm(primaryNameOf(names), backupId);
       }),
 
     backupDisk: (input) => backupDisk(dependencies, input),
 
-    rehearseAdaptation: ({ run, vm, backupId, disks }) =>
+    rehearseAdaptation: ({ run, ...rehearsed }) =>
       whileBeating(async () => {
-        const recent = await recentRehearsal(objectStore(run.repository), vm, new Date());
-        return recent ?? rehearse(dependencies, { vm, backupId, disks });
+        const recent = await recentRehearsal(objectStore(run.repository), rehearsed.vm, new Date());
+        return recent ?? rehearse(dependencies, rehearsed);
       }),
 
     finishBackup: ({ run, vm, backupId, disks: copied, guest, ...snapshot }) =>
       whileBeating(async () => {
-        const { takenAt, consistency, configuration, notes = [], changeMarkers = {} } = snapshot;
+        const { takenAt, consistency, configuration, changeMarkers = {} } = snapshot;
+        const notes = [snapshot, ...copied].flatMap((part) => part.notes ?? []);
         const store = objectStore(run.repository);
         if ((await readManifest(store, vm, backupId)) === undefined) {
           // A backup that starts anew on every disk builds on nothing.
@@ -75,12 +77,14 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
           backupId,
           takenAt,
           kind: copied.some((disk) => disk.full) ? 'full' : 'incremental',
-          disks: copied.map(({ full: _, ...result }) => result),
+          disks: copied.map(({ full: _, notes: __, ...result }) => result),
+          ...(notes.length === 0 ? {} : { notes }),
           ...(guest === undefined ? {} : { guest }),
         };
       }),
 
-    releaseVmSnapshot: ({ vm, backupId }) => whileBeating(() => hypervisor.releaseSnapshot(vm, backupId)),
+    releaseVmSnapshot: ({ backupId, ...names }) =>
+      whileBeating(() => hypervisor.releaseSnapshot(primaryNameOf(names), backupId)),
   } satisfies BackupActivities);
 }
 

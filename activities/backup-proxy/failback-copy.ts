@@ -7,6 +7,7 @@ import { getBlock, listBlocks } from '../../blocks/ebs-source';
 import { openFileSink } from '../../blocks/file-sink';
 import { BLOCK_SIZE, type BlockSink } from '../../blocks/port';
 import { type Hypervisor } from '../../hypervisor/port';
+import { primaryNameOf, primaryNameText, type PrimaryVm } from '../../plan/primary-vm';
 import { beatingProgress, copyDisk, newProgress } from '../block-copy';
 import { withFailures } from '../failures';
 import { type BackupProxyActivities } from './contract';
@@ -42,8 +43,9 @@ export function createFailbackCopyActivities(dependencies: FailbackCopyDependenc
 async function copySnapshotToDisk(
   { hypervisor, ebs, stateDirectory }: FailbackCopyDependencies,
   blocks: EbsBlockClient,
-  { run, vm, disk, snapshotId, previousSnapshotId }: Input,
+  { run, disk, snapshotId, previousSnapshotId, ...names }: Input,
 ) {
+  const { vm } = names;
   const progress = newProgress('failback', vm, disk.key);
   const snapshot = { snapshotId, previousSnapshotId };
   // EBS sizes are whole GiB, so the snapshot has room for blocks that the disk has none for.
@@ -72,7 +74,7 @@ async function copySnapshotToDisk(
       range: { from: 0, to: targetBlocks },
       totalBlocks: listed.blocks,
       totalBytes: listed.bytes,
-      openSink: () => openVmDisk(hypervisor, vm, disk.key, disk.sizeBytes),
+      openSink: () => openVmDisk(hypervisor, names, disk.key, disk.sizeBytes),
       durable: 'when flushed',
       read: (isPending, signal) => readSnapshot(ebs, blocks, snapshot, isPending, signal),
     });
@@ -116,15 +118,15 @@ async function* readSnapshot(
 
 async function openVmDisk(
   hypervisor: Hypervisor,
-  vm: string,
+  names: PrimaryVm,
   key: string,
   sizeBytes: number,
 ): Promise<BlockSink> {
-  const opened = await hypervisor.openDisk(vm, key);
+  const opened = await hypervisor.openDisk(primaryNameOf(names), key);
   try {
     if (opened.sizeBytes !== sizeBytes)
       throw ApplicationFailure.nonRetryable(
-        `The disk "${key}" of ${vm} has ${opened.sizeBytes} bytes at the primary site and ${sizeBytes} in the plan of ` +
+        `The disk "${key}" of ${primaryNameText(names)} has ${opened.sizeBytes} bytes at the primary site and ${sizeBytes} in the plan of ` +
           `the failback.`,
         'DiskSizeMismatch',
       );

@@ -192,12 +192,12 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
     it(
       'then copies what has changed, blocks that became zero among it, and leaves the newest set only',
       async () => {
-        await changeBlocks(sandbox.hypervisor, 'one', 'system', {
+        await changeBlocks(sandbox.site.hypervisor, 'one', 'system', {
           1: { random: 'new 1' },
           9: { random: 'new 9' },
         });
         // The block of three sectors at the end, and one that held data.
-        await changeBlocks(sandbox.hypervisor, 'one', 'data', { 16: { random: 'new end' }, 4: 'zero' });
+        await changeBlocks(sandbox.site.hypervisor, 'one', 'data', { 16: { random: 'new end' }, 4: 'zero' });
         const behind = await diskDifferences(sandbox, 'one', 'data', snapshotOf(firstCopy, 'one', 'data'));
         expect(behind).toEqual(['block 4 differs', 'block 16 differs']);
 
@@ -235,7 +235,7 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
         await onlySnapshots(byVolume, summary);
         await compareAll(summary);
 
-        await changeBlocks(sandbox.hypervisor, 'two', 'system', {
+        await changeBlocks(sandbox.site.hypervisor, 'two', 'system', {
           0: { random: 'newer 0' },
           1: { random: 'newer 1' },
           79: { random: 'newer 79' },
@@ -314,7 +314,7 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
     'waits for a backup that somebody started by hand',
     async () => {
       const argument = await sandbox.publish(direct);
-      await changeBlocks(sandbox.hypervisor, 'two', 'system', { 41: { random: 'by hand' } });
+      await changeBlocks(sandbox.site.hypervisor, 'two', 'system', { 41: { random: 'by hand' } });
       await sandbox.breakAws({
         name: 'slow',
         operations: ['PutObject'],
@@ -342,7 +342,7 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
     async () => {
       const { schedules } = sandbox.client;
       await sandbox.publish(direct);
-      await changeBlocks(sandbox.hypervisor, 'two', 'system', { 40: { random: 'scheduled' } });
+      await changeBlocks(sandbox.site.hypervisor, 'two', 'system', { 40: { random: 'scheduled' } });
       expect(await schedules.set(direct.name, 3600)).toBe('created');
       expect(await schedules.set(direct.name, 10)).toBe('updated');
       expect(await schedules.describe(direct.name)).toMatchObject({ frequencySeconds: 10, paused: false });

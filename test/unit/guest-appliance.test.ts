@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { guestAdapter } from '../../guest/adapter';
 import { openApplianceSystem } from '../../guest/disk/appliance-system';
 import { withGuest } from '../../guest/files/open-guest';
@@ -17,6 +16,7 @@ import {
   unpack,
 } from './guest-fixture';
 import { IMAGE, rocky } from './guest-rocky';
+import { partition } from '../support/partition';
 
 // Each appliance is a machine that boots, in two to four seconds on an idle host without KVM.
 jest.setTimeout(240_000);
@@ -32,9 +32,7 @@ const LVM = '/bin/lvm';
 /** RHEL-like: /boot on xfs in a partition, the system on xfs on LVM that a second disk is a part of. */
 async function rhelLike(): Promise<{ system: string; data: string }> {
   const system = emptyDisk(800);
-  execFileSync('sfdisk', ['--quiet', system], {
-    input: 'label: dos\nstart=2048, size=700416, type=83, bootable\ntype=8e\n',
-  });
+  partition(system, 'label: dos\nstart=2048, size=700416, type=83, bootable\ntype=8e\n');
   const data = emptyDisk(128);
   const { boot, rest } = split(
     debian(

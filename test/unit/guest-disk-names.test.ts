@@ -22,6 +22,7 @@ import {
   text,
   type Tree,
 } from './guest-fixture';
+import { changePartition, partition } from '../support/partition';
 
 const MIB = 1024 * 1024;
 const adapter = guestAdapter();
@@ -343,7 +344,7 @@ describe('an fstab on EC2', () => {
   it('is refused nothing for a data disk whose partition table is of another kind', async () => {
     const strange = newPath();
     execFileSync('truncate', ['-s', '8M', strange]);
-    execFileSync('sfdisk', ['-q', strange], { input: 'label: sgi\n' });
+    partition(strange, 'label: sgi\n');
     const { fstab } = await fstabOf('/dev/sdb1 /srv ext4 defaults 0 2\n', {}, [
       { diskPath: strange, slot: 1 },
     ]);
@@ -550,7 +551,7 @@ describe('directories of the system elsewhere', () => {
       ],
       'gpt',
     );
-    execFileSync('sfdisk', ['-q', '--part-uuid', disk, '1', partUuid]);
+    changePartition(disk, '--part-uuid', 1, partUuid);
     debugfs(disk, ['ssv volume_name boot']);
     await adapt(disk);
     expect(read(disk, INITRAMFS.slice('/boot'.length), 1).includes('lifeboat/modules')).toBe(true);

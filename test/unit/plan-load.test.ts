@@ -73,6 +73,48 @@ it('retention takes counts and durations, and defaults where it says nothing', a
   });
 });
 
+describe('what the primary site calls a VM', () => {
+  const named = (text: string) =>
+    changed('  - name: db\n', `  - name: db\n    primaryVm: ${JSON.stringify(text)}\n`);
+
+  it.each([
+    '/Datacenter/vm/Prod/SQL PROD 01',
+    '/Datacenter/vm/a%2fb',
+    '503a1c9e-7b1d-4a52-9c1e-0123456789AB',
+    'SQL PROD 01',
+    'x'.repeat(80),
+    'Datenbank Zürich, [neu] (2)',
+  ])('may be %j', async (name) => {
+    writeFileSync(folder.file, named(name));
+    const { plan } = await loadPlanFile(folder.file);
+    expect(plan.vms[0]).toMatchObject({ name: 'db', primaryVm: name });
+    expect(plan.vms[1]).not.toHaveProperty('primaryVm');
+  });
+
+  it.each([
+    ['', 'must not be empty'],
+    ['a\nb', 'must not hold line breaks, tabs or other control characters'],
+    ['Prod/db', 'must be an inventory path like /Datacenter/vm/Folder/NAME'],
+    ['/Datacenter//db', 'must be an inventory path like /Datacenter/vm/Folder/NAME'],
+    ['/Datacenter/vm/', 'must be an inventory path like /Datacenter/vm/Folder/NAME'],
+    ['x'.repeat(1001), 'must have at most 1000 characters'],
+    ['web', 'two VMs of the plan are "web" at the primary site'],
+  ])('is not %j', async (name, message) => {
+    expect(await problemOf(named(name))).toMatch(message);
+  });
+
+  it('is one VM only, by whatever capitals its UUID is written in', async () => {
+    const uuid = '503a1c9e-7b1d-4a52-9c1e-0123456789ab';
+    const both = named(uuid).replace(
+      '  - name: web\n',
+      `  - name: web\n    primaryVm: ${uuid.toUpperCase()}\n`,
+    );
+    expect(await problemOf(both)).toMatch(
+      /^plan\.yaml:25:16 vms\[1\]\.primaryVm: two VMs of the plan are "503a1c9e-.* primaryVm of its own$/,
+    );
+  });
+});
+
 describe('a bad plan gets one error with file, line, column and field', () => {
   const cases: [what: string, text: string, message: string | RegExp][] = [
     [
