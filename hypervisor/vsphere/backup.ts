@@ -1,18 +1,104 @@
-import { type Hypervisor, VmNotFoundError } from '../port';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { withLock } from '../../host/lock';
+import { type Hypervisor, type SnapshotOptions, type VmSnapshot, VmNotFoundError } from '../port';
+import { changedAreas, standingDisks } from './changed-areas';
+import { describeConfiguration, describeDisks, networkNames } from './describe';
 import { extraConfig, MARK_OPTION } from './devices';
-import { describeConfiguration, networkNames } from './describe';
+import { type VmRef } from './inventory';
+import { clearVm, releaseOne } from './leftovers';
+import { refuseWhatCannotBe } from './refuse';
 import { type Site } from './site';
+import {
+  configurationAt,
+  consolidateWhereNeeded,
+  findSnapshot,
+  mustFindSnapshot,
+  type OwnSnapshot,
+  snapshotsOf,
+  takeSnapshot,
+} from './snapshots';
 import { isFault } from './vim/faults';
+import { vmSnapshot } from './vm-snapshot';
 
 export type BackupMethods = Pick<
   Hypervisor,
   'listVms' | 'describeVm' | 'snapshotVm' | 'openSnapshotDisk' | 'changedAreas' | 'releaseSnapshot'
 >;
 
+/**
+ * Quiescing a guest may take a quarter of an hour (the default of VirtualMachineGuestQuiesceSpec.timeout), and merging a large
+ * snapshot longer.
+ */
+const VM_LOCK_WAIT_SECONDS = 3600;
+
 /** What a backup asks of vSphere. */
-export function backupMethods({ client, inventory }: Site): BackupMethods {
-  const missing = (): Promise<never> =>
-    Promise.reject(new Error('The vSphere adapter cannot take backups yet.'));
+export function backupMethods(site: Site): BackupMethods {
+  const { client, inventory, hotAdd, uses, stateDirectory } = site;
+
+  /** Takes and removes a VM's snapshots one after another, whatever the process on this host. */
+  async function alone<T>(vm: VmRef, work: () => Promise<T>): Promise<T> {
+    const locks = join(stateDirectory, 'vms');
+    await mkdir(locks, { recursive: true });
+    return withLock(
+      join(locks, `${vm.value.replace(/[^A-Za-z0-9-]/g, '_')}.lock`),
+      work,
+      VM_LOCK_WAIT_SECONDS,
+    );
+  }
+
+  async function take(
+    vm: VmRef,
+    reference: string,
+    id: string,
+    options: SnapshotOptions,
+  ): Promise<OwnSnapshot> {
+    await refuseWhatCannotBe(site, vm, reference, options.excludeDisks ?? []);
+    await clearVm(site, vm, id);
+    await switchTrackingOn(vm);
+    await uses.touch(vm, id);
+    const { 'runtime.powerState': power } = await client.get(vm, 'runtime.powerState');
+    const quiesce = options.consistency === 'quiesced' && power === 'poweredOn';
+    const taken = await takeSnapshot(client, vm, { id, proxy: (await inventory.proxy()).value, quiesce });
+    // One that a dead worker had asked for may have come to be meanwhile.
+    await clearVm(site, vm, id);
+    return taken;
+  }
+
+  /** Never where a snapshot stands: its answers would be wrong, without an error. */
+  async function switchTrackingOn(vm: VmRef): Promise<void> {
+    const found = await client.get(vm, 'config.changeTrackingEnabled', 'capability.changeTrackingSupported');
+    if (found['config.changeTrackingEnabled'] === true) return;
+    if (found['capability.changeTrackingSupported'] !== true) return;
+    const { own, others } = await snapshotsOf(client, vm);
+    if (own.length + others.length > 0) return;
+    await client.run('ReconfigVM_Task', vm, { spec: { changeTrackingEnabled: true } });
+  }
+
+  async function described(
+    vm: VmRef,
+    reference: string,
+    snapshot: OwnSnapshot,
+    options: SnapshotOptions,
+  ): Promise<VmSnapshot> {
+    const config = await configurationAt(client, snapshot.ref);
+    const { 'runtime.consolidationNeeded': needed } = await client.get(vm, 'runtime.consolidationNeeded');
+    return vmSnapshot(snapshot, config, options, {
+      consolidationNeeded: needed === true,
+      networks: await networkNames(client, config.hardware.device),
+      standing: await standingDisks(client, vm, snapshot),
+      reference,
+    });
+  }
+
+  async function diskOfSnapshot(vm: VmRef, reference: string, id: string, key: string) {
+    const snapshot = await mustFindSnapshot(client, vm, id, reference);
+    const disks = describeDisks(await configurationAt(client, snapshot.ref));
+    const found = disks.find(({ configuration }) => configuration.key === key);
+    if (found === undefined) throw new Error(`Snapshot "${id}" of VM "${reference}" has no disk "${key}".`);
+    return { snapshot, disk: found.disk };
+  }
+
   return {
     listVms: () => inventory.references(),
 
@@ -35,9 +121,59 @@ export function backupMethods({ client, inventory }: Site): BackupMethods {
       }
     },
 
-    snapshotVm: missing,
-    openSnapshotDisk: missing,
-    changedAreas: missing,
-    releaseSnapshot: missing,
+    async snapshotVm(vm, snapshotId, options = {}) {
+      const ref = await inventory.vm(vm);
+      return alone(ref, async () => {
+        const existing = await findSnapshot(client, ref, snapshotId);
+        const snapshot = existing ?? (await take(ref, vm, snapshotId, options));
+        await uses.touch(ref, snapshotId);
+        return described(ref, vm, snapshot, options);
+      });
+    },
+
+    async openSnapshotDisk(vm, snapshotId, diskKey) {
+      const ref = await inventory.vm(vm);
+      const { disk } = await diskOfSnapshot(ref, vm, snapshotId, diskKey);
+      const end = await uses.begin(ref, snapshotId);
+      try {
+        const { uuid, sizeBytes, backing, label } = disk;
+        const opened = await hotAdd.open(
+          { uuid, sizeBytes, backing, shown: `${label} of the snapshot of VM "${vm}"` },
+          'read',
+        );
+        return {
+          ...opened,
+          async close() {
+            await opened.close();
+            await end();
+          },
+        };
+      } catch (error) {
+        await end();
+        throw error;
+      }
+    },
+
+    async changedAreas(vm, snapshotId, diskKey, since) {
+      const ref = await inventory.vm(vm);
+      const { snapshot, disk } = await diskOfSnapshot(ref, vm, snapshotId, diskKey);
+      await uses.touch(ref, snapshotId);
+      return changedAreas(client, ref, snapshot, disk, since);
+    },
+
+    async releaseSnapshot(vm, snapshotId) {
+      const ref = await inventory.vmIfThere(vm);
+      if (ref === undefined) return;
+      await alone(ref, async () => {
+        // A call that was thought to have failed may have taken a second one.
+        for (;;) {
+          const found = await findSnapshot(client, ref, snapshotId);
+          if (found === undefined) break;
+          await releaseOne(site, ref, found);
+        }
+        await uses.forget(ref, snapshotId);
+        await consolidateWhereNeeded(client, ref);
+      });
+    },
   };
 }

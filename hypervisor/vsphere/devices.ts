@@ -1,6 +1,7 @@
 import { type ControllerKind, type ControllerPlace } from '../port';
 import {
   type AnyVirtualDevice,
+  type ManagedObject,
   type OptionValue,
   type VirtualDisk,
   type VirtualSCSISharing,
@@ -36,6 +37,7 @@ export interface DiskBacking {
   /** Raw device mappings: `physicalMode` or `virtualMode`. */
   compatibilityMode?: string;
   keyId?: unknown;
+  datastore?: ManagedObject;
   parent?: DiskBacking;
 }
 

@@ -3,6 +3,8 @@ import { backupMethods } from './backup';
 import { failbackMethods } from './failback';
 import { type VsphereSettings } from './settings';
 import { vsphereSite } from './site';
+import { clearAll } from './leftovers';
+import { explain, VimFault } from './vim/faults';
 
 export interface VsphereHypervisorOptions {
   settings: VsphereSettings;
@@ -10,8 +12,13 @@ export interface VsphereHypervisorOptions {
   stateDirectory: string;
 }
 
-/** The adapter, and its end: it holds a session of vCenter. */
 export interface VsphereHypervisor extends Hypervisor {
+  /**
+   * Lets go of what workers that died have left in the data centre; for when a worker starts.
+   * @returns what was done, one sentence each
+   */
+  clearLeftovers(): Promise<string[]>;
+  /** Ends the session of vCenter. */
   close(): Promise<void>;
 }
 
@@ -22,5 +29,26 @@ export interface VsphereHypervisor extends Hypervisor {
  */
 export function vsphereHypervisor({ settings, stateDirectory }: VsphereHypervisorOptions): VsphereHypervisor {
   const site = vsphereSite(settings, stateDirectory);
-  return { ...backupMethods(site), ...failbackMethods(site), close: () => site.client.close() };
+  const methods = {
+    ...backupMethods(site),
+    ...failbackMethods(site),
+    clearLeftovers: () => clearAll(site),
+  };
+  return { ...explained(methods), close: () => site.client.close() };
+}
+
+/** Wraps methods so that a fault of vSphere's comes with what to do about it. */
+function explained<Methods extends object>(methods: Methods): Methods {
+  const wrapped = Object.entries(methods).map(([name, method]: [string, unknown]) => [
+    name,
+    async (...args: unknown[]): Promise<unknown> => {
+      try {
+        return (await Reflect.apply(method as () => unknown, methods, args)) as unknown;
+      } catch (error) {
+        if (error instanceof VimFault) throw new Error(explain(error), { cause: error });
+        throw error;
+      }
+    },
+  ]);
+  return Object.fromEntries(wrapped) as Methods;
 }

@@ -68,7 +68,9 @@ export class Inventory {
     const vms = await this.vms();
     const uses = new Map<string, number>();
     for (const { name } of vms) uses.set(name, (uses.get(name) ?? 0) + 1);
-    const references = vms.map(({ ref, name }) => (uses.get(name) === 1 ? Promise.resolve(name) : this.pathOf(ref)));
+    const references = vms.map(({ ref, name }) =>
+      uses.get(name) === 1 ? Promise.resolve(name) : this.pathOf(ref),
+    );
     return (await Promise.all(references)).sort();
   }
 

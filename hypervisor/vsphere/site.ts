@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { HotAdd } from './hot-add';
 import { Inventory } from './inventory';
 import { credentialsOf, trustOf, type VsphereSettings } from './settings';
+import { SnapshotUses } from './snapshot-uses';
 import { VimClient } from './vim/client';
 
 /** What all parts of the adapter work with. */
@@ -10,6 +11,7 @@ export interface Site {
   client: VimClient;
   inventory: Inventory;
   hotAdd: HotAdd;
+  uses: SnapshotUses;
   /** Of this host, for what has to be known after this process has died; never of what only vCenter can know. */
   stateDirectory: string;
 }
@@ -23,5 +25,12 @@ export function vsphereSite(settings: VsphereSettings, stateDirectory: string): 
   });
   const inventory = new Inventory(client, settings);
   const directory = join(stateDirectory, 'vsphere');
-  return { settings, client, inventory, hotAdd: new HotAdd(inventory, directory), stateDirectory: directory };
+  return {
+    settings,
+    client,
+    inventory,
+    hotAdd: new HotAdd(inventory, directory),
+    uses: new SnapshotUses(join(directory, 'snapshots')),
+    stateDirectory: directory,
+  };
 }

@@ -1,0 +1,197 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { type VimClient } from './vim/client';
+import { VimConnectionError } from './vim/errors';
+import { explain, isFault, VimFault } from './vim/faults';
+import {
+  type ManagedObject,
+  type VirtualMachineConfigInfo,
+  type VirtualMachinePowerState,
+  type VirtualMachineSnapshotTree,
+} from './vim/schema';
+import { TaskOutcomeUnknownError } from './vim/tasks';
+import { type VmRef } from './inventory';
+
+/**
+ * The adapter's snapshots of VMs. Which there are is for vCenter to say alone: a snapshot is found by its name, which is made of the
+ * id that the caller chose, and what has to be known of it is in its description.
+ */
+
+export type SnapshotRef = ManagedObject<'VirtualMachineSnapshot'>;
+
+const NAME_PREFIX = 'lifeboat-';
+
+const description = z.object({
+  /** Version of this description. */
+  lifeboat: z.literal(1),
+  id: z.string(),
+  /** By this host's clock, before vCenter was asked. */
+  takenAt: z.iso.datetime(),
+  /** The proxy that asked, by its managed object id. */
+  proxy: z.string(),
+  /** Why the guest is not quiesced, although that was asked for. */
+  quiescing: z.string().optional(),
+});
+
+export type SnapshotDescription = z.infer<typeof description>;
+
+/** A snapshot of any kind. */
+export interface Snapshot {
+  ref: SnapshotRef;
+  name: string;
+  createTime: Date;
+  /** The VM's power at the snapshot. */
+  state: VirtualMachinePowerState;
+  quiesced: boolean;
+}
+
+export interface OwnSnapshot extends Snapshot {
+  description: SnapshotDescription;
+}
+
+export function snapshotName(id: string): string {
+  if (id.length === 0 || id.length > 500) throw new Error('A snapshot id must have 1 to 500 characters.');
+  return NAME_PREFIX + createHash('sha256').update(id).digest('hex').slice(0, 24);
+}
+
+/** All of a VM's snapshots, and those of them that this adapter made. */
+export async function snapshotsOf(
+  client: VimClient,
+  vm: VmRef,
+): Promise<{ own: OwnSnapshot[]; others: Snapshot[] }> {
+  const { snapshot } = await client.get(vm, 'snapshot');
+  return sortOut(snapshot?.rootSnapshotList);
+}
+
+export function sortOut(trees: readonly VirtualMachineSnapshotTree[] | undefined): {
+  own: OwnSnapshot[];
+  others: Snapshot[];
+} {
+  const own: OwnSnapshot[] = [];
+  const others: Snapshot[] = [];
+  const walk = (nodes: readonly VirtualMachineSnapshotTree[]): void => {
+    for (const node of nodes) {
+      const { snapshot: ref, name, createTime, state, quiesced } = node;
+      const one = { ref, name, createTime, state, quiesced };
+      const described = ownDescription(node);
+      if (described === undefined) others.push(one);
+      else own.push({ ...one, description: described });
+      walk(node.childSnapshotList);
+    }
+  };
+  walk(trees ?? []);
+  return { own, others };
+}
+
+/** Name and description have to agree: what a person has called so, or copied, is another's. */
+function ownDescription({
+  name,
+  description: text,
+}: VirtualMachineSnapshotTree): SnapshotDescription | undefined {
+  if (!name.startsWith(NAME_PREFIX)) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const parsed = description.safeParse(value);
+  return parsed.success && snapshotName(parsed.data.id) === name ? parsed.data : undefined;
+}
+
+export async function findSnapshot(
+  client: VimClient,
+  vm: VmRef,
+  id: string,
+): Promise<OwnSnapshot | undefined> {
+  const name = snapshotName(id);
+  return (await snapshotsOf(client, vm)).own.find((one) => one.name === name);
+}
+
+/** @throws Error where there is none of this id */
+export async function mustFindSnapshot(
+  client: VimClient,
+  vm: VmRef,
+  id: string,
+  reference: string,
+): Promise<OwnSnapshot> {
+  const found = await findSnapshot(client, vm, id);
+  if (found === undefined) throw new Error(`VM "${reference}" has no snapshot "${id}".`);
+  return found;
+}
+
+/** The VM's configuration at the snapshot; its disks are those that the snapshot holds. */
+export async function configurationAt(
+  client: VimClient,
+  ref: SnapshotRef,
+): Promise<VirtualMachineConfigInfo> {
+  const { config } = await client.get(ref, 'config');
+  if (config === undefined)
+    throw new Error(`vCenter does not tell the configuration of the snapshot ${ref.value} now.`);
+  return config;
+}
+
+/**
+ * Takes a snapshot. Where the guest is to be quiesced and cannot be, one as after a power cut, whose description says why.
+ * @throws VimFault
+ */
+export async function takeSnapshot(
+  client: VimClient,
+  vm: VmRef,
+  { id, proxy, quiesce }: { id: string; proxy: string; quiesce: boolean },
+): Promise<OwnSnapshot> {
+  if (quiesce)
+    try {
+      return await create(client, vm, { id, proxy }, true);
+    } catch (error) {
+      // vSphere has many faults for a guest that does not freeze. Those that would meet any snapshot come again below.
+      if (!(error instanceof VimFault)) throw error;
+      const found = await findSnapshot(client, vm, id);
+      if (found) return found;
+      return create(client, vm, { id, proxy, quiescing: explain(error) }, false);
+    }
+  return create(client, vm, { id, proxy }, false);
+}
+
+async function create(
+  client: VimClient,
+  vm: VmRef,
+  described: Omit<SnapshotDescription, 'lifeboat' | 'takenAt'>,
+  quiesce: boolean,
+): Promise<OwnSnapshot> {
+  const takenAt = new Date().toISOString();
+  const told: SnapshotDescription = { lifeboat: 1, takenAt, ...described };
+  let unknown: unknown;
+  try {
+    await client.run('CreateSnapshotEx_Task', vm, {
+      name: snapshotName(described.id),
+      description: JSON.stringify(told),
+      memory: false,
+      ...(quiesce ? { quiesceSpec: { $type: 'VirtualMachineGuestQuiesceSpec' as const } } : {}),
+    });
+  } catch (error) {
+    if (!(error instanceof TaskOutcomeUnknownError || error instanceof VimConnectionError)) throw error;
+    unknown = error;
+  }
+  const found = await findSnapshot(client, vm, described.id);
+  if (found !== undefined) return found;
+  throw unknown ?? new Error(`vCenter has taken the snapshot of ${vm.value}, and does not list it.`);
+}
+
+/**
+ * Removes a snapshot, and merges what was written since into the disks. One that has gone is no error.
+ * @throws VimFault also where its files are in use; the VM needs consolidation then
+ */
+export async function removeSnapshot(client: VimClient, ref: SnapshotRef): Promise<void> {
+  try {
+    await client.run('RemoveSnapshot_Task', ref, { removeChildren: false, consolidate: true });
+  } catch (error) {
+    if (!isFault(error, 'ManagedObjectNotFound')) throw error;
+  }
+}
+
+/** Merges what removed snapshots have left beside a VM's disks, where there is any. */
+export async function consolidateWhereNeeded(client: VimClient, vm: VmRef): Promise<void> {
+  const { 'runtime.consolidationNeeded': needed } = await client.get(vm, 'runtime.consolidationNeeded');
+  if (needed === true) await client.run('ConsolidateVMDisks_Task', vm, {});
+}
