@@ -1,6 +1,7 @@
-import { type Hypervisor } from '../port';
+import { type Hypervisor, type SiteQuestion } from '../port';
 import { backupMethods } from './backup';
 import { failbackMethods } from './failback';
+import { checkSite } from './preflight';
 import { type VsphereSettings } from './settings';
 import { vsphereSite } from './site';
 import { clearAll } from './leftovers';
@@ -32,6 +33,7 @@ export function vsphereHypervisor({ settings, stateDirectory }: VsphereHyperviso
   const methods = {
     ...backupMethods(site),
     ...failbackMethods(site),
+    check: (question: SiteQuestion) => checkSite(site, question),
     clearLeftovers: () => clearAll(site),
   };
   return { ...explained(methods), close: () => site.client.close() };
