@@ -3,7 +3,7 @@ import { backupMethods } from './backup';
 import { failbackMethods } from './failback';
 import { checkSite } from './preflight';
 import { type VsphereSettings } from './settings';
-import { vsphereSite } from './site';
+import { type Site, vsphereSite } from './site';
 import { clearAll } from './leftovers';
 import { explain, VimFault } from './vim/faults';
 
@@ -29,7 +29,10 @@ export interface VsphereHypervisor extends Hypervisor {
  * @throws VsphereSettingsError
  */
 export function vsphereHypervisor({ settings, stateDirectory }: VsphereHypervisorOptions): VsphereHypervisor {
-  const site = vsphereSite(settings, stateDirectory);
+  return hypervisorOf(vsphereSite(settings, stateDirectory));
+}
+
+export function hypervisorOf(site: Site): VsphereHypervisor {
   const methods = {
     ...backupMethods(site),
     ...failbackMethods(site),

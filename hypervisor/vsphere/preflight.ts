@@ -5,7 +5,7 @@ import { type Finding, looking, note, ok, problem, siteFindings } from './findin
 import { keptController } from './kept-controller';
 import { addressNote } from './mac';
 import { chooseNetworks, NetworksMissingError, type SiteNetwork, siteNetworks } from './networks';
-import { datastoreOf, newVmPlace, poolOf } from './placement';
+import { datastoreOf, folderOf, newVmPlace, poolOf } from './placement';
 import { missingPrivileges, type PlacedObject, tellMissing } from './privileges';
 import { refuseWhatCannotBe, VmRefusedError } from './refuse';
 import { type Site } from './site';
@@ -137,13 +137,25 @@ export async function checkNewVms(
     ...(await checkPool(site, objects)),
     ...(await checkNetworks(site, vms, objects)),
   ];
+  const placed = (folder: ManagedObject<'Folder'>, path: string): void => {
+    if (!objects.some(({ ref }) => ref.value === folder.value))
+      objects.push({ place: 'folder for new VMs', ref: folder, name: path });
+  };
+  if (vms.length === 0)
+    findings.push(
+      ...(await looking('folder for new VMs', async () => {
+        const folder = await folderOf(site.inventory);
+        const path = await site.inventory.pathOf(folder);
+        placed(folder, path);
+        return [ok(`folder ${path} (${folder.value})`, 'VMs come into it that the plan gives no path.')];
+      })),
+    );
   for (const { vm, configuration } of vms)
     findings.push(
       ...(await looking(`VM ${vm}`, async () => {
         const { folder, name } = await newVmPlace(site.inventory, vm, configuration.displayName);
         const path = await site.inventory.pathOf(folder);
-        if (!objects.some(({ ref }) => ref.value === folder.value))
-          objects.push({ place: 'folder for new VMs', ref: folder, name: path });
+        placed(folder, path);
         return [ok(`VM ${vm}`, `it will be "${name}" in ${path}.`)];
       })),
     );
