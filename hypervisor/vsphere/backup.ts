@@ -57,9 +57,11 @@ export function backupMethods(site: Site): BackupMethods {
     await clearVm(site, vm, id);
     await switchTrackingOn(vm);
     await uses.touch(vm, id);
-    const { 'runtime.powerState': power } = await client.get(vm, 'runtime.powerState');
-    const quiesce = options.consistency === 'quiesced' && power === 'poweredOn';
-    const taken = await takeSnapshot(client, vm, { id, proxy: (await inventory.proxy()).value, quiesce });
+    const taken = await takeSnapshot(client, vm, {
+      id,
+      proxy: (await inventory.proxy()).value,
+      quiesce: options.consistency === 'quiesced',
+    });
     // One that a dead worker had asked for may have come to be meanwhile.
     await clearVm(site, vm, id);
     return taken;

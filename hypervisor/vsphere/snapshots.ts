@@ -6,7 +6,6 @@ import { explain, isFault, VimFault } from './vim/faults';
 import {
   type ManagedObject,
   type VirtualMachineConfigInfo,
-  type VirtualMachinePowerState,
   type VirtualMachineSnapshotTree,
 } from './vim/schema';
 import { TaskOutcomeUnknownError } from './vim/tasks';
@@ -29,6 +28,8 @@ const description = z.object({
   takenAt: z.iso.datetime(),
   /** The proxy that asked, by its managed object id. */
   proxy: z.string(),
+  /** Whether the VM was off. vSphere's own word for it is of what the VM would be after going back to the snapshot. */
+  off: z.boolean(),
   /** Why the guest is not quiesced, although that was asked for. */
   quiescing: z.string().optional(),
 });
@@ -40,8 +41,6 @@ export interface Snapshot {
   ref: SnapshotRef;
   name: string;
   createTime: Date;
-  /** The VM's power at the snapshot. */
-  state: VirtualMachinePowerState;
   quiesced: boolean;
 }
 
@@ -71,8 +70,8 @@ export function sortOut(trees: readonly VirtualMachineSnapshotTree[] | undefined
   const others: Snapshot[] = [];
   const walk = (nodes: readonly VirtualMachineSnapshotTree[]): void => {
     for (const node of nodes) {
-      const { snapshot: ref, name, createTime, state, quiesced } = node;
-      const one = { ref, name, createTime, state, quiesced };
+      const { snapshot: ref, name, createTime, quiesced } = node;
+      const one = { ref, name, createTime, quiesced };
       const described = ownDescription(node);
       if (described === undefined) others.push(one);
       else own.push({ ...one, description: described });
@@ -140,17 +139,17 @@ export async function takeSnapshot(
   vm: VmRef,
   { id, proxy, quiesce }: { id: string; proxy: string; quiesce: boolean },
 ): Promise<OwnSnapshot> {
-  if (quiesce)
-    try {
-      return await create(client, vm, { id, proxy }, true);
-    } catch (error) {
-      // vSphere has many faults for a guest that does not freeze. Those that would meet any snapshot come again below.
-      if (!(error instanceof VimFault)) throw error;
-      const found = await findSnapshot(client, vm, id);
-      if (found) return found;
-      return create(client, vm, { id, proxy, quiescing: explain(error) }, false);
-    }
-  return create(client, vm, { id, proxy }, false);
+  const off = await isOff(client, vm);
+  const described = { id, proxy, off };
+  if (!quiesce || off) return create(client, vm, described, false);
+  try {
+    return await create(client, vm, described, true);
+  } catch (error) {
+    // vSphere has many faults for a guest that does not freeze. Those that would meet any snapshot come again below.
+    if (!(error instanceof VimFault)) throw error;
+    const found = await findSnapshot(client, vm, id);
+    return found ?? create(client, vm, { ...described, quiescing: explain(error) }, false);
+  }
 }
 
 async function create(
@@ -174,8 +173,16 @@ async function create(
     unknown = error;
   }
   const found = await findSnapshot(client, vm, described.id);
-  if (found !== undefined) return found;
-  throw unknown ?? new Error(`vCenter has taken the snapshot of ${vm.value}, and does not list it.`);
+  if (found === undefined)
+    throw unknown ?? new Error(`vCenter has taken the snapshot of ${vm.value}, and does not list it.`);
+  if (!described.off || (await isOff(client, vm))) return found;
+  await removeSnapshot(client, found.ref);
+  throw new Error('The VM was powered on while its snapshot was taken; it is taken again.');
+}
+
+async function isOff(client: VimClient, vm: VmRef): Promise<boolean> {
+  const { 'runtime.powerState': power } = await client.get(vm, 'runtime.powerState');
+  return power === 'poweredOff';
 }
 
 /**

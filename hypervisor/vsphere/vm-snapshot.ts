@@ -28,8 +28,7 @@ export function vmSnapshot(
   const all = describeDisks(config);
   const included = all.filter(({ configuration }) => !excludeDisks.includes(configuration.key));
   const leftOut = all.filter((one) => !included.includes(one));
-  const consistency =
-    snapshot.state === 'poweredOff' ? 'powered-off' : snapshot.quiesced ? 'quiesced' : 'crash';
+  const consistency = snapshot.description.off ? 'powered-off' : snapshot.quiesced ? 'quiesced' : 'crash';
   const { quiescing } = snapshot.description;
 
   const notes = leftOut.map(
