@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { type ServerResponse } from 'node:http';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -166,7 +167,7 @@ describe('trust', () => {
 
 describe('an answer that is none of vCenter', () => {
   const plain = (status: number, text: string) => [
-    (_: unknown, response: import('node:http').ServerResponse) => void response.writeHead(status).end(text),
+    (_: unknown, response: ServerResponse) => void response.writeHead(status).end(text),
   ];
 
   it.each([
@@ -227,7 +228,7 @@ describe('an answer that is none of vCenter', () => {
   });
 
   it('never brings the password into an error', async () => {
-    const echo = (call: { body: string }, response: import('node:http').ServerResponse) =>
+    const echo = (call: { body: string }, response: ServerResponse) =>
       void response.writeHead(400).end(call.body);
     vcenter.replies.set('Login', [echo]);
     const error = await failure(client().content());
