@@ -1,9 +1,19 @@
 import { type Accelerator } from './accelerator';
 
+/** An image that another one builds on: what that one does not hold is read from it. */
+export interface LayerBelow {
+  path: string;
+  format: 'raw' | 'qcow2';
+  /** Of its node in QEMU's block graph, for the commands of the monitor. */
+  node: string;
+}
+
 /** A disk of a machine. */
 export interface MachineDisk {
   path: string;
   format: 'raw' | 'vmdk' | 'qcow2';
+  /** What the image builds on, the nearest first; nothing where absent. */
+  below?: LayerBelow[];
   /** What the guest reads as the disk's serial number; 20 characters at most (NVMe). */
   serial: string;
   /** What it says of itself to SCSI and SATA beside that: 16 hexadecimal digits, unique in the world. */
@@ -175,11 +185,25 @@ function blockArguments(disk: MachineDisk, profile: MachineHardware['profile']):
         driver: disk.format,
         'node-name': diskNode(disk.slot),
         file: `file${disk.slot}`,
-        ...withoutBacking(disk.format),
+        ...(disk.below === undefined || disk.below.length === 0
+          ? withoutBacking(disk.format)
+          : { backing: backingNode(disk.below) }),
         cache,
       }),
     ],
   ];
+}
+
+/** Read-only until something is merged into it, which QEMU opens it anew for. */
+function backingNode([nearest, ...rest]: readonly LayerBelow[]): Record<string, unknown> | null {
+  if (nearest === undefined) return null;
+  return {
+    driver: nearest.format,
+    'node-name': nearest.node,
+    'read-only': true,
+    file: { driver: 'file', filename: nearest.path },
+    ...(nearest.format === 'raw' ? {} : { backing: backingNode(rest) }),
+  };
 }
 
 function tapArguments(tap: string, index: number): string[] {

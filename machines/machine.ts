@@ -17,6 +17,8 @@ export interface MachineSpec extends MachineHardware {
   runDirectory: string;
   /** Whether its CPUs stand still from the start. */
   paused?: boolean;
+  /** Whether QEMU stays, paused, when the guest has shut down, so that it can be asked what it knows; it ends unless said so. */
+  staysWhenShutDown?: boolean;
   /** Network namespace with the taps; the host's own where absent. */
   namespace?: string;
 }
@@ -57,6 +59,7 @@ export async function startMachine(spec: MachineSpec): Promise<void> {
       'chardev:console',
     ],
     ...(spec.paused ? ['-S'] : []),
+    ...(spec.staysWhenShutDown ? ['-no-shutdown'] : []),
     ...['-daemonize', '-pidfile', pidFile(spec.directory)],
   ];
   await writeFileAtomically(

@@ -24,6 +24,7 @@ export async function runJob(job, args) {
       await (await import('./guest-tools.mjs')).ensureGuestTools();
       await (await import('./boot-tree.mjs')).ensureBootTree();
       await (await import('./appliance.mjs')).ensureAppliance();
+      await (await import('./go.mjs')).ensureVcenter();
       return (await import('./test.mjs')).runTests(args);
     default:
       say('done; "npx lifeboat --help" lists what there is, and "npm run demo" shows it');

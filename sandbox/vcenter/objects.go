@@ -1,0 +1,75 @@
+package main
+
+import (
+	"net/url"
+	"strings"
+	"syscall"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/soap"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// folder refuses what vCenter refuses: two VMs of one name in it.
+type folder struct {
+	*simulator.Folder
+	bed *bed
+}
+
+// escaped is how vCenter writes names; one that has been escaped already is not, by the API.
+func escaped(name string) string {
+	for _, character := range []string{"%", "/", "\\"} {
+		name = strings.ReplaceAll(name, character, strings.ToLower(url.QueryEscape(character)))
+	}
+	return name
+}
+
+func (f *folder) CreateVMTask(ctx *simulator.Context, req *types.CreateVM_Task) soap.HasFault {
+	return &methods.CreateVM_TaskBody{Res: &types.CreateVM_TaskResponse{Returnval: f.bed.work(ctx, f, "CreateVM_Task", func() (types.AnyType, types.BaseMethodFault) {
+		return f.create(ctx, req)
+	})}}
+}
+
+func (f *folder) create(ctx *simulator.Context, req *types.CreateVM_Task) (types.AnyType, types.BaseMethodFault) {
+	for _, child := range f.ChildEntity {
+		if entity, ok := ctx.Map.Get(child).(mo.Entity); ok && entity.Entity().Name == escaped(req.Config.Name) {
+			return nil, &types.DuplicateName{Name: req.Config.Name, Object: child}
+		}
+	}
+	body := f.Folder.CreateVMTask(ctx, req).(*methods.CreateVM_TaskBody)
+	if body.Fault_ != nil {
+		return inner(ctx, types.ManagedObjectReference{}, body.Fault_)
+	}
+	result, fault := inner(ctx, body.Res.Returnval, nil)
+	if fault != nil {
+		return nil, fault
+	}
+	vm := ctx.Map.Get(result.(types.ManagedObjectReference)).(*simulator.VirtualMachine)
+	m := &machine{vm, f.bed}
+	ctx.Map.WithLock(ctx, vm, func() {
+		// Enumerations that may not be empty: the simulator leaves them so.
+		vm.Runtime.FaultToleranceState = types.VirtualMachineFaultToleranceStateNotConfigured
+		vm.Runtime.RecordReplayState = types.VirtualMachineRecordReplayStateInactive
+		vm.Summary.Runtime = vm.Runtime
+		vm.Capability.ChangeTrackingSupported = true
+	})
+	m.showTools(ctx)
+	return result, trueSizes(m, req.Config.DeviceChange)
+}
+
+// datastore tells the space that there is.
+type datastore struct{ *simulator.Datastore }
+
+func (d *datastore) RefreshDatastore(ctx *simulator.Context, _ *types.RefreshDatastore) soap.HasFault {
+	var stat syscall.Statfs_t
+	if err := syscall.Statfs(d.Summary.Url, &stat); err != nil {
+		return &methods.RefreshDatastoreBody{Fault_: simulator.Fault(err.Error(), &types.HostConfigFault{})}
+	}
+	ctx.Map.AtomicUpdate(ctx, d.Datastore, []types.PropertyChange{
+		{Name: "summary.freeSpace", Val: int64(stat.Bavail) * stat.Bsize},
+		{Name: "summary.capacity", Val: int64(stat.Blocks) * stat.Bsize},
+	})
+	return &methods.RefreshDatastoreBody{Res: new(types.RefreshDatastoreResponse)}
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/soap"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// taskOfOurs are the methods that run as tasks by bed.work.
+var taskOfOurs = map[string]bool{
+	"CreateVM_Task": true, "Destroy_Task": true, "ReconfigVM_Task": true, "PowerOnVM_Task": true, "PowerOffVM_Task": true,
+	"CreateSnapshot_Task": true, "CreateSnapshotEx_Task": true, "RemoveSnapshot_Task": true, "RemoveAllSnapshots_Task": true,
+	"ConsolidateVMDisks_Task": true,
+}
+
+// privilegeOf is the privilege that a method asks for (vSphere Web Services API reference, "Required Privileges"); what depends
+// on the arguments, as all of ReconfigVM_Task's does, is in reconfigurePrivileges.
+var privilegeOf = map[string]string{
+	"CreateVM_Task": "VirtualMachine.Inventory.Create", "Destroy_Task": "VirtualMachine.Inventory.Delete",
+	"PowerOnVM_Task": "VirtualMachine.Interact.PowerOn", "PowerOffVM_Task": "VirtualMachine.Interact.PowerOff",
+	"ShutdownGuest":       "VirtualMachine.Interact.PowerOff",
+	"CreateSnapshot_Task": "VirtualMachine.State.CreateSnapshot", "CreateSnapshotEx_Task": "VirtualMachine.State.CreateSnapshot",
+	"RemoveSnapshot_Task": "VirtualMachine.State.RemoveSnapshot", "RemoveAllSnapshots_Task": "VirtualMachine.State.RemoveSnapshot",
+	"ConsolidateVMDisks_Task": "VirtualMachine.State.RemoveSnapshot",
+	"QueryChangedDiskAreas":   "VirtualMachine.Provisioning.DiskRandomRead",
+}
+
+// authorization answers by the privileges that the account lacks.
+type authorization struct {
+	*simulator.AuthorizationManager
+	bed *bed
+}
+
+func (a *authorization) HasPrivilegeOnEntities(req *types.HasPrivilegeOnEntities) soap.HasFault {
+	var found []types.EntityPrivilege
+	for _, entity := range req.Entity {
+		found = append(found, types.EntityPrivilege{Entity: entity, PrivAvailability: a.availability(req.PrivId)})
+	}
+	return &methods.HasPrivilegeOnEntitiesBody{Res: &types.HasPrivilegeOnEntitiesResponse{Returnval: found}}
+}
+
+func (a *authorization) HasPrivilegeOnEntity(req *types.HasPrivilegeOnEntity) soap.HasFault {
+	var found []bool
+	for _, one := range a.availability(req.PrivId) {
+		found = append(found, one.IsGranted)
+	}
+	return &methods.HasPrivilegeOnEntityBody{Res: &types.HasPrivilegeOnEntityResponse{Returnval: found}}
+}
+
+func (a *authorization) HasUserPrivilegeOnEntities(req *types.HasUserPrivilegeOnEntities) soap.HasFault {
+	var found []types.EntityPrivilege
+	for _, entity := range req.Entities {
+		found = append(found, types.EntityPrivilege{Entity: entity, PrivAvailability: a.availability(req.PrivId)})
+	}
+	return &methods.HasUserPrivilegeOnEntitiesBody{Res: &types.HasUserPrivilegeOnEntitiesResponse{Returnval: found}}
+}
+
+func (a *authorization) availability(privileges []string) (found []types.PrivilegeAvailability) {
+	for _, one := range privileges {
+		found = append(found, types.PrivilegeAvailability{PrivId: one, IsGranted: !a.bed.control.lacks(one)})
+	}
+	return found
+}

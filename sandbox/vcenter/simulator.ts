@@ -1,0 +1,229 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createHash, randomUUID, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { writeFileAtomically } from '../../host/atomic-file';
+import { readIfExists } from '../../host/if-exists';
+import { projectRoot } from '../../host/project-root';
+import { shortHash } from '../../hypervisor/local/vm-files';
+import { type Control, controlAt } from './control';
+import { Host } from './host/host';
+import { type HostNetwork } from './host/power';
+
+/** A vCenter that is simulated, with one ESXi host, one datastore, and VMs that have bytes. */
+export interface SimulatedVcenter {
+  url: string;
+  /** SHA-256 of its certificate, in capitals with colons. */
+  thumbprint: string;
+  /** Path of the certificate (PEM) of the authority that signed it. */
+  ca: string;
+  user: string;
+  password: string;
+  /** Stands for /dev/disk/by-id of the VM that this host is in the simulation. */
+  deviceDirectory: string;
+  datastoreDirectory: string;
+  /** BIOS UUID of the VM that stands for this host, which is on and has a paravirtual SCSI controller without disks. */
+  proxyUuid: string;
+  /** Makes things go wrong, and puts VMs into the inventory. */
+  control: Control;
+  /** Ends vCenter, by SIGKILL, and starts it again; machines and disks live on. */
+  restart(): Promise<void>;
+  /** Ends vCenter, by SIGKILL. */
+  kill(): Promise<void>;
+  /** Starts vCenter after {@link kill}. */
+  start(): Promise<void>;
+  /** Ends vCenter and all machines; what is on disk stays. */
+  stop(): Promise<void>;
+  /** Writes bytes through a running VM, named by its name or its instance UUID, as its guest would. */
+  writeAsGuest(vm: string, unit: number, offset: number, length: number, pattern: number): Promise<void>;
+}
+
+export interface SimulatorOptions {
+  directory: string;
+  /** The simulator as it comes, with nothing of ours: no bytes, no proxy. */
+  plain?: boolean;
+  network?: HostNetwork;
+  /** Whether machines' CPUs run; they do unless said so. */
+  boots?: boolean;
+}
+
+interface Settings {
+  port: number;
+  user: string;
+  password: string;
+  proxyUuid: string;
+}
+
+/** The program, as `setup/go.mjs` builds it. */
+export function simulatorProgram(): string {
+  return join(projectRoot(), '.lifeboat', 'tools', 'vcenter', 'vcenter');
+}
+
+/** Whether the program has been built; where Go cannot be had, it is not. */
+export function simulatorIsBuilt(): boolean {
+  return existsSync(simulatorProgram());
+}
+
+/** Name of the VM that stands for this host. */
+export const PROXY_NAME = 'backup-proxy';
+
+/** Starts a vCenter on the directory, or the one that was there. @throws where its program has not been built */
+export async function startSimulatedVcenter(options: SimulatorOptions): Promise<SimulatedVcenter> {
+  const directory = resolve(options.directory);
+  const places = {
+    state: join(directory, 'vcenter'),
+    datastore: join(directory, 'datastore'),
+    devices: join(directory, 'devices'),
+    // Paths of sockets end at 107 bytes, so that they are not below the directory.
+    sockets: `/tmp/lifeboat-vcenter-${shortHash(directory)}`,
+  };
+  for (const place of Object.values(places)) await mkdir(place, { recursive: true, mode: 0o700 });
+  const settings = await settingsIn(places.state);
+  const hostSocket = join(places.sockets, 'host.sock');
+  const controlSocket = join(places.sockets, 'control.sock');
+  const { network, boots, plain = false } = options;
+  const host = await Host.open({
+    directory: join(directory, 'host'),
+    runDirectory: places.sockets,
+    devices: places.devices,
+    network,
+    boots,
+  });
+  await host.listen(hostSocket);
+
+  let child: ChildProcess | undefined;
+  const start = async (): Promise<void> => {
+    child = await startProgram(
+      [
+        ...['-listen', `127.0.0.1:${settings.port}`, '-host', hostSocket, '-control', controlSocket],
+        ...['-state', places.state, '-datastore', places.datastore],
+        ...['-user', settings.user, '-password', settings.password],
+        ...(plain ? ['-plain'] : []),
+      ],
+      join(directory, 'vcenter.log'),
+    );
+  };
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    await ended;
+  };
+  const control = controlAt(controlSocket, places.datastore);
+  const stop = async (): Promise<void> => {
+    await end('SIGTERM');
+    await host.close();
+    await host.end();
+    await rm(places.sockets, { recursive: true, force: true });
+  };
+  try {
+    await start();
+    if (!plain) await ensureProxy(control, settings.proxyUuid);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const certificate = new X509Certificate(await readFile(join(places.state, 'vcenter.pem')));
+  return {
+    url: `https://127.0.0.1:${settings.port}`,
+    thumbprint: certificate.fingerprint256,
+    ca: join(places.state, 'ca.pem'),
+    user: settings.user,
+    password: settings.password,
+    deviceDirectory: places.devices,
+    datastoreDirectory: places.datastore,
+    proxyUuid: settings.proxyUuid,
+    control,
+    start,
+    kill: () => end('SIGKILL'),
+    restart: async () => {
+      await end('SIGKILL');
+      await start();
+    },
+    stop,
+    writeAsGuest: async (vm, unit, offset, length, pattern) => {
+      const id = await control.find(vm);
+      await host.monitors.run(id, async (qmp) => {
+        const answer = await qmp.execute<string>('human-monitor-command', {
+          'command-line': `qemu-io -d drive${host.slotOf(id, unit)} "write -P ${pattern} ${offset} ${length}"`,
+        });
+        if (answer !== '') throw new Error(answer); // what it did, it prints elsewhere
+      });
+    },
+  };
+}
+
+async function ensureProxy(control: Control, uuid: string): Promise<void> {
+  const option = (key: string) => ({
+    _typeName: 'OptionValue',
+    key,
+    value: { _typeName: 'string', _value: 'TRUE' },
+  });
+  const controller = {
+    _typeName: 'ParaVirtualSCSIController',
+    key: -1,
+    busNumber: 0,
+    sharedBus: 'noSharing',
+  };
+  if ((await control.lookUp(PROXY_NAME)) !== undefined) return;
+  await control.register(
+    {
+      name: PROXY_NAME,
+      uuid,
+      guestId: 'debian12_64Guest',
+      numCPUs: 2,
+      memoryMB: 1024,
+      files: { _typeName: 'VirtualMachineFileInfo', vmPathName: '[LocalDS_0]' },
+      deviceChange: [{ _typeName: 'VirtualDeviceConfigSpec', operation: 'add', device: controller }],
+      extraConfig: [option('simulator.thisHost'), option('disk.EnableUUID')],
+    },
+    { powerOn: true },
+  );
+}
+
+/** Starts the program, and waits until it answers. */
+async function startProgram(args: string[], log: string): Promise<ChildProcess> {
+  if (!simulatorIsBuilt()) throw new Error('The simulated vCenter has not been built: node setup/go.mjs');
+  const output = await open(log, 'a');
+  try {
+    // It ends when its standard input does, so that it never outlives this process.
+    const child = spawn(simulatorProgram(), args, { stdio: ['pipe', 'pipe', output.fd] });
+    const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
+    const ready = once(lines, 'line');
+    const ended = once(child, 'exit').then(async () => {
+      throw new Error(`The simulated vCenter does not start:\n${(await readFile(log, 'utf8')).slice(-2000)}`);
+    });
+    await Promise.race([ready, ended]);
+    ended.catch(() => {}); // later it may end
+    return child;
+  } finally {
+    await output.close();
+  }
+}
+
+async function settingsIn(state: string): Promise<Settings> {
+  const file = join(state, 'settings.json');
+  const found = await readIfExists(file);
+  if (found !== undefined) return JSON.parse(found) as Settings;
+  const made = {
+    port: await freePort(),
+    user: 'lifeboat@vsphere.local',
+    password: createHash('sha256').update(randomUUID()).digest('hex').slice(0, 16),
+    proxyUuid: randomUUID(),
+  };
+  await writeFileAtomically(file, JSON.stringify(made));
+  return made;
+}
+
+/** One that is free now; vCenter keeps it over its restarts. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done, failed) => server.once('error', failed).listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}
