@@ -103,6 +103,7 @@ export async function startSimulatedVcenter(options: SimulatorOptions): Promise<
         ...['-state', places.state, '-datastore', places.datastore],
         ...['-user', settings.user, '-password', settings.password],
         ...(plain ? ['-plain'] : []),
+        ...(network ? ['-port-groups', network.portGroups.join(',')] : []),
       ],
       join(directory, 'vcenter.log'),
     );
@@ -113,7 +114,7 @@ export async function startSimulatedVcenter(options: SimulatorOptions): Promise<
     child.kill(signal);
     await ended;
   };
-  const control = controlAt(controlSocket, places.datastore);
+  const control = controlAt(controlSocket);
   const stop = async (): Promise<void> => {
     await end('SIGTERM');
     await host.close();
@@ -145,15 +146,7 @@ export async function startSimulatedVcenter(options: SimulatorOptions): Promise<
       await start();
     },
     stop,
-    writeAsGuest: async (vm, unit, offset, length, pattern) => {
-      const id = await control.find(vm);
-      await host.monitors.run(id, async (qmp) => {
-        const answer = await qmp.execute<string>('human-monitor-command', {
-          'command-line': `qemu-io -d drive${host.slotOf(id, unit)} "write -P ${pattern} ${offset} ${length}"`,
-        });
-        if (answer !== '') throw new Error(answer); // what it did, it prints elsewhere
-      });
-    },
+    writeAsGuest: (vm, unit, offset, length, pattern) => host.writeAsGuest(vm, unit, offset, length, pattern),
   };
 }
 

@@ -30,6 +30,11 @@ func startBed(model *simulator.Model, esx *host, state, controlSocket string) er
 	if b.control, err = openControl(state); err != nil {
 		return err
 	}
+	for _, found := range b.registry.All("Datastore") {
+		if err := (&datastore{found.(*simulator.Datastore)}).measure(b.context()); err != nil {
+			return err
+		}
+	}
 	b.inventory = newInventory(b, state)
 	if err := b.inventory.restore(); err != nil {
 		return err
@@ -41,9 +46,11 @@ func startBed(model *simulator.Model, esx *host, state, controlSocket string) er
 }
 
 // context is that of what this program does by itself. Each has a lock owner of its own.
-func (b *bed) context() *simulator.Context {
-	session := &simulator.Session{UserSession: types.UserSession{Key: "bed", UserName: "bed"}, Registry: simulator.NewRegistry(), Map: b.registry}
-	return &simulator.Context{Context: context.Background(), Map: b.registry, Session: session}
+func (b *bed) context() *simulator.Context { return newContext(b.registry) }
+
+func newContext(registry *simulator.Registry) *simulator.Context {
+	session := &simulator.Session{UserSession: types.UserSession{Key: "bed", UserName: "bed"}, Registry: simulator.NewRegistry(), Map: registry}
+	return &simulator.Context{Context: context.Background(), Map: registry, Session: session}
 }
 
 func (b *bed) handle(ctx *simulator.Context, m *simulator.Method) (mo.Reference, types.BaseMethodFault) {
