@@ -37,6 +37,7 @@ describeWithVcenter('lifeboat vsphere check', () => {
 
   it('finds nothing in the way, and does everything with a VM that it makes and removes', async () => {
     const answer = await check(['--with-a-test-vm']);
+    console.log(answer.findings.map((f) => `${f.level} ${f.object}: ${f.text}`).join('\n'));
     expect(problems(answer)).toEqual([]);
     expect(answer).toMatchObject({ code: 0, ok: true });
     expect(answer.findings.map(({ text }) => text)).toEqual(
