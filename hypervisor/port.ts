@@ -114,6 +114,17 @@ export class VmExistsError extends Error {
   }
 }
 
+/** What is to be looked at before work begins: a VM that is to be backed up, or all that come home. */
+export type SiteQuestion =
+  | { purpose: 'backup'; vm: string; excludeDisks?: string[] }
+  | { purpose: 'failback'; vms: { vm: string; configuration: Omit<VmConfiguration, 'disks'> }[] };
+
+/** What was found, a sentence or two each: `problems` keep the work from being done, `notes` an operator should know. */
+export interface SiteFindings {
+  problems: string[];
+  notes: string[];
+}
+
 export interface Hypervisor {
   /** Names of all VMs, sorted. */
   listVms(): Promise<string[]>;
@@ -172,4 +183,10 @@ export interface Hypervisor {
   powerOff(vm: string): Promise<void>;
   /** The last bytes that the guest wrote to its serial console, at most 64 KiB; empty where it has none. */
   consoleOutput(vm: string): Promise<string>;
+
+  /**
+   * Looks whether the site lets something be done: rights, places, settings. Changes nothing, and is no promise. Absent where
+   * there is nothing to ask for.
+   */
+  check?(question: SiteQuestion): Promise<SiteFindings>;
 }

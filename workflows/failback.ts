@@ -39,6 +39,8 @@ export interface FailbackSummary {
   vms: FailedBackVm[];
   /** Seconds in which the application did not serve: from the first instance's stop until DNS was home. */
   downtimeSeconds: number;
+  /** What an operator should know of the primary site, one sentence each; absent where there is nothing. */
+  notes?: string[];
 }
 
 type RecoveryInstance = Awaited<ReturnType<AwsProxyActivities['readInstances']>>[number];
@@ -60,11 +62,12 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   const instances = await awsProxy.readInstances({ run: begun.run, plan });
   const names = new Map<string, PrimaryVm>(plan.vms.map((vm) => [vm.name, bothNames(vm)]));
   const namesOf = (vm: string): PrimaryVm => names.get(vm) ?? { vm };
-  const vms = instances.map(({ vm, disks }) => ({
+  const vms = instances.map(({ vm, disks, original }) => ({
     ...namesOf(vm),
     disks: disks.map(({ key, sizeBytes }) => ({ key, sizeBytes })),
+    configuration: original,
   }));
-  await backupProxy.checkPrimarySite({ run: begun.run, vms });
+  const checked = await backupProxy.checkPrimarySite({ run: begun.run, vms });
 
   const { run, results, downtimeSeconds, expected } = await compensating(async (compensations) => {
     const run = await take(begun, ['failed-over', 'failing-back'], 'failing-back');
@@ -97,7 +100,9 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   await proveDns(plan, expected, 'primary site');
   await awsProxy.deleteFailbackSnapshots({ run });
   progress.phase('done');
-  return { plan: plan.name, vms: results, downtimeSeconds };
+  // Runs that began before there were notes have no answer here.
+  const notes = (checked as typeof checked | undefined)?.notes ?? [];
+  return { plan: plan.name, vms: results, downtimeSeconds, ...(notes.length === 0 ? {} : { notes }) };
 }
 
 /** Takes a failback back: the instances run again, and DNS follows them, as a stop costs them their public address. */

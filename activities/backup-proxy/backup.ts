@@ -30,7 +30,12 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
       whileBeating(async () => {
         checkVmName(names.vm);
         checkBackupId(backupId);
-        return hypervisor.snapshotVm(primaryNameOf(names), backupId);
+        const vm = primaryNameOf(names);
+        const found = await hypervisor.check?.({ purpose: 'backup', vm });
+        if (found !== undefined && found.problems.length > 0)
+          throw ApplicationFailure.nonRetryable(found.problems.join(' '), 'PrimarySiteNotReady');
+        const snapshot = await hypervisor.snapshotVm(vm, backupId);
+        return { ...snapshot, notes: [...(found?.notes ?? []), ...snapshot.notes] };
       }),
 
     backupDisk: (input) => backupDisk(dependencies, input),

@@ -91,12 +91,17 @@ export interface BackupProxyActivities {
 
   /**
    * Refuses a failback that cannot work, before anything is stopped.
+   * @returns what an operator should know of it, one sentence each
    * @throws ApplicationFailure PrimarySiteNotReady, non-retryable: what is in the way
    */
   checkPrimarySite(input: {
     run: RunContext;
-    vms: (PrimaryVm & { disks: { key: string; sizeBytes: number }[] })[];
-  }): Promise<void>;
+    /** `configuration`: what the VM had at its last backup; absent in runs that began before it was asked for. */
+    vms: (PrimaryVm & {
+      disks: { key: string; sizeBytes: number }[];
+      configuration?: Omit<VmConfiguration, 'disks'>;
+    })[];
+  }): Promise<{ notes: string[] }>;
   /** Creates the powered-off template VM, marked as this run's, with nothing but its name and NICs. */
   createTemplateVm(
     input: PrimaryVm & {

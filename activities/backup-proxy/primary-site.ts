@@ -45,7 +45,7 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
     async checkPrimarySite({ run, vms }) {
       const problems: string[] = [];
       let neededBytes = 0;
-      for (const { disks, ...names } of vms) {
+      for (const { disks, configuration: _, ...names } of vms) {
         const existing = await describe(hypervisor, names);
         if (existing === undefined) neededBytes += disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
         else if (existing.mark !== markOf(run)) problems.push(inTheWay(names, existing.mark));
@@ -55,8 +55,14 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
         problems.push(
           `The disks need ${gibibytes(neededBytes)} GiB, and the primary site has ${gibibytes(freeBytes)} GiB free. Make room.`,
         );
+      const asked = vms.flatMap(({ disks: _, configuration, ...names }) =>
+        configuration === undefined ? [] : [{ vm: primaryNameOf(names), configuration }],
+      );
+      const found = await hypervisor.check?.({ purpose: 'failback', vms: asked });
+      problems.push(...(found?.problems ?? []));
       if (problems.length > 0)
         throw ApplicationFailure.nonRetryable(problems.join(' '), 'PrimarySiteNotReady');
+      return { notes: found?.notes ?? [] };
     },
 
     async createTemplateVm({ run, configuration, ...names }) {

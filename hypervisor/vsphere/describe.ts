@@ -1,5 +1,6 @@
 import { type DiskConfiguration, type NicConfiguration, type VmConfiguration } from '../port';
 import { type Controller, diskKey, type DiskDevice, disksOf } from './devices';
+import { markedGuestOs } from './marks';
 import { shownName } from './names';
 import { type VimClient } from './vim/client';
 import {
@@ -36,7 +37,7 @@ export function describeConfiguration(
     memoryMiB: config.hardware.memoryMB,
     firmware: config.firmware === 'efi' ? 'uefi' : 'bios',
     nics: config.hardware.device.flatMap((device) => nic(device, networks)),
-    guestOs: config.guestId,
+    guestOs: markedGuestOs(config.extraConfig) ?? config.guestId,
     ...(config.name === reference ? {} : { displayName: shown }),
     ...(kind === undefined || kind === 'pvscsi' ? {} : { diskController: kind }),
     disks: described.map(({ configuration }) => configuration),

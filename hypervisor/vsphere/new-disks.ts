@@ -87,7 +87,7 @@ function findDisk(
     uuid && extraConfig(config.extraConfig, diskKeyOption(uuid));
   const here = diskAt(config, place, slot);
   const same = disksOf(config.hardware.device).find((disk) => keyOf(disk) === key);
-  if (same !== undefined && same !== here)
+  if (same !== undefined && same.device.key !== here?.device.key)
     throw new Error(`"${name}" has a disk "${key}" already, and at another place than ${told(place, slot)}.`);
   if (here === undefined) return undefined;
   // A disk that is not written down is one that a broken-off call made, where it is in the file that it would be in.

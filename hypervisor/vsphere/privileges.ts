@@ -134,9 +134,6 @@ export function tellMissing(missing: readonly MissingPrivilege[]): string[] {
   return objects.map((object) => {
     const here = missing.filter((one) => one.object === object);
     const list = here.map(({ privilege, purpose }) => `${privilege} (${purpose})`).join(', ');
-    return (
-      `The account lacks, on the ${object.place} ${object.name} (${object.ref.value}): ${list}. Give its role these privileges, ` +
-      'and let the permission propagate to children.'
-    );
+    return `the account lacks ${list}. Give its role these privileges, and let the permission propagate to children.`;
   });
 }

@@ -15,8 +15,9 @@ export function requestEnvelope(method: MethodName, self: ManagedObject, args: o
   for (const key of Object.keys(given))
     if (!params.some(({ name }) => name === key)) throw new VimRequestError(`${method} takes no ${key}.`);
   let inner = '';
-  for (const { name, type, optional } of params) {
+  for (const { name, type, list, optional } of params) {
     if (given[name] === undefined && !optional) throw new VimRequestError(`${method} needs ${name}.`);
+    if (Array.isArray(given[name]) && !list) throw new VimRequestError(`${method}: ${name} is no list.`);
     inner += encode(name, type, given[name]);
   }
   return (
