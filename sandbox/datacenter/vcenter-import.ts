@@ -14,14 +14,18 @@ const DATASTORE = 'LocalDS_0';
  * the place of the empty ones.
  * @throws VmExistsError
  */
-export async function importIntoVcenter(control: Control, network: string, vm: ImportedVm): Promise<void> {
+export async function importIntoVcenter(
+  control: Control,
+  datastoreDirectory: string,
+  vm: ImportedVm,
+): Promise<void> {
   const { name, configuration, rawDisks } = vm;
   if (vm.uefiVariables !== undefined || configuration.diskController === 'sata')
     throw new Error(
       `VM "${name}" needs what the simulated vCenter does not give: its own firmware memory, or SATA.`,
     );
   if ((await control.lookUp(name)) !== undefined) throw new VmExistsError(name);
-  const staging = join(control.datastoreDirectory, '.importing');
+  const staging = join(datastoreDirectory, '.importing');
   await rm(staging, { recursive: true, force: true });
   await mkdir(staging);
   for (const { key, path } of rawDisks)
@@ -37,7 +41,7 @@ export async function importIntoVcenter(control: Control, network: string, vm: I
     files: { _typeName: 'VirtualMachineFileInfo', vmPathName: `[${DATASTORE}]` },
     deviceChange: [
       added({ _typeName: 'ParaVirtualSCSIController', key: -1, busNumber: 0, sharedBus: 'noSharing' }),
-      ...configuration.nics.map(({ mac }, index) =>
+      ...configuration.nics.map(({ mac, network }, index) =>
         added({
           _typeName: 'VirtualVmxnet3',
           key: -10 - index,
@@ -66,7 +70,7 @@ export async function importIntoVcenter(control: Control, network: string, vm: I
     ],
   });
   for (const { key } of rawDisks)
-    await rename(join(staging, key), join(control.datastoreDirectory, name, `${key}-flat.vmdk`));
+    await rename(join(staging, key), join(datastoreDirectory, name, `${key}-flat.vmdk`));
   await rm(staging, { recursive: true });
 }
 

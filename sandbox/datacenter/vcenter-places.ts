@@ -10,9 +10,6 @@ const vcenterDirectory = (config: SandboxConfig): string => join(sandboxPaths(co
 /** Name of its process among the supervisor's. */
 export const VCENTER_PROCESS = 'vcenter';
 
-/** vCenter's name for the data centre's segment. */
-export const PORT_GROUP = 'VM Network';
-
 /** Stands while the data centre is lost. */
 export const lostMarker = (config: SandboxConfig): string => join(sandboxPaths(config).datacenter, 'lost');
 
@@ -26,7 +23,7 @@ export function simulatorOptions(config: SandboxConfig): SimulatorOptions {
   if (!segment) throw new Error('The sandbox has no segment for the data centre.');
   return {
     directory: vcenterDirectory(config),
-    network: { network: config.network, segment, portGroup: PORT_GROUP },
+    network: { network: config.network, segment, portGroups: [segment.name] },
     boots: config.runner !== 'no-boot',
   };
 }

@@ -10,11 +10,11 @@ import { ensureSegment } from '../../machines/network/segment';
 import { type SandboxConfig } from '../config';
 import { sandboxPaths } from '../supervisor/processes';
 import { supervisorReport } from '../supervisor/report';
-import { endSimulatedHost, simulatorControl, simulatorSettings } from '../vcenter/simulator';
+import { datastoreIn, endSimulatedHost, simulatorControl, simulatorSettings } from '../vcenter/simulator';
 import { type PrimarySite } from './primary-site';
 import { importIntoVcenter } from './vcenter-import';
 import { listVcenter } from './vcenter-listing';
-import { credentialsFile, lostMarker, PORT_GROUP, simulatorOptions, VCENTER_PROCESS } from './vcenter-places';
+import { credentialsFile, lostMarker, simulatorOptions, VCENTER_PROCESS } from './vcenter-places';
 
 /** vCenter and its host stop one machine after another. */
 const END_MILLISECONDS = 60_000;
@@ -67,7 +67,7 @@ export function vsphereSite(config: SandboxConfig): PrimarySite {
         }
     },
 
-    importVm: (vm) => importIntoVcenter(simulatorControl(directory), PORT_GROUP, vm),
+    importVm: (vm) => importIntoVcenter(simulatorControl(directory), datastoreIn(directory), vm),
 
     async destroy() {
       await writeFileAtomically(lostMarker(config), '');
@@ -83,8 +83,7 @@ export function vsphereSite(config: SandboxConfig): PrimarySite {
       await endSimulatedHost(directory);
     },
 
-    list: () =>
-      listVcenter(readVsphereSettings(paths.vcenterSettings), simulatorControl(directory).datastoreDirectory),
+    list: () => listVcenter(readVsphereSettings(paths.vcenterSettings), datastoreIn(directory)),
   };
   return site;
 }

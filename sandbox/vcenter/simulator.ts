@@ -221,9 +221,11 @@ export async function simulatorSettings(directory: string): Promise<SimulatorSet
 
 /** The control of the simulator that runs in a directory, in whichever process. */
 export function simulatorControl(directory: string): Control {
-  const { sockets, datastore } = placesIn(resolve(directory));
-  return controlAt(join(sockets, 'control.sock'), datastore);
+  return controlAt(join(placesIn(resolve(directory)).sockets, 'control.sock'));
 }
+
+/** Where the files of the simulator's datastore are. */
+export const datastoreIn = (directory: string): string => placesIn(resolve(directory)).datastore;
 
 /** Ends machines and disks handed out that a simulator has left behind whose process was killed. */
 export async function endSimulatedHost(directory: string): Promise<void> {
