@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
@@ -6,12 +6,12 @@ import { writeFileAtomically } from '../../host/atomic-file';
 import { endProcess } from '../../host/pid-file';
 import { vsphereHypervisor, type VsphereHypervisor } from '../../hypervisor/vsphere';
 import { readVsphereSettings } from '../../hypervisor/vsphere/settings';
-import { ensureSegment } from '../../machines/network/segment';
 import { type SandboxConfig } from '../config';
 import { sandboxPaths } from '../supervisor/processes';
 import { supervisorReport } from '../supervisor/report';
 import { datastoreIn, endSimulatedHost, simulatorControl, simulatorSettings } from '../vcenter/simulator';
 import { type PrimarySite } from './primary-site';
+import { createDatacenter } from './datacenter';
 import { importIntoVcenter } from './vcenter-import';
 import { listVcenter } from './vcenter-listing';
 import { credentialsFile, lostMarker, simulatorOptions, VCENTER_PROCESS } from './vcenter-places';
@@ -28,7 +28,7 @@ const ASK_MILLISECONDS = 200;
  */
 export function vsphereSite(config: SandboxConfig): PrimarySite {
   const paths = sandboxPaths(config);
-  const { directory, network } = simulatorOptions(config);
+  const { directory } = simulatorOptions(config);
   let hypervisor: VsphereHypervisor | undefined;
   const site: PrimarySite = {
     get hypervisor() {
@@ -40,8 +40,12 @@ export function vsphereSite(config: SandboxConfig): PrimarySite {
     },
 
     async open() {
-      await mkdir(paths.datacenter, { recursive: true });
-      if (network) await ensureSegment(network.network, network.segment);
+      // Its network, and where people find it, are the same as of any other.
+      await createDatacenter({
+        directory: paths.datacenter,
+        network: config.network,
+        loopbackOctet: config.loopbackOctet,
+      });
       const { url, user, password, ca, deviceDirectory, proxyUuid } = await simulatorSettings(directory);
       await writeFile(credentialsFile(config), stringify({ user, password }), { mode: 0o600 });
       await writeFileAtomically(
