@@ -4,15 +4,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { writeFileAtomically } from '../../host/atomic-file';
 import { endProcess } from '../../host/pid-file';
+import { VmExistsError } from '../../hypervisor/port';
 import { vsphereHypervisor, type VsphereHypervisor } from '../../hypervisor/vsphere';
 import { readVsphereSettings } from '../../hypervisor/vsphere/settings';
 import { type SandboxConfig } from '../config';
 import { sandboxPaths } from '../supervisor/processes';
 import { supervisorReport } from '../supervisor/report';
-import { datastoreIn, endSimulatedHost, simulatorControl, simulatorSettings } from '../vcenter/simulator';
+import { importVm } from '../vcenter/import';
+import { endSimulatedHost, simulatorIn, simulatorSettings } from '../vcenter/simulator';
 import { type PrimarySite } from './primary-site';
 import { createDatacenter } from './datacenter';
-import { importIntoVcenter } from './vcenter-import';
 import { listVcenter } from './vcenter-listing';
 import { credentialsFile, lostMarker, simulatorOptions, VCENTER_PROCESS } from './vcenter-places';
 
@@ -71,7 +72,11 @@ export function vsphereSite(config: SandboxConfig): PrimarySite {
         }
     },
 
-    importVm: (vm) => importIntoVcenter(simulatorControl(directory), datastoreIn(directory), vm),
+    async importVm(vm) {
+      const vcenter = simulatorIn(directory);
+      if ((await vcenter.control.lookUp(vm.name)) !== undefined) throw new VmExistsError(vm.name);
+      await importVm(vcenter, vm);
+    },
 
     async destroy() {
       await writeFileAtomically(lostMarker(config), '');
@@ -87,7 +92,8 @@ export function vsphereSite(config: SandboxConfig): PrimarySite {
       await endSimulatedHost(directory);
     },
 
-    list: () => listVcenter(readVsphereSettings(paths.vcenterSettings), datastoreIn(directory)),
+    list: () =>
+      listVcenter(readVsphereSettings(paths.vcenterSettings), simulatorIn(directory).datastoreDirectory),
   };
   return site;
 }

@@ -12,6 +12,7 @@ import { projectRoot } from '../../host/project-root';
 import { shortHash } from '../../hypervisor/local/vm-files';
 import { type Control, controlAt } from './control';
 import { Host } from './host/host';
+import { Monitors } from './host/monitors';
 import { type HostNetwork } from './host/power';
 
 /** A vCenter that is simulated, with one ESXi host, one datastore, and VMs that have bytes. */
@@ -28,6 +29,8 @@ export interface SimulatedVcenter {
   datastoreDirectory: string;
   /** BIOS UUID of the VM that stands for this host, which is on and has a paravirtual SCSI controller without disks. */
   proxyUuid: string;
+  /** Of a VM's QEMU, by its managed object id: its console, its firmware's variables. */
+  machineDirectory(id: string): string;
   /** Makes things go wrong, and puts VMs into the inventory. */
   control: Control;
   /** Ends vCenter, by SIGKILL, and starts it again; machines and disks live on. */
@@ -69,10 +72,18 @@ export function simulatorProgram(): string {
   return join(projectRoot(), '.lifeboat', 'tools', 'vcenter', 'vcenter');
 }
 
+/** VMware's own command, with which tests ask the simulator; built beside it. */
+export function govcProgram(): string {
+  return join(projectRoot(), '.lifeboat', 'tools', 'vcenter', 'govc');
+}
+
 /** Whether the program has been built; where Go cannot be had, it is not. */
 export function simulatorIsBuilt(): boolean {
   return existsSync(simulatorProgram());
 }
+
+/** A vCenter told to end does so at once; one that hangs is killed. */
+const END_MILLISECONDS = 5_000;
 
 /** Name of the VM that stands for this host. */
 export const PROXY_NAME = 'backup-proxy';
@@ -110,9 +121,12 @@ export async function startSimulatedVcenter(options: SimulatorOptions): Promise<
   };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, 'exit');
-    child.kill(signal);
+    const ending = child;
+    const ended = once(ending, 'exit');
+    ending.kill(signal);
+    const late = setTimeout(() => ending.kill('SIGKILL'), END_MILLISECONDS);
     await ended;
+    clearTimeout(late);
   };
   const control = controlAt(controlSocket);
   const stop = async (): Promise<void> => {
@@ -133,6 +147,7 @@ export async function startSimulatedVcenter(options: SimulatorOptions): Promise<
     ...(await simulatorSettings(directory)),
     thumbprint: certificate.fingerprint256,
     datastoreDirectory: places.datastore,
+    machineDirectory: (id) => host.monitors.directory(id),
     control,
     start,
     kill: () => end('SIGKILL'),
@@ -219,13 +234,19 @@ export async function simulatorSettings(directory: string): Promise<SimulatorSet
   };
 }
 
-/** The control of the simulator that runs in a directory, in whichever process. */
-export function simulatorControl(directory: string): Control {
-  return controlAt(join(placesIn(resolve(directory)).sockets, 'control.sock'));
+/** What is known of the simulator in a directory by other processes than the one that runs it. */
+export function simulatorIn(
+  directory: string,
+): Pick<SimulatedVcenter, 'control' | 'datastoreDirectory' | 'machineDirectory'> {
+  const whole = resolve(directory);
+  const { sockets, datastore } = placesIn(whole);
+  const monitors = new Monitors(join(whole, 'host', 'machines'), sockets);
+  return {
+    control: controlAt(join(sockets, 'control.sock')),
+    datastoreDirectory: datastore,
+    machineDirectory: (id) => monitors.directory(id),
+  };
 }
-
-/** Where the files of the simulator's datastore are. */
-export const datastoreIn = (directory: string): string => placesIn(resolve(directory)).datastore;
 
 /** Ends machines and disks handed out that a simulator has left behind whose process was killed. */
 export async function endSimulatedHost(directory: string): Promise<void> {
