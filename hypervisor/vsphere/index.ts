@@ -1,2 +1,2 @@
 export { vsphereHypervisor, type VsphereHypervisor, type VsphereHypervisorOptions } from './hypervisor';
-export { readVsphereSettings, type VsphereSettings, VsphereSettingsError } from './settings';
+export { credentialsOf, readVsphereSettings, type VsphereSettings, VsphereSettingsError } from './settings';
