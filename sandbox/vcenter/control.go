@@ -143,7 +143,7 @@ func (c *control) lacks(privilege string) bool {
 	return slices.Contains(c.wanted.Denied, privilege)
 }
 
-// serve answers tests: POST /rules, /denied (a whole new list each), /import; GET / tells what there is.
+// serve answers tests: POST /rules, /denied (a whole new list each), /options, /import; GET / and /vms tell what there is.
 func (c *control) serve(b *bed, socket string) error {
 	if err := os.Remove(socket); err != nil && !os.IsNotExist(err) {
 		return err
@@ -175,6 +175,7 @@ func (c *control) serve(b *bed, socket string) error {
 	})
 	mux.HandleFunc("POST /import", b.importVm)
 	mux.HandleFunc("GET /vms", b.listVms)
+	mux.HandleFunc("POST /options", b.setOptions)
 	go func() { _ = http.Serve(listener, mux) }() // ends with this process
 	return nil
 }

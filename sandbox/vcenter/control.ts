@@ -36,10 +36,11 @@ export interface Control {
   /** Managed object id of a VM, by its name or its instance UUID. @throws where there is none */
   find(vm: string): Promise<string>;
   lookUp(vm: string): Promise<string | undefined>;
-  datastoreDirectory: string;
+  /** Sets entries of a VM's extraConfig, and with them the simulator's switches: `simulator.tools`, `simulator.quiesceFails`. */
+  setOptions(vm: string, options: Record<string, string>): Promise<void>;
 }
 
-export function controlAt(socketPath: string, datastoreDirectory: string): Control {
+export function controlAt(socketPath: string): Control {
   const ask = async (
     method: string,
     path: string,
@@ -63,8 +64,12 @@ export function controlAt(socketPath: string, datastoreDirectory: string): Contr
     }[];
     return found.find(({ name, instanceUuid }) => name === vm || instanceUuid === vm)?.id;
   };
+  const find = async (vm: string): Promise<string> => {
+    const id = await lookUp(vm);
+    if (id === undefined) throw new Error(`The simulated vCenter has no VM "${vm}".`);
+    return id;
+  };
   return {
-    datastoreDirectory,
     setRules: async (rules) => void (await done('POST', '/rules', rules)),
     struck: async () => {
       const { rules } = JSON.parse(await done('GET', '/')) as {
@@ -75,10 +80,7 @@ export function controlAt(socketPath: string, datastoreDirectory: string): Contr
     denyPrivileges: async (privileges) => void (await done('POST', '/denied', privileges)),
     register: (spec, { powerOn = false } = {}) => done('POST', `/import${powerOn ? '?powerOn=1' : ''}`, spec),
     lookUp,
-    find: async (vm) => {
-      const id = await lookUp(vm);
-      if (id === undefined) throw new Error(`The simulated vCenter has no VM "${vm}".`);
-      return id;
-    },
+    find,
+    setOptions: async (vm, options) => void (await done('POST', '/options', { vm: await find(vm), options })),
   };
 }

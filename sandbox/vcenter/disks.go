@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
@@ -78,6 +79,58 @@ func (m *machine) rewrite(ctx *simulator.Context, change func(*types.VirtualDisk
 		}
 		ctx.Update(m.VirtualMachine, []types.PropertyChange{{Name: "config.hardware.device", Val: devices}})
 	})
+}
+
+// identify gives disks that are to be made UUIDs of their own, as ESXi does: the simulator would make them from their paths, so that
+// a disk would be that of another site, or of a VM that is gone.
+func identify(changes []types.BaseVirtualDeviceConfigSpec) {
+	for _, change := range changes {
+		spec := change.GetVirtualDeviceConfigSpec()
+		if _, backing := flat(spec.Device); backing != nil && backing.Uuid == "" && spec.FileOperation == types.VirtualDeviceConfigSpecFileOperationCreate {
+			backing.Uuid = vmwarePrefix + uuid.NewString()[len(vmwarePrefix):]
+		}
+	}
+}
+
+// vmwarePrefix begins the UUIDs of VMware's disks, which are SCSI names: NAA 6, and VMware's OUI.
+const vmwarePrefix = "6000c29"
+
+// ownSlots refuses slots that no controller has, which the simulator gives out.
+func ownSlots(devices []types.BaseVirtualDevice, changes []types.BaseVirtualDeviceConfigSpec) types.BaseMethodFault {
+	for index, change := range changes {
+		spec := change.GetVirtualDeviceConfigSpec()
+		disk, ok := spec.Device.(*types.VirtualDisk)
+		if !ok || disk.UnitNumber == nil || spec.Operation != types.VirtualDeviceConfigSpecOperationAdd {
+			continue
+		}
+		all := devices
+		for _, other := range changes {
+			all = append(all[:len(all):len(all)], other.GetVirtualDeviceConfigSpec().Device)
+		}
+		for _, device := range all {
+			if device.GetVirtualDevice().Key == disk.ControllerKey && !hasSlot(device, *disk.UnitNumber) {
+				return &types.InvalidDeviceSpec{DeviceIndex: int32(index), InvalidVmConfig: types.InvalidVmConfig{Property: "virtualDeviceSpec.device.unitNumber"}}
+			}
+		}
+	}
+	return nil
+}
+
+// hasSlot: the numbers are those of the vSphere documents' configuration maximums.
+func hasSlot(controller types.BaseVirtualDevice, unit int32) bool {
+	switch controller.(type) {
+	case *types.ParaVirtualSCSIController:
+		return unit >= 0 && unit < 64 && unit != 7 // the controller's own
+	case types.BaseVirtualSCSIController:
+		return unit >= 0 && unit < 16 && unit != 7
+	case *types.VirtualAHCIController:
+		return unit >= 0 && unit < 30
+	case *types.VirtualNVMEController:
+		return unit >= 0 && unit < 15
+	case *types.VirtualIDEController:
+		return unit == 0 || unit == 1
+	}
+	return true
 }
 
 var extentSize = regexp.MustCompile(`(?m)^RW \d+ `)

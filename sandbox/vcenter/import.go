@@ -55,3 +55,29 @@ func (b *bed) listVms(w http.ResponseWriter, _ *http.Request) {
 	}
 	_ = json.NewEncoder(w).Encode(all) // who asked has gone
 }
+
+// setOptions changes the extraConfig of a VM: {"vm": id, "options": {key: value}}.
+func (b *bed) setOptions(w http.ResponseWriter, r *http.Request) {
+	var asked struct {
+		Vm      string            `json:"vm"`
+		Options map[string]string `json:"options"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	vm, ok := b.registry.Get(types.ManagedObjectReference{Type: "VirtualMachine", Value: asked.Vm}).(*simulator.VirtualMachine)
+	if !ok {
+		http.Error(w, "no VM "+asked.Vm, http.StatusNotFound)
+		return
+	}
+	var spec types.VirtualMachineConfigSpec
+	for key, value := range asked.Options {
+		spec.ExtraConfig = append(spec.ExtraConfig, &types.OptionValue{Key: key, Value: value})
+	}
+	m, ctx := &machine{vm, b}, b.context()
+	body := m.ReconfigVMTask(ctx, &types.ReconfigVM_Task{This: vm.Self, Spec: spec}).(*methods.ReconfigVM_TaskBody)
+	if _, fault := inner(ctx, body.Res.Returnval, body.Fault_); fault != nil {
+		http.Error(w, fmt.Sprintf("%T: %+v", fault, fault), http.StatusConflict)
+	}
+}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
@@ -28,6 +30,7 @@ type nicOf struct {
 type machineOf struct {
 	Vm       string   `json:"vm"`
 	Name     string   `json:"name"`
+	Instance string   `json:"instanceUuid"`
 	Cpus     int32    `json:"cpus"`
 	MiB      int32    `json:"memoryMiB"`
 	Firmware string   `json:"firmware"`
@@ -55,7 +58,7 @@ func isTrue(text string) bool {
 func (m *machine) thisHost() bool { return isTrue(m.option(thisHostOption)) }
 
 func (m *machine) describe() machineOf {
-	d := machineOf{Vm: m.Self.Value, Name: m.Name, Cpus: m.Config.Hardware.NumCPU, MiB: m.Config.Hardware.MemoryMB, Firmware: m.Config.Firmware,
+	d := machineOf{Vm: m.Self.Value, Name: m.Name, Instance: m.Config.InstanceUuid, Cpus: m.Config.Hardware.NumCPU, MiB: m.Config.Hardware.MemoryMB, Firmware: m.Config.Firmware,
 		ThisHost: m.thisHost(), ShowsIds: isTrue(m.option("disk.EnableUUID")), Nics: []nicOf{}, Disks: []diskOf{}}
 	for _, device := range m.Config.Hardware.Device {
 		if disk, ok := m.disk(device); ok {
@@ -112,6 +115,9 @@ func (m *machine) PowerOnVMTask(ctx *simulator.Context, _ *types.PowerOnVM_Task)
 		if m.running() {
 			return nil, m.powerFault(types.VirtualMachinePowerStatePoweredOn)
 		}
+		if fault := m.allowedAddresses(); fault != nil {
+			return nil, fault
+		}
 		d := m.describe()
 		if fault := m.bed.host.call("powerOn", d, nil); fault != nil {
 			return nil, fault
@@ -120,6 +126,26 @@ func (m *machine) PowerOnVMTask(ctx *simulator.Context, _ *types.PowerOnVM_Task)
 		go m.watch()
 		return nil, nil
 	})}}
+}
+
+// allowedAddresses: of VMware's own addresses a person may give those from 00:50:56:00:00:00 to 00:50:56:3f:ff:ff alone
+// (vSphere Networking, "Assign MAC Addresses Statically"); a VM with another does not start, unless it is told not to look.
+func (m *machine) allowedAddresses() types.BaseMethodFault {
+	at := 0
+	for _, device := range m.Config.Hardware.Device {
+		card, ok := device.(types.BaseVirtualEthernetCard)
+		if !ok {
+			continue
+		}
+		mac := strings.ToLower(card.GetVirtualEthernetCard().MacAddress)
+		unchecked := strings.EqualFold(m.option(fmt.Sprintf("ethernet%d.checkMACAddress", at)), "FALSE")
+		at++
+		if card.GetVirtualEthernetCard().AddressType == string(types.VirtualEthernetCardMacTypeManual) && !unchecked &&
+			strings.HasPrefix(mac, "00:50:56:") && mac[9:] >= "40" {
+			return &types.GenericVmConfigFault{Reason: mac + " is not an allowed static Ethernet address."}
+		}
+	}
+	return nil
 }
 
 // watch waits for the machine's end, whoever caused it.

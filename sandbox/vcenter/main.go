@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/vmware/govmomi/simulator"
@@ -26,6 +27,7 @@ func main() {
 	store := flag.String("datastore", "", "directory of the datastore")
 	user := flag.String("user", "", "")
 	password := flag.String("password", "", "")
+	portGroups := flag.String("port-groups", "", "names of networks that there are beside the simulator's own, by commas")
 	plain := flag.Bool("plain", false, "the simulator as it comes, with nothing of ours")
 	flag.Parse()
 
@@ -39,11 +41,15 @@ func main() {
 	if err := model.Create(); err != nil {
 		log.Fatal(err)
 	}
-	defer model.Remove()
 	registry := model.Map()
 	for _, found := range registry.All("Datastore") {
 		ds := found.(*simulator.Datastore)
 		ds.Summary.Url, ds.Info.GetDatastoreInfo().Url = *store, *store
+	}
+	if *portGroups != "" {
+		if err := addPortGroups(registry, strings.Split(*portGroups, ",")); err != nil {
+			log.Fatal(err)
+		}
 	}
 	if !*plain {
 		if err := startBed(model, newHost(*hostSocket), *state, *controlSocket); err != nil {
@@ -56,7 +62,9 @@ func main() {
 	service.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
 	service.ServeMux = http.NewServeMux()
 	server := service.NewServer()
-	defer server.Close()
+	if !*plain {
+		server.Config.Handler = ordered(guarded(server.Config.Handler, *user, *password))
+	}
 	fmt.Println(server.URL.Host)
 
 	stop := make(chan os.Signal, 1)
@@ -66,4 +74,6 @@ func main() {
 		stop <- syscall.SIGTERM
 	}()
 	<-stop
+	// Not server.Close(), which waits for those who wait for updates.
+	model.Remove()
 }

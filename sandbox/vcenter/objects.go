@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"syscall"
 
+	"github.com/google/uuid"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -33,10 +35,26 @@ func (f *folder) CreateVMTask(ctx *simulator.Context, req *types.CreateVM_Task) 
 }
 
 func (f *folder) create(ctx *simulator.Context, req *types.CreateVM_Task) (types.AnyType, types.BaseMethodFault) {
-	for _, child := range f.ChildEntity {
-		if entity, ok := ctx.Map.Get(child).(mo.Entity); ok && entity.Entity().Name == escaped(req.Config.Name) {
-			return nil, &types.DuplicateName{Name: req.Config.Name, Object: child}
+	if child := named(ctx, f.Folder, req.Config.Name); child != nil {
+		return nil, &types.DuplicateName{Name: req.Config.Name, Object: *child}
+	}
+	for _, change := range req.Config.DeviceChange {
+		if fault := knownNetwork(ctx, change.GetVirtualDeviceConfigSpec()); fault != nil {
+			return nil, fault
 		}
+	}
+	if fault := ownSlots(nil, req.Config.DeviceChange); fault != nil {
+		return nil, fault
+	}
+	identify(req.Config.DeviceChange)
+	if instanceUuidTaken(ctx, req.Config.InstanceUuid) {
+		req.Config.InstanceUuid = "" // vCenter gives it another (VirtualMachineConfigInfo.instanceUuid, API reference)
+	}
+	if req.Config.InstanceUuid == "" {
+		req.Config.InstanceUuid = uuid.NewString() // the simulator's own is a hash of the path
+	}
+	if req.Config.Uuid == "" {
+		req.Config.Uuid = uuid.NewString()
 	}
 	body := f.Folder.CreateVMTask(ctx, req).(*methods.CreateVM_TaskBody)
 	if body.Fault_ != nil {
@@ -59,17 +77,57 @@ func (f *folder) create(ctx *simulator.Context, req *types.CreateVM_Task) (types
 	return result, trueSizes(m, req.Config.DeviceChange)
 }
 
+// named is the child of a folder that has a name.
+func named(ctx *simulator.Context, in *simulator.Folder, name string) *types.ManagedObjectReference {
+	for _, child := range in.ChildEntity {
+		if entity, ok := ctx.Map.Get(child).(mo.Entity); ok && entity.Entity().Name == escaped(name) {
+			return &child
+		}
+	}
+	return nil
+}
+
+func instanceUuidTaken(ctx *simulator.Context, wanted string) bool {
+	for _, found := range ctx.Map.All("VirtualMachine") {
+		if wanted != "" && found.(*simulator.VirtualMachine).Config.InstanceUuid == wanted {
+			return true
+		}
+	}
+	return false
+}
+
 // datastore tells the space that there is.
 type datastore struct{ *simulator.Datastore }
 
 func (d *datastore) RefreshDatastore(ctx *simulator.Context, _ *types.RefreshDatastore) soap.HasFault {
+	if err := d.measure(ctx); err != nil {
+		return &methods.RefreshDatastoreBody{Fault_: simulator.Fault(err.Error(), &types.HostConfigFault{})}
+	}
+	return &methods.RefreshDatastoreBody{Res: new(types.RefreshDatastoreResponse)}
+}
+
+func (d *datastore) measure(ctx *simulator.Context) error {
 	var stat syscall.Statfs_t
 	if err := syscall.Statfs(d.Summary.Url, &stat); err != nil {
-		return &methods.RefreshDatastoreBody{Fault_: simulator.Fault(err.Error(), &types.HostConfigFault{})}
+		return err
 	}
 	ctx.Map.AtomicUpdate(ctx, d.Datastore, []types.PropertyChange{
 		{Name: "summary.freeSpace", Val: int64(stat.Bavail) * stat.Bsize},
 		{Name: "summary.capacity", Val: int64(stat.Blocks) * stat.Bsize},
 	})
-	return &methods.RefreshDatastoreBody{Res: new(types.RefreshDatastoreResponse)}
+	return nil
+}
+
+// addPortGroups makes networks, on the switch that every host has.
+func addPortGroups(registry *simulator.Registry, names []string) error {
+	ctx := newContext(registry)
+	host := registry.Any("HostSystem").(*simulator.HostSystem)
+	network := registry.Get(*host.ConfigManager.NetworkSystem).(*simulator.HostNetworkSystem)
+	for _, name := range names {
+		answer := network.AddPortGroup(ctx, &types.AddPortGroup{Portgrp: types.HostPortGroupSpec{Name: name, VswitchName: "vSwitch0"}})
+		if answer.Fault() != nil {
+			return fmt.Errorf("network %s: %T", name, answer.Fault().VimFault())
+		}
+	}
+	return nil
 }

@@ -15,7 +15,7 @@ var taskOfOurs = map[string]bool{
 }
 
 // privilegeOf is the privilege that a method asks for (vSphere Web Services API reference, "Required Privileges"); what depends
-// on the arguments, as all of ReconfigVM_Task's does, is in reconfigurePrivileges.
+// on the arguments, as all of ReconfigVM_Task's does, is in configPrivileges.
 var privilegeOf = map[string]string{
 	"CreateVM_Task": "VirtualMachine.Inventory.Create", "Destroy_Task": "VirtualMachine.Inventory.Delete",
 	"PowerOnVM_Task": "VirtualMachine.Interact.PowerOn", "PowerOffVM_Task": "VirtualMachine.Interact.PowerOff",
@@ -24,6 +24,32 @@ var privilegeOf = map[string]string{
 	"RemoveSnapshot_Task": "VirtualMachine.State.RemoveSnapshot", "RemoveAllSnapshots_Task": "VirtualMachine.State.RemoveSnapshot",
 	"ConsolidateVMDisks_Task": "VirtualMachine.State.RemoveSnapshot",
 	"QueryChangedDiskAreas":   "VirtualMachine.Provisioning.DiskRandomRead",
+}
+
+// configPrivileges are those that the parts of a specification ask for (VirtualMachineConfigSpec, API reference).
+func configPrivileges(spec *types.VirtualMachineConfigSpec) (asked []string) {
+	need := func(is bool, privilege string) {
+		if is {
+			asked = append(asked, "VirtualMachine.Config."+privilege)
+		}
+	}
+	need(spec.ChangeTrackingEnabled != nil, "ChangeTracking")
+	need(spec.NumCPUs != 0, "CPUCount")
+	need(spec.MemoryMB != 0, "Memory")
+	need(len(spec.ExtraConfig) > 0, "AdvancedConfig")
+	need(spec.Name != "" || spec.Annotation != "", "Rename")
+	need(spec.Firmware != "" || spec.BootOptions != nil || spec.GuestId != "", "Settings")
+	for _, change := range spec.DeviceChange {
+		one := change.GetVirtualDeviceConfigSpec()
+		_, disk := one.Device.(*types.VirtualDisk)
+		add, remove := one.Operation == types.VirtualDeviceConfigSpecOperationAdd, one.Operation == types.VirtualDeviceConfigSpecOperationRemove
+		need(disk && add && one.FileOperation != "", "AddNewDisk")
+		need(disk && add && one.FileOperation == "", "AddExistingDisk")
+		need(disk && remove, "RemoveDisk")
+		need(!disk && (add || remove), "AddRemoveDevice")
+		need(!add && !remove, "EditDevice")
+	}
+	return asked
 }
 
 // authorization answers by the privileges that the account lacks.

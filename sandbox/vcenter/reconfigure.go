@@ -12,6 +12,7 @@ func (m *machine) ReconfigVMTask(ctx *simulator.Context, req *types.ReconfigVM_T
 		if fault := m.refuse(ctx, &req.Spec); fault != nil {
 			return nil, fault
 		}
+		identify(req.Spec.DeviceChange)
 		// What the disks that go are called is known before they have gone.
 		var removed, attached []diskOf
 		for _, change := range req.Spec.DeviceChange {
@@ -80,12 +81,47 @@ func (m *machine) detach(disks []diskOf) types.BaseMethodFault {
 }
 
 // refuse is what ESXi refuses and the simulator lets pass.
-func (m *machine) refuse(_ *simulator.Context, spec *types.VirtualMachineConfigSpec) types.BaseMethodFault {
+func (m *machine) refuse(ctx *simulator.Context, spec *types.VirtualMachineConfigSpec) types.BaseMethodFault {
+	for _, privilege := range configPrivileges(spec) {
+		if m.bed.control.lacks(privilege) {
+			return &types.NoPermission{Object: &m.Self, PrivilegeId: privilege}
+		}
+	}
 	hot := func(enabled *bool) bool { return enabled != nil && *enabled }
 	if m.running() && (spec.Firmware != "" && spec.Firmware != m.Config.Firmware ||
 		spec.NumCPUs != 0 && spec.NumCPUs != m.Config.Hardware.NumCPU && !hot(m.Config.CpuHotAddEnabled) ||
 		spec.MemoryMB != 0 && int32(spec.MemoryMB) != m.Config.Hardware.MemoryMB && !hot(m.Config.MemoryHotAddEnabled)) {
 		return m.powerFault(types.VirtualMachinePowerStatePoweredOff)
+	}
+	if parent, ok := ctx.Map.Get(*m.Parent).(*simulator.Folder); ok && spec.Name != "" {
+		if child := named(ctx, parent, spec.Name); child != nil && *child != m.Self {
+			return &types.DuplicateName{Name: spec.Name, Object: *child}
+		}
+	}
+	for _, change := range spec.DeviceChange {
+		one := change.GetVirtualDeviceConfigSpec()
+		if one.Operation != types.VirtualDeviceConfigSpecOperationAdd && m.device(one.Device.GetVirtualDevice().Key) == nil {
+			return &types.InvalidDeviceSpec{InvalidVmConfig: types.InvalidVmConfig{Property: "virtualDeviceSpec.device.key"}}
+		}
+		if _, isCard := one.Device.(types.BaseVirtualEthernetCard); !isCard {
+			continue
+		}
+		if fault := knownNetwork(ctx, one); fault != nil {
+			return fault
+		}
+	}
+	return ownSlots(m.Config.Hardware.Device, spec.DeviceChange)
+}
+
+// knownNetwork refuses cards on networks that there are not, of which the simulator would die.
+func knownNetwork(ctx *simulator.Context, spec *types.VirtualDeviceConfigSpec) types.BaseMethodFault {
+	backing, ok := spec.Device.GetVirtualDevice().Backing.(*types.VirtualEthernetCardNetworkBackingInfo)
+	if !ok || spec.Operation == types.VirtualDeviceConfigSpecOperationRemove {
+		return nil
+	}
+	dc := ctx.Map.Any("Datacenter").(*simulator.Datacenter)
+	if ctx.Map.FindByName(backing.DeviceName, dc.Network) == nil {
+		return &types.InvalidDeviceBacking{InvalidDeviceSpec: types.InvalidDeviceSpec{InvalidVmConfig: types.InvalidVmConfig{Property: "virtualDeviceSpec.device.backing"}}}
 	}
 	return nil
 }

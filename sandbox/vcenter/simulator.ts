@@ -68,6 +68,9 @@ export function simulatorIsBuilt(): boolean {
   return existsSync(simulatorProgram());
 }
 
+/** A vCenter told to end does so at once; one that hangs is killed. */
+const END_MILLISECONDS = 5_000;
+
 /** Name of the VM that stands for this host. */
 export const PROXY_NAME = 'backup-proxy';
 
@@ -103,17 +106,21 @@ export async function startSimulatedVcenter(options: SimulatorOptions): Promise<
         ...['-state', places.state, '-datastore', places.datastore],
         ...['-user', settings.user, '-password', settings.password],
         ...(plain ? ['-plain'] : []),
+        ...(network ? ['-port-groups', network.portGroups.join(',')] : []),
       ],
       join(directory, 'vcenter.log'),
     );
   };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, 'exit');
-    child.kill(signal);
+    const ending = child;
+    const ended = once(ending, 'exit');
+    ending.kill(signal);
+    const late = setTimeout(() => ending.kill('SIGKILL'), END_MILLISECONDS);
     await ended;
+    clearTimeout(late);
   };
-  const control = controlAt(controlSocket, places.datastore);
+  const control = controlAt(controlSocket);
   const stop = async (): Promise<void> => {
     await end('SIGTERM');
     await host.close();
@@ -145,15 +152,7 @@ export async function startSimulatedVcenter(options: SimulatorOptions): Promise<
       await start();
     },
     stop,
-    writeAsGuest: async (vm, unit, offset, length, pattern) => {
-      const id = await control.find(vm);
-      await host.monitors.run(id, async (qmp) => {
-        const answer = await qmp.execute<string>('human-monitor-command', {
-          'command-line': `qemu-io -d drive${host.slotOf(id, unit)} "write -P ${pattern} ${offset} ${length}"`,
-        });
-        if (answer !== '') throw new Error(answer); // what it did, it prints elsewhere
-      });
-    },
+    writeAsGuest: (vm, unit, offset, length, pattern) => host.writeAsGuest(vm, unit, offset, length, pattern),
   };
 }
 

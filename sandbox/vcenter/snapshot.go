@@ -37,6 +37,9 @@ func (m *machine) takeSnapshot(ctx *simulator.Context, req *types.CreateSnapshot
 			return nil, &types.ApplicationQuiesceFault{}
 		}
 	}
+	if m.Snapshot != nil && depth(m.Snapshot.RootSnapshotList) >= deepest {
+		return nil, &types.SnapshotFault{}
+	}
 	// First here, then at the host: what the host has and this does not would be nobody's.
 	body := m.VirtualMachine.CreateSnapshotExTask(ctx, req).(*methods.CreateSnapshotEx_TaskBody)
 	ref, fault := inner(ctx, body.Res.Returnval, body.Fault_)
@@ -128,6 +131,16 @@ func (m *machine) forget(ctx *simulator.Context, taken *simulator.VirtualMachine
 	ctx.Map.WithLock(ctx, m.VirtualMachine, func() { m.LayoutEx.Snapshot, m.Layout.Snapshot = nil, nil })
 	body := taken.RemoveSnapshotTask(ctx, &types.RemoveSnapshot_Task{This: taken.Self}).(*methods.RemoveSnapshot_TaskBody)
 	_, _ = inner(ctx, body.Res.Returnval, body.Fault_) // it has no way to fail
+}
+
+// deepest is how many snapshots a chain may have (vSphere configuration maximums).
+const deepest = 32
+
+func depth(tree []types.VirtualMachineSnapshotTree) (most int) {
+	for _, node := range tree {
+		most = max(most, 1+depth(node.ChildSnapshotList))
+	}
+	return most
 }
 
 // snapshotsIn are all snapshots of a tree, parents before children.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -30,6 +31,11 @@ func startBed(model *simulator.Model, esx *host, state, controlSocket string) er
 	if b.control, err = openControl(state); err != nil {
 		return err
 	}
+	for _, found := range b.registry.All("Datastore") {
+		if err := (&datastore{found.(*simulator.Datastore)}).measure(b.context()); err != nil {
+			return err
+		}
+	}
 	b.inventory = newInventory(b, state)
 	if err := b.inventory.restore(); err != nil {
 		return err
@@ -41,9 +47,11 @@ func startBed(model *simulator.Model, esx *host, state, controlSocket string) er
 }
 
 // context is that of what this program does by itself. Each has a lock owner of its own.
-func (b *bed) context() *simulator.Context {
-	session := &simulator.Session{UserSession: types.UserSession{Key: "bed", UserName: "bed"}, Registry: simulator.NewRegistry(), Map: b.registry}
-	return &simulator.Context{Context: context.Background(), Map: b.registry, Session: session}
+func (b *bed) context() *simulator.Context { return newContext(b.registry) }
+
+func newContext(registry *simulator.Registry) *simulator.Context {
+	session := &simulator.Session{UserSession: types.UserSession{Key: "bed", UserName: "bed"}, Registry: simulator.NewRegistry(), Map: registry}
+	return &simulator.Context{Context: context.Background(), Map: registry, Session: session}
 }
 
 func (b *bed) handle(ctx *simulator.Context, m *simulator.Method) (mo.Reference, types.BaseMethodFault) {
@@ -92,11 +100,21 @@ func (b *bed) UpdateObject(_ *simulator.Context, object mo.Reference, _ []types.
 func (b *bed) RemoveObject(ctx *simulator.Context, ref types.ManagedObjectReference) {
 	b.inventory.changed(ref)
 	b.turns.Delete(ref)
+	if !slices.Contains(wrapped, ref.Type) {
+		return // what a session has for itself, such as its views
+	}
 	b.mutex.Lock()
-	defer b.mutex.Unlock()
+	var having []*simulator.Registry
 	for session := range b.sessions {
 		if session.Get(ref) != nil {
-			session.Remove(ctx, ref)
+			having = append(having, session)
 		}
 	}
+	b.mutex.Unlock()
+	for _, session := range having {
+		session.Remove(ctx, ref)
+	}
 }
+
+// wrapped are the types of objects that ours stand before.
+var wrapped = []string{"VirtualMachine", "VirtualMachineSnapshot", "Folder", "Datastore", "AuthorizationManager"}

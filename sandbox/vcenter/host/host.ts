@@ -86,11 +86,25 @@ export class Host {
     await writeState(this.stateFile, this.state);
   }
 
-  /** Machine and position of a disk, by the VM's managed object id. */
-  slotOf(vm: string, unit: number): number {
-    const disk = this.state.machines[vm]?.disks.find((one) => one.unit === unit);
-    if (!disk) throw new Error(`VM ${vm} has no disk with unit ${unit}.`);
-    return disk.slot;
+  /** Writes bytes through a running machine, named by its name or instance UUID, as its guest would. */
+  async writeAsGuest(
+    vm: string,
+    unit: number,
+    offset: number,
+    length: number,
+    pattern: number,
+  ): Promise<void> {
+    const machine = Object.values(this.state.machines).find(
+      ({ name, instanceUuid }) => name === vm || instanceUuid === vm,
+    );
+    const disk = machine?.disks.find((one) => one.unit === unit);
+    if (!machine || !disk) throw new Error(`No VM "${vm}" with a disk at unit ${unit} has been started.`);
+    await this.monitors.run(machine.vm, async (qmp) => {
+      const answer = await qmp.execute<string>('human-monitor-command', {
+        'command-line': `qemu-io -d drive${disk.slot} "write -P ${pattern} ${offset} ${length}"`,
+      });
+      if (answer !== '') throw new Error(answer); // what it did, it prints elsewhere
+    });
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -16,11 +16,14 @@ const CONTROLLER_UNIT = 7;
 export function known(state: HostState, told: MachineOf): Machine {
   const machine = (state.machines[told.vm] ??= {
     vm: told.vm,
+    name: told.name,
+    instanceUuid: told.instanceUuid,
     disks: [],
     snapshots: {},
     serial: 0,
     running: false,
   });
+  Object.assign(machine, { name: told.name, instanceUuid: told.instanceUuid });
   if (told.thisHost) return machine;
   machine.disks = told.disks.map((disk) => {
     const before = machine.disks.find(({ chain }) => chain.some(({ file }) => file === disk.file));

@@ -15,7 +15,7 @@ import {
   type Machine,
   type SnapshotRecord,
 } from './state';
-import { keep, nextInterval } from './tracking';
+import { keep, nextInterval, renewTracking } from './tracking';
 
 /**
  * Snapshots, as ESXi makes them: the files that the disks are in freeze, and the VM goes on in new ones that build on them. When
@@ -72,6 +72,8 @@ export async function takeSnapshot(
       interval: interval + 1,
       ...(tracked ? { changeId: `${uuid}/${interval + 1}` } : {}),
     };
+    // Without change tracking nothing says what is written from here on: ids of before mean nothing then.
+    if (!tracked) renewTracking(disk);
     disk.chain.push(layer);
     disk.tracking.interval = interval + 1;
   }

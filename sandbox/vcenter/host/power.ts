@@ -21,8 +21,8 @@ import { loseTracking, saveBitmaps, watchWrites } from './tracking';
 export interface HostNetwork {
   network: SandboxNetwork;
   segment: SegmentSpec;
-  /** Name of the port group that stands for it; cards on others are connected to nothing. */
-  portGroup: string;
+  /** Names of the port groups that stand for it; cards on others are connected to nothing. */
+  portGroups: string[];
 }
 
 /** As many cards as a machine of QEMU's may have here. */
@@ -92,9 +92,9 @@ async function connect(
   site: HostNetwork | undefined,
 ): Promise<{ tap: string; mac: string }[]> {
   if (!site) return [];
-  const { network, segment, portGroup } = site;
+  const { network, segment, portGroups } = site;
   const nics = told.nics
-    .filter((nic) => nic.network === portGroup)
+    .filter((nic) => portGroups.includes(nic.network))
     .map(({ mac }, index) => ({ tap: tapName(told.vm, index), mac }));
   if (nics.length > 0) await ensureSegment(network, segment);
   for (const { tap } of nics) await ensureTap(network, segment.name, tap);

@@ -23,6 +23,7 @@ export interface MachineOf {
   /** Managed object id. */
   vm: string;
   name: string;
+  instanceUuid: string;
   cpus: number;
   memoryMiB: number;
   firmware: string;
@@ -68,6 +69,8 @@ export interface Tracking {
 
 export interface Machine {
   vm: string;
+  name: string;
+  instanceUuid: string;
   disks: Disk[];
   snapshots: Record<string, SnapshotRecord>;
   /** Number of the newest layer. */

@@ -42,8 +42,16 @@ function bitmapOf(disk: Disk, interval: number): { node: string; name: string; g
   return { node: bottomOf(disk).node, name: bitmapName(interval), granularity: GRANULE };
 }
 
-/** Keeps what the running QEMU knows, before it ends. */
+/** Keeps what the running QEMU knows, before it ends. Its CPUs have to stand still. */
 export async function saveBitmaps(monitors: Monitors, machine: Machine): Promise<void> {
+  await monitors.run(machine.vm, async (qmp) => {
+    // QEMU does not show a bitmap that may still change.
+    for (const disk of machine.disks)
+      if (disk.tracking.interval > 0) {
+        const { node, name } = bitmapOf(disk, disk.tracking.interval);
+        await qmp.execute('block-dirty-bitmap-disable', { node, name });
+      }
+  });
   for (const disk of machine.disks)
     for (const [interval, areas] of await bitmaps(monitors, machine, disk)) keep(disk, interval, areas);
 }
