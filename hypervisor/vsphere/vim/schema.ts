@@ -231,6 +231,7 @@ export interface DuplicateName extends Omit<VimFault, '$type'> {
     | 'DistributedVirtualSwitch'
     | 'Task'
     | 'ServiceInstance'
+    | 'SessionManager'
   >;
 }
 export interface DynamicProperty {
@@ -619,6 +620,7 @@ export interface ManagedObjectNotFound extends Omit<RuntimeFault, '$type'> {
     | 'DistributedVirtualSwitch'
     | 'Task'
     | 'ServiceInstance'
+    | 'SessionManager'
   >;
 }
 export interface MemoryHotPlugNotSupported extends Omit<VmConfigFault, '$type'> {
@@ -650,6 +652,7 @@ export interface MethodNotFound extends Omit<InvalidRequest, '$type'> {
     | 'DistributedVirtualSwitch'
     | 'Task'
     | 'ServiceInstance'
+    | 'SessionManager'
   >;
   method: string;
 }
@@ -677,6 +680,7 @@ export interface MissingObject {
     | 'DistributedVirtualSwitch'
     | 'Task'
     | 'ServiceInstance'
+    | 'SessionManager'
   >;
   fault: LocalizedMethodFault;
 }
@@ -722,6 +726,7 @@ export interface NoPermission extends Omit<SecurityError, '$type'> {
     | 'DistributedVirtualSwitch'
     | 'Task'
     | 'ServiceInstance'
+    | 'SessionManager'
   >;
   privilegeId?: string;
 }
@@ -755,6 +760,7 @@ export interface ObjectContent {
     | 'DistributedVirtualSwitch'
     | 'Task'
     | 'ServiceInstance'
+    | 'SessionManager'
   >;
   propSet: DynamicProperty[];
   missingSet: MissingProperty[];
@@ -784,6 +790,7 @@ export interface ObjectUpdate {
     | 'DistributedVirtualSwitch'
     | 'Task'
     | 'ServiceInstance'
+    | 'SessionManager'
   >;
   changeSet: PropertyChange[];
   missingSet: MissingProperty[];
@@ -885,7 +892,7 @@ export interface ServiceContent {
   propertyCollector: ManagedObject<string>;
   viewManager?: ManagedObject<string>;
   about: AboutInfo;
-  sessionManager?: ManagedObject<string>;
+  sessionManager?: ManagedObject<'SessionManager'>;
   authorizationManager?: ManagedObject<string>;
   eventManager?: ManagedObject<string>;
   taskManager?: ManagedObject<string>;
@@ -2413,6 +2420,7 @@ export interface Properties {
     vm: ManagedObject<'VirtualMachine'>[];
   };
   ServiceInstance: { serverClock: Date; capability: Capability };
+  SessionManager: { currentSession?: UserSession };
   Task: { info: TaskInfo };
   VirtualMachine: {
     name: string;
