@@ -119,6 +119,14 @@ describe('a session', () => {
     await client().close();
     expect(vcenter.methods).toEqual([]);
   });
+
+  it('is closed where the server has gone, too', async () => {
+    const vim = client();
+    await vim.content();
+    vcenter.replies.set('Logout', [(_call, response) => void response.destroy()]);
+    await vim.close();
+    expect(vcenter.methods.at(-1)).toBe('Logout');
+  });
 });
 
 describe('trust', () => {
@@ -185,6 +193,7 @@ describe('an answer that is none of vCenter', () => {
     ['XML that ends early', 200, now.slice(0, -30), /not well-formed/],
     ['elements without an end', 200, soap('<a>'.repeat(100_000)), /more than 100 levels/],
     ['levels without an end', 200, soap('<a>'.repeat(200) + '</a>'.repeat(200)), /more than 100 levels/],
+    ['elements in great number', 200, soap('<a/>'.repeat(550_000)), /more than 500000 elements/],
     ['a date that is none', 200, answered('CurrentTime', '<returnval>soon</returnval>'), /is no dateTime/],
   ])('is told: %s', async (_, status, text, message) => {
     vcenter.replies.set('CurrentTime', plain(status, text));

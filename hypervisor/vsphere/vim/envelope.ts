@@ -5,8 +5,9 @@ import { methodLayout, type MethodName } from './layout';
 import { type ManagedObject } from './schema';
 import { childOf, escape, parseXml, type XmlElement } from './xml';
 
-/** Bytes of an answer that is not SOAP, to tell what came. */
+/** Characters of an answer that is not SOAP, to tell what came, and those that they are looked for in. */
 const EXCERPT = 200;
+const LOOKED_AT = 4096;
 
 /** The SOAP request of a call. @throws VimRequestError */
 export function requestEnvelope(method: MethodName, self: ManagedObject, args: object): string {
@@ -79,6 +80,7 @@ function noAnswer(method: MethodName, status: number, why: string, text: string)
     method === 'Login'
       ? ''
       : text
+          .slice(0, LOOKED_AT)
           .replace(/<[^>]*>/g, ' ')
           .replace(/\s+/g, ' ')
           .trim()

@@ -14,6 +14,8 @@ export interface XmlElement {
 
 /** Levels of elements. A chain of 32 snapshots, the longest that vSphere makes, is some 40 deep in an answer. */
 const DEEPEST = 100;
+/** Elements of an answer. A page of a hundred VMs with their devices has some 50,000; reading half a million takes seconds. */
+const MOST_ELEMENTS = 500_000;
 const XSI = 'http://www.w3.org/2001/XMLSchema-instance';
 
 /**
@@ -24,6 +26,7 @@ export function parseXml(source: string): XmlElement {
   const parser = new SaxesParser({ xmlns: true });
   const open: XmlElement[] = [];
   let root: XmlElement | undefined;
+  let elements = 0;
   const refuse = (why: string): never => {
     throw new VimAnswerError(why);
   };
@@ -40,6 +43,7 @@ export function parseXml(source: string): XmlElement {
     }
     open.at(-1)?.children.push(element);
     root ??= element;
+    if (++elements > MOST_ELEMENTS) refuse(`it has more than ${MOST_ELEMENTS} elements`);
     if (open.push(element) > DEEPEST) refuse(`it has more than ${DEEPEST} levels`);
   });
   const text = (part: string) => {
