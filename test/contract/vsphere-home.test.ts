@@ -193,7 +193,7 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
     ['4, a disk is attached to the proxy', { method: 'ReconfigVM_Task', proxy: true }, 'home'],
     ['4, it is detached', { method: 'ReconfigVM_Task', proxy: true, skip: 1 }, 'home'],
     ['5, the other is attached', { method: 'ReconfigVM_Task', proxy: true, skip: 2 }, 'home'],
-    ['6, the VM gets its hardware', { method: 'ReconfigVM_Task', skip: 8 }, 'home'],
+    ['6, the VM gets its hardware', { method: 'ReconfigVM_Task', skip: 7 }, 'home'],
     ['7, the VM is started', { method: 'PowerOnVM_Task' }, 'home'],
     ['8, the VM is stopped', { method: 'PowerOffVM_Task' }, 'undo'],
     ['8, the VM is removed', { method: 'Destroy_Task' }, 'undo'],
