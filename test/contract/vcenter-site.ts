@@ -22,7 +22,7 @@ export interface VcenterSite {
 
 export async function startVcenterSite(): Promise<VcenterSite> {
   const directory = await mkdtemp(join(tmpdir(), 'vcenter-'));
-  const vcenter = await startSimulatedVcenter({ directory: join(directory, 'vcenter') });
+  const vcenter = await startSimulatedVcenter({ directory: join(directory, 'vcenter'), boots: false });
   const credentials = join(directory, 'credentials.yaml');
   await writeFile(credentials, `user: ${vcenter.user}\npassword: "${vcenter.password}"\n`, { mode: 0o600 });
   const settings: VsphereSettings = {

@@ -19,7 +19,10 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
     site = await startVcenterSite();
   });
   afterAll(() => site.remove());
-  afterEach(() => site.vcenter.control.setRules([]));
+  afterEach(async () => {
+    await site.vcenter.control.setRules([]);
+    await site.hypervisor().deleteVm(VM);
+  });
 
   const proxyDisks = async (): Promise<string[]> => {
     const { config } = await site.site.client.get(await site.site.inventory.proxy(), 'config');
@@ -199,7 +202,10 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
     ['8, the VM is removed', { method: 'Destroy_Task' }, 'undo'],
   ];
   const table = KILLS.flatMap(([call, rule, what]) =>
-    (['before', 'after'] as const).map((when) => ({ call, rule, what, when })),
+    (['before', 'after'] as const)
+      // One way is enough of calls that only repeat what another has shown.
+      .filter((when) => when === 'after' || rule.skip === undefined)
+      .map((when) => ({ call, rule, what, when })),
   );
 
   it.each(table)('goes on after a SIGKILL $when call $call', async ({ rule: { proxy, ...rule }, what, when }) => {
@@ -240,7 +246,9 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
     expect(await hypervisor.listVms()).toEqual(['backup-proxy']);
     expect(await proxyDisks()).toEqual([]);
     expect(await readdir(site.vcenter.deviceDirectory)).toEqual([]);
-    expect(await readdir(site.vcenter.datastoreDirectory)).not.toContain(VM);
+    // vCenter may still be at what the killed process told it to.
+    const gone = async () => !(await readdir(site.vcenter.datastoreDirectory)).includes(VM) || undefined;
+    await eventually(10, gone, 0.05);
   });
 
   async function startChild(what: 'home' | 'undo'): Promise<ChildProcess> {
