@@ -33,7 +33,6 @@ const FURTHER: Record<Place, Readonly<Record<string, string>>> = {
   'proxy VM': {
     'VirtualMachine.Config.AddExistingDisk': "to attach a VM's disk to the proxy",
     'VirtualMachine.Config.RemoveDisk': 'to detach it, without deleting it',
-    'VirtualMachine.Config.AdvancedConfig': 'to note at the proxy who uses the disk',
   },
   'folder for new VMs': {
     'VirtualMachine.Inventory.Delete': 'to take a failback back',
@@ -41,6 +40,7 @@ const FURTHER: Record<Place, Readonly<Record<string, string>>> = {
     'VirtualMachine.Config.RemoveDisk': 'to leave a disk alone that somebody attached, when the VM is removed',
     'VirtualMachine.Config.AddRemoveDevice': 'to give the VM controllers and network cards',
     'VirtualMachine.Config.EditDevice': 'to put a network card on another network',
+    'VirtualMachine.Interact.DeviceConnection': 'to connect a network card',
     'VirtualMachine.Config.CPUCount': 'to set its CPUs',
     'VirtualMachine.Config.Memory': 'to set its memory',
     'VirtualMachine.Config.Settings': 'to set its firmware and the disk to boot from',
