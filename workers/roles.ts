@@ -25,6 +25,8 @@ import { createControlActivities } from '../activities/control/activities';
 import { dialer, parseDialRoutes } from '../activities/dial';
 import { guestAdapter } from '../guest/adapter';
 import { localHypervisor } from '../hypervisor/local';
+import { type Hypervisor } from '../hypervisor/port';
+import { vsphereHypervisor } from '../hypervisor/vsphere';
 import { type RepositoryAddress } from '../plan/run';
 import { type ObjectStore, s3ObjectStore } from '../repository/objects/object-store';
 import {
@@ -43,7 +45,10 @@ export type Role = 'control' | 'aws-proxy' | 'backup-proxy';
 export type QueueWorker = Pick<
   WorkerOptions,
   'taskQueue' | 'activities' | 'workflowBundle' | 'maxConcurrentActivityTaskExecutions' | 'maxCachedWorkflows'
->;
+> & {
+  /** Clears what workers that died have left. @returns what was done, one sentence each */
+  atStart?: () => Promise<string[]>;
+};
 
 /** Copies in flight at once: each holds some tens of blocks in memory, and the account's quota is shared by all. */
 const CONCURRENT_COPIES = 8;
@@ -152,7 +157,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
 
 function backupProxyWorker(settings: WorkerSettings): QueueWorker {
   const stateDirectory = join(settings.stateDirectory, 'backup-proxy');
-  const hypervisor = localHypervisor({ directory: backupProxySettings().hypervisorDirectory });
+  const { hypervisor, atStart } = primarySite(stateDirectory);
   const objectStore = objectStores(settings);
   const { ebs } = awsClients({ region: settings.region });
   const guests = guestAdapter();
@@ -165,5 +170,12 @@ function backupProxyWorker(settings: WorkerSettings): QueueWorker {
       dial: dialer(parseDialRoutes(settings.dialRoutes)),
     }),
   };
-  return { taskQueue: BACKUP_PROXY_QUEUE, activities };
+  return { taskQueue: BACKUP_PROXY_QUEUE, activities, ...(atStart === undefined ? {} : { atStart }) };
+}
+
+function primarySite(stateDirectory: string): { hypervisor: Hypervisor; atStart?: () => Promise<string[]> } {
+  const chosen = backupProxySettings().hypervisor;
+  if (chosen.adapter === 'local') return { hypervisor: localHypervisor({ directory: chosen.directory }) };
+  const hypervisor = vsphereHypervisor({ settings: chosen.settings, stateDirectory });
+  return { hypervisor, atStart: () => hypervisor.clearLeftovers() };
 }

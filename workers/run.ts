@@ -2,7 +2,7 @@ import { Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { queueWorkers, type Role } from './roles';
+import { queueWorkers, type QueueWorker, type Role } from './roles';
 import { registerSearchAttributes } from './search-attributes';
 import { workerSettings } from './settings';
 import { tellsTrouble } from './trouble';
@@ -31,7 +31,7 @@ export async function runWorker(role: Role): Promise<void> {
   });
   try {
     const running = await Promise.all(
-      workers.map((worker) =>
+      workers.map(({ atStart: _, ...worker }) =>
         Worker.create({
           ...worker,
           connection,
@@ -45,9 +45,20 @@ export async function runWorker(role: Role): Promise<void> {
         }),
       ),
     );
-    await Promise.all(running.map((worker) => worker.run()));
+    await Promise.all([...running.map((worker) => worker.run()), ...workers.map(clearLeftovers)]);
   } finally {
     await connection.close();
+  }
+}
+
+/** A site that cannot be reached now keeps no worker from its work: each backup clears what is in its way once more. */
+async function clearLeftovers({ atStart }: QueueWorker): Promise<void> {
+  try {
+    for (const line of (await atStart?.()) ?? []) console.log(line);
+  } catch (error) {
+    console.error(
+      `What earlier workers have left could not be cleared: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 

@@ -1,5 +1,11 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
+import {
+  credentialsOf,
+  readVsphereSettings,
+  type VsphereSettings,
+  VsphereSettingsError,
+} from '../hypervisor/vsphere';
 import { type RepositoryAddress } from '../plan/run';
 import { type Pace } from './bundle-name';
 
@@ -30,8 +36,13 @@ const awsProxy = z.object({
 });
 
 const backupProxy = z.object({
-  /** `local:<directory>`: a directory of VMs run by QEMU. */
-  LIFEBOAT_HYPERVISOR: z.string().regex(/^local:.+/, 'must be local:<directory>'),
+  /**
+   * `local:<directory>`: a directory of VMs run by QEMU. `vsphere:<address or file>`: a vCenter, see docs/vsphere.md; its user and
+   * password are in LIFEBOAT_VSPHERE_USER and LIFEBOAT_VSPHERE_PASSWORD, or in the file that the settings name.
+   */
+  LIFEBOAT_HYPERVISOR: z
+    .string()
+    .regex(/^(local|vsphere):.+/, 'must be local:<directory>, vsphere:https://<vcenter>/ or vsphere:<file>'),
 });
 
 export interface WorkerSettings {
@@ -52,8 +63,11 @@ export interface AwsProxySettings {
   dnsServers: string[];
 }
 
+export type HypervisorSettings =
+  { adapter: 'local'; directory: string } | { adapter: 'vsphere'; settings: VsphereSettings };
+
 export interface BackupProxySettings {
-  hypervisorDirectory: string;
+  hypervisor: HypervisorSettings;
 }
 
 /** An environment that a worker cannot run with: names every variable that is missing or wrong. */
@@ -98,5 +112,16 @@ export function awsProxySettings(env: NodeJS.ProcessEnv = process.env): AwsProxy
 
 /** @throws SettingsError */
 export function backupProxySettings(env: NodeJS.ProcessEnv = process.env): BackupProxySettings {
-  return { hypervisorDirectory: read(backupProxy, env).LIFEBOAT_HYPERVISOR.slice('local:'.length) };
+  const value = read(backupProxy, env).LIFEBOAT_HYPERVISOR;
+  const [adapter = ''] = value.split(':', 1);
+  const rest = value.slice(adapter.length + 1);
+  if (adapter === 'local') return { hypervisor: { adapter, directory: rest } };
+  try {
+    const settings = readVsphereSettings(rest);
+    credentialsOf(settings, env);
+    return { hypervisor: { adapter: 'vsphere', settings } };
+  } catch (error) {
+    if (error instanceof VsphereSettingsError) throw new SettingsError([error.message.replace(/\.$/, '')]);
+    throw error;
+  }
 }

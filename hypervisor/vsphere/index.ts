@@ -5,6 +5,6 @@ export {
   type VsphereHypervisor,
   type VsphereHypervisorOptions,
 } from './hypervisor';
-export { readVsphereSettings, type VsphereSettings, VsphereSettingsError } from './settings';
+export { credentialsOf, readVsphereSettings, type VsphereSettings, VsphereSettingsError } from './settings';
 export { type Site, vsphereSite } from './site';
 export { tryWithTestVm } from './trial';

@@ -10,11 +10,22 @@ const DEVICE_DIRECTORY = '/dev/disk/by-id';
 
 const text = z.string().min(1);
 
+function isHttps(value: string): boolean {
+  return URL.parse(value)?.protocol === 'https:';
+}
+
+function hasNoUser(value: string): boolean {
+  const url = URL.parse(value);
+  return url === null || (url.username === '' && url.password === '');
+}
+
 /** What a backup proxy is told of its vCenter; documented in docs/vsphere.md. */
 const settingsSchema = z
   .strictObject({
     /** `https://vcenter`, with a port where wanted. */
-    url: z.url({ protocol: /^https$/, error: 'must be the https:// address of vCenter' }),
+    url: text.refine(isHttps, { error: 'must be the address of vCenter, https://…' }).refine(hasNoUser, {
+      error: 'must not have a user or a password in it: it is shown in messages. Use credentials',
+    }),
     /** A file with `user` and `password`; the environment's LIFEBOAT_VSPHERE_USER and _PASSWORD where absent. */
     credentials: text.optional(),
     /** File of CA certificates, PEM. */
@@ -40,10 +51,6 @@ const settingsSchema = z
   .refine(({ ca, thumbprint }) => ca === undefined || thumbprint === undefined, {
     path: ['thumbprint'],
     error: 'is one way to trust vCenter, and ca is the other; take one of them out',
-  })
-  .refine(({ url }) => new URL(url).username === '' && new URL(url).password === '', {
-    path: ['url'],
-    error: 'must not have a user or a password in it: it is shown in messages. Use credentials',
   });
 
 export type VsphereSettings = z.infer<typeof settingsSchema>;
@@ -53,7 +60,7 @@ const credentialsSchema = z.strictObject({ user: text, password: text });
 /** Settings that cannot work; names each field. */
 export class VsphereSettingsError extends Error {
   constructor(source: string, problems: string[]) {
-    super(`${source}: ${problems.join('; ')}.`);
+    super(`${source}: ${problems.join('; ').replace(/[?.]$/, '')}.`);
     this.name = 'VsphereSettingsError';
   }
 }

@@ -41,7 +41,6 @@ func main() {
 	if err := model.Create(); err != nil {
 		log.Fatal(err)
 	}
-	defer model.Remove()
 	registry := model.Map()
 	for _, found := range registry.All("Datastore") {
 		ds := found.(*simulator.Datastore)
@@ -63,7 +62,6 @@ func main() {
 	service.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
 	service.ServeMux = http.NewServeMux()
 	server := service.NewServer()
-	defer server.Close()
 	if !*plain {
 		server.Config.Handler = ordered(guarded(server.Config.Handler, *user, *password))
 	}
@@ -76,4 +74,6 @@ func main() {
 		stop <- syscall.SIGTERM
 	}()
 	<-stop
+	// Not server.Close(), which waits for those who wait for updates.
+	model.Remove()
 }

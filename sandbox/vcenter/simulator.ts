@@ -68,6 +68,9 @@ export function simulatorIsBuilt(): boolean {
   return existsSync(simulatorProgram());
 }
 
+/** A vCenter told to end does so at once; one that hangs is killed. */
+const END_MILLISECONDS = 5_000;
+
 /** Name of the VM that stands for this host. */
 export const PROXY_NAME = 'backup-proxy';
 
@@ -110,9 +113,12 @@ export async function startSimulatedVcenter(options: SimulatorOptions): Promise<
   };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, 'exit');
-    child.kill(signal);
+    const ending = child;
+    const ended = once(ending, 'exit');
+    ending.kill(signal);
+    const late = setTimeout(() => ending.kill('SIGKILL'), END_MILLISECONDS);
     await ended;
+    clearTimeout(late);
   };
   const control = controlAt(controlSocket);
   const stop = async (): Promise<void> => {

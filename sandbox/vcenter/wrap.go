@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -99,11 +100,21 @@ func (b *bed) UpdateObject(_ *simulator.Context, object mo.Reference, _ []types.
 func (b *bed) RemoveObject(ctx *simulator.Context, ref types.ManagedObjectReference) {
 	b.inventory.changed(ref)
 	b.turns.Delete(ref)
+	if !slices.Contains(wrapped, ref.Type) {
+		return // what a session has for itself, such as its views
+	}
 	b.mutex.Lock()
-	defer b.mutex.Unlock()
+	var having []*simulator.Registry
 	for session := range b.sessions {
 		if session.Get(ref) != nil {
-			session.Remove(ctx, ref)
+			having = append(having, session)
 		}
 	}
+	b.mutex.Unlock()
+	for _, session := range having {
+		session.Remove(ctx, ref)
+	}
 }
+
+// wrapped are the types of objects that ours stand before.
+var wrapped = []string{"VirtualMachine", "VirtualMachineSnapshot", "Folder", "Datastore", "AuthorizationManager"}

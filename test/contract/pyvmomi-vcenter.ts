@@ -60,6 +60,7 @@ export class PyvmomiVcenter {
   }
 
   async close(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const ended = once(this.child, 'exit');
     this.child.stdin?.end();
     await ended;

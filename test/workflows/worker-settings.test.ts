@@ -79,11 +79,18 @@ describe('what a worker is told by its environment', () => {
     expect(dnsServers).toEqual(['127.0.0.1:53', '127.0.0.2:53']);
   });
 
-  it('knows the local hypervisor only', () => {
+  it('knows the local hypervisor and vSphere only', () => {
     expect(backupProxySettings({ LIFEBOAT_HYPERVISOR: 'local:/srv/vms' })).toEqual({
-      hypervisorDirectory: '/srv/vms',
+      hypervisor: { adapter: 'local', directory: '/srv/vms' },
     });
-    for (const LIFEBOAT_HYPERVISOR of ['local:', 'vsphere:vcenter.example'])
+    for (const LIFEBOAT_HYPERVISOR of ['local:', 'vsphere:', 'hyperv:host.example'])
       expect(problemOf(() => backupProxySettings({ LIFEBOAT_HYPERVISOR }))).toContain('local:<directory>');
+    const vsphere = { LIFEBOAT_HYPERVISOR: 'vsphere:https://vcenter.example/?datacenter=DC1' };
+    expect(problemOf(() => backupProxySettings(vsphere))).toContain('LIFEBOAT_VSPHERE_PASSWORD');
+    const credentials = { LIFEBOAT_VSPHERE_USER: 'a@b', LIFEBOAT_VSPHERE_PASSWORD: 'hidden' };
+    expect(backupProxySettings({ ...vsphere, ...credentials }).hypervisor).toMatchObject({
+      adapter: 'vsphere',
+      settings: { url: 'https://vcenter.example/', datacenter: 'DC1', devices: '/dev/disk/by-id' },
+    });
   });
 });
