@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { type GuestAdapter } from '../../guest/port';
 import { type DiskConfiguration } from '../../hypervisor/port';
+import { nameControllers } from '../../machines/disk-place';
 import { primaryNameOf } from '../../plan/primary-vm';
 import { findBlockMap, readManifest } from '../../repository/backups/backups';
 import { publishBackup, releasePins } from '../../repository/backups/building-on';
@@ -30,7 +31,11 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
       whileBeating(async () => {
         checkVmName(names.vm);
         checkBackupId(backupId);
-        return hypervisor.snapshotVm(primaryNameOf(names), backupId);
+        const snapshot = await hypervisor.snapshotVm(primaryNameOf(names), backupId);
+        const { disks, diskController } = snapshot.configuration;
+        // What is made of the backup knows the disks one by one, and not the VM's kind of controller.
+        const named = nameControllers(disks, diskController);
+        return { ...snapshot, configuration: { ...snapshot.configuration, disks: named } };
       }),
 
     backupDisk: (input) => backupDisk(dependencies, input),

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type SandboxNetwork } from '../../machines/network/segment';
 import { consoleOutput, killMachine, machineIsRunning, powerDown } from '../../machines/machine';
 import { VmExistsError, VmNotFoundError, type Hypervisor, type OpenDisk } from '../port';
-import { vmSnapshot } from './snapshots/vm-snapshot';
+import { checkExcluded, vmSnapshot } from './snapshots/vm-snapshot';
 import { changedAreas } from './snapshots/changed-areas';
 import { prepareForWriting } from './images/content-id';
 import { closeExport, endExport, isOpen, openExport } from './images/disk-export';
@@ -22,7 +22,7 @@ import {
   removeSnapshot,
   takeSnapshot,
 } from './snapshots/snapshots';
-import { checkDisk, checkHardware, newWwn, type VmFile, VmFiles, vmNames } from './vm-files';
+import { checkDisk, checkHardware, newWwn, placeProblem, type VmFile, VmFiles, vmNames } from './vm-files';
 import { createVmdk } from './images/vmdk-create';
 
 /** Where a data centre is; what is absent is read from its datacenter.json. */
@@ -68,9 +68,10 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
       return { ...configuration, power, ...(mark === undefined ? {} : { mark }) };
     },
 
-    snapshotVm: (vm, snapshotId, options) =>
+    snapshotVm: (vm, snapshotId, options = {}) =>
       locked(vm, async (files) => {
         const { configuration } = await files.read();
+        checkExcluded(configuration, options);
         return vmSnapshot(configuration, await takeSnapshot(files, snapshotId), options);
       }),
 
@@ -125,9 +126,9 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
         const existing = disks.find(({ key }) => key === disk.key);
         if (existing && isDeepStrictEqual(existing, disk)) return;
         if (existing)
-          throw new Error(`VM "${vm}" has a disk "${disk.key}" already, of other size, slot or boot flag.`);
-        if (disks.some(({ slot }) => slot === disk.slot))
-          throw new Error(`Slot ${disk.slot} of VM "${vm}" is taken.`);
+          throw new Error(`VM "${vm}" has a disk "${disk.key}" already, of other size, place or boot flag.`);
+        const problem = placeProblem({ ...file.configuration, disks: [...disks, disk] });
+        if (problem !== undefined) throw new Error(`VM "${vm}" cannot have that disk: ${problem}`);
         if (disk.boot && disks.some(({ boot }) => boot))
           throw new Error(`VM "${vm}" has a boot disk already.`);
         await mustBeOff(files);

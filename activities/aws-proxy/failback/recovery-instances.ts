@@ -8,6 +8,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { type DiskConfiguration, type Firmware, type VmConfiguration } from '../../../hypervisor/port';
+import { byPlace } from '../../../machines/disk-place';
 import { type DrPlan } from '../../../plan/schema';
 import { readManifest } from '../../../repository/backups/backups';
 import { type ObjectStore } from '../../../repository/objects/object-store';
@@ -184,5 +185,5 @@ function disksOf(
           `for the disk ${key}.`,
       );
   }
-  return disks.sort((a, b) => a.slot - b.slot);
+  return disks.sort(byPlace);
 }
