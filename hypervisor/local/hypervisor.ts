@@ -3,8 +3,9 @@ import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type SandboxNetwork } from '../../machines/network/segment';
 import { consoleOutput, killMachine, machineIsRunning, powerDown } from '../../machines/machine';
+import { leaveOut } from '../excluded-disks';
 import { VmExistsError, VmNotFoundError, type Hypervisor, type OpenDisk } from '../port';
-import { checkExcluded, vmSnapshot } from './snapshots/vm-snapshot';
+import { vmSnapshot } from './snapshots/vm-snapshot';
 import { changedAreas } from './snapshots/changed-areas';
 import { prepareForWriting } from './images/content-id';
 import { closeExport, endExport, isOpen, openExport } from './images/disk-export';
@@ -71,7 +72,7 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
     snapshotVm: (vm, snapshotId, options = {}) =>
       locked(vm, async (files) => {
         const { configuration } = await files.read();
-        checkExcluded(configuration, options);
+        leaveOut(configuration.disks, options.excludeDisks);
         return vmSnapshot(configuration, await takeSnapshot(files, snapshotId), options);
       }),
 

@@ -31,6 +31,7 @@ const manifestSchema: z.ZodType<BackupManifest> = z.object({
   takenAt: z.iso.datetime(),
   consistency: z.enum(['crash', 'powered-off', 'quiesced']),
   notes: z.array(z.string()).optional(),
+  excludedDisks: z.array(diskKey).optional(),
   configuration: z.object({
     cpus: z.int().positive(),
     memoryMiB: z.int().positive(),

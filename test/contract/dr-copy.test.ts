@@ -201,6 +201,14 @@ describe('publishing', () => {
     expect((await find())?.disks.map(({ snapshotId }) => snapshotId)).toEqual(ids);
   });
 
+  it('says with the DR copy what there is to know of its backup', async () => {
+    const notes = ['The disk "scratch" is not backed up.'];
+    const manifest = { ...manifestOf(vm, point(2), DISKS), notes, excludedDisks: ['scratch'] };
+    await writeManifest(account.objectStore(address), manifest);
+    const ids = await snapshotSet('run-a', 2, { tags: { role: 'pending-copy' } });
+    expect(await publish('run-a', 2, ids)).toMatchObject({ ...point(2), notes });
+  });
+
   it.each<[string, SnapshotSpec]>([
     ['size', { gib: 2 }],
     ['run', { tags: { run: 'run-b' } }],

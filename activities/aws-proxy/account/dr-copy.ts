@@ -9,7 +9,7 @@ import { type DescribedSnapshot, findSnapshots } from './snapshots';
 import { diskOf, readCopySnapshot, type TagValues } from './tags';
 
 /** A DR copy as the recovery site knows it; the VM's hardware is in the backup's manifest only. */
-export type DrCopySet = Omit<DrCopy, 'configuration' | 'disks'> & {
+export type DrCopySet = Omit<DrCopy, 'configuration' | 'disks' | 'notes'> & {
   /** The run that made it. */
   runId: string;
   disks: (DrCopyDisk & {
@@ -117,7 +117,7 @@ export async function withBackup(
         `VM's configuration. Back up and restore ${copy.vm} again.`,
       'BackupNotFound',
     );
-  const { configuration, guest } = manifest;
+  const { configuration, guest, notes } = manifest;
   const described = new Map(configuration.disks.map((disk) => [disk.key, disk]));
   const same =
     described.size === copy.disks.length &&
@@ -144,6 +144,7 @@ export async function withBackup(
       snapshotId,
       volumeGiB,
     })),
+    ...(notes === undefined ? {} : { notes }),
   };
   return { drCopy, ...(guest === undefined ? {} : { guest }) };
 }

@@ -49,13 +49,20 @@ export async function readRecoveryInstances(
   const instances: RecoveryInstance[] = [];
   for (const found of chosen) {
     const { vm, recoveryPoint } = found.tags;
-    const before = (await readManifest(store, vm, recoveryPoint))?.configuration;
-    if (before === undefined) {
+    const manifest = await readManifest(store, vm, recoveryPoint);
+    if (manifest === undefined) {
       problems.push(`The repository lacks the backup ${recoveryPoint} that ${vm} was recovered from.`);
       continue;
     }
+    const { configuration: before, notes } = manifest;
     const disks = disksOf(found, before, problems);
-    instances.push({ vm, ...hardwareOf(found, types, before), original: withoutDisks(before), disks });
+    instances.push({
+      vm,
+      ...hardwareOf(found, types, before),
+      original: withoutDisks(before),
+      disks,
+      ...(notes === undefined ? {} : { notes }),
+    });
   }
   if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join(' '), 'NotReadyForFailback');
   return instances;

@@ -1,17 +1,6 @@
+import { leaveOut } from '../../excluded-disks';
 import { type SnapshotOptions, type VmConfiguration, type VmSnapshot } from '../../port';
 import { type SnapshotRecord } from './snapshot-record';
-
-/** @throws Error where what is asked leaves nothing to boot from; to be asked before the snapshot is taken */
-export function checkExcluded(configuration: VmConfiguration, { excludeDisks = [] }: SnapshotOptions): void {
-  if (
-    excludeDisks.length > 0 &&
-    !configuration.disks.some(({ key, boot }) => boot && !excludeDisks.includes(key))
-  )
-    throw new Error(
-      `Without the disks that the plan leaves out (${excludeDisks.join(', ')}), the VM has none to boot from. ` +
-        'Take that disk out of excludeDisks.',
-    );
-}
 
 /**
  * A snapshot that is there, as the port tells it. A disk's change marker is the snapshot's id: what was written since is
@@ -20,22 +9,18 @@ export function checkExcluded(configuration: VmConfiguration, { excludeDisks = [
 export function vmSnapshot(
   configuration: VmConfiguration,
   record: SnapshotRecord,
-  { consistency, excludeDisks = [] }: SnapshotOptions,
+  { consistency, excludeDisks }: SnapshotOptions,
 ): VmSnapshot {
-  const disks = record.disks.filter(({ key }) => !excludeDisks.includes(key));
-  const has = (key: string): boolean => record.disks.some((disk) => disk.key === key);
+  const { disks, notes } = leaveOut(record.disks, excludeDisks);
+  const unquiesced = consistency === 'quiesced' && record.consistency === 'crash';
   return {
     takenAt: record.takenAt,
     consistency: record.consistency,
     notes: [
-      ...(consistency === 'quiesced' && record.consistency === 'crash'
+      ...(unquiesced
         ? ['Guests of this data centre cannot be quiesced; the backup is as after a power cut.']
         : []),
-      ...excludeDisks.map((key) =>
-        has(key)
-          ? `The disk "${key}" is not in the backup, as the plan says.`
-          : `The plan leaves out a disk "${key}", which the VM does not have; it has ${record.disks.map((disk) => disk.key).join(', ')}.`,
-      ),
+      ...notes,
     ],
     configuration: { ...configuration, disks },
     changeMarkers: Object.fromEntries(disks.map(({ key }) => [key, record.id])),
