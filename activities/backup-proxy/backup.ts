@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { type GuestAdapter } from '../../guest/port';
 import { type DiskConfiguration } from '../../hypervisor/port';
+import { nameControllers } from '../../machines/disk-place';
 import { primaryNameOf } from '../../plan/primary-vm';
 import { findBlockMap, readManifest } from '../../repository/backups/backups';
 import { publishBackup, releasePins } from '../../repository/backups/building-on';
@@ -26,11 +27,18 @@ export interface BackupDependencies extends DiskBackupDependencies {
 export function createBackupActivities(dependencies: BackupDependencies): BackupActivities {
   const { hypervisor, objectStore } = dependencies;
   return withFailures({
-    snapshotVm: ({ backupId, ...names }) =>
+    snapshotVm: ({ backupId, consistency, excludeDisks, ...names }) =>
       whileBeating(async () => {
         checkVmName(names.vm);
         checkBackupId(backupId);
-        return hypervisor.snapshotVm(primaryNameOf(names), backupId);
+        const snapshot = await hypervisor.snapshotVm(primaryNameOf(names), backupId, {
+          consistency,
+          excludeDisks,
+        });
+        const { disks, diskController } = snapshot.configuration;
+        // What is made of the backup knows the disks one by one, and not the VM's kind of controller.
+        const named = nameControllers(disks, diskController);
+        return { ...snapshot, configuration: { ...snapshot.configuration, disks: named } };
       }),
 
     backupDisk: (input) => backupDisk(dependencies, input),
@@ -41,9 +49,10 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
         return recent ?? rehearse(dependencies, rehearsed);
       }),
 
-    finishBackup: ({ run, vm, backupId, disks: copied, guest, ...snapshot }) =>
+    finishBackup: ({ run, vm, backupId, disks: copied, guest, excludeDisks = [], ...snapshot }) =>
       whileBeating(async () => {
         const { takenAt, consistency, configuration, changeMarkers = {} } = snapshot;
+        const excluded = excludeDisks.length === 0 ? {} : { excludedDisks: excludeDisks };
         const notes = [snapshot, ...copied].flatMap((part) => part.notes ?? []);
         const store = objectStore(run.repository);
         if ((await readManifest(store, vm, backupId)) === undefined) {
@@ -63,6 +72,7 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
             takenAt,
             consistency,
             ...(notes.length === 0 ? {} : { notes }),
+            ...excluded,
             configuration,
             ...(previous === undefined ? {} : { previous: previous.backupId }),
             disks,
@@ -77,8 +87,10 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
           backupId,
           takenAt,
           kind: copied.some((disk) => disk.full) ? 'full' : 'incremental',
+          consistency,
           disks: copied.map(({ full: _, notes: __, ...result }) => result),
           ...(notes.length === 0 ? {} : { notes }),
+          ...excluded,
           ...(guest === undefined ? {} : { guest }),
         };
       }),
