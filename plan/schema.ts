@@ -75,6 +75,13 @@ const vm = z
     name,
     /** What the primary site knows it by, where that is not the name above. */
     primaryVm: primaryVm.optional(),
+    /** What a backup's disks are as: after a power cut, or, where the guest can, after its programs had written. */
+    consistency: z.enum(['crash', 'quiesced']).optional(),
+    /** Keys of disks that are not backed up: the VM lacks them on EC2, and at home after a failback. */
+    excludeDisks: z
+      .array(z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the key of a disk: letters, digits and "-"'))
+      .max(60)
+      .optional(),
     /** EC2 instance types in order of preference: the next is tried when AWS has no capacity for one. */
     instanceTypes: z.array(z.string().regex(INSTANCE_TYPE, 'must be like m6i.large')).min(1),
     dependsOn: z.array(name).default([]),

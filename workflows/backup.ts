@@ -1,5 +1,6 @@
 import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
 import { type BackupResult } from '../activities/backup-proxy/contract';
+import { type SnapshotOptions } from '../hypervisor/port';
 import { bothNames, type PrimaryVm } from '../plan/primary-vm';
 import { type RunContext } from '../plan/run';
 import { type GuestRehearsal } from '../repository/backups/manifest';
@@ -11,6 +12,8 @@ import { causeMessage, hasFailureType } from './run/failure-message';
 import { RunProgress } from './run/run-status';
 import { reportPhase, runVmChild } from './run/vm-child';
 
+/** A VM to back up, and how; a run that an earlier release began names no options. */
+type VmToBackUp = PrimaryVm & SnapshotOptions;
 type Rehearsal = Parameters<typeof backupProxy.rehearseAdaptation>[0];
 
 export interface BackupSummary {
@@ -32,39 +35,44 @@ export async function backup(request: RunRequest): Promise<BackupSummary> {
   progress.phase('backing up');
   const independent = plan.vms.map((vm) => ({ ...vm, dependsOn: [] }));
   const results = await inDependencyOrder(independent, (vm) =>
-    runVmChild(backupVm, run, vm.name, 'Back up', { run, ...bothNames(vm) }),
+    runVmChild(backupVm, run, vm.name, 'Back up', {
+      run,
+      ...bothNames(vm),
+      consistency: vm.consistency,
+      excludeDisks: vm.excludeDisks,
+    }),
   );
   progress.phase('done');
   return { plan: plan.name, vms: [...results.values()] };
 }
 
 /** One VM; in full where the backup that it would build on turns out to be damaged, or not to be all there. */
-export async function backupVm({ run, ...names }: PrimaryVm & { run: RunContext }): Promise<BackupResult> {
+export async function backupVm({ run, ...vm }: VmToBackUp & { run: RunContext }): Promise<BackupResult> {
   const first = new CancellationScope();
   try {
-    return await first.run(() => backUpOnce(run, names, false));
+    return await first.run(() => backUpOnce(run, vm, false));
   } catch (error) {
     if (!hasFailureType(error, 'DamagedObject') && !hasFailureType(error, 'MissingObjects')) throw error;
     // The other disks of an attempt that has failed may still be read.
     first.cancel();
-    await reportPhase(
-      names.vm,
-      'backing up in full',
-      'the backup before is damaged: lifeboat repository check',
-    );
-    return backUpOnce(run, names, true);
+    await reportPhase(vm.vm, 'backing up in full', 'the backup before is damaged: lifeboat repository check');
+    return backUpOnce(run, vm, true);
   }
 }
 
 /** Hold all disks at one instant, store what is new of each, then write the recovery point. */
-async function backUpOnce(run: RunContext, names: PrimaryVm, full: boolean): Promise<BackupResult> {
+async function backUpOnce(
+  run: RunContext,
+  { consistency, excludeDisks, ...names }: VmToBackUp,
+  full: boolean,
+): Promise<BackupResult> {
   const { vm } = names;
   const backupId = newBackupId(new Date(), run.runId);
   return compensating(async (compensations) => {
     const release = () => backupProxy.releaseVmSnapshot({ ...names, backupId });
     compensations.add('release the VM snapshot', release);
     await reportPhase(vm, 'taking a snapshot');
-    const snapshot = await backupProxy.snapshotVm({ run, ...names, backupId });
+    const snapshot = await backupProxy.snapshotVm({ run, ...names, backupId, consistency, excludeDisks });
 
     await reportPhase(vm, 'copying', backupId);
     const { disks: ofVm } = snapshot.configuration;
@@ -76,7 +84,10 @@ async function backUpOnce(run: RunContext, names: PrimaryVm, full: boolean): Pro
       })),
     ]);
 
-    const result = await backupProxy.finishBackup({ run, vm, backupId, ...snapshot, disks, guest });
+    const result = await backupProxy.finishBackup({
+      ...{ run, vm, backupId, ...snapshot },
+      ...{ excludeDisks, disks, guest },
+    });
     await release();
     await reportPhase(
       vm,

@@ -16,6 +16,8 @@ export interface FailbackVmRequest {
   /** Hardware that the VM gets at home. */
   configuration: Omit<VmConfiguration, 'disks'>;
   disks: DiskConfiguration[];
+  /** What an operator should know of the backup that the VM was recovered from. */
+  notes?: string[];
   onFailure: OnFailure;
 }
 
@@ -33,7 +35,7 @@ export interface FailedBackVm {
 
 /** One VM home: template VM, disks, blocks while the instance serves, the changed blocks after its stop, start. */
 export async function failbackVm(request: FailbackVmRequest): Promise<FailedBackVm> {
-  const { run, instanceId, configuration, disks } = request;
+  const { run, instanceId, configuration, disks, notes = [] } = request;
   const vm = request.vm.name;
   const names = bothNames(request.vm);
   const open = new Set<FailbackGate>();
@@ -88,7 +90,13 @@ export async function failbackVm(request: FailbackVmRequest): Promise<FailedBack
   });
   await reportPhase(vm, 'ready', request.vm.primaryAddress);
   // Absent in what a worker of an earlier release answered.
-  return { vm, firstCopy, changes, readySeconds: seconds, warnings: reverted.warnings ?? [] };
+  return {
+    vm,
+    firstCopy,
+    changes,
+    readySeconds: seconds,
+    warnings: [...notes, ...(reverted.warnings ?? [])],
+  };
 }
 
 const eachDisk = <T>(

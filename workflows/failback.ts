@@ -187,10 +187,10 @@ function startVmChild(
     hardware === 'original'
       ? original
       : { ...original, cpus: instance.cpus, memoryMiB: instance.memoryMiB, firmware: instance.firmware };
-  const { vm: name, instanceId, disks } = instance;
+  const { vm: name, instanceId, disks, notes } = instance;
   return startChild(failbackVm, {
     ...vmChildOptions(run, name, 'Fail back'),
-    args: [{ run, vm, instanceId, configuration, disks, onFailure }],
+    args: [{ run, vm, instanceId, configuration, disks, notes, onFailure }],
   });
 }
 

@@ -2,6 +2,7 @@ import { type CopyResult } from '../copy-result';
 import {
   type Consistency,
   type DiskConfiguration,
+  type SnapshotOptions,
   type VmConfiguration,
   type VmSnapshot,
 } from '../../hypervisor/port';
@@ -18,9 +19,13 @@ export interface BackupResult {
   /** ISO 8601, UTC: the instant that the disks are of. */
   takenAt: string;
   kind: 'full' | 'incremental';
+  /** Absent in results of earlier releases. */
+  consistency?: Consistency;
   disks: (CopyResult & { key: string })[];
   /** What an operator should know of it, one sentence each; absent where there is nothing. */
   notes?: string[];
+  /** Keys of the disks that the plan leaves out; absent where it leaves none out. */
+  excludedDisks?: string[];
   /** Whether its guest can be adapted to the recovery site; absent where that was not tried. */
   guest?: GuestRehearsal;
 }
@@ -39,7 +44,7 @@ export interface DiskBackupResult extends CopyResult {
  */
 export interface BackupProxyActivities {
   /** Holds all disks of the VM at one instant. `backupId` is made of the run, so a retry finds the snapshot. */
-  snapshotVm(input: PrimaryVm & { run: RunContext; backupId: string }): Promise<VmSnapshot>;
+  snapshotVm(input: PrimaryVm & SnapshotOptions & { run: RunContext; backupId: string }): Promise<VmSnapshot>;
   /**
    * Reads a disk of the snapshot, stores the blocks that the VM's newest backup does not have, and writes the new
    * block map. Resumes from its recorded progress. Where the hypervisor says what has changed, some of what has not is read
@@ -83,6 +88,8 @@ export interface BackupProxyActivities {
     /** Absent in runs that began before there were any, as are the change markers. */
     notes?: string[];
     changeMarkers?: Record<string, string>;
+    /** Keys of disks that the plan leaves out; absent where it leaves none out. */
+    excludeDisks?: string[];
     disks: (DiskBackupResult & { key: string })[];
     guest?: GuestRehearsal;
   }): Promise<BackupResult>;

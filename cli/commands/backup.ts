@@ -1,7 +1,7 @@
 import { type Command } from 'commander';
 import { type CliContext } from '../io';
 import { copyRow, COPY_HEAD } from '../copy-rows';
-import { guestText } from '../guest-text';
+import { guestText, notesText } from '../guest-text';
 import { runCommand, type RunOptions } from '../run-command';
 import { tableText } from '../table';
 import { planRunCommand } from './run-options';
@@ -19,7 +19,7 @@ export function backupCommand(context: CliContext): Command {
               vms.flatMap(({ vm, kind, takenAt, disks }) =>
                 disks.map((disk) => [vm, disk.key, kind, takenAt, ...copyRow(disk)]),
               ),
-            ) + vms.map(({ vm, guest }) => guestText(vm, guest)).join(''),
+            ) + vms.map(({ vm, notes, guest }) => notesText(vm, notes) + guestText(vm, guest)).join(''),
         },
         plan,
         options,

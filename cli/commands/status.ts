@@ -3,7 +3,7 @@ import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
 import { type CliContext, writeJson } from '../io';
-import { guestText } from '../guest-text';
+import { guestText, notesText } from '../guest-text';
 import { bytesText, secondsText } from '../numbers';
 import { findPlan } from '../plan-argument';
 import { siteSettings } from '../run-command';
@@ -34,7 +34,7 @@ export function statusDocument(status: SiteStatus, digest: string) {
     phase: status.phase,
     generation: status.generation,
     since: status.since ?? null,
-    vms: status.vms.map(({ vm, runsAt, drCopy, guest, instance }) => ({
+    vms: status.vms.map(({ vm, runsAt, drCopy, backup, guest, instance }) => ({
       vm,
       runsAt,
       instance:
@@ -46,6 +46,7 @@ export function statusDocument(status: SiteStatus, digest: string) {
               publicAddress: instance.publicAddress ?? null,
             },
       drCopy: drCopy ?? null,
+      backup: backup ?? null,
       guest: guest ?? null,
     })),
   };
@@ -61,7 +62,7 @@ export function statusText(status: SiteStatus): string {
       ['VM', 'runs at', 'disk', 'size', 'snapshot', 'recovery point', 'age'],
       status.vms.flatMap((vm) => vmRows(vm)),
     ) +
-    status.vms.map(({ vm, guest }) => guestText(vm, guest)).join('')
+    status.vms.map(({ vm, backup, guest }) => notesText(vm, backup?.notes) + guestText(vm, guest)).join('')
   );
 }
 
