@@ -1,5 +1,8 @@
 import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { requestEnvelope } from '../../hypervisor/vsphere/vim/envelope';
 import { METHODS } from '../../hypervisor/vsphere/vim/schema';
 import { REQUESTS } from './vim-requests';
@@ -7,6 +10,8 @@ import { REQUESTS } from './vim-requests';
 /** A python that has pyVmomi, VMware's own client, which shares no code with ours. */
 const python = process.env.LIFEBOAT_PYTHON;
 const test = python === undefined ? it.skip : it;
+
+const execute = promisify(execFile);
 
 interface Compared {
   method: string;
@@ -41,6 +46,28 @@ describe('our requests and those of pyVmomi (skipped without LIFEBOAT_PYTHON)', 
     const compared = await compare(ours);
     expect(compared.map(({ method }) => method)).toEqual(REQUESTS.map(({ method }) => method));
     expect(compared.filter(({ differences }) => differences.length > 0)).toEqual([]);
+  });
+
+  test('are made from a schema that is what the generator writes', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'lifeboat-schema-'));
+    try {
+      const written = join(directory, 'schema.ts');
+      const vim = join(__dirname, '../../hypervisor/vsphere/vim');
+      await execute(python ?? '', [join(vim, 'schema-generator.py'), written]);
+      // Outside of the project, prettier does not find its settings by itself.
+      const root = join(__dirname, '../..');
+      const prettier = join(root, 'node_modules/prettier/bin/prettier.cjs');
+      await execute(process.execPath, [
+        prettier,
+        '--config',
+        join(root, '.prettierrc.json'),
+        '--write',
+        written,
+      ]);
+      expect(await readFile(written, 'utf8')).toBe(await readFile(join(vim, 'schema.ts'), 'utf8'));
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 
   test('differ where one of ours is changed', async () => {

@@ -119,6 +119,14 @@ describe('a session', () => {
     await client().close();
     expect(vcenter.methods).toEqual([]);
   });
+
+  it('is closed where the server has gone, too', async () => {
+    const vim = client();
+    await vim.content();
+    vcenter.replies.set('Logout', [(_call, response) => void response.destroy()]);
+    await vim.close();
+    expect(vcenter.methods.at(-1)).toBe('Logout');
+  });
 });
 
 describe('trust', () => {
@@ -183,8 +191,9 @@ describe('an answer that is none of vCenter', () => {
     ['nothing', 200, '', /HTTP 200/],
     ['an answer to something else', 200, answered('Logout'), /neither an answer to the call nor a fault/],
     ['XML that ends early', 200, now.slice(0, -30), /not well-formed/],
-    ['elements without an end', 200, soap('<a>'.repeat(100_000)), /not well-formed/],
-    ['levels without an end', 200, soap('<a>'.repeat(200) + '</a>'.repeat(200)), /not well-formed/],
+    ['elements without an end', 200, soap('<a>'.repeat(100_000)), /more than 100 levels/],
+    ['levels without an end', 200, soap('<a>'.repeat(200) + '</a>'.repeat(200)), /more than 100 levels/],
+    ['elements in great number', 200, soap('<a/>'.repeat(550_000)), /more than 500000 elements/],
     ['a date that is none', 200, answered('CurrentTime', '<returnval>soon</returnval>'), /is no dateTime/],
   ])('is told: %s', async (_, status, text, message) => {
     vcenter.replies.set('CurrentTime', plain(status, text));
@@ -213,7 +222,7 @@ describe('an answer that is none of vCenter', () => {
     ]);
     const error = await failure(client().call('CurrentTime', instance));
     expect(error).toBeInstanceOf(VimAnswerError);
-    expect(error.message).toContain('more than 67108864 bytes');
+    expect(error.message).toContain('more than 33554432 bytes');
     expect(sent).toBeLessThan(256);
   });
 

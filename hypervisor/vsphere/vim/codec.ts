@@ -1,7 +1,7 @@
 import { VimAnswerError, VimRequestError } from './errors';
 import { fieldsOf, isA, isKnownType } from './layout';
 import { type ManagedObject } from './schema';
-import { attributeOf, childrenOf, escape, localName, textOf, typeAttribute, type XmlElement } from './xml';
+import { escape, type XmlElement } from './xml';
 
 /** A data object, as it is decoded. */
 export interface DataObject {
@@ -49,7 +49,7 @@ export function encode(tag: string, type: string, value: unknown): string {
   return `<${tag}>${escape(scalarText(tag, type, value))}</${tag}>`;
 }
 
-const isDataObject = (value: unknown): value is DataObject =>
+export const isDataObject = (value: unknown): value is DataObject =>
   typeof value === 'object' && value !== null && '$type' in value;
 
 const reference = (tag: string, value: ManagedObject, more: string): string =>
@@ -123,30 +123,27 @@ function scalarText(tag: string, type: string, value: unknown): string {
  * known are kept as they come, as text and lists.
  * @throws VimAnswerError where a value does not fit its type
  */
-export function decode(tag: string, declared: string, element: XmlElement): unknown {
-  const type = typeAttribute(element) ?? declared;
-  const reference = attributeOf(element, 'type');
-  if (reference !== undefined) return managed(reference, textOf(element));
-  if (SCALARS.has(type)) return scalarValue(tag, type, textOf(element));
-  const children = childrenOf(element);
-  if (type.startsWith('ArrayOf'))
-    return children.flatMap(([name, items]) => items.map((item) => decode(name, localName(name), item)));
+export function decode(declared: string, element: XmlElement): unknown {
+  const { name: tag, children, text, refersTo } = element;
+  const type = element.type ?? declared;
+  if (refersTo !== undefined) return managed(refersTo, text);
+  if (SCALARS.has(type)) return scalarValue(tag, type, text);
+  if (type.startsWith('ArrayOf')) return children.map((child) => decode(child.name, child));
   // An enumeration's value, or what is not known; a data object may be empty, and still says what it is.
-  if (
-    children.length === 0 &&
-    !isKnownType(type) &&
-    (!isKnownType(declared) || textOf(element).trim() !== '')
-  )
-    return textOf(element);
+  if (children.length === 0 && !isKnownType(type) && (!isKnownType(declared) || text.trim() !== ''))
+    return text;
   const value: DataObject = { $type: type };
   // Of a type that is not known, at least what the declared one says.
   const fields = fieldsOf(isKnownType(type) ? type : declared);
   for (const field of fields.values()) if (field.list) value[field.name] = [];
-  for (const [name, items] of children) {
-    const key = localName(name);
-    const field = fields.get(key);
-    const values = items.map((item) => decode(key, field?.type ?? '', item));
-    value[key] = (field?.list ?? values.length > 1) ? values : values[0];
+  for (const child of children) {
+    const field = fields.get(child.name);
+    const one = decode(field?.type ?? '', child);
+    const before = Object.hasOwn(value, child.name) ? value[child.name] : undefined;
+    if (Array.isArray(before)) before.push(one);
+    else if (before === undefined) value[child.name] = one;
+    // Twice what is no list: of a known field the first counts, any other is a list after all.
+    else if (field === undefined) value[child.name] = [before, one];
   }
   return value;
 }

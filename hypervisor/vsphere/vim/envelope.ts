@@ -1,12 +1,13 @@
-import { decode, encode, type DataObject } from './codec';
+import { decode, encode, isDataObject } from './codec';
 import { VimAnswerError, VimRequestError } from './errors';
 import { VimFault } from './faults';
 import { methodLayout, type MethodName } from './layout';
 import { type ManagedObject } from './schema';
-import { childOf, childrenOf, escape, localName, parseXml, textOf, type XmlElement } from './xml';
+import { childOf, escape, parseXml, type XmlElement } from './xml';
 
-/** Bytes of an answer that is not SOAP, to tell what came. */
+/** Characters of an answer that is not SOAP, to tell what came, and those that they are looked for in. */
 const EXCERPT = 200;
+const LOOKED_AT = 4096;
 
 /** The SOAP request of a call. @throws VimRequestError */
 export function requestEnvelope(method: MethodName, self: ManagedObject, args: object): string {
@@ -44,11 +45,9 @@ export function readAnswer(method: MethodName, status: number, text: string): un
     throw noAnswer(method, status, 'it has neither an answer to the call nor a fault', text);
   const { result } = methodLayout(method);
   if (result === undefined) return undefined;
-  const items = childrenOf(response)
-    .filter(([name]) => localName(name) === 'returnval')
-    .flatMap(([, elements]) => elements);
+  const items = response.children.filter(({ name }) => name === 'returnval');
   try {
-    const values = items.map((item) => decode('returnval', result.type, item));
+    const values = items.map((item) => decode(result.type, item));
     return result.list ? values : values[0];
   } catch (error) {
     if (error instanceof VimAnswerError) throw noAnswer(method, status, error.message, '');
@@ -59,7 +58,8 @@ export function readAnswer(method: MethodName, status: number, text: string): un
 function soapBody(method: MethodName, status: number, text: string): XmlElement {
   let why = 'it is no SOAP';
   try {
-    const body = childOf(childOf(parseXml(text), 'Envelope'), 'Body');
+    const root = parseXml(text);
+    const body = root.name === 'Envelope' ? childOf(root, 'Body') : undefined;
     if (body !== undefined) return body;
   } catch (error) {
     if (!(error instanceof VimAnswerError)) throw error;
@@ -80,6 +80,7 @@ function noAnswer(method: MethodName, status: number, why: string, text: string)
     method === 'Login'
       ? ''
       : text
+          .slice(0, LOOKED_AT)
           .replace(/<[^>]*>/g, ' ')
           .replace(/\s+/g, ' ')
           .trim()
@@ -90,15 +91,11 @@ function noAnswer(method: MethodName, status: number, why: string, text: string)
 }
 
 function asFault(method: MethodName, element: XmlElement): VimFault {
-  const message = textOf(childOf(element, 'faultstring') ?? {}).trim();
-  const detail = childOf(element, 'detail');
-  const data = detail === undefined ? undefined : childrenOf(detail)[0];
+  const message = (childOf(element, 'faultstring')?.text ?? '').trim();
+  const data = childOf(element, 'detail')?.children[0];
   if (data === undefined) return new VimFault(method, { $type: 'SystemError' }, message);
-  const [name, elements] = data;
-  const fault = elements[0] === undefined ? undefined : decode(name, 'MethodFault', elements[0]);
-  return new VimFault(
-    method,
-    typeof fault === 'object' ? (fault as DataObject) : { $type: localName(name).replace(/Fault$/, '') },
-    message,
-  );
+  const fault = decode('MethodFault', data);
+  // Where the type is not said, the element's name tells it: InvalidLoginFault.
+  const named = { $type: data.name.replace(/Fault$/, '') };
+  return new VimFault(method, isDataObject(fault) && data.type !== undefined ? fault : named, message);
 }

@@ -1,4 +1,5 @@
 import { readAnswer, requestEnvelope } from './envelope';
+import { VimConnectionError } from './errors';
 import { isFault, type VimFault } from './faults';
 import { managed } from './codec';
 import { type MethodName } from './layout';
@@ -82,8 +83,8 @@ export class Sessions {
         { timeoutSeconds: 10 },
       );
     } catch (error) {
-      // Ended by itself already, which is as good.
-      if (!isFault(error, 'NotAuthenticated')) throw error;
+      // It has ended already, or cannot be reached: vCenter ends it by itself after half an hour without a call.
+      if (!isFault(error, 'NotAuthenticated') && !(error instanceof VimConnectionError)) throw error;
     }
   }
 

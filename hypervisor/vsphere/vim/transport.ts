@@ -4,8 +4,11 @@ import { type Trust, trustingConnector, VimTrustError } from './trust';
 
 /** The version of vim25 that is spoken; the schema has no field that came later. vCenter 7.0 and all later ones know it. */
 const SOAP_ACTION = '"urn:vim25/7.0.0.0"';
-/** Bytes of an answer. A page of a hundred VMs with their devices is about 2 MB. */
-const LONGEST_ANSWER = 64 * 1024 * 1024;
+/**
+ * Bytes of an answer. A page of a hundred VMs with their devices is about 2 MB; a second of this process goes into reading
+ * some 10 MB.
+ */
+const LONGEST_ANSWER = 32 * 1024 * 1024;
 
 export interface PostOptions {
   cookie?: string;
