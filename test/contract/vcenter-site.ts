@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type VsphereSettings, vsphereHypervisor, type VsphereHypervisor } from '../../hypervisor/vsphere';
 import { vsphereSite } from '../../hypervisor/vsphere/site';
-import { simulatorIsBuilt, startSimulatedVcenter, type SimulatedVcenter } from '../../sandbox/vcenter/simulator';
+import {
+  simulatorIsBuilt,
+  startSimulatedVcenter,
+  type SimulatedVcenter,
+} from '../../sandbox/vcenter/simulator';
 
 /** Tests that need a vCenter: skipped, and counted so, where Go could not be had to build the simulated one. */
 export const describeWithVcenter = simulatorIsBuilt() ? describe : describe.skip;

@@ -60,7 +60,10 @@ describeWithVcenter('lifeboat vsphere check', () => {
   });
 
   it('tells what is missing, on what, and what to do; and makes nothing then', async () => {
-    await site.vcenter.control.denyPrivileges(['VirtualMachine.Config.AddExistingDisk', 'Resource.AssignVMToPool']);
+    await site.vcenter.control.denyPrivileges([
+      'VirtualMachine.Config.AddExistingDisk',
+      'Resource.AssignVMToPool',
+    ]);
     const settings = { networks: { Old: 'Gone' }, folder: 'Nowhere', datastore: 'ds-2' };
     const answer = await check(['--with-a-test-vm', 'nobody'], settings);
     expect(answer).toMatchObject({ code: 1, ok: false });
@@ -82,7 +85,9 @@ describeWithVcenter('lifeboat vsphere check', () => {
     await site.vcenter.control.setRules([{ ...rule, fault: 'InsufficientResourcesFault' }]);
     const answer = await check(['--with-a-test-vm']);
     expect(answer.code).toBe(1);
-    expect(problems(answer)).toEqual([expect.stringContaining('not so: a snapshot is taken of the running VM.')]);
+    expect(problems(answer)).toEqual([
+      expect.stringContaining('not so: a snapshot is taken of the running VM.'),
+    ]);
     expect(answer.findings.at(-1)?.text).toContain('everything is removed again');
     expect(await site.hypervisor().listVms()).toEqual(['backup-proxy']);
   });
@@ -91,10 +96,18 @@ describeWithVcenter('lifeboat vsphere check', () => {
     const hypervisor = site.hypervisor();
     const { client, inventory } = site.site;
     const nics = [{ network: 'VM Network', mac: '00:50:56:00:00:01' }];
-    await hypervisor.createVm('web', { cpus: 1, memoryMiB: 64, firmware: 'bios', nics, guestOs: 'otherGuest64' });
+    await hypervisor.createVm('web', {
+      cpus: 1,
+      memoryMiB: 64,
+      firmware: 'bios',
+      nics,
+      guestOs: 'otherGuest64',
+    });
     await hypervisor.addDisk('web', { key: 'system', sizeBytes: 2 ** 20, slot: 0, boot: true });
     const texts = (answer: Answer): string[] =>
-      answer.findings.filter(({ object }) => object.startsWith('VM ')).map(({ level, text }) => `${level}: ${text}`);
+      answer.findings
+        .filter(({ object }) => object.startsWith('VM '))
+        .map(({ level, text }) => `${level}: ${text}`);
     expect(texts(await check(['web']))).toEqual([
       'ok: it can be backed up as it is.',
       'ok: its changes are not tracked yet; its first backup switches that on.',
@@ -103,7 +116,9 @@ describeWithVcenter('lifeboat vsphere check', () => {
     const vm = await inventory.vm('web');
     await client.run('CreateSnapshotEx_Task', vm, { name: 'before the update', memory: false });
     const [, told, tracking] = texts(await check(['web']));
-    expect(told).toMatch(/^note: it has a snapshot of somebody else \("before the update"\), which is left alone/);
+    expect(told).toMatch(
+      /^note: it has a snapshot of somebody else \("before the update"\), which is left alone/,
+    );
     expect(tracking).toMatch(/^note: its changes are not tracked, and tracking is not switched on while/);
     await hypervisor.deleteVm('web');
   });
@@ -153,7 +168,9 @@ describeWithVcenter('lifeboat vsphere check', () => {
       ],
     });
     const { notes } = await runActivity(checkPrimarySite, input('VM Network'));
-    expect(notes).toEqual([expect.stringContaining('of network card 1, its address 52:54:00:00:00:01 cannot be kept')]);
+    expect(notes).toEqual([
+      expect.stringContaining('of network card 1, its address 52:54:00:00:00:01 cannot be kept'),
+    ]);
     await site.vcenter.control.denyPrivileges(['VirtualMachine.Inventory.Create']);
     const failure = await failureOf(runActivity(checkPrimarySite, input('Old')));
     expect(failure).toMatchObject({ type: 'PrimarySiteNotReady', nonRetryable: true });
@@ -180,7 +197,9 @@ describeWithVcenter('lifeboat vsphere check', () => {
     expect(permissions).toMatch(/Lifeboat .*lifeboat .*Yes/);
     const answer = await check();
     expect(problems(answer)).toEqual([]);
-    expect(answer.findings.map(({ text }) => text)).toContain('its PVSCSI controller 1 is free for other VMs\' disks.');
+    expect(answer.findings.map(({ text }) => text)).toContain(
+      "its PVSCSI controller 1 is free for other VMs' disks.",
+    );
   });
 });
 

@@ -57,7 +57,9 @@ describe("a new VM's hardware in vSphere", () => {
     // An address that vCenter chose stays.
     const foreign = { ...nic, mac: '52:54:00:00:00:01' };
     expect(cardChanges([card], [foreign], networks)).toEqual([]);
-    expect(() => cardChanges([], [{ ...nic, network: 'DB' }], networks)).toThrow('No network was chosen for "DB".');
+    expect(() => cardChanges([], [{ ...nic, network: 'DB' }], networks)).toThrow(
+      'No network was chosen for "DB".',
+    );
   });
 
   it.each([

@@ -20,12 +20,17 @@ describe('privileges of the account in vCenter', () => {
       .filter((name) => name.endsWith('.ts'))
       .flatMap((name) => [...read(folder, name).matchAll(/\.(?:call|run)\(\s*'(\w+)'/g)])
       .flatMap(([, method]) => (method === undefined ? [] : [method]));
-    expect(called).toEqual(expect.arrayContaining(['CreateVM_Task', 'QueryChangedDiskAreas', 'Destroy_Task']));
+    expect(called).toEqual(
+      expect.arrayContaining(['CreateVM_Task', 'QueryChangedDiskAreas', 'Destroy_Task']),
+    );
     const methods: Record<string, { privilege: string | null }> = METHODS;
     for (const method of called) {
       const privilege = methods[method]?.privilege;
       if (privilege == null || privilege.startsWith('System.')) continue;
-      expect([method, rolePrivileges().includes(privilege) ? privilege : 'missing']).toEqual([method, privilege]);
+      expect([method, rolePrivileges().includes(privilege) ? privilege : 'missing']).toEqual([
+        method,
+        privilege,
+      ]);
     }
   });
 

@@ -77,7 +77,7 @@ function machineDisk(disk: Disk, boot: boolean): MachineDisk {
   const { chain, slot, uuid } = disk;
   const id = uuid.replaceAll('-', '').toLowerCase();
   chain.forEach((layer, index) => {
-    layer.node = index === chain.length - 1 ? diskNode(slot) : `disk${slot}-below${index}`;
+    layer.node = index === chain.length - 1 ? diskNode({ slot }) : `disk${slot}-below${index}`;
   });
   const { data: path, format } = topOf(disk);
   const below: LayerBelow[] = chain
