@@ -60,7 +60,8 @@ const credentialsSchema = z.strictObject({ user: text, password: text });
 /** Settings that cannot work; names each field. */
 export class VsphereSettingsError extends Error {
   constructor(source: string, problems: string[]) {
-    super(`${source}: ${problems.join('; ').replace(/[?.]$/, '')}.`);
+    const all = problems.join('; ');
+    super(`${source}: ${all}${/[?.]$/.test(all) ? '' : '.'}`);
     this.name = 'VsphereSettingsError';
   }
 }

@@ -63,7 +63,7 @@ networks: { VM Network: DR }
   it('name the file and the field that is wrong', async () => {
     const path = await file('url: https://vcenter.example\ndatacentre: DC1\n');
     expect(problemOf(() => readVsphereSettings(path))).toBe(
-      `${path}: datacentre is not known here; did you mean "datacenter".`,
+      `${path}: datacentre is not known here; did you mean "datacenter"?`,
     );
     expect(problemOf(() => readVsphereSettings(join(directory, 'none.yaml')))).toContain(
       'none.yaml: cannot be read',
