@@ -28,6 +28,8 @@ export interface SimulatedVcenter {
   datastoreDirectory: string;
   /** BIOS UUID of the VM that stands for this host, which is on and has a paravirtual SCSI controller without disks. */
   proxyUuid: string;
+  /** Of a VM's QEMU, by its managed object id: its console, its firmware's variables. */
+  machineDirectory(id: string): string;
   /** Makes things go wrong, and puts VMs into the inventory. */
   control: Control;
   /** Ends vCenter, by SIGKILL, and starts it again; machines and disks live on. */
@@ -61,6 +63,11 @@ interface Settings {
 /** The program, as `setup/go.mjs` builds it. */
 export function simulatorProgram(): string {
   return join(projectRoot(), '.lifeboat', 'tools', 'vcenter', 'vcenter');
+}
+
+/** VMware's own command, with which tests ask the simulator; built beside it. */
+export function govcProgram(): string {
+  return join(projectRoot(), '.lifeboat', 'tools', 'vcenter', 'govc');
 }
 
 /** Whether the program has been built; where Go cannot be had, it is not. */
@@ -144,6 +151,7 @@ export async function startSimulatedVcenter(options: SimulatorOptions): Promise<
     deviceDirectory: places.devices,
     datastoreDirectory: places.datastore,
     proxyUuid: settings.proxyUuid,
+    machineDirectory: (id) => host.monitors.directory(id),
     control,
     start,
     kill: () => end('SIGKILL'),
