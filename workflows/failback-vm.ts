@@ -1,6 +1,7 @@
 import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow';
 import { type CopyResult } from '../activities/copy-result';
 import { type DiskConfiguration, type VmConfiguration } from '../hypervisor/port';
+import { type ReplicationLimit } from '../plan/replication-limit';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm } from '../plan/schema';
 import { awsProxy, backupProxy } from './run/activities';
@@ -16,6 +17,8 @@ export interface FailbackVmRequest {
   configuration: Omit<VmConfiguration, 'disks'>;
   disks: DiskConfiguration[];
   onFailure: OnFailure;
+  /** The plan's; absent where it has none. */
+  limit?: ReplicationLimit;
 }
 
 /** A VM that runs, and answers, at the primary site again. */
@@ -32,7 +35,7 @@ export interface FailedBackVm {
 
 /** One VM home: template VM, disks, blocks while the instance serves, the changed blocks after its stop, start. */
 export async function failbackVm(request: FailbackVmRequest): Promise<FailedBackVm> {
-  const { run, instanceId, configuration, disks } = request;
+  const { run, instanceId, configuration, disks, limit } = request;
   const vm = request.vm.name;
   const open = new Set<FailbackGate>();
   setHandler(openGateSignal, (gate) => void open.add(gate));
@@ -52,7 +55,7 @@ export async function failbackVm(request: FailbackVmRequest): Promise<FailedBack
   // Each by itself: a disk that is copied is not copied again for another's sake.
   const firstCopy = await eachDisk(disks, (disk) =>
     attention.step(() =>
-      backupProxy.copySnapshotToDisk({ run, vm, disk, snapshotId: snapshotOf(first, disk) }),
+      backupProxy.copySnapshotToDisk({ run, vm, disk, snapshotId: snapshotOf(first, disk), limit }),
     ),
   );
   await reportPhase(vm, 'copied', `${sumBlocks(firstCopy)} blocks`);
@@ -71,6 +74,7 @@ export async function failbackVm(request: FailbackVmRequest): Promise<FailedBack
       disk,
       snapshotId: snapshotOf(second, disk),
       previousSnapshotId: snapshotOf(first, disk),
+      limit,
     }),
   );
   const reverted = await backupProxy.revertGuest({ run, vm });

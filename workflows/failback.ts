@@ -168,7 +168,7 @@ async function bringVmsHome(homecoming: Homecoming): Promise<{ results: FailedBa
 }
 
 function startVmChild(
-  { run, hardware, onFailure }: Homecoming,
+  { run, plan, hardware, onFailure }: Homecoming,
   vm: PlannedVm,
   instance: RecoveryInstance,
 ): Promise<VmChild> {
@@ -180,7 +180,7 @@ function startVmChild(
   const { vm: name, instanceId, disks } = instance;
   return startChild(failbackVm, {
     ...vmChildOptions(run, name, 'Fail back'),
-    args: [{ run, vm, instanceId, configuration, disks, onFailure }],
+    args: [{ run, vm, instanceId, configuration, disks, onFailure, limit: plan.replication.limit }],
   });
 }
 

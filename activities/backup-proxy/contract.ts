@@ -5,6 +5,7 @@ import {
   type VmConfiguration,
   type VmSnapshot,
 } from '../../hypervisor/port';
+import { type ReplicationLimit } from '../../plan/replication-limit';
 import { type ReadinessProbe } from '../../plan/schema';
 import { type RunContext } from '../../plan/run';
 import { type AdaptationReport } from '../../guest/port';
@@ -50,6 +51,8 @@ export interface BackupProxyActivities {
     diskKey: string;
     /** Builds on no earlier backup. */
     full?: boolean;
+    /** The plan's; absent where it has none. */
+    limit?: ReplicationLimit;
   }): Promise<DiskBackupResult>;
   /**
    * Adapts the snapshot's guest to the recovery site, on scratch disks that are thrown away: so that what a failover would
@@ -108,6 +111,8 @@ export interface BackupProxyActivities {
     disk: DiskConfiguration;
     snapshotId: string;
     previousSnapshotId?: string;
+    /** The plan's; absent where it has none. */
+    limit?: ReplicationLimit;
   }): Promise<CopyResult>;
   /** Puts the primary site's drivers, network and names back into the VM's boot disk. */
   revertGuest(input: { run: RunContext; vm: string }): Promise<AdaptationReport>;

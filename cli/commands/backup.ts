@@ -7,22 +7,30 @@ import { tableText } from '../table';
 import { planRunCommand } from './run-options';
 
 export function backupCommand(context: CliContext): Command {
-  return planRunCommand('backup', 'back up every VM of the plan into the backup repository').action(
-    (plan: string, options: RunOptions) =>
+  return planRunCommand('backup', 'back up every VM of the plan into the backup repository')
+    .option('--outside-window', 'back up now, although the plan lets backups begin at other hours only')
+    .action((plan: string, { outsideWindow, ...options }: RunOptions & { outsideWindow?: boolean }) =>
       runCommand(
         context,
         {
           type: 'backup',
+          ...(outsideWindow === true ? { more: { outsideWindow } } : {}),
           text: ({ vms }) =>
             tableText(
               ['VM', 'disk', 'kind', 'recovery point', ...COPY_HEAD],
               vms.flatMap(({ vm, kind, takenAt, disks }) =>
                 disks.map((disk) => [vm, disk.key, kind, takenAt, ...copyRow(disk)]),
               ),
-            ) + vms.map(({ vm, guest }) => guestText(vm, guest)).join(''),
+            ) +
+            vms
+              .map(
+                ({ vm, guest, notes = [] }) =>
+                  notes.map((note) => `${vm}: ${note}\n`).join('') + guestText(vm, guest),
+              )
+              .join(''),
         },
         plan,
         options,
       ),
-  );
+    );
 }
