@@ -64,8 +64,11 @@ withServer('a plan with a window for backups, on a real Temporal server', () => 
       return status.phase === phase || undefined;
     });
 
-  /** Cancelled, it would wait for a backup proxy to give the snapshot up. */
-  const end = (workflowId: string) => server.client.workflow.getHandle(workflowId).terminate();
+  /** Cancelled, they would wait for a backup proxy to give the snapshots up. */
+  async function endRuns(...kinds: string[]): Promise<void> {
+    for (const kind of [...kinds, 'backup', 'backup:db', 'backup:web'])
+      await server.client.workflow.getHandle(`lifeboat:shop:${kind}`).terminate();
+  }
 
   it('backs up outside of it only when told to', async () => {
     now = CLOSED;
@@ -76,7 +79,7 @@ withServer('a plan with a window for backups, on a real Temporal server', () => 
     );
     const forced = await client.backup({ plan: 'shop', outsideWindow: true });
     await untilPhase(forced.workflowId, 'backing up');
-    await end(forced.workflowId);
+    await endRuns();
   }, 60_000);
 
   it('lets a round that is due wait until it opens, and says so', async () => {
@@ -89,7 +92,6 @@ withServer('a plan with a window for backups, on a real Temporal server', () => 
     now = OPEN;
     await untilPhase('lifeboat:shop:backup', 'backing up');
     await untilPhase(round.workflowId, 'backing up');
-    await end(round.workflowId);
-    await end('lifeboat:shop:backup');
+    await endRuns('replication');
   }, 60_000);
 });
