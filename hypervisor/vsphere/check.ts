@@ -108,7 +108,7 @@ function checkCards({ client, inventory, settings }: Site, vm: string): Promise<
     const devices = config?.hardware.device ?? [];
     const names = await networkNames(client, devices);
     const there = await siteNetworks(client, await inventory.datacenter());
-    const { nics } = config === undefined ? { nics: [] } : describeConfiguration(config, names, vm);
+    const { nics } = config === undefined ? { nics: [] } : describeConfiguration(config, names);
     return nics.flatMap(({ network, mac }, index): Finding[] => {
       const wanted = settings.networks[network] ?? network;
       const found = there.filter(({ name }) => name === wanted).length;

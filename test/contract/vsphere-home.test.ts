@@ -35,7 +35,7 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
       await hypervisor.createVm(VM, HARDWARE, MARK);
       for (const disk of DISKS) await hypervisor.addDisk(VM, disk);
     }
-    const described = { ...HARDWARE, disks: DISKS, power: 'off', mark: MARK };
+    const described = { ...HARDWARE, displayName: VM, disks: DISKS, power: 'off', mark: MARK };
     expect(await hypervisor.describeVm(VM)).toEqual(described);
     await expect(hypervisor.addDisk(VM, { ...SYSTEM, sizeBytes: 1024 })).rejects.toThrow(
       'and not 1024 bytes',
@@ -258,6 +258,7 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
         await withRetries(() => bringHome(hypervisor));
         expect(await hypervisor.describeVm(VM)).toEqual({
           ...HARDWARE,
+          displayName: VM,
           cpus: 2,
           disks: DISKS,
           power: 'running',

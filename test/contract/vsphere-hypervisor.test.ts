@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { disksOf } from '../../hypervisor/vsphere/devices';
+import { MACHINE_CONTROLLERS } from '../../machines/hardware';
 import { PROXY_NAME } from '../../sandbox/vcenter/simulator';
 import { type AdapterTraits, hypervisorContract } from './hypervisor-contract';
 import { describeWithVcenter, startVcenterSite, type VcenterSite } from './vcenter-site';
@@ -13,9 +14,9 @@ describeWithVcenter('the hypervisor vSphere, simulated', () => {
   afterAll(() => site.remove());
 
   const traits: AdapterTraits = {
-    refusedNames: ['../web', '', 'a/b', '.', 'a\0b', 'x'.repeat(200), 'web\n', '/DC0/vm/', '/DC0/vm/None/web'],
-    takenNames: ['SQL PROD 01', 'x'.repeat(80), '/DC0/vm/a%2fb%25c%5c', '503c2a4e-4f5e-4ad5-8a5b-0b6a5f5e7c11'],
-    controllers: ['pvscsi', 'lsilogic', 'lsisas', 'sata', 'nvme'],
+    refusedNames: ['../web', '', 'a/b', '.', 'a\0b', 'x'.repeat(200), 'web\n', '/DC0/vm/'],
+    takenNames: ['SQL PROD 01', 'x'.repeat(80), 'a%2fb%25c%5c', '503c2a4e-4f5e-4ad5-8a5b-0b6a5f5e7c11'],
+    controllers: [...MACHINE_CONTROLLERS],
     network: 'VM Network',
     guestOs: 'debian12_64Guest',
   };
