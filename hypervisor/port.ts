@@ -7,17 +7,11 @@
  * copy engine and the guest adapters need to know no disk format.
  */
 
+import { type ControllerKind, type DiskPlace } from '../machines/disk-place';
+
 export type Firmware = 'bios' | 'uefi';
 
-/** Kinds of storage controllers: VMware's paravirtual SCSI, LSI Logic's and BusLogic's, SATA (AHCI), NVMe. */
-export type ControllerKind = 'pvscsi' | 'lsilogic' | 'lsisas' | 'buslogic' | 'sata' | 'nvme';
-
-/** One of a VM's storage controllers; a VM may have four of SCSI, SATA and NVMe each. */
-export interface ControllerPlace {
-  kind: ControllerKind;
-  /** Its number among those of its bus (SCSI, SATA or NVMe), from 0. */
-  bus: number;
-}
+export { type ControllerKind, type ControllerPlace } from '../machines/disk-place';
 
 /**
  * What a snapshot promises of the disks' content. `quiesced`: programs in the guest had written what they meant to;
@@ -46,15 +40,12 @@ export interface NicConfiguration {
   mac: string;
 }
 
-export interface DiskConfiguration {
+/** A disk, in its place: on a controller, which is the first one of the VM's kind where it names none. */
+export interface DiskConfiguration extends DiskPlace {
   /** Stable through the VM's whole life, its backups and its stay on EC2. Letters, digits and "-". */
   key: string;
   /** Exact size; a multiple of 512, often no whole GiB. */
   sizeBytes: number;
-  /** Position on its storage controller, from 0. */
-  slot: number;
-  /** Its controller; the first one of the VM's kind where absent. */
-  controller?: ControllerPlace;
   /** Whether the firmware boots from this disk; true for exactly one. */
   boot: boolean;
 }
@@ -80,7 +71,10 @@ export interface DiskArea {
 export interface SnapshotOptions {
   /** `quiesced`: asked of the guest, and a crash-consistent one where the guest cannot; a note tells. `crash` where absent. */
   consistency?: 'crash' | 'quiesced';
-  /** Keys of disks to leave out. @throws where that leaves none, or leaves out the one to boot from */
+  /**
+   * Keys of disks to leave out; a note tells each, and each that the VM does not have.
+   * @throws where that leaves none, or leaves out the one to boot from
+   */
   excludeDisks?: string[];
 }
 

@@ -61,9 +61,10 @@ function* duplicates(plan: PlanFile): Generator<PlanProblem> {
     (name) => `the host name "${name}" is given twice; a name can lead to one VM only`,
   );
   for (const [index, vm] of plan.vms.entries()) {
-    const within = (field: 'instanceTypes' | 'dependsOn') =>
-      vm[field].map((value, position) => ({ path: ['vms', index, field, position], value }));
+    const within = (field: 'instanceTypes' | 'dependsOn' | 'excludeDisks') =>
+      (vm[field] ?? []).map((value, position) => ({ path: ['vms', index, field, position], value }));
     yield* repeated(within('instanceTypes'), (type) => `${type} is listed twice; take one out`);
+    yield* repeated(within('excludeDisks'), (key) => `"${key}" is listed twice; take one out`);
     yield* repeated(within('dependsOn'), (name) => `"${name}" is listed twice; take one out`);
   }
   for (const which of ['production', 'test'] as const)

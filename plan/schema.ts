@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { INSTANCE_TYPE } from './instance-type';
+import { replicationLimit } from './replication-limit';
 
 /**
  * The DR plan: which VMs are protected, in which order they come up, and where they run.
@@ -75,6 +76,13 @@ const vm = z
     name,
     /** What the primary site knows it by, where that is not the name above. */
     primaryVm: primaryVm.optional(),
+    /** What a backup's disks are as: after a power cut, or, where the guest can, after its programs had written. */
+    consistency: z.enum(['crash', 'quiesced']).optional(),
+    /** Keys of disks that are not backed up: the VM lacks them on EC2, and at home after a failback. */
+    excludeDisks: z
+      .array(z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the key of a disk: letters, digits and "-"'))
+      .max(60)
+      .optional(),
     /** EC2 instance types in order of preference: the next is tried when AWS has no capacity for one. */
     instanceTypes: z.array(z.string().regex(INSTANCE_TYPE, 'must be like m6i.large')).min(1),
     dependsOn: z.array(name).default([]),
@@ -154,6 +162,7 @@ export const planFileSchema = z
         frequency: duration.default(3600),
         /** How a DR copy is written: EBS direct APIs, or a volume attached to the AWS proxy. */
         copy: z.enum(['direct', 'volume']).default('direct'),
+        limit: replicationLimit.optional(),
       })
       .strict()
       .prefault({}),

@@ -178,7 +178,7 @@ async function bringVmsHome(homecoming: Homecoming): Promise<{ results: FailedBa
 }
 
 function startVmChild(
-  { run, hardware, onFailure }: Homecoming,
+  { run, plan, hardware, onFailure }: Homecoming,
   vm: PlannedVm,
   instance: RecoveryInstance,
 ): Promise<VmChild> {
@@ -187,10 +187,10 @@ function startVmChild(
     hardware === 'original'
       ? original
       : { ...original, cpus: instance.cpus, memoryMiB: instance.memoryMiB, firmware: instance.firmware };
-  const { vm: name, instanceId, disks } = instance;
+  const { vm: name, instanceId, disks, notes } = instance;
   return startChild(failbackVm, {
     ...vmChildOptions(run, name, 'Fail back'),
-    args: [{ run, vm, instanceId, configuration, disks, onFailure }],
+    args: [{ run, vm, instanceId, configuration, disks, notes, onFailure, limit: plan.replication.limit }],
   });
 }
 

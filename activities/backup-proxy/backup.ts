@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { type GuestAdapter } from '../../guest/port';
 import { type DiskConfiguration } from '../../hypervisor/port';
+import { nameControllers } from '../../machines/disk-place';
 import { primaryNameOf } from '../../plan/primary-vm';
 import { findBlockMap, readManifest } from '../../repository/backups/backups';
 import { publishBackup, releasePins } from '../../repository/backups/building-on';
@@ -26,16 +27,23 @@ export interface BackupDependencies extends DiskBackupDependencies {
 export function createBackupActivities(dependencies: BackupDependencies): BackupActivities {
   const { hypervisor, objectStore } = dependencies;
   return withFailures({
-    snapshotVm: ({ backupId, ...names }) =>
+    snapshotVm: ({ backupId, consistency, excludeDisks, ...names }) =>
       whileBeating(async () => {
         checkVmName(names.vm);
         checkBackupId(backupId);
         const vm = primaryNameOf(names);
-        const found = await hypervisor.check?.({ purpose: 'backup', vm });
+        const found = await hypervisor.check?.({ purpose: 'backup', vm, excludeDisks });
         if (found !== undefined && found.problems.length > 0)
           throw ApplicationFailure.nonRetryable(found.problems.join(' '), 'PrimarySiteNotReady');
-        const snapshot = await hypervisor.snapshotVm(vm, backupId);
-        return { ...snapshot, notes: [...(found?.notes ?? []), ...snapshot.notes] };
+        const snapshot = await hypervisor.snapshotVm(vm, backupId, { consistency, excludeDisks });
+        const { disks, diskController } = snapshot.configuration;
+        // What is made of the backup knows the disks one by one, and not the VM's kind of controller.
+        const named = nameControllers(disks, diskController);
+        return {
+          ...snapshot,
+          notes: [...(found?.notes ?? []), ...snapshot.notes],
+          configuration: { ...snapshot.configuration, disks: named },
+        };
       }),
 
     backupDisk: (input) => backupDisk(dependencies, input),
@@ -46,9 +54,10 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
         return recent ?? rehearse(dependencies, rehearsed);
       }),
 
-    finishBackup: ({ run, vm, backupId, disks: copied, guest, ...snapshot }) =>
+    finishBackup: ({ run, vm, backupId, disks: copied, guest, excludeDisks = [], ...snapshot }) =>
       whileBeating(async () => {
         const { takenAt, consistency, configuration, changeMarkers = {} } = snapshot;
+        const excluded = excludeDisks.length === 0 ? {} : { excludedDisks: excludeDisks };
         const notes = [snapshot, ...copied].flatMap((part) => part.notes ?? []);
         const store = objectStore(run.repository);
         if ((await readManifest(store, vm, backupId)) === undefined) {
@@ -68,6 +77,7 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
             takenAt,
             consistency,
             ...(notes.length === 0 ? {} : { notes }),
+            ...excluded,
             configuration,
             ...(previous === undefined ? {} : { previous: previous.backupId }),
             disks,
@@ -82,8 +92,10 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
           backupId,
           takenAt,
           kind: copied.some((disk) => disk.full) ? 'full' : 'incremental',
+          consistency,
           disks: copied.map(({ full: _, notes: __, ...result }) => result),
           ...(notes.length === 0 ? {} : { notes }),
+          ...excluded,
           ...(guest === undefined ? {} : { guest }),
         };
       }),

@@ -2,9 +2,11 @@ import { type CopyResult } from '../copy-result';
 import {
   type Consistency,
   type DiskConfiguration,
+  type SnapshotOptions,
   type VmConfiguration,
   type VmSnapshot,
 } from '../../hypervisor/port';
+import { type ReplicationLimit } from '../../plan/replication-limit';
 import { type ReadinessProbe } from '../../plan/schema';
 import { type PrimaryVm } from '../../plan/primary-vm';
 import { type RunContext } from '../../plan/run';
@@ -18,9 +20,13 @@ export interface BackupResult {
   /** ISO 8601, UTC: the instant that the disks are of. */
   takenAt: string;
   kind: 'full' | 'incremental';
+  /** Absent in results of earlier releases. */
+  consistency?: Consistency;
   disks: (CopyResult & { key: string })[];
   /** What an operator should know of it, one sentence each; absent where there is nothing. */
   notes?: string[];
+  /** Keys of the disks that the plan leaves out; absent where it leaves none out. */
+  excludedDisks?: string[];
   /** Whether its guest can be adapted to the recovery site; absent where that was not tried. */
   guest?: GuestRehearsal;
 }
@@ -39,7 +45,7 @@ export interface DiskBackupResult extends CopyResult {
  */
 export interface BackupProxyActivities {
   /** Holds all disks of the VM at one instant. `backupId` is made of the run, so a retry finds the snapshot. */
-  snapshotVm(input: PrimaryVm & { run: RunContext; backupId: string }): Promise<VmSnapshot>;
+  snapshotVm(input: PrimaryVm & SnapshotOptions & { run: RunContext; backupId: string }): Promise<VmSnapshot>;
   /**
    * Reads a disk of the snapshot, stores the blocks that the VM's newest backup does not have, and writes the new
    * block map. Resumes from its recorded progress. Where the hypervisor says what has changed, some of what has not is read
@@ -54,6 +60,8 @@ export interface BackupProxyActivities {
       diskKey: string;
       /** Builds on no earlier backup. */
       full?: boolean;
+      /** The plan's; absent where it has none. */
+      limit?: ReplicationLimit;
     },
   ): Promise<DiskBackupResult>;
   /**
@@ -83,6 +91,8 @@ export interface BackupProxyActivities {
     /** Absent in runs that began before there were any, as are the change markers. */
     notes?: string[];
     changeMarkers?: Record<string, string>;
+    /** Keys of disks that the plan leaves out; absent where it leaves none out. */
+    excludeDisks?: string[];
     disks: (DiskBackupResult & { key: string })[];
     guest?: GuestRehearsal;
   }): Promise<BackupResult>;
@@ -120,6 +130,8 @@ export interface BackupProxyActivities {
       disk: DiskConfiguration;
       snapshotId: string;
       previousSnapshotId?: string;
+      /** The plan's; absent where it has none. */
+      limit?: ReplicationLimit;
     },
   ): Promise<CopyResult>;
   /** Puts the primary site's drivers, network and names back into the VM's boot disk. */

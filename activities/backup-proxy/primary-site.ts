@@ -8,11 +8,13 @@ import {
   type VmConfiguration,
   VmNotFoundError,
 } from '../../hypervisor/port';
+import { byPlace, nameControllers } from '../../machines/disk-place';
 import { primaryNameOf, primaryNameText, type PrimaryVm } from '../../plan/primary-vm';
 import { type RunContext } from '../../plan/run';
 import { type Dial } from '../dial';
 import { withFailures } from '../failures';
 import { beating } from '../heartbeat';
+import { otherDisks } from '../other-disks';
 import { waitUntilAnswers } from '../probe';
 import { type BackupProxyActivities } from './contract';
 
@@ -74,23 +76,21 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
 
     async attachDisks({ run, disks, ...names }) {
       await describeOwn(hypervisor, run, names);
-      // One after the other, in the order of the controller: a hypervisor changes a VM's hardware in one task at a time.
-      for (const disk of [...disks].sort((a, b) => a.slot - b.slot))
-        await hypervisor.addDisk(primaryNameOf(names), disk);
+      // One after the other, in their order: a hypervisor changes a VM's hardware in one task at a time.
+      for (const disk of [...disks].sort(byPlace)) await hypervisor.addDisk(primaryNameOf(names), disk);
     },
 
     async revertGuest({ run, ...names }) {
-      const { disks } = await describeOwn(hypervisor, run, names);
+      const described = await describeOwn(hypervisor, run, names);
+      const disks = nameControllers(described.disks, described.diskController);
       const boot = disks.find((disk) => disk.boot);
       if (boot === undefined)
         throw ApplicationFailure.nonRetryable(`${names.vm} has no disk to boot from.`, 'InvalidRequest');
       return withOpenDisks(hypervisor, primaryNameOf(names), disks, (paths) =>
-        guestAdapter.revertForPrimarySite(paths.get(boot.key) ?? '', {
-          slot: boot.slot,
-          dataDisks: disks
-            .filter((disk) => disk !== boot)
-            .map(({ key, slot }) => ({ diskPath: paths.get(key) ?? '', slot })),
-        }),
+        guestAdapter.revertForPrimarySite(
+          paths.get(boot.key) ?? '',
+          otherDisks(disks, boot, ({ key }) => paths.get(key) ?? ''),
+        ),
       );
     },
 

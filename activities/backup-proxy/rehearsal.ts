@@ -7,6 +7,7 @@ import { openScratchDisk, type ScratchDisk, sweepScratchDisks } from '../../mach
 import { primaryNameOf, type PrimaryVm } from '../../plan/primary-vm';
 import { newestManifest } from '../../repository/backups/backups';
 import { type BackupManifest, type GuestRehearsal } from '../../repository/backups/manifest';
+import { otherDisks } from '../other-disks';
 import { DamagedObjectError } from '../../repository/objects/json-object';
 import { type ObjectStore } from '../../repository/objects/object-store';
 
@@ -102,10 +103,7 @@ async function adaptOnScratch(
     if (boot === undefined) throw new GuestNotAdaptableError('The VM has no disk to boot from.');
     return await guestAdapter.adaptForRecoverySite({
       diskPath: paths.get(boot.key) ?? '',
-      slot: boot.slot,
-      dataDisks: disks
-        .filter((disk) => disk !== boot)
-        .map(({ key, slot }) => ({ diskPath: paths.get(key) ?? '', slot })),
+      ...otherDisks(disks, boot, ({ key }) => paths.get(key) ?? ''),
       bootScripts: [],
       hosts: [],
       runId: 'rehearsal',

@@ -27,7 +27,12 @@ export async function checkVcenter(site: Site, vms: readonly string[]): Promise<
     findings.push(
       ...(await looking('VMs', async () => {
         const all = await site.inventory.references();
-        return [note('VMs', `the account sees ${all.length}, and none was looked at: name those to protect behind the command.`)];
+        return [
+          note(
+            'VMs',
+            `the account sees ${all.length}, and none was looked at: name those to protect behind the command.`,
+          ),
+        ];
       })),
     );
   for (const vm of vms) {
@@ -42,7 +47,9 @@ function checkServer({ client, settings }: Site): Promise<Finding[]> {
     const object = `vCenter ${new URL(settings.url).host}`;
     const told = `${about.fullName}, API ${about.apiVersion}`;
     if (about.apiType !== 'VirtualCenter')
-      return [problem(object, `it is no vCenter (${told}): set url to the vCenter that the host belongs to.`)];
+      return [
+        problem(object, `it is no vCenter (${told}): set url to the vCenter that the host belongs to.`),
+      ];
     if (Number.parseInt(about.apiVersion, 10) < OLDEST_VERSION)
       // Simulators and old servers say less than they can.
       return [note(object, `${told}; the adapter was written for ${OLDEST_VERSION}.0 and later.`)];
@@ -52,15 +59,23 @@ function checkServer({ client, settings }: Site): Promise<Finding[]> {
 
 function checkHosts({ client, inventory }: Site): Promise<Finding[]> {
   return looking('hosts', async () => {
-    const hosts = await client.list('HostSystem', ['name', 'config', 'runtime'], await inventory.datacenter());
-    if (hosts.length === 0) return [problem('hosts', 'the account sees none: give it the role on the datacenter, with propagation.')];
+    const hosts = await client.list(
+      'HostSystem',
+      ['name', 'config', 'runtime'],
+      await inventory.datacenter(),
+    );
+    if (hosts.length === 0)
+      return [
+        problem('hosts', 'the account sees none: give it the role on the datacenter, with propagation.'),
+      ];
     return hosts.flatMap(({ ref, name, config, runtime }): Finding[] => {
       const object = `host ${name ?? ''} (${ref.value})`;
       const version = config?.product.version;
       const fault = knownFault(version);
       if (runtime?.connectionState !== undefined && runtime.connectionState !== 'connected')
         return [note(object, `it is ${runtime.connectionState}; VMs on it cannot be backed up now.`)];
-      if (fault !== undefined) return [note(object, `ESXi ${version ?? ''}: ${fault}; each backup reads all of a disk there.`)];
+      if (fault !== undefined)
+        return [note(object, `ESXi ${version ?? ''}: ${fault}; each backup reads all of a disk there.`)];
       return [ok(object, version === undefined ? 'it is connected.' : `ESXi ${version}.`)];
     });
   });
@@ -76,7 +91,10 @@ function checkNetworkNames(site: Site): Promise<Finding[]> {
     return wrong.length === 0
       ? [ok('networks', `VMs can be put on: ${list}.`)]
       : wrong.map(([from, to]) =>
-          problem('networks', `the settings have "${to}" for "${from}", and the datacenter has no network of that name, but: ${list}.`),
+          problem(
+            'networks',
+            `the settings have "${to}" for "${from}", and the datacenter has no network of that name, but: ${list}.`,
+          ),
         );
   });
 }
@@ -90,14 +108,19 @@ function checkCards({ client, inventory, settings }: Site, vm: string): Promise<
     const devices = config?.hardware.device ?? [];
     const names = await networkNames(client, devices);
     const there = await siteNetworks(client, await inventory.datacenter());
-    const { nics } = config === undefined ? { nics: [] } : describeConfiguration(config, names, vm);
+    const { nics } = config === undefined ? { nics: [] } : describeConfiguration(config, names);
     return nics.flatMap(({ network, mac }, index): Finding[] => {
       const wanted = settings.networks[network] ?? network;
       const found = there.filter(({ name }) => name === wanted).length;
       const object = `VM ${vm}, network card ${index + 1} (${mac})`;
       return found === 1
         ? [ok(object, `it can be on "${wanted}" again.`)]
-        : [problem(object, `the datacenter has ${found} networks named "${wanted}"; see the settings' networks.`)];
+        : [
+            problem(
+              object,
+              `the datacenter has ${found} networks named "${wanted}"; see the settings' networks.`,
+            ),
+          ];
     });
   });
 }

@@ -16,16 +16,13 @@ const CONTROLLERS_OF_A_BUS = 4;
 /** The SCSI controller's own place on its bus. */
 const UNIT_OF_SCSI_CONTROLLER = 7;
 
-/** Whether two kinds share the numbers of one bus. */
-export function onOneBus(a: ControllerKind, b: ControllerKind): boolean {
-  return CONTROLLERS[a].bus === CONTROLLERS[b].bus;
-}
-
 /** @throws Error where a disk cannot be at such a place */
 export function checkPlace({ kind, bus }: ControllerPlace, slot: number): void {
   const { units, bus: busName } = CONTROLLERS[kind];
   if (!Number.isInteger(bus) || bus < 0 || bus >= CONTROLLERS_OF_A_BUS)
-    throw new Error(`A VM has ${busName} controllers 0 to ${CONTROLLERS_OF_A_BUS - 1}, and none numbered ${bus}.`);
+    throw new Error(
+      `A VM has ${busName} controllers 0 to ${CONTROLLERS_OF_A_BUS - 1}, and none numbered ${bus}.`,
+    );
   if (!Number.isInteger(slot) || slot < 0 || slot >= units)
     throw new Error(`A ${kind} controller takes disks at 0 to ${units - 1}, and none at ${slot}.`);
   if (busName === 'SCSI' && slot === UNIT_OF_SCSI_CONTROLLER)

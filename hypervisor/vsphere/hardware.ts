@@ -16,7 +16,8 @@ export async function setHardware(
   networks: ReadonlyMap<string, SiteNetwork>,
 ): Promise<void> {
   const { config, runtime } = await client.get(vm, 'config', 'runtime');
-  if (config === undefined) throw new Error(`vCenter cannot read the configuration of "${name}" now (${vm.value}).`);
+  if (config === undefined)
+    throw new Error(`vCenter cannot read the configuration of "${name}" now (${vm.value}).`);
   const { hardware } = config;
   const spec: VirtualMachineConfigSpec = {};
   if (hardware.numCPU !== cpus) {
@@ -31,6 +32,8 @@ export async function setHardware(
   if (cards.length > 0) spec.deviceChange = cards;
   if (Object.keys(spec).length === 0) return;
   if (runtime?.powerState !== 'poweredOff')
-    throw new Error(`"${name}" is ${runtime?.powerState ?? 'in no state that vCenter knows'}; power it off first.`);
+    throw new Error(
+      `"${name}" is ${runtime?.powerState ?? 'in no state that vCenter knows'}; power it off first.`,
+    );
   await client.run('ReconfigVM_Task', vm, { spec });
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { busOf } from '../../machines/disk-place';
 import { type ControllerPlace, type DiskConfiguration } from '../port';
-import { checkPlace, newController, onOneBus } from './controllers';
+import { checkPlace, newController } from './controllers';
 import { controllersOf, type DiskDevice, diskKeyOption, disksOf, extraConfig } from './devices';
 import { diskMark } from './marks';
 import { type VimClient } from './vim/client';
@@ -25,7 +26,12 @@ const LARGEST_BYTES = 62 * 2 ** 40;
  * a call which was cut off anywhere is made good by the next.
  * @throws Error for a place, size or key that cannot be, or that something else has
  */
-export async function addDisk(client: VimClient, vm: VmRef, name: string, disk: DiskConfiguration): Promise<void> {
+export async function addDisk(
+  client: VimClient,
+  vm: VmRef,
+  name: string,
+  disk: DiskConfiguration,
+): Promise<void> {
   checkDisk(disk);
   const before = await configOf(client, vm, name);
   const place = placeOf(before, disk);
@@ -37,7 +43,8 @@ export async function addDisk(client: VimClient, vm: VmRef, name: string, disk: 
   }
   const after = await configOf(client, vm, name);
   const made = diskAt(after, place, disk.slot);
-  if (made === undefined) throw new Error(`vCenter has added no disk to "${name}" at ${told(place, disk.slot)}.`);
+  if (made === undefined)
+    throw new Error(`vCenter has added no disk to "${name}" at ${told(place, disk.slot)}.`);
   if (made.sizeBytes !== disk.sizeBytes)
     throw new Error(
       `vCenter made the disk "${disk.key}" of "${name}" with ${made.sizeBytes} instead of ${disk.sizeBytes} bytes. Choose a datastore ` +
@@ -47,15 +54,20 @@ export async function addDisk(client: VimClient, vm: VmRef, name: string, disk: 
 }
 
 function checkDisk({ key, sizeBytes }: DiskConfiguration): void {
-  if (!KEY.test(key)) throw new Error(`${JSON.stringify(key)} cannot be the key of a disk: it has letters, digits and "-" only.`);
+  if (!KEY.test(key))
+    throw new Error(
+      `${JSON.stringify(key)} cannot be the key of a disk: it has letters, digits and "-" only.`,
+    );
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0 || sizeBytes % 512 !== 0)
     throw new Error(`A disk cannot have ${sizeBytes} bytes: its size is a multiple of 512.`);
-  if (sizeBytes > LARGEST_BYTES) throw new Error(`A disk cannot have ${sizeBytes} bytes: vSphere's are of 62 TiB at most.`);
+  if (sizeBytes > LARGEST_BYTES)
+    throw new Error(`A disk cannot have ${sizeBytes} bytes: vSphere's are of 62 TiB at most.`);
 }
 
 async function configOf(client: VimClient, vm: VmRef, name: string): Promise<VirtualMachineConfigInfo> {
   const { config } = await client.get(vm, 'config');
-  if (config === undefined) throw new Error(`vCenter cannot read the configuration of "${name}" now (${vm.value}).`);
+  if (config === undefined)
+    throw new Error(`vCenter cannot read the configuration of "${name}" now (${vm.value}).`);
   return config;
 }
 
@@ -100,13 +112,16 @@ function findDisk(
 
 function isFileOf({ backing }: DiskDevice, key: string): boolean {
   const file = backing.fileName?.split('/').at(-1) ?? '';
-  return file === `${key}.vmdk` || (file.startsWith(`${key}-`) && /^[0-9a-f]{8}\.vmdk$/.test(file.slice(key.length + 1)));
+  return (
+    file === `${key}.vmdk` ||
+    (file.startsWith(`${key}-`) && /^[0-9a-f]{8}\.vmdk$/.test(file.slice(key.length + 1)))
+  );
 }
 
 function bootDisk({ bootOptions, hardware }: VirtualMachineConfigInfo): number | undefined {
-  return bootOptions?.bootOrder?.flatMap((device) => ('deviceKey' in device ? [device.deviceKey] : [])).find((key) =>
-    hardware.device.some((device) => device.key === key),
-  );
+  return bootOptions?.bootOrder
+    ?.flatMap((device) => ('deviceKey' in device ? [device.deviceKey] : []))
+    .find((key) => hardware.device.some((device) => device.key === key));
 }
 
 function checkNoOtherBoot(config: VirtualMachineConfigInfo, name: string): void {
@@ -122,9 +137,11 @@ async function make(
   place: ControllerPlace,
 ): Promise<void> {
   const controllers = controllersOf(hardware.device);
-  const there = controllers.find(({ kind, bus }) => bus === place.bus && onOneBus(kind, place.kind));
+  const there = controllers.find(({ kind, bus }) => bus === place.bus && busOf(kind) === busOf(place.kind));
   if (there !== undefined && there.kind !== place.kind)
-    throw new Error(`"${name}" has a ${there.kind} controller as number ${place.bus}, and no ${place.kind} one.`);
+    throw new Error(
+      `"${name}" has a ${there.kind} controller as number ${place.bus}, and no ${place.kind} one.`,
+    );
   const uuid = newDiskUuid();
   const directory = files.vmPathName?.replace(/[^/]*$/, '') ?? '';
   const change = (fileName: string): VirtualMachineConfigSpec => ({
@@ -169,7 +186,8 @@ async function writeDown(
   made: DiskDevice,
   { key, boot }: DiskConfiguration,
 ): Promise<void> {
-  if (made.uuid === undefined) throw new Error(`The new disk "${key}" has no UUID; its datastore gives disks none.`);
+  if (made.uuid === undefined)
+    throw new Error(`The new disk "${key}" has no UUID; its datastore gives disks none.`);
   const known = extraConfig(config.extraConfig, diskKeyOption(made.uuid)) === key;
   const boots = !boot || bootDisk(config) === made.device.key;
   if (known && boots) return;

@@ -72,11 +72,15 @@ type NamedPool = Listed<'ResourcePool', 'name' | 'parent'> & { path: string };
 export async function poolOf(inventory: Inventory): Promise<NamedPool> {
   const { client, settings } = inventory;
   const listed = await client.list('ResourcePool', ['name', 'parent'], await inventory.datacenter());
-  const pools = await Promise.all(listed.map(async (pool) => ({ ...pool, path: await inventory.pathOf(pool.ref) })));
+  const pools = await Promise.all(
+    listed.map(async (pool) => ({ ...pool, path: await inventory.pathOf(pool.ref) })),
+  );
   const wanted = settings.pool;
   // Without a setting, those are meant that hosts and clusters have of their own.
   const fitting = pools.filter(({ name, path, parent }) =>
-    wanted === undefined ? parent?.$ref !== 'ResourcePool' : path === wanted || shownName(name ?? '') === wanted,
+    wanted === undefined
+      ? parent?.$ref !== 'ResourcePool'
+      : path === wanted || shownName(name ?? '') === wanted,
   );
   return theOnly(fitting, {
     setting: 'pool',

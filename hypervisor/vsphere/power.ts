@@ -50,14 +50,21 @@ export async function powerOn(client: VimClient, vm: VmRef, name: string): Promi
 }
 
 /** Asks the guest to shut down, by VMware Tools. @throws Error when it has not within the time */
-export async function shutDown(client: VimClient, vm: VmRef, name: string, timeoutSeconds: number): Promise<void> {
+export async function shutDown(
+  client: VimClient,
+  vm: VmRef,
+  name: string,
+  timeoutSeconds: number,
+): Promise<void> {
   if (!(await isOn(client, vm))) return;
   const late = `"${name}" has not shut down within ${timeoutSeconds} s`;
   try {
     await client.call('ShutdownGuest', vm);
   } catch (error) {
     if (isFault(error, 'ToolsUnavailable'))
-      throw new Error(`${late}: VMware Tools do not run in it, and nothing else can ask its guest to.`, { cause: error });
+      throw new Error(`${late}: VMware Tools do not run in it, and nothing else can ask its guest to.`, {
+        cause: error,
+      });
     if (isFault(error, 'InvalidPowerState') && !(await isOn(client, vm))) return;
     throw error;
   }

@@ -117,11 +117,17 @@ async function checkTracking(
   if (found['config.changeTrackingEnabled'] === true) return [ok(object, 'its changes are tracked.')];
   if (found['capability.changeTrackingSupported'] !== true)
     return [
-      note(object, "its hardware version cannot track changes, and each backup reads all of its disks: upgrade the VM's hardware."),
+      note(
+        object,
+        "its hardware version cannot track changes, and each backup reads all of its disks: upgrade the VM's hardware.",
+      ),
     ];
   return [
     hasSnapshots
-      ? note(object, 'its changes are not tracked, and tracking is not switched on while it has a snapshot: each backup reads all of its disks.')
+      ? note(
+          object,
+          'its changes are not tracked, and tracking is not switched on while it has a snapshot: each backup reads all of its disks.',
+        )
       : ok(object, 'its changes are not tracked yet; its first backup switches that on.'),
   ];
 }
@@ -168,14 +174,23 @@ function checkDatastore(site: Site, objects: PlacedObject[]): Promise<Finding[]>
     const { ref, name, summary } = await datastoreOf(inventory);
     objects.push({ place: 'datastore', ref, name });
     const object = `datastore ${name} (${ref.value})`;
-    if (!summary.accessible) return [problem(object, 'no host reaches it at present: see to it, or set datastore to another.')];
+    if (!summary.accessible)
+      return [problem(object, 'no host reaches it at present: see to it, or set datastore to another.')];
     if (summary.maintenanceMode !== undefined && summary.maintenanceMode !== 'normal')
-      return [problem(object, `it is in maintenance (${summary.maintenanceMode}): end that, or set datastore to another.`)];
+      return [
+        problem(
+          object,
+          `it is in maintenance (${summary.maintenanceMode}): end that, or set datastore to another.`,
+        ),
+      ];
     const { 'runtime.host': host } = await client.get(await inventory.proxy(), 'runtime.host');
     const { datastore: seen = [] } = host === undefined ? {} : await client.get(host, 'datastore');
     if (!seen.some(({ value }) => value === ref.value))
       return [
-        problem(object, "the backup proxy's host does not see it, and could not attach disks on it: mount it there, or set datastore."),
+        problem(
+          object,
+          "the backup proxy's host does not see it, and could not attach disks on it: mount it there, or set datastore.",
+        ),
       ];
     const gibibytes = Math.floor((summary.freeSpace / 2 ** 30) * 10) / 10;
     if (summary.freeSpace < FREE_FLOOR_BYTES)
@@ -210,7 +225,9 @@ async function checkNetworks(
     const findings: Finding[] = [];
     for (const [before, { name, ref }] of chosen) {
       objects.push({ place: 'network', ref, name });
-      findings.push(ok(`network ${name} (${ref.value})`, before === name ? 'it is there.' : `it is for "${before}".`));
+      findings.push(
+        ok(`network ${name} (${ref.value})`, before === name ? 'it is there.' : `it is for "${before}".`),
+      );
     }
     for (const { vm, configuration } of vms)
       configuration.nics.forEach(({ mac }, index) => {
@@ -228,7 +245,9 @@ export function checkPrivileges(site: Site, objects: readonly PlacedObject[]): P
     return objects.map((object): Finding => {
       const told = `${object.place} ${object.name} (${object.ref.value})`;
       const [text] = tellMissing(missing.filter((one) => one.object === object));
-      return text === undefined ? ok(told, 'the account has all privileges that it needs there.') : problem(told, text);
+      return text === undefined
+        ? ok(told, 'the account has all privileges that it needs there.')
+        : problem(told, text);
     });
   });
 }

@@ -2,7 +2,8 @@ import { METHODS, type ManagedObject } from './vim/schema';
 import { type VimClient } from './vim/client';
 
 /** What the account acts on. A VM that is yet to be made has the rights of the folder that it will be in. */
-export type Place = 'protected VM' | 'proxy VM' | 'folder for new VMs' | 'resource pool' | 'datastore' | 'network';
+export type Place =
+  'protected VM' | 'proxy VM' | 'folder for new VMs' | 'resource pool' | 'datastore' | 'network';
 
 type MethodName = keyof typeof METHODS;
 
@@ -33,14 +34,15 @@ const FURTHER: Record<Place, Readonly<Record<string, string>>> = {
   'proxy VM': {
     'VirtualMachine.Config.AddExistingDisk': "to attach a VM's disk to the proxy",
     'VirtualMachine.Config.RemoveDisk': 'to detach it, without deleting it',
-    'VirtualMachine.Config.AdvancedConfig': 'to note at the proxy who uses the disk',
   },
   'folder for new VMs': {
     'VirtualMachine.Inventory.Delete': 'to take a failback back',
     'VirtualMachine.Config.AddNewDisk': 'to make the disks',
-    'VirtualMachine.Config.RemoveDisk': 'to leave a disk alone that somebody attached, when the VM is removed',
+    'VirtualMachine.Config.RemoveDisk':
+      'to leave a disk alone that somebody attached, when the VM is removed',
     'VirtualMachine.Config.AddRemoveDevice': 'to give the VM controllers and network cards',
     'VirtualMachine.Config.EditDevice': 'to put a network card on another network',
+    'VirtualMachine.Interact.DeviceConnection': 'to connect a network card',
     'VirtualMachine.Config.CPUCount': 'to set its CPUs',
     'VirtualMachine.Config.Memory': 'to set its memory',
     'VirtualMachine.Config.Settings': 'to set its firmware and the disk to boot from',
@@ -105,11 +107,14 @@ export async function missingPrivileges(
 ): Promise<MissingPrivilege[]> {
   const { authorizationManager, sessionManager } = await client.content();
   if (authorizationManager === undefined || sessionManager === undefined)
-    throw new Error('This server has no roles: it is an ESXi host, and no vCenter. Name the vCenter in the settings.');
+    throw new Error(
+      'This server has no roles: it is an ESXi host, and no vCenter. Name the vCenter in the settings.',
+    );
   const { currentSession } = (await client.get(sessionManager, 'currentSession')) as {
     currentSession?: { key: string };
   };
-  if (currentSession === undefined) throw new Error('vCenter says nothing of the session that it was asked in.');
+  if (currentSession === undefined)
+    throw new Error('vCenter says nothing of the session that it was asked in.');
   const missing: MissingPrivilege[] = [];
   for (const object of objects) {
     const needed = neededPrivileges(object.place);

@@ -1,6 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { type ControllerKind, type DiskArea, type DiskConfiguration, type Hypervisor, type OpenDisk } from '../port';
+import {
+  type ControllerKind,
+  type DiskArea,
+  type DiskConfiguration,
+  type Hypervisor,
+  type OpenDisk,
+} from '../port';
 import { controllersOf, disksOf } from './devices';
 import { type Finding, note, ok, problem } from './findings';
 import { siteNetworks } from './networks';
@@ -69,7 +75,9 @@ class Trial {
     );
     for (const kind of ['sata', 'nvme'] as const) await this.tryController(kind);
     await this.step('the VM starts', () => hypervisor.powerOn(name));
-    const first = await this.step('a snapshot is taken of the running VM', () => hypervisor.snapshotVm(name, 'check 1'));
+    const first = await this.step('a snapshot is taken of the running VM', () =>
+      hypervisor.snapshotVm(name, 'check 1'),
+    );
     await this.step("the snapshot's disk is attached to the proxy, and read", () =>
       this.withDisk(hypervisor.openSnapshotDisk(name, 'check 1', SYSTEM.key), async (disk) => {
         await mustHold(disk, pattern, 0);
@@ -81,7 +89,9 @@ class Trial {
       const areas = await hypervisor.changedAreas(name, 'check 1', SYSTEM.key);
       if (areas === undefined) return 'vCenter cannot tell them; the first backup reads all of a disk';
       if (!covers(areas, 0, PATTERN_BYTES) || !covers(areas, atEnd, 512))
-        throw new Error(`They lack what was written: ${JSON.stringify(areas.slice(0, 20))}. Do not use changed-block tracking here.`);
+        throw new Error(
+          `They lack what was written: ${JSON.stringify(areas.slice(0, 20))}. Do not use changed-block tracking here.`,
+        );
       return `${areas.length} areas, ${areas.reduce((sum, { length }) => sum + length, 0)} bytes`;
     });
     await this.step('the snapshot is removed', () => hypervisor.releaseSnapshot(name, 'check 1'));
@@ -90,13 +100,19 @@ class Trial {
       const marker = first.changeMarkers[SYSTEM.key];
       if (marker === undefined) return 'changes of its disk are not tracked; each backup reads all of it';
       const areas = await hypervisor.changedAreas(name, 'check 2', SYSTEM.key, marker);
-      return areas === undefined ? 'vCenter cannot tell; each backup reads all of a disk' : `${areas.length} areas`;
+      return areas === undefined
+        ? 'vCenter cannot tell; each backup reads all of a disk'
+        : `${areas.length} areas`;
     });
     await this.step('that one is removed', () => hypervisor.releaseSnapshot(name, 'check 2'));
     await this.step('nothing is left to consolidate', async () => {
       const vm = await this.site.inventory.vm(name);
-      const { 'runtime.consolidationNeeded': needed } = await this.site.client.get(vm, 'runtime.consolidationNeeded');
-      if (needed === true) throw new Error('The disks need consolidation. See in the tasks of the VM what vCenter says of it.');
+      const { 'runtime.consolidationNeeded': needed } = await this.site.client.get(
+        vm,
+        'runtime.consolidationNeeded',
+      );
+      if (needed === true)
+        throw new Error('The disks need consolidation. See in the tasks of the VM what vCenter says of it.');
     });
     await this.step('its console is asked for', async () => {
       const text = await hypervisor.consoleOutput(name);
@@ -128,7 +144,13 @@ class Trial {
       .map((byte) => Math.floor(byte).toString(16).padStart(2, '0'))
       .join(':')}`;
     const nics = network === undefined ? [] : [{ network: network.name, mac }];
-    const configuration = { cpus: 1, memoryMiB: 256, firmware: 'bios' as const, guestOs: 'otherGuest64', nics };
+    const configuration = {
+      cpus: 1,
+      memoryMiB: 256,
+      firmware: 'bios' as const,
+      guestOs: 'otherGuest64',
+      nics,
+    };
     await hypervisor.createVm(name, configuration, 'lifeboat check');
     const got = (await hypervisor.describeVm(name)).nics[0]?.mac;
     if (network === undefined) return 'without a network card, as the account sees no network';
@@ -143,10 +165,16 @@ class Trial {
     const disk = { key: kind, sizeBytes: FURTHER_BYTES, slot: 0, boot: false, controller: { kind, bus: 0 } };
     try {
       await this.hypervisor.addDisk(this.name, disk);
-      await this.withDisk(this.hypervisor.openDisk(this.name, kind), (open) => writeAt(open, Buffer.alloc(512, 0x5a), 0));
-      this.findings.push(ok(object, `a disk on a ${kind} controller is made, attached to the proxy and written.`));
+      await this.withDisk(this.hypervisor.openDisk(this.name, kind), (open) =>
+        writeAt(open, Buffer.alloc(512, 0x5a), 0),
+      );
+      this.findings.push(
+        ok(object, `a disk on a ${kind} controller is made, attached to the proxy and written.`),
+      );
     } catch (error) {
-      this.findings.push(note(object, `VMs with ${kind} disks cannot come home: ${(error as Error).message}`));
+      this.findings.push(
+        note(object, `VMs with ${kind} disks cannot come home: ${(error as Error).message}`),
+      );
     }
   }
 
@@ -185,7 +213,8 @@ class Trial {
     const vm = await site.inventory.vmIfThere(name);
     if (vm === undefined) return;
     await hypervisor.deleteVm(name);
-    if ((await site.inventory.vmIfThere(name)) !== undefined) throw new Error(`"${name}" is still there: remove it in the client.`);
+    if ((await site.inventory.vmIfThere(name)) !== undefined)
+      throw new Error(`"${name}" is still there: remove it in the client.`);
     const { config } = await site.client.get(await site.inventory.proxy(), 'config');
     const devices = config?.hardware.device ?? [];
     const left = disksOf(devices).filter(({ backing }) => backing.fileName?.includes(name) === true);
@@ -212,7 +241,8 @@ async function mustHold({ path }: OpenDisk, bytes: Buffer, offset: number): Prom
   try {
     const found = Buffer.alloc(bytes.length);
     await file.read(found, 0, found.length, offset);
-    if (!found.equals(bytes)) throw new Error(`At ${offset} of ${path} there is something else than was written.`);
+    if (!found.equals(bytes))
+      throw new Error(`At ${offset} of ${path} there is something else than was written.`);
   } finally {
     await file.close();
   }

@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type VsphereSettings, vsphereHypervisor, type VsphereHypervisor } from '../../hypervisor/vsphere';
 import { vsphereSite } from '../../hypervisor/vsphere/site';
-import { simulatorIsBuilt, startSimulatedVcenter, type SimulatedVcenter } from '../../sandbox/vcenter/simulator';
+import {
+  simulatorIsBuilt,
+  startSimulatedVcenter,
+  type SimulatedVcenter,
+} from '../../sandbox/vcenter/simulator';
 
 /** Tests that need a vCenter: skipped, and counted so, where Go could not be had to build the simulated one. */
 export const describeWithVcenter = simulatorIsBuilt() ? describe : describe.skip;
@@ -22,7 +26,7 @@ export interface VcenterSite {
 
 export async function startVcenterSite(): Promise<VcenterSite> {
   const directory = await mkdtemp(join(tmpdir(), 'vcenter-'));
-  const vcenter = await startSimulatedVcenter({ directory: join(directory, 'vcenter') });
+  const vcenter = await startSimulatedVcenter({ directory: join(directory, 'vcenter'), boots: false });
   const credentials = join(directory, 'credentials.yaml');
   await writeFile(credentials, `user: ${vcenter.user}\npassword: "${vcenter.password}"\n`, { mode: 0o600 });
   const settings: VsphereSettings = {

@@ -19,7 +19,10 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
     site = await startVcenterSite();
   });
   afterAll(() => site.remove());
-  afterEach(() => site.vcenter.control.setRules([]));
+  afterEach(async () => {
+    await site.vcenter.control.setRules([]);
+    await site.hypervisor().deleteVm(VM);
+  });
 
   const proxyDisks = async (): Promise<string[]> => {
     const { config } = await site.site.client.get(await site.site.inventory.proxy(), 'config');
@@ -32,13 +35,19 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
       await hypervisor.createVm(VM, HARDWARE, MARK);
       for (const disk of DISKS) await hypervisor.addDisk(VM, disk);
     }
-    const described = { ...HARDWARE, disks: DISKS, power: 'off', mark: MARK };
+    const described = { ...HARDWARE, displayName: VM, disks: DISKS, power: 'off', mark: MARK };
     expect(await hypervisor.describeVm(VM)).toEqual(described);
-    await expect(hypervisor.addDisk(VM, { ...SYSTEM, sizeBytes: 1024 })).rejects.toThrow('and not 1024 bytes');
+    await expect(hypervisor.addDisk(VM, { ...SYSTEM, sizeBytes: 1024 })).rejects.toThrow(
+      'and not 1024 bytes',
+    );
     await expect(hypervisor.addDisk(VM, { ...SYSTEM, slot: 3 })).rejects.toThrow('at another place');
-    await expect(hypervisor.addDisk(VM, { ...SYSTEM, key: 'c', slot: 3 })).rejects.toThrow('to boot from already');
+    await expect(hypervisor.addDisk(VM, { ...SYSTEM, key: 'c', slot: 3 })).rejects.toThrow(
+      'to boot from already',
+    );
     await expect(hypervisor.addDisk(VM, { ...DATA, key: 'c' })).rejects.toThrow('another disk at pvscsi 0:1');
-    await expect(hypervisor.addDisk(VM, { ...DATA, key: 'c', slot: 7 })).rejects.toThrow('no disk can be there');
+    await expect(hypervisor.addDisk(VM, { ...DATA, key: 'c', slot: 7 })).rejects.toThrow(
+      'no disk can be there',
+    );
 
     const expected = Buffer.alloc(SYSTEM.sizeBytes);
     const held = await hypervisor.openDisk(VM, SYSTEM.key);
@@ -107,7 +116,9 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
       mac: `00:50:56:00:00:0${index}`,
     }));
     const hypervisor = site.hypervisor();
-    await expect(hypervisor.createVm(VM, { ...HARDWARE, nics })).rejects.toThrow(/"old A".*"old B".*Its networks: /);
+    await expect(hypervisor.createVm(VM, { ...HARDWARE, nics })).rejects.toThrow(
+      /"old A".*"old B".*Its networks: /,
+    );
     const networks = { 'old A': 'DC0_DVPG0', 'old B': 'VM Network' };
     const mapped = site.hypervisor({ networks });
     await mapped.createVm(VM, { ...HARDWARE, nics });
@@ -143,8 +154,20 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
     const disks = [
       { ...SYSTEM, controller: { kind: 'pvscsi' as const, bus: 1 } },
       { ...DATA, controller: { kind: 'lsisas' as const, bus: 2 } },
-      { key: 'more', sizeBytes: 2 ** 20, slot: 29, boot: false, controller: { kind: 'sata' as const, bus: 0 } },
-      { key: 'fast', sizeBytes: 2 ** 20, slot: 3, boot: false, controller: { kind: 'nvme' as const, bus: 1 } },
+      {
+        key: 'more',
+        sizeBytes: 2 ** 20,
+        slot: 29,
+        boot: false,
+        controller: { kind: 'sata' as const, bus: 0 },
+      },
+      {
+        key: 'fast',
+        sizeBytes: 2 ** 20,
+        slot: 3,
+        boot: false,
+        controller: { kind: 'nvme' as const, bus: 1 },
+      },
     ];
     await hypervisor.createVm(VM, HARDWARE);
     for (const disk of disks) await hypervisor.addDisk(VM, disk);
@@ -185,7 +208,11 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
   });
 
   /** Each of the calls of section "failback" that changes something: killed before vCenter does it, and after. */
-  const KILLS: [call: string, rule: Omit<Rule, 'name' | 'times' | 'when'> & { proxy?: boolean }, what: 'home' | 'undo'][] = [
+  const KILLS: [
+    call: string,
+    rule: Omit<Rule, 'name' | 'times' | 'when'> & { proxy?: boolean },
+    what: 'home' | 'undo',
+  ][] = [
     ['2, the VM is made', { method: 'CreateVM_Task' }, 'home'],
     ['3, the first disk is made', { method: 'ReconfigVM_Task' }, 'home'],
     ['3, its key is written down', { method: 'ReconfigVM_Task', skip: 1 }, 'home'],
@@ -193,55 +220,66 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
     ['4, a disk is attached to the proxy', { method: 'ReconfigVM_Task', proxy: true }, 'home'],
     ['4, it is detached', { method: 'ReconfigVM_Task', proxy: true, skip: 1 }, 'home'],
     ['5, the other is attached', { method: 'ReconfigVM_Task', proxy: true, skip: 2 }, 'home'],
-    ['6, the VM gets its hardware', { method: 'ReconfigVM_Task', skip: 8 }, 'home'],
+    ['6, the VM gets its hardware', { method: 'ReconfigVM_Task', skip: 7 }, 'home'],
     ['7, the VM is started', { method: 'PowerOnVM_Task' }, 'home'],
     ['8, the VM is stopped', { method: 'PowerOffVM_Task' }, 'undo'],
     ['8, the VM is removed', { method: 'Destroy_Task' }, 'undo'],
   ];
   const table = KILLS.flatMap(([call, rule, what]) =>
-    (['before', 'after'] as const).map((when) => ({ call, rule, what, when })),
+    (['before', 'after'] as const)
+      // One way is enough of calls that only repeat what another has shown.
+      .filter((when) => when === 'after' || rule.skip === undefined)
+      .map((when) => ({ call, rule, what, when })),
   );
 
-  it.each(table)('goes on after a SIGKILL $when call $call', async ({ rule: { proxy, ...rule }, what, when }) => {
-    const { control } = site.vcenter;
-    if (what === 'undo') await bringHome(site.hypervisor());
-    const object = proxy === true ? await control.find('backup-proxy') : undefined;
-    await control.setRules([{ ...rule, ...(object && { object }), name: 'kill', times: 1, when, hold: true }]);
-    const child = await startChild(what);
-    const ended = once(child, 'exit');
-    try {
-      const struck = async () => ((await control.struck()).kill ?? 0) > (rule.skip ?? 0) || undefined;
-      await eventually(20, struck, 0.05);
-    } finally {
-      child.kill('SIGKILL');
-    }
-    await ended;
-    await control.setRules([]);
+  it.each(table)(
+    'goes on after a SIGKILL $when call $call',
+    async ({ rule: { proxy, ...rule }, what, when }) => {
+      const { control } = site.vcenter;
+      if (what === 'undo') await bringHome(site.hypervisor());
+      const object = proxy === true ? await control.find('backup-proxy') : undefined;
+      await control.setRules([
+        { ...rule, ...(object && { object }), name: 'kill', times: 1, when, hold: true },
+      ]);
+      const child = await startChild(what);
+      const ended = once(child, 'exit');
+      try {
+        const struck = async () => ((await control.struck()).kill ?? 0) > (rule.skip ?? 0) || undefined;
+        await eventually(20, struck, 0.05);
+      } finally {
+        child.kill('SIGKILL');
+      }
+      await ended;
+      await control.setRules([]);
 
-    const hypervisor = site.hypervisor();
-    // As Temporal does; what vCenter was told before goes on meanwhile.
-    if (what === 'home') {
-      await withRetries(() => bringHome(hypervisor));
-      expect(await hypervisor.describeVm(VM)).toEqual({
-        ...HARDWARE,
-        cpus: 2,
-        disks: DISKS,
-        power: 'running',
-        mark: MARK,
-      });
-      await hypervisor.powerOff(VM);
-      for (const [index, { key, sizeBytes }] of DISKS.entries())
-        await onDisk(await hypervisor.openDisk(VM, key), async (file) => {
-          const expected = Buffer.alloc(sizeBytes).fill(0x40 + index, sizeBytes - 512);
-          expect((await contents(file)).equals(expected)).toBe(true);
+      const hypervisor = site.hypervisor();
+      // As Temporal does; what vCenter was told before goes on meanwhile.
+      if (what === 'home') {
+        await withRetries(() => bringHome(hypervisor));
+        expect(await hypervisor.describeVm(VM)).toEqual({
+          ...HARDWARE,
+          displayName: VM,
+          cpus: 2,
+          disks: DISKS,
+          power: 'running',
+          mark: MARK,
         });
-    }
-    await withRetries(() => hypervisor.deleteVm(VM));
-    expect(await hypervisor.listVms()).toEqual(['backup-proxy']);
-    expect(await proxyDisks()).toEqual([]);
-    expect(await readdir(site.vcenter.deviceDirectory)).toEqual([]);
-    expect(await readdir(site.vcenter.datastoreDirectory)).not.toContain(VM);
-  });
+        await hypervisor.powerOff(VM);
+        for (const [index, { key, sizeBytes }] of DISKS.entries())
+          await onDisk(await hypervisor.openDisk(VM, key), async (file) => {
+            const expected = Buffer.alloc(sizeBytes).fill(0x40 + index, sizeBytes - 512);
+            expect((await contents(file)).equals(expected)).toBe(true);
+          });
+      }
+      await withRetries(() => hypervisor.deleteVm(VM));
+      expect(await hypervisor.listVms()).toEqual(['backup-proxy']);
+      expect(await proxyDisks()).toEqual([]);
+      expect(await readdir(site.vcenter.deviceDirectory)).toEqual([]);
+      // vCenter may still be at what the killed process told it to.
+      const gone = async () => !(await readdir(site.vcenter.datastoreDirectory)).includes(VM) || undefined;
+      await eventually(10, gone, 0.05);
+    },
+  );
 
   async function startChild(what: 'home' | 'undo'): Promise<ChildProcess> {
     const settings = join(site.directory, 'child.yaml');

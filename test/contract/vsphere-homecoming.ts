@@ -23,6 +23,8 @@ export const DISKS: DiskConfiguration[] = [
 export async function bringHome(hypervisor: Hypervisor): Promise<void> {
   await hypervisor.createVm(VM, HARDWARE, MARK);
   for (const disk of DISKS) await hypervisor.addDisk(VM, disk);
+  // Started by a try whose answer was lost: its disks are its guest's.
+  if ((await hypervisor.describeVm(VM)).power === 'running') return;
   for (const [index, { key, sizeBytes }] of DISKS.entries()) {
     const disk = await hypervisor.openDisk(VM, key);
     try {

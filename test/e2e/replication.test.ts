@@ -1,6 +1,7 @@
 import { type EBSClient } from '@aws-sdk/client-ebs';
 import { isZero } from '../../blocks/zero';
 import { RunFailedError } from '../../client/errors';
+import { siteStatus } from '../../client/site-status';
 import { look } from '../../client/progress';
 import { type DrPlan } from '../../plan/schema';
 import { type RestoreSummary } from '../../workflows/restore';
@@ -333,6 +334,32 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
       expect(replicated.restore.vms.map(({ recoveryPoint }) => recoveryPoint)).toEqual(
         ids(replicated.backup),
       );
+    },
+    RUN_MS,
+  );
+
+  it(
+    'backs a VM up by the name that the data centre has for it and without a disk, and says so wherever it is told',
+    async () => {
+      const plan = plainPlan('partly', ['renamed']);
+      Object.assign(plan.vms[0]!, { primaryVm: 'one', consistency: 'quiesced', excludeDisks: ['data'] });
+      const { vms } = await backup(plan);
+      const told = {
+        consistency: 'powered-off',
+        notes: [expect.stringMatching(/^The disk "data" is not backed up/)],
+        excludedDisks: ['data'],
+      };
+      expect(vms).toMatchObject([{ vm: 'renamed', ...told, disks: [{ key: 'system' }] }]);
+      await restore(plan);
+      const site = { ec2: sandbox.aws.ec2, store: sandbox.store };
+      expect((await siteStatus(plan, site)).vms).toMatchObject([
+        { vm: 'renamed', backup: told, drCopy: { disks: [{ disk: 'system' }] } },
+      ]);
+
+      Object.assign(plan.vms[0]!, { excludeDisks: ['system'] });
+      const argument = await sandbox.publish(plan);
+      const error: unknown = await (await sandbox.client.backup(argument)).result().catch((e: unknown) => e);
+      expect(error).toMatchObject({ message: expect.stringMatching(/none to boot from/) as string });
     },
     RUN_MS,
   );

@@ -51,7 +51,7 @@ async function judged(disk: string): Promise<void> {
   const { mtimeNs: before } = statSync(disk, { bigint: true });
   const began = performance.now();
   for (const look of [
-    () => readGuestDisks(disk, 0, []),
+    () => readGuestDisks(disk, { slot: 0, dataDisks: [] }),
     () => findLayout(disk),
     () => readPhysicalVolume(disk, MIB),
     () => isBitLocker(disk, MIB),
@@ -103,7 +103,7 @@ describe('disks with damaged structures', () => {
       const disk = newPath();
       copyFileSync(whole, disk);
       await judged(disk);
-      const [content] = (await readGuestDisks(disk, 0, []))[0]?.contents ?? [];
+      const [content] = (await readGuestDisks(disk, { slot: 0, dataDisks: [] }))[0]?.contents ?? [];
       expect(content?.identity.type).toBe(
         { LVM: 'LVM2_member', NTFS: 'ntfs', xfs: 'xfs', btrfs: 'btrfs' }[name] ?? 'ext4',
       );

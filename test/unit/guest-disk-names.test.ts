@@ -570,13 +570,55 @@ describe('directories of the system elsewhere', () => {
 describe('names of a VM with two disks', () => {
   it('are judged the same whichever order they are given in', async () => {
     const [boot, data] = [makeGuest(), makeDataDisk()];
-    const names = await DeviceNames.read(boot, 3, [{ diskPath: data, slot: 0 }]);
+    const names = await DeviceNames.read(boot, { slot: 3, dataDisks: [{ diskPath: data, slot: 0 }] });
     expect(names.judge('/dev/sda1')).toMatchObject({ is: 'told', name: `UUID=${DATA_UUID}` });
     expect(names.judge('/dev/sdb1', 'ext3')).toMatchObject({ is: 'told', name: `UUID=${ROOT_UUID}` });
     expect(names.judge('/dev/disk/by-path/pci-0000:0b:00.0-scsi-0:0:3:0-part1')).toMatchObject({
       link: `/dev/disk/by-uuid/${ROOT_UUID}`,
     });
     expect(names.judge('/dev/nvme2n1')).toMatchObject({ is: 'lost', gone: true });
+  });
+
+  it('go by the order of the controllers, and by no place on one of several', async () => {
+    const [boot, data] = [makeGuest(), makeDataDisk()];
+    const [first, second] = [0, 1].map((bus) => ({ kind: 'pvscsi' as const, bus }));
+    const byPath = '/dev/disk/by-path/pci-0000:0b:00.0-scsi-0:0:0:0-part1';
+    const names = await DeviceNames.read(boot, {
+      ...{ slot: 0, controller: second },
+      dataDisks: [{ diskPath: data, slot: 3, controller: first }],
+    });
+    expect(names.judge('/dev/sda1')).toMatchObject({ is: 'told', name: `UUID=${DATA_UUID}` });
+    expect(names.judge('/dev/sdb1')).toMatchObject({ is: 'told', name: `UUID=${ROOT_UUID}` });
+    expect(names.judge('/dev/sdc1')).toMatchObject({ is: 'lost', gone: true });
+    expect(names.judge(byPath)).toMatchObject({ is: 'lost', gone: false });
+    // hd0 is what the firmware boots from.
+    expect([names.uuidForGrub(0, 1), names.uuidForGrub(1, 1)]).toEqual([ROOT_UUID, DATA_UUID]);
+
+    const onOne = await DeviceNames.read(boot, {
+      ...{ slot: 0, controller: second },
+      dataDisks: [{ diskPath: data, slot: 3, controller: second }],
+    });
+    expect(onOne.judge(byPath)).toMatchObject({ is: 'told', name: `UUID=${ROOT_UUID}` });
+  });
+
+  it('are letters for all disks but those on NVMe, which have names of their own', async () => {
+    const [boot, data] = [makeGuest(), makeDataDisk()];
+    const nvme = { kind: 'nvme' as const, bus: 0 };
+    const names = await DeviceNames.read(boot, {
+      ...{ slot: 0, controller: nvme },
+      dataDisks: [{ diskPath: data, slot: 0, controller: { kind: 'pvscsi', bus: 0 } }],
+    });
+    expect(names.judge('/dev/sda1')).toMatchObject({ is: 'told', name: `UUID=${DATA_UUID}` });
+    expect(names.judge('/dev/sdb1')).toMatchObject({ is: 'lost', gone: true });
+    expect(names.judge('/dev/nvme0n1p1')).toMatchObject({ is: 'told', name: `UUID=${ROOT_UUID}` });
+    expect(names.judge('/dev/nvme1n1p1')).toMatchObject({ is: 'lost', gone: true });
+  });
+
+  it('are none of disks in one place', async () => {
+    const [boot, data] = [makeGuest(), makeDataDisk()];
+    const controller = { kind: 'pvscsi' as const, bus: 1 };
+    const dataDisks = [{ diskPath: data, slot: 0, controller }];
+    await expect(DeviceNames.read(boot, { slot: 0, controller, dataDisks })).rejects.toThrow(/same place/);
   });
 });
 

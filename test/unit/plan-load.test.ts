@@ -115,6 +115,29 @@ describe('what the primary site calls a VM', () => {
   });
 });
 
+describe('what of a VM is backed up, and how', () => {
+  const named = (lines: string) => changed('  - name: db\n', `  - name: db\n    ${lines}\n`);
+
+  it('is said by the plan, or left at all of it as after a power cut', async () => {
+    writeFileSync(folder.file, named('consistency: quiesced\n    excludeDisks: [scratch, swap-2]'));
+    const { plan } = await loadPlanFile(folder.file);
+    expect(plan.vms[0]).toMatchObject({ consistency: 'quiesced', excludeDisks: ['scratch', 'swap-2'] });
+    for (const field of ['consistency', 'excludeDisks']) expect(plan.vms[1]).not.toHaveProperty(field);
+  });
+
+  it.each([
+    ['consistency: quiesce', 'consistency: must be "crash" or "quiesced", not "quiesce"'],
+    ['excludeDisks: scratch', 'excludeDisks: must be a list'],
+    [
+      'excludeDisks: [../x]',
+      'excludeDisks[0]: must be the key of a disk: letters, digits and "-", not "../x"',
+    ],
+    ['excludeDisks: [a, b, a]', 'excludeDisks[2]: "a" is listed twice; take one out'],
+  ])('is not %j', async (lines, message) => {
+    expect(await problemOf(named(lines))).toContain(`vms[0].${message}`);
+  });
+});
+
 describe('a bad plan gets one error with file, line, column and field', () => {
   const cases: [what: string, text: string, message: string | RegExp][] = [
     [

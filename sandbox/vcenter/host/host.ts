@@ -3,9 +3,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { text } from 'node:stream/consumers';
+import { nodeSuffix } from '../../../machines/hardware';
 import { machineIsRunning } from '../../../machines/machine';
 import { attach, detach, type DevicePlaces } from './hot-add';
-import { isAttached, known } from './known';
+import { isAttached, known, placeOf } from './known';
 import { consolidate, layoutOf, takeSnapshot } from './layers';
 import { Monitors } from './monitors';
 import { hasEnded, powerOff, powerOn, removeTaps, type HostNetwork } from './power';
@@ -101,7 +102,7 @@ export class Host {
     if (!machine || !disk) throw new Error(`No VM "${vm}" with a disk at unit ${unit} has been started.`);
     await this.monitors.run(machine.vm, async (qmp) => {
       const answer = await qmp.execute<string>('human-monitor-command', {
-        'command-line': `qemu-io -d drive${disk.slot} "write -P ${pattern} ${offset} ${length}"`,
+        'command-line': `qemu-io -d drive${nodeSuffix(placeOf(disk))} "write -P ${pattern} ${offset} ${length}"`,
       });
       if (answer !== '') throw new Error(answer); // what it did, it prints elsewhere
     });

@@ -138,13 +138,6 @@ async function bitmaps(monitors: Monitors, machine: Machine, disk: Disk): Promis
     const ours = all.flatMap(({ name }) => (name !== undefined && BITMAP.test(name) ? [name] : []));
     if (ours.length === 0) return ours;
     await stopNbd(qmp);
-    await removeCopies(qmp, node, all);
-    // Of a disk that the machine writes, QEMU exports no bitmap that goes on recording.
-    for (const target of ours.map(copyOf)) {
-      await qmp.execute('block-dirty-bitmap-add', { node, name: target, disabled: true });
-      const source = target.slice(COPY.length);
-      await qmp.execute('block-dirty-bitmap-merge', { node, target, bitmaps: [source] });
-    }
     await rm(nbd, { force: true });
     await qmp.execute('nbd-server-start', { addr: { type: 'unix', data: { path: nbd } } });
     await qmp.execute('block-export-add', {
@@ -152,7 +145,7 @@ async function bitmaps(monitors: Monitors, machine: Machine, disk: Disk): Promis
       id: 'areas',
       name: 'areas',
       'node-name': node,
-      bitmaps: ours.map(copyOf),
+      bitmaps: ours,
     });
     return ours;
   });
@@ -165,7 +158,7 @@ async function bitmaps(monitors: Monitors, machine: Machine, disk: Disk): Promis
         driver: 'nbd',
         server,
         export: 'areas',
-        'x-dirty-bitmap': `qemu:dirty-bitmap:${copyOf(name)}`,
+        'x-dirty-bitmap': `qemu:dirty-bitmap:${name}`,
       };
       await mapImage(source, ({ start, length, data }) => {
         if (!data) areas.add(start, length);
@@ -176,15 +169,6 @@ async function bitmaps(monitors: Monitors, machine: Machine, disk: Disk): Promis
     await monitors.run(machine.vm, stopNbd);
   }
   return found;
-}
-
-const COPY = 'copy-of-';
-const copyOf = (bitmap: string): string => `${COPY}${bitmap}`;
-
-/** What an earlier question has left. */
-async function removeCopies(qmp: QmpClient, node: string, all: { name?: string }[]): Promise<void> {
-  for (const { name } of all)
-    if (name?.startsWith(COPY) === true) await qmp.execute('block-dirty-bitmap-remove', { node, name });
 }
 
 async function stopNbd(qmp: QmpClient): Promise<void> {
