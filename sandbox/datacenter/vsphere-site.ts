@@ -11,7 +11,7 @@ import { type SandboxConfig } from '../config';
 import { sandboxPaths } from '../supervisor/processes';
 import { supervisorReport } from '../supervisor/report';
 import { importVm } from '../vcenter/import';
-import { endSimulatedHost, simulatorIn, simulatorSettings } from '../vcenter/simulator';
+import { endSimulatedHost, simulatedDatacenterIn, simulatorSettings } from '../vcenter/simulator';
 import { type PrimarySite } from './primary-site';
 import { createDatacenter } from './datacenter';
 import { listVcenter } from './vcenter-listing';
@@ -73,7 +73,7 @@ export function vsphereSite(config: SandboxConfig): PrimarySite {
     },
 
     async importVm(vm) {
-      const vcenter = simulatorIn(directory);
+      const vcenter = simulatedDatacenterIn(directory);
       if ((await vcenter.control.lookUp(vm.name)) !== undefined) throw new VmExistsError(vm.name);
       await importVm(vcenter, vm);
     },
@@ -93,7 +93,10 @@ export function vsphereSite(config: SandboxConfig): PrimarySite {
     },
 
     list: () =>
-      listVcenter(readVsphereSettings(paths.vcenterSettings), simulatorIn(directory).datastoreDirectory),
+      listVcenter(
+        readVsphereSettings(paths.vcenterSettings),
+        simulatedDatacenterIn(directory).datastoreDirectory,
+      ),
   };
   return site;
 }

@@ -11,8 +11,7 @@ import { readIfExists } from '../../host/if-exists';
 import { projectRoot } from '../../host/project-root';
 import { shortHash } from '../../hypervisor/local/vm-files';
 import { type Control, controlAt } from './control';
-import { Host } from './host/host';
-import { Monitors } from './host/monitors';
+import { Host, machinesIn } from './host/host';
 import { type HostNetwork } from './host/power';
 
 /** A vCenter that is simulated, with one ESXi host, one datastore, and VMs that have bytes. */
@@ -92,13 +91,14 @@ export const PROXY_NAME = 'backup-proxy';
 export async function startSimulatedVcenter(options: SimulatorOptions): Promise<SimulatedVcenter> {
   const directory = resolve(options.directory);
   const places = placesIn(directory);
-  for (const place of Object.values(places)) await mkdir(place, { recursive: true, mode: 0o700 });
+  for (const place of [places.state, places.datastore, places.devices, places.sockets])
+    await mkdir(place, { recursive: true, mode: 0o700 });
   const settings = await settingsIn(places.state);
   const hostSocket = join(places.sockets, 'host.sock');
-  const controlSocket = join(places.sockets, 'control.sock');
+  const { control: controlSocket } = places;
   const { network, boots, plain = false } = options;
   const host = await Host.open({
-    directory: join(directory, 'host'),
+    directory,
     runDirectory: places.sockets,
     devices: places.devices,
     network,
@@ -160,6 +160,54 @@ export async function startSimulatedVcenter(options: SimulatorOptions): Promise<
   };
 }
 
+/** What other processes need to put VMs into a simulated data centre that one process runs. */
+export function simulatedDatacenterIn(
+  directory: string,
+): Pick<SimulatedVcenter, 'control' | 'datastoreDirectory' | 'machineDirectory'> {
+  const places = placesIn(resolve(directory));
+  return {
+    control: controlAt(places.control),
+    datastoreDirectory: places.datastore,
+    machineDirectory: (id) => join(machinesIn(resolve(directory)), id),
+  };
+}
+
+/** What clients of the simulated data centre in a directory will find; decided now where it has never run. */
+export async function simulatorSettings(directory: string): Promise<SimulatorSettings> {
+  const { state, devices } = placesIn(resolve(directory));
+  await mkdir(state, { recursive: true, mode: 0o700 });
+  const { port, user, password, proxyUuid } = await settingsIn(state);
+  return {
+    url: `https://127.0.0.1:${port}`,
+    ca: join(state, 'ca.pem'),
+    user,
+    password,
+    deviceDirectory: devices,
+    proxyUuid,
+  };
+}
+
+/** Ends machines and disks handed out that a simulator has left behind whose process was killed. */
+export async function endSimulatedHost(directory: string): Promise<void> {
+  const whole = resolve(directory);
+  const { sockets, devices } = placesIn(whole);
+  const host = await Host.open({ directory: whole, runDirectory: sockets, devices, boots: false });
+  await host.end();
+  await rm(sockets, { recursive: true, force: true });
+}
+
+function placesIn(directory: string) {
+  // Paths of sockets end at 107 bytes, so that they are not below the directory.
+  const sockets = `/tmp/lifeboat-vcenter-${shortHash(directory)}`;
+  return {
+    state: join(directory, 'vcenter'),
+    datastore: join(directory, 'datastore'),
+    devices: join(directory, 'devices'),
+    sockets,
+    control: join(sockets, 'control.sock'),
+  };
+}
+
 async function ensureProxy(control: Control, uuid: string): Promise<void> {
   const option = (key: string) => ({
     _typeName: 'OptionValue',
@@ -206,61 +254,6 @@ async function startProgram(args: string[], log: string): Promise<ChildProcess> 
   } finally {
     await output.close();
   }
-}
-
-/** Where the simulator in a directory keeps what. */
-function placesIn(directory: string) {
-  return {
-    state: join(directory, 'vcenter'),
-    datastore: join(directory, 'datastore'),
-    devices: join(directory, 'devices'),
-    // Paths of sockets end at 107 bytes, so that they are not below the directory.
-    sockets: `/tmp/lifeboat-vcenter-${shortHash(directory)}`,
-  };
-}
-
-/** What clients of the simulator in a directory will find; decided now where it has never run. */
-export async function simulatorSettings(directory: string): Promise<SimulatorSettings> {
-  const { state, devices } = placesIn(resolve(directory));
-  await mkdir(state, { recursive: true, mode: 0o700 });
-  const { port, user, password, proxyUuid } = await settingsIn(state);
-  return {
-    url: `https://127.0.0.1:${port}`,
-    ca: join(state, 'ca.pem'),
-    user,
-    password,
-    deviceDirectory: devices,
-    proxyUuid,
-  };
-}
-
-/** What is known of the simulator in a directory by other processes than the one that runs it. */
-export function simulatorIn(
-  directory: string,
-): Pick<SimulatedVcenter, 'control' | 'datastoreDirectory' | 'machineDirectory'> {
-  const whole = resolve(directory);
-  const { sockets, datastore } = placesIn(whole);
-  const monitors = new Monitors(join(whole, 'host', 'machines'), sockets);
-  return {
-    control: controlAt(join(sockets, 'control.sock')),
-    datastoreDirectory: datastore,
-    machineDirectory: (id) => monitors.directory(id),
-  };
-}
-
-/** Ends machines and disks handed out that a simulator has left behind whose process was killed. */
-export async function endSimulatedHost(directory: string): Promise<void> {
-  const whole = resolve(directory);
-  const { sockets, devices } = placesIn(whole);
-  const host = await Host.open({
-    directory: join(whole, 'host'),
-    runDirectory: sockets,
-    devices,
-    network: undefined,
-    boots: false,
-  });
-  await host.end();
-  await rm(sockets, { recursive: true, force: true });
 }
 
 async function settingsIn(state: string): Promise<Settings> {
