@@ -73,7 +73,7 @@ export interface SnapshotOptions {
   consistency?: 'crash' | 'quiesced';
   /**
    * Keys of disks to leave out; a note tells each, and each that the VM does not have.
-   * @throws where that leaves none, or leaves out the one to boot from
+   * @throws VmRefusedError where that leaves none, or leaves out the one to boot from
    */
   excludeDisks?: string[];
 }
@@ -105,6 +105,15 @@ export class VmExistsError extends Error {
   constructor(readonly vm: string) {
     super(`The primary site already has a VM named "${vm}".`);
     this.name = 'VmExistsError';
+  }
+}
+
+/** A VM that cannot be what it is asked to be, or cannot be backed up as it is, however often it is tried. */
+export class VmRefusedError extends Error {
+  /** @param message what stands against it, and what to do */
+  constructor(message: string) {
+    super(message);
+    this.name = 'VmRefusedError';
   }
 }
 
