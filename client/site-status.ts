@@ -4,6 +4,7 @@ import { findSnapshots } from '../activities/aws-proxy/account/snapshots';
 import { readCopySnapshot, readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
 import { type Consistency } from '../hypervisor/port';
 import { type PlanPhase } from '../plan/run';
+import { closedWindow, type ClosedWindow } from '../plan/replication-limit';
 import { type DrPlan } from '../plan/schema';
 import { readManifest } from '../repository/backups/backups';
 import { type BackupManifest, type GuestRehearsal } from '../repository/backups/manifest';
@@ -20,6 +21,8 @@ export interface SiteStatus {
   generation: number;
   /** ISO 8601, UTC: when the phase was entered. */
   since: string | undefined;
+  /** Why no scheduled backup begins now; absent where it may. */
+  closedWindow: ClosedWindow | undefined;
   vms: VmSiteStatus[];
 }
 
@@ -75,7 +78,7 @@ const RUNS_AT: Record<SiteStatus['phase'], VmSiteStatus['runsAt']> = {
 
 /** Reads a plan's status from the recovery site's tags and the backup repository. Changes nothing. */
 export async function siteStatus(
-  plan: Pick<DrPlan, 'name' | 'vms'>,
+  plan: Pick<DrPlan, 'name' | 'vms' | 'replication'>,
   site: { ec2: EC2Client; store: ObjectStore; now?: Date },
 ): Promise<SiteStatus> {
   const now = site.now ?? new Date();
@@ -91,6 +94,7 @@ export async function siteStatus(
     phase,
     generation: state?.generation ?? 0,
     since: state?.updatedAt,
+    closedWindow: closedWindow(plan.replication.limit, now),
     vms: plan.vms.map(({ name: vm }, index) => {
       const copy = copies(vm);
       return {

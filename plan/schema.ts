@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { INSTANCE_TYPE } from './instance-type';
+import { replicationLimit } from './replication-limit';
 
 /**
  * The DR plan: which VMs are protected, in which order they come up, and where they run.
@@ -161,6 +162,7 @@ export const planFileSchema = z
         frequency: duration.default(3600),
         /** How a DR copy is written: EBS direct APIs, or a volume attached to the AWS proxy. */
         copy: z.enum(['direct', 'volume']).default('direct'),
+        limit: replicationLimit.optional(),
       })
       .strict()
       .prefault({}),

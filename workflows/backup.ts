@@ -1,7 +1,9 @@
-import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, isCancellation, patched } from '@temporalio/workflow';
 import { type BackupResult } from '../activities/backup-proxy/contract';
 import { type SnapshotOptions } from '../hypervisor/port';
 import { bothNames, type PrimaryVm } from '../plan/primary-vm';
+import { windowText } from '../plan/daily-window';
+import { type ClosedWindow, type ReplicationLimit } from '../plan/replication-limit';
 import { type RunContext } from '../plan/run';
 import { type GuestRehearsal } from '../repository/backups/manifest';
 import { backupProxy } from './run/activities';
@@ -21,8 +23,13 @@ export interface BackupSummary {
   vms: BackupResult[];
 }
 
+export interface BackupRequest extends RunRequest {
+  /** Backs up although the plan's window is closed. */
+  outsideWindow?: boolean;
+}
+
 /** Backs up every VM of the plan into the backup repository: a new recovery point for each. */
-export async function backup(request: RunRequest): Promise<BackupSummary> {
+export async function backup(request: BackupRequest): Promise<BackupSummary> {
   const begun = await begin(request);
   const { plan, run } = begun;
   const progress = new RunProgress(
@@ -31,6 +38,8 @@ export async function backup(request: RunRequest): Promise<BackupSummary> {
   );
   // A primary site that comes back while the application runs on EC2 holds old data: no recovery point of it.
   requirePhase(begun, ['none', 'protected'], 'back up');
+  if (begun.closedWindow !== undefined && request.outsideWindow !== true)
+    throw outsideWindow(plan.name, begun.closedWindow);
 
   progress.phase('backing up');
   const independent = plan.vms.map((vm) => ({ ...vm, dependsOn: [] }));
@@ -40,30 +49,45 @@ export async function backup(request: RunRequest): Promise<BackupSummary> {
       ...bothNames(vm),
       consistency: vm.consistency,
       excludeDisks: vm.excludeDisks,
+      limit: plan.replication.limit,
     }),
   );
   progress.phase('done');
   return { plan: plan.name, vms: [...results.values()] };
 }
 
+function outsideWindow(plan: string, { opensAt, ...window }: ClosedWindow): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(
+    `The plan "${plan}" lets backups begin ${windowText(window)} only (replication.limit.between), which is from ${opensAt} on. ` +
+      `To back up now all the same: lifeboat backup ${plan} --outside-window`,
+    'OutsideWindow',
+  );
+}
+
+interface BackupVmRequest extends VmToBackUp {
+  run: RunContext;
+  /** The plan's; absent where it has none. */
+  limit?: ReplicationLimit;
+}
+
 /** One VM; in full where the backup that it would build on turns out to be damaged, or not to be all there. */
-export async function backupVm({ run, ...vm }: VmToBackUp & { run: RunContext }): Promise<BackupResult> {
+export async function backupVm(request: BackupVmRequest): Promise<BackupResult> {
+  const { vm } = request;
   const first = new CancellationScope();
   try {
-    return await first.run(() => backUpOnce(run, vm, false));
+    return await first.run(() => backUpOnce(request, false));
   } catch (error) {
     if (!hasFailureType(error, 'DamagedObject') && !hasFailureType(error, 'MissingObjects')) throw error;
     // The other disks of an attempt that has failed may still be read.
     first.cancel();
-    await reportPhase(vm.vm, 'backing up in full', 'the backup before is damaged: lifeboat repository check');
-    return backUpOnce(run, vm, true);
+    await reportPhase(vm, 'backing up in full', 'the backup before is damaged: lifeboat repository check');
+    return backUpOnce(request, true);
   }
 }
 
 /** Hold all disks at one instant, store what is new of each, then write the recovery point. */
 async function backUpOnce(
-  run: RunContext,
-  { consistency, excludeDisks, ...names }: VmToBackUp,
+  { run, consistency, excludeDisks, limit, ...names }: BackupVmRequest,
   full: boolean,
 ): Promise<BackupResult> {
   const { vm } = names;
@@ -80,7 +104,7 @@ async function backUpOnce(
       patched('rehearsal') ? rehearse({ run, ...names, backupId, disks: ofVm }) : undefined,
       ...ofVm.map(async ({ key }) => ({
         key,
-        ...(await backupProxy.backupDisk({ run, ...names, backupId, diskKey: key, full })),
+        ...(await backupProxy.backupDisk({ run, ...names, backupId, diskKey: key, full, limit })),
       })),
     ]);
 

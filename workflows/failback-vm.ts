@@ -2,6 +2,7 @@ import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow'
 import { type CopyResult } from '../activities/copy-result';
 import { type DiskConfiguration, type VmConfiguration } from '../hypervisor/port';
 import { bothNames } from '../plan/primary-vm';
+import { type ReplicationLimit } from '../plan/replication-limit';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm } from '../plan/schema';
 import { awsProxy, backupProxy } from './run/activities';
@@ -19,6 +20,8 @@ export interface FailbackVmRequest {
   /** What an operator should know of the backup that the VM was recovered from. */
   notes?: string[];
   onFailure: OnFailure;
+  /** The plan's; absent where it has none. */
+  limit?: ReplicationLimit;
 }
 
 /** A VM that runs, and answers, at the primary site again. */
@@ -35,7 +38,7 @@ export interface FailedBackVm {
 
 /** One VM home: template VM, disks, blocks while the instance serves, the changed blocks after its stop, start. */
 export async function failbackVm(request: FailbackVmRequest): Promise<FailedBackVm> {
-  const { run, instanceId, configuration, disks, notes = [] } = request;
+  const { run, instanceId, configuration, disks, limit, notes = [] } = request;
   const vm = request.vm.name;
   const names = bothNames(request.vm);
   const open = new Set<FailbackGate>();
@@ -56,7 +59,7 @@ export async function failbackVm(request: FailbackVmRequest): Promise<FailedBack
   // Each by itself: a disk that is copied is not copied again for another's sake.
   const firstCopy = await eachDisk(disks, (disk) =>
     attention.step(() =>
-      backupProxy.copySnapshotToDisk({ run, ...names, disk, snapshotId: snapshotOf(first, disk) }),
+      backupProxy.copySnapshotToDisk({ run, ...names, disk, snapshotId: snapshotOf(first, disk), limit }),
     ),
   );
   await reportPhase(vm, 'copied', `${sumBlocks(firstCopy)} blocks`);
@@ -75,6 +78,7 @@ export async function failbackVm(request: FailbackVmRequest): Promise<FailedBack
       disk,
       snapshotId: snapshotOf(second, disk),
       previousSnapshotId: snapshotOf(first, disk),
+      limit,
     }),
   );
   const reverted = await backupProxy.revertGuest({ run, ...names });

@@ -173,7 +173,7 @@ async function bringVmsHome(homecoming: Homecoming): Promise<{ results: FailedBa
 }
 
 function startVmChild(
-  { run, hardware, onFailure }: Homecoming,
+  { run, plan, hardware, onFailure }: Homecoming,
   vm: PlannedVm,
   instance: RecoveryInstance,
 ): Promise<VmChild> {
@@ -185,7 +185,7 @@ function startVmChild(
   const { vm: name, instanceId, disks, notes } = instance;
   return startChild(failbackVm, {
     ...vmChildOptions(run, name, 'Fail back'),
-    args: [{ run, vm, instanceId, configuration, disks, notes, onFailure }],
+    args: [{ run, vm, instanceId, configuration, disks, notes, onFailure, limit: plan.replication.limit }],
   });
 }
 

@@ -6,6 +6,7 @@ import {
   type VmConfiguration,
   type VmSnapshot,
 } from '../../hypervisor/port';
+import { type ReplicationLimit } from '../../plan/replication-limit';
 import { type ReadinessProbe } from '../../plan/schema';
 import { type PrimaryVm } from '../../plan/primary-vm';
 import { type RunContext } from '../../plan/run';
@@ -59,6 +60,8 @@ export interface BackupProxyActivities {
       diskKey: string;
       /** Builds on no earlier backup. */
       full?: boolean;
+      /** The plan's; absent where it has none. */
+      limit?: ReplicationLimit;
     },
   ): Promise<DiskBackupResult>;
   /**
@@ -122,6 +125,8 @@ export interface BackupProxyActivities {
       disk: DiskConfiguration;
       snapshotId: string;
       previousSnapshotId?: string;
+      /** The plan's; absent where it has none. */
+      limit?: ReplicationLimit;
     },
   ): Promise<CopyResult>;
   /** Puts the primary site's drivers, network and names back into the VM's boot disk. */

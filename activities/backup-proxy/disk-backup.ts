@@ -16,16 +16,19 @@ import { BlockMap } from '../../repository/maps/block-map';
 import { blockCount } from '../../repository/maps/block-map-format';
 import { continueBackup, pinInUse } from '../../repository/backups/building-on';
 import { DamagedObjectError } from '../../repository/objects/json-object';
+import { type LimitedSending } from '../../repository/objects/limited-sending';
 import { blockMapKey } from '../../repository/objects/keys';
 import { type BackupManifest } from '../../repository/backups/manifest';
 import { type ObjectStore } from '../../repository/objects/object-store';
 import { beatingProgress, journalPath, newProgress, type TrackedProgress } from '../block-copy';
 import { type BackupProxyActivities } from './contract';
+import { type PlanLimits } from './plan-limits';
 import { auditNotes, knownAreas } from './known-areas';
 
 export interface DiskBackupDependencies {
   hypervisor: Hypervisor;
-  objectStore: (address: RepositoryAddress) => ObjectStore;
+  objectStore: (address: RepositoryAddress, sending?: LimitedSending) => ObjectStore;
+  limits: PlanLimits;
   /** Where the progress of copies outlives the process. */
   stateDirectory: string;
 }
@@ -49,12 +52,13 @@ interface DiskOfBackup {
 export async function backupDisk(dependencies: DiskBackupDependencies, input: Input): Promise<Result> {
   const { run, vm, backupId, diskKey } = input;
   const primaryName = primaryNameOf(input);
-  const store = dependencies.objectStore(run.repository);
+  const signal = Context.current().cancellationSignal;
+  const limit = dependencies.limits.of(run.plan, input.limit);
+  const store = dependencies.objectStore(run.repository, limit && { limit, signal });
   const progress = newProgress('backup', vm, diskKey);
   return beatingProgress(progress, async () => {
     const opened = await dependencies.hypervisor.openSnapshotDisk(primaryName, backupId, diskKey);
     try {
-      const signal = Context.current().cancellationSignal;
       const disk = { store, vm, primaryName, backupId, diskKey, sizeBytes: opened.sizeBytes, signal };
       progress.totalBlocks = blockCount(disk.sizeBytes);
       const { bucket, prefix } = run.repository;

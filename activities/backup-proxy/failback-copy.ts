@@ -6,15 +6,18 @@ import { EbsBlockClient } from '../../blocks/ebs/client';
 import { getBlock, listBlocks } from '../../blocks/ebs-source';
 import { openFileSink } from '../../blocks/file-sink';
 import { BLOCK_SIZE, type BlockSink } from '../../blocks/port';
+import { type RateLimit } from '../../blocks/rate-limit';
 import { type Hypervisor } from '../../hypervisor/port';
 import { primaryNameOf, primaryNameText, type PrimaryVm } from '../../plan/primary-vm';
 import { beatingProgress, copyDisk, newProgress } from '../block-copy';
 import { withFailures } from '../failures';
 import { type BackupProxyActivities } from './contract';
+import { type PlanLimits } from './plan-limits';
 
 export interface FailbackCopyDependencies {
   hypervisor: Hypervisor;
   ebs: EBSClient;
+  limits: PlanLimits;
   /** Where the progress of copies outlives the process. */
   stateDirectory: string;
 }
@@ -41,13 +44,14 @@ export function createFailbackCopyActivities(dependencies: FailbackCopyDependenc
  * made new. The second pass overwrites, so blocks that vanished are written as zeros.
  */
 async function copySnapshotToDisk(
-  { hypervisor, ebs, stateDirectory }: FailbackCopyDependencies,
+  { hypervisor, ebs, limits, stateDirectory }: FailbackCopyDependencies,
   blocks: EbsBlockClient,
-  { run, disk, snapshotId, previousSnapshotId, ...names }: Input,
+  { run, disk, snapshotId, previousSnapshotId, limit: settings, ...names }: Input,
 ) {
   const { vm } = names;
   const progress = newProgress('failback', vm, disk.key);
   const snapshot = { snapshotId, previousSnapshotId };
+  const limit = limits.of(run.plan, settings);
   // EBS sizes are whole GiB, so the snapshot has room for blocks that the disk has none for.
   const targetBlocks = Math.ceil(disk.sizeBytes / 2 ** 30) * BLOCKS_PER_GIB;
 
@@ -76,7 +80,7 @@ async function copySnapshotToDisk(
       totalBytes: listed.bytes,
       openSink: () => openVmDisk(hypervisor, names, disk.key, disk.sizeBytes),
       durable: 'when flushed',
-      read: (isPending, signal) => readSnapshot(ebs, blocks, snapshot, isPending, signal),
+      read: (isPending, signal) => readSnapshot({ ebs, blocks, limit }, snapshot, isPending, signal),
     });
   });
 }
@@ -99,8 +103,7 @@ async function countListed(
 
 /** Lists a second time instead of keeping the tokens: they take more memory than the blocks under way. */
 async function* readSnapshot(
-  ebs: EBSClient,
-  blocks: EbsBlockClient,
+  { ebs, blocks, limit }: { ebs: EBSClient; blocks: EbsBlockClient; limit?: RateLimit },
   snapshot: ListedSnapshot,
   isPending: (index: number) => boolean,
   signal: AbortSignal,
@@ -111,7 +114,11 @@ async function* readSnapshot(
       yield {
         index,
         floor: index,
-        load: (into) => getBlock(blocks, snapshot.snapshotId, listed, into, signal),
+        async load(into) {
+          // A block without a token is zeros, and is not fetched.
+          if (listed.token !== undefined) await limit?.take(BLOCK_SIZE, signal);
+          return getBlock(blocks, snapshot.snapshotId, listed, into, signal);
+        },
       };
   }
 }

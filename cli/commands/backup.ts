@@ -7,12 +7,14 @@ import { tableText } from '../table';
 import { planRunCommand } from './run-options';
 
 export function backupCommand(context: CliContext): Command {
-  return planRunCommand('backup', 'back up every VM of the plan into the backup repository').action(
-    (plan: string, options: RunOptions) =>
+  return planRunCommand('backup', 'back up every VM of the plan into the backup repository')
+    .option('--outside-window', 'back up now, although the plan lets backups begin at other hours only')
+    .action((plan: string, { outsideWindow, ...options }: RunOptions & { outsideWindow?: boolean }) =>
       runCommand(
         context,
         {
           type: 'backup',
+          ...(outsideWindow === true ? { more: { outsideWindow } } : {}),
           text: ({ vms }) =>
             tableText(
               ['VM', 'disk', 'kind', 'recovery point', ...COPY_HEAD],
@@ -24,5 +26,5 @@ export function backupCommand(context: CliContext): Command {
         plan,
         options,
       ),
-  );
+    );
 }

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
+import { windowText } from '../../plan/daily-window';
 import { type CliContext, writeJson } from '../io';
 import { guestText, notesText } from '../guest-text';
 import { bytesText, secondsText } from '../numbers';
@@ -34,6 +35,7 @@ export function statusDocument(status: SiteStatus, digest: string) {
     phase: status.phase,
     generation: status.generation,
     since: status.since ?? null,
+    closedWindow: status.closedWindow ?? null,
     vms: status.vms.map(({ vm, runsAt, drCopy, backup, guest, instance }) => ({
       vm,
       runsAt,
@@ -56,8 +58,12 @@ const RUNS_AT_WORDS = { primary: 'primary site', recovery: 'recovery site', movi
 
 export function statusText(status: SiteStatus): string {
   const phase = status.phase === 'none' ? 'never replicated' : `${status.phase} since ${status.since}`;
+  const { closedWindow } = status;
   return (
     `Plan ${status.plan}: ${phase} (generation ${status.generation})\n` +
+    (closedWindow === undefined
+      ? ''
+      : `Scheduled backups begin ${windowText(closedWindow)} only; the next may at ${closedWindow.opensAt}.\n`) +
     tableText(
       ['VM', 'runs at', 'disk', 'size', 'snapshot', 'recovery point', 'age'],
       status.vms.flatMap((vm) => vmRows(vm)),

@@ -27,7 +27,7 @@ export interface AuditLimits {
   seconds: number;
 }
 
-/** 256 MiB and at most 26 MB of maps: a second or two from SSDs, some five from a single spindle. */
+/** 256 MiB of the disk and at most 26 MB of maps: 0.3 s of CPU, and what reading at random takes (docs/performance.md). */
 const LIMITS: AuditLimits = { blocks: 512, pages: 64, seconds: 20 };
 
 /** Pages of the earlier block map that are fetched at once. */

@@ -6,6 +6,7 @@ const STATUS: SiteStatus = {
   phase: 'failed-over',
   generation: 4,
   since: '2026-11-23T18:30:00.000Z',
+  closedWindow: undefined,
   vms: [
     {
       vm: 'db',
@@ -60,6 +61,7 @@ describe('status', () => {
       phase: 'failed-over',
       generation: 4,
       since: '2026-11-23T18:30:00.000Z',
+      closedWindow: null,
       vms: [
         {
           vm: 'db',
@@ -85,5 +87,17 @@ describe('status', () => {
     expect(text).toContain('\ndb is not ready, EC2 cannot boot it: Kernel 3.16 has no ena.\n');
     expect(text).toContain('\ndb: The disk "scratch" is not backed up.\n');
     expect(text).toContain('\ndb: The swap of a disk that is gone is left out.\n');
+    expect(text).not.toContain('Scheduled backups');
+  });
+
+  it('tells when scheduled backups begin, while they do not', () => {
+    const closedWindow = {
+      between: '22:00-06:00',
+      timeZone: 'Europe/Berlin',
+      opensAt: '2026-11-23T21:00:00.000Z',
+    };
+    expect(statusText({ ...STATUS, closedWindow })).toContain(
+      '\nScheduled backups begin 22:00-06:00 (Europe/Berlin) only; the next may at 2026-11-23T21:00:00.000Z.\n',
+    );
   });
 });
