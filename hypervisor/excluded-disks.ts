@@ -1,4 +1,4 @@
-import { type DiskConfiguration } from './port';
+import { type DiskConfiguration, VmRefusedError } from './port';
 
 /** What a snapshot has in it, and a note for each disk that was to be left out. */
 export interface Included {
@@ -8,7 +8,7 @@ export interface Included {
 
 /**
  * Leaves the disks out that the plan excludes. Every adapter tells it in the same words.
- * @throws Error where nothing is left to boot from; so ask before a snapshot is taken
+ * @throws VmRefusedError where nothing is left to boot from; so ask before a snapshot is taken
  */
 export function leaveOut(
   disks: readonly DiskConfiguration[],
@@ -16,7 +16,7 @@ export function leaveOut(
 ): Included {
   const included = disks.filter(({ key }) => !excludeDisks.includes(key));
   if (excludeDisks.length > 0 && !included.some(({ boot }) => boot))
-    throw new Error(
+    throw new VmRefusedError(
       `Without the disks that the plan leaves out (${excludeDisks.join(', ')}), the VM has none to boot from. ` +
         'Take the disk that it boots from out of excludeDisks.',
     );

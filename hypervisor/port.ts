@@ -73,7 +73,7 @@ export interface SnapshotOptions {
   consistency?: 'crash' | 'quiesced';
   /**
    * Keys of disks to leave out; a note tells each, and each that the VM does not have.
-   * @throws where that leaves none, or leaves out the one to boot from
+   * @throws VmRefusedError where that leaves none, or leaves out the one to boot from
    */
   excludeDisks?: string[];
 }
@@ -117,6 +117,15 @@ export type SiteQuestion =
 export interface SiteFindings {
   problems: string[];
   notes: string[];
+}
+
+/** A VM that cannot be what it is asked to be, or cannot be backed up as it is, however often it is tried. */
+export class VmRefusedError extends Error {
+  /** @param message what stands against it, and what to do */
+  constructor(message: string) {
+    super(message);
+    this.name = 'VmRefusedError';
+  }
 }
 
 export interface Hypervisor {

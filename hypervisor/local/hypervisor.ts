@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type SandboxNetwork } from '../../machines/network/segment';
 import { consoleOutput, killMachine, machineIsRunning, powerDown } from '../../machines/machine';
 import { leaveOut } from '../excluded-disks';
-import { VmExistsError, VmNotFoundError, type Hypervisor, type OpenDisk } from '../port';
+import { VmExistsError, VmNotFoundError, VmRefusedError, type Hypervisor, type OpenDisk } from '../port';
 import { vmSnapshot } from './snapshots/vm-snapshot';
 import { changedAreas } from './snapshots/changed-areas';
 import { prepareForWriting } from './images/content-id';
@@ -129,7 +129,7 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
         if (existing)
           throw new Error(`VM "${vm}" has a disk "${disk.key}" already, of other size, place or boot flag.`);
         const problem = placeProblem({ ...file.configuration, disks: [...disks, disk] });
-        if (problem !== undefined) throw new Error(`VM "${vm}" cannot have that disk: ${problem}`);
+        if (problem !== undefined) throw new VmRefusedError(`VM "${vm}" cannot have that disk: ${problem}`);
         if (disk.boot && disks.some(({ boot }) => boot))
           throw new Error(`VM "${vm}" has a boot disk already.`);
         await mustBeOff(files);

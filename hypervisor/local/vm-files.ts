@@ -8,7 +8,7 @@ import { CONTROLLERS_A_BUS, nameControllers, placeConflict } from '../../machine
 import { isMachineController, isMachineSlot, MACHINE_CONTROLLERS } from '../../machines/hardware';
 import { printable } from '../../plan/printable';
 import { schemaProblems } from '../../plan/schema-problems';
-import { type ControllerKind, VmNotFoundError, type VmConfiguration } from '../port';
+import { type ControllerKind, VmNotFoundError, VmRefusedError, type VmConfiguration } from '../port';
 
 /**
  * A VM's place: `<directory>/vms/<name>/` with vm.json, the disks' images, the files of its QEMU, snapshots/ and
@@ -143,7 +143,7 @@ export class VmFileError extends Error {
   }
 }
 
-/** @throws Error, or ZodError, that names what is wrong */
+/** @throws VmRefusedError, ZodError that names what is wrong */
 export function checkHardware(configuration: Omit<VmConfiguration, 'disks'>): z.infer<typeof hardware> {
   // Callers may hand over a description with more in it; what is not hardware is left out here.
   const { cpus, memoryMiB, firmware, nics, guestOs, displayName, diskController } = configuration;
@@ -155,7 +155,7 @@ export function checkHardware(configuration: Omit<VmConfiguration, 'disks'>): z.
   });
 }
 
-/** @throws Error, or ZodError, that names what is wrong */
+/** @throws VmRefusedError, ZodError that names what is wrong */
 export function checkDisk(value: VmConfiguration['disks'][number]): z.infer<typeof disk> {
   const { key, sizeBytes, slot, controller, boot } = value;
   requireController(controller?.kind);
@@ -164,7 +164,7 @@ export function checkDisk(value: VmConfiguration['disks'][number]): z.infer<type
 
 function requireController(kind: ControllerKind | undefined): void {
   if (kind !== undefined && !isMachineController(kind))
-    throw new Error(
+    throw new VmRefusedError(
       `This data centre's machines (QEMU) have no ${kind} controller; they have ${MACHINE_CONTROLLERS.join(', ')}.`,
     );
 }

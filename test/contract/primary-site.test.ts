@@ -169,6 +169,23 @@ describe('the primary site', () => {
     );
   });
 
+  it('has no controller that its machines lack, and says so once', async () => {
+    const configuration = { ...HARDWARE, diskController: 'buslogic' as const };
+    const input = { run: run('run-a'), vm: 'db' };
+    const refused = { type: 'VmRefused', nonRetryable: true };
+    const failure = await failureOf(runActivity(activities().createTemplateVm, { ...input, configuration }));
+    expect(failure).toMatchObject(refused);
+    expect(failure.message).toMatch(/have no buslogic controller; they have pvscsi, lsisas, sata, nvme/);
+    await create('run-a');
+    const disks = [{ ...DISKS[1]!, controller: { kind: 'lsilogic' as const, bus: 0 } }];
+    expect(await failureOf(runActivity(activities().attachDisks, { ...input, disks }))).toMatchObject(
+      refused,
+    );
+    const far = [{ ...DISKS[1]!, slot: 9, controller: { kind: 'sata' as const, bus: 0 } }];
+    const tooFar = await failureOf(runActivity(activities().attachDisks, { ...input, disks: far }));
+    expect(tooFar.message).toMatch(/"system" cannot be at slot 9 of a sata controller/);
+  });
+
   it('is asked until the VM answers, and tells the console where it does not', async () => {
     await create('run-a');
     const server = createServer((socket) => socket.resume());
