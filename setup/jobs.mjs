@@ -3,12 +3,22 @@ import { say, run } from './process.mjs';
 import { buildProject, ensureNodeModules } from './project.mjs';
 import { ensurePythonTools } from './python.mjs';
 
-/** Brings everything that is missing, and builds. */
-export async function setUp() {
+/** Brings everything that is missing for a job, and builds. */
+export async function setUp(job) {
   await ensureAptPackages();
-  await ensurePythonTools();
-  await ensureNodeModules();
-  await buildProject();
+  // Side by side: one waits for a registry while another unpacks or compiles.
+  await Promise.all([
+    ensurePythonTools(),
+    ensureNodeModules().then(buildProject),
+    job === 'test' ? ensureTestTools() : undefined,
+  ]);
+}
+
+/** What tests alone need; one after the other, as all of it is APT's. */
+async function ensureTestTools() {
+  await (await import('./guest-tools.mjs')).ensureGuestTools();
+  await (await import('./boot-tree.mjs')).ensureBootTree();
+  await (await import('./appliance.mjs')).ensureAppliance();
 }
 
 /** Runs what was asked for, once everything is there. @returns promise of the exit code */
@@ -21,9 +31,6 @@ export async function runJob(job, args) {
     case 'chaos':
       return run(process.execPath, ['--enable-source-maps', 'dist/test/chaos/main.js', ...args]);
     case 'test':
-      await (await import('./guest-tools.mjs')).ensureGuestTools();
-      await (await import('./boot-tree.mjs')).ensureBootTree();
-      await (await import('./appliance.mjs')).ensureAppliance();
       return (await import('./test.mjs')).runTests(args);
     default:
       say('done; "npx lifeboat --help" lists what there is, and "npm run demo" shows it');
