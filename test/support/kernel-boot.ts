@@ -3,7 +3,7 @@ import { accelerator } from '../../machines/accelerator';
 import { hardwareArguments, type MachineHardware } from '../../machines/hardware';
 
 /** From power on to what is waited for, on a busy host without KVM. */
-const BOOT_SECONDS = 90;
+const BOOT_SECONDS = 180;
 /** A console that writes more has gone wrong. */
 const CONSOLE_CHARACTERS = 2 ** 20;
 
