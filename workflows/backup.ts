@@ -2,6 +2,7 @@ import { CancellationScope, isCancellation, patched } from '@temporalio/workflow
 import { type BackupResult } from '../activities/backup-proxy/contract';
 import { type RunContext } from '../plan/run';
 import { type GuestRehearsal } from '../repository/backups/manifest';
+import { rehearsalFindings } from '../repository/backups/rehearsal-findings';
 import { backupProxy } from './run/activities';
 import { begin, requirePhase, type RunRequest } from './run/begin';
 import { compensating } from './run/compensation';
@@ -72,7 +73,8 @@ async function backUpOnce(run: RunContext, vm: string, full: boolean): Promise<B
 
     const result = await backupProxy.finishBackup({ run, vm, backupId, ...snapshot, disks, guest });
     await release();
-    await reportPhase(vm, 'backed up', `${result.kind}, ${result.takenAt}${guestNote(result)}`);
+    const findings = result.guest === undefined ? [] : rehearsalFindings(result.guest);
+    await reportPhase(vm, 'backed up', [`${result.kind}, ${result.takenAt}`, ...findings].join('; '));
     return result;
   });
 }
@@ -86,15 +88,6 @@ async function rehearse(rehearsed: Rehearsal): Promise<GuestRehearsal> {
     const rehearsedAt = new Date().toISOString();
     return { rehearsedAt, outcome: 'unknown', problem: causeMessage(error), warnings: [] };
   }
-}
-
-/** What is to be told of the guest besides: a VM that EC2 cannot boot has a backup, and no recovery. */
-function guestNote({ guest }: BackupResult): string {
-  if (guest === undefined) return '';
-  const { outcome, problem, warnings } = guest;
-  if (outcome === 'not adaptable') return `; NOT READY FOR EC2: ${problem}`;
-  if (outcome === 'unknown') return `; whether EC2 can boot it could not be tried: ${problem}`;
-  return warnings.length === 0 ? '' : `; mind: ${warnings.join(' ')}`;
 }
 
 /** Backup ids sort by time: `20261123T181500Z-1a2b3c4d`, the end of it from the run (whose id may begin with its time). */
