@@ -28,8 +28,9 @@ export default tseslint.config(
     },
   },
   {
-    files: ['jest.config.js', '.dependency-cruiser.cjs'],
-    languageOptions: { globals: { module: 'writable' } },
+    files: ['jest.config.js', '**/*.cjs'],
+    languageOptions: { globals: { module: 'writable', require: 'readonly' } },
+    rules: { '@typescript-eslint/no-require-imports': 'off' },
   },
   {
     files: ['**/*.mjs'],

@@ -15,7 +15,7 @@ async function main([job, ...args]) {
   ensureDebian();
   if (!((await ensureRoot()) && (await adoptNode()))) return;
   const { setUp, runJob } = await import('./jobs.mjs');
-  await setUp();
+  await setUp(job);
   process.exitCode = await runJob(job, args);
 }
 

@@ -6,6 +6,7 @@ import { windowText } from '../plan/daily-window';
 import { type ClosedWindow, type ReplicationLimit } from '../plan/replication-limit';
 import { type RunContext } from '../plan/run';
 import { type GuestRehearsal } from '../repository/backups/manifest';
+import { rehearsalFindings } from '../repository/backups/rehearsal-findings';
 import { backupProxy } from './run/activities';
 import { begin, requirePhase, type RunRequest } from './run/begin';
 import { compensating } from './run/compensation';
@@ -113,10 +114,12 @@ async function backUpOnce(
       ...{ excludeDisks, disks, guest },
     });
     await release();
+    const findings = result.guest === undefined ? [] : rehearsalFindings(result.guest);
+    const notes = (result.notes ?? []).map((note) => `MIND: ${note}`);
     await reportPhase(
       vm,
       'backed up',
-      `${result.kind}, ${result.takenAt}${notesOf(result)}${guestNote(result)}`,
+      [`${result.kind}, ${result.takenAt}`, ...notes, ...findings].join('; '),
     );
     return result;
   });
@@ -131,17 +134,6 @@ async function rehearse(rehearsed: Rehearsal): Promise<GuestRehearsal> {
     const rehearsedAt = new Date().toISOString();
     return { rehearsedAt, outcome: 'unknown', problem: causeMessage(error), warnings: [] };
   }
-}
-
-const notesOf = ({ notes = [] }: BackupResult): string => notes.map((note) => `; MIND: ${note}`).join('');
-
-/** What is to be told of the guest besides: a VM that EC2 cannot boot has a backup, and no recovery. */
-function guestNote({ guest }: BackupResult): string {
-  if (guest === undefined) return '';
-  const { outcome, problem, warnings } = guest;
-  if (outcome === 'not adaptable') return `; NOT READY FOR EC2: ${problem}`;
-  if (outcome === 'unknown') return `; whether EC2 can boot it could not be tried: ${problem}`;
-  return warnings.length === 0 ? '' : `; mind: ${warnings.join(' ')}`;
 }
 
 /** Backup ids sort by time: `20261123T181500Z-1a2b3c4d`, the end of it from the run (whose id may begin with its time). */

@@ -23,6 +23,7 @@ export function localSite(config: SandboxConfig): PrimarySite {
     untilServing: () => Promise.resolve(),
     importVm: (vm) => importVm({ directory }, vm),
     destroy: () => destroyDatacenter(directory),
+    survivors: () => hypervisor.listVms(),
     stop: () => stopDatacenter(directory),
     /** The directories are listed, not the VMs only: half a VM is a leftover, too. */
     async list() {

@@ -21,6 +21,8 @@ export interface PrimarySite {
   importVm(vm: ImportedVm): Promise<void>;
   /** The disaster: every VM loses its power, and its disks are gone. */
   destroy(): Promise<void>;
+  /** What is left of its VMs after {@link destroy}. */
+  survivors(): Promise<string[]>;
   /** Ends all VMs and disks handed out, without removing anything; as when the sandbox goes down. */
   stop(): Promise<void>;
   list(): Promise<ListedVm[]>;

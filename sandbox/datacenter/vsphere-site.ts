@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { writeFileAtomically } from '../../host/atomic-file';
+import { listIfExists } from '../../host/if-exists';
 import { endProcess } from '../../host/pid-file';
 import { VmExistsError } from '../../hypervisor/port';
 import { vsphereHypervisor, type VsphereHypervisor } from '../../hypervisor/vsphere';
@@ -85,6 +86,8 @@ export function vsphereSite(config: SandboxConfig): PrimarySite {
       hypervisor = undefined;
       await rm(directory, { recursive: true, force: true });
     },
+
+    survivors: () => listIfExists(simulatedDatacenterIn(directory).datastoreDirectory),
 
     async stop() {
       const report = (await supervisorReport(config)).find(({ name }) => name === VCENTER_PROCESS);

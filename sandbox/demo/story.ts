@@ -102,7 +102,7 @@ async function loseAndRecover({ config, steps, runs, shop, others, report }: Sta
 
   await steps.take('disaster', async () => {
     await site.destroy();
-    const vms = await site.hypervisor.listVms();
+    const vms = await site.survivors();
     prove(vms.length === 0, `${vms.join(' and ')} survived.`);
     const survivor = await shop.view().catch(() => undefined);
     prove(survivor === undefined, `the application still answers at ${survivor?.address}.`);

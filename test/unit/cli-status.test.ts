@@ -84,7 +84,7 @@ describe('status', () => {
     );
     expect(text).toMatch(/data .* 1 GiB .* snap-2/);
     expect(text).toMatch(/web .*no DR copy/);
-    expect(text).toContain('\ndb is not ready, EC2 cannot boot it: Kernel 3.16 has no ena.\n');
+    expect(text).toContain('\ndb: NOT READY, EC2 cannot boot it: Kernel 3.16 has no ena.\n');
     expect(text).toContain('\ndb: The disk "scratch" is not backed up.\n');
     expect(text).toContain('\ndb: The swap of a disk that is gone is left out.\n');
     expect(text).not.toContain('Scheduled backups');
