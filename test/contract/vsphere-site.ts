@@ -158,14 +158,16 @@ export async function attachedDisks({ client, vcenter }: VsphereSite): Promise<D
   return disksOf(await devicesOf(client, { $ref: 'VirtualMachine', value: proxy }));
 }
 
-/** What a backup may not leave behind: files at the proxy, snapshots of the VM, deltas under its disks. */
+/** What a backup of a VM may not leave behind: its disks at the proxy, snapshots, deltas that it writes to. */
 export async function leftovers(site: VsphereSite, vm: VmRef): Promise<string[]> {
-  const { snapshot, runtime } = await site.client.get(vm, 'snapshot', 'runtime');
+  const { snapshot, runtime, config } = await site.client.get(vm, 'snapshot', 'runtime', 'config');
+  const home = (config?.files.vmPathName ?? '').replace(/[^/]*$/, '');
+  const attached = (await attachedDisks(site)).map(({ backing }) => backing.fileName ?? '');
   return [
-    ...(await attachedDisks(site)).map(({ backing }) => `attached: ${backing.fileName}`),
+    ...attached.filter((file) => file.startsWith(home)).map((file) => `attached: ${file}`),
     ...(snapshot?.rootSnapshotList ?? []).map(({ name }) => `snapshot: ${name}`),
     ...(runtime?.consolidationNeeded === true ? ['consolidation needed'] : []),
-    ...disksOf(await devicesOf(site.client, vm)).flatMap(({ backing }) =>
+    ...disksOf(config?.hardware.device ?? []).flatMap(({ backing }) =>
       backing.parent === undefined ? [] : [`delta: ${backing.fileName}`],
     ),
   ];
