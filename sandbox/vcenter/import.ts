@@ -33,7 +33,10 @@ const CONTROLLER_KEY = -1;
  * @throws Error where there is a VM of that name, or where an image has another size than its disk
  * @returns its managed object id
  */
-export async function importVm(vcenter: SimulatedVcenter, vm: ImportedVm): Promise<string> {
+export async function importVm(
+  vcenter: Pick<SimulatedVcenter, 'control' | 'datastoreDirectory' | 'machineDirectory'>,
+  vm: ImportedVm,
+): Promise<string> {
   if ((await vcenter.control.lookUp(vm.name)) !== undefined)
     throw new Error(`The simulated data centre has a VM "${vm.name}" already.`);
   const staging = join(vcenter.datastoreDirectory, `.import-${randomUUID()}`);

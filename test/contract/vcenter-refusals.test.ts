@@ -1,7 +1,7 @@
 import { request } from 'node:https';
 import { once } from 'node:events';
 import { type IncomingMessage } from 'node:http';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -143,17 +143,18 @@ describeIf(
     });
 
     it('shows disks by name only to a proxy that may see their UUIDs', async () => {
-      await vcenter.control.setOptions(PROXY_NAME, { 'disk.EnableUUID': 'FALSE' });
-      await client
-        .ask('add_disk', {
+      await client.ask('power_off', { vm: 'shop' });
+      for (const shown of [false, true]) {
+        await vcenter.control.setOptions(PROXY_NAME, { 'disk.EnableUUID': shown ? 'TRUE' : 'FALSE' });
+        await client.ask('add_disk', {
           vm: PROXY_NAME,
           file: 'shop/system.vmdk',
           unit: 0,
           mode: 'independent_persistent',
-        })
-        .catch((error: unknown) => error);
-      expect(await toolOutput('ls', [vcenter.deviceDirectory])).toBe('');
-      await vcenter.control.setOptions(PROXY_NAME, { 'disk.EnableUUID': 'TRUE' });
+        });
+        expect(await readdir(vcenter.deviceDirectory)).toHaveLength(shown ? 1 : 0);
+        await client.ask('remove_disk', { vm: PROXY_NAME, unit: 0 });
+      }
     });
 
     it('refuses what the account has no privilege for, and says so when it is asked', async () => {
@@ -215,6 +216,31 @@ describeIf(
       );
       expect((await post('/sdk', login(user + password))).status).toBe(200);
       expect((await post('/folder/shop/shop.vmx?dcPath=DC0&dsName=LocalDS_0', '', 'GET')).status).toBe(401);
+    });
+
+    it('comes up again as it was when all of it has been down', async () => {
+      await client.ask('take_snapshot', { vm: 'shop', name: 'held' });
+      await client.ask('add_disk', {
+        ...{ vm: PROXY_NAME, file: 'shop/system.vmdk', unit: 0, mode: 'independent_nonpersistent' },
+      });
+      const before = [
+        await client.ask('describe', { vm: 'shop' }),
+        await client.ask('describe', { vm: PROXY_NAME }),
+      ];
+      const { url, thumbprint } = vcenter;
+      await client.close();
+      await vcenter.stop();
+      expect(await readdir(vcenter.deviceDirectory)).toEqual([]);
+      vcenter = await startSimulatedVcenter({ directory, boots: false });
+      expect(vcenter).toMatchObject({ url, thumbprint });
+      client = PyvmomiVcenter.connect(python, vcenter);
+      expect([
+        await client.ask('describe', { vm: 'shop' }),
+        await client.ask('describe', { vm: PROXY_NAME }),
+      ]).toEqual(before);
+      expect(await readdir(vcenter.deviceDirectory)).toHaveLength(1);
+      await client.ask('remove_disk', { vm: PROXY_NAME, unit: 0 });
+      await client.ask('remove_snapshot', { vm: 'shop', snapshot: 'held' });
     });
 
     it('is understood by govc', async () => {

@@ -386,5 +386,22 @@ describeIf(
         await hotRemove();
       }
     });
+
+    it('knows nothing of what was written any more when a machine has died', async () => {
+      await client.ask('power_on', { vm: 'web' });
+      const [disk] = (await takeSnapshot('alive')) as [DiskTold];
+      await client.ask('remove_snapshot', { vm: 'web', snapshot: 'alive' });
+      process.kill(
+        Number(await readFile(join(vcenter.machineDirectory((await told('web')).ref), 'pid'), 'utf8')),
+        'SIGKILL',
+      );
+      while ((await told('web')).power !== 'poweredOff') await sleep(50);
+      await takeSnapshot('after');
+      const question = { vm: 'web', snapshot: 'after', disk: disk.key, change_id: disk.changeId };
+      expect(await client.faultOf('areas', question)).toBe('FileFault');
+      await client.ask('remove_snapshot', { vm: 'web', snapshot: 'after' });
+      await client.ask('destroy', { vm: 'web' });
+      expect(existsSync(join(vcenter.datastoreDirectory, 'web'))).toBe(false);
+    });
   },
 );

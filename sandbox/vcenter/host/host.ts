@@ -28,6 +28,11 @@ interface Asked {
 /** How soon vCenter hears that a machine has ended on its own. */
 const WATCH_MILLISECONDS = 200;
 
+/** Where machines of a simulated data centre are, by its directory. */
+export function machinesIn(directory: string): string {
+  return join(directory, 'host', 'machines');
+}
+
 /**
  * What an ESXi host does to disks and power, done by QEMU and its tools: one POST a deed on a unix socket. Machines and disks
  * that are shown live on when this process ends, and the next one finds them by what it wrote down.
@@ -52,11 +57,12 @@ export class Host {
     network?: HostNetwork | undefined;
     boots?: boolean | undefined;
   }): Promise<Host> {
-    const { directory, runDirectory, devices, network, boots = true } = options;
+    const { runDirectory, devices, network, boots = true } = options;
+    const directory = join(options.directory, 'host');
     const places = { devices, pids: join(directory, 'pids') };
     for (const one of [directory, runDirectory, devices, places.pids]) await mkdir(one, { recursive: true });
     const stateFile = join(directory, 'state.json');
-    const monitors = new Monitors(join(directory, 'machines'), runDirectory);
+    const monitors = new Monitors(machinesIn(options.directory), runDirectory);
     return new Host(await readState(stateFile), stateFile, monitors, places, network, boots);
   }
 
@@ -179,11 +185,15 @@ export class Host {
   }
 
   /** After vCenter's restart: what there is. What it does not know to be attached was cut off half-way, and is taken back. */
-  private async resume({ machine: told }: Asked): Promise<unknown> {
+  private async resume({ machine: told, running }: Asked): Promise<unknown> {
     const machine = known(this.state, told);
     for (const { vm, file } of [...this.state.attachments])
       if (vm === told.vm && !told.disks.some((disk) => disk.file === file))
         await detach(this.state, vm, file);
+    // After this host's own restart.
+    if (told.thisHost && running)
+      for (const disk of told.disks)
+        if (!isAttached(this.state, disk.file)) await attach(this.state, told, disk, running, this.places);
     if (machine.running && !(await machineIsRunning(this.monitors.directory(machine.vm))))
       await powerOff(machine, this.monitors);
     return layoutOf(machine);
