@@ -184,6 +184,26 @@ describe('a bad plan gets one error with file, line, column and field', () => {
       changed('  bucket: lifeboat-shop', `  bucket: lifeboat-shop\n  retention: { ${rule} }`),
       `plan.yaml:15:${rule.startsWith('keepYearly') ? 16 : 16 + rule.indexOf(':') + 2} repository.retention.${message}`,
     ]),
+    ...(
+      [
+        [
+          'a window that is none',
+          'between: "22-6"',
+          'between: must be two different times of day like 22:00-06:00',
+        ],
+        [
+          'a place that is no time zone',
+          'between: "22:00-06:00", timeZone: Berlin',
+          'timeZone: must be a time zone',
+        ],
+        ['no bandwidth', 'mbitPerSecond: 0', 'mbitPerSecond: must be at least 1, not 0'],
+        ['an empty limit', '', ': needs mbitPerSecond, between or both'],
+      ] as const
+    ).map(([what, rule, message]): [string, string, RegExp] => [
+      what,
+      changed('frequency: 15m', `frequency: 15m\n  limit: { ${rule} }`),
+      new RegExp(`^plan\\.yaml:17:\\d+ replication\\.limit${message.startsWith(':') ? '' : '\\.'}${message}`),
+    ]),
     [
       'unknown key near nothing',
       changed('  hypervisor: local', '  hypervisor: local\n  colour: red'),
