@@ -23,8 +23,9 @@ export function nameActionOf(error: unknown, action: string): void {
 /**
  * The one place where an error becomes what a run fails with, or tries again after.
  * @param step what was being done, to follow "Could not", such as `create the volumes of db`
+ * @param addition a sentence for the end of what an error of our own says, which does not know the step
  */
-export function toFailure(error: unknown, step: string): ApplicationFailure {
+export function toFailure(error: unknown, step: string, addition = ''): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
   const facts = factsOf(error);
   // What nobody foresaw is tried again: it may be a passing trouble, and a retry policy ends it if it is not.
@@ -34,7 +35,7 @@ export function toFailure(error: unknown, step: string): ApplicationFailure {
 
   const failure = ApplicationFailure.create({
     message: rule.whole
-      ? withoutSecrets(facts.message)
+      ? withoutSecrets(facts.message) + addition
       : sentence(step, facts, { advice: rule.advice, action: type === 'NotPermitted' ? action : undefined }),
     type,
     nonRetryable: !retryable,
@@ -63,7 +64,7 @@ export function withFailures<Activities extends object>(activities: Activities):
           return (await Reflect.apply(activity, activities, input)) as unknown;
         } catch (error) {
           if (isForTemporal(error)) throw error;
-          throw toFailure(error, `do "${words(name)}"${subject(input[0])}`);
+          throw toFailure(error, `do "${words(name)}"${subject(input[0])}`, otherName(input[0]));
         }
       },
     ] as const;
@@ -150,7 +151,28 @@ function words(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
+/** ` of db`, the plan's name, with what the primary site calls it where that is another. */
 function subject(input: unknown): string {
-  const vm = typeof input === 'object' && input !== null && 'vm' in input ? input.vm : undefined;
-  return typeof vm === 'string' ? ` of ${vm}` : '';
+  const { vm, primaryVm } = namesIn(input);
+  if (vm === undefined) return '';
+  return primaryVm === undefined
+    ? ` of ${vm}`
+    : ` of ${vm} (${JSON.stringify(primaryVm)} at the primary site)`;
+}
+
+/** Errors of a hypervisor speak of its own name for a VM. */
+function otherName(input: unknown): string {
+  const { vm, primaryVm } = namesIn(input);
+  return vm === undefined || primaryVm === undefined
+    ? ''
+    : ` In the plan, ${JSON.stringify(primaryVm)} is ${vm}.`;
+}
+
+function namesIn(input: unknown): { vm?: string; primaryVm?: string } {
+  if (typeof input !== 'object' || input === null) return {};
+  const { vm, primaryVm } = input as { vm?: unknown; primaryVm?: unknown };
+  return {
+    ...(typeof vm === 'string' ? { vm } : {}),
+    ...(typeof primaryVm === 'string' && primaryVm !== vm ? { primaryVm } : {}),
+  };
 }

@@ -38,7 +38,7 @@ export async function makeGuestDisk(
   await writeFile(path, '');
   await truncate(path, sizeMiB * 2 ** 20);
   const type = kind === 'xfs on LVM' ? '8e' : '83';
-  await toolOutput('sfdisk', ['--quiet', path], {
+  await toolOutput('sfdisk', ['--quiet', '--no-reread', '--no-tell-kernel', path], {
     input: Buffer.from(`label: dos\nstart=2048, type=${type}\n`),
   });
   if (kind === 'ext4') await writeExt4(path, source, sizeMiB);

@@ -17,6 +17,7 @@ import { statusCommand } from './commands/status';
 import { sweepCommand } from './commands/sweep';
 import { validateCommand } from './commands/validate';
 import { verifyCommand } from './commands/verify';
+import { vsphereCommand } from './commands/vsphere';
 import { workerCommand } from './commands/worker';
 import { EXIT } from './exit-codes';
 import { explainError } from './explain-error';
@@ -35,6 +36,7 @@ const COMMANDS = [
   statusCommand,
   sweepCommand,
   repositoryCommand,
+  vsphereCommand,
   workerCommand,
   sandboxCommand,
   demoCommand,
@@ -105,7 +107,7 @@ function usageMessage({ message, code }: CommanderError): string {
   return `${message.replace(/^error: /, '').replace(/\.?\s*$/, '')}. See: lifeboat --help`;
 }
 
-const COMMAND_NAMES = new Set(['schedule', 'sandbox', 'repository']);
+const COMMAND_NAMES = new Set(['schedule', 'sandbox', 'repository', 'vsphere']);
 
 /** The command's name for the JSON document, such as `schedule show`. */
 function commandOf(argv: readonly string[]): string | null {

@@ -122,3 +122,23 @@ const FOREIGN = [
   'TEMPORAL_API_KEY',
   'TEMPORAL_PROFILE',
 ];
+
+const VSPHERE = 'vsphere:';
+
+/** Where the settings of the vCenter are that this host's workers use. @throws CliError where they use none */
+export function vsphereSource(env: NodeJS.ProcessEnv): string {
+  const value = env.LIFEBOAT_HYPERVISOR ?? '';
+  if (value.startsWith(VSPHERE)) return value.slice(VSPHERE.length);
+  throw new CliError(
+    'No vCenter is named: give --settings FILE, or set LIFEBOAT_HYPERVISOR to vsphere:FILE (docs/vsphere.md).',
+    EXIT.badInput,
+  );
+}
+
+/**
+ * Where this host's workers keep what they have attached to the proxy: a command that attaches disks has to know theirs, and they
+ * its. The default is that of workers.
+ */
+export function stateDirectory(env: NodeJS.ProcessEnv): string {
+  return env.LIFEBOAT_STATE_DIRECTORY ?? '/var/lib/lifeboat';
+}

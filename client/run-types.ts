@@ -1,4 +1,4 @@
-import { type BackupSummary } from '../workflows/backup';
+import { type BackupRequest, type BackupSummary } from '../workflows/backup';
 import { type CommitSummary } from '../workflows/commit';
 import { type FailbackRequest, type FailbackSummary } from '../workflows/failback';
 import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
@@ -11,7 +11,7 @@ import { type RunRequest } from '../workflows/run/begin';
 
 /** The one argument of each run; imported as types only, so that no workflow code runs in a client. */
 export interface RunArguments {
-  backup: RunRequest;
+  backup: BackupRequest;
   restore: RunRequest;
   replication: RunRequest;
   failover: FailoverRequest;

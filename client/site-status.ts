@@ -2,10 +2,12 @@ import { type EC2Client, type Instance, paginateDescribeInstances } from '@aws-s
 import { completeSets, type DrCopySet } from '../activities/aws-proxy/account/dr-copy';
 import { findSnapshots } from '../activities/aws-proxy/account/snapshots';
 import { readCopySnapshot, readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
+import { type Consistency } from '../hypervisor/port';
 import { type PlanPhase } from '../plan/run';
+import { closedWindow, type ClosedWindow } from '../plan/replication-limit';
 import { type DrPlan } from '../plan/schema';
 import { readManifest } from '../repository/backups/backups';
-import { type GuestRehearsal } from '../repository/backups/manifest';
+import { type BackupManifest, type GuestRehearsal } from '../repository/backups/manifest';
 import { DamagedObjectError } from '../repository/objects/json-object';
 import { type ObjectStore } from '../repository/objects/object-store';
 import { readPlanState } from '../repository/plans/plan-state';
@@ -19,6 +21,8 @@ export interface SiteStatus {
   generation: number;
   /** ISO 8601, UTC: when the phase was entered. */
   since: string | undefined;
+  /** Why no scheduled backup begins now; absent where it may. */
+  closedWindow: ClosedWindow | undefined;
   vms: VmSiteStatus[];
 }
 
@@ -26,6 +30,8 @@ export interface VmSiteStatus {
   vm: string;
   /** Absent where there is no complete DR copy. */
   drCopy: DrCopyStatus | undefined;
+  /** What the backup that the DR copy holds is as, and what an operator should know of it; absent where there is none. */
+  backup: BackupStatus | undefined;
   /** Whether EC2 can boot what the DR copy holds; absent where that was not tried. */
   guest: GuestRehearsal | undefined;
   /** `moving`: a failover or failback is under way, or stopped half-way. */
@@ -42,6 +48,14 @@ export interface DrCopyStatus {
   /** Seconds since then: what a disaster now would lose. */
   ageSeconds: number;
   disks: { disk: string; snapshotId: string; sizeBytes: number; boot: boolean }[];
+}
+
+export interface BackupStatus {
+  consistency: Consistency;
+  /** One sentence each. */
+  notes: string[];
+  /** Keys of the disks that the plan left out. */
+  excludedDisks: string[];
 }
 
 export interface InstanceStatus {
@@ -64,7 +78,7 @@ const RUNS_AT: Record<SiteStatus['phase'], VmSiteStatus['runsAt']> = {
 
 /** Reads a plan's status from the recovery site's tags and the backup repository. Changes nothing. */
 export async function siteStatus(
-  plan: Pick<DrPlan, 'name' | 'vms'>,
+  plan: Pick<DrPlan, 'name' | 'vms' | 'replication'>,
   site: { ec2: EC2Client; store: ObjectStore; now?: Date },
 ): Promise<SiteStatus> {
   const now = site.now ?? new Date();
@@ -74,18 +88,20 @@ export async function siteStatus(
     recoveryInstances(site.ec2, plan.name),
   ]);
   const phase = state?.phase ?? 'none';
-  const guests = await Promise.all(plan.vms.map(({ name }) => guestOf(site.store, copies(name))));
+  const manifests = await Promise.all(plan.vms.map(({ name }) => manifestOf(site.store, copies(name))));
   return {
     plan: plan.name,
     phase,
     generation: state?.generation ?? 0,
     since: state?.updatedAt,
+    closedWindow: closedWindow(plan.replication.limit, now),
     vms: plan.vms.map(({ name: vm }, index) => {
       const copy = copies(vm);
       return {
         vm,
         drCopy: copy === undefined ? undefined : drCopyStatus(copy, now),
-        guest: guests[index],
+        backup: backupStatus(manifests[index]),
+        guest: manifests[index]?.guest,
         runsAt: RUNS_AT[phase],
         instance: instances.get(vm),
       };
@@ -103,15 +119,24 @@ async function drCopies(ec2: EC2Client, plan: string): Promise<(vm: string) => D
   return (vm) => completeSets(vm, byVm.get(vm) ?? [])[0];
 }
 
-async function guestOf(store: ObjectStore, copy: DrCopySet | undefined): Promise<GuestRehearsal | undefined> {
+async function manifestOf(
+  store: ObjectStore,
+  copy: DrCopySet | undefined,
+): Promise<BackupManifest | undefined> {
   if (copy === undefined) return undefined;
   try {
-    return (await readManifest(store, copy.vm, copy.recoveryPoint))?.guest;
+    return await readManifest(store, copy.vm, copy.recoveryPoint);
   } catch (error) {
     // `lifeboat repository check` is for that; the status of the other VMs is wanted all the same.
     if (error instanceof DamagedObjectError) return undefined;
     throw error;
   }
+}
+
+function backupStatus(manifest: BackupManifest | undefined): BackupStatus | undefined {
+  if (manifest === undefined) return undefined;
+  const { consistency, notes = [], excludedDisks = [] } = manifest;
+  return { consistency, notes, excludedDisks };
 }
 
 function drCopyStatus(copy: DrCopySet, now: Date): DrCopyStatus {

@@ -3,6 +3,8 @@
  * files in its file system, never by running its code or mounting it in this host's kernel.
  */
 
+import { type ControllerPlace, type DiskPlace } from '../machines/disk-place';
+
 /** A boot script as it is put into the guest. */
 export interface BootScript {
   /** File name; letters, digits, ".", "_" and "-". */
@@ -17,19 +19,20 @@ export interface HostEntry {
 }
 
 /** A disk of the guest other than the boot disk, as a path on this host. */
-export interface DataDisk {
+export interface DataDisk extends DiskPlace {
   diskPath: string;
-  slot: number;
 }
 
 /** Where a VM's boot disk is among its disks, and its others. */
 export interface OtherDisks {
   /** Position of the boot disk on its storage controller at the primary site; the lowest that is free where absent. */
   slot?: number;
+  /** Its controller. Either all disks of the VM name theirs, or none does. */
+  controller?: ControllerPlace;
   /**
    * The VM's other disks: a guest that names a disk by its letter (`/dev/sdb1`) finds it under another name on EC2, and
-   * one that has a directory of its system there is written there, too; all else on them is only read. `slot` is the
-   * position on the storage controller, whose order is that of the letters.
+   * one that has a directory of its system there is written there, too; all else on them is only read. The order of
+   * their places is that of the letters.
    */
   dataDisks: DataDisk[];
 }

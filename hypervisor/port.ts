@@ -2,21 +2,16 @@
  * The primary site's hypervisor, as the backup proxy sees it.
  *
  * Every call is idempotent: creating what exists with the same properties, or removing what is gone, succeeds.
+ * A VM is named as the site knows it (`primaryVm` of the plan); which forms there are is the adapter's affair.
  * A disk is handed out as a path on this host (a block device, or a file that behaves like one), so that the
  * copy engine and the guest adapters need to know no disk format.
  */
 
+import { type ControllerKind, type DiskPlace } from '../machines/disk-place';
+
 export type Firmware = 'bios' | 'uefi';
 
-/** Kinds of storage controllers: VMware's paravirtual SCSI, LSI Logic's and BusLogic's, SATA (AHCI), NVMe. */
-export type ControllerKind = 'pvscsi' | 'lsilogic' | 'lsisas' | 'buslogic' | 'sata' | 'nvme';
-
-/** One of a VM's storage controllers; a VM may have four of SCSI, SATA and NVMe each. */
-export interface ControllerPlace {
-  kind: ControllerKind;
-  /** Its number among those of its bus (SCSI, SATA or NVMe), from 0. */
-  bus: number;
-}
+export { type ControllerKind, type ControllerPlace } from '../machines/disk-place';
 
 /**
  * What a snapshot promises of the disks' content. `quiesced`: programs in the guest had written what they meant to;
@@ -45,15 +40,12 @@ export interface NicConfiguration {
   mac: string;
 }
 
-export interface DiskConfiguration {
+/** A disk, in its place: on a controller, which is the first one of the VM's kind where it names none. */
+export interface DiskConfiguration extends DiskPlace {
   /** Stable through the VM's whole life, its backups and its stay on EC2. Letters, digits and "-". */
   key: string;
   /** Exact size; a multiple of 512, often no whole GiB. */
   sizeBytes: number;
-  /** Position on its storage controller, from 0. */
-  slot: number;
-  /** Its controller; the first one of the VM's kind where absent. */
-  controller?: ControllerPlace;
   /** Whether the firmware boots from this disk; true for exactly one. */
   boot: boolean;
 }
@@ -79,7 +71,10 @@ export interface DiskArea {
 export interface SnapshotOptions {
   /** `quiesced`: asked of the guest, and a crash-consistent one where the guest cannot; a note tells. `crash` where absent. */
   consistency?: 'crash' | 'quiesced';
-  /** Keys of disks to leave out. @throws where that leaves none, or leaves out the one to boot from */
+  /**
+   * Keys of disks to leave out; a note tells each, and each that the VM does not have.
+   * @throws where that leaves none, or leaves out the one to boot from
+   */
   excludeDisks?: string[];
 }
 
@@ -111,6 +106,17 @@ export class VmExistsError extends Error {
     super(`The primary site already has a VM named "${vm}".`);
     this.name = 'VmExistsError';
   }
+}
+
+/** What is to be looked at before work begins: a VM that is to be backed up, or all that come home. */
+export type SiteQuestion =
+  | { purpose: 'backup'; vm: string; excludeDisks?: string[] }
+  | { purpose: 'failback'; vms: { vm: string; configuration: Omit<VmConfiguration, 'disks'> }[] };
+
+/** What was found, a sentence or two each: `problems` keep the work from being done, `notes` an operator should know. */
+export interface SiteFindings {
+  problems: string[];
+  notes: string[];
 }
 
 export interface Hypervisor {
@@ -171,4 +177,10 @@ export interface Hypervisor {
   powerOff(vm: string): Promise<void>;
   /** The last bytes that the guest wrote to its serial console, at most 64 KiB; empty where it has none. */
   consoleOutput(vm: string): Promise<string>;
+
+  /**
+   * Looks whether the site lets something be done: rights, places, settings. Changes nothing, and is no promise. Absent where
+   * there is nothing to ask for.
+   */
+  check?(question: SiteQuestion): Promise<SiteFindings>;
 }

@@ -11,9 +11,10 @@ const KVM: Accelerator = { accel: 'kvm', cpu: 'host' };
 
 /**
  * Nehalem: a guest's systemd boots faster on it than on `max`, whose newer vector instructions cost more to
- * emulate than they save. 256 MiB of translated code hold a Linux guest of ours; the default takes far more.
+ * emulate than they save. With RDRAND, which no Nehalem had: without it a kernel has no random numbers before it has made some
+ * out of the processor's own jitter, for which the first who asks (LVM, mkfs, systemd) waits a second. 256 MiB of translated code hold a Linux guest of ours; the default takes far more.
  */
-const TCG: Accelerator = { accel: 'tcg,thread=multi,tb-size=256', cpu: 'Nehalem' };
+const TCG: Accelerator = { accel: 'tcg,thread=multi,tb-size=256', cpu: 'Nehalem,+rdrand' };
 
 let probed: Promise<Accelerator> | undefined;
 

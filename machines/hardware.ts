@@ -1,4 +1,13 @@
 import { type Accelerator } from './accelerator';
+import {
+  busOf,
+  byPlace,
+  controllerName,
+  type ControllerKind,
+  type DiskPlace,
+  nameControllers,
+  placeConflict,
+} from './disk-place';
 
 /** An image that another one builds on: what that one does not hold is read from it. */
 export interface LayerBelow {
@@ -8,8 +17,8 @@ export interface LayerBelow {
   node: string;
 }
 
-/** A disk of a machine. */
-export interface MachineDisk {
+/** A disk of a machine; on the first controller of the machine's kind where it names none. */
+export interface MachineDisk extends DiskPlace {
   path: string;
   format: 'raw' | 'vmdk' | 'qcow2';
   /** What the image builds on, the nearest first; nothing where absent. */
@@ -18,28 +27,28 @@ export interface MachineDisk {
   serial: string;
   /** What it says of itself to SCSI and SATA beside that: 16 hexadecimal digits, unique in the world. */
   wwn?: string;
-  /** Position, from 0; distinct among the machine's disks. */
-  slot: number;
   /** Whether the firmware boots from it. */
   boot: boolean;
 }
 
 /**
- * What the disks of a `vmware` machine are on. Debian's UEFI firmware for QEMU has no driver for `pvscsi`, so that a UEFI
- * machine only boots from `sata`.
+ * What the disks of a `vmware` machine can be on, as far as QEMU has it: its `lsi53c895a` is another chip than VMware's
+ * LSI Logic Parallel, with another driver, and it has none of BusLogic. Debian's UEFI firmware for QEMU has no driver for
+ * `pvscsi`, so that a UEFI machine only boots from `sata` or `nvme`.
  */
-export type DiskController = 'pvscsi' | 'sata';
+export const MACHINE_CONTROLLERS = ['pvscsi', 'lsisas', 'sata', 'nvme'] as const satisfies ControllerKind[];
+export type MachineController = (typeof MACHINE_CONTROLLERS)[number];
 
 /** What a machine is made of. */
 export interface MachineHardware {
   name: string;
   /**
-   * `vmware`: disks on a paravirtual SCSI or a SATA controller and vmxnet3 cards, as vSphere has them. `ec2`: one
+   * `vmware`: disks on SCSI, SATA or NVMe controllers and vmxnet3 cards, as vSphere has them. `ec2`: one
    * NVMe controller a disk, as on Nitro; virtio-net stands in for the ENA card, which QEMU does not have.
    */
   profile: 'vmware' | 'ec2';
   /** Of a `vmware` machine; `pvscsi` unless said otherwise. */
-  diskController?: DiskController;
+  diskController?: MachineController;
   firmware: 'bios' | 'uefi';
   cpus: number;
   memoryMiB: number;
@@ -48,14 +57,19 @@ export interface MachineHardware {
 }
 
 /** Name of a disk's node in QEMU's block graph, for the commands of its monitor. */
-export function diskNode(slot: number): string {
-  return `disk${slot}`;
+export function diskNode(place: DiskPlace): string {
+  return `disk${nodeSuffix(place)}`;
+}
+
+/** What tells a disk from the machine's others in QEMU's names; 8 characters at most, as names there are short. */
+export function nodeSuffix(place: DiskPlace): string {
+  return place.controller === undefined ? String(place.slot) : `${controllerName(place)}-${place.slot}`;
 }
 
 /** The guest's own controller has this id on a SCSI bus of VMware's. */
 const SCSI_CONTROLLER_ID = 7;
-/** Ports of the SATA controller in QEMU's q35 chipset. */
-const SATA_PORTS = 6;
+/** The last slot on each kind. QEMU's AHCI has six ports, and its 1068 eight. */
+const LAST_SLOT: Record<MachineController, number> = { pvscsi: 15, lsisas: 7, sata: 5, nvme: 14 };
 
 /** QEMU's options for the hardware; `flash` are the files of a UEFI machine. */
 export function hardwareArguments(
@@ -81,7 +95,7 @@ function vmwareArguments(machine: MachineHardware): string[] {
     ...['-machine', 'q35'],
     // Without this, slots of hot-pluggable ports count from ACPI's numbering, and the card would not be ens192.
     ...['-global', 'ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off'],
-    ...(controllerOf(machine) === 'sata' ? sataDisks(machine) : scsiDisks(machine)),
+    ...diskArguments(machine),
     ...machine.nics.flatMap((nic, index) => [
       ...tapArguments(nic.tap, index),
       // VMware's slots: the first card is ens192, the next ens224, and so on.
@@ -102,35 +116,73 @@ function vmwareArguments(machine: MachineHardware): string[] {
   ];
 }
 
-function scsiDisks(machine: MachineHardware): string[] {
+/** The controllers, each in a port of its own, in the order of their buses, with their disks. */
+function diskArguments(machine: MachineHardware): string[] {
+  const first = { kind: controllerOf(machine), bus: 0 };
+  const placed = ({ slot, controller = first }: DiskPlace) => ({ slot, controller });
+  const byController = Map.groupBy(
+    machine.disks.toSorted((a, b) => byPlace(placed(a), placed(b))),
+    (disk) => controllerName(placed(disk)),
+  );
+  // A VM without disks has a controller all the same, for those that come.
+  if (machine.disks.length === 0) byController.set(controllerName({ controller: first }), []);
+  return [...byController].flatMap(([name, disks], index) => {
+    const { kind } = disks[0]?.controller ?? first;
+    return [
+      ...controllerArguments(name, kind, index),
+      ...disks.flatMap((disk) => device(attachedDisk(machine, name, kind, disk))),
+    ];
+  });
+}
+
+function controllerArguments(name: string, kind: ControllerKind, index: number): string[] {
+  // The chipset's own.
+  if (name === 'sata0') return [];
+  // VMware's slot of the first; those of further ones come after the network cards'. So do the chassis.
+  const slot = index === 0 ? 160 : 288 + 32 * index;
+  const port = `port${slot}`;
+  const driver = CONTROLLER_DRIVERS[kind];
+  if (driver === undefined) throw new Error(`A machine here has no controller of the kind ${kind}.`);
   return [
-    ...device({ driver: 'pcie-root-port', id: 'port160', slot: 160, chassis: 1 }),
-    ...device({ driver: 'pvscsi', id: 'scsi0', bus: 'port160' }),
-    ...machine.disks.flatMap((disk) =>
-      device({ driver: 'scsi-hd', bus: 'scsi0.0', 'scsi-id': disk.slot, ...vmwareDisk(machine, disk) }),
-    ),
+    ...device({ driver: 'pcie-root-port', id: port, slot, chassis: index === 0 ? 1 : 4 + index }),
+    ...device({ driver, id: name, bus: port, ...(kind === 'nvme' ? { serial: name } : {}) }),
   ];
 }
 
-/** On the chipset's own controller. */
-function sataDisks(machine: MachineHardware): string[] {
-  return machine.disks.flatMap((disk) =>
-    device({ driver: 'ide-hd', bus: `ide.${disk.slot}`, ...vmwareDisk(machine, disk) }),
-  );
+const CONTROLLER_DRIVERS: Partial<Record<ControllerKind, string>> = {
+  pvscsi: 'pvscsi',
+  lsisas: 'mptsas1068',
+  sata: 'ahci',
+  nvme: 'nvme',
+} satisfies Record<MachineController, string>;
+
+function attachedDisk(
+  machine: MachineHardware,
+  controller: string,
+  kind: ControllerKind,
+  disk: MachineDisk,
+): Record<string, unknown> {
+  const common = vmwareDisk(machine, disk);
+  // A namespace has no serial number of its own: on VMware, too, its controller has one.
+  if (kind === 'nvme') return { driver: 'nvme-ns', bus: controller, nsid: disk.slot + 1, ...common };
+  const named = { ...common, serial: disk.serial, ...wwn(disk) };
+  if (kind !== 'sata') return { driver: 'scsi-hd', bus: `${controller}.0`, 'scsi-id': disk.slot, ...named };
+  return { driver: 'ide-hd', bus: `${controller === 'sata0' ? 'ide' : controller}.${disk.slot}`, ...named };
 }
+
+const wwn = (disk: MachineDisk): { wwn?: unknown } =>
+  disk.wwn === undefined ? {} : { wwn: wholeNumber(disk.wwn) };
 
 function vmwareDisk({ firmware }: MachineHardware, disk: MachineDisk): Record<string, unknown> {
   return {
-    id: `drive${disk.slot}`,
-    drive: diskNode(disk.slot),
-    serial: disk.serial,
-    ...(disk.wwn === undefined ? {} : { wwn: wholeNumber(disk.wwn) }),
+    id: `drive${nodeSuffix(disk)}`,
+    drive: diskNode(disk),
     // UEFI goes by the boot entries in its own memory, as VMware's does: QEMU's order would come before them.
     ...(firmware === 'uefi' ? {} : bootIndex(disk)),
   };
 }
 
-function controllerOf({ diskController }: MachineHardware): DiskController {
+function controllerOf({ diskController }: MachineHardware): MachineController {
   return diskController ?? 'pvscsi';
 }
 
@@ -142,7 +194,7 @@ function ec2Arguments({ disks, nics }: MachineHardware): string[] {
       device({
         driver: 'nvme',
         id: `drive${disk.slot}`,
-        drive: diskNode(disk.slot),
+        drive: diskNode(disk),
         serial: disk.serial,
         addr: (disk.slot === 0 ? 4 : 5 + disk.slot).toString(16),
         ...bootIndex(disk),
@@ -177,14 +229,14 @@ function blockArguments(disk: MachineDisk, profile: MachineHardware['profile']):
   return [
     ...[
       '-blockdev',
-      JSON.stringify({ driver: 'file', 'node-name': `file${disk.slot}`, filename: disk.path, cache }),
+      JSON.stringify({ driver: 'file', 'node-name': `file${nodeSuffix(disk)}`, filename: disk.path, cache }),
     ],
     ...[
       '-blockdev',
       JSON.stringify({
         driver: disk.format,
-        'node-name': diskNode(disk.slot),
-        file: `file${disk.slot}`,
+        'node-name': diskNode(disk),
+        file: `file${nodeSuffix(disk)}`,
         ...(disk.below === undefined || disk.below.length === 0
           ? withoutBacking(disk.format)
           : { backing: backingNode(disk.below) }),
@@ -254,16 +306,29 @@ function wholeNumber(hexadecimal: string): unknown {
 }
 
 function check(machine: MachineHardware): void {
-  const slots = machine.disks.map((disk) => disk.slot);
-  const scsi = machine.profile === 'vmware' && controllerOf(machine) === 'pvscsi';
-  // 21: PCI device numbers 4 and 6 to 0x1a, below those of further cards.
-  const limit = machine.profile === 'ec2' ? 21 : scsi ? 15 : SATA_PORTS - 1;
-  for (const slot of slots) {
-    if (!Number.isInteger(slot) || slot < 0 || slot > limit || (scsi && slot === SCSI_CONTROLLER_ID)) {
-      throw new Error(`A ${machine.profile} machine has no disk slot ${slot}.`);
-    }
+  const { name, profile, nics } = machine;
+  const disks = profile === 'vmware' ? nameControllers(machine.disks, controllerOf(machine)) : machine.disks;
+  for (const { slot, controller } of disks) {
+    const kind = controller?.kind ?? controllerOf(machine);
+    if (profile === 'ec2' ? !isEc2Slot(slot) : !isMachineSlot(kind, slot))
+      throw new Error(`A ${profile} machine has no disk slot ${slot}${controller ? ` on ${kind}` : ''}.`);
   }
-  if (new Set(slots).size !== slots.length)
-    throw new Error(`Two disks of ${machine.name} have the same slot.`);
-  if (machine.nics.length > 3) throw new Error(`${machine.name} has more than 3 network cards.`);
+  const conflict = placeConflict(disks.map((disk) => ({ key: disk.serial, ...disk })));
+  if (conflict !== undefined) throw new Error(`${name} cannot be: ${conflict}`);
+  if (nics.length > 3) throw new Error(`${name} has more than 3 network cards.`);
+}
+
+/** PCI device numbers 4 and 6 to 0x1a, below those of further cards. */
+const isEc2Slot = (slot: number): boolean => Number.isInteger(slot) && slot >= 0 && slot <= 21;
+
+/** Whether a machine of the `vmware` profile can have a disk there. */
+export function isMachineSlot(kind: ControllerKind, slot: number): boolean {
+  const last = isMachineController(kind) ? LAST_SLOT[kind] : -1;
+  const own = busOf(kind) === 'scsi' && slot === SCSI_CONTROLLER_ID;
+  return Number.isInteger(slot) && slot >= 0 && slot <= last && !own;
+}
+
+/** Whether there is such a controller here. */
+export function isMachineController(kind: ControllerKind): kind is MachineController {
+  return (MACHINE_CONTROLLERS as readonly ControllerKind[]).includes(kind);
 }

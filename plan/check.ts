@@ -3,6 +3,8 @@ import { type z } from 'zod';
 import { didYouMean } from './nearest';
 import { findCycle } from './order';
 import { type PlanProblem } from './plan-error';
+import { bothNames, primaryNameOf } from './primary-vm';
+import { show } from './schema-problems';
 import { type planFileSchema } from './schema';
 
 /** A plan as its file has it: valid by the schema, boot scripts still paths. */
@@ -10,6 +12,8 @@ export type PlanFile = z.output<typeof planFileSchema>;
 
 /** Longer than a year is a slip of the keyboard, and more than a Temporal timer should be asked for. */
 const MAX_DURATION_SECONDS = 366 * 86_400;
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** What a schema cannot see: references between the parts of a plan, and values that exclude each other. */
 export function checkPlan(plan: PlanFile): PlanProblem[] {
@@ -35,6 +39,14 @@ function* duplicates(plan: PlanFile): Generator<PlanProblem> {
     (name) => `two VMs are named "${name}"; give each a name of its own`,
   );
   yield* repeated(
+    plan.vms.map((vm, index) => ({
+      path: ['vms', index, vm.primaryVm === undefined ? 'name' : 'primaryVm'],
+      // A UUID means the same in capitals.
+      value: primaryNameOf(bothNames(vm)).replace(UUID, (uuid) => uuid.toLowerCase()),
+    })),
+    (name) => `two VMs of the plan are ${show(name)} at the primary site; give each a primaryVm of its own`,
+  );
+  yield* repeated(
     everyVm('privateAddress', (vm) => vm.privateAddress),
     (address) => `two VMs want the address ${address} in the recovery subnet; give each its own`,
   );
@@ -49,9 +61,10 @@ function* duplicates(plan: PlanFile): Generator<PlanProblem> {
     (name) => `the host name "${name}" is given twice; a name can lead to one VM only`,
   );
   for (const [index, vm] of plan.vms.entries()) {
-    const within = (field: 'instanceTypes' | 'dependsOn') =>
-      vm[field].map((value, position) => ({ path: ['vms', index, field, position], value }));
+    const within = (field: 'instanceTypes' | 'dependsOn' | 'excludeDisks') =>
+      (vm[field] ?? []).map((value, position) => ({ path: ['vms', index, field, position], value }));
     yield* repeated(within('instanceTypes'), (type) => `${type} is listed twice; take one out`);
+    yield* repeated(within('excludeDisks'), (key) => `"${key}" is listed twice; take one out`);
     yield* repeated(within('dependsOn'), (name) => `"${name}" is listed twice; take one out`);
   }
   for (const which of ['production', 'test'] as const)

@@ -40,6 +40,7 @@ function messageOf(issue: z.core.$ZodIssue, value: unknown): string {
       if (issue.origin === 'string') return 'must not be empty';
       return `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${not}`;
     case 'too_big':
+      if (issue.origin === 'string') return `must have at most ${issue.maximum} characters${not}`;
       return `must be at most ${issue.maximum}${not}`;
     case 'invalid_union': {
       // The branch for the type that was written is the one whose complaint helps.

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { INSTANCE_TYPE } from './instance-type';
+import { replicationLimit } from './replication-limit';
 
 /**
  * The DR plan: which VMs are protected, in which order they come up, and where they run.
@@ -35,6 +36,20 @@ const awsId = (prefix: string) =>
     .string()
     .regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `must be an id like ${prefix}-0123456789abcdef0`);
 
+/**
+ * What the primary site knows a VM by. Longer than any path of VMware's that people have: a name has 80 characters, of
+ * which each may be written as three.
+ */
+const primaryVm = z
+  .string()
+  .min(1)
+  .max(1000)
+  .regex(/^[^\p{Cc}\p{Cs}\u2028\u2029]*$/u, 'must not hold line breaks, tabs or other control characters')
+  .refine(
+    (text) => !text.includes('/') || /^(\/[^/]+)+$/.test(text),
+    'must be an inventory path like /Datacenter/vm/Folder/NAME, an instance UUID or a name; a "/" within a name is written %2f',
+  );
+
 /** How Lifeboat finds out that a VM serves: it must answer before the VMs that depend on it start. */
 const readiness = z
   .object({
@@ -59,6 +74,15 @@ const readiness = z
 const vm = z
   .object({
     name,
+    /** What the primary site knows it by, where that is not the name above. */
+    primaryVm: primaryVm.optional(),
+    /** What a backup's disks are as: after a power cut, or, where the guest can, after its programs had written. */
+    consistency: z.enum(['crash', 'quiesced']).optional(),
+    /** Keys of disks that are not backed up: the VM lacks them on EC2, and at home after a failback. */
+    excludeDisks: z
+      .array(z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the key of a disk: letters, digits and "-"'))
+      .max(60)
+      .optional(),
     /** EC2 instance types in order of preference: the next is tried when AWS has no capacity for one. */
     instanceTypes: z.array(z.string().regex(INSTANCE_TYPE, 'must be like m6i.large')).min(1),
     dependsOn: z.array(name).default([]),
@@ -138,6 +162,7 @@ export const planFileSchema = z
         frequency: duration.default(3600),
         /** How a DR copy is written: EBS direct APIs, or a volume attached to the AWS proxy. */
         copy: z.enum(['direct', 'volume']).default('direct'),
+        limit: replicationLimit.optional(),
       })
       .strict()
       .prefault({}),

@@ -5,13 +5,12 @@ import {
   Route53Client,
 } from '@aws-sdk/client-route-53';
 import { type SandboxConfig } from './config';
-import { type Datacenter, importVm } from './datacenter/datacenter';
 import { buildShopGuests } from './guests/build';
 import { buildFamilyGuests } from './guests/families/build';
 import { type FamilyName } from './guests/families/families';
 import { type SampleGuest } from './guests/sample-guest';
 import { clientEnvironment } from './supervisor/processes';
-import { type Hypervisor } from '../hypervisor/port';
+import { type PrimarySite } from './datacenter/primary-site';
 
 /** Where the application is found while it runs at the primary site. */
 export const SHOP_NAME = 'www.shop.example';
@@ -28,37 +27,30 @@ const FAMILY_ADDRESSES: Record<FamilyName, number> = { 'rhel-like': 40, 'suse-li
 
 /** Puts the shop's VMs into an empty data centre and starts them; leaves VMs that are there alone. */
 export async function installShop(
-  datacenter: Datacenter,
-  hypervisor: Hypervisor,
+  site: PrimarySite,
   cacheDirectory: string,
   log: (line: string) => void,
 ): Promise<void> {
-  await install(datacenter, hypervisor, await buildShopGuests({ cacheDirectory, log }), log);
+  await install(site, await buildShopGuests({ cacheDirectory, log }), log);
 }
 
 /** Does the same with the VMs of other families. They have no name in the zone: each is asked at its address. */
 export async function installFamilies(
-  datacenter: Datacenter,
-  hypervisor: Hypervisor,
+  site: PrimarySite,
   cacheDirectory: string,
   log: (line: string) => void,
 ): Promise<void> {
-  await install(datacenter, hypervisor, await buildFamilyGuests({ cacheDirectory, log }), log);
+  await install(site, await buildFamilyGuests({ cacheDirectory, log }), log);
 }
 
-async function install(
-  datacenter: Datacenter,
-  hypervisor: Hypervisor,
-  guests: SampleGuest[],
-  log: (line: string) => void,
-): Promise<void> {
-  const present = new Set(await hypervisor.listVms());
+async function install(site: PrimarySite, guests: SampleGuest[], log: (line: string) => void): Promise<void> {
+  const present = new Set(await site.hypervisor.listVms());
   for (const guest of guests)
     if (!present.has(guest.name)) {
       log(`putting ${guest.name} into the data centre`);
-      await importVm(datacenter, guest);
+      await site.importVm(guest);
     }
-  for (const { name } of guests) await hypervisor.powerOn(name);
+  for (const { name } of guests) await site.hypervisor.powerOn(name);
 }
 
 /** Gives the shop's name its address at the primary site, unless the zone has one already. */

@@ -3,7 +3,6 @@ import { openSync, closeSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { localHypervisor } from '../hypervisor/local';
 import { installFamilies, installShop, nameShop } from './application';
 import { shopFixtures } from './aws/fixtures';
 import { type AwsEndpointConfig } from './aws/config';
@@ -14,7 +13,7 @@ import {
   type SandboxConfig,
   type SandboxOptions,
 } from './config';
-import { createDatacenter } from './datacenter/datacenter';
+import { siteOf } from './datacenter/site-of';
 import { ensureSegment } from '../machines/network/segment';
 import { writeFileAtomically } from '../host/atomic-file';
 import { pidRuns } from '../host/pid-file';
@@ -70,12 +69,8 @@ export async function sandboxUp(options: SandboxOptions = {}, log: Log = () => {
 
   log('making the networks of both sites');
   for (const segment of SEGMENTS) await ensureSegment(config.network, segment);
-  const datacenter = await createDatacenter({
-    directory: paths.datacenter,
-    network: config.network,
-    loopbackOctet: config.loopbackOctet,
-    ...(config.runner === 'no-boot' ? { boots: false } : {}),
-  });
+  const site = siteOf(config);
+  await site.open();
 
   await writeFileAtomically(paths.awsConfig, JSON.stringify(awsEndpointConfig(config), null, 2));
   if (!(await supervisorRuns(config))) {
@@ -84,14 +79,13 @@ export async function sandboxUp(options: SandboxOptions = {}, log: Log = () => {
   }
   await waitUntilServing(config);
 
-  const hypervisor = localHypervisor({ directory: paths.datacenter });
   const cache = join(projectRoot(), '.lifeboat', 'cache');
   const { application } = config;
   if (application === 'shop' || application === 'all') {
     await nameShop(config);
-    await installShop(datacenter, hypervisor, cache, log);
+    await installShop(site, cache, log);
   }
-  if (hasFamilies(config)) await installFamilies(datacenter, hypervisor, cache, log);
+  if (hasFamilies(config)) await installFamilies(site, cache, log);
   const services = sandboxServices(config);
   await writeFileAtomically(sandboxFile(directory), `${JSON.stringify(services, null, 2)}\n`);
   return services;

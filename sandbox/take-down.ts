@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type SandboxConfig } from './config';
-import { stopDatacenter } from './datacenter/datacenter';
+import { siteOf } from './datacenter/site-of';
 import { removeSegment } from '../machines/network/segment';
 import { endProcess } from '../host/pid-file';
 import { listIfExists, readIfExists } from '../host/if-exists';
@@ -38,7 +38,7 @@ export async function takeDown(
   await sweepScratchDisks(rehearsals(join(paths.proxies, 'backup-proxy')));
 
   log('powering the machines off');
-  await stopDatacenter(paths.datacenter);
+  await siteOf(config).stop();
   const instances = join(paths.aws, 'ec2', 'machines');
   for (const name of await listIfExists(instances)) await killMachine(join(instances, name));
 

@@ -15,6 +15,7 @@ export async function setUp() {
 export async function runJob(job, args) {
   switch (job) {
     case 'demo':
+      if (args.join(' ').match(/--data-centre[ =]vsphere/)) await (await import('./go.mjs')).ensureVcenter();
       return run(process.execPath, ['bin/lifeboat.mjs', 'demo', ...args]);
     case 'bench':
       return (await import('./bench.mjs')).runBenchmark(args);

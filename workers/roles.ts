@@ -20,6 +20,7 @@ import {
 import { createBackupActivities } from '../activities/backup-proxy/backup';
 import { type BackupProxyActivities } from '../activities/backup-proxy/contract';
 import { createFailbackCopyActivities } from '../activities/backup-proxy/failback-copy';
+import { PlanLimits } from '../activities/backup-proxy/plan-limits';
 import { createPrimarySiteActivities } from '../activities/backup-proxy/primary-site';
 import { createControlActivities } from '../activities/control/activities';
 import { dialer, parseDialRoutes } from '../activities/dial';
@@ -28,6 +29,7 @@ import { localHypervisor } from '../hypervisor/local';
 import { type Hypervisor } from '../hypervisor/port';
 import { vsphereHypervisor } from '../hypervisor/vsphere';
 import { type RepositoryAddress } from '../plan/run';
+import { type LimitedSending } from '../repository/objects/limited-sending';
 import { type ObjectStore, s3ObjectStore } from '../repository/objects/object-store';
 import {
   AWS_PROXY_COPY_QUEUE,
@@ -70,12 +72,12 @@ export function queueWorkers(role: Role): QueueWorker[] {
   }
 }
 
-type ObjectStores = (address: RepositoryAddress) => ObjectStore;
+type ObjectStores = (address: RepositoryAddress, sending?: LimitedSending) => ObjectStore;
 
 /** The repository as this worker reaches it: bucket and prefix are the run's, the endpoint is the worker's own. */
 function objectStores({ region, repository }: WorkerSettings): ObjectStores {
   const client = s3Client({ region, endpoint: repository.endpoint });
-  return (address) => s3ObjectStore(client, address);
+  return (address, sending) => s3ObjectStore(client, address, sending);
 }
 
 /** At the recovery site the run's endpoint, which is the plan's, counts as well; the worker's own goes before it. */
@@ -161,9 +163,10 @@ function backupProxyWorker(settings: WorkerSettings): QueueWorker {
   const objectStore = objectStores(settings);
   const { ebs } = awsClients({ region: settings.region });
   const guests = guestAdapter();
+  const limits = new PlanLimits();
   const activities: BackupProxyActivities = {
-    ...createBackupActivities({ hypervisor, guestAdapter: guests, objectStore, stateDirectory }),
-    ...createFailbackCopyActivities({ hypervisor, ebs, stateDirectory }),
+    ...createBackupActivities({ hypervisor, guestAdapter: guests, objectStore, limits, stateDirectory }),
+    ...createFailbackCopyActivities({ hypervisor, ebs, limits, stateDirectory }),
     ...createPrimarySiteActivities({
       hypervisor,
       guestAdapter: guests,

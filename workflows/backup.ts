@@ -1,5 +1,9 @@
-import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, isCancellation, patched } from '@temporalio/workflow';
 import { type BackupResult } from '../activities/backup-proxy/contract';
+import { type SnapshotOptions } from '../hypervisor/port';
+import { bothNames, type PrimaryVm } from '../plan/primary-vm';
+import { windowText } from '../plan/daily-window';
+import { type ClosedWindow, type ReplicationLimit } from '../plan/replication-limit';
 import { type RunContext } from '../plan/run';
 import { type GuestRehearsal } from '../repository/backups/manifest';
 import { backupProxy } from './run/activities';
@@ -10,6 +14,8 @@ import { causeMessage, hasFailureType } from './run/failure-message';
 import { RunProgress } from './run/run-status';
 import { reportPhase, runVmChild } from './run/vm-child';
 
+/** A VM to back up, and how; a run that an earlier release began names no options. */
+type VmToBackUp = PrimaryVm & SnapshotOptions;
 type Rehearsal = Parameters<typeof backupProxy.rehearseAdaptation>[0];
 
 export interface BackupSummary {
@@ -17,8 +23,13 @@ export interface BackupSummary {
   vms: BackupResult[];
 }
 
+export interface BackupRequest extends RunRequest {
+  /** Backs up although the plan's window is closed. */
+  outsideWindow?: boolean;
+}
+
 /** Backs up every VM of the plan into the backup repository: a new recovery point for each. */
-export async function backup(request: RunRequest): Promise<BackupSummary> {
+export async function backup(request: BackupRequest): Promise<BackupSummary> {
   const begun = await begin(request);
   const { plan, run } = begun;
   const progress = new RunProgress(
@@ -27,52 +38,86 @@ export async function backup(request: RunRequest): Promise<BackupSummary> {
   );
   // A primary site that comes back while the application runs on EC2 holds old data: no recovery point of it.
   requirePhase(begun, ['none', 'protected'], 'back up');
+  if (begun.closedWindow !== undefined && request.outsideWindow !== true)
+    throw outsideWindow(plan.name, begun.closedWindow);
 
   progress.phase('backing up');
   const independent = plan.vms.map((vm) => ({ ...vm, dependsOn: [] }));
   const results = await inDependencyOrder(independent, (vm) =>
-    runVmChild(backupVm, run, vm.name, 'Back up', { run, vm: vm.name }),
+    runVmChild(backupVm, run, vm.name, 'Back up', {
+      run,
+      ...bothNames(vm),
+      consistency: vm.consistency,
+      excludeDisks: vm.excludeDisks,
+      limit: plan.replication.limit,
+    }),
   );
   progress.phase('done');
   return { plan: plan.name, vms: [...results.values()] };
 }
 
+function outsideWindow(plan: string, { opensAt, ...window }: ClosedWindow): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(
+    `The plan "${plan}" lets backups begin ${windowText(window)} only (replication.limit.between), which is from ${opensAt} on. ` +
+      `To back up now all the same: lifeboat backup ${plan} --outside-window`,
+    'OutsideWindow',
+  );
+}
+
+interface BackupVmRequest extends VmToBackUp {
+  run: RunContext;
+  /** The plan's; absent where it has none. */
+  limit?: ReplicationLimit;
+}
+
 /** One VM; in full where the backup that it would build on turns out to be damaged, or not to be all there. */
-export async function backupVm({ run, vm }: { run: RunContext; vm: string }): Promise<BackupResult> {
+export async function backupVm(request: BackupVmRequest): Promise<BackupResult> {
+  const { vm } = request;
   const first = new CancellationScope();
   try {
-    return await first.run(() => backUpOnce(run, vm, false));
+    return await first.run(() => backUpOnce(request, false));
   } catch (error) {
     if (!hasFailureType(error, 'DamagedObject') && !hasFailureType(error, 'MissingObjects')) throw error;
     // The other disks of an attempt that has failed may still be read.
     first.cancel();
     await reportPhase(vm, 'backing up in full', 'the backup before is damaged: lifeboat repository check');
-    return backUpOnce(run, vm, true);
+    return backUpOnce(request, true);
   }
 }
 
 /** Hold all disks at one instant, store what is new of each, then write the recovery point. */
-async function backUpOnce(run: RunContext, vm: string, full: boolean): Promise<BackupResult> {
+async function backUpOnce(
+  { run, consistency, excludeDisks, limit, ...names }: BackupVmRequest,
+  full: boolean,
+): Promise<BackupResult> {
+  const { vm } = names;
   const backupId = newBackupId(new Date(), run.runId);
   return compensating(async (compensations) => {
-    const release = () => backupProxy.releaseVmSnapshot({ vm, backupId });
+    const release = () => backupProxy.releaseVmSnapshot({ ...names, backupId });
     compensations.add('release the VM snapshot', release);
     await reportPhase(vm, 'taking a snapshot');
-    const snapshot = await backupProxy.snapshotVm({ run, vm, backupId });
+    const snapshot = await backupProxy.snapshotVm({ run, ...names, backupId, consistency, excludeDisks });
 
     await reportPhase(vm, 'copying', backupId);
     const { disks: ofVm } = snapshot.configuration;
     const [guest, ...disks] = await Promise.all([
-      patched('rehearsal') ? rehearse({ run, vm, backupId, disks: ofVm }) : undefined,
+      patched('rehearsal') ? rehearse({ run, ...names, backupId, disks: ofVm }) : undefined,
       ...ofVm.map(async ({ key }) => ({
         key,
-        ...(await backupProxy.backupDisk({ run, vm, backupId, diskKey: key, full })),
+        ...(await backupProxy.backupDisk({ run, ...names, backupId, diskKey: key, full, limit })),
       })),
     ]);
 
-    const result = await backupProxy.finishBackup({ run, vm, backupId, ...snapshot, disks, guest });
+    const result = await backupProxy.finishBackup({
+      ...{ run, vm, backupId, ...snapshot },
+      ...{ excludeDisks, disks, guest },
+    });
     await release();
-    await reportPhase(vm, 'backed up', `${result.kind}, ${result.takenAt}${guestNote(result)}`);
+    await reportPhase(
+      vm,
+      'backed up',
+      `${result.kind}, ${result.takenAt}${notesOf(result)}${guestNote(result)}`,
+    );
     return result;
   });
 }
@@ -87,6 +132,8 @@ async function rehearse(rehearsed: Rehearsal): Promise<GuestRehearsal> {
     return { rehearsedAt, outcome: 'unknown', problem: causeMessage(error), warnings: [] };
   }
 }
+
+const notesOf = ({ notes = [] }: BackupResult): string => notes.map((note) => `; MIND: ${note}`).join('');
 
 /** What is to be told of the guest besides: a VM that EC2 cannot boot has a backup, and no recovery. */
 function guestNote({ guest }: BackupResult): string {

@@ -1,6 +1,8 @@
 import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow';
 import { type CopyResult } from '../activities/copy-result';
 import { type DiskConfiguration, type VmConfiguration } from '../hypervisor/port';
+import { bothNames } from '../plan/primary-vm';
+import { type ReplicationLimit } from '../plan/replication-limit';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm } from '../plan/schema';
 import { awsProxy, backupProxy } from './run/activities';
@@ -15,7 +17,11 @@ export interface FailbackVmRequest {
   /** Hardware that the VM gets at home. */
   configuration: Omit<VmConfiguration, 'disks'>;
   disks: DiskConfiguration[];
+  /** What an operator should know of the backup that the VM was recovered from. */
+  notes?: string[];
   onFailure: OnFailure;
+  /** The plan's; absent where it has none. */
+  limit?: ReplicationLimit;
 }
 
 /** A VM that runs, and answers, at the primary site again. */
@@ -32,8 +38,9 @@ export interface FailedBackVm {
 
 /** One VM home: template VM, disks, blocks while the instance serves, the changed blocks after its stop, start. */
 export async function failbackVm(request: FailbackVmRequest): Promise<FailedBackVm> {
-  const { run, instanceId, configuration, disks } = request;
+  const { run, instanceId, configuration, disks, limit, notes = [] } = request;
   const vm = request.vm.name;
+  const names = bothNames(request.vm);
   const open = new Set<FailbackGate>();
   setHandler(openGateSignal, (gate) => void open.add(gate));
   const attention = vmAttention(run, vm, request.onFailure);
@@ -41,8 +48,8 @@ export async function failbackVm(request: FailbackVmRequest): Promise<FailedBack
 
   await reportPhase(vm, 'creating the template VM');
   await attention.step(async () => {
-    await backupProxy.createTemplateVm({ run, vm, configuration });
-    await backupProxy.attachDisks({ run, vm, disks });
+    await backupProxy.createTemplateVm({ run, ...names, configuration });
+    await backupProxy.attachDisks({ run, ...names, disks });
   });
 
   await reportPhase(vm, 'copying', `while ${instanceId} serves`);
@@ -52,7 +59,7 @@ export async function failbackVm(request: FailbackVmRequest): Promise<FailedBack
   // Each by itself: a disk that is copied is not copied again for another's sake.
   const firstCopy = await eachDisk(disks, (disk) =>
     attention.step(() =>
-      backupProxy.copySnapshotToDisk({ run, vm, disk, snapshotId: snapshotOf(first, disk) }),
+      backupProxy.copySnapshotToDisk({ run, ...names, disk, snapshotId: snapshotOf(first, disk), limit }),
     ),
   );
   await reportPhase(vm, 'copied', `${sumBlocks(firstCopy)} blocks`);
@@ -67,26 +74,33 @@ export async function failbackVm(request: FailbackVmRequest): Promise<FailedBack
   const changes = await eachDisk(disks, (disk) =>
     backupProxy.copySnapshotToDisk({
       run,
-      vm,
+      ...names,
       disk,
       snapshotId: snapshotOf(second, disk),
       previousSnapshotId: snapshotOf(first, disk),
+      limit,
     }),
   );
-  const reverted = await backupProxy.revertGuest({ run, vm });
+  const reverted = await backupProxy.revertGuest({ run, ...names });
   await reportPhase(vm, 'complete', `${sumBlocks(changes)} changed blocks`);
 
   await gate('start');
-  await backupProxy.configureAndStartVm({ run, vm, configuration });
+  await backupProxy.configureAndStartVm({ run, ...names, configuration });
   await reportPhase(vm, 'waiting until ready', request.vm.primaryAddress);
   const { seconds } = await backupProxy.waitUntilReady({
-    vm,
+    ...names,
     address: request.vm.primaryAddress,
     probe: request.vm.readiness,
   });
   await reportPhase(vm, 'ready', request.vm.primaryAddress);
   // Absent in what a worker of an earlier release answered.
-  return { vm, firstCopy, changes, readySeconds: seconds, warnings: reverted.warnings ?? [] };
+  return {
+    vm,
+    firstCopy,
+    changes,
+    readySeconds: seconds,
+    warnings: [...notes, ...(reverted.warnings ?? [])],
+  };
 }
 
 const eachDisk = <T>(

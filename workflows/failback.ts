@@ -6,6 +6,7 @@ import {
   condition,
 } from '@temporalio/workflow';
 import { type VmConfiguration } from '../hypervisor/port';
+import { bothNames, type PrimaryVm } from '../plan/primary-vm';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { type AwsProxyActivities } from '../activities/aws-proxy/contract';
@@ -38,6 +39,8 @@ export interface FailbackSummary {
   vms: FailedBackVm[];
   /** Seconds in which the application did not serve: from the first instance's stop until DNS was home. */
   downtimeSeconds: number;
+  /** What an operator should know of the primary site, one sentence each; absent where there is nothing. */
+  notes?: string[];
 }
 
 type RecoveryInstance = Awaited<ReturnType<AwsProxyActivities['readInstances']>>[number];
@@ -57,18 +60,23 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
 
   progress.phase('checking');
   const instances = await awsProxy.readInstances({ run: begun.run, plan });
-  const vms = instances.map(({ vm, disks }) => ({
-    vm,
+  const names = new Map<string, PrimaryVm>(plan.vms.map((vm) => [vm.name, bothNames(vm)]));
+  const namesOf = (vm: string): PrimaryVm => names.get(vm) ?? { vm };
+  const vms = instances.map(({ vm, disks, original }) => ({
+    ...namesOf(vm),
     disks: disks.map(({ key, sizeBytes }) => ({ key, sizeBytes })),
+    configuration: original,
   }));
-  await backupProxy.checkPrimarySite({ run: begun.run, vms });
+  const checked = await backupProxy.checkPrimarySite({ run: begun.run, vms });
 
   const { run, results, downtimeSeconds, expected } = await compensating(async (compensations) => {
     const run = await take(begun, ['failed-over', 'failing-back'], 'failing-back');
     compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-over' }));
     compensations.add('start the instances again', () => serveFromInstances(run, plan, instances));
     for (const { vm } of instances)
-      compensations.add(`remove ${vm}'s template VM`, () => backupProxy.removeTemplateVm({ run, vm }));
+      compensations.add(`remove ${vm}'s template VM`, () =>
+        backupProxy.removeTemplateVm({ run, ...namesOf(vm) }),
+      );
     compensations.add('delete the failback snapshots', () => awsProxy.deleteFailbackSnapshots({ run }));
 
     const { results, stoppedAt } = await bringVmsHome({
@@ -92,7 +100,9 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   await proveDns(plan, expected, 'primary site');
   await awsProxy.deleteFailbackSnapshots({ run });
   progress.phase('done');
-  return { plan: plan.name, vms: results, downtimeSeconds };
+  // Runs that began before there were notes have no answer here.
+  const notes = (checked as typeof checked | undefined)?.notes ?? [];
+  return { plan: plan.name, vms: results, downtimeSeconds, ...(notes.length === 0 ? {} : { notes }) };
 }
 
 /** Takes a failback back: the instances run again, and DNS follows them, as a stop costs them their public address. */
@@ -168,7 +178,7 @@ async function bringVmsHome(homecoming: Homecoming): Promise<{ results: FailedBa
 }
 
 function startVmChild(
-  { run, hardware, onFailure }: Homecoming,
+  { run, plan, hardware, onFailure }: Homecoming,
   vm: PlannedVm,
   instance: RecoveryInstance,
 ): Promise<VmChild> {
@@ -177,10 +187,10 @@ function startVmChild(
     hardware === 'original'
       ? original
       : { ...original, cpus: instance.cpus, memoryMiB: instance.memoryMiB, firmware: instance.firmware };
-  const { vm: name, instanceId, disks } = instance;
+  const { vm: name, instanceId, disks, notes } = instance;
   return startChild(failbackVm, {
     ...vmChildOptions(run, name, 'Fail back'),
-    args: [{ run, vm, instanceId, configuration, disks, onFailure }],
+    args: [{ run, vm, instanceId, configuration, disks, notes, onFailure, limit: plan.replication.limit }],
   });
 }
 

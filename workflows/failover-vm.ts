@@ -73,6 +73,6 @@ async function recover(
     takenAt: drCopy.takenAt,
     readySeconds: seconds,
     readyAt: new Date().toISOString(),
-    warnings: prepared.warnings,
+    warnings: [...(drCopy.notes ?? []), ...prepared.warnings],
   };
 }

@@ -1,6 +1,8 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { type GuestAdapter } from '../../guest/port';
 import { type DiskConfiguration } from '../../hypervisor/port';
+import { nameControllers } from '../../machines/disk-place';
+import { primaryNameOf } from '../../plan/primary-vm';
 import { findBlockMap, readManifest } from '../../repository/backups/backups';
 import { publishBackup, releasePins } from '../../repository/backups/building-on';
 import { checkBackupId, checkVmName } from '../../repository/objects/keys';
@@ -25,24 +27,38 @@ export interface BackupDependencies extends DiskBackupDependencies {
 export function createBackupActivities(dependencies: BackupDependencies): BackupActivities {
   const { hypervisor, objectStore } = dependencies;
   return withFailures({
-    snapshotVm: ({ vm, backupId }) =>
+    snapshotVm: ({ backupId, consistency, excludeDisks, ...names }) =>
       whileBeating(async () => {
-        checkVmName(vm);
+        checkVmName(names.vm);
         checkBackupId(backupId);
-        return hypervisor.snapshotVm(vm, backupId);
+        const vm = primaryNameOf(names);
+        const found = await hypervisor.check?.({ purpose: 'backup', vm, excludeDisks });
+        if (found !== undefined && found.problems.length > 0)
+          throw ApplicationFailure.nonRetryable(found.problems.join(' '), 'PrimarySiteNotReady');
+        const snapshot = await hypervisor.snapshotVm(vm, backupId, { consistency, excludeDisks });
+        const { disks, diskController } = snapshot.configuration;
+        // What is made of the backup knows the disks one by one, and not the VM's kind of controller.
+        const named = nameControllers(disks, diskController);
+        return {
+          ...snapshot,
+          notes: [...(found?.notes ?? []), ...snapshot.notes],
+          configuration: { ...snapshot.configuration, disks: named },
+        };
       }),
 
     backupDisk: (input) => backupDisk(dependencies, input),
 
-    rehearseAdaptation: ({ run, vm, backupId, disks }) =>
+    rehearseAdaptation: ({ run, ...rehearsed }) =>
       whileBeating(async () => {
-        const recent = await recentRehearsal(objectStore(run.repository), vm, new Date());
-        return recent ?? rehearse(dependencies, { vm, backupId, disks });
+        const recent = await recentRehearsal(objectStore(run.repository), rehearsed.vm, new Date());
+        return recent ?? rehearse(dependencies, rehearsed);
       }),
 
-    finishBackup: ({ run, vm, backupId, disks: copied, guest, ...snapshot }) =>
+    finishBackup: ({ run, vm, backupId, disks: copied, guest, excludeDisks = [], ...snapshot }) =>
       whileBeating(async () => {
-        const { takenAt, consistency, configuration, notes = [], changeMarkers = {} } = snapshot;
+        const { takenAt, consistency, configuration, changeMarkers = {} } = snapshot;
+        const excluded = excludeDisks.length === 0 ? {} : { excludedDisks: excludeDisks };
+        const notes = [snapshot, ...copied].flatMap((part) => part.notes ?? []);
         const store = objectStore(run.repository);
         if ((await readManifest(store, vm, backupId)) === undefined) {
           // A backup that starts anew on every disk builds on nothing.
@@ -61,6 +77,7 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
             takenAt,
             consistency,
             ...(notes.length === 0 ? {} : { notes }),
+            ...excluded,
             configuration,
             ...(previous === undefined ? {} : { previous: previous.backupId }),
             disks,
@@ -75,12 +92,16 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
           backupId,
           takenAt,
           kind: copied.some((disk) => disk.full) ? 'full' : 'incremental',
-          disks: copied.map(({ full: _, ...result }) => result),
+          consistency,
+          disks: copied.map(({ full: _, notes: __, ...result }) => result),
+          ...(notes.length === 0 ? {} : { notes }),
+          ...excluded,
           ...(guest === undefined ? {} : { guest }),
         };
       }),
 
-    releaseVmSnapshot: ({ vm, backupId }) => whileBeating(() => hypervisor.releaseSnapshot(vm, backupId)),
+    releaseVmSnapshot: ({ backupId, ...names }) =>
+      whileBeating(() => hypervisor.releaseSnapshot(primaryNameOf(names), backupId)),
   } satisfies BackupActivities);
 }
 

@@ -2,10 +2,13 @@ import { type CopyResult } from '../copy-result';
 import {
   type Consistency,
   type DiskConfiguration,
+  type SnapshotOptions,
   type VmConfiguration,
   type VmSnapshot,
 } from '../../hypervisor/port';
+import { type ReplicationLimit } from '../../plan/replication-limit';
 import { type ReadinessProbe } from '../../plan/schema';
+import { type PrimaryVm } from '../../plan/primary-vm';
 import { type RunContext } from '../../plan/run';
 import { type AdaptationReport } from '../../guest/port';
 import { type GuestRehearsal } from '../../repository/backups/manifest';
@@ -17,39 +20,61 @@ export interface BackupResult {
   /** ISO 8601, UTC: the instant that the disks are of. */
   takenAt: string;
   kind: 'full' | 'incremental';
+  /** Absent in results of earlier releases. */
+  consistency?: Consistency;
   disks: (CopyResult & { key: string })[];
+  /** What an operator should know of it, one sentence each; absent where there is nothing. */
+  notes?: string[];
+  /** Keys of the disks that the plan leaves out; absent where it leaves none out. */
+  excludedDisks?: string[];
   /** Whether its guest can be adapted to the recovery site; absent where that was not tried. */
   guest?: GuestRehearsal;
 }
 
-/** The backup proxy's activities: whatever touches the primary site. */
+/** What backing up one disk came to. */
+export interface DiskBackupResult extends CopyResult {
+  /** Built on no earlier backup. */
+  full: boolean;
+  /** What an operator should know of it, one sentence each; absent where there is nothing. */
+  notes?: string[];
+}
+
+/**
+ * The backup proxy's activities: whatever touches the primary site. `primaryVm` is what the hypervisor is asked for; `vm`
+ * names the VM everywhere else, in the repository above all.
+ */
 export interface BackupProxyActivities {
   /** Holds all disks of the VM at one instant. `backupId` is made of the run, so a retry finds the snapshot. */
-  snapshotVm(input: { run: RunContext; vm: string; backupId: string }): Promise<VmSnapshot>;
+  snapshotVm(input: PrimaryVm & SnapshotOptions & { run: RunContext; backupId: string }): Promise<VmSnapshot>;
   /**
    * Reads a disk of the snapshot, stores the blocks that the VM's newest backup does not have, and writes the new
-   * block map. Resumes from its recorded progress.
+   * block map. Resumes from its recorded progress. Where the hypervisor says what has changed, some of what has not is read
+   * all the same; one wrong block, and the whole disk is compared.
    * @throws ApplicationFailure DamagedObject, non-retryable, where the newest backup turns out to be damaged
    * @throws ApplicationFailure Abandoned, non-retryable, where collection has given this backup up meanwhile
    */
-  backupDisk(input: {
-    run: RunContext;
-    vm: string;
-    backupId: string;
-    diskKey: string;
-    /** Builds on no earlier backup. */
-    full?: boolean;
-  }): Promise<CopyResult & { full: boolean }>;
+  backupDisk(
+    input: PrimaryVm & {
+      run: RunContext;
+      backupId: string;
+      diskKey: string;
+      /** Builds on no earlier backup. */
+      full?: boolean;
+      /** The plan's; absent where it has none. */
+      limit?: ReplicationLimit;
+    },
+  ): Promise<DiskBackupResult>;
   /**
    * Adapts the snapshot's guest to the recovery site, on scratch disks that are thrown away: so that what a failover would
    * find is known now. Fails on nothing that it finds; the result tells. A young result of an earlier backup stands for it.
    */
-  rehearseAdaptation(input: {
-    run: RunContext;
-    vm: string;
-    backupId: string;
-    disks: DiskConfiguration[];
-  }): Promise<GuestRehearsal>;
+  rehearseAdaptation(
+    input: PrimaryVm & {
+      run: RunContext;
+      backupId: string;
+      disks: DiskConfiguration[];
+    },
+  ): Promise<GuestRehearsal>;
   /**
    * Writes the manifest that makes the backup a recovery point, after looking that all objects that it refers to are
    * there. Without it, nothing counts.
@@ -66,48 +91,60 @@ export interface BackupProxyActivities {
     /** Absent in runs that began before there were any, as are the change markers. */
     notes?: string[];
     changeMarkers?: Record<string, string>;
-    disks: (CopyResult & { key: string; full: boolean })[];
+    /** Keys of disks that the plan leaves out; absent where it leaves none out. */
+    excludeDisks?: string[];
+    disks: (DiskBackupResult & { key: string })[];
     guest?: GuestRehearsal;
   }): Promise<BackupResult>;
   /** Gives the hypervisor snapshot up. */
-  releaseVmSnapshot(input: { vm: string; backupId: string }): Promise<void>;
+  releaseVmSnapshot(input: PrimaryVm & { backupId: string }): Promise<void>;
 
   /**
    * Refuses a failback that cannot work, before anything is stopped.
+   * @returns what an operator should know of it, one sentence each
    * @throws ApplicationFailure PrimarySiteNotReady, non-retryable: what is in the way
    */
   checkPrimarySite(input: {
     run: RunContext;
-    vms: { vm: string; disks: { key: string; sizeBytes: number }[] }[];
-  }): Promise<void>;
+    /** `configuration`: what the VM had at its last backup; absent in runs that began before it was asked for. */
+    vms: (PrimaryVm & {
+      disks: { key: string; sizeBytes: number }[];
+      configuration?: Omit<VmConfiguration, 'disks'>;
+    })[];
+  }): Promise<{ notes: string[] }>;
   /** Creates the powered-off template VM, marked as this run's, with nothing but its name and NICs. */
-  createTemplateVm(input: {
-    run: RunContext;
-    vm: string;
-    configuration: Omit<VmConfiguration, 'disks'>;
-  }): Promise<void>;
-  attachDisks(input: { run: RunContext; vm: string; disks: DiskConfiguration[] }): Promise<void>;
+  createTemplateVm(
+    input: PrimaryVm & {
+      run: RunContext;
+      configuration: Omit<VmConfiguration, 'disks'>;
+    },
+  ): Promise<void>;
+  attachDisks(input: PrimaryVm & { run: RunContext; disks: DiskConfiguration[] }): Promise<void>;
   /**
    * Copies a disk's blocks from an EBS snapshot to the powered-off VM's disk: all non-zero blocks, or, with
    * `previousSnapshotId`, those that changed between the two.
    */
-  copySnapshotToDisk(input: {
-    run: RunContext;
-    vm: string;
-    disk: DiskConfiguration;
-    snapshotId: string;
-    previousSnapshotId?: string;
-  }): Promise<CopyResult>;
+  copySnapshotToDisk(
+    input: PrimaryVm & {
+      run: RunContext;
+      disk: DiskConfiguration;
+      snapshotId: string;
+      previousSnapshotId?: string;
+      /** The plan's; absent where it has none. */
+      limit?: ReplicationLimit;
+    },
+  ): Promise<CopyResult>;
   /** Puts the primary site's drivers, network and names back into the VM's boot disk. */
-  revertGuest(input: { run: RunContext; vm: string }): Promise<AdaptationReport>;
+  revertGuest(input: PrimaryVm & { run: RunContext }): Promise<AdaptationReport>;
   /** Gives the template VM its hardware and starts it. */
-  configureAndStartVm(input: {
-    run: RunContext;
-    vm: string;
-    configuration: Omit<VmConfiguration, 'disks'>;
-  }): Promise<void>;
+  configureAndStartVm(
+    input: PrimaryVm & {
+      run: RunContext;
+      configuration: Omit<VmConfiguration, 'disks'>;
+    },
+  ): Promise<void>;
   /** Removes a VM that this run created; leaves any other alone. */
-  removeTemplateVm(input: { run: RunContext; vm: string }): Promise<void>;
+  removeTemplateVm(input: PrimaryVm & { run: RunContext }): Promise<void>;
   /** Asks from the primary site until the probe answers. @throws ApplicationFailure NotReady with the console's end */
-  waitUntilReady(input: { vm: string; address: string; probe: ReadinessProbe }): Promise<{ seconds: number }>;
+  waitUntilReady(input: PrimaryVm & { address: string; probe: ReadinessProbe }): Promise<{ seconds: number }>;
 }

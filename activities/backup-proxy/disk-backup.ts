@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { openFileSource } from '../../blocks/file-source';
 import { type Hypervisor } from '../../hypervisor/port';
+import { primaryNameOf } from '../../plan/primary-vm';
 import { type RepositoryAddress } from '../../plan/run';
 import { storeChangedBlocks } from '../../repository/new-backup/backup-disk';
 import { BackupJournal } from '../../repository/new-backup/backup-journal';
@@ -14,17 +15,20 @@ import {
 import { BlockMap } from '../../repository/maps/block-map';
 import { blockCount } from '../../repository/maps/block-map-format';
 import { continueBackup, pinInUse } from '../../repository/backups/building-on';
-import { type KnownAreas } from '../../repository/new-backup/disk-areas';
 import { DamagedObjectError } from '../../repository/objects/json-object';
+import { type LimitedSending } from '../../repository/objects/limited-sending';
 import { blockMapKey } from '../../repository/objects/keys';
 import { type BackupManifest } from '../../repository/backups/manifest';
 import { type ObjectStore } from '../../repository/objects/object-store';
 import { beatingProgress, journalPath, newProgress, type TrackedProgress } from '../block-copy';
 import { type BackupProxyActivities } from './contract';
+import { type PlanLimits } from './plan-limits';
+import { auditNotes, knownAreas } from './known-areas';
 
 export interface DiskBackupDependencies {
   hypervisor: Hypervisor;
-  objectStore: (address: RepositoryAddress) => ObjectStore;
+  objectStore: (address: RepositoryAddress, sending?: LimitedSending) => ObjectStore;
+  limits: PlanLimits;
   /** Where the progress of copies outlives the process. */
   stateDirectory: string;
 }
@@ -36,6 +40,8 @@ type Result = Awaited<ReturnType<BackupProxyActivities['backupDisk']>>;
 interface DiskOfBackup {
   store: ObjectStore;
   vm: string;
+  /** What the hypervisor calls the VM. */
+  primaryName: string;
   backupId: string;
   diskKey: string;
   sizeBytes: number;
@@ -45,13 +51,15 @@ interface DiskOfBackup {
 /** The activity; see its contract. */
 export async function backupDisk(dependencies: DiskBackupDependencies, input: Input): Promise<Result> {
   const { run, vm, backupId, diskKey } = input;
-  const store = dependencies.objectStore(run.repository);
+  const primaryName = primaryNameOf(input);
+  const signal = Context.current().cancellationSignal;
+  const limit = dependencies.limits.of(run.plan, input.limit);
+  const store = dependencies.objectStore(run.repository, limit && { limit, signal });
   const progress = newProgress('backup', vm, diskKey);
   return beatingProgress(progress, async () => {
-    const opened = await dependencies.hypervisor.openSnapshotDisk(vm, backupId, diskKey);
+    const opened = await dependencies.hypervisor.openSnapshotDisk(primaryName, backupId, diskKey);
     try {
-      const signal = Context.current().cancellationSignal;
-      const disk = { store, vm, backupId, diskKey, sizeBytes: opened.sizeBytes, signal };
+      const disk = { store, vm, primaryName, backupId, diskKey, sizeBytes: opened.sizeBytes, signal };
       progress.totalBlocks = blockCount(disk.sizeBytes);
       const { bucket, prefix } = run.repository;
       const identity = [bucket, prefix, vm, backupId, diskKey, String(disk.sizeBytes)];
@@ -64,12 +72,14 @@ export async function backupDisk(dependencies: DiskBackupDependencies, input: In
       try {
         if (!begun) await continueBackup(store, vm, { backupId, disk: diskKey });
         const map = await ensureBlockMap(dependencies.hypervisor, disk, opened.path, journal, progress);
+        const notes = auditNotes(diskKey, journal);
         return {
           blocks: map.storedBlocks,
           bytes: map.storedBytes,
           blocksSentAgain: journal.sentAgain,
           seconds: (Date.now() - journal.beganAt) / 1000,
           full: journal.previous === undefined,
+          ...(notes.length === 0 ? {} : { notes }),
         };
       } finally {
         await journal.close();
@@ -92,21 +102,14 @@ async function ensureBlockMap(
   const existing = await findBlockMap(store, vm, backupId, diskKey);
   if (existing?.map.diskSizeBytes === sizeBytes) return existing.map;
 
-  const builtOn =
-    journal.previous === undefined ? undefined : await readManifest(store, vm, journal.previous);
-  const previous = await mapIn(disk, builtOn);
-  if (journal.previous !== undefined && previous === undefined)
-    throw new DamagedObjectError(
-      blockMapKey(vm, journal.previous, diskKey),
-      'the backup that is being resumed builds on it, and it is gone',
-    );
+  const builtOn = await backupBuiltOn(disk, journal.previous);
   const source = await openFileSource(path, sizeBytes);
   try {
     const bytes = await storeChangedBlocks({
       ...disk,
       source,
-      previous,
-      known: await knownAreas(hypervisor, disk, markerIn(disk, builtOn)),
+      previous: builtOn?.map,
+      known: await knownAreas({ ...disk, hypervisor, source }, journal, builtOn),
       journal,
       onProgress(doneBlocks, storedBytes) {
         progress.doneBlocks = doneBlocks;
@@ -120,24 +123,20 @@ async function ensureBlockMap(
   }
 }
 
-/** What of the disk need not be read, as far as the hypervisor can tell for certain. */
-async function knownAreas(
-  hypervisor: Hypervisor,
-  { vm, backupId, diskKey }: DiskOfBackup,
-  since: string | undefined,
-): Promise<KnownAreas | undefined> {
-  if (since !== undefined) {
-    const changed = await hypervisor.changedAreas(vm, backupId, diskKey, since);
-    if (changed !== undefined) return { areas: changed, outside: 'as before' };
-  }
-  const data = await hypervisor.changedAreas(vm, backupId, diskKey);
-  return data && { areas: data, outside: 'zeros' };
-}
-
-/** The disk's change marker of an earlier backup; a manifest from before there were markers had the backup's id for one. */
-function markerIn({ diskKey }: DiskOfBackup, manifest: BackupManifest | undefined): string | undefined {
-  if (manifest === undefined) return undefined;
-  return manifest.disks.find(({ key }) => key === diskKey)?.changeMarker ?? manifest.backupId;
+/** The backup that was chosen to build on; undefined where none was. @throws DamagedObjectError where it is gone */
+async function backupBuiltOn(
+  disk: DiskOfBackup,
+  backupId: string | undefined,
+): Promise<{ manifest: BackupManifest; map: BlockMap } | undefined> {
+  if (backupId === undefined) return undefined;
+  const manifest = await readManifest(disk.store, disk.vm, backupId);
+  const map = await mapIn(disk, manifest);
+  if (manifest === undefined || map === undefined)
+    throw new DamagedObjectError(
+      blockMapKey(disk.vm, backupId, disk.diskKey),
+      'the backup that is being resumed builds on it, and it is gone',
+    );
+  return { manifest, map };
 }
 
 /** The backup to build on, pinned; undefined where there is none to build on. */

@@ -6,14 +6,18 @@ import { EbsBlockClient } from '../../blocks/ebs/client';
 import { getBlock, listBlocks } from '../../blocks/ebs-source';
 import { openFileSink } from '../../blocks/file-sink';
 import { BLOCK_SIZE, type BlockSink } from '../../blocks/port';
+import { type RateLimit } from '../../blocks/rate-limit';
 import { type Hypervisor } from '../../hypervisor/port';
+import { primaryNameOf, primaryNameText, type PrimaryVm } from '../../plan/primary-vm';
 import { beatingProgress, copyDisk, newProgress } from '../block-copy';
 import { withFailures } from '../failures';
 import { type BackupProxyActivities } from './contract';
+import { type PlanLimits } from './plan-limits';
 
 export interface FailbackCopyDependencies {
   hypervisor: Hypervisor;
   ebs: EBSClient;
+  limits: PlanLimits;
   /** Where the progress of copies outlives the process. */
   stateDirectory: string;
 }
@@ -40,12 +44,14 @@ export function createFailbackCopyActivities(dependencies: FailbackCopyDependenc
  * made new. The second pass overwrites, so blocks that vanished are written as zeros.
  */
 async function copySnapshotToDisk(
-  { hypervisor, ebs, stateDirectory }: FailbackCopyDependencies,
+  { hypervisor, ebs, limits, stateDirectory }: FailbackCopyDependencies,
   blocks: EbsBlockClient,
-  { run, vm, disk, snapshotId, previousSnapshotId }: Input,
+  { run, disk, snapshotId, previousSnapshotId, limit: settings, ...names }: Input,
 ) {
+  const { vm } = names;
   const progress = newProgress('failback', vm, disk.key);
   const snapshot = { snapshotId, previousSnapshotId };
+  const limit = limits.of(run.plan, settings);
   // EBS sizes are whole GiB, so the snapshot has room for blocks that the disk has none for.
   const targetBlocks = Math.ceil(disk.sizeBytes / 2 ** 30) * BLOCKS_PER_GIB;
 
@@ -72,9 +78,9 @@ async function copySnapshotToDisk(
       range: { from: 0, to: targetBlocks },
       totalBlocks: listed.blocks,
       totalBytes: listed.bytes,
-      openSink: () => openVmDisk(hypervisor, vm, disk.key, disk.sizeBytes),
+      openSink: () => openVmDisk(hypervisor, names, disk.key, disk.sizeBytes),
       durable: 'when flushed',
-      read: (isPending, signal) => readSnapshot(ebs, blocks, snapshot, isPending, signal),
+      read: (isPending, signal) => readSnapshot({ ebs, blocks, limit }, snapshot, isPending, signal),
     });
   });
 }
@@ -97,8 +103,7 @@ async function countListed(
 
 /** Lists a second time instead of keeping the tokens: they take more memory than the blocks under way. */
 async function* readSnapshot(
-  ebs: EBSClient,
-  blocks: EbsBlockClient,
+  { ebs, blocks, limit }: { ebs: EBSClient; blocks: EbsBlockClient; limit?: RateLimit },
   snapshot: ListedSnapshot,
   isPending: (index: number) => boolean,
   signal: AbortSignal,
@@ -109,22 +114,26 @@ async function* readSnapshot(
       yield {
         index,
         floor: index,
-        load: (into) => getBlock(blocks, snapshot.snapshotId, listed, into, signal),
+        async load(into) {
+          // A block without a token is zeros, and is not fetched.
+          if (listed.token !== undefined) await limit?.take(BLOCK_SIZE, signal);
+          return getBlock(blocks, snapshot.snapshotId, listed, into, signal);
+        },
       };
   }
 }
 
 async function openVmDisk(
   hypervisor: Hypervisor,
-  vm: string,
+  names: PrimaryVm,
   key: string,
   sizeBytes: number,
 ): Promise<BlockSink> {
-  const opened = await hypervisor.openDisk(vm, key);
+  const opened = await hypervisor.openDisk(primaryNameOf(names), key);
   try {
     if (opened.sizeBytes !== sizeBytes)
       throw ApplicationFailure.nonRetryable(
-        `The disk "${key}" of ${vm} has ${opened.sizeBytes} bytes at the primary site and ${sizeBytes} in the plan of ` +
+        `The disk "${key}" of ${primaryNameText(names)} has ${opened.sizeBytes} bytes at the primary site and ${sizeBytes} in the plan of ` +
           `the failback.`,
         'DiskSizeMismatch',
       );

@@ -8,10 +8,13 @@ import {
   type VmConfiguration,
   VmNotFoundError,
 } from '../../hypervisor/port';
+import { byPlace, nameControllers } from '../../machines/disk-place';
+import { primaryNameOf, primaryNameText, type PrimaryVm } from '../../plan/primary-vm';
 import { type RunContext } from '../../plan/run';
 import { type Dial } from '../dial';
 import { withFailures } from '../failures';
 import { beating } from '../heartbeat';
+import { otherDisks } from '../other-disks';
 import { waitUntilAnswers } from '../probe';
 import { type BackupProxyActivities } from './contract';
 
@@ -44,66 +47,72 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
     async checkPrimarySite({ run, vms }) {
       const problems: string[] = [];
       let neededBytes = 0;
-      for (const { vm, disks } of vms) {
-        const existing = await describe(hypervisor, vm);
+      for (const { disks, configuration: _, ...names } of vms) {
+        const existing = await describe(hypervisor, names);
         if (existing === undefined) neededBytes += disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-        else if (existing.mark !== markOf(run)) problems.push(inTheWay(vm, existing.mark));
+        else if (existing.mark !== markOf(run)) problems.push(inTheWay(names, existing.mark));
       }
       const freeBytes = await hypervisor.freeBytes();
       if (freeBytes < neededBytes)
         problems.push(
           `The disks need ${gibibytes(neededBytes)} GiB, and the primary site has ${gibibytes(freeBytes)} GiB free. Make room.`,
         );
+      const asked = vms.flatMap(({ disks: _, configuration, ...names }) =>
+        configuration === undefined ? [] : [{ vm: primaryNameOf(names), configuration }],
+      );
+      const found = await hypervisor.check?.({ purpose: 'failback', vms: asked });
+      problems.push(...(found?.problems ?? []));
       if (problems.length > 0)
         throw ApplicationFailure.nonRetryable(problems.join(' '), 'PrimarySiteNotReady');
+      return { notes: found?.notes ?? [] };
     },
 
-    async createTemplateVm({ run, vm, configuration }) {
-      const existing = await describe(hypervisor, vm);
+    async createTemplateVm({ run, configuration, ...names }) {
+      const existing = await describe(hypervisor, names);
       if (existing !== undefined && existing.mark !== markOf(run))
-        throw ApplicationFailure.nonRetryable(inTheWay(vm, existing.mark), 'PrimarySiteNotReady');
-      await hypervisor.createVm(vm, configuration, markOf(run));
+        throw ApplicationFailure.nonRetryable(inTheWay(names, existing.mark), 'PrimarySiteNotReady');
+      await hypervisor.createVm(primaryNameOf(names), configuration, markOf(run));
     },
 
-    async attachDisks({ run, vm, disks }) {
-      await describeOwn(hypervisor, run, vm);
-      // One after the other, in the order of the controller: a hypervisor changes a VM's hardware in one task at a time.
-      for (const disk of [...disks].sort((a, b) => a.slot - b.slot)) await hypervisor.addDisk(vm, disk);
+    async attachDisks({ run, disks, ...names }) {
+      await describeOwn(hypervisor, run, names);
+      // One after the other, in their order: a hypervisor changes a VM's hardware in one task at a time.
+      for (const disk of [...disks].sort(byPlace)) await hypervisor.addDisk(primaryNameOf(names), disk);
     },
 
-    async revertGuest({ run, vm }) {
-      const { disks } = await describeOwn(hypervisor, run, vm);
+    async revertGuest({ run, ...names }) {
+      const described = await describeOwn(hypervisor, run, names);
+      const disks = nameControllers(described.disks, described.diskController);
       const boot = disks.find((disk) => disk.boot);
       if (boot === undefined)
-        throw ApplicationFailure.nonRetryable(`${vm} has no disk to boot from.`, 'InvalidRequest');
-      return withOpenDisks(hypervisor, vm, disks, (paths) =>
-        guestAdapter.revertForPrimarySite(paths.get(boot.key) ?? '', {
-          slot: boot.slot,
-          dataDisks: disks
-            .filter((disk) => disk !== boot)
-            .map(({ key, slot }) => ({ diskPath: paths.get(key) ?? '', slot })),
-        }),
+        throw ApplicationFailure.nonRetryable(`${names.vm} has no disk to boot from.`, 'InvalidRequest');
+      return withOpenDisks(hypervisor, primaryNameOf(names), disks, (paths) =>
+        guestAdapter.revertForPrimarySite(
+          paths.get(boot.key) ?? '',
+          otherDisks(disks, boot, ({ key }) => paths.get(key) ?? ''),
+        ),
       );
     },
 
-    async configureAndStartVm({ run, vm, configuration }) {
-      const { power } = await describeOwn(hypervisor, run, vm);
+    async configureAndStartVm({ run, configuration, ...names }) {
+      const { power } = await describeOwn(hypervisor, run, names);
       // Started by a try whose reply was lost.
       if (power === 'running') return;
-      await hypervisor.configureVm(vm, configuration);
-      await hypervisor.powerOn(vm);
+      await hypervisor.configureVm(primaryNameOf(names), configuration);
+      await hypervisor.powerOn(primaryNameOf(names));
     },
 
-    async removeTemplateVm({ run, vm }) {
-      if ((await describe(hypervisor, vm))?.mark === markOf(run)) await hypervisor.deleteVm(vm);
+    async removeTemplateVm({ run, ...names }) {
+      if ((await describe(hypervisor, names))?.mark === markOf(run))
+        await hypervisor.deleteVm(primaryNameOf(names));
     },
 
-    waitUntilReady: ({ vm, address, probe }) =>
+    waitUntilReady: ({ address, probe, ...names }) =>
       waitUntilAnswers({
         address,
         probe,
         dial,
-        console: () => hypervisor.consoleOutput(vm),
+        console: () => hypervisor.consoleOutput(primaryNameOf(names)),
         signal: cancellationSignal(),
         heartbeat,
         ...(pollSeconds === undefined ? {} : { pollSeconds }),
@@ -142,9 +151,9 @@ function markOf({ plan, runId }: RunContext): string {
 
 type DescribedVm = VmConfiguration & { power: 'running' | 'off'; mark?: string };
 
-async function describe(hypervisor: Hypervisor, vm: string): Promise<DescribedVm | undefined> {
+async function describe(hypervisor: Hypervisor, names: PrimaryVm): Promise<DescribedVm | undefined> {
   try {
-    return await hypervisor.describeVm(vm);
+    return await hypervisor.describeVm(primaryNameOf(names));
   } catch (error) {
     if (error instanceof VmNotFoundError) return undefined;
     throw error;
@@ -152,20 +161,20 @@ async function describe(hypervisor: Hypervisor, vm: string): Promise<DescribedVm
 }
 
 /** @throws ApplicationFailure NotOurVm, non-retryable, where it is not a VM of this run's making */
-async function describeOwn(hypervisor: Hypervisor, run: RunContext, vm: string): Promise<DescribedVm> {
-  const described = await hypervisor.describeVm(vm);
+async function describeOwn(hypervisor: Hypervisor, run: RunContext, names: PrimaryVm): Promise<DescribedVm> {
+  const described = await hypervisor.describeVm(primaryNameOf(names));
   if (described.mark !== markOf(run))
     throw ApplicationFailure.nonRetryable(
-      `The VM "${vm}" at the primary site is not the one that this run created; it is left as it is.`,
+      `The VM ${primaryNameText(names)} at the primary site is not the one that this run created; it is left as it is.`,
       'NotOurVm',
     );
   return described;
 }
 
-function inTheWay(vm: string, mark: string | undefined): string {
+function inTheWay(names: PrimaryVm, mark: string | undefined): string {
   return mark?.startsWith(MARK_PREFIX)
-    ? `The primary site has a VM "${vm}" of the earlier failback ${mark.slice(MARK_PREFIX.length)}. Remove it.`
-    : `The primary site has a VM "${vm}" already. Remove it, or rename it if it is still needed.`;
+    ? `The primary site has a VM ${primaryNameText(names)} of the earlier failback ${mark.slice(MARK_PREFIX.length)}. Remove it.`
+    : `The primary site has a VM ${primaryNameText(names)} already. Remove it, or rename it if it is still needed.`;
 }
 
 /** For people: rounded up to a tenth, so that a shortage is never told as enough. */

@@ -4,8 +4,10 @@ import { AdaptiveLimit } from '../../blocks/concurrency';
 import { GuestNotAdaptableError, type GuestAdapter } from '../../guest/port';
 import { type DiskConfiguration, type Hypervisor, type OpenDisk } from '../../hypervisor/port';
 import { openScratchDisk, type ScratchDisk, sweepScratchDisks } from '../../machines/scratch-disk';
+import { primaryNameOf, type PrimaryVm } from '../../plan/primary-vm';
 import { newestManifest } from '../../repository/backups/backups';
 import { type BackupManifest, type GuestRehearsal } from '../../repository/backups/manifest';
+import { otherDisks } from '../other-disks';
 import { DamagedObjectError } from '../../repository/objects/json-object';
 import { type ObjectStore } from '../../repository/objects/object-store';
 
@@ -33,8 +35,7 @@ export interface RehearsalDependencies {
   stateDirectory: string;
 }
 
-export interface Rehearsed {
-  vm: string;
+export interface Rehearsed extends PrimaryVm {
   backupId: string;
   disks: DiskConfiguration[];
 }
@@ -83,7 +84,7 @@ export const rehearsals = (stateDirectory: string): string => join(stateDirector
 
 async function adaptOnScratch(
   { hypervisor, guestAdapter, stateDirectory }: RehearsalDependencies,
-  { vm, backupId, disks }: Rehearsed,
+  { backupId, disks, ...names }: Rehearsed,
 ) {
   const open: (OpenDisk | ScratchDisk)[] = [];
   const paths = new Map<string, string>();
@@ -92,7 +93,7 @@ async function adaptOnScratch(
   await sweepScratchDisks(parent);
   try {
     for (const { key, sizeBytes } of disks) {
-      const below = await hypervisor.openSnapshotDisk(vm, backupId, key);
+      const below = await hypervisor.openSnapshotDisk(primaryNameOf(names), backupId, key);
       open.unshift(below);
       const scratch = await openScratchDisk(below.path, sizeBytes, WRITTEN_BYTES, parent);
       open.unshift(scratch);
@@ -102,10 +103,7 @@ async function adaptOnScratch(
     if (boot === undefined) throw new GuestNotAdaptableError('The VM has no disk to boot from.');
     return await guestAdapter.adaptForRecoverySite({
       diskPath: paths.get(boot.key) ?? '',
-      slot: boot.slot,
-      dataDisks: disks
-        .filter((disk) => disk !== boot)
-        .map(({ key, slot }) => ({ diskPath: paths.get(key) ?? '', slot })),
+      ...otherDisks(disks, boot, ({ key }) => paths.get(key) ?? ''),
       bootScripts: [],
       hosts: [],
       runId: 'rehearsal',

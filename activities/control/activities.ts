@@ -1,3 +1,4 @@
+import { closedWindow } from '../../plan/replication-limit';
 import { type RepositoryAddress } from '../../plan/run';
 import { type ObjectStore } from '../../repository/objects/object-store';
 import {
@@ -14,16 +15,29 @@ export interface ControlDependencies {
   objectStore: (address: RepositoryAddress) => ObjectStore;
   /** Where plans are looked for: all that a new worker has to be told. */
   repository: RepositoryAddress;
+  /** What the windows of plans go by; this host's clock where absent. */
+  now?: () => Date;
 }
 
 /** The control worker's activities. They keep nothing: all truth is in the repository bucket. */
-export function createControlActivities({ objectStore, repository }: ControlDependencies): ControlActivities {
+export function createControlActivities({
+  objectStore,
+  repository,
+  now = () => new Date(),
+}: ControlDependencies): ControlActivities {
   const activities = {
     async loadPlan({ plan: name, digest: wanted }) {
       const store = objectStore(repository);
       const { digest, plan } = await loadPlan(store, name, wanted);
       const state = await readPlanState(store, name);
-      return { digest, plan, repository, ...(state === undefined ? {} : { state }) };
+      const closed = closedWindow(plan.replication.limit, now());
+      return {
+        digest,
+        plan,
+        repository,
+        ...(state === undefined ? {} : { state }),
+        ...(closed === undefined ? {} : { closedWindow: closed }),
+      };
     },
     takePlanState: ({ run, from, to }) => takePlanState(objectStore(run.repository), run, from, to),
     movePlanState: ({ run, to }) => movePlanState(objectStore(run.repository), run, to),

@@ -1,4 +1,5 @@
 import { type DrPlan } from '../../plan/schema';
+import { type ClosedWindow } from '../../plan/replication-limit';
 import { type PlanPhase, type PlanState, type RepositoryAddress, type RunContext } from '../../plan/run';
 
 /** Activities of the control worker: the plan and its state in the repository bucket. */
@@ -13,6 +14,8 @@ export interface ControlActivities {
     repository: RepositoryAddress;
     /** Absent where nothing was ever replicated or failed over. */
     state?: PlanState;
+    /** Absent where the plan lets backups begin now. */
+    closedWindow?: ClosedWindow;
   }>;
 
   /**

@@ -28,7 +28,7 @@ export function failbackCommand(context: CliContext): Command {
         {
           type: 'failback',
           more: { hardware: options.hardware, onFailure: options.onFailure },
-          text: ({ vms, downtimeSeconds }) =>
+          text: ({ vms, downtimeSeconds, notes = [] }) =>
             tableText(
               ['VM', 'disk', 'copied', ...COPY_HEAD],
               vms.flatMap(({ vm, firstCopy, changes }) => [
@@ -37,6 +37,7 @@ export function failbackCommand(context: CliContext): Command {
               ]),
             ) +
             warningsText(vms) +
+            notes.map((note) => `Mind: ${note}\n`).join('') +
             `The application did not serve for ${secondsText(downtimeSeconds)}.\n` +
             `What is left on EC2 stays until: lifeboat commit ${plan}\n`,
         },

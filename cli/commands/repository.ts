@@ -157,19 +157,23 @@ function listDocument(
     digest,
     vms: vms.map(({ vm, recoveryPoints }) => ({
       vm,
-      recoveryPoints: recoveryPoints.map(({ backupId, takenAt, consistency, previous, disks }) => ({
-        backupId,
-        takenAt,
-        consistency,
-        previous: previous ?? null,
-        disks: disks.map(({ key, sizeBytes, dataBlocks, storedBlocks, storedBytes }) => ({
-          key,
-          sizeBytes,
-          dataBlocks,
-          storedBlocks,
-          storedBytes,
-        })),
-      })),
+      recoveryPoints: recoveryPoints.map(
+        ({ backupId, takenAt, consistency, notes, excludedDisks, previous, disks }) => ({
+          backupId,
+          takenAt,
+          consistency,
+          notes: notes ?? [],
+          excludedDisks: excludedDisks ?? [],
+          previous: previous ?? null,
+          disks: disks.map(({ key, sizeBytes, dataBlocks, storedBlocks, storedBytes }) => ({
+            key,
+            sizeBytes,
+            dataBlocks,
+            storedBlocks,
+            storedBytes,
+          })),
+        }),
+      ),
     })),
   };
 }

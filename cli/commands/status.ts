@@ -2,8 +2,9 @@ import { Command } from 'commander';
 import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
+import { windowText } from '../../plan/daily-window';
 import { type CliContext, writeJson } from '../io';
-import { guestText } from '../guest-text';
+import { guestText, notesText } from '../guest-text';
 import { bytesText, secondsText } from '../numbers';
 import { findPlan } from '../plan-argument';
 import { siteSettings } from '../run-command';
@@ -34,7 +35,8 @@ export function statusDocument(status: SiteStatus, digest: string) {
     phase: status.phase,
     generation: status.generation,
     since: status.since ?? null,
-    vms: status.vms.map(({ vm, runsAt, drCopy, guest, instance }) => ({
+    closedWindow: status.closedWindow ?? null,
+    vms: status.vms.map(({ vm, runsAt, drCopy, backup, guest, instance }) => ({
       vm,
       runsAt,
       instance:
@@ -46,6 +48,7 @@ export function statusDocument(status: SiteStatus, digest: string) {
               publicAddress: instance.publicAddress ?? null,
             },
       drCopy: drCopy ?? null,
+      backup: backup ?? null,
       guest: guest ?? null,
     })),
   };
@@ -55,13 +58,17 @@ const RUNS_AT_WORDS = { primary: 'primary site', recovery: 'recovery site', movi
 
 export function statusText(status: SiteStatus): string {
   const phase = status.phase === 'none' ? 'never replicated' : `${status.phase} since ${status.since}`;
+  const { closedWindow } = status;
   return (
     `Plan ${status.plan}: ${phase} (generation ${status.generation})\n` +
+    (closedWindow === undefined
+      ? ''
+      : `Scheduled backups begin ${windowText(closedWindow)} only; the next may at ${closedWindow.opensAt}.\n`) +
     tableText(
       ['VM', 'runs at', 'disk', 'size', 'snapshot', 'recovery point', 'age'],
       status.vms.flatMap((vm) => vmRows(vm)),
     ) +
-    status.vms.map(({ vm, guest }) => guestText(vm, guest)).join('')
+    status.vms.map(({ vm, backup, guest }) => notesText(vm, backup?.notes) + guestText(vm, guest)).join('')
   );
 }
 

@@ -27,11 +27,11 @@ const MAX_SUBVOLUMES = 20;
  */
 export async function openApplianceSystem(
   diskPath: string,
-  { slot, dataDisks }: OtherDisks,
+  others: OtherDisks,
   mode: 'look' | 'write',
 ): Promise<GuestSystem> {
-  const names = await DeviceNames.read(diskPath, slot, dataDisks);
-  const diskPaths = [diskPath, ...dataDisks.map((disk) => disk.diskPath)];
+  const names = await DeviceNames.read(diskPath, others);
+  const diskPaths = [diskPath, ...others.dataDisks.map((disk) => disk.diskPath)];
   const guest = await ApplianceGuest.start(diskPaths, mode);
   try {
     const root = await findRoot(guest, diskPath);

@@ -1,4 +1,5 @@
-import { GuestNotAdaptableError, type DataDisk } from '../port';
+import { byPlace, onOneController } from '../../machines/disk-place';
+import { GuestNotAdaptableError, type OtherDisks } from '../port';
 import { parseDiskName, type DiskName, type MadeName, type Place, type Tag } from './disk-name';
 import { readGuestDisks, type DiskContent, type GuestDisk } from './guest-disks';
 import { type VolumeGroup } from './volume-groups';
@@ -35,7 +36,7 @@ export class DeviceNames {
   private readonly claimed = new Set<DiskContent>();
   /** Names in /dev/mapper that the guest makes itself, by its crypttab, and whether what it makes them of is there. */
   private readonly mapped = new Map<string, boolean>();
-  /** False once the guest's letters are seen not to be in the order of the slots. */
+  /** False once the guest's letters are seen not to be in the order of the disks. */
   private lettersHold = true;
   private slotsHold = true;
   private systemRoot: DiskContent | undefined;
@@ -43,12 +44,8 @@ export class DeviceNames {
   private constructor(readonly disks: GuestDisk[]) {}
 
   /** Reads the identities of all file systems of the boot disk and the data disks, read only. */
-  static async read(
-    bootDiskPath: string,
-    slot: number | undefined,
-    dataDisks: DataDisk[],
-  ): Promise<DeviceNames> {
-    return new DeviceNames(await readGuestDisks(bootDiskPath, slot, dataDisks));
+  static async read(bootDiskPath: string, others: OtherDisks): Promise<DeviceNames> {
+    return new DeviceNames(await readGuestDisks(bootDiskPath, others));
   }
 
   /** Everything on the VM's disks. */
@@ -67,7 +64,7 @@ export class DeviceNames {
 
   /**
    * Tells which file system is the root, and what the guest calls it: what it says of that disk holds for the disk's
-   * other names, and where it contradicts the order of the slots, no such name is believed.
+   * other names, and where it contradicts the order of the disks, no such name is believed.
    */
   learnRoot(root: DiskContent, calledByGuest: string[]): void {
     this.systemRoot = root;
@@ -153,10 +150,10 @@ export class DeviceNames {
 
   /**
    * The UUID of the file system that GRUB's (hd1,gpt2) meant: hd0 is the disk that the firmware boots from, the others
-   * follow in the order of their slots.
+   * follow in their order.
    */
   uuidForGrub(disk: number, partition: number): string | undefined {
-    const ordered = this.disks.toSorted((a, b) => Number(b.boot) - Number(a.boot) || a.slot - b.slot);
+    const ordered = this.disks.toSorted((a, b) => Number(b.boot) - Number(a.boot) || byPlace(a, b));
     const content = ordered[disk]?.contents.find((one) => one.partition?.number === partition);
     const uuid = content?.identity.uuid;
     return uuid !== undefined && this.tagged('UUID', uuid).length === 1 ? uuid : undefined;
@@ -245,13 +242,34 @@ export class DeviceNames {
     );
   }
 
+  /** Disks that are said to be on NVMe controllers; those of a VM whose disks name none may be, too. */
+  private get onNvme(): GuestDisk[] {
+    return this.disks.filter(({ controller }) => controller?.kind === 'nvme');
+  }
+
+  /** Disks that the guest has letters for: all but those on NVMe. */
+  private get lettered(): GuestDisk[] {
+    const { onNvme } = this;
+    return this.disks.filter((disk) => !onNvme.includes(disk));
+  }
+
   private diskAt(place: Place): GuestDisk | 'gone' | undefined {
     switch (place.by) {
       case 'letter':
-        return this.lettersHold ? (this.disks[place.index] ?? 'gone') : undefined;
+        return this.lettersHold ? (this.lettered[place.index] ?? 'gone') : undefined;
       case 'slot':
-        return this.slotsHold ? (this.disks.find((one) => one.slot === place.slot) ?? 'gone') : undefined;
+        // Which controller a PCI address is of cannot be told from outside of the guest.
+        return this.slotsHold && onOneController(this.disks)
+          ? (this.disks.find((one) => one.slot === place.slot) ?? 'gone')
+          : undefined;
       case 'nvme': {
+        if (this.onNvme.length > 0) {
+          const buses = [...new Set(this.onNvme.map(({ controller }) => controller?.bus))];
+          const ofController = this.onNvme.filter(
+            ({ controller }) => controller?.bus === buses[place.controller],
+          );
+          return ofController[place.namespace - 1] ?? 'gone';
+        }
         // VMware has several disks on a controller, others one on each: certain is the first controller, and the
         // last disk where there are as many controllers as disks.
         if (place.controller === 0) return this.disks[place.namespace - 1] ?? 'gone';

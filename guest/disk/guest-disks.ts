@@ -1,12 +1,12 @@
-import { GuestNotAdaptableError, type DataDisk } from '../port';
+import { byPlace, controllerName, placeName, type DiskPlace } from '../../machines/disk-place';
+import { GuestNotAdaptableError, type OtherDisks } from '../port';
 import { identifyFileSystem, type FileSystemIdentity } from './identity';
 import { readPartitionTable, type Partition } from './partitions';
 import { readPhysicalVolume, type PhysicalVolume } from './volume-groups';
 
 /** A disk of the VM, with what is on it. */
-export interface GuestDisk {
+export interface GuestDisk extends DiskPlace {
   diskPath: string;
-  slot: number;
   boot: boolean;
   /** On the bare disk, or in its partitions. */
   contents: DiskContent[];
@@ -26,27 +26,31 @@ export interface DiskContent {
 }
 
 /**
- * Reads what is on the VM's disks, read only, in the order of their slots.
- * @throws GuestNotAdaptableError where two disks have one slot
+ * Reads what is on the VM's disks, read only, in their order.
+ * @throws GuestNotAdaptableError where two disks have one place
  */
 export async function readGuestDisks(
   bootDiskPath: string,
-  slot: number | undefined,
-  dataDisks: DataDisk[],
+  { slot, controller, dataDisks }: OtherDisks,
 ): Promise<GuestDisk[]> {
-  const taken = new Set(dataDisks.map((disk) => disk.slot));
+  const beside = dataDisks.filter((disk) => controllerName(disk) === controllerName({ controller }));
+  const taken = new Set(beside.map((disk) => disk.slot));
   let bootSlot = slot ?? 0;
   if (slot === undefined) while (taken.has(bootSlot)) bootSlot++;
-  if (taken.size !== dataDisks.length || taken.has(bootSlot)) {
-    throw new GuestNotAdaptableError('Two disks of the VM have the same slot.');
-  }
-  const boot = { diskPath: bootDiskPath, slot: bootSlot };
-  const ordered = [boot, ...dataDisks].sort((a, b) => a.slot - b.slot);
-  return Promise.all(ordered.map((disk) => readDisk(disk.diskPath, disk.slot, disk === boot)));
+  const boot = { diskPath: bootDiskPath, slot: bootSlot, controller };
+  const disks = [boot, ...dataDisks];
+  if (new Set(disks.map(placeName)).size !== disks.length)
+    throw new GuestNotAdaptableError('Two disks of the VM have the same place.');
+  return Promise.all(disks.sort(byPlace).map((disk) => readDisk(disk.diskPath, disk, disk === boot)));
 }
 
-async function readDisk(diskPath: string, slot: number, boot: boolean): Promise<GuestDisk> {
-  const disk: GuestDisk = { diskPath, slot, boot, contents: [], known: true };
+async function readDisk(
+  diskPath: string,
+  { slot, controller }: DiskPlace,
+  boot: boolean,
+): Promise<GuestDisk> {
+  const place = { slot, ...(controller === undefined ? {} : { controller }) };
+  const disk: GuestDisk = { diskPath, ...place, boot, contents: [], known: true };
   let partitions: Partition[] | undefined;
   try {
     partitions = (await readPartitionTable(diskPath))?.partitions;

@@ -18,10 +18,10 @@ import { openSystem, systemMounts } from './system-mounts';
  */
 export async function openPlainSystem(
   diskPath: string,
-  { slot, dataDisks }: OtherDisks,
+  others: OtherDisks,
   layout: GuestLayout,
 ): Promise<GuestSystem> {
-  const names = await DeviceNames.read(diskPath, slot, dataDisks);
+  const names = await DeviceNames.read(diskPath, others);
   const root = names.contents.find(
     (one) => one.diskPath === diskPath && one.partition?.number === layout.root.number,
   );

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type SandboxNetwork } from '../../machines/network/segment';
 import { consoleOutput, killMachine, machineIsRunning, powerDown } from '../../machines/machine';
+import { leaveOut } from '../excluded-disks';
 import { VmExistsError, VmNotFoundError, type Hypervisor, type OpenDisk } from '../port';
 import { vmSnapshot } from './snapshots/vm-snapshot';
 import { changedAreas } from './snapshots/changed-areas';
@@ -22,7 +23,7 @@ import {
   removeSnapshot,
   takeSnapshot,
 } from './snapshots/snapshots';
-import { checkDisk, checkHardware, newWwn, type VmFile, VmFiles, vmNames } from './vm-files';
+import { checkDisk, checkHardware, newWwn, placeProblem, type VmFile, VmFiles, vmNames } from './vm-files';
 import { createVmdk } from './images/vmdk-create';
 
 /** Where a data centre is; what is absent is read from its datacenter.json. */
@@ -68,9 +69,10 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
       return { ...configuration, power, ...(mark === undefined ? {} : { mark }) };
     },
 
-    snapshotVm: (vm, snapshotId, options) =>
+    snapshotVm: (vm, snapshotId, options = {}) =>
       locked(vm, async (files) => {
         const { configuration } = await files.read();
+        leaveOut(configuration.disks, options.excludeDisks);
         return vmSnapshot(configuration, await takeSnapshot(files, snapshotId), options);
       }),
 
@@ -125,9 +127,9 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
         const existing = disks.find(({ key }) => key === disk.key);
         if (existing && isDeepStrictEqual(existing, disk)) return;
         if (existing)
-          throw new Error(`VM "${vm}" has a disk "${disk.key}" already, of other size, slot or boot flag.`);
-        if (disks.some(({ slot }) => slot === disk.slot))
-          throw new Error(`Slot ${disk.slot} of VM "${vm}" is taken.`);
+          throw new Error(`VM "${vm}" has a disk "${disk.key}" already, of other size, place or boot flag.`);
+        const problem = placeProblem({ ...file.configuration, disks: [...disks, disk] });
+        if (problem !== undefined) throw new Error(`VM "${vm}" cannot have that disk: ${problem}`);
         if (disk.boot && disks.some(({ boot }) => boot))
           throw new Error(`VM "${vm}" has a boot disk already.`);
         await mustBeOff(files);

@@ -30,7 +30,7 @@ export interface Site {
 export async function startVm(files: VmFiles, file: VmFile, site: Site): Promise<void> {
   const { configuration } = file;
   const disks: MachineDisk[] = [];
-  for (const { key, sizeBytes, slot, boot } of configuration.disks) {
+  for (const { key, sizeBytes, slot, controller, boot } of configuration.disks) {
     const image = files.image(file, key);
     const checked = await checkImage(image, sizeBytes);
     await prepareForWriting(image, checked);
@@ -40,6 +40,7 @@ export async function startVm(files: VmFiles, file: VmFile, site: Site): Promise
       ...(await imageForQemu(image, checked, files.parts(key))),
       serial,
       slot,
+      ...(controller === undefined ? {} : { controller }),
       boot,
       ...wwnOf(file, key),
     });

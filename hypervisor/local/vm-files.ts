@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../../host/atomic-file';
 import { readIfExists } from '../../host/if-exists';
+import { CONTROLLERS_A_BUS, nameControllers, placeConflict } from '../../machines/disk-place';
+import { isMachineController, isMachineSlot, MACHINE_CONTROLLERS } from '../../machines/hardware';
 import { printable } from '../../plan/printable';
 import { schemaProblems } from '../../plan/schema-problems';
-import { VmNotFoundError, type VmConfiguration } from '../port';
+import { type ControllerKind, VmNotFoundError, type VmConfiguration } from '../port';
 
 /**
  * A VM's place: `<directory>/vms/<name>/` with vm.json, the disks' images, the files of its QEMU, snapshots/ and
@@ -19,16 +21,24 @@ const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,39}$/, 'must be 1 to 4
 /** Largest capacity of a VMDK on VMware. */
 const MAX_DISK_BYTES = 62 * 1024 ** 4;
 
+/** QEMU has no others of VMware's; see machines/hardware.ts. */
+const controllerKind = z.enum(MACHINE_CONTROLLERS);
+
 const disk = z.strictObject({
   key: name,
   sizeBytes: z.number().int().positive().max(MAX_DISK_BYTES).multipleOf(512),
-  /** SCSI ids; 7 is the controller's own. */
-  slot: z
-    .number()
-    .int()
-    .min(0)
-    .max(15)
-    .refine((slot) => slot !== 7, 'must not be 7, the id of the controller'),
+  /** Which of them a controller has is for {@link placeProblem}: it depends on the kind. */
+  slot: z.number().int().min(0).max(15),
+  controller: z
+    .strictObject({
+      kind: controllerKind,
+      bus: z
+        .number()
+        .int()
+        .min(0)
+        .max(CONTROLLERS_A_BUS - 1),
+    })
+    .optional(),
   boot: z.boolean(),
 });
 
@@ -71,7 +81,7 @@ const hardware = z.strictObject({
     .max(3),
   guestOs: z.string().max(200),
   displayName: z.string().min(1).max(200).optional(),
-  diskController: z.enum(['pvscsi', 'sata']).optional(),
+  diskController: controllerKind.optional(),
 });
 
 const vmFileParts = z.strictObject({
@@ -91,6 +101,20 @@ const vmFile = vmFileParts.refine(({ configuration, images }) => {
   const named = configuration.disks.map(({ key }) => imageOf(images, key).file);
   return new Set(named).size === named.length;
 }, 'two disks must not have the same image');
+
+/** What keeps the disks from being where they are, in a sentence. */
+export function placeProblem({
+  disks,
+  diskController,
+}: Pick<VmConfiguration, 'disks' | 'diskController'>): string | undefined {
+  const named = nameControllers(disks, diskController);
+  for (const { key, slot, controller } of named) {
+    const kind = controller?.kind ?? diskController ?? 'pvscsi';
+    if (!isMachineSlot(kind, slot))
+      return `The disk "${key}" cannot be at slot ${slot} of a ${kind} controller.`;
+  }
+  return placeConflict(named);
+}
 
 export type VmFile = z.infer<typeof vmFileParts>;
 
@@ -119,10 +143,11 @@ export class VmFileError extends Error {
   }
 }
 
-/** @throws ZodError that names what is wrong */
+/** @throws Error, or ZodError, that names what is wrong */
 export function checkHardware(configuration: Omit<VmConfiguration, 'disks'>): z.infer<typeof hardware> {
   // Callers may hand over a description with more in it; what is not hardware is left out here.
   const { cpus, memoryMiB, firmware, nics, guestOs, displayName, diskController } = configuration;
+  requireController(diskController);
   return hardware.parse({
     ...{ cpus, memoryMiB, firmware, nics, guestOs },
     ...(displayName === undefined ? {} : { displayName }),
@@ -130,10 +155,18 @@ export function checkHardware(configuration: Omit<VmConfiguration, 'disks'>): z.
   });
 }
 
-/** @throws ZodError that names what is wrong */
+/** @throws Error, or ZodError, that names what is wrong */
 export function checkDisk(value: VmConfiguration['disks'][number]): z.infer<typeof disk> {
-  const { key, sizeBytes, slot, boot } = value;
-  return disk.parse({ key, sizeBytes, slot, boot });
+  const { key, sizeBytes, slot, controller, boot } = value;
+  requireController(controller?.kind);
+  return disk.parse({ key, sizeBytes, slot, ...(controller === undefined ? {} : { controller }), boot });
+}
+
+function requireController(kind: ControllerKind | undefined): void {
+  if (kind !== undefined && !isMachineController(kind))
+    throw new Error(
+      `This data centre's machines (QEMU) have no ${kind} controller; they have ${MACHINE_CONTROLLERS.join(', ')}.`,
+    );
 }
 
 /** The paths of a VM. */

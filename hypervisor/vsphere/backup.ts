@@ -77,19 +77,13 @@ export function backupMethods(site: Site): BackupMethods {
     await client.run('ReconfigVM_Task', vm, { spec: { changeTrackingEnabled: true } });
   }
 
-  async function described(
-    vm: VmRef,
-    reference: string,
-    snapshot: OwnSnapshot,
-    options: SnapshotOptions,
-  ): Promise<VmSnapshot> {
+  async function described(vm: VmRef, snapshot: OwnSnapshot, options: SnapshotOptions): Promise<VmSnapshot> {
     const config = await configurationAt(client, snapshot.ref);
     const { 'runtime.consolidationNeeded': needed } = await client.get(vm, 'runtime.consolidationNeeded');
     return vmSnapshot(snapshot, config, options, {
       consolidationNeeded: needed === true,
       networks: await networkNames(client, config.hardware.device),
       standing: await standingDisks(client, vm, snapshot),
-      reference,
     });
   }
 
@@ -113,7 +107,7 @@ export function backupMethods(site: Site): BackupMethods {
           throw new Error(`vCenter does not tell the configuration of "${vm}" now; its host may be away.`);
         const mark = extraConfig(config.extraConfig, MARK_OPTION);
         return {
-          ...describeConfiguration(config, await networkNames(client, config.hardware.device), vm),
+          ...describeConfiguration(config, await networkNames(client, config.hardware.device)),
           power: power === 'poweredOff' ? 'off' : 'running',
           ...(mark === undefined ? {} : { mark }),
         };
@@ -129,7 +123,7 @@ export function backupMethods(site: Site): BackupMethods {
         const existing = await findSnapshot(client, ref, snapshotId);
         const snapshot = existing ?? (await take(ref, vm, snapshotId, options));
         await uses.touch(ref, snapshotId);
-        return described(ref, vm, snapshot, options);
+        return described(ref, snapshot, options);
       });
     },
 

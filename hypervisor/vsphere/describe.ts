@@ -1,5 +1,6 @@
 import { type DiskConfiguration, type NicConfiguration, type VmConfiguration } from '../port';
 import { type Controller, diskKey, type DiskDevice, disksOf } from './devices';
+import { markedGuestOs } from './marks';
 import { shownName } from './names';
 import { type VimClient } from './vim/client';
 import {
@@ -20,24 +21,21 @@ export type NetworkNames = ReadonlyMap<string, string>;
 /**
  * The VM's hardware as the port has it. Disks that the port cannot place (IDE, or of a kind without UUID) are not in it: a backup
  * refuses them, where the plan does not leave them out.
- * @param reference what the plan calls the VM: its own name is told where it is another
  */
 export function describeConfiguration(
   config: VirtualMachineConfigInfo,
   networks: NetworkNames,
-  reference: string,
 ): VmConfiguration {
   const described = describeDisks(config);
   const [boot] = described.filter(({ configuration }) => configuration.boot);
   const kind = boot?.disk.controller.kind;
-  const shown = shownName(config.name);
   return {
     cpus: config.hardware.numCPU,
     memoryMiB: config.hardware.memoryMB,
     firmware: config.firmware === 'efi' ? 'uefi' : 'bios',
     nics: config.hardware.device.flatMap((device) => nic(device, networks)),
-    guestOs: config.guestId,
-    ...(config.name === reference ? {} : { displayName: shown }),
+    guestOs: markedGuestOs(config.extraConfig) ?? config.guestId,
+    displayName: shownName(config.name),
     ...(kind === undefined || kind === 'pvscsi' ? {} : { diskController: kind }),
     disks: described.map(({ configuration }) => configuration),
   };

@@ -1,8 +1,9 @@
-import { type Hypervisor } from '../port';
+import { type Hypervisor, type SiteQuestion } from '../port';
 import { backupMethods } from './backup';
 import { failbackMethods } from './failback';
+import { checkSite } from './preflight';
 import { type VsphereSettings } from './settings';
-import { vsphereSite } from './site';
+import { type Site, vsphereSite } from './site';
 import { clearAll } from './leftovers';
 import { explain, VimFault } from './vim/faults';
 
@@ -28,10 +29,14 @@ export interface VsphereHypervisor extends Hypervisor {
  * @throws VsphereSettingsError
  */
 export function vsphereHypervisor({ settings, stateDirectory }: VsphereHypervisorOptions): VsphereHypervisor {
-  const site = vsphereSite(settings, stateDirectory);
+  return hypervisorOf(vsphereSite(settings, stateDirectory));
+}
+
+export function hypervisorOf(site: Site): VsphereHypervisor {
   const methods = {
     ...backupMethods(site),
     ...failbackMethods(site),
+    check: (question: SiteQuestion) => checkSite(site, question),
     clearLeftovers: () => clearAll(site),
   };
   return { ...explained(methods), close: () => site.client.close() };

@@ -1,2 +1,10 @@
-export { vsphereHypervisor, type VsphereHypervisor, type VsphereHypervisorOptions } from './hypervisor';
+export { checkVcenter } from './check';
+export {
+  hypervisorOf,
+  vsphereHypervisor,
+  type VsphereHypervisor,
+  type VsphereHypervisorOptions,
+} from './hypervisor';
 export { credentialsOf, readVsphereSettings, type VsphereSettings, VsphereSettingsError } from './settings';
+export { type Site, vsphereSite } from './site';
+export { tryWithTestVm } from './trial';

@@ -9,8 +9,6 @@ export interface SnapshotSurroundings {
   networks: NetworkNames;
   /** Disks of the VM's other snapshots. */
   standing: readonly DiskDevice[];
-  /** What the plan calls the VM. */
-  reference: string;
   consolidationNeeded: boolean;
 }
 
@@ -22,9 +20,9 @@ export function vmSnapshot(
   snapshot: OwnSnapshot,
   config: VirtualMachineConfigInfo,
   { consistency: wanted, excludeDisks = [] }: SnapshotOptions,
-  { networks, standing, reference, consolidationNeeded }: SnapshotSurroundings,
+  { networks, standing, consolidationNeeded }: SnapshotSurroundings,
 ): VmSnapshot {
-  const described = describeConfiguration(config, networks, reference);
+  const described = describeConfiguration(config, networks);
   const all = describeDisks(config);
   const included = all.filter(({ configuration }) => !excludeDisks.includes(configuration.key));
   const leftOut = all.filter((one) => !included.includes(one));
@@ -35,6 +33,9 @@ export function vmSnapshot(
     ({ disk, configuration: { key } }) =>
       `The disk "${key}" (${disk.label}) is not in the backup, as the plan says.`,
   );
+  for (const key of excludeDisks)
+    if (!all.some(({ configuration }) => configuration.key === key))
+      notes.push(`The plan leaves out a disk "${key}", and the VM has none of that key.`);
   if (wanted === 'quiesced' && consistency === 'crash')
     notes.push(
       `The guest was not quiesced, and the backup is as after a power cut. ${

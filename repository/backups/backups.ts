@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
+import { CONTROLLER_KINDS, CONTROLLERS_A_BUS } from '../../machines/disk-place';
 import { BlockMap } from '../maps/block-map';
 import { BlockMapError } from '../maps/block-map-format';
 import { DamagedObjectError, parseJsonObject } from '../objects/json-object';
@@ -21,7 +22,7 @@ const backupId = z.string().refine(passes(checkBackupId), 'is no backup id');
 const diskKey = z.string().refine(passes(checkDiskKey), 'is no disk key');
 const diskSize = z.int().positive().multipleOf(512);
 
-const controllerKind = z.enum(['pvscsi', 'lsilogic', 'lsisas', 'buslogic', 'sata', 'nvme']);
+const controllerKind = z.enum(CONTROLLER_KINDS);
 
 const manifestSchema: z.ZodType<BackupManifest> = z.object({
   version: z.literal(1),
@@ -30,6 +31,7 @@ const manifestSchema: z.ZodType<BackupManifest> = z.object({
   takenAt: z.iso.datetime(),
   consistency: z.enum(['crash', 'powered-off', 'quiesced']),
   notes: z.array(z.string()).optional(),
+  excludedDisks: z.array(diskKey).optional(),
   configuration: z.object({
     cpus: z.int().positive(),
     memoryMiB: z.int().positive(),
@@ -44,7 +46,7 @@ const manifestSchema: z.ZodType<BackupManifest> = z.object({
           key: diskKey,
           sizeBytes: diskSize,
           slot: count,
-          controller: z.object({ kind: controllerKind, bus: count }).optional(),
+          controller: z.object({ kind: controllerKind, bus: count.max(CONTROLLERS_A_BUS - 1) }).optional(),
           boot: z.boolean(),
         }),
       )

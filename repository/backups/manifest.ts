@@ -11,6 +11,8 @@ export interface BackupManifest {
   consistency: Consistency;
   /** What an operator should know of the snapshot, one sentence each; absent where there is nothing. */
   notes?: string[];
+  /** Keys of disks that the plan leaves out; absent where it leaves none out. */
+  excludedDisks?: string[];
   configuration: VmConfiguration;
   /** The backup whose blocks this one builds on; absent where nothing was there to build on. */
   previous?: string;

@@ -27,6 +27,17 @@ export interface Checkpoint extends WriterState {
   storedBytes: number;
 }
 
+/** What looking at blocks that are said not to have changed came to; see audit.ts. */
+export interface AuditFindings {
+  /** What the blocks were chosen by. */
+  seed: string;
+  /** Blocks that were read, of so many that are said not to have changed. */
+  read: number;
+  of: number;
+  /** The first block that is not what it is said to be; absent where all are. */
+  mismatch?: number;
+}
+
 const count = z.int().nonnegative();
 const base64 = z.base64().transform((text) => Buffer.from(text, 'base64'));
 const header = z.object({
@@ -35,6 +46,9 @@ const header = z.object({
   identity: z.array(z.string()),
   previous: z.string().nullable(),
   beganAt: z.number(),
+});
+const audit = z.object({
+  audit: z.object({ seed: z.string(), read: count, of: count, mismatch: count.optional() }),
 });
 const sending = z.object({ sending: count });
 const segment = z.object({
@@ -65,6 +79,7 @@ export class BackupJournal {
   private storedBlocks = 0;
   private checkpoint?: Checkpoint;
   private segments: Segment[] = [];
+  private audited?: AuditFindings;
   /** The last of the writes, which come one after another: packs under way are recorded at the same time. */
   private writing: Promise<void> = Promise.resolve();
 
@@ -124,6 +139,11 @@ export class BackupJournal {
       this.sentBlocks += sent.data.sending;
       return;
     }
+    const looked = audit.safeParse(record);
+    if (looked.success) {
+      this.audited = looked.data.audit;
+      return;
+    }
     const short = checkpoint.safeParse(record);
     if (short.success) {
       this.checkpoint = short.data;
@@ -141,6 +161,25 @@ export class BackupJournal {
     this.checkpoint = undefined;
     this.segments = [];
     return done;
+  }
+
+  /** Whether parts of the disk are decided already; to be asked before {@link takeDone}. */
+  get isUnderWay(): boolean {
+    return this.checkpoint !== undefined || this.segments.length > 0;
+  }
+
+  /** What the audit of this backup came to, by which its later tries go, too; absent where there was none yet. */
+  get audit(): AuditFindings | undefined {
+    return this.audited;
+  }
+
+  /** Records what the audit came to. Durable when it returns. */
+  async addAudit(findings: AuditFindings): Promise<void> {
+    this.audited = findings;
+    await this.write(async () => {
+      await this.append({ audit: findings });
+      await this.file.datasync();
+    });
   }
 
   /** Blocks that were, or may have been, uploaded more than once. */
@@ -175,6 +214,7 @@ export class BackupJournal {
       const pending = short.pending.map((page) => ({ ...page, bytes: page.bytes.toString('base64') }));
       const bytes = Buffer.concat([
         line(this.first),
+        ...(this.audited === undefined ? [] : [line({ audit: this.audited })]),
         line({ ...short, directory: short.directory.toString('base64'), pending }),
         line({ sending: this.sentBlocks }),
       ]);

@@ -50,3 +50,13 @@ export function* rangesWithin(
   for (; low < ranges.length && ranges[low]!.from < to; low++)
     yield { from: Math.max(from, ranges[low]!.from), to: Math.min(to, ranges[low]!.to) };
 }
+
+/** What ascending and disjoint ranges leave of a disk of so many blocks. */
+export function* rangesBetween(ranges: readonly BlockRange[], blocks: number): Generator<BlockRange> {
+  let from = 0;
+  for (const range of ranges) {
+    if (range.from > from) yield { from, to: range.from };
+    from = range.to;
+  }
+  if (from < blocks) yield { from, to: blocks };
+}

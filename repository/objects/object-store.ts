@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { type Readable } from 'node:stream';
 import {
   DeleteObjectCommand,
   GetObjectCommand,
@@ -7,6 +8,7 @@ import {
   NoSuchKey,
   PutObjectCommand,
   type PutObjectCommandInput,
+  type PutObjectCommandOutput,
   type S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
@@ -15,6 +17,7 @@ import { isTransientAwsError } from '../../blocks/transient';
 import { getInto } from './get-into';
 import { type RepositoryAddress } from '../../plan/run';
 import { DamagedObjectError } from './json-object';
+import { type LimitedSending, sendLimited } from './limited-sending';
 
 /** Nothing that Lifeboat writes is larger than its largest pack; whoever puts more there may not fill our memory. */
 const MAX_WHOLE_BYTES = 64 * 2 ** 20;
@@ -29,6 +32,10 @@ const READ_BACKOFF: Backoff = { attempts: 7, baseMs: 100, capMs: 2000 };
 const never = new AbortController().signal;
 const patiently = <T>(read: () => Promise<T>): Promise<T> =>
   withBackoff(READ_BACKOFF, never, isTransientAwsError, read);
+
+type BodyInput = Pick<PutObjectCommandInput, 'Bucket' | 'Key' | 'IfMatch' | 'IfNoneMatch'> & {
+  Body: Uint8Array;
+};
 
 /** An object somebody else wrote between our reading and our writing. */
 export class ConflictError extends Error {
@@ -64,13 +71,22 @@ export interface ObjectStore {
   delete(key: string): Promise<void>;
 }
 
-/** The repository on S3. Conditional PUTs: Amazon S3 User Guide, "Conditional writes". */
+/**
+ * The repository on S3. Conditional PUTs: Amazon S3 User Guide, "Conditional writes".
+ * @param sending how fast what is stored may go; as fast as it can where absent
+ */
 export function s3ObjectStore(
   client: S3Client,
   address: Pick<RepositoryAddress, 'bucket' | 'prefix'>,
+  sending?: LimitedSending,
 ): ObjectStore {
   const Bucket = address.bucket;
   const full = (key: string): string => address.prefix + key;
+
+  function putObject(input: BodyInput): Promise<PutObjectCommandOutput> {
+    if (sending === undefined) return client.send(putCommand(input, input.Body));
+    return sendLimited(sending, input.Body, (body, options) => client.send(putCommand(input, body), options));
+  }
 
   async function conditionalPut(
     key: string,
@@ -78,7 +94,7 @@ export function s3ObjectStore(
     condition: { IfMatch?: string; IfNoneMatch?: string },
   ) {
     try {
-      const { ETag } = await client.send(putCommand({ Bucket, Key: full(key), Body: body, ...condition }));
+      const { ETag } = await putObject({ Bucket, Key: full(key), Body: body, ...condition });
       return { etag: ETag ?? '' };
     } catch (error) {
       // 412: the condition does not hold; 409: another conditional write to the key was under way.
@@ -131,7 +147,7 @@ export function s3ObjectStore(
     },
     readRange,
     async put(key, body) {
-      await client.send(putCommand({ Bucket, Key: full(key), Body: body }));
+      await putObject({ Bucket, Key: full(key), Body: body });
     },
     putNew: (key, body) => conditionalPut(key, body, { IfNoneMatch: '*' }),
     putIfUnchanged: (key, body, etag) => conditionalPut(key, body, { IfMatch: etag }),
@@ -161,13 +177,13 @@ export function s3ObjectStore(
  * A PutObject whose body is hashed once: its SHA-256 is what the signature covers and the checksum that S3 verifies and
  * keeps (Amazon S3 User Guide, "Checking object integrity"). By itself the SDK would compute a CRC32 for the one and a
  * SHA-256 for the other.
+ * @param Body the bytes, or a stream of them
  */
-function putCommand(
-  input: Pick<PutObjectCommandInput, 'Bucket' | 'Key' | 'IfMatch' | 'IfNoneMatch'> & { Body: Uint8Array },
-): PutObjectCommand {
+function putCommand(input: BodyInput, Body: Uint8Array | Readable): PutObjectCommand {
   const sha256 = hash('sha256', input.Body, 'buffer');
   const command = new PutObjectCommand({
     ...input,
+    Body,
     ContentLength: input.Body.byteLength,
     ChecksumSHA256: sha256.toString('base64'),
   });

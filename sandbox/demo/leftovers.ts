@@ -1,3 +1,5 @@
+import { type ListedVm } from '../datacenter/primary-site';
+
 /** What both sites hold, as they themselves list it. */
 export interface SiteListing {
   /** Instances of every state but terminated. */
@@ -8,12 +10,7 @@ export interface SiteListing {
   networkInterfaces: { id: string; instance: string | undefined }[];
   /** Record names and types of the hosted zone, such as `www.shop.example. A`. */
   dnsRecords: string[];
-  vms: {
-    name: string;
-    disks: string[];
-    /** All files of the VM that are disks, overlays of disks, or open ways to one; relative to the VM. */
-    diskFiles: string[];
-  }[];
+  vms: ListedVm[];
 }
 
 /** What they are meant to hold when nothing is under way. */
@@ -46,10 +43,7 @@ export function findLeftovers(listing: SiteListing, expected: Expected): string[
       .map((record) => `DNS record ${record}`),
     ...listing.vms.flatMap((vm) =>
       expected.vms.includes(vm.name)
-        ? vm.diskFiles
-            // A disk is a VMDK; those that a failback makes keep their bytes in a file beside the descriptor.
-            .filter((file) => !vm.disks.some((key) => [`${key}.vmdk`, `${key}-flat.vmdk`].includes(file)))
-            .map((file) => `${file} of VM ${vm.name}`)
+        ? vm.besides.map((file) => `${file} of VM ${vm.name}`)
         : [`VM ${vm.name}`],
     ),
     ...expected.vms.filter((name) => !vms.has(name)).map((name) => `no VM ${name}`),

@@ -1,9 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { localHypervisor } from '../../hypervisor/local';
 import { type SandboxConfig } from '../config';
-import { createDatacenter } from '../datacenter/datacenter';
+import { siteOf } from '../datacenter/site-of';
 import { supervisorReport } from '../supervisor/report';
 import { pidRuns, sendSignal, waitForEnd } from '../../host/pid-file';
 import { sandboxPaths } from '../supervisor/processes';
@@ -17,9 +16,9 @@ const BACKUP_PROXY = 'worker-backup-proxy';
 
 /** Makes the data centre anew, where the old one was. @throws Error where it is not empty */
 export async function openNewDatacenter(config: SandboxConfig): Promise<void> {
-  const directory = sandboxPaths(config).datacenter;
-  await createDatacenter({ directory, network: config.network, loopbackOctet: config.loopbackOctet });
-  const vms = await localHypervisor({ directory }).listVms();
+  const site = siteOf(config);
+  await site.open();
+  const vms = await site.hypervisor.listVms();
   prove(vms.length === 0, `the new data centre holds ${vms.join(' and ')}.`);
 }
 

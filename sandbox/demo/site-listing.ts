@@ -7,19 +7,17 @@ import {
   paginateDescribeVolumes,
 } from '@aws-sdk/client-ec2';
 import { ListResourceRecordSetsCommand, type Route53Client, type RRType } from '@aws-sdk/client-route-53';
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { readTags } from '../../activities/aws-proxy/account/tags';
 import { siteStatus } from '../../client/site-status';
-import { localHypervisor } from '../../hypervisor/local';
 import { type DrPlan } from '../../plan/schema';
 import { type ObjectStore } from '../../repository/objects/object-store';
 import { SHOP_NAME } from '../application';
 import { SHOP_HOSTED_ZONE_ID } from '../aws/fixtures';
 import { type SandboxConfig } from '../config';
+import { siteOf } from '../datacenter/site-of';
 import { PROXY_INSTANCE_ID } from '../aws/fixtures';
-import { clientEnvironment, sandboxPaths } from '../supervisor/processes';
+import { clientEnvironment } from '../supervisor/processes';
 import { type Expected, findLeftovers, type SiteListing } from './leftovers';
 
 /** What both sites hold beyond a protected application: asked of the AWS endpoint and read from the data centre. */
@@ -34,7 +32,7 @@ export async function listLeftovers(
     maxAttempts: 3,
   });
   try {
-    const listing = { ...(await listAws(ec2, route53)), vms: await listVms(sandboxPaths(config).datacenter) };
+    const listing = { ...(await listAws(ec2, route53)), vms: await siteOf(config).list() };
     return findLeftovers(listing, await expectedOf(plan, ec2, store));
   } finally {
     ec2.destroy();
@@ -116,23 +114,4 @@ async function listRecords(route53: Route53Client): Promise<string[]> {
       StartRecordIdentifier: page.NextRecordIdentifier,
     };
   }
-}
-
-/** Disks and their overlays; and all below the places of snapshots and of disks handed out. */
-const DISK_FILE = /\.(vmdk|qcow2|raw)$|^(snapshots|open)\//;
-
-/** The data centre's directories are listed, not its VMs only: half a VM is a leftover, too. */
-async function listVms(directory: string): Promise<SiteListing['vms']> {
-  const hypervisor = localHypervisor({ directory });
-  const whole = new Set(await hypervisor.listVms());
-  const home = join(directory, 'vms');
-  return Promise.all(
-    (await readdir(home)).map(async (name) => ({
-      name,
-      disks: whole.has(name) ? (await hypervisor.describeVm(name)).disks.map(({ key }) => key) : [],
-      diskFiles: (await readdir(join(home, name), { recursive: true })).filter((file) =>
-        DISK_FILE.test(file),
-      ),
-    })),
-  );
 }

@@ -1,8 +1,6 @@
 import { type SandboxConfig } from '../config';
 import { familyPrimaryAddress, shopPrimaryAddress } from '../application';
-import { destroyDatacenter } from '../datacenter/datacenter';
-import { localHypervisor } from '../../hypervisor/local';
-import { sandboxPaths } from '../supervisor/processes';
+import { siteOf } from '../datacenter/site-of';
 import { listLeftovers } from './site-listing';
 import { openNewDatacenter, startBackupProxyAfresh } from './new-datacenter';
 import { type AddressOf, type OtherGuests } from './other-guests';
@@ -96,15 +94,15 @@ async function protect({ config, steps, runs, shop, others }: Stage): Promise<vo
 
 /** The data centre is gone; the application comes up on EC2, with all that was replicated. */
 async function loseAndRecover({ config, steps, runs, shop, others, report }: Stage): Promise<void> {
-  const { datacenter } = sandboxPaths(config);
+  const site = siteOf(config);
   const primary = shopPrimaryAddress(config);
   const orders = [ORDERS.beforeBackup, ORDERS.betweenBackups];
   let recovered = '';
   let away: AddressOf = () => '';
 
   await steps.take('disaster', async () => {
-    await destroyDatacenter(datacenter);
-    const vms = await localHypervisor({ directory: datacenter }).listVms();
+    await site.destroy();
+    const vms = await site.hypervisor.listVms();
     prove(vms.length === 0, `${vms.join(' and ')} survived.`);
     const survivor = await shop.view().catch(() => undefined);
     prove(survivor === undefined, `the application still answers at ${survivor?.address}.`);

@@ -102,7 +102,7 @@ func (c *control) before(method string, on types.ManagedObjectReference) types.B
 		return nil
 	}
 	c.suffer(struck)
-	return faultNamed(struck.Fault)
+	return faultNamed(struck.Fault, on)
 }
 
 func (c *control) after(method string, on types.ManagedObjectReference) {
@@ -111,19 +111,22 @@ func (c *control) after(method string, on types.ManagedObjectReference) {
 	}
 }
 
-func faultNamed(name string) types.BaseMethodFault {
-	if name == "" {
+// faultNamed is a fault of that type about the object; nil where none is named.
+func faultNamed(name string, on types.ManagedObjectReference) types.BaseMethodFault {
+	switch name {
+	case "":
 		return nil
+	case "TaskInProgress":
+		return &types.TaskInProgress{Task: types.ManagedObjectReference{Type: "Task", Value: "task-0"}}
+	case "ManagedObjectNotFound":
+		return &types.ManagedObjectNotFound{Obj: on}
 	}
-	kind, ok := types.TypeFunc()(name)
-	if !ok {
-		return systemError("no fault is called " + name)
+	if kind, ok := types.TypeFunc()(name); ok {
+		if fault, ok := reflect.New(kind).Interface().(types.BaseMethodFault); ok {
+			return fault
+		}
 	}
-	fault, ok := reflect.New(kind).Interface().(types.BaseMethodFault)
-	if !ok {
-		return systemError("no fault is called " + name)
-	}
-	return fault
+	return systemError("no fault is called " + name)
 }
 
 // call is asked before every call; what runs as a task of ours is struck there.

@@ -189,7 +189,7 @@ func (i *inventory) restoreVm(ctx *simulator.Context, record vmRecord) error {
 	}
 	m := &machine{vm, i.bed}
 	var now layout
-	if fault := i.bed.host.call("resume", m.describe(), &now); fault != nil {
+	if fault := i.bed.host.call("resume", map[string]any{"machine": m.describe(), "running": m.running()}, &now); fault != nil {
 		return fmt.Errorf("the host does not tell of %s: %T", vm.Name, fault)
 	}
 	for _, one := range record.Snapshots {

@@ -35,6 +35,8 @@ func (f *folder) CreateVMTask(ctx *simulator.Context, req *types.CreateVM_Task) 
 }
 
 func (f *folder) create(ctx *simulator.Context, req *types.CreateVM_Task) (types.AnyType, types.BaseMethodFault) {
+	// What is escaped already stays as it is (VirtualMachineConfigSpec.name, API reference); the simulator escapes it again.
+	req.Config.Name = plainName(req.Config.Name)
 	if child := named(ctx, f.Folder, req.Config.Name); child != nil {
 		return nil, &types.DuplicateName{Name: req.Config.Name, Object: *child}
 	}
@@ -85,6 +87,11 @@ func named(ctx *simulator.Context, in *simulator.Folder, name string) *types.Man
 		}
 	}
 	return nil
+}
+
+// plainName is a name without its escapes.
+func plainName(name string) string {
+	return strings.NewReplacer("%25", "%", "%2f", "/", "%2F", "/", "%5c", "\\", "%5C", "\\").Replace(name)
 }
 
 func instanceUuidTaken(ctx *simulator.Context, wanted string) bool {

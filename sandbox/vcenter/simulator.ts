@@ -11,7 +11,7 @@ import { readIfExists } from '../../host/if-exists';
 import { projectRoot } from '../../host/project-root';
 import { shortHash } from '../../hypervisor/local/vm-files';
 import { type Control, controlAt } from './control';
-import { Host } from './host/host';
+import { Host, machinesIn } from './host/host';
 import { type HostNetwork } from './host/power';
 
 /** A vCenter that is simulated, with one ESXi host, one datastore, and VMs that have bytes. */
@@ -28,6 +28,8 @@ export interface SimulatedVcenter {
   datastoreDirectory: string;
   /** BIOS UUID of the VM that stands for this host, which is on and has a paravirtual SCSI controller without disks. */
   proxyUuid: string;
+  /** Of a VM's QEMU, by its managed object id: its console, its firmware's variables. */
+  machineDirectory(id: string): string;
   /** Makes things go wrong, and puts VMs into the inventory. */
   control: Control;
   /** Ends vCenter, by SIGKILL, and starts it again; machines and disks live on. */
@@ -63,6 +65,11 @@ export function simulatorProgram(): string {
   return join(projectRoot(), '.lifeboat', 'tools', 'vcenter', 'vcenter');
 }
 
+/** VMware's own command, with which tests ask the simulator; built beside it. */
+export function govcProgram(): string {
+  return join(projectRoot(), '.lifeboat', 'tools', 'vcenter', 'govc');
+}
+
 /** Whether the program has been built; where Go cannot be had, it is not. */
 export function simulatorIsBuilt(): boolean {
   return existsSync(simulatorProgram());
@@ -77,20 +84,15 @@ export const PROXY_NAME = 'backup-proxy';
 /** Starts a vCenter on the directory, or the one that was there. @throws where its program has not been built */
 export async function startSimulatedVcenter(options: SimulatorOptions): Promise<SimulatedVcenter> {
   const directory = resolve(options.directory);
-  const places = {
-    state: join(directory, 'vcenter'),
-    datastore: join(directory, 'datastore'),
-    devices: join(directory, 'devices'),
-    // Paths of sockets end at 107 bytes, so that they are not below the directory.
-    sockets: `/tmp/lifeboat-vcenter-${shortHash(directory)}`,
-  };
-  for (const place of Object.values(places)) await mkdir(place, { recursive: true, mode: 0o700 });
+  const places = placesIn(directory);
+  for (const place of [places.state, places.datastore, places.devices, places.sockets])
+    await mkdir(place, { recursive: true, mode: 0o700 });
   const settings = await settingsIn(places.state);
   const hostSocket = join(places.sockets, 'host.sock');
-  const controlSocket = join(places.sockets, 'control.sock');
+  const { control: controlSocket } = places;
   const { network, boots, plain = false } = options;
   const host = await Host.open({
-    directory: join(directory, 'host'),
+    directory,
     runDirectory: places.sockets,
     devices: places.devices,
     network,
@@ -144,6 +146,7 @@ export async function startSimulatedVcenter(options: SimulatorOptions): Promise<
     deviceDirectory: places.devices,
     datastoreDirectory: places.datastore,
     proxyUuid: settings.proxyUuid,
+    machineDirectory: (id) => host.monitors.directory(id),
     control,
     start,
     kill: () => end('SIGKILL'),
@@ -153,6 +156,30 @@ export async function startSimulatedVcenter(options: SimulatorOptions): Promise<
     },
     stop,
     writeAsGuest: (vm, unit, offset, length, pattern) => host.writeAsGuest(vm, unit, offset, length, pattern),
+  };
+}
+
+/** What other processes need to put VMs into a simulated data centre that one process runs. */
+export function simulatedDatacenterIn(
+  directory: string,
+): Pick<SimulatedVcenter, 'control' | 'datastoreDirectory' | 'machineDirectory'> {
+  const places = placesIn(resolve(directory));
+  return {
+    control: controlAt(places.control),
+    datastoreDirectory: places.datastore,
+    machineDirectory: (id) => join(machinesIn(resolve(directory)), id),
+  };
+}
+
+function placesIn(directory: string) {
+  // Paths of sockets end at 107 bytes, so that they are not below the directory.
+  const sockets = `/tmp/lifeboat-vcenter-${shortHash(directory)}`;
+  return {
+    state: join(directory, 'vcenter'),
+    datastore: join(directory, 'datastore'),
+    devices: join(directory, 'devices'),
+    sockets,
+    control: join(sockets, 'control.sock'),
   };
 }
 

@@ -1,7 +1,7 @@
 import { constants, copyFile, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomFillSync } from 'node:crypto';
-import { type Datacenter, importVm } from '../../sandbox/datacenter/datacenter';
+import { type PrimarySite } from '../../sandbox/datacenter/primary-site';
 import { type Hypervisor } from '../../hypervisor/port';
 import { type Guest, systemDisk } from './guests';
 import { type Journey } from './journeys';
@@ -35,7 +35,7 @@ export class ExpectedDisks {
   }
 
   /** Makes the VMs in the data centre, powered off. */
-  async make(datacenter: Datacenter, random: SeededRandom): Promise<void> {
+  async make(site: PrimarySite, random: SeededRandom): Promise<void> {
     await mkdir(this.directory, { recursive: true });
     for (const { name, guest, dataSectors } of this.journey.vms) {
       const [system, data] = [this.path(name, 'system', 'now'), this.path(name, 'data', 'now')];
@@ -45,7 +45,7 @@ export class ExpectedDisks {
       await file.close();
       await scribble(data, random, 3);
       const sizes = await Promise.all([system, data].map(sizeOf));
-      await importVm(datacenter, {
+      await site.importVm({
         name,
         configuration: {
           cpus: 1,

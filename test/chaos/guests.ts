@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { emptyDisk, mount, onDisks, removeDisks, treeDisk } from '../unit/appliance-fixture';
 import { debian, makeGuest, removeFixtures, ROOT_UUID } from '../unit/guest-fixture';
 import { rocky } from '../unit/guest-rocky';
 import { makeWindowsDisk, MBR } from '../unit/windows-fixture';
+import { partition } from '../support/partition';
 
 /** The families that VMs are drawn from: what they boot with, and who opens their disks, differs. */
 export const GUESTS = ['debian', 'rocky', 'suse', 'windows'] as const;
@@ -37,7 +37,7 @@ export function removeSystemDisks(): void {
 
 function partitioned(sizeMiB: number, type: string): string {
   const disk = emptyDisk(sizeMiB);
-  execFileSync('sfdisk', ['--quiet', disk], { input: `label: dos\nstart=2048, type=${type}, bootable\n` });
+  partition(disk, `label: dos\nstart=2048, type=${type}, bootable\n`);
   return disk;
 }
 

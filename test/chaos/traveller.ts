@@ -79,7 +79,7 @@ export class Traveller {
 
   /** Makes the VMs, one traveller after another: VMs are imported by way of one directory. */
   setOut(): Promise<void> {
-    return this.disks.make(this.sandbox.datacenter, this.random.fork());
+    return this.disks.make(this.sandbox.site, this.random.fork());
   }
 
   /** The whole way. What goes wrong ends in {@link violations}. */
@@ -108,15 +108,15 @@ export class Traveller {
   /** Makes room for others. */
   async leave(): Promise<void> {
     await this.account.removeAll(this.plan.name);
-    const present = await this.sandbox.hypervisor.listVms();
+    const present = await this.sandbox.site.hypervisor.listVms();
     for (const { name } of this.journey.vms)
-      if (present.includes(name)) await this.sandbox.hypervisor.deleteVm(name);
+      if (present.includes(name)) await this.sandbox.site.hypervisor.deleteVm(name);
   }
 
   private async take(step: Step, cancelAfterMs: number | undefined): Promise<void> {
     switch (step) {
       case 'change the disks':
-        return this.disks.change(this.sandbox.hypervisor, this.random.fork());
+        return this.disks.change(this.sandbox.site.hypervisor, this.random.fork());
       case 'damage the backup':
         this.damagedVm = this.random.pick(this.journey.vms).name;
         this.log(await damageNewestBackup(this.sandbox.store, this.damagedVm, this.random.fork()));
@@ -124,7 +124,7 @@ export class Traveller {
       case 'restore in vain':
         return this.restoreInVain();
       case 'lose the data centre':
-        for (const { name } of this.journey.vms) await this.sandbox.hypervisor.deleteVm(name);
+        for (const { name } of this.journey.vms) await this.sandbox.site.hypervisor.deleteVm(name);
         return;
       case 'write at the recovery site':
         return this.bytes.writeAtRecoverySite(this.random.fork());

@@ -76,6 +76,38 @@ it('backs up what the hypervisor says may have changed since exactly the backup 
   expect(await contentOf(3)).toEqual(await contentOf(4));
 });
 
+it('asks the hypervisor by its own name for the VM, and stores by that of the plan', async () => {
+  site.hypervisor.setDisk('system', patternDisk([random(1)]));
+  const asked = new Set<string>();
+  for (const call of ['snapshotVm', 'openSnapshotDisk', 'changedAreas', 'releaseSnapshot'] as const) {
+    const answer = site.hypervisor[call] as (vm: string, ...more: string[]) => unknown;
+    Object.assign(site.hypervisor, {
+      [call]: (vm: string, ...more: string[]) => {
+        asked.add(`${call} ${vm}`);
+        return answer(vm, ...more);
+      },
+    });
+  }
+  const names = { vm: VM, primaryVm: '/Datacenter/vm/Prod/SQL PROD 01' };
+  const [activities, input] = [site.activities(), { run: site.run, ...names, backupId: idOf(1) }];
+  const snapshot = await inActivity(activities.snapshotVm, input);
+  const copied = await inActivity(activities.backupDisk, { ...input, diskKey: 'system' });
+  const { disks } = snapshot.configuration;
+  const guest = await inActivity(activities.rehearseAdaptation, { ...input, disks });
+  await inActivity(activities.finishBackup, {
+    ...{ run: site.run, vm: VM, backupId: idOf(1), guest },
+    ...snapshot,
+    disks: [{ key: 'system', ...copied }],
+  });
+  await inActivity(activities.releaseVmSnapshot, input);
+  expect([...asked].sort()).toEqual(
+    ['changedAreas', 'openSnapshotDisk', 'releaseSnapshot', 'snapshotVm'].map(
+      (call) => `${call} ${names.primaryVm}`,
+    ),
+  );
+  expect(await readManifest(site.store, VM, idOf(1))).toMatchObject({ vm: VM });
+});
+
 it('does not believe areas of a disk that has another size in the backup before', async () => {
   site.hypervisor.setDisk('system', patternDisk([random(1)]));
   await backUp(1);

@@ -14,10 +14,13 @@ import {
 import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { createDrCopyActivities } from '../../activities/aws-proxy/restore/publish';
 import { createBackupActivities } from '../../activities/backup-proxy/backup';
+import { PlanLimits } from '../../activities/backup-proxy/plan-limits';
 import { createFailbackCopyActivities } from '../../activities/backup-proxy/failback-copy';
+import { type Clock } from '../../blocks/rate-limit';
 import { type Hypervisor, type OpenDisk, type VmConfiguration } from '../../hypervisor/port';
 import { guestAdapter } from '../../guest/adapter';
 import { type RunContext } from '../../plan/run';
+import { type LimitedSending } from '../../repository/objects/limited-sending';
 import { s3ObjectStore } from '../../repository/objects/object-store';
 import {
   PROXY_AVAILABILITY_ZONE,
@@ -35,7 +38,8 @@ export const VM = 'db';
 
 type Intercept = NonNullable<Parameters<typeof startAwsEndpoint>[1]>['intercept'];
 
-export async function startCopySite(intercept?: Intercept) {
+/** @param clock in milliseconds since 1970, which limits of the bandwidth go by */
+export async function startCopySite(intercept?: Intercept, clock?: Clock) {
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-copy-'));
   const devices = join(directory, 'devices');
   await mkdir(devices);
@@ -69,7 +73,9 @@ export async function startCopySite(intercept?: Intercept) {
     generation: 1,
   };
   const hypervisor = fileHypervisor(directory);
-  const common = { ec2, ebs, hypervisor, objectStore: () => store, pollSeconds: 0.05 };
+  const objectStore = (_address: unknown, sending?: LimitedSending) => s3ObjectStore(s3, address, sending);
+  const limits = new PlanLimits(clock, clock && (() => new Date(clock.now())));
+  const common = { ec2, ebs, hypervisor, objectStore, limits, pollSeconds: 0.05 };
   const host = { ec2, instanceId: PROXY_INSTANCE_ID, deviceDirectory: devices, pollSeconds: 0.05 };
 
   /** The activities as workers would have them, on a host whose recorded progress is in that directory. */

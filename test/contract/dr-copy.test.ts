@@ -144,6 +144,18 @@ describe('the DR copy', () => {
     expect(await find()).toMatchObject({ ...point(2), disks: [{ snapshotId: half }, { snapshotId: other }] });
   });
 
+  it('has its disks in the order of the controllers', async () => {
+    const ids = [
+      await snapshot('run-a', 1, { disk: DISKS[1], tags: { slot: 0, controller: 'sata:0' } }),
+      await snapshot('run-a', 1, { tags: { slot: 0, controller: 'pvscsi:3' } }),
+    ];
+    await untilCompleted(ids);
+    expect((await find())?.disks).toMatchObject([
+      { key: 'system', controller: { kind: 'pvscsi', bus: 3 } },
+      { key: 'data', controller: { kind: 'sata', bus: 0 } },
+    ]);
+  });
+
   it('is never a mix of two sets', async () => {
     const ids = [
       await snapshot('run-a', 1, { disk: DISKS[0] }),
@@ -162,6 +174,8 @@ describe('the DR copy', () => {
     ['is of the same disk', { disk: DISKS[0] }],
     ['is another boot disk', { tags: { boot: true } }],
     ['was taken at another time', { tags: { takenAt: '2026-01-01T05:00:00.000Z' } }],
+    ['is in the same place', { tags: { slot: 0 } }],
+    ['is in the same place, by the controller', { tags: { slot: 0, controller: 'pvscsi:0' } }],
     ['counts other disks', { tags: { diskCount: 3 } }],
     ['is smaller than its disk', { tags: { sizeBytes: 2 ** 31 } }],
   ])('is not a set of which one snapshot %s', async (_why, spec) => {
@@ -187,12 +201,21 @@ describe('publishing', () => {
     expect((await find())?.disks.map(({ snapshotId }) => snapshotId)).toEqual(ids);
   });
 
+  it('says with the DR copy what there is to know of its backup', async () => {
+    const notes = ['The disk "scratch" is not backed up.'];
+    const manifest = { ...manifestOf(vm, point(2), DISKS), notes, excludedDisks: ['scratch'] };
+    await writeManifest(account.objectStore(address), manifest);
+    const ids = await snapshotSet('run-a', 2, { tags: { role: 'pending-copy' } });
+    expect(await publish('run-a', 2, ids)).toMatchObject({ ...point(2), notes });
+  });
+
   it.each<[string, SnapshotSpec]>([
     ['size', { gib: 2 }],
     ['run', { tags: { run: 'run-b' } }],
     ['recovery point', { tags: point(2) }],
     ['exact size', { tags: { sizeBytes: 512 } }],
     ['slot', { tags: { slot: 5 } }],
+    ['controller', { tags: { controller: 'pvscsi:1' } }],
   ])('refuses a set in which one snapshot has another %s, and tags nothing', async (_what, spec) => {
     const role = { role: 'pending-copy' as const };
     const ids = [

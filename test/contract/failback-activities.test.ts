@@ -25,10 +25,13 @@ import {
 import { type FailoverSite, publishDrCopy, shopPlan, startFailoverSite } from '../support/failover-site';
 import { failureOf, runActivity } from './run-activity';
 
-/** One that ends in the middle of a block, and one that fills its volume. */
+/** One that ends in the middle of a block, and one that fills its volume; in one slot of two controllers. */
 const DISKS: DiskConfiguration[] = [
-  { key: 'system', sizeBytes: 700 * 2 ** 20 + 512, slot: 0, boot: true },
-  { key: 'data', sizeBytes: 2 ** 30, slot: 1, boot: false },
+  {
+    ...{ key: 'system', sizeBytes: 700 * 2 ** 20 + 512, boot: true },
+    ...{ slot: 0, controller: { kind: 'lsisas', bus: 0 } },
+  },
+  { key: 'data', sizeBytes: 2 ** 30, slot: 0, controller: { kind: 'pvscsi', bus: 1 }, boot: false },
 ];
 
 // Instances are launched, and gibibytes of blocks compared, by an endpoint in this process.
@@ -98,6 +101,8 @@ describe('reading the instances', () => {
         disks: volumes,
       },
     ]);
+    expect(drCopy.disks).toMatchObject(DISKS);
+    expect(volumes).toMatchObject(DISKS);
     await remove('read-a');
   });
 

@@ -1,6 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { busOf, byPlace, type DiskPlace, nameControllers, placeName } from '../../machines/disk-place';
 import {
+  type ControllerKind,
   type DiskArea,
+  type DiskConfiguration,
   type Hypervisor,
   type OpenDisk,
   type VmConfiguration,
@@ -13,18 +16,24 @@ export interface HypervisorUnderTest {
   hypervisor: Hypervisor;
   /** The same site, as a process that has just started sees it. */
   afresh(): Hypervisor;
+  /** What {@link Hypervisor.listVms} tells of VMs that were there before, such as the one that this host is. */
+  others?: string[];
   /** Writes bytes through the running VM, as its guest would. */
   writeAsGuest(vm: string, slot: number, offset: number, length: number, pattern: number): Promise<void>;
   remove(): Promise<void>;
 }
 
-const HARDWARE: Omit<VmConfiguration, 'disks'> = {
-  cpus: 1,
-  memoryMiB: 64,
-  firmware: 'bios',
-  nics: [{ network: 'dc', mac: '00:50:56:00:00:01' }],
-  guestOs: 'debian12',
-};
+/** What adapters differ in, and may. */
+export interface AdapterTraits {
+  /** Names that no VM can have there, and some that one can. */
+  refusedNames: string[];
+  takenNames: string[];
+  /** Kinds of controllers that a VM can have there; the first is the kind where none is named. */
+  controllers: [ControllerKind, ...ControllerKind[]];
+  /** A network of the site. */
+  network: string;
+  guestOs: string;
+}
 
 /** A multiple of 512, but not of 64 KiB (a VMDK's grain), 512 KiB (a block) or a GiB. */
 const ODD_SIZE = 5 * 1024 * 1024 + 3 * 512;
@@ -33,7 +42,17 @@ const SYSTEM = { key: 'system', sizeBytes: ODD_SIZE, slot: 0, boot: true };
 const DATA = { key: 'data', sizeBytes: 3 * 1024 * 1024 + 512, slot: 1, boot: false };
 
 /** What every adapter of the Hypervisor port must do. */
-export function hypervisorContract(setUp: () => Promise<HypervisorUnderTest>): void {
+export function hypervisorContract(
+  { refusedNames, takenNames, controllers, network, guestOs }: AdapterTraits,
+  setUp: () => Promise<HypervisorUnderTest>,
+): void {
+  const HARDWARE: Omit<VmConfiguration, 'disks'> = {
+    cpus: 1,
+    memoryMiB: 64,
+    firmware: 'bios',
+    nics: [{ network, mac: '00:50:56:00:00:01' }],
+    guestOs,
+  };
   let site: HypervisorUnderTest;
   let hypervisor: Hypervisor;
 
@@ -48,15 +67,43 @@ export function hypervisorContract(setUp: () => Promise<HypervisorUnderTest>): v
     for (const disk of [SYSTEM, DATA]) await hypervisor.addDisk(vm, disk);
   }
 
+  /** The VMs that a test has made. */
+  async function listed(by: Hypervisor = hypervisor): Promise<string[]> {
+    return (await by.listVms()).filter((vm) => !site.others?.includes(vm));
+  }
+
+  /** A VM without what a site may add to what it was given: its own name for it, and the kind of its controller. */
+  async function described(vm: string) {
+    const { displayName: _, diskController: __, ...rest } = await hypervisor.describeVm(vm);
+    return rest;
+  }
+
+  /** Where a snapshot cannot outlast what happened, it has to say so; where it can, it has to be what it was. */
+  async function lostOrUnchanged<Result>(
+    asked: Promise<Result>,
+    unchanged: (result: Result) => Promise<void>,
+  ) {
+    let result;
+    try {
+      result = await asked;
+    } catch (error) {
+      expect(String(error)).toMatch(/lost/);
+      return;
+    }
+    await unchanged(result);
+  }
+  const expectContents = (expected: Buffer) => (disk: OpenDisk) =>
+    onDisk(disk, async (file) => expect((await contents(file)).equals(expected)).toBe(true), 'r');
+
   it('creates, describes, lists and deletes VMs, each call as often as one likes', async () => {
-    expect(await hypervisor.listVms()).toEqual([]);
+    expect(await listed()).toEqual([]);
     for (let i = 0; i < 2; i++) {
       await createWithDisks('web');
       await hypervisor.createVm('db', HARDWARE, 'run 1');
     }
-    expect(await hypervisor.listVms()).toEqual(['db', 'web']);
-    expect(await hypervisor.describeVm('web')).toEqual({ ...HARDWARE, disks: [SYSTEM, DATA], power: 'off' });
-    expect(await hypervisor.describeVm('db')).toEqual({
+    expect(await listed()).toEqual(['db', 'web']);
+    expect(await described('web')).toEqual({ ...HARDWARE, disks: [SYSTEM, DATA], power: 'off' });
+    expect(await described('db')).toEqual({
       ...HARDWARE,
       disks: [],
       power: 'off',
@@ -68,7 +115,7 @@ export function hypervisorContract(setUp: () => Promise<HypervisorUnderTest>): v
     expect(await hypervisor.describeVm('web')).toMatchObject({ ...changed, disks: [SYSTEM, DATA] });
 
     for (let i = 0; i < 2; i++) await hypervisor.deleteVm('web');
-    expect(await site.afresh().listVms()).toEqual(['db']);
+    expect(await listed(site.afresh())).toEqual(['db']);
     await expect(hypervisor.describeVm('web')).rejects.toThrow(VmNotFoundError);
   });
 
@@ -83,14 +130,108 @@ export function hypervisorContract(setUp: () => Promise<HypervisorUnderTest>): v
     await expect(hypervisor.createVm('web', HARDWARE, 'run 1')).rejects.toThrow(VmExistsError);
   });
 
-  it.each(['../web', '', 'a/b', '.', 'a\0b', 'x'.repeat(200), 'web\n'])(
-    'takes no VM named %j',
-    async (name) => {
-      await expect(hypervisor.createVm(name, HARDWARE)).rejects.toThrow();
-      await expect(hypervisor.describeVm(name)).rejects.toThrow();
-      await expect(hypervisor.deleteVm(name)).rejects.toThrow();
-    },
-  );
+  it.each(refusedNames)('takes no VM named %j', async (name) => {
+    await expect(hypervisor.createVm(name, HARDWARE)).rejects.toThrow();
+    await expect(hypervisor.describeVm(name)).rejects.toThrow();
+    await expect(hypervisor.deleteVm(name)).rejects.toThrow();
+  });
+
+  it('takes other names as they are', async () => {
+    for (const name of takenNames) {
+      await createWithDisks(name);
+      expect(await described(name)).toMatchObject({ disks: [SYSTEM, DATA] });
+    }
+    expect((await listed()).sort()).toEqual([...takenNames].sort());
+    for (const name of takenNames) await site.afresh().deleteVm(name);
+    expect(await listed()).toEqual([]);
+  });
+
+  it('keeps what people call a VM through every change, and tells it with a snapshot', async () => {
+    const hardware = { ...HARDWARE, displayName: 'Web server, 2nd floor' };
+    for (let i = 0; i < 2; i++) await hypervisor.createVm('web', hardware, 'run 1');
+    await hypervisor.addDisk('web', SYSTEM);
+    const { displayName } = await hypervisor.describeVm('web');
+    // Another only where the site has one name for a VM, and that is the one that it is asked by.
+    expect([hardware.displayName, 'web']).toContain(displayName);
+    await hypervisor.configureVm('web', { ...hardware, cpus: 2 });
+    expect(await site.afresh().describeVm('web')).toMatchObject({ cpus: 2, displayName });
+    expect((await hypervisor.snapshotVm('web', 'run 1')).configuration.displayName).toBe(displayName);
+    await hypervisor.releaseSnapshot('web', 'run 1');
+  });
+
+  it('puts disks on as many controllers as they name, and finds each again', async () => {
+    const disks = placesOn(controllers).map((place, index): DiskConfiguration => ({
+      key: placeName(place).replace(':', '-'),
+      sizeBytes: (1 + index) * 1024 * 1024 + 512,
+      ...place,
+      boot: index === 0,
+    }));
+    await hypervisor.createVm('web', HARDWARE);
+    // Not in their order.
+    for (const disk of [...disks].reverse())
+      for (let i = 0; i < 2; i++) await hypervisor.addDisk('web', disk);
+    const [first] = disks;
+    await expect(hypervisor.addDisk('web', { ...first!, key: 'other', boot: false })).rejects.toThrow();
+
+    const expected = new Map<string, Buffer>();
+    for (const { key, sizeBytes } of disks) {
+      const bytes = Buffer.alloc(sizeBytes);
+      await onDisk(await hypervisor.openDisk('web', key), (file) =>
+        write(file, bytes, sizeBytes - 4096, 4096, 1 + expected.size),
+      );
+      expected.set(key, bytes);
+    }
+    const inOrder = ({ disks, diskController }: VmConfiguration) =>
+      nameControllers(disks, diskController ?? controllers[0]).sort(byPlace);
+    expect(inOrder(await site.afresh().describeVm('web'))).toEqual(
+      inOrder({ ...HARDWARE, disks, diskController: controllers[0] }),
+    );
+
+    await hypervisor.powerOn('web');
+    const { configuration } = await hypervisor.snapshotVm('web', 'run 1');
+    expect(inOrder(configuration)).toEqual(inOrder({ ...configuration, disks }));
+    for (const [key, bytes] of expected)
+      await expectContents(bytes)(await site.afresh().openSnapshotDisk('web', 'run 1', key));
+    await hypervisor.releaseSnapshot('web', 'run 1');
+    await hypervisor.powerOff('web');
+  });
+
+  it('leaves disks out of a snapshot, and says which', async () => {
+    await createWithDisks('web');
+    for (const excludeDisks of [['system'], ['system', 'data']]) {
+      await expect(hypervisor.snapshotVm('web', 'run 1', { excludeDisks })).rejects.toThrow(/boot/);
+    }
+    const options = { excludeDisks: ['data', 'nowhere'] };
+    const taken = await hypervisor.snapshotVm('web', 'run 1', options);
+    expect(taken.configuration.disks).toEqual([SYSTEM]);
+    for (const key of Object.keys(taken.changeMarkers)) expect(key).toBe('system');
+    for (const key of options.excludeDisks)
+      expect(taken.notes.filter((note) => note.includes(`"${key}"`))).toHaveLength(1);
+    expect(await site.afresh().snapshotVm('web', 'run 1', options)).toEqual(taken);
+    await expectContents(Buffer.alloc(ODD_SIZE))(await hypervisor.openSnapshotDisk('web', 'run 1', 'system'));
+    await hypervisor.releaseSnapshot('web', 'run 1');
+    expect((await hypervisor.snapshotVm('web', 'run 2')).configuration.disks).toEqual([SYSTEM, DATA]);
+    await hypervisor.releaseSnapshot('web', 'run 2');
+  });
+
+  it('quiesces a guest, or takes the snapshot without and says so', async () => {
+    await createWithDisks('web');
+    const off = await hypervisor.snapshotVm('web', 'off', { consistency: 'quiesced' });
+    expect(off).toMatchObject({ consistency: 'powered-off', notes: [] });
+    await hypervisor.releaseSnapshot('web', 'off');
+    await hypervisor.powerOn('web');
+    expect(await hypervisor.snapshotVm('web', 'asked not', { consistency: 'crash' })).toMatchObject({
+      consistency: 'crash',
+      notes: [],
+    });
+    await hypervisor.releaseSnapshot('web', 'asked not');
+    const { consistency, notes } = await hypervisor.snapshotVm('web', 'on', { consistency: 'quiesced' });
+    expect({ consistency, notes: notes.length }).toEqual(
+      consistency === 'quiesced' ? { consistency, notes: 0 } : { consistency: 'crash', notes: 1 },
+    );
+    await hypervisor.releaseSnapshot('web', 'on');
+    await hypervisor.powerOff('web');
+  });
 
   it('takes no disk with a hostile key, a size that is no multiple of 512, or a place that is taken', async () => {
     await createWithDisks('web');
@@ -150,7 +291,7 @@ export function hypervisorContract(setUp: () => Promise<HypervisorUnderTest>): v
     await expect(hypervisor.openDisk('web', 'data')).rejects.toThrow();
   });
 
-  it('takes a snapshot of a powered-off VM, which is void once its disks may have changed', async () => {
+  it('takes a snapshot of a powered-off VM, which is lost or stays as it is when the VM runs', async () => {
     await createWithDisks('web');
     const expected = Buffer.alloc(ODD_SIZE);
     await onDisk(await hypervisor.openDisk('web', 'system'), (file) =>
@@ -167,8 +308,11 @@ export function hypervisorContract(setUp: () => Promise<HypervisorUnderTest>): v
     await onDisk(disk, async (file) => expect((await contents(file)).equals(expected)).toBe(true), 'r');
 
     await hypervisor.powerOn('web');
-    await expect(hypervisor.openSnapshotDisk('web', 'run/1', 'system')).rejects.toThrow(/lost/);
-    await expect(hypervisor.snapshotVm('web', 'run/1')).rejects.toThrow(/lost/);
+    await site.writeAsGuest('web', 0, 0, 4096, 0x66);
+    await lostOrUnchanged(hypervisor.openSnapshotDisk('web', 'run/1', 'system'), expectContents(expected));
+    await lostOrUnchanged(hypervisor.snapshotVm('web', 'run/1'), (again) =>
+      Promise.resolve(expect(again).toEqual(taken)),
+    );
     for (let i = 0; i < 2; i++) await hypervisor.releaseSnapshot('web', 'run/1');
     expect((await hypervisor.snapshotVm('web', 'run/1')).consistency).toBe('crash');
   });
@@ -218,7 +362,8 @@ export function hypervisorContract(setUp: () => Promise<HypervisorUnderTest>): v
 
     await hypervisor.powerOff('web');
     expect((await hypervisor.describeVm('web')).power).toBe('off');
-    await expect(other.openSnapshotDisk('web', 'run 2', 'data')).rejects.toThrow(/lost/);
+    const held = Buffer.from(expected.data);
+    await lostOrUnchanged(other.openSnapshotDisk('web', 'run 2', 'data'), expectContents(held));
     await other.releaseSnapshot('web', 'run 2');
     // What the guest wrote is on the disk, and the snapshots have left it alone.
     expected.data.fill(0x44, 0, 512);
@@ -282,8 +427,25 @@ export function hypervisorContract(setUp: () => Promise<HypervisorUnderTest>): v
     await hypervisor.powerOn('web');
     await hypervisor.snapshotVm('web', 'held');
     await hypervisor.deleteVm('web');
-    expect(await hypervisor.listVms()).toEqual([]);
+    expect(await listed()).toEqual([]);
   });
+}
+
+/** Places that a guest tells apart by their controller alone, or by the slot alone, on two controllers of each bus. */
+function placesOn([first, ...more]: [ControllerKind, ...ControllerKind[]]): DiskPlace[] {
+  const next = new Map([[busOf(first), 2]]);
+  return [
+    { slot: 0 },
+    { slot: 1 },
+    { slot: 0, controller: { kind: first, bus: 1 } },
+    ...more.flatMap((kind) => {
+      const bus = next.get(busOf(kind)) ?? 0;
+      // SCSI numbers its controllers whatever their kind, up to four.
+      next.set(busOf(kind), bus + 1);
+      const buses = busOf(kind) === 'scsi' ? [bus] : [bus, bus + 1];
+      return buses.map((number) => ({ slot: 1, controller: { kind, bus: number } }));
+    }),
+  ];
 }
 
 /** That areas are in order, on the disk, and hold every byte in which it differs. */

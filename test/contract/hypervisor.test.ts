@@ -3,15 +3,23 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { localHypervisor } from '../../hypervisor/local';
+import { MACHINE_CONTROLLERS } from '../../machines/hardware';
 import { createDatacenter, removeDatacenter } from '../../sandbox/datacenter/datacenter';
-import { hypervisorContract } from './hypervisor-contract';
+import { type AdapterTraits, hypervisorContract } from './hypervisor-contract';
 import { writeAsGuest } from './write-as-guest';
 
 /** Disks are handed out by FUSE and cards are taps in network namespaces: both need root. */
 const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
 
 asRoot('the local hypervisor (needs root)', () => {
-  hypervisorContract(async () => {
+  const traits: AdapterTraits = {
+    refusedNames: ['../web', '', 'a/b', '.', 'a\0b', 'x'.repeat(200), 'web\n', 'SQL PROD 01', '/dc/vm/web'],
+    takenNames: ['SQL-PROD-01', 'x'.repeat(40)],
+    controllers: [...MACHINE_CONTROLLERS],
+    network: 'dc',
+    guestOs: 'debian12',
+  };
+  hypervisorContract(traits, async () => {
     const directory = await mkdtemp(join(tmpdir(), 'datacenter-'));
     const id = `t${randomBytes(4).toString('hex')}`;
     const network = { id, runDirectory: `/run/lifeboat-${id}` };

@@ -144,6 +144,31 @@ describe('the primary site', () => {
     await check('run-a', free * 2);
   });
 
+  it('calls the VM by a name of its own, where the plan has one', async () => {
+    const [input, answers] = [{ run: run('run-a'), vm: 'db', primaryVm: 'SQL-PROD-01' }, activities()];
+    const configuration = HARDWARE;
+    const vms = [{ vm: 'db', primaryVm: 'SQL-PROD-01', disks: [] }];
+    await runActivity(answers.checkPrimarySite, { run: run('run-a'), vms });
+    await runActivity(answers.createTemplateVm, { ...input, configuration });
+    await runActivity(answers.attachDisks, { ...input, disks: DISKS });
+    expect(await runActivity(answers.revertGuest, input)).toEqual(REPORT);
+    await runActivity(answers.configureAndStartVm, { ...input, configuration });
+    expect(await hypervisor.listVms()).toEqual(['SQL-PROD-01']);
+    expect(await hypervisor.describeVm('SQL-PROD-01')).toMatchObject({ power: 'running' });
+
+    const inTheWay = 'VM "SQL-PROD-01" (db in the plan)';
+    const failure = await failureOf(runActivity(answers.checkPrimarySite, { run: run('run-b'), vms }));
+    expect(failure.message).toContain(inTheWay);
+    const notOurs = await failureOf(runActivity(answers.revertGuest, { ...input, run: run('run-b') }));
+    expect(notOurs.message).toContain(inTheWay);
+    await runActivity(answers.removeTemplateVm, input);
+    expect(await hypervisor.listVms()).toEqual([]);
+    const gone = await failureOf(runActivity(answers.revertGuest, input));
+    expect(gone.message).toBe(
+      'The primary site has no VM named "SQL-PROD-01". In the plan, "SQL-PROD-01" is db.',
+    );
+  });
+
   it('is asked until the VM answers, and tells the console where it does not', async () => {
     await create('run-a');
     const server = createServer((socket) => socket.resume());

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createBackupActivities } from '../../activities/backup-proxy/backup';
+import { PlanLimits } from '../../activities/backup-proxy/plan-limits';
 import { guestAdapter } from '../../guest/adapter';
 import { type GuestAdapter } from '../../guest/port';
 import { readManifest } from '../../repository/backups/backups';
@@ -32,6 +33,7 @@ function activities(adapter: GuestAdapter = guestAdapter()) {
     hypervisor: site.hypervisor,
     objectStore: () => site.store,
     guestAdapter: adapter,
+    limits: new PlanLimits(),
     stateDirectory: stateDirectory(),
   });
 }

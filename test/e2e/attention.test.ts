@@ -87,7 +87,7 @@ asRoot('where a person has to mend something (needs root)', () => {
       vms: ['db', 'web'].map((name) => ({ name, guest: 'debian', dataSectors: 3000, dependsOn: [] })),
       steps: [],
     });
-    await disks.make(sandbox.datacenter, new SeededRandom(6));
+    await disks.make(sandbox.site, new SeededRandom(6));
     await account.setAddress(NAME, HOME);
     const argument = await sandbox.publish(plan, [{ name: 'db.sh', sha256, content: script }]);
     await (await client.backup(argument)).result();
@@ -222,7 +222,7 @@ asRoot('where a person has to mend something (needs root)', () => {
   it(
     'a failback waits while the instances serve, and comes home',
     async () => {
-      for (const vm of await sandbox.hypervisor.listVms()) await sandbox.hypervisor.deleteVm(vm);
+      for (const vm of await sandbox.site.hypervisor.listVms()) await sandbox.site.hypervisor.deleteVm(vm);
       await sandbox.breakAws(NO_SNAPSHOTS);
       const run = await sandbox.client.failback({ plan: 'shop' });
       await status(run, (now) =>

@@ -7,7 +7,6 @@ import { loadPlanFile } from '../../plan/load';
 import { type DrPlan } from '../../plan/schema';
 import { openBlockMap, readManifest } from '../../repository/backups/backups';
 import { shopPrimaryAddress } from '../../sandbox/application';
-import { destroyDatacenter } from '../../sandbox/datacenter/datacenter';
 import { toolOutput } from '../../host/run-tool';
 import { projectRoot } from '../../host/project-root';
 import { consoleOutput, killMachine, startMachine } from '../../machines/machine';
@@ -153,8 +152,8 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
   it(
     'comes up on EC2 after the data centre is lost, although the Temporal server is killed meanwhile',
     async () => {
-      await destroyDatacenter(sandbox.paths.datacenter);
-      expect(await sandbox.hypervisor.listVms()).toEqual([]);
+      await sandbox.site.destroy();
+      expect(await sandbox.site.hypervisor.listVms()).toEqual([]);
 
       const run = await sandbox.client.failover({ ...argument, mode: 'disaster' });
       const phase = await eventually(120, async () => {
@@ -196,7 +195,7 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
   it(
     'comes home into an empty data centre, through a backup proxy that knows nothing',
     async () => {
-      await sandbox.rebuildDatacenter();
+      await sandbox.site.open();
       const { startedAgain } = await sandbox.kill('worker-backup-proxy');
       await rm(join(sandbox.paths.proxies, 'backup-proxy'), { recursive: true, force: true });
       await startedAgain;
@@ -209,8 +208,8 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
       expect(await orders(sandbox)).toEqual(['before the backup', 'on EC2', 'home again']);
 
       const sizes: Record<string, number> = {};
-      for (const vm of await sandbox.hypervisor.listVms())
-        for (const { key } of (await sandbox.hypervisor.describeVm(vm)).disks)
+      for (const vm of await sandbox.site.hypervisor.listVms())
+        for (const { key } of (await sandbox.site.hypervisor.describeVm(vm)).disks)
           sizes[`${vm}/${key}`] = await vmdkBytes(join(sandbox.paths.datacenter, 'vms', vm, `${key}.vmdk`));
       expect(sizes).toEqual({
         'db/system': 2 ** 30,
@@ -218,13 +217,13 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
         'db/archive': ARCHIVE.sizeBytes,
         'web/system': 1_200_000_512,
       });
-      await sandbox.hypervisor.snapshotVm('db', 'compare');
+      await sandbox.site.hypervisor.snapshotVm('db', 'compare');
       try {
-        const disk = await sandbox.hypervisor.openSnapshotDisk('db', 'compare', 'archive');
+        const disk = await sandbox.site.hypervisor.openSnapshotDisk('db', 'compare', 'archive');
         expect(await fileDifferences(disk.path, archiveFile(sandbox), ARCHIVE.sizeBytes)).toEqual([]);
         await disk.close();
       } finally {
-        await sandbox.hypervisor.releaseSnapshot('db', 'compare');
+        await sandbox.site.hypervisor.releaseSnapshot('db', 'compare');
       }
     },
     STEP_MS,

@@ -4,7 +4,6 @@ import { projectRoot } from '../../host/project-root';
 import { consoleOutput, killMachine, startMachine } from '../../machines/machine';
 import { loadPlanFile } from '../../plan/load';
 import { familyPrimaryAddress } from '../../sandbox/application';
-import { destroyDatacenter } from '../../sandbox/datacenter/datacenter';
 import { aboutGuest, keepNote, notesOf } from '../../sandbox/demo/other-guests';
 import { familyGuests, type FamilyName, familyNames } from '../../sandbox/guests/families/families';
 import { type RestoreSummary } from '../../workflows/restore';
@@ -109,7 +108,7 @@ asRoot('VMs of other families, failed over and brought home (needs root and LIFE
   it(
     'serve on EC2 after the data centre is lost, with what they had stored',
     async () => {
-      await destroyDatacenter(sandbox.paths.datacenter);
+      await sandbox.site.destroy();
       const { vms } = await (await sandbox.client.failover({ ...argument, mode: 'disaster' })).result();
       expect(vms.map(({ vm }) => vm).sort()).toEqual(familyNames);
       for (const { vm, publicAddress = '' } of vms) {
@@ -129,13 +128,13 @@ asRoot('VMs of other families, failed over and brought home (needs root and LIFE
   it(
     'come home into an empty data centre, whose disks and firmware are new',
     async () => {
-      await sandbox.rebuildDatacenter();
+      await sandbox.site.open();
       await (await sandbox.client.failback(argument)).result();
       for (const vm of familyNames) {
         expect(await asked(notesOf, home(vm))).toEqual(['before the backup', 'on EC2']);
         await keepNote(home(vm), 'home again');
       }
-      const { diskController, firmware } = await sandbox.hypervisor.describeVm('suse-like');
+      const { diskController, firmware } = await sandbox.site.hypervisor.describeVm('suse-like');
       expect([diskController, firmware]).toEqual(['sata', 'uefi']);
       expect(await asked(aboutGuest, home('rhel-like'))).toMatchObject({ selinux: 'enforcing' });
       await (await sandbox.client.commit(argument)).result();

@@ -1,6 +1,7 @@
 import { type EBSClient } from '@aws-sdk/client-ebs';
 import { isZero } from '../../blocks/zero';
 import { RunFailedError } from '../../client/errors';
+import { siteStatus } from '../../client/site-status';
 import { look } from '../../client/progress';
 import { type DrPlan } from '../../plan/schema';
 import { type RestoreSummary } from '../../workflows/restore';
@@ -192,12 +193,12 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
     it(
       'then copies what has changed, blocks that became zero among it, and leaves the newest set only',
       async () => {
-        await changeBlocks(sandbox.hypervisor, 'one', 'system', {
+        await changeBlocks(sandbox.site.hypervisor, 'one', 'system', {
           1: { random: 'new 1' },
           9: { random: 'new 9' },
         });
         // The block of three sectors at the end, and one that held data.
-        await changeBlocks(sandbox.hypervisor, 'one', 'data', { 16: { random: 'new end' }, 4: 'zero' });
+        await changeBlocks(sandbox.site.hypervisor, 'one', 'data', { 16: { random: 'new end' }, 4: 'zero' });
         const behind = await diskDifferences(sandbox, 'one', 'data', snapshotOf(firstCopy, 'one', 'data'));
         expect(behind).toEqual(['block 4 differs', 'block 16 differs']);
 
@@ -235,7 +236,7 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
         await onlySnapshots(byVolume, summary);
         await compareAll(summary);
 
-        await changeBlocks(sandbox.hypervisor, 'two', 'system', {
+        await changeBlocks(sandbox.site.hypervisor, 'two', 'system', {
           0: { random: 'newer 0' },
           1: { random: 'newer 1' },
           79: { random: 'newer 79' },
@@ -314,7 +315,7 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
     'waits for a backup that somebody started by hand',
     async () => {
       const argument = await sandbox.publish(direct);
-      await changeBlocks(sandbox.hypervisor, 'two', 'system', { 41: { random: 'by hand' } });
+      await changeBlocks(sandbox.site.hypervisor, 'two', 'system', { 41: { random: 'by hand' } });
       await sandbox.breakAws({
         name: 'slow',
         operations: ['PutObject'],
@@ -338,11 +339,37 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
   );
 
   it(
+    'backs a VM up by the name that the data centre has for it and without a disk, and says so wherever it is told',
+    async () => {
+      const plan = plainPlan('partly', ['renamed']);
+      Object.assign(plan.vms[0]!, { primaryVm: 'one', consistency: 'quiesced', excludeDisks: ['data'] });
+      const { vms } = await backup(plan);
+      const told = {
+        consistency: 'powered-off',
+        notes: [expect.stringMatching(/^The disk "data" is not backed up/)],
+        excludedDisks: ['data'],
+      };
+      expect(vms).toMatchObject([{ vm: 'renamed', ...told, disks: [{ key: 'system' }] }]);
+      await restore(plan);
+      const site = { ec2: sandbox.aws.ec2, store: sandbox.store };
+      expect((await siteStatus(plan, site)).vms).toMatchObject([
+        { vm: 'renamed', backup: told, drCopy: { disks: [{ disk: 'system' }] } },
+      ]);
+
+      Object.assign(plan.vms[0]!, { excludeDisks: ['system'] });
+      const argument = await sandbox.publish(plan);
+      const error: unknown = await (await sandbox.client.backup(argument)).result().catch((e: unknown) => e);
+      expect(error).toMatchObject({ message: expect.stringMatching(/none to boot from/) as string });
+    },
+    RUN_MS,
+  );
+
+  it(
     'replicates by a schedule until the schedule is deleted',
     async () => {
       const { schedules } = sandbox.client;
       await sandbox.publish(direct);
-      await changeBlocks(sandbox.hypervisor, 'two', 'system', { 40: { random: 'scheduled' } });
+      await changeBlocks(sandbox.site.hypervisor, 'two', 'system', { 40: { random: 'scheduled' } });
       expect(await schedules.set(direct.name, 3600)).toBe('created');
       expect(await schedules.set(direct.name, 10)).toBe('updated');
       expect(await schedules.describe(direct.name)).toMatchObject({ frequencySeconds: 10, paused: false });

@@ -50,7 +50,7 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
       steps: [],
     };
     disks = new ExpectedDisks(join(config.directory, 'expected'), journey);
-    await disks.make(sandbox.datacenter, new SeededRandom(5));
+    await disks.make(sandbox.site, new SeededRandom(5));
     await account.setAddress(NAME, HOME);
   }, SANDBOX_SECONDS * 1000);
 
@@ -156,7 +156,7 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
     'fences off what the old orchestrator still does, while both are alive',
     async () => {
       // Home again, as if nothing had been.
-      for (const vm of await sandbox.hypervisor.listVms()) await sandbox.hypervisor.deleteVm(vm);
+      for (const vm of await sandbox.site.hypervisor.listVms()) await sandbox.site.hypervisor.deleteVm(vm);
       await (await sandbox.client.failback({ plan: 'shop' })).result();
       await (await sandbox.client.commit({ plan: 'shop' })).result();
       expect(await account.address(NAME)).toBe(HOME);

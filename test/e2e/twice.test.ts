@@ -68,7 +68,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
     const { config } = sandbox;
     account = new Account(config);
     disks = new ExpectedDisks(join(config.directory, 'expected'), journey);
-    await disks.make(sandbox.datacenter, new SeededRandom(7));
+    await disks.make(sandbox.site, new SeededRandom(7));
     await account.setAddress(NAME, HOME);
 
     // Workers of the test's own, on a server of its own: those of the sandbox have nothing to do.
@@ -182,7 +182,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
       await failed(client.restore(direct));
       await sandbox.mendAws();
       await completed(client.restore(byVolume));
-      await disks.change(sandbox.hypervisor, random);
+      await disks.change(sandbox.site.hypervisor, random);
       await completed(client.replicate(direct));
       await disks.note('now', 'dr-copy');
       expect(await violations('home')).toEqual([]);
@@ -192,7 +192,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
       await completed(client.failover({ ...direct, mode: 'test' }));
       expect(await violations('home')).toEqual([]);
 
-      for (const vm of VMS) await sandbox.hypervisor.deleteVm(vm);
+      for (const vm of VMS) await sandbox.site.hypervisor.deleteVm(vm);
       await sandbox.breakAws(refused('RunInstances'));
       const failover = await client.failover({ ...direct, mode: 'disaster' });
       await untilVmsWait(client, failover, VMS.length);
@@ -205,7 +205,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
       await failed(client.failback({ ...direct, onFailure: 'undo' }));
       await sandbox.mendAws();
       expect(await violations('away')).toEqual([]);
-      expect(await sandbox.hypervisor.listVms()).toEqual([]);
+      expect(await sandbox.site.hypervisor.listVms()).toEqual([]);
       await completed(client.failback(direct));
       for (const vm of VMS) expect(await sameBytes(disks.path(vm, 'data', 'dr-copy'), image(vm))).toBe(true);
       await completed(client.commit(direct));
@@ -221,7 +221,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
     resources: (await account.resources()).sort((a, b) => (a.id < b.id ? -1 : 1)),
     address: await account.address(NAME),
     state: (await sandbox.store.get('state/shop.json'))?.body.toString(),
-    vms: await sandbox.hypervisor.listVms(),
+    vms: await sandbox.site.hypervisor.listVms(),
   });
   const lateness = async ({ name, input }: Call): Promise<LateOutcome> => {
     const activity = activities.get(name);

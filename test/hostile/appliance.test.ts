@@ -422,7 +422,7 @@ it(
     await fc.assert(
       fc.asyncProperty(fc.array(line, { maxLength: 60 }), name, async (lines, wanted) => {
         said = Buffer.from(lines.join('\n'), 'latin1').toString('latin1');
-        const volumes = await judged(() => readVolumes({ run } as unknown as Appliance));
+        const volumes = await judged(() => readVolumes({ run } as unknown as Appliance, 'with LVM'));
         for (const { device } of volumes ?? []) expect(device).toMatch(/^\/dev\/[\w./+:@-]+$/);
         await judged(() => Promise.resolve(findVolume(volumes ?? [], wanted)));
       }),

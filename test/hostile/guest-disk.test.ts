@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { copyFileSync, readFileSync, rmSync, statSync } from 'node:fs';
 import fc from 'fast-check';
 import { readGuestDisks } from '../../guest/disk/guest-disks';
@@ -16,6 +15,7 @@ import { emptyDisk, onDisks, removeDisks } from '../unit/appliance-fixture';
 import { makeDisk, newPath, poke, removeFixtures } from '../unit/guest-fixture';
 import { grubenv } from '../unit/guest-rocky';
 import { damage, damaged, inputs, inputsMs, oddText, thoughtOf } from './inputs';
+import { partition } from '../support/partition';
 
 /** Each looks at a disk by some five programs. */
 const SHARE = 0.25;
@@ -51,7 +51,7 @@ async function judged(disk: string): Promise<void> {
   const { mtimeNs: before } = statSync(disk, { bigint: true });
   const began = performance.now();
   for (const look of [
-    () => readGuestDisks(disk, 0, []),
+    () => readGuestDisks(disk, { slot: 0, dataDisks: [] }),
     () => findLayout(disk),
     () => readPhysicalVolume(disk, MIB),
     () => isBitLocker(disk, MIB),
@@ -82,8 +82,7 @@ describe('disks with damaged structures', () => {
     disks['MBR and ext4'] = makeDisk([small]);
     disks['GPT and ext4'] = makeDisk([small, { sizeMiB: 2 }], 'gpt');
     const made = { xfs: emptyDisk(304), btrfs: emptyDisk(128), LVM: emptyDisk(16), NTFS: emptyDisk(16) };
-    for (const disk of Object.values(made))
-      execFileSync('sfdisk', ['-q', disk], { input: 'label: gpt\n,\n' });
+    for (const disk of Object.values(made)) partition(disk, 'label: gpt\n,\n');
     await onDisks(Object.values(made), [
       ['/bin/mkfs.xfs', '-q', '/dev/nvme0n1p1'],
       ['/bin/mkfs.btrfs', '-q', '/dev/nvme0n2p1'],
@@ -104,7 +103,7 @@ describe('disks with damaged structures', () => {
       const disk = newPath();
       copyFileSync(whole, disk);
       await judged(disk);
-      const [content] = (await readGuestDisks(disk, 0, []))[0]?.contents ?? [];
+      const [content] = (await readGuestDisks(disk, { slot: 0, dataDisks: [] }))[0]?.contents ?? [];
       expect(content?.identity.type).toBe(
         { LVM: 'LVM2_member', NTFS: 'ntfs', xfs: 'xfs', btrfs: 'btrfs' }[name] ?? 'ext4',
       );

@@ -94,7 +94,10 @@ async function judged(tree: Tree): Promise<'adapted' | 'refused'> {
   const began = performance.now();
   let reached = 'nothing';
   const error = await thoughtOf(async () => {
-    const names = await DeviceNames.read(bootDisk, 0, [{ diskPath: dataDisk, slot: 1 }]);
+    const names = await DeviceNames.read(bootDisk, {
+      slot: 0,
+      dataDisks: [{ diskPath: dataDisk, slot: 1 }],
+    });
     const root = names.contents.find((content) => content.diskPath === bootDisk);
     await withGuest(open, (files) => learnDisks(files, root!, names));
     const guest = { open, openReadOnly: open, names };

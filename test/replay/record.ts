@@ -64,7 +64,7 @@ async function main(): Promise<void> {
   });
   try {
     const random = new SeededRandom(1);
-    await disks.make(sandbox.datacenter, random);
+    await disks.make(sandbox.site, random);
     const plan = plainPlan('shop', VMS, {
       dns: {
         hostedZone: SHOP_HOSTED_ZONE_ID,
@@ -121,15 +121,15 @@ async function main(): Promise<void> {
     await record('restore-without-backup', () => client.restore(direct), { fails: true });
     await record('backup', () => client.backup(direct));
     await record('restore-full', () => client.restore(direct));
-    await disks.change(sandbox.hypervisor, random);
+    await disks.change(sandbox.site.hypervisor, random);
     await record('backup-incremental', () => client.backup(direct));
     await record('restore-incremental', () => client.restore(direct));
-    await disks.change(sandbox.hypervisor, random);
+    await disks.change(sandbox.site.hypervisor, random);
     await record('replication-volume-way', () => client.replicate(byVolume));
     await record('replication', () => client.replicate(direct));
     await record('verify', () => client.verify(direct));
     await record('prune', () => client.prune(direct));
-    await disks.change(sandbox.hypervisor, random);
+    await disks.change(sandbox.site.hypervisor, random);
     await record('backup-cancelled', () => client.backup(direct), {
       fault: { kind: 'slow', milliseconds: 1500 },
       operations: ['PutObject'],
@@ -158,7 +158,7 @@ async function main(): Promise<void> {
       cancelAfterMs: 2500,
       fails: true,
     });
-    for (const vm of VMS) await sandbox.hypervisor.deleteVm(vm);
+    for (const vm of VMS) await sandbox.site.hypervisor.deleteVm(vm);
     await record('failover-waiting', () => client.failover({ ...direct, mode: 'disaster' }), {
       fault: { kind: 'error', code: 'UnauthorizedOperation', status: 403 },
       operations: ['RunInstances'],
@@ -176,7 +176,7 @@ async function main(): Promise<void> {
       mendWhenWaiting: VMS.length,
     });
     await record('commit', () => client.commit(direct));
-    for (const vm of VMS) await sandbox.hypervisor.deleteVm(vm);
+    for (const vm of VMS) await sandbox.site.hypervisor.deleteVm(vm);
     await record('failover', () => client.failover({ ...direct, mode: 'disaster' }));
     await record('failback', () => client.failback(direct));
   } finally {

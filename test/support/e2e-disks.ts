@@ -5,7 +5,6 @@ import { dirname, join } from 'node:path';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { isZero } from '../../blocks/zero';
 import { type DiskConfiguration, type Hypervisor, type VmConfiguration } from '../../hypervisor/port';
-import { importVm } from '../../sandbox/datacenter/datacenter';
 import { type BlockMap } from '../../repository/maps/block-map';
 import { entriesOf } from './block-maps';
 import { type E2eSandbox } from './e2e-sandbox';
@@ -34,7 +33,7 @@ export async function importMadeVm(sandbox: E2eSandbox, vm: string, disks: MadeD
     await makeRawDisk(path, `${vm}/${disk.key}`, disk);
     rawDisks.push({ key: disk.key, path });
   }
-  await importVm(sandbox.datacenter, { name: vm, configuration, rawDisks });
+  await sandbox.site.importVm({ name: vm, configuration, rawDisks });
 }
 
 /** A sparse raw file with the blocks of a disk that hold something. */
@@ -152,12 +151,12 @@ async function readBlock(
 
 /** Opens a disk of a powered-off VM, compares, and gives it up again. */
 export async function diskDifferences(
-  { hypervisor, aws }: Pick<E2eSandbox, 'hypervisor' | 'aws'>,
+  { site, aws }: Pick<E2eSandbox, 'site' | 'aws'>,
   vm: string,
   key: string,
   snapshotId: string,
 ): Promise<string[]> {
-  const disk = await hypervisor.openDisk(vm, key);
+  const disk = await site.hypervisor.openDisk(vm, key);
   try {
     return await snapshotDifferences(aws.ebs, snapshotId, disk);
   } finally {

@@ -50,7 +50,8 @@ export async function allSnapshots({ aws }: Pick<E2eSandbox, 'aws'>): Promise<Sn
 
 /** Both sites, DNS and the bucket with its objects' versions: what a run that was refused must leave as it was. */
 export async function everything(sandbox: E2eSandbox): Promise<string[]> {
-  const { aws, store, hypervisor } = sandbox;
+  const { aws, store } = sandbox;
+  const { hypervisor } = sandbox.site;
   const lines = await accountLines(sandbox);
   const { HostedZones = [] } = await aws.route53.send(new ListHostedZonesCommand({}));
   for (const { Id } of HostedZones) {

@@ -3,8 +3,6 @@ import { join } from 'node:path';
 import { type AwsClients, awsClients } from '../../activities/aws-proxy/account/clients';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { openRepository, repositoryAt } from '../../client/repository';
-import { localHypervisor } from '../../hypervisor/local';
-import { type Hypervisor } from '../../hypervisor/port';
 import { type LoadedPlan } from '../../plan/load';
 import { type DrPlan } from '../../plan/schema';
 import { type ObjectStore } from '../../repository/objects/object-store';
@@ -12,7 +10,8 @@ import { publishPlan } from '../../repository/plans/plans';
 import { FAULTS_FILE, type FaultRule } from '../../sandbox/aws/faults/rule';
 import { REGION } from '../../sandbox/aws/fixtures';
 import { readSandboxConfig, type SandboxConfig, type SandboxOptions } from '../../sandbox/config';
-import { createDatacenter, type Datacenter } from '../../sandbox/datacenter/datacenter';
+import { type PrimarySite } from '../../sandbox/datacenter/primary-site';
+import { siteOf } from '../../sandbox/datacenter/site-of';
 import { sandboxDown, sandboxUp } from '../../sandbox/lifecycle';
 import { writeFileAtomically } from '../../host/atomic-file';
 import { supervisorReport } from '../../sandbox/supervisor/report';
@@ -27,15 +26,12 @@ export const SANDBOX_SECONDS = 240;
 export interface E2eSandbox {
   config: SandboxConfig;
   paths: ReturnType<typeof sandboxPaths>;
-  datacenter: Datacenter;
-  hypervisor: Hypervisor;
+  site: PrimarySite;
   client: LifeboatClient;
   aws: AwsClients;
   store: ObjectStore;
   /** Stores a plan, as the command does before it starts a run. */
   publish(plan: DrPlan, scripts?: LoadedPlan['scripts']): Promise<{ plan: string; digest: string }>;
-  /** The data centre made again, empty, after it was destroyed. */
-  rebuildDatacenter(): Promise<Datacenter>;
   /** SIGKILL to one of the supervisor's processes; `startedAgain` is when the supervisor has started it again. */
   kill(name: string): Promise<{ startedAgain: Promise<void> }>;
   /** From now on the AWS endpoint fails by these rules, and by no others. */
@@ -65,22 +61,13 @@ export async function openE2eSandbox(
   const aws = awsClients({ region: REGION, endpoint: process.env.AWS_ENDPOINT_URL, maxAttempts: 3 });
   const client = await lifeboatClient({ ignoreConfigurationFile: true });
   const faults = join(paths.aws, FAULTS_FILE);
-  const rebuildDatacenter = (): Promise<Datacenter> =>
-    createDatacenter({
-      directory: paths.datacenter,
-      network: config.network,
-      loopbackOctet: config.loopbackOctet,
-      ...(config.runner === 'no-boot' ? { boots: false } : {}),
-    });
   return {
     config,
     paths,
-    datacenter: await rebuildDatacenter(),
-    hypervisor: localHypervisor({ directory: paths.datacenter }),
+    site: siteOf(config),
     client,
     aws,
     store,
-    rebuildDatacenter,
     async publish(plan, scripts = []) {
       const { digest } = await publishPlan(store, plan, scripts);
       return { plan: plan.name, digest };

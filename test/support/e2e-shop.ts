@@ -2,7 +2,6 @@ import { Resolver } from 'node:dns/promises';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { installShop, nameShop, SHOP_NAME } from '../../sandbox/application';
-import { importVm } from '../../sandbox/datacenter/datacenter';
 import { buildShopGuests } from '../../sandbox/guests/build';
 import { projectRoot } from '../../host/project-root';
 import { type MadeDisk, makeRawDisk } from './e2e-disks';
@@ -33,7 +32,7 @@ export async function installShopWithArchive(sandbox: E2eSandbox): Promise<void>
   if (!db) throw new Error('The sample application has no db.');
   await makeRawDisk(archiveFile(sandbox), 'archive', ARCHIVE);
   const { key, sizeBytes, slot, boot } = ARCHIVE;
-  await importVm(sandbox.datacenter, {
+  await sandbox.site.importVm({
     ...db,
     configuration: {
       ...db.configuration,
@@ -43,7 +42,7 @@ export async function installShopWithArchive(sandbox: E2eSandbox): Promise<void>
   });
   await nameShop(sandbox.config);
   // Leaves db, which is there already, as it is.
-  await installShop(sandbox.datacenter, sandbox.hypervisor, cacheDirectory, () => {});
+  await installShop(sandbox.site, cacheDirectory, () => {});
   await orders(sandbox);
 }
 

@@ -40,9 +40,12 @@ describe('tags', () => {
     expect(tagFilters({ plan: 'shop' })).toEqual([{ Name: 'tag:lifeboat:plan', Values: ['shop'] }]);
   });
 
-  it.each(COPY_SNAPSHOT_FIELDS)('count for nothing without %s', (field) => {
-    expect(readCopySnapshot(tagList(copy).filter(({ Key }) => Key !== tagKey(field)))).toBeUndefined();
-  });
+  it.each(COPY_SNAPSHOT_FIELDS.filter((field) => field !== 'controller'))(
+    'count for nothing without %s',
+    (field) => {
+      expect(readCopySnapshot(tagList(copy).filter(({ Key }) => Key !== tagKey(field)))).toBeUndefined();
+    },
+  );
 
   it.each([
     ['sizeBytes', '100'],
@@ -67,6 +70,15 @@ describe('tags', () => {
   ] as const)('count for nothing with %s = %j', (field, text) => {
     const tags = tagList(copy).map((tag) => (tag.Key === tagKey(field) ? { ...tag, Value: text } : tag));
     expect(readCopySnapshot(tags)).toBeUndefined();
+  });
+
+  it('tell the controller of a disk that has one, and are none where it cannot be', () => {
+    const disk = { ...diskOf(copy), controller: { kind: 'lsisas' as const, bus: 3 } };
+    const tags = tagList({ ...copy, ...diskValues(disk) });
+    expect(tags).toContainEqual({ Key: 'lifeboat:controller', Value: 'lsisas:3' });
+    expect(diskOf(readCopySnapshot(tags)!)).toEqual(disk);
+    for (const Value of ['', 'lsisas', 'lsisas:4', 'ide:0', 'pvscsi:-1', 'pvscsi:0 '])
+      expect(readCopySnapshot([...tagList(copy), { Key: 'lifeboat:controller', Value }])).toBeUndefined();
   });
 
   it('survive whatever text stands in them', () => {

@@ -105,6 +105,17 @@ describe('validate', () => {
     expect(out).toMatch(/^The plan "shop" is good \(version [0-9a-f]{12}\)\.\nStart order: db → web\n$/);
   });
 
+  it('tells what the primary site calls a VM where that is not the name in the plan', async () => {
+    writeFileSync(
+      folder.file,
+      GOOD_PLAN.replace('  - name: db\n', '  - name: db\n    primaryVm: /Datacenter/vm/SQL PROD 01\n'),
+    );
+    const { out } = await cli('validate', folder.file);
+    expect(out).toMatch(/web\ndb is "\/Datacenter\/vm\/SQL PROD 01" at the primary site\.\n$/);
+    const { primaryVms } = (await cli('validate', folder.file, '--json')).json() as { primaryVms: unknown };
+    expect(primaryVms).toEqual({ db: '/Datacenter/vm/SQL PROD 01', web: 'web' });
+  });
+
   it('has a stable document', async () => {
     const hex = expect.stringMatching(/^[0-9a-f]{64}$/) as string;
     expect((await cli('validate', 'plan.yaml', '--json')).json()).toEqual({
@@ -113,6 +124,7 @@ describe('validate', () => {
       plan: 'shop',
       digest: hex,
       startOrder: [['db'], ['web']],
+      primaryVms: { db: 'db', web: 'web' },
       bootScripts: [{ name: 'hello.sh', sha256: hex }],
     });
   });

@@ -6,6 +6,7 @@ const STATUS: SiteStatus = {
   phase: 'failed-over',
   generation: 4,
   since: '2026-11-23T18:30:00.000Z',
+  closedWindow: undefined,
   vms: [
     {
       vm: 'db',
@@ -26,6 +27,11 @@ const STATUS: SiteStatus = {
           { disk: 'data', snapshotId: 'snap-2', sizeBytes: 1024 ** 3, boot: false },
         ],
       },
+      backup: {
+        consistency: 'crash',
+        notes: ['The disk "scratch" is not backed up.'],
+        excludedDisks: ['scratch'],
+      },
       guest: {
         rehearsedAt: '2026-11-23T18:15:02.000Z',
         outcome: 'not adaptable',
@@ -33,7 +39,14 @@ const STATUS: SiteStatus = {
         warnings: ['The swap of a disk that is gone is left out.'],
       },
     },
-    { vm: 'web', runsAt: 'recovery', instance: undefined, drCopy: undefined, guest: undefined },
+    {
+      vm: 'web',
+      runsAt: 'recovery',
+      instance: undefined,
+      drCopy: undefined,
+      backup: undefined,
+      guest: undefined,
+    },
   ],
 };
 
@@ -48,15 +61,17 @@ describe('status', () => {
       phase: 'failed-over',
       generation: 4,
       since: '2026-11-23T18:30:00.000Z',
+      closedWindow: null,
       vms: [
         {
           vm: 'db',
           runsAt: 'recovery',
           instance: { ...STATUS.vms[0]?.instance, publicAddress: null },
           drCopy: STATUS.vms[0]?.drCopy,
+          backup: STATUS.vms[0]?.backup,
           guest: STATUS.vms[0]?.guest,
         },
-        { vm: 'web', runsAt: 'recovery', instance: null, drCopy: null, guest: null },
+        { vm: 'web', runsAt: 'recovery', instance: null, drCopy: null, backup: null, guest: null },
       ],
     });
   });
@@ -70,6 +85,19 @@ describe('status', () => {
     expect(text).toMatch(/data .* 1 GiB .* snap-2/);
     expect(text).toMatch(/web .*no DR copy/);
     expect(text).toContain('\ndb is not ready, EC2 cannot boot it: Kernel 3.16 has no ena.\n');
+    expect(text).toContain('\ndb: The disk "scratch" is not backed up.\n');
     expect(text).toContain('\ndb: The swap of a disk that is gone is left out.\n');
+    expect(text).not.toContain('Scheduled backups');
+  });
+
+  it('tells when scheduled backups begin, while they do not', () => {
+    const closedWindow = {
+      between: '22:00-06:00',
+      timeZone: 'Europe/Berlin',
+      opensAt: '2026-11-23T21:00:00.000Z',
+    };
+    expect(statusText({ ...STATUS, closedWindow })).toContain(
+      '\nScheduled backups begin 22:00-06:00 (Europe/Berlin) only; the next may at 2026-11-23T21:00:00.000Z.\n',
+    );
   });
 });

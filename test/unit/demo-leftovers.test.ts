@@ -15,8 +15,8 @@ const clean: SiteListing = {
   networkInterfaces: [{ id: 'eni-proxy', instance: 'i-proxy' }],
   dnsRecords: ['www.shop.example. A'],
   vms: [
-    { name: 'db', disks: ['system', 'data'], diskFiles: ['system.vmdk', 'data.vmdk', 'data-flat.vmdk'] },
-    { name: 'web', disks: ['system'], diskFiles: ['system.vmdk'] },
+    { name: 'db', disks: ['system', 'data'], besides: [] },
+    { name: 'web', disks: ['system'], besides: [] },
   ],
 };
 
@@ -56,7 +56,7 @@ describe('leftovers of the demo', () => {
     ],
     [
       'a VM',
-      { vms: [...clean.vms, { name: 'template', disks: [], diskFiles: ['system.vmdk'] }] },
+      { vms: [...clean.vms, { name: 'template', disks: [], besides: ['system.vmdk'] }] },
       ['VM template'],
     ],
     [
@@ -66,13 +66,7 @@ describe('leftovers of the demo', () => {
           vm.name === 'web'
             ? {
                 ...vm,
-                diskFiles: [
-                  ...vm.diskFiles,
-                  'snapshots/a1',
-                  'system.qcow2',
-                  'other-flat.vmdk',
-                  'open/system',
-                ],
+                besides: ['snapshots/a1', 'system.qcow2', 'other-flat.vmdk', 'open/system'],
               }
             : vm,
         ),

@@ -17,6 +17,7 @@ import {
   unpack,
 } from './guest-fixture';
 import { IMAGE, rocky } from './guest-rocky';
+import { partition } from '../support/partition';
 
 // Each appliance is a machine that boots, in two to four seconds on an idle host without KVM.
 jest.setTimeout(240_000);
@@ -29,12 +30,23 @@ const adapter = guestAdapter();
 const BOOT_XFS = '55555555-5555-4555-8555-555555555555';
 const LVM = '/bin/lvm';
 
-/** RHEL-like: /boot on xfs in a partition, the system on xfs on LVM that a second disk is a part of. */
+let made: { system: string; data: string } | undefined;
+
+/** Disks of one's own, of a guest that is made once. */
 async function rhelLike(): Promise<{ system: string; data: string }> {
+  made ??= await makeRhelLike();
+  const copy = (disk: string): string => {
+    const path = emptyDisk(0);
+    execFileSync('cp', ['--sparse=always', disk, path]);
+    return path;
+  };
+  return { system: copy(made.system), data: copy(made.data) };
+}
+
+/** RHEL-like: /boot on xfs in a partition, the system on xfs on LVM that a second disk is a part of. */
+async function makeRhelLike(): Promise<{ system: string; data: string }> {
   const system = emptyDisk(800);
-  execFileSync('sfdisk', ['--quiet', system], {
-    input: 'label: dos\nstart=2048, size=700416, type=83, bootable\ntype=8e\n',
-  });
+  partition(system, 'label: dos\nstart=2048, size=700416, type=83, bootable\ntype=8e\n');
   const data = emptyDisk(128);
   const { boot, rest } = split(
     debian(

@@ -22,6 +22,7 @@ import {
   text,
   type Tree,
 } from './guest-fixture';
+import { changePartition, partition } from '../support/partition';
 
 const MIB = 1024 * 1024;
 const adapter = guestAdapter();
@@ -343,7 +344,7 @@ describe('an fstab on EC2', () => {
   it('is refused nothing for a data disk whose partition table is of another kind', async () => {
     const strange = newPath();
     execFileSync('truncate', ['-s', '8M', strange]);
-    execFileSync('sfdisk', ['-q', strange], { input: 'label: sgi\n' });
+    partition(strange, 'label: sgi\n');
     const { fstab } = await fstabOf('/dev/sdb1 /srv ext4 defaults 0 2\n', {}, [
       { diskPath: strange, slot: 1 },
     ]);
@@ -550,7 +551,7 @@ describe('directories of the system elsewhere', () => {
       ],
       'gpt',
     );
-    execFileSync('sfdisk', ['-q', '--part-uuid', disk, '1', partUuid]);
+    changePartition(disk, '--part-uuid', 1, partUuid);
     debugfs(disk, ['ssv volume_name boot']);
     await adapt(disk);
     expect(read(disk, INITRAMFS.slice('/boot'.length), 1).includes('lifeboat/modules')).toBe(true);
@@ -569,13 +570,55 @@ describe('directories of the system elsewhere', () => {
 describe('names of a VM with two disks', () => {
   it('are judged the same whichever order they are given in', async () => {
     const [boot, data] = [makeGuest(), makeDataDisk()];
-    const names = await DeviceNames.read(boot, 3, [{ diskPath: data, slot: 0 }]);
+    const names = await DeviceNames.read(boot, { slot: 3, dataDisks: [{ diskPath: data, slot: 0 }] });
     expect(names.judge('/dev/sda1')).toMatchObject({ is: 'told', name: `UUID=${DATA_UUID}` });
     expect(names.judge('/dev/sdb1', 'ext3')).toMatchObject({ is: 'told', name: `UUID=${ROOT_UUID}` });
     expect(names.judge('/dev/disk/by-path/pci-0000:0b:00.0-scsi-0:0:3:0-part1')).toMatchObject({
       link: `/dev/disk/by-uuid/${ROOT_UUID}`,
     });
     expect(names.judge('/dev/nvme2n1')).toMatchObject({ is: 'lost', gone: true });
+  });
+
+  it('go by the order of the controllers, and by no place on one of several', async () => {
+    const [boot, data] = [makeGuest(), makeDataDisk()];
+    const [first, second] = [0, 1].map((bus) => ({ kind: 'pvscsi' as const, bus }));
+    const byPath = '/dev/disk/by-path/pci-0000:0b:00.0-scsi-0:0:0:0-part1';
+    const names = await DeviceNames.read(boot, {
+      ...{ slot: 0, controller: second },
+      dataDisks: [{ diskPath: data, slot: 3, controller: first }],
+    });
+    expect(names.judge('/dev/sda1')).toMatchObject({ is: 'told', name: `UUID=${DATA_UUID}` });
+    expect(names.judge('/dev/sdb1')).toMatchObject({ is: 'told', name: `UUID=${ROOT_UUID}` });
+    expect(names.judge('/dev/sdc1')).toMatchObject({ is: 'lost', gone: true });
+    expect(names.judge(byPath)).toMatchObject({ is: 'lost', gone: false });
+    // hd0 is what the firmware boots from.
+    expect([names.uuidForGrub(0, 1), names.uuidForGrub(1, 1)]).toEqual([ROOT_UUID, DATA_UUID]);
+
+    const onOne = await DeviceNames.read(boot, {
+      ...{ slot: 0, controller: second },
+      dataDisks: [{ diskPath: data, slot: 3, controller: second }],
+    });
+    expect(onOne.judge(byPath)).toMatchObject({ is: 'told', name: `UUID=${ROOT_UUID}` });
+  });
+
+  it('are letters for all disks but those on NVMe, which have names of their own', async () => {
+    const [boot, data] = [makeGuest(), makeDataDisk()];
+    const nvme = { kind: 'nvme' as const, bus: 0 };
+    const names = await DeviceNames.read(boot, {
+      ...{ slot: 0, controller: nvme },
+      dataDisks: [{ diskPath: data, slot: 0, controller: { kind: 'pvscsi', bus: 0 } }],
+    });
+    expect(names.judge('/dev/sda1')).toMatchObject({ is: 'told', name: `UUID=${DATA_UUID}` });
+    expect(names.judge('/dev/sdb1')).toMatchObject({ is: 'lost', gone: true });
+    expect(names.judge('/dev/nvme0n1p1')).toMatchObject({ is: 'told', name: `UUID=${ROOT_UUID}` });
+    expect(names.judge('/dev/nvme1n1p1')).toMatchObject({ is: 'lost', gone: true });
+  });
+
+  it('are none of disks in one place', async () => {
+    const [boot, data] = [makeGuest(), makeDataDisk()];
+    const controller = { kind: 'pvscsi' as const, bus: 1 };
+    const dataDisks = [{ diskPath: data, slot: 0, controller }];
+    await expect(DeviceNames.read(boot, { slot: 0, controller, dataDisks })).rejects.toThrow(/same place/);
   });
 });
 

@@ -18,6 +18,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { partition } from '../support/partition';
 
 /**
  * Disks with a small tree that looks like Debian where it matters, made by mke2fs and sfdisk and looked into by debugfs:
@@ -169,7 +170,7 @@ export function makeDisk(partitions: FixturePartition[], label: 'dos' | 'gpt' = 
   writeFileSync(path, '');
   truncateSync(path, total * 1024 * 1024);
   const lines = partitions.map((one) => `size=${one.sizeMiB}MiB${one.type ? `, type="${one.type}"` : ''}`);
-  execFileSync('sfdisk', ['-q', path], { input: `label: ${label}\n${lines.join('\n')}\n` });
+  partition(path, `label: ${label}\n${lines.join('\n')}\n`);
   let startMiB = 1;
   for (const partition of partitions) {
     if (partition.tree !== undefined) makeFileSystem(path, startMiB, partition);

@@ -34,6 +34,7 @@ import {
   volumeOf,
   type WindowsLayout,
 } from './windows-fixture';
+import { changePartition } from '../support/partition';
 
 // Each appliance is a machine that boots, in two to four seconds on an idle host without KVM; an adaptation is one, a way home two.
 jest.setTimeout(300_000);
@@ -328,7 +329,7 @@ describe('a Windows that cannot be adapted', () => {
     ['with volumes that only Windows puts together', (volume: Buffer) => volume.fill(0)],
   ])('because its disk is a dynamic one, %s, says so', async (_, change) => {
     const disk = await changed(change);
-    execFileSync('sfdisk', ['--quiet', '--part-type', disk, '3', 'AF9B60A0-1431-4F62-BC68-3311714A69AD']);
+    changePartition(disk, '--part-type', 3, 'AF9B60A0-1431-4F62-BC68-3311714A69AD');
     const before = readFileSync(disk);
     expect((await failure(adapt(disk))).message).toMatch(/dynamic disk \(LDM\).*Convert it to a basic disk/);
     expect(readFileSync(disk).equals(before)).toBe(true);
@@ -383,7 +384,7 @@ describe('a Windows that cannot be adapted', () => {
     const disk = await changed(() => undefined);
     execFileSync('mdel', ['-i', `${disk}@@${2 ** 20}`, `::/${LOADER}`]);
     expect((await failure(adapt(disk))).message).toMatch(/has no EFI\\Microsoft\\Boot\\bootmgfw\.efi/);
-    execFileSync('sfdisk', ['--quiet', '--no-reread', '--part-type', disk, '1', GPT_BASIC_DATA]);
+    changePartition(disk, '--part-type', 1, GPT_BASIC_DATA);
     expect((await failure(adapt(disk))).message).toMatch(/GPT, and the disk has no EFI system partition/);
   });
 

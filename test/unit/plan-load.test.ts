@@ -73,6 +73,71 @@ it('retention takes counts and durations, and defaults where it says nothing', a
   });
 });
 
+describe('what the primary site calls a VM', () => {
+  const named = (text: string) =>
+    changed('  - name: db\n', `  - name: db\n    primaryVm: ${JSON.stringify(text)}\n`);
+
+  it.each([
+    '/Datacenter/vm/Prod/SQL PROD 01',
+    '/Datacenter/vm/a%2fb',
+    '503a1c9e-7b1d-4a52-9c1e-0123456789AB',
+    'SQL PROD 01',
+    'x'.repeat(80),
+    'Datenbank Zürich, [neu] (2)',
+  ])('may be %j', async (name) => {
+    writeFileSync(folder.file, named(name));
+    const { plan } = await loadPlanFile(folder.file);
+    expect(plan.vms[0]).toMatchObject({ name: 'db', primaryVm: name });
+    expect(plan.vms[1]).not.toHaveProperty('primaryVm');
+  });
+
+  it.each([
+    ['', 'must not be empty'],
+    ['a\nb', 'must not hold line breaks, tabs or other control characters'],
+    ['Prod/db', 'must be an inventory path like /Datacenter/vm/Folder/NAME'],
+    ['/Datacenter//db', 'must be an inventory path like /Datacenter/vm/Folder/NAME'],
+    ['/Datacenter/vm/', 'must be an inventory path like /Datacenter/vm/Folder/NAME'],
+    ['x'.repeat(1001), 'must have at most 1000 characters'],
+    ['web', 'two VMs of the plan are "web" at the primary site'],
+  ])('is not %j', async (name, message) => {
+    expect(await problemOf(named(name))).toMatch(message);
+  });
+
+  it('is one VM only, by whatever capitals its UUID is written in', async () => {
+    const uuid = '503a1c9e-7b1d-4a52-9c1e-0123456789ab';
+    const both = named(uuid).replace(
+      '  - name: web\n',
+      `  - name: web\n    primaryVm: ${uuid.toUpperCase()}\n`,
+    );
+    expect(await problemOf(both)).toMatch(
+      /^plan\.yaml:25:16 vms\[1\]\.primaryVm: two VMs of the plan are "503a1c9e-.* primaryVm of its own$/,
+    );
+  });
+});
+
+describe('what of a VM is backed up, and how', () => {
+  const named = (lines: string) => changed('  - name: db\n', `  - name: db\n    ${lines}\n`);
+
+  it('is said by the plan, or left at all of it as after a power cut', async () => {
+    writeFileSync(folder.file, named('consistency: quiesced\n    excludeDisks: [scratch, swap-2]'));
+    const { plan } = await loadPlanFile(folder.file);
+    expect(plan.vms[0]).toMatchObject({ consistency: 'quiesced', excludeDisks: ['scratch', 'swap-2'] });
+    for (const field of ['consistency', 'excludeDisks']) expect(plan.vms[1]).not.toHaveProperty(field);
+  });
+
+  it.each([
+    ['consistency: quiesce', 'consistency: must be "crash" or "quiesced", not "quiesce"'],
+    ['excludeDisks: scratch', 'excludeDisks: must be a list'],
+    [
+      'excludeDisks: [../x]',
+      'excludeDisks[0]: must be the key of a disk: letters, digits and "-", not "../x"',
+    ],
+    ['excludeDisks: [a, b, a]', 'excludeDisks[2]: "a" is listed twice; take one out'],
+  ])('is not %j', async (lines, message) => {
+    expect(await problemOf(named(lines))).toContain(`vms[0].${message}`);
+  });
+});
+
 describe('a bad plan gets one error with file, line, column and field', () => {
   const cases: [what: string, text: string, message: string | RegExp][] = [
     [
@@ -118,6 +183,26 @@ describe('a bad plan gets one error with file, line, column and field', () => {
       what,
       changed('  bucket: lifeboat-shop', `  bucket: lifeboat-shop\n  retention: { ${rule} }`),
       `plan.yaml:15:${rule.startsWith('keepYearly') ? 16 : 16 + rule.indexOf(':') + 2} repository.retention.${message}`,
+    ]),
+    ...(
+      [
+        [
+          'a window that is none',
+          'between: "22-6"',
+          'between: must be two different times of day like 22:00-06:00',
+        ],
+        [
+          'a place that is no time zone',
+          'between: "22:00-06:00", timeZone: Berlin',
+          'timeZone: must be a time zone',
+        ],
+        ['no bandwidth', 'mbitPerSecond: 0', 'mbitPerSecond: must be at least 1, not 0'],
+        ['an empty limit', '', ': needs mbitPerSecond, between or both'],
+      ] as const
+    ).map(([what, rule, message]): [string, string, RegExp] => [
+      what,
+      changed('frequency: 15m', `frequency: 15m\n  limit: { ${rule} }`),
+      new RegExp(`^plan\\.yaml:17:\\d+ replication\\.limit${message.startsWith(':') ? '' : '\\.'}${message}`),
     ]),
     [
       'unknown key near nothing',

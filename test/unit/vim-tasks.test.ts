@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VimClient } from '../../hypervisor/vsphere/vim/client';
 import { managed } from '../../hypervisor/vsphere/vim/codec';
+import { VimTimeoutError } from '../../hypervisor/vsphere/vim/errors';
 import { VimFault } from '../../hypervisor/vsphere/vim/faults';
 import { TaskOutcomeUnknownError } from '../../hypervisor/vsphere/vim/tasks';
 import { answered, faulted, makeCertificate, type Reply, ScriptedVcenter } from './vim-server';
@@ -207,6 +208,8 @@ describe('properties', () => {
     script('WaitForUpdatesEx', update, answered('WaitForUpdatesEx'));
     script('RetrievePropertiesEx', info('running'));
     const wait = vim.waitFor(managed('Task', 'task-1'), ['info'], () => undefined, 0.01);
-    expect((await failure(wait)).message).toContain('Task task-1: info did not come to what was waited for');
+    const error = await failure(wait);
+    expect(error).toBeInstanceOf(VimTimeoutError);
+    expect(error.message).toContain('Task task-1: info did not come to what was waited for');
   });
 });

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { type HiveReader, type RegistryKey } from '../../guest/windows/hive/reader';
 import { makeHive, put, type HiveKey } from '../support/hives';
 import { directory, emptyDisk, onDisks } from './appliance-fixture';
+import { partition } from '../support/partition';
 
 /** What a Windows guest has that matters here: its registry and some files, and disks that hold them. */
 
@@ -134,7 +135,7 @@ export async function makeWindowsDisk(
   commands: string[][] = [],
 ): Promise<string> {
   const disk = emptyDisk(layout.sizeMiB);
-  execFileSync('sfdisk', ['--quiet', disk], { input: layout.script });
+  partition(disk, layout.script);
   if (layout.esp) makeEsp(disk, layout.esp, { [LOADER]: 'boot manager' });
   const source = mkdtempSync(join(directory, 'windows-'));
   writeTree(source, { ...usual, ...changes });

@@ -1,4 +1,5 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import { type ClosedWindow } from '../../plan/replication-limit';
 import { type DrPlan } from '../../plan/schema';
 import { type PlanPhase, type RunContext } from '../../plan/run';
 import { control } from './activities';
@@ -17,6 +18,8 @@ export interface BegunRun {
   /** With the plan's present generation, which gives the right to look, not to change. */
   run: RunContext;
   phase: PlanPhase | 'none';
+  /** Why no backup should begin now; absent where it may, and in runs that began before there were windows. */
+  closedWindow?: ClosedWindow;
 }
 
 /** First step of every run: the plan from the repository bucket. */
@@ -26,7 +29,7 @@ export async function begin(request: RunRequest): Promise<BegunRun> {
       'Start this workflow with one argument such as {"plan": "shop"}.',
       'BadRequest',
     );
-  const { plan, digest, repository, state } = await control.loadPlan({
+  const { plan, digest, repository, state, closedWindow } = await control.loadPlan({
     plan: request.plan,
     digest: request.digest,
   });
@@ -41,6 +44,7 @@ export async function begin(request: RunRequest): Promise<BegunRun> {
       generation: state?.generation ?? 0,
     },
     phase: state?.phase ?? 'none',
+    ...(closedWindow === undefined ? {} : { closedWindow }),
   };
 }
 

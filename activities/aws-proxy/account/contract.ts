@@ -19,6 +19,8 @@ export interface DrCopy {
   takenAt: string;
   configuration: VmConfiguration;
   disks: DrCopyDisk[];
+  /** What an operator should know of the backup, one sentence each; absent where there is nothing. */
+  notes?: string[];
 }
 
 /** Names a VM's piece of a run for tags and client tokens; falling back to another type or AZ is a new attempt. */

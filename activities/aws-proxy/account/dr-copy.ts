@@ -1,5 +1,6 @@
 import { type EC2Client } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
+import { byPlace, placeConflict } from '../../../machines/disk-place';
 import { readManifest } from '../../../repository/backups/backups';
 import { type GuestRehearsal } from '../../../repository/backups/manifest';
 import { type ObjectStore } from '../../../repository/objects/object-store';
@@ -8,7 +9,7 @@ import { type DescribedSnapshot, findSnapshots } from './snapshots';
 import { diskOf, readCopySnapshot, type TagValues } from './tags';
 
 /** A DR copy as the recovery site knows it; the VM's hardware is in the backup's manifest only. */
-export type DrCopySet = Omit<DrCopy, 'configuration' | 'disks'> & {
+export type DrCopySet = Omit<DrCopy, 'configuration' | 'disks' | 'notes'> & {
   /** The run that made it. */
   runId: string;
   disks: (DrCopyDisk & {
@@ -73,10 +74,9 @@ function completeSet(vm: string, members: CopySnapshot[]): DrCopySet | undefined
       (snapshot.VolumeSize ?? 0) * 2 ** 30 >= tags.sizeBytes,
   );
   const keys = new Set(members.map(({ tags }) => tags.disk));
-  const slots = new Set(members.map(({ tags }) => tags.slot));
+  const conflict = placeConflict(members.map(({ tags }) => diskOf(tags)));
   const bootDisks = members.filter(({ tags }) => tags.boot).length;
-  if (!agree || keys.size !== members.length || slots.size !== members.length || bootDisks !== 1)
-    return undefined;
+  if (!agree || keys.size !== members.length || conflict !== undefined || bootDisks !== 1) return undefined;
   return {
     vm,
     recoveryPoint: first.recoveryPoint,
@@ -92,7 +92,7 @@ function completeSet(vm: string, members: CopySnapshot[]): DrCopySet | undefined
           ? { kmsKey: snapshot.KmsKeyId }
           : {}),
       }))
-      .sort((a, b) => a.slot - b.slot),
+      .sort(byPlace),
   };
 }
 
@@ -117,7 +117,7 @@ export async function withBackup(
         `VM's configuration. Back up and restore ${copy.vm} again.`,
       'BackupNotFound',
     );
-  const { configuration, guest } = manifest;
+  const { configuration, guest, notes } = manifest;
   const described = new Map(configuration.disks.map((disk) => [disk.key, disk]));
   const same =
     described.size === copy.disks.length &&
@@ -135,14 +135,16 @@ export async function withBackup(
     recoveryPoint: copy.recoveryPoint,
     takenAt: copy.takenAt,
     configuration,
-    disks: copy.disks.map(({ key, sizeBytes, slot, boot, snapshotId, volumeGiB }) => ({
+    disks: copy.disks.map(({ key, sizeBytes, slot, controller, boot, snapshotId, volumeGiB }) => ({
       key,
       sizeBytes,
       slot,
+      ...(controller === undefined ? {} : { controller }),
       boot,
       snapshotId,
       volumeGiB,
     })),
+    ...(notes === undefined ? {} : { notes }),
   };
   return { drCopy, ...(guest === undefined ? {} : { guest }) };
 }

@@ -1,6 +1,7 @@
 import { type Tag } from '@aws-sdk/client-ec2';
 import { z } from 'zod';
-import { type DiskConfiguration } from '../../../hypervisor/port';
+import { type ControllerPlace, type DiskConfiguration } from '../../../hypervisor/port';
+import { CONTROLLER_KINDS, CONTROLLERS_A_BUS } from '../../../machines/disk-place';
 import { type RunContext } from '../../../plan/run';
 
 /**
@@ -60,6 +61,11 @@ const FIELDS = {
     form: wholeNumber(512, LARGEST_DISK_BYTES).refine((bytes) => bytes % 512 === 0),
   },
   slot: { key: 'slot', form: wholeNumber(0, 255) },
+  /** Kind and number, like `pvscsi:1`; missing on disks whose VM has but one controller, and on what was made before. */
+  controller: {
+    key: 'controller',
+    form: z.string().regex(new RegExp(`^(${CONTROLLER_KINDS.join('|')}):[0-${CONTROLLERS_A_BUS - 1}]$`)),
+  },
   boot: { key: 'boot', form: yesOrNo },
   attempt: { key: 'attempt', form: wholeNumber(0, 1_000_000) },
   /** SHA-256 (lower-case hex) of the block map that the snapshot holds. */
@@ -74,7 +80,13 @@ const FIELDS = {
 } as const;
 
 export type TagField = keyof typeof FIELDS;
-export type TagValues = { [Field in TagField]: z.output<(typeof FIELDS)[Field]['form']> };
+/** Tags that a resource may lack, as those of an earlier release do. A wrong one is no better than a wrong other. */
+const OPTIONAL_FIELDS = ['controller'] as const satisfies TagField[];
+type OptionalField = (typeof OPTIONAL_FIELDS)[number];
+type FormOutput<Field extends TagField> = z.output<(typeof FIELDS)[Field]['form']>;
+export type TagValues = { [Field in Exclude<TagField, OptionalField>]: FormOutput<Field> } & {
+  [Field in OptionalField]?: FormOutput<Field>;
+};
 
 /** The key that a field has on AWS, such as `lifeboat:plan`. */
 export function tagKey(field: TagField): string {
@@ -133,6 +145,7 @@ function tryFields<Field extends TagField>(
   const values: Partial<TagValues> = {};
   for (const field of fields) {
     const text = texts.get(tagKey(field));
+    if (text === undefined && (OPTIONAL_FIELDS as readonly TagField[]).includes(field)) continue;
     const parsed = FIELDS[field].form.safeParse(text);
     if (!parsed.success) return { ok: false, bad: field, text };
     Object.assign(values, { [field]: parsed.data });
@@ -146,14 +159,28 @@ export function tagFilters(values: Partial<TagValues>): { Name: string; Values: 
 }
 
 /** Fields that carry a disk's configuration, on snapshots and on volumes. */
-export const DISK_FIELDS = ['disk', 'sizeBytes', 'slot', 'boot'] as const satisfies TagField[];
+export const DISK_FIELDS = ['disk', 'sizeBytes', 'slot', 'controller', 'boot'] as const satisfies TagField[];
 
 export function diskValues(disk: DiskConfiguration): Pick<TagValues, (typeof DISK_FIELDS)[number]> {
-  return { disk: disk.key, sizeBytes: disk.sizeBytes, slot: disk.slot, boot: disk.boot };
+  const { key, sizeBytes, slot, controller, boot } = disk;
+  return {
+    disk: key,
+    sizeBytes,
+    slot,
+    controller: controller && `${controller.kind}:${controller.bus}`,
+    boot,
+  };
 }
 
 export function diskOf(values: Pick<TagValues, (typeof DISK_FIELDS)[number]>): DiskConfiguration {
-  return { key: values.disk, sizeBytes: values.sizeBytes, slot: values.slot, boot: values.boot };
+  const { disk: key, sizeBytes, slot, controller, boot } = values;
+  return { key, sizeBytes, slot, ...(controller === undefined ? {} : controllerOf(controller)), boot };
+}
+
+/** @param text as the form of the tag has it */
+function controllerOf(text: string): { controller: ControllerPlace } {
+  const [kind, bus] = text.split(':');
+  return { controller: { kind: kind as ControllerPlace['kind'], bus: Number(bus) } };
 }
 
 export function runValues(run: Pick<RunContext, 'plan' | 'runId'>): Pick<TagValues, 'plan' | 'run'> {

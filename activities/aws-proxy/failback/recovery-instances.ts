@@ -8,6 +8,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { type DiskConfiguration, type Firmware, type VmConfiguration } from '../../../hypervisor/port';
+import { byPlace } from '../../../machines/disk-place';
 import { type DrPlan } from '../../../plan/schema';
 import { readManifest } from '../../../repository/backups/backups';
 import { type ObjectStore } from '../../../repository/objects/object-store';
@@ -48,13 +49,20 @@ export async function readRecoveryInstances(
   const instances: RecoveryInstance[] = [];
   for (const found of chosen) {
     const { vm, recoveryPoint } = found.tags;
-    const before = (await readManifest(store, vm, recoveryPoint))?.configuration;
-    if (before === undefined) {
+    const manifest = await readManifest(store, vm, recoveryPoint);
+    if (manifest === undefined) {
       problems.push(`The repository lacks the backup ${recoveryPoint} that ${vm} was recovered from.`);
       continue;
     }
+    const { configuration: before, notes } = manifest;
     const disks = disksOf(found, before, problems);
-    instances.push({ vm, ...hardwareOf(found, types, before), original: withoutDisks(before), disks });
+    instances.push({
+      vm,
+      ...hardwareOf(found, types, before),
+      original: withoutDisks(before),
+      disks,
+      ...(notes === undefined ? {} : { notes }),
+    });
   }
   if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join(' '), 'NotReadyForFailback');
   return instances;
@@ -184,5 +192,5 @@ function disksOf(
           `for the disk ${key}.`,
       );
   }
-  return disks.sort((a, b) => a.slot - b.slot);
+  return disks.sort(byPlace);
 }

@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { type AdaptationReport, type BootScript, type GuestAdapter } from '../../../guest/port';
+import { otherDisks } from '../../other-disks';
 import { type RepositoryAddress } from '../../../plan/run';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { loadBootScript } from '../../../repository/plans/plans';
@@ -34,10 +35,7 @@ export async function injectDrivers(
     const pathOf = (volume: RecoveredVolume): string => paths.get(volume.volumeId) ?? '';
     return guestAdapter.adaptForRecoverySite({
       diskPath: pathOf(boot),
-      slot: boot.slot,
-      dataDisks: volumes
-        .filter((volume) => volume !== boot)
-        .map((volume) => ({ diskPath: pathOf(volume), slot: volume.slot })),
+      ...otherDisks(volumes, boot, pathOf),
       bootScripts: scripts,
       hosts,
       runId: run.runId,

@@ -5,6 +5,7 @@ import {
   ModifyInstanceAttributeCommand,
 } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
+import { byPlace } from '../../../machines/disk-place';
 import { hasCode } from '../../failures';
 import { DATA_DEVICE_NAMES } from '../proxy-host/attachment';
 import { type LaunchActivities, type RecoveredVolume } from './contract';
@@ -21,7 +22,7 @@ type AttachVolumes = Parameters<LaunchActivities['attachVolumes']>[0];
 export const MAXIMUM_DISKS = 1 + DATA_DEVICE_NAMES.length;
 
 /**
- * Makes the recovered volumes the stopped shell's disks: the boot volume its root, the others by slot. The shell's own
+ * Makes the recovered volumes the stopped shell's disks: the boot volume its root, the others in their order. The shell's own
  * root is deleted. Terminating the instance deletes the volumes, on purpose, so that it leaves no orphans.
  * @throws ApplicationFailure WrongInstance or WrongVolume, non-retryable: not this VM's, or not of this run
  * @throws ApplicationFailure InstanceGone, or VolumeFailed for a volume that failed or is gone, non-retryable
@@ -74,7 +75,7 @@ function deviceNames(
       `${vm} needs one boot volume and at most ${MAXIMUM_DISKS - 1} others; it has ${1 + more.length} of ${volumes.length}.`,
       'WrongVolume',
     );
-  const others = volumes.filter((volume) => !volume.boot).sort((a, b) => a.slot - b.slot);
+  const others = volumes.filter((volume) => !volume.boot).sort(byPlace);
   return new Map([
     [boot.volumeId, rootDevice],
     ...others.map((volume, index) => [volume.volumeId, DATA_DEVICE_NAMES[index] ?? ''] as const),

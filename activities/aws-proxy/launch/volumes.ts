@@ -27,8 +27,8 @@ export async function createVolumes(
   // One after the other: the API's bucket refills five a second, and VMs of one run share it.
   const volumes: RecoveredVolume[] = [];
   for (const disk of drCopy.disks) {
-    const { key, sizeBytes, slot, boot } = disk;
-    volumes.push({ key, sizeBytes, slot, boot, volumeId: await createVolume(ec2, input, disk) });
+    const { snapshotId: _, volumeGiB: __, ...configuration } = disk;
+    volumes.push({ ...configuration, volumeId: await createVolume(ec2, input, disk) });
   }
   for (const { volumeId } of volumes) await volumeAvailable(ec2, volumeId, options);
   return volumes;

@@ -21,7 +21,7 @@ const LABEL = 'security.selinux';
 
 /** A file system of the guest that the appliance has mounted; paths are below the place where it has done so. */
 export class ApplianceFileSystem implements GuestFileSystem {
-  /** Labels of directories, which are asked for again and again; undefined where there is none. */
+  /** Labels of directories, which are asked for again and again; undefined where there is none. Ours have their parents'. */
   private readonly labels = new Map<string, string | undefined>();
 
   /**
@@ -90,6 +90,8 @@ export class ApplianceFileSystem implements GuestFileSystem {
     await this.files.mkdir(this.at(path), attributes.mode);
     await this.files.setstat(this.at(path), settable(attributes));
     await this.label(path);
+    // What comes into it has the same; to ask takes a program's start each.
+    this.labels.set(path, await this.labelOf(parentOf(path)));
   }
 
   async symlink(path: string, target: string): Promise<void> {

@@ -60,11 +60,11 @@ export class ApplianceGuest {
   static async start(diskPaths: string[], mode: 'look' | 'write'): Promise<ApplianceGuest> {
     const appliance = await Appliance.start(diskPaths, mode);
     try {
-      const volumes = await readVolumes(appliance);
-      // LVM takes a second and more to find that there is nothing of it.
+      const volumes = await readVolumes(appliance, 'without LVM');
+      // LVM takes half a second to find that there is nothing of it.
       if (!volumes.some(isOfLvm)) return new ApplianceGuest(appliance, volumes);
       await activateVolumes(appliance);
-      return new ApplianceGuest(appliance, await readVolumes(appliance));
+      return new ApplianceGuest(appliance, await readVolumes(appliance, 'with LVM'));
     } catch (error) {
       await appliance.kill();
       throw error;

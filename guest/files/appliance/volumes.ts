@@ -44,10 +44,13 @@ export async function deactivateVolumes(appliance: Appliance): Promise<void> {
     );
 }
 
-/** All block devices with something on them that libblkid knows. */
-export async function readVolumes(appliance: Appliance): Promise<Volume[]> {
+/**
+ * All block devices with something on them that libblkid knows.
+ * @param lvm whether to ask LVM for the ids of its volumes, which takes some time
+ */
+export async function readVolumes(appliance: Appliance, lvm: 'with LVM' | 'without LVM'): Promise<Volume[]> {
   const { stdout } = await appliance.run(['/bin/blkid', '-o', 'export'], LOOK_SECONDS, MAX_OUTPUT_BYTES);
-  const lvm = await readLvmIds(appliance);
+  const ids = lvm === 'with LVM' ? await readLvmIds(appliance) : new Map<string, Volume['lvm']>();
   const volumes: Volume[] = [];
   for (const record of stdout.split('\n\n').slice(0, MAX_VOLUMES)) {
     const value = (name: string): string | undefined =>
@@ -62,7 +65,7 @@ export async function readVolumes(appliance: Appliance): Promise<Volume[]> {
       label: value('LABEL'),
       partitionUuid: value('PARTUUID'),
       partitionLabel: value('PARTLABEL'),
-      lvm: lvm.get(device),
+      lvm: ids.get(device),
     });
   }
   return volumes;

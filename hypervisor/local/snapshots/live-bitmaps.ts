@@ -51,7 +51,7 @@ export async function nextIntervalActions(
   tag: string,
 ): Promise<{ type: string; data: Record<string, unknown> }[]> {
   const nodes = await queryNodes(qmp);
-  const found = disks.map((disk) => ({ node: diskNode(disk.slot), intervals: intervals(nodes, disk) }));
+  const found = disks.map((disk) => ({ node: diskNode(disk), intervals: intervals(nodes, disk) }));
   for (const { node, intervals: old } of found)
     // Oldest first, so that a break here leaves no gap.
     for (const { name } of old.slice(0, Math.max(0, old.length - (KEPT_INTERVALS - 1))))
@@ -88,7 +88,7 @@ async function queryNodes(qmp: QmpClient): Promise<BlockNode[]> {
 }
 
 function intervals(nodes: readonly BlockNode[], disk: DiskConfiguration): Interval[] {
-  const node = nodes.find((candidate) => candidate['node-name'] === diskNode(disk.slot));
+  const node = nodes.find((candidate) => candidate['node-name'] === diskNode(disk));
   return (node?.['dirty-bitmaps'] ?? [])
     .flatMap(({ name, recording, inconsistent, count }) => {
       const [, sequence, tag] = NAME.exec(name ?? '') ?? [];

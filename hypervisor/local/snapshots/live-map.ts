@@ -42,7 +42,7 @@ export async function writtenAreas(
 ): Promise<DiskArea[]> {
   if (intervals.length === 0) return [];
   const bitmaps = intervals.map(({ name }) => name);
-  const options = { 'node-name': diskNode(disk.slot), bitmaps };
+  const options = { 'node-name': diskNode(disk), bitmaps };
   return withNbdExport(monitor, options, async () => {
     const found: DiskArea[] = [];
     for (const { name, count } of intervals) {
@@ -93,7 +93,7 @@ async function allocatedNow(
 ): Promise<DiskArea[]> {
   // QEMU writes a VMDK's tables at once, so that its files can be asked; a qcow2 image's tables it keeps in memory.
   if (image.format !== 'qcow2') return allocatedAreas(image, files);
-  return withNbdExport(monitor, { 'node-name': diskNode(disk.slot) }, async () => {
+  return withNbdExport(monitor, { 'node-name': diskNode(disk) }, async () => {
     const found = new AreaCollector();
     await mapImage(nbdSource(monitor), ({ start, length, zero }) => {
       if (!zero) found.add(start, length);

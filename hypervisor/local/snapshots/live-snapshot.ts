@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { diskNode } from '../../../machines/hardware';
+import { diskNode, nodeSuffix } from '../../../machines/hardware';
 import { type QmpClient } from '../../../machines/qmp';
 import { toolOutput } from '../../../host/run-tool';
 import { type DiskConfiguration } from '../../port';
@@ -41,14 +41,14 @@ export async function takeLiveSnapshot(qmp: QmpClient, snapshot: LiveSnapshot): 
       // It is worth nothing after this QEMU's end, so the host need not flush it.
       cache: { 'no-flush': true },
       file: { driver: 'file', filename: overlay, cache: { 'no-flush': true } },
-      backing: diskNode(disk.slot),
+      backing: diskNode(disk),
     });
   }
   const jobs = snapshot.disks.map((disk) => ({
     type: 'blockdev-backup',
     data: {
       'job-id': nodeName(snapshot, disk),
-      device: diskNode(disk.slot),
+      device: diskNode(disk),
       target: nodeName(snapshot, disk),
       sync: 'none',
     },
@@ -101,7 +101,7 @@ export async function removeLiveSnapshot(qmp: QmpClient, snapshot: LiveSnapshot)
 
 /** At most 31 characters, as QEMU demands of node names. */
 export function nodeName(snapshot: LiveSnapshot, disk: DiskConfiguration): string {
-  return `snapshot-${snapshot.tag}-${disk.slot}`;
+  return `snapshot-${snapshot.tag}-${nodeSuffix(disk)}`;
 }
 
 async function jobIds(qmp: QmpClient): Promise<string[]> {

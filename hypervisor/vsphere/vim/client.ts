@@ -1,3 +1,5 @@
+import { VimTimeoutError } from './errors';
+import { type MethodName } from './layout';
 import { getProperties, listObjects, type Listed, type PropertiesOf } from './properties';
 import { type ManagedObject, type Methods, type ServiceContent } from './schema';
 import { type CallArguments, type Credentials, Sessions } from './session';
@@ -5,7 +7,6 @@ import { endOfTask, type RunOptions } from './tasks';
 import { Transport } from './transport';
 import { type Trust } from './trust';
 import { watch } from './updates';
-import { type MethodName } from './layout';
 
 export interface VimSettings {
   /** `https://vcenter`, with a port and `/sdk` where wanted. */
@@ -99,7 +100,7 @@ export class VimClient {
 
   /**
    * Waits until `until` makes something of an object's properties, which it is given first as they are and then after changes.
-   * @throws Error when it has not within the time
+   * @throws VimTimeoutError when it has not within the time
    */
   async waitFor<T extends string, P extends string, R>(
     object: ManagedObject<T>,
@@ -113,10 +114,18 @@ export class VimClient {
       signal,
     });
     if (found === undefined)
-      throw new Error(
+      throw new VimTimeoutError(
         `${object.$ref} ${object.value}: ${paths.join(', ')} did not come to what was waited for within ${timeoutSeconds} s.`,
       );
     return found;
+  }
+
+  /**
+   * The end of a file on a datastore, as its web access hands it out.
+   * @returns undefined where it does not: no such file, no privilege (Datastore.Browse), or one that is locked by a host
+   */
+  fileEnd(path: string, bytes: number): Promise<Buffer | undefined> {
+    return this.#sessions.within((session) => session.fileEnd(path, bytes));
   }
 
   /** Logs out, and ends all connections. */

@@ -21,3 +21,11 @@ export class VimRequestError extends Error {
     this.name = 'VimRequestError';
   }
 }
+
+/** What was waited for has not come within its time. */
+export class VimTimeoutError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'VimTimeoutError';
+  }
+}

@@ -8,6 +8,8 @@ import { type Transport } from './transport';
 
 /** Seconds until an answer begins. vCenter's slowest calls that are no tasks (changed areas of a large disk) take minutes. */
 const ANSWER_TIMEOUT_SECONDS = 300;
+/** Seconds until the content of a file begins. */
+const FILE_TIMEOUT_SECONDS = 30;
 /**
  * Seconds for which a name and password that were refused are not tried again. By default, vCenter locks an account for five
  * minutes after five refusals within three minutes.
@@ -36,6 +38,8 @@ export interface Session {
     self: ManagedObject,
     ...rest: CallArguments<M>
   ): Promise<Methods[M]['result']>;
+  /** The end of a file that the server hands out; undefined where it does not. */
+  fileEnd(path: string, bytes: number): Promise<Buffer | undefined>;
 }
 
 /** Logs in where needed, once for all who ask at a time. */
@@ -119,6 +123,8 @@ export class Sessions {
       if (isFault(error, 'InvalidLogin')) this.#refused = { user, password, at: Date.now(), fault: error };
       throw error;
     }
-    return { content, call };
+    const fileEnd: Session['fileEnd'] = (path, bytes) =>
+      this.#transport.fileEnd(path, bytes, { cookie, timeoutSeconds: FILE_TIMEOUT_SECONDS });
+    return { content, call, fileEnd };
   }
 }

@@ -79,6 +79,39 @@ export class Transport {
     }
   }
 
+  /**
+   * The end of a file that the server hands out beside its SOAP endpoint.
+   * @param path with its query
+   * @returns undefined where the server does not hand it out
+   * @throws as {@link post} does
+   */
+  async fileEnd(
+    path: string,
+    bytes: number,
+    { cookie, timeoutSeconds }: PostOptions,
+  ): Promise<Buffer | undefined> {
+    try {
+      const response = await request(new URL(path, this.#url), {
+        dispatcher: this.#agent,
+        headersTimeout: timeoutSeconds * 1000,
+        bodyTimeout: timeoutSeconds * 1000,
+        headers: { range: `bytes=-${bytes}`, ...(cookie === undefined ? {} : { cookie }) },
+      });
+      if (response.statusCode !== 200 && response.statusCode !== 206) {
+        await response.body.dump();
+        return undefined;
+      }
+      // A server that knows no ranges sends all of it.
+      let end = Buffer.alloc(0);
+      for await (const chunk of response.body as AsyncIterable<Buffer>)
+        end = Buffer.concat([end, chunk]).subarray(-bytes);
+      return end;
+    } catch (error) {
+      if (error instanceof VimTrustError) throw error;
+      throw connectionError(this.host, error as Error & { code?: string });
+    }
+  }
+
   close(): Promise<void> {
     return this.#agent.destroy();
   }

@@ -3,9 +3,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { text } from 'node:stream/consumers';
+import { nodeSuffix } from '../../../machines/hardware';
 import { machineIsRunning } from '../../../machines/machine';
 import { attach, detach, type DevicePlaces } from './hot-add';
-import { isAttached, known } from './known';
+import { isAttached, known, placeOf } from './known';
 import { consolidate, layoutOf, takeSnapshot } from './layers';
 import { Monitors } from './monitors';
 import { hasEnded, powerOff, powerOn, removeTaps, type HostNetwork } from './power';
@@ -26,6 +27,11 @@ interface Asked {
 
 /** How soon vCenter hears that a machine has ended on its own. */
 const WATCH_MILLISECONDS = 200;
+
+/** Where machines of a simulated data centre are, by its directory. */
+export function machinesIn(directory: string): string {
+  return join(directory, 'host', 'machines');
+}
 
 /**
  * What an ESXi host does to disks and power, done by QEMU and its tools: one POST a deed on a unix socket. Machines and disks
@@ -51,11 +57,12 @@ export class Host {
     network?: HostNetwork | undefined;
     boots?: boolean | undefined;
   }): Promise<Host> {
-    const { directory, runDirectory, devices, network, boots = true } = options;
+    const { runDirectory, devices, network, boots = true } = options;
+    const directory = join(options.directory, 'host');
     const places = { devices, pids: join(directory, 'pids') };
     for (const one of [directory, runDirectory, devices, places.pids]) await mkdir(one, { recursive: true });
     const stateFile = join(directory, 'state.json');
-    const monitors = new Monitors(join(directory, 'machines'), runDirectory);
+    const monitors = new Monitors(machinesIn(options.directory), runDirectory);
     return new Host(await readState(stateFile), stateFile, monitors, places, network, boots);
   }
 
@@ -101,7 +108,7 @@ export class Host {
     if (!machine || !disk) throw new Error(`No VM "${vm}" with a disk at unit ${unit} has been started.`);
     await this.monitors.run(machine.vm, async (qmp) => {
       const answer = await qmp.execute<string>('human-monitor-command', {
-        'command-line': `qemu-io -d drive${disk.slot} "write -P ${pattern} ${offset} ${length}"`,
+        'command-line': `qemu-io -d drive${nodeSuffix(placeOf(disk))} "write -P ${pattern} ${offset} ${length}"`,
       });
       if (answer !== '') throw new Error(answer); // what it did, it prints elsewhere
     });
@@ -178,11 +185,15 @@ export class Host {
   }
 
   /** After vCenter's restart: what there is. What it does not know to be attached was cut off half-way, and is taken back. */
-  private async resume({ machine: told }: Asked): Promise<unknown> {
+  private async resume({ machine: told, running }: Asked): Promise<unknown> {
     const machine = known(this.state, told);
     for (const { vm, file } of [...this.state.attachments])
       if (vm === told.vm && !told.disks.some((disk) => disk.file === file))
         await detach(this.state, vm, file);
+    // After this host's own restart.
+    if (told.thisHost && running)
+      for (const disk of told.disks)
+        if (!isAttached(this.state, disk.file)) await attach(this.state, told, disk, running, this.places);
     if (machine.running && !(await machineIsRunning(this.monitors.directory(machine.vm))))
       await powerOff(machine, this.monitors);
     return layoutOf(machine);

@@ -1,3 +1,4 @@
+import { type ControllerKind, type DiskPlace } from '../../../machines/disk-place';
 import {
   bottomOf,
   flatFile,
@@ -42,6 +43,22 @@ function newDisk(disk: DiskOf): Disk {
     intervals: [],
   };
   return { ...disk, chain: [bottom], slot: disk.unit, tracking: newTracking() };
+}
+
+const KINDS: Record<string, ControllerKind> = {
+  ParaVirtualSCSIController: 'pvscsi',
+  // QEMU has no such chip as VMware's, and the bytes are the same on another.
+  VirtualLsiLogicController: 'lsisas',
+  VirtualLsiLogicSASController: 'lsisas',
+  VirtualAHCIController: 'sata',
+  VirtualNVMEController: 'nvme',
+};
+
+/** Where the machine has the disk. */
+export function placeOf({ controller, bus, unit }: Disk): Required<DiskPlace> {
+  const kind = KINDS[controller];
+  if (kind === undefined) throw new Error(`The simulated host has no controller ${controller}.`);
+  return { controller: { kind, bus }, slot: unit };
 }
 
 /** A unit is its slot; disks of further controllers take those that are left. */

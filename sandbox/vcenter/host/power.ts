@@ -11,7 +11,7 @@ import {
   type SegmentSpec,
 } from '../../../machines/network/segment';
 import { shortHash } from '../../../hypervisor/local/vm-files';
-import { isAttached } from './known';
+import { isAttached, placeOf } from './known';
 import { type Monitors } from './monitors';
 import { Refusal } from './refusal';
 import { topOf, type Disk, type HostState, type Machine, type MachineOf } from './state';
@@ -74,17 +74,18 @@ export async function powerOn(
 }
 
 function machineDisk(disk: Disk, boot: boolean): MachineDisk {
-  const { chain, slot, uuid } = disk;
+  const { chain, uuid } = disk;
+  const place = placeOf(disk);
   const id = uuid.replaceAll('-', '').toLowerCase();
   chain.forEach((layer, index) => {
-    layer.node = index === chain.length - 1 ? diskNode(slot) : `disk${slot}-below${index}`;
+    layer.node = index === chain.length - 1 ? diskNode(place) : `${diskNode(place)}-below${index}`;
   });
   const { data: path, format } = topOf(disk);
   const below: LayerBelow[] = chain
     .slice(0, -1)
     .toReversed()
     .map((layer) => ({ path: layer.data, format: layer.format, node: layer.node }));
-  return { path, format, below, serial: id.slice(0, 20), wwn: id.slice(0, 16), slot, boot };
+  return { path, format, below, serial: id.slice(0, 20), wwn: id.slice(0, 16), ...place, boot };
 }
 
 async function connect(

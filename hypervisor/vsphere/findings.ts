@@ -1,0 +1,30 @@
+import { type SiteFindings } from '../port';
+
+/** What was looked at, and how it was found. */
+export interface Finding {
+  level: 'ok' | 'note' | 'problem';
+  /** What kind of thing it is about, and what it is called in vCenter. */
+  object: string;
+  /** What was found; of a problem, also what to do. */
+  text: string;
+}
+
+export const ok = (object: string, text: string): Finding => ({ level: 'ok', object, text });
+export const note = (object: string, text: string): Finding => ({ level: 'note', object, text });
+export const problem = (object: string, text: string): Finding => ({ level: 'problem', object, text });
+
+/** Looks at one thing; what keeps it from being looked at is a problem of it. */
+export async function looking(object: string, look: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await look();
+  } catch (error) {
+    return [problem(object, (error as Error).message)];
+  }
+}
+
+/** For those who ask no more than whether it works. */
+export function siteFindings(findings: readonly Finding[]): SiteFindings {
+  const told = (level: Finding['level']): string[] =>
+    findings.filter((one) => one.level === level).map(({ object, text }) => `${object}: ${text}`);
+  return { problems: told('problem'), notes: told('note') };
+}

@@ -1,0 +1,40 @@
+import { readdir } from 'node:fs/promises';
+import { disksOf } from '../../hypervisor/vsphere/devices';
+import { MACHINE_CONTROLLERS } from '../../machines/hardware';
+import { PROXY_NAME } from '../../sandbox/vcenter/simulator';
+import { type AdapterTraits, hypervisorContract } from './hypervisor-contract';
+import { describeWithVcenter, startVcenterSite, type VcenterSite } from './vcenter-site';
+
+describeWithVcenter('the hypervisor vSphere, simulated', () => {
+  // One vCenter for all: what a test leaves there is found by the next.
+  let site: VcenterSite;
+  beforeAll(async () => {
+    site = await startVcenterSite();
+  });
+  afterAll(() => site.remove());
+
+  const traits: AdapterTraits = {
+    refusedNames: ['../web', '', 'a/b', '.', 'a\0b', 'x'.repeat(200), 'web\n', '/DC0/vm/'],
+    takenNames: ['SQL PROD 01', 'x'.repeat(80), 'a%2fb%25c%5c', '503c2a4e-4f5e-4ad5-8a5b-0b6a5f5e7c11'],
+    controllers: [...MACHINE_CONTROLLERS],
+    network: 'VM Network',
+    guestOs: 'debian12_64Guest',
+  };
+  hypervisorContract(traits, () =>
+    Promise.resolve({
+      hypervisor: site.hypervisor(),
+      afresh: () => site.hypervisor(),
+      others: [PROXY_NAME],
+      writeAsGuest: site.vcenter.writeAsGuest,
+      async remove() {
+        const hypervisor = site.hypervisor();
+        for (const vm of await hypervisor.listVms()) if (vm !== PROXY_NAME) await hypervisor.deleteVm(vm);
+        const { client, inventory } = site.site;
+        const { config } = await client.get(await inventory.proxy(), 'config');
+        expect(disksOf(config?.hardware.device ?? [])).toEqual([]);
+        expect(await readdir(site.vcenter.deviceDirectory)).toEqual([]);
+        expect(await readdir(site.vcenter.datastoreDirectory)).toEqual([PROXY_NAME]);
+      },
+    }),
+  );
+});
