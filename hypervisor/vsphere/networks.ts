@@ -30,11 +30,11 @@ export class NetworksMissingError extends Error {
   }
 }
 
-/** The networks of a datacenter: of standard switches, distributed switches and NSX. */
+/** The networks of a datacenter: of standard switches, distributed switches (but for their uplinks) and NSX. */
 export async function siteNetworks(client: VimClient, datacenter: ManagedObject): Promise<SiteNetwork[]> {
   const [all, portgroups, opaque] = await Promise.all([
     client.list('Network', ['name'], datacenter),
-    client.list('DistributedVirtualPortgroup', ['key', 'config'], datacenter),
+    client.list('DistributedVirtualPortgroup', ['key', 'config', 'tag'], datacenter),
     client.list('OpaqueNetwork', ['summary'], datacenter),
   ]);
   const switchUuids = await uuidsOf(
@@ -49,7 +49,7 @@ export async function siteNetworks(client: VimClient, datacenter: ManagedObject)
     const summary = opaque.find((one) => one.ref.value === ref.value)?.summary;
     if (portgroup !== undefined) {
       const switchUuid = switchUuids.get(portgroup.config?.distributedVirtualSwitch?.value ?? '');
-      if (portgroup.key === undefined || switchUuid === undefined) continue;
+      if (portgroup.key === undefined || switchUuid === undefined || isUplink(portgroup.tag)) continue;
       const port = { switchUuid, portgroupKey: portgroup.key };
       networks.push({
         name,
@@ -105,6 +105,13 @@ export function chooseNetworks(
     throw new NetworksMissingError([...problems, `Its networks: ${there.join(', ') || 'none'}.`]);
   }
   return chosen;
+}
+
+/** Whether a port group is for the hosts' own network cards, and no VM's: vCenter tags it so, its simulator does not. */
+function isUplink(tags: unknown): boolean {
+  return (
+    Array.isArray(tags) && tags.some((tag: { key?: unknown } | null) => tag?.key === 'SYSTEM/DVS.UPLINKPG')
+  );
 }
 
 function missing(before: string, name: string): string {

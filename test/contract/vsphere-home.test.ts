@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VmExistsError } from '../../hypervisor/port';
@@ -207,7 +207,37 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
     await hypervisor.deleteVm('other');
   });
 
-  /** Each of the calls of section "failback" that changes something: killed before vCenter does it, and after. */
+  it("reads the end of a guest's console where a serial port writes into a file, and nothing where none does", async () => {
+    const hypervisor = site.hypervisor();
+    await hypervisor.createVm(VM, HARDWARE);
+    expect(await hypervisor.consoleOutput(VM)).toBe('');
+    const { client, inventory } = site.site;
+    const file = 'console a%b.log';
+    await client.run('ReconfigVM_Task', await inventory.vm(VM), {
+      spec: {
+        deviceChange: [
+          {
+            operation: 'add',
+            device: {
+              $type: 'VirtualSerialPort',
+              key: -1,
+              yieldOnPoll: true,
+              backing: { $type: 'VirtualSerialPortFileBackingInfo', fileName: `[LocalDS_0] ${VM}/${file}` },
+            },
+          },
+        ],
+      },
+    });
+    const path = join(site.vcenter.datastoreDirectory, VM, file);
+    await writeFile(path, `${'x'.repeat(70_000)}\nlogin: `);
+    const text = await hypervisor.consoleOutput(VM);
+    expect(text).toHaveLength(64 * 1024);
+    expect(text.endsWith('x\nlogin: ')).toBe(true);
+    await rm(path);
+    expect(await hypervisor.consoleOutput(VM)).toBe('');
+  });
+
+  /** Each call of the way home that changes something, by its number there: killed before vCenter does it, or after. */
   const KILLS: [
     call: string,
     rule: Omit<Rule, 'name' | 'times' | 'when'> & { proxy?: boolean },

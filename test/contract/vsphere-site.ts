@@ -74,17 +74,19 @@ export interface TestVm {
   controller?: 'ParaVirtualSCSIController' | 'VirtualLsiLogicSASController';
   more?: VirtualMachineConfigSpec;
   backing?: Record<string, unknown>;
+  /** The datacenter's own where absent. */
+  folder?: ManagedObject<'Folder'>;
 }
 
 /** Makes a VM with empty disks on one SCSI controller, by calls of the test's own. */
 export async function makeVm(
   { client }: VsphereSite,
-  { name, disks, controller = 'ParaVirtualSCSIController', more, backing }: TestVm,
+  { name, disks, controller = 'ParaVirtualSCSIController', more, backing, ...place }: TestVm,
 ): Promise<VmRef> {
   const [datacenter] = await client.list('Datacenter', ['vmFolder']);
   const [pool] = await client.list('ResourcePool', ['name']);
   const [datastore] = await client.list('Datastore', ['name']);
-  const folder = datacenter?.vmFolder;
+  const folder = place.folder ?? datacenter?.vmFolder;
   if (!folder || !pool || !datastore?.name) throw new Error('The simulated data centre is not whole.');
   const vm = await client.run('CreateVM_Task', folder, {
     pool: pool.ref,
@@ -104,13 +106,10 @@ export async function makeVm(
       ...more,
     },
   });
+  const { config } = await client.get(vm, 'config');
+  const home = (config?.files.vmPathName ?? '').replace(/[^/]*$/, '');
   for (const [unit, sizeBytes] of disks.entries())
-    await addDisk({ client }, vm, {
-      unit,
-      sizeBytes,
-      file: `[${datastore.name}] ${name}/disk${unit}.vmdk`,
-      backing,
-    });
+    await addDisk({ client }, vm, { unit, sizeBytes, file: `${home}disk${unit}.vmdk`, backing });
   return vm;
 }
 
@@ -158,14 +157,16 @@ export async function attachedDisks({ client, vcenter }: VsphereSite): Promise<D
   return disksOf(await devicesOf(client, { $ref: 'VirtualMachine', value: proxy }));
 }
 
-/** What a backup may not leave behind: files at the proxy, snapshots of the VM, deltas under its disks. */
+/** What a backup of a VM may not leave behind: its disks at the proxy, snapshots, deltas that it writes to. */
 export async function leftovers(site: VsphereSite, vm: VmRef): Promise<string[]> {
-  const { snapshot, runtime } = await site.client.get(vm, 'snapshot', 'runtime');
+  const { snapshot, runtime, config } = await site.client.get(vm, 'snapshot', 'runtime', 'config');
+  const home = (config?.files.vmPathName ?? '').replace(/[^/]*$/, '');
+  const attached = (await attachedDisks(site)).map(({ backing }) => backing.fileName ?? '');
   return [
-    ...(await attachedDisks(site)).map(({ backing }) => `attached: ${backing.fileName}`),
+    ...attached.filter((file) => file.startsWith(home)).map((file) => `attached: ${file}`),
     ...(snapshot?.rootSnapshotList ?? []).map(({ name }) => `snapshot: ${name}`),
     ...(runtime?.consolidationNeeded === true ? ['consolidation needed'] : []),
-    ...disksOf(await devicesOf(site.client, vm)).flatMap(({ backing }) =>
+    ...disksOf(config?.hardware.device ?? []).flatMap(({ backing }) =>
       backing.parent === undefined ? [] : [`delta: ${backing.fileName}`],
     ),
   ];
