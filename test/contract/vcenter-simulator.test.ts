@@ -156,7 +156,9 @@ describeIf(
       await client.ask('folder', { name: 'others' });
       // A per cent has to be escaped by who calls, "unless it is used to start an escape sequence" (VirtualMachineConfigSpec.name).
       await client.ask('create', { name: 'a/b%252f c\\d', folder: 'others' });
-      expect(await client.faultOf('create', { name: 'a%2fb%252f c%5cd', folder: 'others' })).toBe('DuplicateName');
+      expect(await client.faultOf('create', { name: 'a%2fb%252f c%5cd', folder: 'others' })).toBe(
+        'DuplicateName',
+      );
       expect(await client.ask('names')).toEqual(['a%2fb%252f c%5cd', PROXY_NAME, 'web']);
       const web = await told('web');
       expect(web).toMatchObject({ instanceUuid, power: 'poweredOff', cpus: 1, tracking: true });

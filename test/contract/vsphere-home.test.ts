@@ -314,9 +314,9 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
   async function startChild(what: 'home' | 'undo'): Promise<ChildProcess> {
     const settings = join(site.directory, 'child.yaml');
     await writeFile(settings, JSON.stringify(site.settings));
-    const register = join(__dirname, '../support/typescript.cjs');
+    const runner = join(__dirname, '../support/run-typescript.mjs');
     const script = join(__dirname, 'vsphere-homecoming.ts');
-    const args = ['--require', register, script, settings, join(site.directory, 'state'), what];
+    const args = [runner, script, settings, join(site.directory, 'state'), what];
     return spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   }
 });

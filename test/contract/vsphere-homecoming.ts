@@ -44,14 +44,8 @@ export async function bringHome(hypervisor: Hypervisor): Promise<void> {
 }
 
 /** As a process of its own, to be killed: settings, state directory, and `home` or `undo`. */
-if (require.main === module) {
-  const [settings = '', stateDirectory = '', what] = process.argv.slice(2);
+export async function main([settings = '', stateDirectory = '', what]: string[]): Promise<void> {
   const hypervisor = vsphereHypervisor({ settings: readVsphereSettings(settings), stateDirectory });
-  const work = what === 'undo' ? hypervisor.deleteVm(VM) : bringHome(hypervisor);
-  work
-    .then(() => hypervisor.close())
-    .catch((error: unknown) => {
-      console.error(error);
-      process.exitCode = 1;
-    });
+  await (what === 'undo' ? hypervisor.deleteVm(VM) : bringHome(hypervisor));
+  await hypervisor.close();
 }
