@@ -220,6 +220,7 @@ const BY_CODE: Record<string, FailureRule> = {
   ApplianceError: { type: 'ApplianceFailed', retryable: true, whole: true },
   VmNotFoundError: refusal('VmNotFound'),
   VmExistsError: refusal('VmExists'),
+  VmRefusedError: refusal('VmRefused'),
   DiskImageError: refusal('DiskImageRefused'),
   VmFileError: refusal('VmFileRefused'),
   InvalidNameError: refusal('InvalidName'),

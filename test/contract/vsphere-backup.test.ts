@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { simulatorIsBuilt } from '../../sandbox/vcenter/simulator';
+import { VmNotFoundError } from '../../hypervisor/port';
+import { snapshotName, sortOut } from '../../hypervisor/vsphere/snapshots';
 import { contents, expectCovered, onDisk } from './hypervisor-contract';
-import { leftovers, makeVm, startVsphereSite, type VsphereSite } from './vsphere-site';
+import { addDisk, leftovers, makeVm, startVsphereSite, type VsphereSite } from './vsphere-site';
 
 const MiB = 1024 * 1024;
 /** Multiples of 512, not of 1024. */
@@ -201,5 +203,72 @@ onVcenter('backups from vSphere', () => {
     expect(areas).toHaveLength(offsets.length);
     expectCovered(areas ?? [], before, after);
     await hypervisor.releaseSnapshot('busy', '2');
+  });
+
+  it('refuses what cannot be backed up before it takes a snapshot', async () => {
+    const { hypervisor, client } = site;
+    const vm = await makeVm(site, { name: 'refused', disks: [MiB] });
+    await addDisk(site, vm, {
+      unit: 1,
+      sizeBytes: MiB,
+      file: '[LocalDS_0] refused/other.vmdk',
+      backing: { diskMode: 'independent_persistent' },
+    });
+    await expect(hypervisor.snapshotVm('refused', '1')).rejects.toThrow(/is independent.*excludeDisks/);
+    expect(await leftovers(site, vm)).toEqual([]);
+    expect((await client.get(vm, 'config.changeTrackingEnabled'))['config.changeTrackingEnabled']).not.toBe(
+      true,
+    );
+    await expect(hypervisor.snapshotVm('backup-proxy', '1')).rejects.toThrow('the backup proxy itself');
+  });
+
+  it('finds VMs by name, path and instance UUID, and says which are meant where a name is not of one', async () => {
+    const { hypervisor, client } = site;
+    const [datacenter] = await client.list('Datacenter', ['vmFolder', 'name']);
+    const folder = await client.call('CreateFolder', datacenter!.vmFolder!, { name: 'Prod' });
+    const odd = 'SQL PROD 01 a%2fb ' + 'x'.repeat(60);
+    const first = await makeVm(site, { name: odd, disks: [MiB] });
+    const { config } = await client.get(first, 'config');
+    const byName = await hypervisor.describeVm(odd);
+    expect(byName.displayName).toBe(odd.replace('%2f', '/'));
+    const path = `/${datacenter!.name}/vm/${odd}`;
+    for (const reference of [path, config!.instanceUuid!])
+      expect(await hypervisor.describeVm(reference)).toEqual(byName);
+    await makeVm({ ...site }, { name: odd, disks: [MiB], folder });
+    const second = path.replace('/vm/', '/vm/Prod/');
+    await expect(hypervisor.describeVm(odd)).rejects.toThrow(`${second}, ${path}`);
+    expect(await hypervisor.listVms()).toEqual(expect.arrayContaining([path, second, 'backup-proxy']));
+    expect((await hypervisor.describeVm(second)).disks[0]?.key).not.toBe(byName.disks[0]?.key);
+    for (const gone of ['nobody', `/${datacenter!.name}/vm/nobody`, '5032a1b2-0000-1111-2222-333344445555'])
+      await expect(hypervisor.describeVm(gone)).rejects.toThrow(VmNotFoundError);
+    await hypervisor.releaseSnapshot('nobody', '1');
+  });
+
+  it('removes its own snapshots that nobody uses, and no others', async () => {
+    const { hypervisor, client } = site;
+    const vm = await makeVm(site, { name: 'stale', disks: [MiB] });
+    await hypervisor.snapshotVm('stale', 'in use');
+    // Of a proxy whose state is lost, and of a person.
+    const proxy = await site.vcenter.control.find('backup-proxy');
+    const take = (name: string, description: string) =>
+      client.run('CreateSnapshotEx_Task', vm, { name, description, memory: false });
+    const description = (at: number) =>
+      JSON.stringify({ lifeboat: 1, id: 'lost', takenAt: new Date(at).toISOString(), proxy, off: true });
+    await take('before the upgrade', '');
+    await take(snapshotName('lost'), description(Date.now()));
+    const names = async (): Promise<string[]> => {
+      const { snapshot } = await client.get(vm, 'snapshot');
+      const { own, others } = sortOut(snapshot?.rootSnapshotList);
+      return [...own.map((one) => one.description.id), ...others.map(({ name }) => name)].sort();
+    };
+    expect(await hypervisor.clearLeftovers()).toEqual([]);
+    expect(await names()).toEqual(['before the upgrade', 'in use', 'lost']);
+    await hypervisor.snapshotVm('stale', 'next');
+    expect(await names()).toEqual(['before the upgrade', 'in use', 'next']);
+    // Nobody remembers it, and it is of the day before yesterday.
+    await take(snapshotName('lost'), description(Date.now() - 49 * 3_600_000));
+    expect(await hypervisor.clearLeftovers()).toEqual([expect.stringContaining('stale: 1 snapshot(s)')]);
+    for (const id of ['in use', 'next']) await hypervisor.releaseSnapshot('stale', id);
+    expect(await names()).toEqual(['before the upgrade']);
   });
 });

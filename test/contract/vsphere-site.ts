@@ -74,17 +74,19 @@ export interface TestVm {
   controller?: 'ParaVirtualSCSIController' | 'VirtualLsiLogicSASController';
   more?: VirtualMachineConfigSpec;
   backing?: Record<string, unknown>;
+  /** The datacenter's own where absent. */
+  folder?: ManagedObject<'Folder'>;
 }
 
 /** Makes a VM with empty disks on one SCSI controller, by calls of the test's own. */
 export async function makeVm(
   { client }: VsphereSite,
-  { name, disks, controller = 'ParaVirtualSCSIController', more, backing }: TestVm,
+  { name, disks, controller = 'ParaVirtualSCSIController', more, backing, ...place }: TestVm,
 ): Promise<VmRef> {
   const [datacenter] = await client.list('Datacenter', ['vmFolder']);
   const [pool] = await client.list('ResourcePool', ['name']);
   const [datastore] = await client.list('Datastore', ['name']);
-  const folder = datacenter?.vmFolder;
+  const folder = place.folder ?? datacenter?.vmFolder;
   if (!folder || !pool || !datastore?.name) throw new Error('The simulated data centre is not whole.');
   const vm = await client.run('CreateVM_Task', folder, {
     pool: pool.ref,
@@ -104,13 +106,10 @@ export async function makeVm(
       ...more,
     },
   });
+  const { config } = await client.get(vm, 'config');
+  const home = (config?.files.vmPathName ?? '').replace(/[^/]*$/, '');
   for (const [unit, sizeBytes] of disks.entries())
-    await addDisk({ client }, vm, {
-      unit,
-      sizeBytes,
-      file: `[${datastore.name}] ${name}/disk${unit}.vmdk`,
-      backing,
-    });
+    await addDisk({ client }, vm, { unit, sizeBytes, file: `${home}disk${unit}.vmdk`, backing });
   return vm;
 }
 
