@@ -1,5 +1,5 @@
 import { access, constants } from 'node:fs/promises';
-import { type SiteFindings, type SiteQuestion, VmNotFoundError } from '../port';
+import { type SiteFindings, type SiteQuestion, VmNotFoundError, VmRefusedError } from '../port';
 import { extraConfig } from './devices';
 import { type Finding, looking, note, ok, problem, siteFindings } from './findings';
 import { keptController } from './kept-controller';
@@ -7,7 +7,7 @@ import { addressNote } from './mac';
 import { chooseNetworks, NetworksMissingError, type SiteNetwork, siteNetworks } from './networks';
 import { datastoreOf, folderOf, newVmPlace, poolOf } from './placement';
 import { missingPrivileges, type PlacedObject, tellMissing } from './privileges';
-import { refuseWhatCannotBe, VmRefusedError } from './refuse';
+import { refuseWhatCannotBe } from './refuse';
 import { type Site } from './site';
 import { snapshotsOf } from './snapshots';
 import { type ManagedObject } from './vim/schema';

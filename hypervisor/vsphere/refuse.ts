@@ -1,3 +1,4 @@
+import { VmRefusedError } from '../port';
 import { describeDisks } from './describe';
 import { diskKey, type DiskDevice, disksOf } from './devices';
 import { type VmRef } from './inventory';
@@ -17,13 +18,9 @@ import {
 /** A snapshot grows by what the guest writes; a datastore that it fills stops all VMs that write there. */
 const FREE_FLOOR_BYTES = 1024 ** 3;
 
-/** A VM that cannot be backed up as it is; all that stands against it. */
-export class VmRefusedError extends Error {
-  constructor(vm: string, reasons: string[]) {
-    super(`VM "${vm}" cannot be backed up. ${reasons.join(' ')}`);
-    this.name = 'VmRefusedError';
-  }
-}
+/** All that stands against a VM, in one error. */
+const refused = (vm: string, reasons: string[]): VmRefusedError =>
+  new VmRefusedError(`VM "${vm}" cannot be backed up. ${reasons.join(' ')}`);
 
 export interface Judged {
   config: VirtualMachineConfigInfo;
@@ -86,7 +83,7 @@ export async function refuseWhatCannotBe(
 ): Promise<void> {
   const { config, runtime } = await client.get(vm, 'config', 'runtime');
   if (config === undefined || runtime === undefined)
-    throw new VmRefusedError(reference, ['vCenter does not tell its configuration now: see to its host.']);
+    throw refused(reference, ['vCenter does not tell its configuration now: see to its host.']);
   const proxy = await inventory.proxy();
   const encrypted = config.keyId !== undefined || disksOf(config.hardware.device).some(isEncrypted);
   const reasons = reasonsAgainst({
@@ -97,7 +94,7 @@ export async function refuseWhatCannotBe(
     seen: await datastoresSeen(client, proxy),
     encryptionProblems: encrypted ? await encryptionProblems(client, vm, proxy) : [],
   });
-  if (reasons.length > 0) throw new VmRefusedError(reference, reasons);
+  if (reasons.length > 0) throw refused(reference, reasons);
 }
 
 function againstDisk({ backing, controller, label, uuid }: DiskDevice, leaveOut: string): string[] {
