@@ -56,7 +56,13 @@ export async function runDemo({
   const interruption = onInterruption();
   try {
     await claimSandbox(directory, told.say);
-    const stage = new Setting(directory, { application: guests, dataCentre }, report, told, interruption.signal);
+    const stage = new Setting(
+      directory,
+      { application: guests, dataCentre },
+      report,
+      told,
+      interruption.signal,
+    );
     try {
       await stage.play();
       report.ok = true;
