@@ -18,6 +18,7 @@ const LONGEST = [
   'e2e/unprivileged',
   'e2e/chaos',
   'e2e/crash',
+  'e2e/vsphere',
   'hostile/guest',
   'contract/rehearsal',
   'e2e/replication',

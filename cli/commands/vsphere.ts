@@ -30,7 +30,12 @@ function checkCommand({ io, exit }: CliContext): Command {
     .action(async (vms: string[], options: Options) => {
       const findings = await check(io, vms, options);
       const ok = findings.every(({ level }) => level !== 'problem');
-      if (options.json === true) writeJson(io, { command: 'vsphere check', ok, findings });
+      if (options.json === true)
+        writeJson(io, {
+          command: 'vsphere check',
+          ok,
+          findings: findings.map(({ level, object, text }) => ({ level, object, text })),
+        });
       else io.out(`${findings.map(line).join('')}${ok ? 'Nothing is in the way.\n' : ''}`);
       if (!ok) exit(EXIT.failed);
     });

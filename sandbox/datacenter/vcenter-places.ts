@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type SandboxConfig } from '../config';
 import { SEGMENTS } from '../segments';
 import { sandboxPaths } from '../supervisor/processes';
-import { type SimulatorOptions } from '../vcenter/simulator';
+import { simulatedDatacenterIn, type SimulatorOptions } from '../vcenter/simulator';
 
 /** Where the sandbox's vCenter, its host and its datastore are; gone with the data centre. */
 const vcenterDirectory = (config: SandboxConfig): string => join(sandboxPaths(config).datacenter, 'vcenter');
@@ -27,3 +27,7 @@ export function simulatorOptions(config: SandboxConfig): SimulatorOptions {
     boots: config.runner !== 'no-boot',
   };
 }
+
+/** The vCenter that the supervisor runs, for what a test does behind its back. */
+export const simulatedVcenterOf = (config: SandboxConfig): ReturnType<typeof simulatedDatacenterIn> =>
+  simulatedDatacenterIn(vcenterDirectory(config));

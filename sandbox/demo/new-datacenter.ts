@@ -19,7 +19,7 @@ export async function openNewDatacenter(config: SandboxConfig): Promise<void> {
   const site = siteOf(config);
   await site.open();
   await site.untilServing();
-  const vms = await site.hypervisor.listVms();
+  const vms = (await site.list()).map(({ name }) => name);
   prove(vms.length === 0, `the new data centre holds ${vms.join(' and ')}.`);
 }
 

@@ -45,7 +45,7 @@ export interface E2eSandbox {
 /** Brings a sandbox up, in a directory of its own. Its workers run from `dist/`, which must have been built. */
 export async function openE2eSandbox(
   name: string,
-  options: Pick<SandboxOptions, 'runner' | 'application' | 'pace'>,
+  options: Omit<SandboxOptions, 'directory'>,
 ): Promise<E2eSandbox> {
   const directory = join(projectRoot(), '.lifeboat', 'test', name);
   // What an aborted test run left behind must not help this one to pass.
