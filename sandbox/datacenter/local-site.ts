@@ -25,6 +25,7 @@ export function localSite(config: SandboxConfig): PrimarySite {
     destroy: () => destroyDatacenter(directory),
     survivors: () => hypervisor.listVms(),
     stop: () => stopDatacenter(directory),
+    rawFile: (vm, key) => join(directory, 'vms', vm, `${key}-flat.vmdk`),
     /** The directories are listed, not the VMs only: half a VM is a leftover, too. */
     async list() {
       const whole = new Set(await hypervisor.listVms());

@@ -26,4 +26,6 @@ export interface PrimarySite {
   /** Ends all VMs and disks handed out, without removing anything; as when the sandbox goes down. */
   stop(): Promise<void>;
   list(): Promise<ListedVm[]>;
+  /** Where on this host the bytes are of a disk that was made by its hypervisor, for whoever looks behind its back. */
+  rawFile(vm: string, diskKey: string): string;
 }

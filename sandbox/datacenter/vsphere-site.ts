@@ -95,6 +95,8 @@ export function vsphereSite(config: SandboxConfig): PrimarySite {
       await endSimulatedHost(directory);
     },
 
+    rawFile: (vm, key) => join(simulatedDatacenterIn(directory).datastoreDirectory, vm, `${key}-flat.vmdk`),
+
     list: () =>
       listVcenter(
         readVsphereSettings(paths.vcenterSettings),

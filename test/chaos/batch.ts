@@ -6,7 +6,7 @@ import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { Account } from './account';
 import { drawFaults } from './faults';
-import { strayViolations, type Violation } from './invariants';
+import { siteViolations, strayViolations, type Violation } from './invariants';
 import { drawJourney } from './journeys';
 import { killNowAndThen } from './kills';
 import { SeededRandom } from './random';
@@ -64,6 +64,12 @@ export async function runBatch(
     }
     if (violations.length === 0) {
       violations.push(...strayViolations(await account.resources(), [PROXY_INSTANCE_ID]));
+      violations.push(
+        ...siteViolations(
+          await sandbox.site.list(),
+          travellers.flatMap(({ journey }) => journey.vms),
+        ),
+      );
       for (const traveller of travellers) await traveller.leave();
     }
     return {

@@ -42,7 +42,7 @@ export class Bytes {
   async ofHome(): Promise<Violation[]> {
     const violations: Violation[] = [];
     for (const { name } of this.journey.vms) {
-      const image = join(this.sandbox.paths.datacenter, 'vms', name, 'data-flat.vmdk');
+      const image = this.sandbox.site.rawFile(name, 'data');
       if (!(await sameBytes(this.disks.path(name, 'data', 'recovery'), image)))
         violations.push(corrupt(`${name}/data at home differs from what the instance had`));
     }

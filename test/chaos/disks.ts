@@ -34,8 +34,8 @@ export class ExpectedDisks {
     return join(this.directory, `${vm}-${disk}-${moment}.raw`);
   }
 
-  /** Makes the VMs in the data centre, powered off. */
-  async make(site: PrimarySite, random: SeededRandom): Promise<void> {
+  /** Makes the VMs in the data centre by its own hypervisor, powered off. */
+  async make({ hypervisor }: PrimarySite, random: SeededRandom): Promise<void> {
     await mkdir(this.directory, { recursive: true });
     for (const { name, guest, dataSectors } of this.journey.vms) {
       const [system, data] = [this.path(name, 'system', 'now'), this.path(name, 'data', 'now')];
@@ -45,21 +45,19 @@ export class ExpectedDisks {
       await file.close();
       await scribble(data, random, 3);
       const sizes = await Promise.all([system, data].map(sizeOf));
-      await site.importVm({
-        name,
-        configuration: {
-          cpus: 1,
-          memoryMiB: 32,
-          firmware: 'bios',
-          nics: [{ network: 'dc', mac: '00:50:56:00:30:01' }],
-          guestOs: GUEST_OS[guest],
-          disks: DISKS.map((key, slot) => ({ key, sizeBytes: sizes[slot] ?? 0, slot, boot: slot === 0 })),
-        },
-        rawDisks: [
-          { key: 'system', path: system },
-          { key: 'data', path: data },
-        ],
+      await hypervisor.createVm(name, {
+        ...{ cpus: 1, memoryMiB: 32, firmware: 'bios', guestOs: GUEST_OS[guest] },
+        nics: [{ network: 'dc', mac: '00:50:56:00:30:01' }],
       });
+      for (const [slot, key] of DISKS.entries()) {
+        await hypervisor.addDisk(name, { key, sizeBytes: sizes[slot] ?? 0, slot, boot: slot === 0 });
+        const opened = await hypervisor.openDisk(name, key);
+        try {
+          await writeInto([system, data][slot] ?? '', opened.path);
+        } finally {
+          await opened.close();
+        }
+      }
     }
   }
 

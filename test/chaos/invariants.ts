@@ -1,3 +1,4 @@
+import { type ListedVm } from '../../sandbox/datacenter/primary-site';
 import { type Resource } from './account';
 import { DISKS } from './disks';
 import { type Journey } from './journeys';
@@ -88,6 +89,14 @@ export function strayViolations(resources: Resource[], fixtures: readonly string
       kind: 'orphan',
       what: `${kind} ${id} (${state}) carries no plan's tag`,
     }));
+}
+
+/** What the data centre holds besides the VMs: snapshots, deltas, files of nobody, disks left at the backup proxy. */
+export function siteViolations(listed: ListedVm[], vms: { name: string }[]): Violation[] {
+  const left = listed.flatMap(({ name, besides }) =>
+    vms.some((vm) => vm.name === name) ? besides.map((one) => `${one} of VM ${name}`) : [name],
+  );
+  return left.map((what) => ({ kind: 'orphan', what: `in the data centre: ${what}` }));
 }
 
 const idsOf = (resources: Resource[]): string =>

@@ -24,9 +24,10 @@ export async function killNowAndThen(
   signal: AbortSignal,
   log: (line: string) => void,
 ): Promise<number> {
+  const victims = [...VICTIMS, ...(config.dataCentre === 'vsphere' ? ['vcenter', 'vcenter'] : [])];
   let kills = 0;
   for (;;) {
-    const victim = random.pick(VICTIMS);
+    const victim = random.pick(victims);
     try {
       await sleep(random.between(PAUSE_MS.low, PAUSE_MS.high), undefined, { signal });
     } catch {

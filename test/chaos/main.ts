@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { type DataCentre } from '../../sandbox/config';
 import { openE2eSandbox } from '../support/e2e-sandbox';
 import { removeSystemDisks } from './guests';
 import { type BatchReport, runBatch } from './batch';
@@ -8,6 +9,7 @@ interface Options {
   runs: number;
   seed: number;
   only?: number;
+  dataCentre: DataCentre;
   json?: boolean;
 }
 
@@ -27,13 +29,21 @@ async function main(): Promise<number> {
     .option('--runs <n>', 'runs of workflows to drive to their end, at least', whole, 50)
     .option('--seed <n>', 'what everything is drawn from', whole, Math.floor(Math.random() * 1e6))
     .option('--only <n>', 'one batch, by the seed that a failure named')
+    .addOption(
+      new Option('--data-centre <which>', 'what runs the VMs')
+        .choices(['local', 'vsphere'] as const)
+        .default('local' as const),
+    )
     .option('--json', 'the last line is the result as JSON')
     .parse()
     .opts<Options>();
   const seeds = new SeededRandom(options.seed);
   const say = (line: string): void => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`);
   say(`seed ${options.seed}: bringing a sandbox up in which nothing boots`);
-  const sandbox = await openE2eSandbox('chaos', { runner: 'no-boot', application: 'none', pace: 'quick' });
+  const sandbox = await openE2eSandbox('chaos', {
+    ...{ runner: 'no-boot', application: 'none', pace: 'quick' },
+    dataCentre: options.dataCentre,
+  });
   const reports: BatchReport[] = [];
   const runs = (): number => reports.reduce((sum, report) => sum + report.runs, 0);
   try {

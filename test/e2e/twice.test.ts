@@ -165,7 +165,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
     return different;
   }
 
-  const image = (vm: string): string => join(sandbox.paths.datacenter, 'vms', vm, 'data-flat.vmdk');
+  const image = (vm: string): string => sandbox.site.rawFile(vm, 'data');
 
   it(
     'make one thing when the result of every one of them is lost once',
