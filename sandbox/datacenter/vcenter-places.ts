@@ -10,6 +10,10 @@ const vcenterDirectory = (config: SandboxConfig): string => join(sandboxPaths(co
 /** Name of its process among the supervisor's. */
 export const VCENTER_PROCESS = 'vcenter';
 
+/** Of vCenter's own process, which is not the host's. */
+export const vcenterPidFile = (config: SandboxConfig): string =>
+  join(sandboxPaths(config).datacenter, 'vcenter.pid');
+
 /** Stands while the data centre is lost. */
 export const lostMarker = (config: SandboxConfig): string => join(sandboxPaths(config).datacenter, 'lost');
 

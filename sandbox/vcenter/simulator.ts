@@ -36,7 +36,9 @@ export interface SimulatedVcenter {
   restart(): Promise<void>;
   /** Ends vCenter, by SIGKILL. */
   kill(): Promise<void>;
-  /** Starts vCenter after {@link kill}. */
+  /** Of vCenter's process; undefined while there is none. */
+  pid(): number | undefined;
+  /** Starts vCenter after it has ended, by {@link kill} or otherwise. */
   start(): Promise<void>;
   /** Ends vCenter and all machines; what is on disk stays. */
   stop(): Promise<void>;
@@ -149,6 +151,7 @@ export async function startSimulatedVcenter(options: SimulatorOptions): Promise<
     datastoreDirectory: places.datastore,
     machineDirectory: (id) => host.monitors.directory(id),
     control,
+    pid: () => (child && child.exitCode === null && child.signalCode === null ? child.pid : undefined),
     start,
     kill: () => end('SIGKILL'),
     restart: async () => {

@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type SandboxConfig } from '../../sandbox/config';
+import { runningPid } from '../../host/pid-file';
+import { vcenterPidFile } from '../../sandbox/datacenter/vcenter-places';
+import { simulatorProgram } from '../../sandbox/vcenter/simulator';
 import { supervisorReport } from '../../sandbox/supervisor/report';
 import { type SeededRandom } from './random';
 
@@ -24,7 +27,7 @@ export async function killNowAndThen(
   signal: AbortSignal,
   log: (line: string) => void,
 ): Promise<number> {
-  const victims = [...VICTIMS, ...(config.dataCentre === 'vsphere' ? ['vcenter', 'vcenter'] : [])];
+  const victims = [...VICTIMS, ...(config.dataCentre === 'vsphere' ? [VCENTER, VCENTER] : [])];
   let kills = 0;
   for (;;) {
     const victim = random.pick(victims);
@@ -33,7 +36,7 @@ export async function killNowAndThen(
     } catch {
       return kills;
     }
-    const pid = (await supervisorReport(config)).find(({ name }) => name === victim)?.pid;
+    const pid = await pidOf(config, victim);
     // It has been killed a moment ago, and is not there again.
     if (pid === undefined) continue;
     try {
@@ -44,4 +47,12 @@ export async function killNowAndThen(
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   }
+}
+
+const VCENTER = 'vcenter';
+
+async function pidOf(config: SandboxConfig, name: string): Promise<number | undefined> {
+  // The process that the supervisor knows is the host's, whose end would be that of its VMs.
+  if (name === VCENTER) return runningPid(vcenterPidFile(config), simulatorProgram());
+  return (await supervisorReport(config)).find((report) => report.name === name)?.pid;
 }

@@ -1,13 +1,14 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { runningPid } from '../../host/pid-file';
 import { nodeSuffix } from '../../machines/hardware';
 import { qmpSocketOf } from '../../machines/machine';
 import { withQmp } from '../../machines/qmp';
 import { type DrPlan } from '../../plan/schema';
 import { readManifest } from '../../repository/backups/backups';
 import { startBackupProxyAfresh } from '../../sandbox/demo/new-datacenter';
-import { simulatorIsBuilt } from '../../sandbox/vcenter/simulator';
-import { simulatedVcenterOf } from '../../sandbox/datacenter/vcenter-places';
+import { simulatorIsBuilt, simulatorProgram } from '../../sandbox/vcenter/simulator';
+import { simulatedVcenterOf, vcenterPidFile } from '../../sandbox/datacenter/vcenter-places';
 import { systemDisk, removeSystemDisks } from '../chaos/guests';
 import { onDisk, contents } from '../contract/hypervisor-contract';
 import { plainPlan } from '../support/e2e-plan';
@@ -121,12 +122,19 @@ withVcenter('a data centre with vCenter (needs root and the simulated one)', () 
   it(
     'is backed up although vCenter and the proxy are killed meanwhile, and nothing of it stays behind',
     async () => {
-      for (const victim of ['vcenter', 'worker-backup-proxy']) {
-        await writeAsGuest(2 * 2 ** 20, 700_000, victim.length);
-        const run = await sandbox.client.backup(argument);
+      const killVcenter = async (): Promise<void> => {
+        const pid = await runningPid(vcenterPidFile(sandbox.config), simulatorProgram());
+        process.kill(pid!, 'SIGKILL');
+      };
+      const killProxy = async (): Promise<void> => {
         await (
-          await sandbox.kill(victim)
+          await sandbox.kill('worker-backup-proxy')
         ).startedAgain;
+      };
+      for (const [n, kill] of [killVcenter, killProxy].entries()) {
+        await writeAsGuest(2 * 2 ** 20, 700_000, 0x41 + n);
+        const run = await sandbox.client.backup(argument);
+        await kill();
         expect((await run.result()).vms).toMatchObject([{ vm: 'db', kind: 'incremental' }]);
         expect(await leftBehind()).toEqual([]);
       }
