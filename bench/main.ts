@@ -31,6 +31,14 @@ const BENCHMARKS: Record<string, { about: string; load: () => Promise<Benchmark>
     about: "a VM's disk into the backup repository, against restic backup of the same bytes",
     load: async () => (await import('./benchmarks/backup.js')).backup,
   },
+  'vsphere-backup': {
+    about: "a VM's disk into the backup repository through a simulated vCenter, against one in a directory",
+    load: async () => (await import('./benchmarks/vsphere.js')).vsphereBackup,
+  },
+  'vsphere-failback': {
+    about: 'snapshot to the disk of a VM of a simulated vCenter, against one in a directory',
+    load: async () => (await import('./benchmarks/vsphere.js')).vsphereFailback,
+  },
   scale: {
     about: 'a 1 TiB sparse disk with 2 GiB of data, and 50 disks at once: memory of the worker, CPU a block',
     load: async () => (await import('./benchmarks/scale.js')).scale,
@@ -56,7 +64,7 @@ const USAGE = `usage: npm run bench -- NAME [--json] [--pairs N] [--size-mib N] 
 
 benchmarks:
 ${Object.entries(BENCHMARKS)
-  .map(([name, { about }]) => `  ${name.padEnd(12)}  ${about}`)
+  .map(([name, { about }]) => `  ${name.padEnd(16)}  ${about}`)
   .join('\n')}
 `;
 

@@ -1,14 +1,13 @@
 import { ListObjectsV2Command, DeleteObjectsCommand, type S3Client } from '@aws-sdk/client-s3';
-import { mkdir, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { s3Client } from '../activities/aws-proxy/account/clients';
 import { BLOCK_SIZE } from '../blocks/port';
-import { localHypervisor } from '../hypervisor/local';
 import { type DiskConfiguration, type Hypervisor } from '../hypervisor/port';
 import { PROXY_AVAILABILITY_ZONE, PROXY_INSTANCE_ID } from '../sandbox/aws/fixtures';
-import { importVm } from '../sandbox/datacenter/datacenter';
 import { type MadeDisk } from './disk';
 import { BUCKET, REGION, type Endpoint } from './endpoints';
+import { localPrimary, type Primary } from './primary';
 import { awsEnvironment, type Workspace } from './workspace';
 
 /** A VM of no network and no operating system, whose disks are made. */
@@ -17,10 +16,8 @@ export const hardware = { cpus: 1, memoryMiB: 64, firmware: 'bios' as const, nic
 /** Prefix of the backup repository in the bucket. */
 const PREFIX = 'lifeboat';
 
-/** A primary site of VMs with VMDK disks, and a repository in S3: what the workers of both sites need. */
+/** A primary site, and a repository in S3: what the workers of both sites need. */
 export class Site {
-  readonly hypervisor: Hypervisor;
-  private readonly datacenter: string;
   private runs = 0;
 
   private constructor(
@@ -28,18 +25,26 @@ export class Site {
     private readonly s3: Endpoint,
     private readonly blocksUrl: string | undefined,
     private readonly client: S3Client,
-  ) {
-    this.datacenter = join(workspace.directory, 'datacenter');
-    this.hypervisor = localHypervisor({ directory: this.datacenter });
-  }
+    private readonly primary: Primary,
+  ) {}
 
-  /** @param blocksUrl where EBS is, if not with S3 */
-  static async create(workspace: Workspace, s3: Endpoint, blocksUrl?: string): Promise<Site> {
+  /**
+   * @param blocksUrl where EBS is, if not with S3
+   * @param primary what runs the VMs; a directory of VMs with VMDK disks where absent
+   */
+  static async create(
+    workspace: Workspace,
+    s3: Endpoint,
+    { blocksUrl, primary }: { blocksUrl?: string; primary?: Primary } = {},
+  ): Promise<Site> {
     // The client's own; what is measured has its credentials from the environment that it is given.
     Object.assign(process.env, awsEnvironment());
-    const site = new Site(workspace, s3, blocksUrl, s3Client({ region: REGION, endpoint: s3.url }));
-    await mkdir(join(site.datacenter, 'vms'), { recursive: true });
-    return site;
+    const client = s3Client({ region: REGION, endpoint: s3.url });
+    return new Site(workspace, s3, blocksUrl, client, primary ?? (await localPrimary(workspace)));
+  }
+
+  get hypervisor(): Hypervisor {
+    return this.primary.hypervisor;
   }
 
   /** Environment of a worker, with recorded progress of its own. */
@@ -53,7 +58,7 @@ export class Site {
       LIFEBOAT_STATE_DIRECTORY: join(directory, 'state', String(this.runs++)),
       LIFEBOAT_PROXY_INSTANCE_ID: PROXY_INSTANCE_ID,
       LIFEBOAT_PROXY_AVAILABILITY_ZONE: PROXY_AVAILABILITY_ZONE,
-      LIFEBOAT_HYPERVISOR: `local:${this.datacenter}`,
+      LIFEBOAT_HYPERVISOR: this.primary.setting,
     };
     return { directory, env };
   }
@@ -77,11 +82,8 @@ export class Site {
       slot,
       boot: slot === 0,
     }));
-    const rawDisks = Object.entries(disks).map(([key, { path }]) => ({ key, path }));
-    await importVm(
-      { directory: this.datacenter },
-      { name, configuration: { ...hardware, disks: configured }, rawDisks },
-    );
+    const files = Object.fromEntries(Object.entries(disks).map(([key, { path }]) => [key, path]));
+    await this.primary.importVm(name, { ...hardware, disks: configured }, files);
   }
 
   /** A powered-off VM with an empty disk, in place of any of that name. */
@@ -93,7 +95,7 @@ export class Site {
 
   /** The image of a VM's disk. */
   image(vm: string, key: string): string {
-    return join(this.datacenter, 'vms', vm, `${key}.vmdk`);
+    return this.primary.image(vm, key);
   }
 
   /** Makes a VM's disk, block by block, like another version of it. */

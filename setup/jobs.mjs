@@ -26,15 +26,19 @@ async function ensureSimulatedVcenter() {
   await (await import('./go.mjs')).ensureVcenter();
 }
 
+const wantsVcenter = (args) => /--data-centre[ =]vsphere/.test(args.join(' '));
+
 /** Runs what was asked for, once everything is there. @returns promise of the exit code */
 export async function runJob(job, args) {
   switch (job) {
     case 'demo':
-      if (args.join(' ').match(/--data-centre[ =]vsphere/)) await ensureSimulatedVcenter();
+      if (wantsVcenter(args)) await ensureSimulatedVcenter();
       return run(process.execPath, ['bin/lifeboat.mjs', 'demo', ...args]);
     case 'bench':
+      if (args[0]?.startsWith('vsphere-')) await ensureSimulatedVcenter();
       return (await import('./bench.mjs')).runBenchmark(args);
     case 'chaos':
+      if (wantsVcenter(args)) await ensureSimulatedVcenter();
       return run(process.execPath, ['--enable-source-maps', 'dist/test/chaos/main.js', ...args]);
     case 'test':
       return (await import('./test.mjs')).runTests(args);

@@ -19,7 +19,7 @@ export const incremental: Benchmark = {
     const second = await workspace.changedDisk(sizeMiB, ONE_IN);
     const s3 = await workspace.sandboxEndpoint();
     const ebs = await workspace.leanEndpoint();
-    const site = await Site.create(workspace, s3, ebs.url);
+    const site = await Site.create(workspace, s3, { blocksUrl: ebs.url });
     await site.importVm(VM, { [DISK]: first });
     const recoveryPoint = site.newBackupId();
     await runJob('backup', { vms: [VM], backupId: recoveryPoint, runId: site.newRunId() }, site.newWorker());

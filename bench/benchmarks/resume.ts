@@ -19,7 +19,7 @@ export const resume: Benchmark = {
     const disk = await workspace.disk(sizeMiB);
     const s3 = await workspace.sandboxEndpoint();
     const ebs = await workspace.leanEndpoint();
-    const site = await Site.create(workspace, s3, ebs.url);
+    const site = await Site.create(workspace, s3, { blocksUrl: ebs.url });
     await site.importVm(VM, { [DISK]: disk });
     await runJob(
       'backup',

@@ -28,7 +28,7 @@ export const scale: Benchmark = {
     const shapes = await makeShapes(workspace, sizeMiB);
     const s3 = await workspace.sandboxEndpoint();
     const ebs = await workspace.leanEndpoint();
-    const site = await Site.create(workspace, s3, ebs.url);
+    const site = await Site.create(workspace, s3, { blocksUrl: ebs.url });
     for (const vms of Object.values(shapes))
       for (const [vm, disks] of Object.entries(vms)) await site.importVm(vm, disks);
     return {
