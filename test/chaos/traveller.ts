@@ -116,7 +116,7 @@ export class Traveller {
   private async take(step: Step, cancelAfterMs: number | undefined): Promise<void> {
     switch (step) {
       case 'change the disks':
-        return this.disks.change(this.sandbox.site.hypervisor, this.random.fork());
+        return persistently(() => this.disks.change(this.sandbox.site.hypervisor, this.random.fork()));
       case 'damage the backup':
         this.damagedVm = this.random.pick(this.journey.vms).name;
         this.log(await damageNewestBackup(this.sandbox.store, this.damagedVm, this.random.fork()));
@@ -124,7 +124,8 @@ export class Traveller {
       case 'restore in vain':
         return this.restoreInVain();
       case 'lose the data centre':
-        for (const { name } of this.journey.vms) await this.sandbox.site.hypervisor.deleteVm(name);
+        for (const { name } of this.journey.vms)
+          await persistently(() => this.sandbox.site.hypervisor.deleteVm(name));
         return;
       case 'write at the recovery site':
         return this.bytes.writeAtRecoverySite(this.random.fork());

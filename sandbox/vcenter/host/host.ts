@@ -119,7 +119,9 @@ export class Host {
       const deed = request.url?.slice(1) ?? '';
       const body = JSON.parse(await text(request)) as Asked | MachineOf;
       const asked = 'machine' in body ? body : ({ machine: body } as Asked);
-      const result = deed === 'wait' ? await this.wait(asked, response) : await this.inTurn(deed, asked);
+      const isGone = (): boolean => response.destroyed;
+      const result =
+        deed === 'wait' ? await this.wait(asked, response) : await this.inTurn(deed, asked, isGone);
       response.end(JSON.stringify(result ?? {}));
     } catch (error) {
       const fault = error instanceof Refusal ? error.fault : undefined;
@@ -129,9 +131,13 @@ export class Host {
     }
   }
 
-  /** Deeds come one after another: disks of one machine are another's, too, when they are attached. */
-  private inTurn(deed: string, asked: Asked): Promise<unknown> {
+  /**
+   * Deeds come one after another: disks of one machine are another's, too, when they are attached.
+   * @param isGone whether who asked has died: its successor has been told how things are, and a deed after that would belie it
+   */
+  private inTurn(deed: string, asked: Asked, isGone = (): boolean => false): Promise<unknown> {
     const work = async (): Promise<unknown> => {
+      if (isGone()) return undefined;
       try {
         return await this.perform(deed, asked);
       } finally {
