@@ -1,4 +1,4 @@
-import { CancellationScope } from '@temporalio/workflow';
+import { CancellationScope, patched } from '@temporalio/workflow';
 import { type PlannedRestoreDisk, type RestorePlan } from '../activities/aws-proxy/restore/contract';
 import { type CopyResult } from '../activities/copy-result';
 import { type RunContext } from '../plan/run';
@@ -91,13 +91,17 @@ export async function restoreVm(request: VmRestoreRequest): Promise<VmRestoreRes
 
     await reportPhase(vm, 'publishing');
     await control.checkPlanState({ run });
-    await awsProxy.publishDrCopy({
-      run,
-      vm,
-      restore,
-      snapshots: disks.map(({ key, snapshotId }) => ({ diskKey: key, snapshotId })),
-    });
-    await awsProxy.deleteReplacedDrCopies({ run, vm, keep: recoveryPoint });
+    const publish = async (): Promise<void> => {
+      await awsProxy.publishDrCopy({
+        run,
+        vm,
+        restore,
+        snapshots: disks.map(({ key, snapshotId }) => ({ diskKey: key, snapshotId })),
+      });
+      await awsProxy.deleteReplacedDrCopies({ run, vm, keep: recoveryPoint });
+    };
+    // Cancelled half-way, the VM would have two DR copies until its next restore.
+    await (patched('publish to the end') ? CancellationScope.nonCancellable(publish) : publish());
     await reportPhase(vm, 'protected', takenAt);
     return { vm, kind, reason, recoveryPoint, takenAt, disks };
   });

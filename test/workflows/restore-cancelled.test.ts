@@ -1,0 +1,92 @@
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Worker } from '@temporalio/worker';
+import { AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
+import { type VmRestoreRequest } from '../../workflows/restore';
+import { temporalCli } from './local-temporal';
+
+const executable = temporalCli();
+const withServer = executable === undefined ? describe.skip : describe;
+
+const REQUEST: VmRestoreRequest = {
+  run: {
+    plan: 'shop',
+    digest: '0'.repeat(64),
+    repository: { bucket: 'lifeboat-shop', prefix: '', region: 'eu-central-1' },
+    runId: '0199c0de-0000-7000-8000-000000000001',
+    generation: 1,
+  },
+  vm: 'db',
+  copy: 'direct',
+};
+
+/** On a real Temporal server; what AWS would be asked is only noted, as its instant is what counts here. */
+withServer('a restore that is cancelled', () => {
+  let server: TestWorkflowEnvironment;
+  beforeAll(async () => {
+    server = await TestWorkflowEnvironment.createLocal({
+      server: { executable: { type: 'existing-path', path: executable ?? '' }, ip: '127.0.0.1' },
+    });
+  }, 120_000);
+  afterAll(() => server.teardown(), 30_000);
+
+  /** What the restore asks for, cancelled while it asks for `during`. */
+  async function callsOf(during: string): Promise<string[]> {
+    const calls: string[] = [];
+    const noted = (name: string, result: unknown) => async (): Promise<unknown> => {
+      calls.push(name);
+      if (name === during) {
+        await server.client.workflow.getHandle(`restore-${during}`).cancel();
+        // The cancellation is with the workflow before this is answered.
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+      return result;
+    };
+    const restore = { kind: 'full', recoveryPoint: 'r', takenAt: '2026-11-30T00:00:00Z', disks: [] };
+    const connection = server.nativeConnection;
+    const workers = [
+      await Worker.create({
+        connection,
+        taskQueue: CONTROL_QUEUE,
+        workflowsPath: require.resolve('../../workflows'),
+        activities: { checkPlanState: noted('checkPlanState', undefined) },
+      }),
+      await Worker.create({
+        connection,
+        taskQueue: AWS_PROXY_QUEUE,
+        activities: {
+          planRestore: noted('planRestore', restore),
+          publishDrCopy: noted('publishDrCopy', {}),
+          deleteReplacedDrCopies: noted('deleteReplacedDrCopies', { deleted: [] }),
+          discardRestore: noted('discardRestore', { deleted: [] }),
+        },
+      }),
+    ];
+    const working = workers.map((worker) => worker.run());
+    try {
+      const handle = await server.client.workflow.start('restoreVm', {
+        workflowId: `restore-${during}`,
+        taskQueue: CONTROL_QUEUE,
+        args: [REQUEST],
+      });
+      await handle.result().catch(() => undefined);
+    } finally {
+      for (const worker of workers) worker.shutdown();
+      await Promise.all(working);
+    }
+    return calls;
+  }
+
+  it('publishes to the end what it has begun to publish: never two DR copies', async () => {
+    const calls = await callsOf('publishDrCopy');
+    expect(calls.slice(0, 4)).toEqual([
+      'planRestore',
+      'checkPlanState',
+      'publishDrCopy',
+      'deleteReplacedDrCopies',
+    ]);
+  }, 60_000);
+
+  it('publishes nothing where it has not begun to', async () => {
+    expect(await callsOf('checkPlanState')).toEqual(['planRestore', 'checkPlanState', 'discardRestore']);
+  }, 60_000);
+});
