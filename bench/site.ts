@@ -18,7 +18,8 @@ const PREFIX = 'lifeboat';
 
 /** A primary site, and a repository in S3: what the workers of both sites need. */
 export class Site {
-  private runs = 0;
+  /** Of all sites of the process: two of them share a bucket and a state directory. */
+  private static runs = 0;
 
   private constructor(
     private readonly workspace: Workspace,
@@ -55,7 +56,7 @@ export class Site {
       AWS_ENDPOINT_URL_S3: this.s3.url,
       LIFEBOAT_REPOSITORY: `s3://${BUCKET}/${PREFIX}`,
       LIFEBOAT_S3_ENDPOINT: this.s3.url,
-      LIFEBOAT_STATE_DIRECTORY: join(directory, 'state', String(this.runs++)),
+      LIFEBOAT_STATE_DIRECTORY: join(directory, 'state', String(Site.runs++)),
       LIFEBOAT_PROXY_INSTANCE_ID: PROXY_INSTANCE_ID,
       LIFEBOAT_PROXY_AVAILABILITY_ZONE: PROXY_AVAILABILITY_ZONE,
       LIFEBOAT_HYPERVISOR: this.primary.setting,
@@ -65,12 +66,12 @@ export class Site {
 
   /** A run's id, another one each time. */
   newRunId(): string {
-    return `0199c0de-0000-7000-8000-${String(this.runs++).padStart(12, '0')}`;
+    return `0199c0de-0000-7000-8000-${String(Site.runs++).padStart(12, '0')}`;
   }
 
   /** A backup's id, later than those before. */
   newBackupId(): string {
-    const second = String(this.runs++).padStart(4, '0');
+    const second = String(Site.runs++).padStart(4, '0');
     return `20260101T00${second.slice(0, 2)}${second.slice(2)}Z-${second.padStart(8, '0')}`;
   }
 
