@@ -1,3 +1,4 @@
+import { cancellationSignal } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { type GuestAdapter } from '../../guest/port';
 import { type DiskConfiguration } from '../../hypervisor/port';
@@ -36,6 +37,11 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
         if (found !== undefined && found.problems.length > 0)
           throw ApplicationFailure.nonRetryable(found.problems.join(' '), 'PrimarySiteNotReady');
         const snapshot = await hypervisor.snapshotVm(vm, backupId, { consistency, excludeDisks });
+        if (cancellationSignal().aborted) {
+          // The run's release may have come before there was anything to release.
+          await hypervisor.releaseSnapshot(vm, backupId);
+          cancellationSignal().throwIfAborted();
+        }
         const { disks, diskController } = snapshot.configuration;
         // What is made of the backup knows the disks one by one, and not the VM's kind of controller.
         const named = nameControllers(disks, diskController);

@@ -5,7 +5,7 @@ import { type DiskArea } from '../../hypervisor/port';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 import { entriesOf } from '../support/block-maps';
 import { patternDisk, type Pattern } from '../support/synthetic-disk';
-import { type CopySite, inActivity, startCopySite, VM } from './copy-site';
+import { type CopySite, inActivity, newEnvironment, startCopySite, VM } from './copy-site';
 
 const random = (seed: string | number): Pattern => ({ random: String(seed) });
 
@@ -150,4 +150,22 @@ it('backs up in full over a map that is damaged or of another version', async ()
   old.writeUInt32BE(1, 8);
   await site.store.put(found!.key, old);
   expect(await backUp(2)).toMatchObject({ kind: 'full', disks: [{ blocks: 2 }] });
+});
+
+it('gives a snapshot up that stands only after the run was cancelled', async () => {
+  site.hypervisor.setDisk('system', patternDisk([random(1)]));
+  const environment = newEnvironment();
+  const { snapshotVm } = site.hypervisor;
+  const released: string[] = [];
+  Object.assign(site.hypervisor, {
+    snapshotVm: async (vm: string, id: string) => {
+      const snapshot = await snapshotVm(vm, id);
+      environment.cancel();
+      return snapshot;
+    },
+    releaseSnapshot: (_vm: string, id: string) => Promise.resolve(void released.push(id)),
+  });
+  const input = { run: site.run, vm: VM, backupId: idOf(1) };
+  await expect(inActivity(site.activities().snapshotVm, input, environment)).rejects.toThrow();
+  expect(released).toEqual([idOf(1)]);
 });
