@@ -1,15 +1,16 @@
-import { mkdir, open, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readIfExists } from '../../host/if-exists';
+import { Leases } from '../../host/leases';
 import { withLock } from '../../host/lock';
 import { writeFileAtomically } from '../../host/atomic-file';
+import { syncFile } from '../../host/sync-file';
 import { type OpenDisk } from '../port';
 import { waitForDevice, deviceGone, setReadOnly } from './block-device';
 import { type DiskDevice, disksOf, normalUuid } from './devices';
 import { type Inventory, type VmRef } from './inventory';
 import { keptController, freeUnit, isOthersDisk } from './kept-controller';
-import { Leases } from './leases';
 import { isFault } from './vim/faults';
 import { type AnyVirtualDeviceBackingInfo } from './vim/schema';
 
@@ -71,7 +72,7 @@ export class HotAdd {
       close: async () => {
         // Closed before, or let go meanwhile by whoever removed the VM.
         if (!(await this.#leases.holds(disk.uuid, user))) return;
-        if (access === 'write') await flush(path);
+        if (access === 'write') await syncFile(path);
         await this.#alone(async () => {
           await this.#leases.end(disk.uuid, user);
           if (!(await this.#leases.used(disk.uuid))) await this.#detach((found) => found.uuid === disk.uuid);
@@ -226,14 +227,5 @@ export class HotAdd {
 
   #recordFile(uuid: string): string {
     return join(this.directory, `${normalUuid(uuid) ?? ''}.json`);
-  }
-}
-
-async function flush(path: string): Promise<void> {
-  const file = await open(path, 'r+');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }

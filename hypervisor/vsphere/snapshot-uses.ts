@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../../host/atomic-file';
 import { readIfExists } from '../../host/if-exists';
+import { Leases } from '../../host/leases';
 import { processLives, processName } from '../../host/pid-file';
 import { type VmRef } from './inventory';
-import { Leases } from './leases';
 import { type OwnSnapshot, snapshotName } from './snapshots';
 
 /**

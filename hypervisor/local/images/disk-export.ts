@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exists, listIfExists } from '../../../host/if-exists';
-import { processLives, processName } from '../../../host/pid-file';
+import { Leases } from '../../../host/leases';
+import { syncFile } from '../../../host/sync-file';
 import { ToolFailedError } from '../../../host/run-tool';
 import { endFuseExport, servesFuseExport, startFuseExport } from '../../../machines/fuse-export';
 import { withoutBacking } from '../../../machines/hardware';
@@ -15,6 +14,9 @@ import { type DiskImage } from '../vm-files';
  * QEMU's image lock would not let a second one in. Who has it open is written in openers/, a file each; those of dead
  * processes do not count. Callers hold the VM's lock.
  */
+
+/** Where in an export's directory stands who has it open. */
+const OPENERS = 'openers';
 
 /** An image to hand out, checked, and the directory that belongs to its export alone. */
 export interface ExportedImage {
@@ -40,10 +42,10 @@ export interface DiskExport {
 export async function openExport(exported: ExportedImage): Promise<DiskExport> {
   const { directory, image, sizeBytes, rawFile } = exported;
   const path = rawFile ?? join(directory, 'disk');
-  await mkdir(join(directory, 'openers'), { recursive: true });
+  await mkdir(directory, { recursive: true });
   if (rawFile === undefined && !(await servesFuseExport(pidFile(directory)))) {
     await endExport(directory);
-    await mkdir(join(directory, 'openers'), { recursive: true });
+    await mkdir(directory, { recursive: true });
     await writeFile(path, '');
     await startDaemon(exported, path);
     const { size } = await stat(path);
@@ -56,9 +58,7 @@ export async function openExport(exported: ExportedImage): Promise<DiskExport> {
       );
     }
   }
-  const opener = randomUUID();
-  await writeFile(join(directory, 'openers', opener), String(await processName(process.pid)));
-  return { path, opener };
+  return { path, opener: await new Leases(directory).begin(OPENERS) };
 }
 
 /** Makes what was written durable, and ends the export when nobody else has it open. */
@@ -66,24 +66,18 @@ export async function closeExport(
   { directory, files, writable }: ExportedImage,
   opener: string,
 ): Promise<void> {
-  const openerFile = join(directory, 'openers', opener);
-  if (!(await exists(openerFile))) return; // closed before
+  const openers = new Leases(directory);
+  if (!(await openers.holds(OPENERS, opener))) return; // closed before
   if (writable && (await servesFuseExport(pidFile(directory)))) await syncFile(join(directory, 'disk'));
-  await rm(openerFile);
-  if (await isOpen(directory)) return;
+  await openers.end(OPENERS, opener);
+  if (await openers.used(OPENERS)) return;
   await endExport(directory);
   if (writable) for (const file of files) await syncFile(file);
 }
 
 /** Whether a living process has the export open. */
-export async function isOpen(directory: string): Promise<boolean> {
-  let open = false;
-  for (const opener of await listIfExists(join(directory, 'openers'))) {
-    const file = join(directory, 'openers', opener);
-    if (await processLives(await readFile(file, 'utf8'))) open = true;
-    else await rm(file, { force: true });
-  }
-  return open;
+export function isOpen(directory: string): Promise<boolean> {
+  return new Leases(directory).used(OPENERS);
 }
 
 /** Ends the export's daemon, which flushes, and removes the directory. */
@@ -111,13 +105,4 @@ async function startDaemon(
 
 function pidFile(directory: string): string {
   return join(directory, 'pid');
-}
-
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r+');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exists, listIfExists } from '../../host/if-exists';
-import { processLives, processName } from '../../host/pid-file';
+import { exists, listIfExists } from './if-exists';
+import { processLives, processName } from './pid-file';
 
 /**
  * Who on this host uses something, in whichever process: a directory for the thing, and in it a file for each user. Users whose
@@ -46,7 +46,7 @@ export class Leases {
     await rm(this.#of(thing), { recursive: true, force: true });
   }
 
-  /** @param thing a UUID or the like: it becomes the name of a directory */
+  /** @param thing becomes the name of a directory */
   #of(thing: string): string {
     return join(this.directory, thing);
   }
