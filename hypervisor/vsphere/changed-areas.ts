@@ -1,4 +1,4 @@
-import { mergeAreas } from '../local/snapshots/areas';
+import { mergeAreas } from '../areas';
 import { type DiskArea } from '../port';
 import { knownFault, readMarker, trackedThroughout, whyMarkerIsVoid } from './cbt-guards';
 import { type DiskDevice, disksOf } from './devices';

@@ -1,4 +1,4 @@
-import { AreaCollector, clipAreas, mergeAreas, withinAreas } from '../../hypervisor/local/snapshots/areas';
+import { AreaCollector, clipAreas, mergeAreas, withinAreas } from '../../hypervisor/areas';
 import { type DiskArea } from '../../hypervisor/port';
 
 const KIB = 1024;

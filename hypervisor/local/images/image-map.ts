@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { ToolFailedError } from '../../../host/run-tool';
 import { withoutBacking } from '../../../machines/hardware';
 import { type DiskArea } from '../../port';
-import { AreaCollector, withinAreas } from '../snapshots/areas';
+import { AreaCollector, withinAreas } from '../../areas';
 import { type DiskImage } from '../vm-files';
 
 /** A part of an image that is the same throughout, as `qemu-img map` tells it. */

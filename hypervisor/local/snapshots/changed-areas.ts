@@ -1,5 +1,5 @@
 import { type DiskArea, type DiskConfiguration } from '../../port';
-import { clipAreas } from './areas';
+import { clipAreas } from '../../areas';
 import { checkImage } from '../images/image-check';
 import { allocatedAreas, MapTooLongError } from '../images/image-map';
 import { intervalsBetween, intervalsOf } from './live-bitmaps';

@@ -1,7 +1,7 @@
 import { diskNode } from '../../../machines/hardware';
 import { QmpError, type QmpClient } from '../../../machines/qmp';
 import { type DiskArea, type DiskConfiguration } from '../../port';
-import { AreaCollector, mergeAreas } from './areas';
+import { AreaCollector, mergeAreas } from '../../areas';
 import { allocatedAreas, mapImage } from '../images/image-map';
 import { BITMAP_GRANULARITY, type Interval } from './live-bitmaps';
 import { nodeName, type LiveSnapshot } from './live-snapshot';

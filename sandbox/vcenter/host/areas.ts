@@ -1,5 +1,5 @@
 import { mapImage } from '../../../hypervisor/local/images/image-map';
-import { AreaCollector } from '../../../hypervisor/local/snapshots/areas';
+import { AreaCollector } from '../../../hypervisor/areas';
 import { type DiskArea } from '../../../hypervisor/port';
 import { type Layer } from './state';
 

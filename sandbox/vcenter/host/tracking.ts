@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { mapImage } from '../../../hypervisor/local/images/image-map';
-import { AreaCollector, clipAreas, mergeAreas } from '../../../hypervisor/local/snapshots/areas';
+import { AreaCollector, clipAreas, mergeAreas } from '../../../hypervisor/areas';
 import { type DiskArea } from '../../../hypervisor/port';
 import { type QmpClient, QmpError } from '../../../machines/qmp';
 import { allocated, written } from './areas';

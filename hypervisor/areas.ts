@@ -1,4 +1,4 @@
-import { type DiskArea } from '../../port';
+import { type DiskArea } from './port';
 
 /**
  * Lists of areas that stay short. Leaving a gap out makes an area too large, which is always allowed; so where there
