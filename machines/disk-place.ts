@@ -7,7 +7,7 @@
 export const CONTROLLER_KINDS = ['pvscsi', 'lsilogic', 'lsisas', 'buslogic', 'sata', 'nvme'] as const;
 export type ControllerKind = (typeof CONTROLLER_KINDS)[number];
 
-/** As many controllers as a VM of VMware's may have of one bus. */
+/** As many controllers as a VM of VMware's may have of one bus ("Configuration Maximums", vSphere). */
 export const CONTROLLERS_A_BUS = 4;
 
 /** One of a VM's storage controllers; a VM may have four of SCSI, SATA and NVMe each. */
@@ -23,6 +23,9 @@ export interface DiskPlace {
   /** Absent on the only controller of a VM whose disks name none. */
   controller?: ControllerPlace;
 }
+
+/** A SCSI controller of VMware's is at this place of its bus itself. */
+export const SCSI_CONTROLLER_SLOT = 7;
 
 /** In the order in which VMware's firmware goes through them. */
 const BUSES = ['scsi', 'sata', 'nvme'] as const;

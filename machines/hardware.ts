@@ -7,6 +7,7 @@ import {
   type DiskPlace,
   nameControllers,
   placeConflict,
+  SCSI_CONTROLLER_SLOT,
 } from './disk-place';
 
 /** An image that another one builds on: what that one does not hold is read from it. */
@@ -66,8 +67,6 @@ export function nodeSuffix(place: DiskPlace): string {
   return place.controller === undefined ? String(place.slot) : `${controllerName(place)}-${place.slot}`;
 }
 
-/** The guest's own controller has this id on a SCSI bus of VMware's. */
-const SCSI_CONTROLLER_ID = 7;
 /** The last slot on each kind. QEMU's AHCI has six ports, and its 1068 eight. */
 const LAST_SLOT: Record<MachineController, number> = { pvscsi: 15, lsisas: 7, sata: 5, nvme: 14 };
 
@@ -324,7 +323,7 @@ const isEc2Slot = (slot: number): boolean => Number.isInteger(slot) && slot >= 0
 /** Whether a machine of the `vmware` profile can have a disk there. */
 export function isMachineSlot(kind: ControllerKind, slot: number): boolean {
   const last = isMachineController(kind) ? LAST_SLOT[kind] : -1;
-  const own = busOf(kind) === 'scsi' && slot === SCSI_CONTROLLER_ID;
+  const own = busOf(kind) === 'scsi' && slot === SCSI_CONTROLLER_SLOT;
   return Number.isInteger(slot) && slot >= 0 && slot <= last && !own;
 }
 

@@ -5,7 +5,7 @@ import { type Hypervisor, type SnapshotOptions, type VmSnapshot, VmNotFoundError
 import { changedAreas, standingDisks } from './changed-areas';
 import { describeConfiguration, describeDisks, networkNames } from './describe';
 import { extraConfig, MARK_OPTION } from './devices';
-import { type VmRef } from './inventory';
+import { fileNameOf, type VmRef } from './vm';
 import { clearVm, releaseOne } from './leftovers';
 import { refuseWhatCannotBe } from './refuse';
 import { type Site } from './site';
@@ -40,11 +40,7 @@ export function backupMethods(site: Site): BackupMethods {
   async function alone<T>(vm: VmRef, work: () => Promise<T>): Promise<T> {
     const locks = join(stateDirectory, 'vms');
     await mkdir(locks, { recursive: true });
-    return withLock(
-      join(locks, `${vm.value.replace(/[^A-Za-z0-9-]/g, '_')}.lock`),
-      work,
-      VM_LOCK_WAIT_SECONDS,
-    );
+    return withLock(join(locks, `${fileNameOf(vm)}.lock`), work, VM_LOCK_WAIT_SECONDS);
   }
 
   async function take(

@@ -2,7 +2,7 @@ import { mergeAreas } from '../areas';
 import { type DiskArea } from '../port';
 import { knownFault, readMarker, trackedThroughout, whyMarkerIsVoid } from './cbt-guards';
 import { type DiskDevice, disksOf } from './devices';
-import { type VmRef } from './inventory';
+import { type VmRef } from './vm';
 import { type OwnSnapshot, snapshotsOf } from './snapshots';
 import { type VimClient } from './vim/client';
 import { isFault } from './vim/faults';

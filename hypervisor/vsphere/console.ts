@@ -1,6 +1,6 @@
 import { type Inventory } from './inventory';
 import { type VimClient } from './vim/client';
-import { type ManagedObject } from './vim/schema';
+import { type VmRef } from './vm';
 
 /** The port's bound. */
 const LAST_BYTES = 64 * 1024;
@@ -9,11 +9,7 @@ const LAST_BYTES = 64 * 1024;
  * What the guest wrote last to a serial port whose output goes into a file. Empty where it has none, and where the file cannot
  * be read: it is for people who look for the cause of something else.
  */
-export async function consoleText(
-  client: VimClient,
-  inventory: Inventory,
-  vm: ManagedObject<'VirtualMachine'>,
-): Promise<string> {
+export async function consoleText(client: VimClient, inventory: Inventory, vm: VmRef): Promise<string> {
   const { config } = await client.get(vm, 'config');
   for (const { $type, backing } of config?.hardware.device ?? []) {
     if ($type !== 'VirtualSerialPort' || backing?.$type !== 'VirtualSerialPortFileBackingInfo') continue;

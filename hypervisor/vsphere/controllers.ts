@@ -1,7 +1,8 @@
+import { CONTROLLER_KINDS, CONTROLLERS_A_BUS, SCSI_CONTROLLER_SLOT } from '../../machines/disk-place';
 import { type ControllerKind, type ControllerPlace } from '../port';
 import { type AnyVirtualDevice } from './vim/schema';
 
-/** VMware's storage controllers to make: their device types, the bus whose numbers they share, and the disks that each takes. */
+/** VMware's storage controllers: their device types, the bus whose numbers they share, and the disks that each takes. */
 const CONTROLLERS = {
   pvscsi: { type: 'ParaVirtualSCSIController', bus: 'SCSI', units: 64 },
   lsilogic: { type: 'VirtualLsiLogicController', bus: 'SCSI', units: 16 },
@@ -11,21 +12,25 @@ const CONTROLLERS = {
   nvme: { type: 'VirtualNVMEController', bus: 'NVMe', units: 15 },
 } as const satisfies Record<ControllerKind, { type: string; bus: string; units: number }>;
 
-/** A VM has at most four controllers of each bus ("Configuration Maximums", vSphere). */
-const CONTROLLERS_OF_A_BUS = 4;
-/** The SCSI controller's own place on its bus. */
-const UNIT_OF_SCSI_CONTROLLER = 7;
+const KINDS: ReadonlyMap<string, ControllerKind> = new Map(
+  CONTROLLER_KINDS.map((kind) => [CONTROLLERS[kind].type, kind]),
+);
+
+/** @param type vSphere's name of a device's type; undefined where that is no controller of ours */
+export function kindOf(type: string): ControllerKind | undefined {
+  return KINDS.get(type);
+}
 
 /** @throws Error where a disk cannot be at such a place */
 export function checkPlace({ kind, bus }: ControllerPlace, slot: number): void {
   const { units, bus: busName } = CONTROLLERS[kind];
-  if (!Number.isInteger(bus) || bus < 0 || bus >= CONTROLLERS_OF_A_BUS)
+  if (!Number.isInteger(bus) || bus < 0 || bus >= CONTROLLERS_A_BUS)
     throw new Error(
-      `A VM has ${busName} controllers 0 to ${CONTROLLERS_OF_A_BUS - 1}, and none numbered ${bus}.`,
+      `A VM has ${busName} controllers 0 to ${CONTROLLERS_A_BUS - 1}, and none numbered ${bus}.`,
     );
   if (!Number.isInteger(slot) || slot < 0 || slot >= units)
     throw new Error(`A ${kind} controller takes disks at 0 to ${units - 1}, and none at ${slot}.`);
-  if (busName === 'SCSI' && slot === UNIT_OF_SCSI_CONTROLLER)
+  if (busName === 'SCSI' && slot === SCSI_CONTROLLER_SLOT)
     throw new Error(`A SCSI controller is at ${slot} of its bus itself; no disk can be there.`);
 }
 

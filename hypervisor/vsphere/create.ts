@@ -7,7 +7,7 @@ import { type SiteNetwork } from './networks';
 import { type NewVmPlace } from './placement';
 import { type VimClient } from './vim/client';
 import { isFault } from './vim/faults';
-import { type ManagedObject } from './vim/schema';
+import { type VmRef } from './vm';
 
 /** For guests that vSphere has no name for: 64 bits, and no settings of its own. */
 const SOME_GUEST = 'otherGuest64';
@@ -27,7 +27,7 @@ export async function createVm(
   { folder, pool, datastore, name, instanceUuid }: NewVmPlace,
   { configuration, mark }: NewVm,
   networks: ReadonlyMap<string, SiteNetwork>,
-): Promise<ManagedObject<'VirtualMachine'>> {
+): Promise<VmRef> {
   const { cpus, memoryMiB, firmware, guestOs, nics, diskController = 'pvscsi' } = configuration;
   // vSphere's names of guests all end so (VirtualMachineGuestOsIdentifier); it refuses any other.
   const isGuestId = /^[A-Za-z0-9_]+Guest(64)?$|^[a-z0-9_]+_64Guest$/.test(guestOs);
@@ -61,12 +61,7 @@ export async function createVm(
 }
 
 /** vCenter gives a VM another UUID where that one is in use; the plan would not find it again. */
-async function checkInstanceUuid(
-  client: VimClient,
-  vm: ManagedObject<'VirtualMachine'>,
-  wanted: string,
-  name: string,
-): Promise<void> {
+async function checkInstanceUuid(client: VimClient, vm: VmRef, wanted: string, name: string): Promise<void> {
   const { config } = await client.get(vm, 'config');
   const got = config?.instanceUuid;
   if (got?.toLowerCase() === wanted.toLowerCase()) return;

@@ -1,5 +1,5 @@
 import { type DiskConfiguration, type NicConfiguration, type VmConfiguration } from '../port';
-import { type Controller, diskKey, type DiskDevice, disksOf } from './devices';
+import { bootOrderOf, type Controller, diskKey, type DiskDevice, disksOf } from './devices';
 import { markedGuestOs } from './marks';
 import { shownName } from './names';
 import { type VimClient } from './vim/client';
@@ -54,12 +54,10 @@ export function describeDisks({
       ? []
       : [{ key, disk: { ...disk, uuid, controller } }];
   });
-  const order = (bootOptions?.bootOrder ?? []).flatMap((device) =>
-    'deviceKey' in device ? [device.deviceKey] : [],
-  );
   const boot =
-    order.map((key) => placed.find(({ disk }) => disk.device.key === key)).find((found) => found) ??
-    placed[0];
+    bootOrderOf(bootOptions)
+      .map((key) => placed.find(({ disk }) => disk.device.key === key))
+      .find((found) => found) ?? placed[0];
   const kind = boot?.disk.controller.kind;
   return placed.map((one) => {
     const { kind: ownKind, bus } = one.disk.controller;

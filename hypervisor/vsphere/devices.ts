@@ -1,23 +1,16 @@
-import { type ControllerKind, type ControllerPlace } from '../port';
+import { byPlace } from '../../machines/disk-place';
+import { type ControllerPlace } from '../port';
+import { kindOf } from './controllers';
 import {
   type AnyVirtualDevice,
   type ManagedObject,
   type OptionValue,
+  type VirtualMachineBootOptions,
   type VirtualDisk,
   type VirtualSCSISharing,
 } from './vim/schema';
 
 /** What is read of a VM's virtual hardware, from the list of devices that vSphere gives. */
-
-/** Kinds of controllers, by vSphere's name of the type. */
-const KINDS: ReadonlyMap<string, ControllerKind> = new Map([
-  ['ParaVirtualSCSIController', 'pvscsi'],
-  ['VirtualLsiLogicController', 'lsilogic'],
-  ['VirtualLsiLogicSASController', 'lsisas'],
-  ['VirtualBusLogicController', 'buslogic'],
-  ['VirtualAHCIController', 'sata'],
-  ['VirtualNVMEController', 'nvme'],
-]);
 
 export interface Controller extends ControllerPlace {
   key: number;
@@ -57,7 +50,7 @@ export interface DiskDevice {
 
 export function controllersOf(devices: readonly AnyVirtualDevice[]): Controller[] {
   return devices.flatMap((device) => {
-    const kind = KINDS.get(device.$type);
+    const kind = kindOf(device.$type);
     if (kind === undefined || !('busNumber' in device)) return [];
     const sharedBus = 'sharedBus' in device ? device.sharedBus : undefined;
     const place = { key: device.key, kind, bus: device.busNumber };
@@ -83,23 +76,28 @@ export function disksOf(devices: readonly AnyVirtualDevice[]): DiskDevice[] {
         controller: controllers.find(({ key }) => key === device.controllerKey),
       };
     })
-    .sort((a, b) => rank(a.controller) - rank(b.controller) || a.unit - b.unit);
-}
-
-const SCSI: readonly ControllerKind[] = ['pvscsi', 'lsilogic', 'lsisas', 'buslogic'];
-
-function rank(controller: ControllerPlace | undefined): number {
-  if (controller === undefined) return -1;
-  const group = SCSI.includes(controller.kind) ? 0 : controller.kind === 'sata' ? 1 : 2;
-  // A VM has four controllers of a group at most.
-  return group * 4 + controller.bus;
+    .sort(
+      (a, b) =>
+        Number(a.controller !== undefined) - Number(b.controller !== undefined) ||
+        byPlace({ ...a, slot: a.unit }, { ...b, slot: b.unit }),
+    );
 }
 
 /** vSphere writes UUIDs in several ways: `6000C29a 12 34 …-…`, with capitals, with dashes. @returns undefined where it is none */
 export function normalUuid(uuid: string | undefined): string | undefined {
   const digits = uuid?.replace(/[^0-9a-f]/gi, '').toLowerCase();
   if (digits?.length !== 32) return undefined;
+  return withDashes(digits);
+}
+
+/** @param digits the 32 of a UUID */
+export function withDashes(digits: string): string {
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+/** Keys of the devices that the firmware boots from, in their order; empty where it goes by its own. */
+export function bootOrderOf(options: VirtualMachineBootOptions | undefined): number[] {
+  return (options?.bootOrder ?? []).flatMap((device) => ('deviceKey' in device ? [device.deviceKey] : []));
 }
 
 /** A setting of the VM by name; those that a VM was made with are text. */

@@ -3,7 +3,7 @@ import { createVm } from './create';
 import { describeDisks } from './describe';
 import { type DiskBacking, disksOf, extraConfig, MARK_OPTION } from './devices';
 import { setHardware } from './hardware';
-import { type VmRef } from './inventory';
+import { type VmRef } from './vm';
 import { addDisk } from './new-disks';
 import { chooseNetworks, type SiteNetwork, siteNetworks } from './networks';
 import { datastoreOf, newVmPlace } from './placement';

@@ -2,7 +2,8 @@ import { type VmConfiguration } from '../port';
 import { cardChanges } from './cards';
 import { type SiteNetwork } from './networks';
 import { type VimClient } from './vim/client';
-import { type ManagedObject, type VirtualMachineConfigSpec } from './vim/schema';
+import { type VirtualMachineConfigSpec } from './vim/schema';
+import { mustHaveConfiguration, type VmRef } from './vm';
 
 /**
  * Gives a powered-off VM its CPUs, memory, firmware and network cards. Changes nothing where it has them.
@@ -10,14 +11,13 @@ import { type ManagedObject, type VirtualMachineConfigSpec } from './vim/schema'
  */
 export async function setHardware(
   client: VimClient,
-  vm: ManagedObject<'VirtualMachine'>,
+  vm: VmRef,
   name: string,
   { cpus, memoryMiB, firmware, nics }: Omit<VmConfiguration, 'disks'>,
   networks: ReadonlyMap<string, SiteNetwork>,
 ): Promise<void> {
-  const { config, runtime } = await client.get(vm, 'config', 'runtime');
-  if (config === undefined)
-    throw new Error(`vCenter cannot read the configuration of "${name}" now (${vm.value}).`);
+  const { config: told, runtime } = await client.get(vm, 'config', 'runtime');
+  const config = mustHaveConfiguration(told, vm, name);
   const { hardware } = config;
   const spec: VirtualMachineConfigSpec = {};
   if (hardware.numCPU !== cpus) {

@@ -9,7 +9,8 @@ import { syncFile } from '../../host/sync-file';
 import { type OpenDisk } from '../port';
 import { waitForDevice, deviceGone, setReadOnly } from './block-device';
 import { type DiskDevice, disksOf, normalUuid } from './devices';
-import { type Inventory, type VmRef } from './inventory';
+import { type Inventory } from './inventory';
+import { homeOf, type VmRef } from './vm';
 import { keptController, freeUnit, isOthersDisk } from './kept-controller';
 import { isFault } from './vim/faults';
 import { type AnyVirtualDeviceBackingInfo } from './vim/schema';
@@ -186,7 +187,7 @@ export class HotAdd {
     const { client, settings } = this.inventory;
     const found = await client.get(proxy, 'config.hardware.device', 'config.files.vmPathName');
     const devices = found['config.hardware.device'] ?? [];
-    const home = (found['config.files.vmPathName'] ?? '').replace(/[^/]*$/, '');
+    const home = homeOf(found['config.files.vmPathName']);
     return { devices, home, controller: keptController(devices, home, settings.controller) };
   }
 

@@ -5,8 +5,7 @@ import { type VsphereSettings } from './settings';
 import { type VimClient } from './vim/client';
 import { isFault } from './vim/faults';
 import { type ManagedObject } from './vim/schema';
-
-export type VmRef = ManagedObject<'VirtualMachine'>;
+import { type VmRef } from './vm';
 
 /** Levels of folders above an object, more than any inventory has: a circle would be walked for ever. */
 const MAX_DEPTH = 100;

@@ -1,3 +1,4 @@
+import { SCSI_CONTROLLER_SLOT } from '../../machines/disk-place';
 import { type Controller, controllersOf, type DiskDevice, disksOf } from './devices';
 import { type AnyVirtualDevice } from './vim/schema';
 
@@ -8,7 +9,6 @@ import { type AnyVirtualDevice } from './vim/schema';
 
 /** Units of a SCSI controller that every version takes, but for the controller's own. */
 const UNITS = 16;
-const CONTROLLERS_OWN_UNIT = 7;
 
 /**
  * @param home directory of the proxy's own files, as `[datastore] proxy/`
@@ -52,7 +52,7 @@ export function freeUnit(devices: readonly AnyVirtualDevice[], controller: Contr
       .filter(({ controllerKey }) => controllerKey === controller.key)
       .map(({ unitNumber }) => unitNumber),
   );
-  for (let unit = 0; unit < UNITS; unit++) if (unit !== CONTROLLERS_OWN_UNIT && !taken.has(unit)) return unit;
+  for (let unit = 0; unit < UNITS; unit++) if (unit !== SCSI_CONTROLLER_SLOT && !taken.has(unit)) return unit;
   throw new Error(
     `All ${UNITS - 1} places of the backup proxy's controller SCSI ${controller.bus} are taken by disks in use. It is tried again; ` +
       `where it goes on, let fewer backups run at once.`,

@@ -1,4 +1,4 @@
-import { type VmRef } from './inventory';
+import { type VmRef } from './vm';
 import { type Site } from './site';
 import { consolidateWhereNeeded, type OwnSnapshot, removeSnapshot, snapshotsOf, sortOut } from './snapshots';
 import { disksOf } from './devices';

@@ -2,19 +2,25 @@ import { randomBytes } from 'node:crypto';
 import { busOf } from '../../machines/disk-place';
 import { type ControllerPlace, type DiskConfiguration } from '../port';
 import { checkPlace, newController } from './controllers';
-import { controllersOf, type DiskDevice, diskKeyOption, disksOf, extraConfig } from './devices';
+import {
+  bootOrderOf,
+  controllersOf,
+  type DiskDevice,
+  diskKeyOption,
+  disksOf,
+  extraConfig,
+  withDashes,
+} from './devices';
 import { diskMark } from './marks';
 import { type VimClient } from './vim/client';
 import { isFault } from './vim/faults';
 import {
   type AnyVirtualDevice,
-  type ManagedObject,
   type VirtualMachineBootOptions,
   type VirtualMachineConfigInfo,
   type VirtualMachineConfigSpec,
 } from './vim/schema';
-
-type VmRef = ManagedObject<'VirtualMachine'>;
+import { homeOf, mustHaveConfiguration, type VmRef } from './vm';
 
 /** The same bound as for a disk's key in the repository; it is part of a file's name here. */
 const KEY = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;
@@ -66,9 +72,7 @@ function checkDisk({ key, sizeBytes }: DiskConfiguration): void {
 
 async function configOf(client: VimClient, vm: VmRef, name: string): Promise<VirtualMachineConfigInfo> {
   const { config } = await client.get(vm, 'config');
-  if (config === undefined)
-    throw new Error(`vCenter cannot read the configuration of "${name}" now (${vm.value}).`);
-  return config;
+  return mustHaveConfiguration(config, vm, name);
 }
 
 /** Where no controller is named, the first of those that the VM has. */
@@ -119,9 +123,7 @@ function isFileOf({ backing }: DiskDevice, key: string): boolean {
 }
 
 function bootDisk({ bootOptions, hardware }: VirtualMachineConfigInfo): number | undefined {
-  return bootOptions?.bootOrder
-    ?.flatMap((device) => ('deviceKey' in device ? [device.deviceKey] : []))
-    .find((key) => hardware.device.some((device) => device.key === key));
+  return bootOrderOf(bootOptions).find((key) => hardware.device.some((device) => device.key === key));
 }
 
 function checkNoOtherBoot(config: VirtualMachineConfigInfo, name: string): void {
@@ -143,7 +145,7 @@ async function make(
       `"${name}" has a ${there.kind} controller as number ${place.bus}, and no ${place.kind} one.`,
     );
   const uuid = newDiskUuid();
-  const directory = files.vmPathName?.replace(/[^/]*$/, '') ?? '';
+  const directory = homeOf(files.vmPathName);
   const change = (fileName: string): VirtualMachineConfigSpec => ({
     deviceChange: [
       ...(there === undefined ? [{ operation: 'add' as const, device: newController(place, -1) }] : []),
@@ -204,8 +206,7 @@ async function writeDown(
 
 /** As ESXi makes them: VMware's own range of world-wide names (6000c29), which the guest sees as the disk's. */
 function newDiskUuid(): string {
-  const digits = `6000c29${randomBytes(13).toString('hex').slice(1)}`;
-  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+  return withDashes(`6000c29${randomBytes(13).toString('hex').slice(1)}`);
 }
 
 function told({ kind, bus }: ControllerPlace, slot: number): string {

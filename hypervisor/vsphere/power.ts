@@ -1,8 +1,7 @@
 import { type VimClient } from './vim/client';
 import { isFault } from './vim/faults';
 import { type ManagedObject, type VirtualMachineQuestionInfo } from './vim/schema';
-
-type VmRef = ManagedObject<'VirtualMachine'>;
+import { isOff, isOn, type VmRef } from './vm';
 
 /** Seconds for a VM to start; DRS may move others first. */
 const START_SECONDS = 600;
@@ -91,14 +90,4 @@ export async function powerOff(client: VimClient, vm: VmRef): Promise<void> {
   } catch (error) {
     if (!isFault(error, 'InvalidPowerState') || !(await isOff(client, vm))) throw error;
   }
-}
-
-async function isOn(client: VimClient, vm: VmRef): Promise<boolean> {
-  const { runtime } = await client.get(vm, 'runtime');
-  return runtime?.powerState === 'poweredOn';
-}
-
-async function isOff(client: VimClient, vm: VmRef): Promise<boolean> {
-  const { runtime } = await client.get(vm, 'runtime');
-  return runtime?.powerState === 'poweredOff';
 }

@@ -11,6 +11,7 @@ import { refuseWhatCannotBe } from './refuse';
 import { type Site } from './site';
 import { snapshotsOf } from './snapshots';
 import { type ManagedObject } from './vim/schema';
+import { homeOf, type VmRef } from './vm';
 
 /** Free space that new VMs leave a datastore at least: full, it stops those that are on it. */
 const FREE_FLOOR_BYTES = 1024 ** 3;
@@ -35,7 +36,7 @@ export function checkProxy(site: Site): Promise<Finding[]> {
     if (config === undefined)
       return [problem(object, 'vCenter cannot read its configuration: let the account see it.')];
     const findings = await looking(object, () => {
-      const home = (config.files.vmPathName ?? '').replace(/[^/]*$/, '');
+      const home = homeOf(config.files.vmPathName);
       const { bus } = keptController(config.hardware.device, home, settings.controller);
       return Promise.resolve([ok(object, `its PVSCSI controller ${bus} is free for other VMs' disks.`)]);
     });
@@ -109,7 +110,7 @@ export function checkProtectedVm(
 
 async function checkTracking(
   { client }: Site,
-  ref: ManagedObject<'VirtualMachine'>,
+  ref: VmRef,
   object: string,
   hasSnapshots: boolean,
 ): Promise<Finding[]> {

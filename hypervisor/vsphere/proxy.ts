@@ -2,7 +2,7 @@ import { readIfExists } from '../../host/if-exists';
 import { normalUuid } from './devices';
 import { type VsphereSettings } from './settings';
 import { type VimClient } from './vim/client';
-import { type ManagedObject } from './vim/schema';
+import { type VmRef } from './vm';
 
 /** The backup proxy: the VM that this host is, to which other VMs' disks are attached. */
 
@@ -22,10 +22,7 @@ export class ProxyNotFoundError extends Error {
 }
 
 /** @throws ProxyNotFoundError */
-export async function findProxy(
-  client: VimClient,
-  settings: VsphereSettings,
-): Promise<ManagedObject<'VirtualMachine'>> {
+export async function findProxy(client: VimClient, settings: VsphereSettings): Promise<VmRef> {
   const { searchIndex } = await client.content();
   const uuids =
     settings.proxy === undefined
@@ -42,7 +39,7 @@ export async function findProxy(
       throw new ProxyNotFoundError(
         `${found.length} VMs have the BIOS UUID ${uuid} (${found.map(({ value }) => value).join(', ')}); give the others new ones.`,
       );
-    if (found[0]?.$ref === 'VirtualMachine') return found[0] as ManagedObject<'VirtualMachine'>;
+    if (found[0]?.$ref === 'VirtualMachine') return found[0] as VmRef;
   }
   throw new ProxyNotFoundError(`No VM has the BIOS UUID ${uuids.join(' or ')}.`);
 }

@@ -1,7 +1,7 @@
 import { VmRefusedError } from '../port';
 import { describeDisks } from './describe';
 import { diskKey, type DiskDevice, disksOf } from './devices';
-import { type VmRef } from './inventory';
+import { type VmRef } from './vm';
 import { shownName } from './names';
 import { type Site } from './site';
 import {

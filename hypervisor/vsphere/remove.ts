@@ -3,9 +3,8 @@ import { isMadeByUs } from './marks';
 import { powerOff } from './power';
 import { type VimClient } from './vim/client';
 import { isFault } from './vim/faults';
-import { type ManagedObject, type VirtualMachineConfigInfo } from './vim/schema';
-
-type VmRef = ManagedObject<'VirtualMachine'>;
+import { type VirtualMachineConfigInfo } from './vim/schema';
+import { homeOf, type VmRef } from './vm';
 
 /**
  * Removes a VM that we made, with its disks. A disk that is neither ours nor in the VM's own directory is detached first and
@@ -34,7 +33,7 @@ export async function removeVm(
 }
 
 async function detachForeign(client: VimClient, vm: VmRef, config: VirtualMachineConfigInfo): Promise<void> {
-  const directory = config.files.vmPathName?.replace(/[^/]*$/, '') ?? '';
+  const directory = homeOf(config.files.vmPathName);
   const foreign = disksOf(config.hardware.device).filter(
     ({ uuid, backing }) =>
       (uuid === undefined || extraConfig(config.extraConfig, diskKeyOption(uuid)) === undefined) &&

@@ -5,7 +5,7 @@ import { writeFileAtomically } from '../../host/atomic-file';
 import { readIfExists } from '../../host/if-exists';
 import { Leases } from '../../host/leases';
 import { processLives, processName } from '../../host/pid-file';
-import { type VmRef } from './inventory';
+import { fileNameOf, type VmRef } from './vm';
 import { type OwnSnapshot, snapshotName } from './snapshots';
 
 /**
@@ -90,7 +90,7 @@ export class SnapshotUses {
 }
 
 function thingOf(vm: VmRef, name: string): string {
-  return `${vm.value.replace(/[^A-Za-z0-9-]/g, '_')}-${name}`;
+  return `${fileNameOf(vm)}-${name}`;
 }
 
 function hoursSince(time: string): number {

@@ -9,7 +9,7 @@ import {
   type VirtualMachineSnapshotTree,
 } from './vim/schema';
 import { TaskOutcomeUnknownError } from './vim/tasks';
-import { type VmRef } from './inventory';
+import { isOff, type VmRef } from './vm';
 
 /**
  * The adapter's snapshots of VMs. Which there are is for vCenter to say alone: a snapshot is found by its name, which is made of the
@@ -178,11 +178,6 @@ async function create(
   if (!described.off || (await isOff(client, vm))) return found;
   await removeSnapshot(client, found.ref);
   throw new Error('The VM was powered on while its snapshot was taken; it is taken again.');
-}
-
-async function isOff(client: VimClient, vm: VmRef): Promise<boolean> {
-  const { 'runtime.powerState': power } = await client.get(vm, 'runtime.powerState');
-  return power === 'poweredOff';
 }
 
 /**
