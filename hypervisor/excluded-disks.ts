@@ -8,11 +8,13 @@ export interface Included {
 
 /**
  * Leaves the disks out that the plan excludes. Every adapter tells it in the same words.
+ * @param shown what people call a disk at the primary site, where that is more than its key
  * @throws VmRefusedError where nothing is left to boot from; so ask before a snapshot is taken
  */
 export function leaveOut(
   disks: readonly DiskConfiguration[],
   excludeDisks: readonly string[] = [],
+  shown = (key: string): string => `"${key}"`,
 ): Included {
   const included = disks.filter(({ key }) => !excludeDisks.includes(key));
   if (excludeDisks.length > 0 && !included.some(({ boot }) => boot))
@@ -23,7 +25,7 @@ export function leaveOut(
   const keys = disks.map(({ key }) => key);
   const notes = excludeDisks.map((key) =>
     keys.includes(key)
-      ? `The disk "${key}" is not backed up, as the plan says: on EC2, and at home after a failback, the VM lacks it.`
+      ? `The disk ${shown(key)} is not backed up, as the plan says: on EC2, and at home after a failback, the VM lacks it.`
       : `The plan leaves out a disk "${key}", which the VM does not have; its disks are ${keys.join(', ')}.`,
   );
   return { disks: included, notes };

@@ -100,11 +100,15 @@ export interface MissingPrivilege {
   purpose: string;
 }
 
-/** Which privileges the account that is logged in lacks. Asked in one call an object, as each kind needs its own. */
-export async function missingPrivileges(
+/**
+ * Which of the privileges the account that is logged in has on an object. One that vCenter does not mention counts as
+ * missing: a check that is silent would be none.
+ */
+export async function grantedPrivileges(
   client: VimClient,
-  objects: readonly PlacedObject[],
-): Promise<MissingPrivilege[]> {
+  object: ManagedObject,
+  privileges: string[],
+): Promise<Set<string>> {
   const { authorizationManager, sessionManager } = await client.content();
   if (authorizationManager === undefined || sessionManager === undefined)
     throw new Error(
@@ -115,20 +119,31 @@ export async function missingPrivileges(
   };
   if (currentSession === undefined)
     throw new Error('vCenter says nothing of the session that it was asked in.');
+  const [answer] = await client.call('HasPrivilegeOnEntities', authorizationManager, {
+    entity: [object],
+    sessionId: currentSession.key,
+    privId: privileges,
+  });
+  const told = answer?.privAvailability ?? [];
+  return new Set(told.filter(({ isGranted }) => isGranted).map(({ privId }) => privId));
+}
+
+/** Which privileges the account that is logged in lacks. Asked in one call an object, as each kind needs its own. */
+export async function missingPrivileges(
+  client: VimClient,
+  objects: readonly PlacedObject[],
+): Promise<MissingPrivilege[]> {
   const missing: MissingPrivilege[] = [];
   for (const object of objects) {
     const needed = neededPrivileges(object.place);
     if (needed.length === 0) continue;
-    const [answer] = await client.call('HasPrivilegeOnEntities', authorizationManager, {
-      entity: [object.ref],
-      sessionId: currentSession.key,
-      privId: needed.map(({ privilege }) => privilege),
-    });
-    for (const { privilege, purpose } of needed) {
-      const told = answer?.privAvailability.find(({ privId }) => privId === privilege);
-      // One that vCenter does not mention counts as missing: a check that is silent would be none.
-      if (told?.isGranted !== true) missing.push({ object, privilege, purpose });
-    }
+    const granted = await grantedPrivileges(
+      client,
+      object.ref,
+      needed.map(({ privilege }) => privilege),
+    );
+    for (const { privilege, purpose } of needed)
+      if (!granted.has(privilege)) missing.push({ object, privilege, purpose });
   }
   return missing;
 }

@@ -3,6 +3,7 @@ import { describeDisks } from './describe';
 import { diskKey, type DiskDevice, disksOf } from './devices';
 import { type VmRef } from './vm';
 import { shownName } from './names';
+import { grantedPrivileges } from './privileges';
 import { type Site } from './site';
 import {
   type ManagedObject,
@@ -185,21 +186,11 @@ async function encryptionProblems(client: Site['client'], vm: VmRef, proxy: VmRe
     problems.push(
       'It is encrypted, and the backup proxy is not: encrypted disks attach to an encrypted proxy alone.',
     );
-  const { authorizationManager, sessionManager } = await client.content();
-  if (authorizationManager === undefined || sessionManager === undefined) return problems;
-  const { currentSession } = await client.get(sessionManager as ManagedObject, 'currentSession');
-  const held = await client.call('HasPrivilegeOnEntities', authorizationManager, {
-    entity: [vm, proxy],
-    sessionId: (currentSession as { key: string }).key,
-    privId: ['Cryptographer.Access', 'Cryptographer.AddDisk'],
-  });
-  const lacking = (entity: VmRef, privilege: string): boolean =>
-    held
-      .find((one) => one.entity.value === entity.value)
-      ?.privAvailability.some(({ privId, isGranted }) => privId === privilege && !isGranted) ?? false;
-  if (lacking(vm, 'Cryptographer.Access'))
+  const lacks = async (entity: VmRef, privilege: string): Promise<boolean> =>
+    !(await grantedPrivileges(client, entity, [privilege])).has(privilege);
+  if (await lacks(vm, 'Cryptographer.Access'))
     problems.push('It is encrypted, and the account lacks the privilege Cryptographer.Access on it.');
-  if (lacking(proxy, 'Cryptographer.AddDisk'))
+  if (await lacks(proxy, 'Cryptographer.AddDisk'))
     problems.push(
       'It is encrypted, and the account lacks the privilege Cryptographer.AddDisk on the backup proxy.',
     );

@@ -1,3 +1,4 @@
+import { leaveOut } from '../excluded-disks';
 import { type SnapshotOptions, type VmSnapshot } from '../port';
 import { trackedThroughout, writeMarker } from './cbt-guards';
 import { describeConfiguration, describeDisks, type NetworkNames } from './describe';
@@ -19,23 +20,20 @@ export interface SnapshotSurroundings {
 export function vmSnapshot(
   snapshot: OwnSnapshot,
   config: VirtualMachineConfigInfo,
-  { consistency: wanted, excludeDisks = [] }: SnapshotOptions,
+  { consistency: wanted, excludeDisks }: SnapshotOptions,
   { networks, standing, consolidationNeeded }: SnapshotSurroundings,
 ): VmSnapshot {
   const described = describeConfiguration(config, networks);
   const all = describeDisks(config);
-  const included = all.filter(({ configuration }) => !excludeDisks.includes(configuration.key));
-  const leftOut = all.filter((one) => !included.includes(one));
+  const labels = new Map(all.map(({ disk, configuration }) => [configuration.key, disk.label]));
+  const { disks, notes } = leaveOut(
+    described.disks,
+    excludeDisks,
+    (key) => `"${key}" (${labels.get(key) ?? ''})`,
+  );
   const consistency = snapshot.description.off ? 'powered-off' : snapshot.quiesced ? 'quiesced' : 'crash';
   const { quiescing } = snapshot.description;
 
-  const notes = leftOut.map(
-    ({ disk, configuration: { key } }) =>
-      `The disk "${key}" (${disk.label}) is not in the backup, as the plan says.`,
-  );
-  for (const key of excludeDisks)
-    if (!all.some(({ configuration }) => configuration.key === key))
-      notes.push(`The plan leaves out a disk "${key}", and the VM has none of that key.`);
   if (wanted === 'quiesced' && consistency === 'crash')
     notes.push(
       `The guest was not quiesced, and the backup is as after a power cut. ${
@@ -49,7 +47,8 @@ export function vmSnapshot(
         'files. See what has them open, and consolidate the disks in the client.',
     );
   const changeMarkers: Record<string, string> = {};
-  for (const { disk, configuration } of included) {
+  for (const { disk, configuration } of all) {
+    if (!disks.some(({ key }) => key === configuration.key)) continue;
     const { changeId } = disk.backing;
     if (changeId !== undefined && trackedThroughout(disk, standing))
       changeMarkers[configuration.key] = writeMarker({ changeId, uuid: disk.uuid, capacity: disk.sizeBytes });
@@ -66,7 +65,7 @@ export function vmSnapshot(
     takenAt: snapshot.description.takenAt,
     consistency,
     notes,
-    configuration: { ...described, disks: included.map(({ configuration }) => configuration) },
+    configuration: { ...described, disks },
     changeMarkers,
   };
 }
