@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { REGION } from './aws/fixtures';
 import { writeFileAtomically } from '../host/atomic-file';
 import { readIfExists } from '../host/if-exists';
+import { freePorts } from './free-ports';
 import { type SandboxNetwork } from '../machines/network/segment';
 import { projectRoot } from '../host/project-root';
 import { type Pace } from '../workers/bundle-name';
@@ -75,20 +75,4 @@ export async function createSandboxConfig(options: SandboxOptions): Promise<Sand
   await mkdir(directory, { recursive: true });
   await writeFileAtomically(configFile(directory), `${JSON.stringify(config, null, 2)}\n`);
   return config;
-}
-
-/** Ports of 127.0.0.1 that nobody listens on; all are held until each is known, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer();
-      return new Promise<typeof server>((done, failed) => {
-        server.once('error', failed);
-        server.listen(0, '127.0.0.1', () => done(server));
-      });
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
 }

@@ -3,13 +3,13 @@ import { createHash, randomUUID, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { writeFileAtomically } from '../../host/atomic-file';
 import { readIfExists } from '../../host/if-exists';
 import { projectRoot } from '../../host/project-root';
 import { shortHash } from '../../hypervisor/local/vm-files';
+import { freePort } from '../free-ports';
 import { type Control, controlAt } from './control';
 import { Host, machinesIn } from './host/host';
 import { type HostNetwork } from './host/power';
@@ -264,6 +264,7 @@ async function settingsIn(state: string): Promise<Settings> {
   const found = await readIfExists(file);
   if (found !== undefined) return JSON.parse(found) as Settings;
   const made = {
+    // vCenter keeps it over its restarts.
     port: await freePort(),
     user: 'lifeboat@vsphere.local',
     password: createHash('sha256').update(randomUUID()).digest('hex').slice(0, 16),
@@ -271,13 +272,4 @@ async function settingsIn(state: string): Promise<Settings> {
   };
   await writeFileAtomically(file, JSON.stringify(made));
   return made;
-}
-
-/** One that is free now; vCenter keeps it over its restarts. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done, failed) => server.once('error', failed).listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Connection, Client } from '@temporalio/client';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
@@ -9,6 +8,7 @@ import { siteStatus } from '../../client/site-status';
 import { type DrPlan } from '../../plan/schema';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
 import { projectRoot } from '../../host/project-root';
+import { freePort } from '../../sandbox/free-ports';
 import { TEMPORAL_NAMESPACE, workerEnvironment } from '../../sandbox/supervisor/processes';
 import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { Account } from '../chaos/account';
@@ -66,36 +66,46 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
     return siteStatus(plan, { ec2: aws.ec2, store, now: new Date(0) });
   };
 
+  /** Another Temporal server. One that ends before it answers is started again: another may have had one of its ports. */
+  async function otherServer(): Promise<{ address: string; connection: Connection }> {
+    let server: ChildProcess | undefined;
+    let address = '';
+    let said = '';
+    const start = async (): Promise<void> => {
+      const port = await freePort();
+      address = `127.0.0.1:${port}`;
+      const where = ['--ip', '127.0.0.1', '--port', String(port), '--namespace', TEMPORAL_NAMESPACE];
+      server = spawn(temporalCli() ?? 'temporal', ['server', 'start-dev', '--headless', ...where], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      server.stderr?.on('data', (data: Buffer) => (said = `${said}${data.toString()}`.slice(-2000)));
+      others.push(server);
+    };
+    const connection = await eventually(120, async () => {
+      if (server === undefined || server.exitCode !== null) await start();
+      return Connection.connect({ address, connectTimeout: '2s' });
+    }).catch((error: unknown) => {
+      throw new Error(`The other Temporal server does not answer. It said: ${said}`, { cause: error });
+    });
+    return { address, connection };
+  }
+
   /** Another Temporal server with its own workers on the same two sites: somebody else's orchestrator. */
   async function otherOrchestrator(): Promise<LifeboatClient> {
-    const port = await freePort();
-    const start = (command: string, args: string[], env: Record<string, string>): void => {
-      others.push(spawn(command, args, { env: { ...process.env, ...env }, stdio: 'ignore' }));
-    };
-    start(
-      temporalCli() ?? 'temporal',
-      [
-        'server',
-        'start-dev',
-        '--headless',
-        '--ip',
-        '127.0.0.1',
-        '--port',
-        String(port),
-        '--namespace',
-        TEMPORAL_NAMESPACE,
-      ],
-      {},
-    );
-    const address = `127.0.0.1:${port}`;
+    const { address, connection } = await otherServer();
     const env = {
+      ...process.env,
       ...workerEnvironment(sandbox.config),
       TEMPORAL_ADDRESS: address,
       LIFEBOAT_STATE_DIRECTORY: join(sandbox.config.directory, 'other-proxies'),
     };
     for (const role of ['control', 'aws-proxy', 'backup-proxy'])
-      start(process.execPath, [join(projectRoot(), 'dist/cli/main.js'), 'worker', role], env);
-    const connection = await eventually(60, () => Connection.connect({ address, connectTimeout: '2s' }));
+      others.push(
+        spawn(process.execPath, [join(projectRoot(), 'dist/cli/main.js'), 'worker', role], {
+          env,
+          stdio: 'ignore',
+        }),
+      );
     return lifeboatClient({ client: new Client({ connection, namespace: TEMPORAL_NAMESPACE }) });
   }
 
@@ -197,14 +207,3 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
     STEP_MS,
   );
 });
-
-function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
