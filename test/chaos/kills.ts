@@ -17,8 +17,14 @@ const VICTIMS = [
   'aws',
 ] as const;
 
-/** Milliseconds between two kills: a worker needs some two seconds to be there again. */
+/** Milliseconds between two kills at first: a worker needs some two seconds to be there again. */
 const PAUSE_MS = { low: 2000, high: 8000 };
+
+/**
+ * The pauses double in this time, and go on growing: what cannot be gone on with but by doing it again, as the
+ * adaptation of a guest (half a minute beside seven others), would otherwise never end once it falls to the kills.
+ */
+const DOUBLED_AFTER_MS = 120_000;
 
 /** Sends SIGKILL to a process of the sandbox now and then, until told to stop. @returns how many */
 export async function killNowAndThen(
@@ -28,11 +34,13 @@ export async function killNowAndThen(
   log: (line: string) => void,
 ): Promise<number> {
   const victims = [...VICTIMS, ...(config.dataCentre === 'vsphere' ? [VCENTER, VCENTER] : [])];
+  const began = Date.now();
   let kills = 0;
   for (;;) {
     const victim = random.pick(victims);
     try {
-      await sleep(random.between(PAUSE_MS.low, PAUSE_MS.high), undefined, { signal });
+      const growth = 1 + (Date.now() - began) / DOUBLED_AFTER_MS;
+      await sleep(growth * random.between(PAUSE_MS.low, PAUSE_MS.high), undefined, { signal });
     } catch {
       return kills;
     }
