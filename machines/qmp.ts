@@ -52,7 +52,10 @@ export class QmpClient {
         CONNECT_TIMEOUT_MILLISECONDS,
       ).unref();
     });
-    createInterface({ input: socket }).on('line', (line) => client.onLine(line, greeted));
+    createInterface({ input: socket })
+      .on('line', (line) => client.onLine(line, greeted))
+      // Node 24 has it tell its input's errors again, and nobody to listen would end the process.
+      .on('error', (error) => client.fail(error as Error));
     socket.on('error', (error) => client.fail(error));
     socket.on('close', () => client.fail(new Error(`QEMU closed the connection to ${socketPath}.`)));
     try {
