@@ -139,7 +139,7 @@ export interface Hypervisor {
 
   /**
    * Holds all disks of the VM as they are at one instant, under an id that the caller chooses. The guest goes on.
-   * Called again with the same id, it returns the snapshot that exists.
+   * Called again with the same id, it returns the snapshot that exists. An id that was released is not used again.
    * @throws VmNotFoundError
    */
   snapshotVm(vm: string, snapshotId: string, options?: SnapshotOptions): Promise<VmSnapshot>;

@@ -17,6 +17,7 @@ import {
   type OwnSnapshot,
   snapshotsOf,
   takeSnapshot,
+  whenNoneIsBeingTaken,
 } from './snapshots';
 import { isFault } from './vim/faults';
 import { vmSnapshot } from './vm-snapshot';
@@ -116,6 +117,8 @@ export function backupMethods(site: Site): BackupMethods {
     async snapshotVm(vm, snapshotId, options = {}) {
       const ref = await inventory.vm(vm);
       return alone(ref, async () => {
+        if (await uses.isGivenUp(ref, snapshotId))
+          throw new Error(`The snapshot "${snapshotId}" of VM "${vm}" was given up; its backup is over.`);
         const existing = await findSnapshot(client, ref, snapshotId);
         const snapshot = existing ?? (await take(ref, vm, snapshotId, options));
         await uses.touch(ref, snapshotId);
@@ -157,13 +160,14 @@ export function backupMethods(site: Site): BackupMethods {
       const ref = await inventory.vmIfThere(vm);
       if (ref === undefined) return;
       await alone(ref, async () => {
+        await uses.giveUp(ref, snapshotId);
+        await whenNoneIsBeingTaken(client, ref);
         // A call that was thought to have failed may have taken a second one.
         for (;;) {
           const found = await findSnapshot(client, ref, snapshotId);
           if (found === undefined) break;
           await releaseOne(site, ref, found);
         }
-        await uses.forget(ref, snapshotId);
         await consolidateWhereNeeded(client, ref);
       });
     },

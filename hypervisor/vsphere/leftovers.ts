@@ -52,7 +52,7 @@ export async function releaseOne(
   const files = new Set(disksOf(devices ?? []).map(({ backing }) => backing.fileName));
   await hotAdd.release(({ backing }) => files.has(backing.fileName));
   await removeSnapshot(client, snapshot.ref);
-  await uses.forget(vm, snapshot.description.id);
+  await uses.giveUp(vm, snapshot.description.id);
 }
 
 async function removeStale(

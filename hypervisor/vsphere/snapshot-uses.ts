@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../../host/atomic-file';
@@ -25,7 +25,11 @@ const useSchema = z.object({
   /** See host/pid-file. */
   process: z.string(),
   at: z.iso.datetime(),
+  /** A try of its run that nobody waits for any more may be about to take it: then it is nobody's. */
+  givenUp: z.boolean().optional(),
 });
+
+type Use = z.infer<typeof useSchema>;
 
 export class SnapshotUses {
   readonly #open: Leases;
@@ -39,11 +43,7 @@ export class SnapshotUses {
 
   /** Notes that this process works with a snapshot, or is about to take it. */
   async touch(vm: VmRef, id: string): Promise<void> {
-    await mkdir(this.directory, { recursive: true });
-    await writeFileAtomically(
-      this.#file(vm, snapshotName(id)),
-      JSON.stringify({ process: await processName(process.pid), at: new Date().toISOString() }),
-    );
+    await this.#note(vm, id, {});
   }
 
   /** Notes that a disk of the snapshot is being read. @returns what ends it */
@@ -57,9 +57,20 @@ export class SnapshotUses {
     };
   }
 
-  async forget(vm: VmRef, id: string): Promise<void> {
+  /** Notes that nobody is to work with the snapshot again, nor to take it. Such notes of the VM's earlier backups go. */
+  async giveUp(vm: VmRef, id: string): Promise<void> {
     await this.#open.forget(thingOf(vm, snapshotName(id)));
-    await rm(this.#file(vm, snapshotName(id)), { force: true });
+    await this.#note(vm, id, { givenUp: true });
+    const directory = this.#directoryOf(vm);
+    for (const file of await readdir(directory)) {
+      const use = await readUse(join(directory, file));
+      if (use?.givenUp === true && hoursSince(use.at) > UNTOUCHED_HOURS)
+        await rm(join(directory, file), { force: true });
+    }
+  }
+
+  async isGivenUp(vm: VmRef, id: string): Promise<boolean> {
+    return (await readUse(this.#file(vm, snapshotName(id))))?.givenUp === true;
   }
 
   /**
@@ -69,7 +80,8 @@ export class SnapshotUses {
    */
   async isStale(vm: VmRef, snapshot: OwnSnapshot, proxy: string, nextBegins: boolean): Promise<boolean> {
     if (await this.#open.used(thingOf(vm, snapshot.name))) return false;
-    const use = await this.#use(vm, snapshot.name);
+    const use = await readUse(this.#file(vm, snapshot.name));
+    if (use?.givenUp === true) return true;
     if (use === undefined) {
       // Every snapshot of this proxy is noted before it is taken: what did that has lost its notes, and begins anew.
       if (nextBegins && snapshot.description.proxy === proxy) return true;
@@ -79,14 +91,25 @@ export class SnapshotUses {
     return !(await processLives(use.process)) || hoursSince(use.at) > UNTOUCHED_HOURS;
   }
 
-  async #use(vm: VmRef, name: string): Promise<z.infer<typeof useSchema> | undefined> {
-    const text = await readIfExists(this.#file(vm, name));
-    return text === undefined ? undefined : useSchema.parse(JSON.parse(text));
+  async #note(vm: VmRef, id: string, more: { givenUp?: boolean }): Promise<void> {
+    await mkdir(this.#directoryOf(vm), { recursive: true });
+    const own = (await processName(process.pid)) ?? '';
+    const use: Use = { process: own, at: new Date().toISOString(), ...more };
+    await writeFileAtomically(this.#file(vm, snapshotName(id)), JSON.stringify(use));
   }
 
   #file(vm: VmRef, name: string): string {
-    return join(this.directory, `${thingOf(vm, name)}.json`);
+    return join(this.#directoryOf(vm), `${name}.json`);
   }
+
+  #directoryOf(vm: VmRef): string {
+    return join(this.directory, 'vms', fileNameOf(vm));
+  }
+}
+
+async function readUse(file: string): Promise<Use | undefined> {
+  const text = await readIfExists(file);
+  return text === undefined ? undefined : useSchema.parse(JSON.parse(text));
 }
 
 function thingOf(vm: VmRef, name: string): string {

@@ -181,6 +181,25 @@ async function create(
 }
 
 /**
+ * Waits until no snapshot of a VM is being taken: vCenter goes on with what it was asked for by a worker that has died since, and
+ * quiescing a guest takes minutes.
+ */
+export async function whenNoneIsBeingTaken(client: VimClient, vm: VmRef): Promise<void> {
+  const { recentTask } = await client.get(vm, 'recentTask');
+  for (const task of recentTask ?? []) {
+    try {
+      const { info } = await client.get(task, 'info');
+      const goesOn = info?.state === 'queued' || info?.state === 'running';
+      if (goesOn && /\.createSnapshot/i.test(info.descriptionId))
+        await client.whenEnded(info.descriptionId, task);
+    } catch (error) {
+      // It has ended without a snapshot, or so long ago that vCenter has forgotten it.
+      if (!(error instanceof VimFault)) throw error;
+    }
+  }
+}
+
+/**
  * Removes a snapshot, and merges what was written since into the disks. One that has gone is no error.
  * @throws VimFault also where its files are in use; the VM needs consolidation then
  */

@@ -31,7 +31,26 @@ func (b *bed) work(ctx *simulator.Context, on mo.Reference, method string, deed 
 	task.Info.Entity = &types.ManagedObjectReference{Type: "Turn", Value: strconv.FormatInt(b.taskNumber.Add(1), 10)}
 	ref := task.Run(ctx)
 	ctx.Map.WithLock(ctx, task, func() { task.Info.Entity = &self })
+	b.noteTask(ctx, self, ref)
 	return ref
+}
+
+// remembered is how many tasks an object lists; vCenter's own limit is one of time.
+const remembered = 20
+
+// noteTask lists a task as one of an object's recent ones, as the simulator does by the entity that ours has not had.
+func (b *bed) noteTask(ctx *simulator.Context, on, task types.ManagedObjectReference) {
+	object, ok := ctx.Map.Get(on).(mo.Entity)
+	if !ok {
+		return
+	}
+	ctx.WithLock(object, func() {
+		recent := append(object.Entity().RecentTask, task)
+		if len(recent) > remembered {
+			recent = recent[len(recent)-remembered:]
+		}
+		ctx.Update(object, []types.PropertyChange{{Name: "recentTask", Val: recent}})
+	})
 }
 
 func (b *bed) turn(ref types.ManagedObjectReference) *sync.Mutex {

@@ -314,7 +314,7 @@ export function hypervisorContract(
       Promise.resolve(expect(again).toEqual(taken)),
     );
     for (let i = 0; i < 2; i++) await hypervisor.releaseSnapshot('web', 'run/1');
-    expect((await hypervisor.snapshotVm('web', 'run/1')).consistency).toBe('crash');
+    expect((await hypervisor.snapshotVm('web', 'run/2')).consistency).toBe('crash');
   });
 
   it('holds all disks of a running VM as they were at one instant, for any process, until released', async () => {

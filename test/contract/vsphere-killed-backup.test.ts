@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
 import { projectRoot } from '../../host/project-root';
 import { type Rule } from '../../sandbox/vcenter/control';
@@ -133,6 +134,25 @@ onVcenter('a backup from vSphere whose worker is killed', () => {
       await backUp(name, vm, `after ${title}`, expected);
     },
   );
+
+  it('leaves nothing where its run is given up while vCenter takes the snapshot that the dead worker asked for', async () => {
+    const { control } = site.vcenter;
+    const { name, vm } = await machine();
+    const method = 'CreateSnapshotEx_Task';
+    await control.setRules([{ name, method, times: 1, when: 'before', hold: true, object: vm.value }]);
+    const child = startBackup(name, 'given up');
+    await eventually(20, async () => ((await control.struck())[name] === 1 ? true : undefined), 0.05);
+    await kill(child);
+    const released = site.afresh().releaseSnapshot(name, 'given up');
+    const first = await Promise.race([released.then(() => 'released'), sleep(1000, 'waits')]);
+    expect(first).toBe('waits');
+    await control.setRules([]);
+    await released;
+    expect(await leftovers(site, vm)).toEqual([]);
+    // A try that still runs comes too late.
+    await expect(site.afresh().snapshotVm(name, 'given up')).rejects.toThrow(/was given up/);
+    expect(await leftovers(site, vm)).toEqual([]);
+  });
 
   it('goes on with its snapshot in the next process, where the run goes on', async () => {
     const { name, vm, expected } = await machine();

@@ -81,6 +81,14 @@ export class VimClient {
     )) as Methods[M]['ends'];
   }
 
+  /**
+   * Waits for the end of a task that somebody has begun.
+   * @throws as {@link run} does once its task goes on
+   */
+  async whenEnded(method: string, task: ManagedObject<'Task'>): Promise<void> {
+    await endOfTask(this.#sessions, method, task);
+  }
+
   /** Properties of an object by their paths; what is unset is absent. @throws VimFault also where one cannot be read */
   get<T extends string, P extends string>(
     object: ManagedObject<T>,

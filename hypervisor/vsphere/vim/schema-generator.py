@@ -37,7 +37,7 @@ METHODS = {
 # Properties of managed objects that are read.
 PROPERTIES = {
     'vim.VirtualMachine': 'name parent capability config layoutEx storage resourcePool runtime guest summary'
-    ' datastore network snapshot rootSnapshot customValue effectiveRole',
+    ' datastore network snapshot rootSnapshot recentTask customValue effectiveRole',
     'vim.vm.Snapshot': 'config childSnapshot vm',
     'vim.Datacenter': 'name parent vmFolder hostFolder datastoreFolder networkFolder datastore network',
     'vim.Folder': 'name parent childEntity childType',

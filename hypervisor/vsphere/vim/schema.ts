@@ -2450,6 +2450,7 @@ export interface Properties {
     network: ManagedObject<'Network' | 'OpaqueNetwork' | 'DistributedVirtualPortgroup'>[];
     snapshot?: VirtualMachineSnapshotInfo;
     rootSnapshot: ManagedObject<'VirtualMachineSnapshot'>[];
+    recentTask: ManagedObject<'Task'>[];
     customValue: CustomFieldValue[];
     effectiveRole: number[];
   };
