@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { type Finding } from '../../hypervisor/vsphere/findings';
+import { type Finding } from '../../hypervisor/vsphere/check/findings';
 import { type VsphereSettings } from '../../hypervisor/vsphere/settings';
 import { CliError, EXIT } from '../exit-codes';
 import { type CliContext, type CliIo, writeJson } from '../io';

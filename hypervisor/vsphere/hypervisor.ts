@@ -1,10 +1,10 @@
 import { type Hypervisor, type SiteQuestion } from '../port';
-import { backupMethods } from './backup';
-import { failbackMethods } from './failback';
-import { checkSite } from './preflight';
+import { backupMethods } from './backup/backup';
+import { failbackMethods } from './failback/failback';
+import { checkSite } from './check/preflight';
 import { type VsphereSettings } from './settings';
 import { type Site, vsphereSite } from './site';
-import { clearAll } from './leftovers';
+import { clearAll } from './backup/leftovers';
 import { explain, VimFault } from './vim/faults';
 
 export interface VsphereHypervisorOptions {

@@ -1,4 +1,4 @@
-export { checkVcenter } from './check';
+export { checkVcenter } from './check/check';
 export {
   hypervisorOf,
   vsphereHypervisor,
@@ -7,4 +7,4 @@ export {
 } from './hypervisor';
 export { credentialsOf, readVsphereSettings, type VsphereSettings, VsphereSettingsError } from './settings';
 export { type Site, vsphereSite } from './site';
-export { tryWithTestVm } from './trial';
+export { tryWithTestVm } from './check/trial';

@@ -1,5 +1,5 @@
 import { VmNotFoundError } from '../port';
-import { findProxy } from './proxy';
+import { findProxy } from './proxy/proxy';
 import { parseReference, shownName } from './names';
 import { type VsphereSettings } from './settings';
 import { type VimClient } from './vim/client';

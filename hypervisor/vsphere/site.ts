@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { HotAdd } from './hot-add';
+import { HotAdd } from './proxy/hot-add';
 import { Inventory } from './inventory';
 import { credentialsOf, trustOf, type VsphereSettings } from './settings';
-import { SnapshotUses } from './snapshot-uses';
+import { SnapshotUses } from './backup/snapshot-uses';
 import { VimClient } from './vim/client';
 
 /** What all parts of the adapter work with. */

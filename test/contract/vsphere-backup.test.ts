@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { simulatorIsBuilt } from '../../sandbox/vcenter/simulator';
 import { VmNotFoundError } from '../../hypervisor/port';
-import { snapshotName, sortOut } from '../../hypervisor/vsphere/snapshots';
+import { snapshotName, sortOut } from '../../hypervisor/vsphere/backup/snapshots';
 import { contents, expectCovered, onDisk } from './hypervisor-contract';
 import { addDisk, leftovers, makeVm, startVsphereSite, type VsphereSite } from './vsphere-site';
 

@@ -6,7 +6,7 @@ import { dialer } from '../../activities/dial';
 import { runCli } from '../../cli/program';
 import { toolOutput } from '../../host/run-tool';
 import { projectRoot } from '../../host/project-root';
-import { type Finding } from '../../hypervisor/vsphere/findings';
+import { type Finding } from '../../hypervisor/vsphere/check/findings';
 import { rolePrivileges } from '../../hypervisor/vsphere/privileges';
 import { failureOf, runActivity } from './run-activity';
 import { describeWithVcenter, startVcenterSite, type VcenterSite } from './vcenter-site';

@@ -1,16 +1,16 @@
-import { collectPages } from '../../hypervisor/vsphere/changed-areas';
+import { collectPages } from '../../hypervisor/vsphere/backup/changed-areas';
 import {
   knownFault,
   readMarker,
   trackedThroughout,
   whyMarkerIsVoid,
   writeMarker,
-} from '../../hypervisor/vsphere/cbt-guards';
+} from '../../hypervisor/vsphere/backup/cbt-guards';
 import { type DiskDevice, disksOf, normalUuid } from '../../hypervisor/vsphere/devices';
-import { freeUnit, keptController } from '../../hypervisor/vsphere/kept-controller';
+import { freeUnit, keptController } from '../../hypervisor/vsphere/proxy/kept-controller';
 import { escapeName, parseReference, shownName } from '../../hypervisor/vsphere/names';
-import { biosUuids } from '../../hypervisor/vsphere/proxy';
-import { snapshotName, sortOut } from '../../hypervisor/vsphere/snapshots';
+import { biosUuids } from '../../hypervisor/vsphere/proxy/proxy';
+import { snapshotName, sortOut } from '../../hypervisor/vsphere/backup/snapshots';
 import { type AnyVirtualDevice, type DiskChangeInfo } from '../../hypervisor/vsphere/vim/schema';
 
 const UUID = '6000c29a-0102-0304-0506-0708090a0b0c';

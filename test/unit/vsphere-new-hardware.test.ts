@@ -1,6 +1,6 @@
-import { cardChanges, newCard } from '../../hypervisor/vsphere/cards';
+import { cardChanges, newCard } from '../../hypervisor/vsphere/failback/cards';
 import { checkPlace } from '../../hypervisor/vsphere/controllers';
-import { addressNote, cardAddress } from '../../hypervisor/vsphere/mac';
+import { addressNote, cardAddress } from '../../hypervisor/vsphere/failback/mac';
 import { chooseNetworks, NetworksMissingError, type SiteNetwork } from '../../hypervisor/vsphere/networks';
 
 const network = (name: string, value: string): SiteNetwork => {

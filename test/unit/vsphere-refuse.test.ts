@@ -1,4 +1,4 @@
-import { type Judged, reasonsAgainst } from '../../hypervisor/vsphere/refuse';
+import { type Judged, reasonsAgainst } from '../../hypervisor/vsphere/backup/refuse';
 import { type AnyVirtualDevice, type VirtualMachineConfigInfo } from '../../hypervisor/vsphere/vim/schema';
 
 const uuid = (n: number): string => `6000c29a-0102-0304-0506-0708090a0b0${n}`;

@@ -1,11 +1,11 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { writeFileAtomically } from '../../host/atomic-file';
-import { readIfExists } from '../../host/if-exists';
-import { Leases } from '../../host/leases';
-import { processLives, processName } from '../../host/pid-file';
-import { fileNameOf, type VmRef } from './vm';
+import { writeFileAtomically } from '../../../host/atomic-file';
+import { readIfExists } from '../../../host/if-exists';
+import { Leases } from '../../../host/leases';
+import { processLives, processName } from '../../../host/pid-file';
+import { fileNameOf, type VmRef } from '../vm';
 import { type OwnSnapshot, snapshotName } from './snapshots';
 
 /**

@@ -1,10 +1,10 @@
-import { diskKeyOption, disksOf, extraConfig } from './devices';
-import { isMadeByUs } from './marks';
+import { diskKeyOption, disksOf, extraConfig } from '../devices';
+import { isMadeByUs } from '../marks';
 import { powerOff } from './power';
-import { type VimClient } from './vim/client';
-import { isFault } from './vim/faults';
-import { type VirtualMachineConfigInfo } from './vim/schema';
-import { homeOf, type VmRef } from './vm';
+import { type VimClient } from '../vim/client';
+import { isFault } from '../vim/faults';
+import { type VirtualMachineConfigInfo } from '../vim/schema';
+import { homeOf, type VmRef } from '../vm';
 
 /**
  * Removes a VM that we made, with its disks. A disk that is neither ours nor in the VM's own directory is detached first and

@@ -1,7 +1,7 @@
-import { type NicConfiguration } from '../port';
+import { type NicConfiguration } from '../../port';
 import { cardAddress } from './mac';
-import { type CardBacking, type SiteNetwork } from './networks';
-import { type AnyVirtualDevice, type VirtualDeviceConfigSpec } from './vim/schema';
+import { type CardBacking, type SiteNetwork } from '../networks';
+import { type AnyVirtualDevice, type VirtualDeviceConfigSpec } from '../vim/schema';
 
 /** Types of network cards; the others derive from VirtualEthernetCard, too, and have its fields. */
 const CARD_TYPES: ReadonlySet<string> = new Set([

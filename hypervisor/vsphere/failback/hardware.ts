@@ -1,9 +1,9 @@
-import { type VmConfiguration } from '../port';
+import { type VmConfiguration } from '../../port';
 import { cardChanges } from './cards';
-import { type SiteNetwork } from './networks';
-import { type VimClient } from './vim/client';
-import { type VirtualMachineConfigSpec } from './vim/schema';
-import { mustHaveConfiguration, type VmRef } from './vm';
+import { type SiteNetwork } from '../networks';
+import { type VimClient } from '../vim/client';
+import { type VirtualMachineConfigSpec } from '../vim/schema';
+import { mustHaveConfiguration, type VmRef } from '../vm';
 
 /**
  * Gives a powered-off VM its CPUs, memory, firmware and network cards. Changes nothing where it has them.

@@ -1,7 +1,7 @@
-import { type VimClient } from './vim/client';
-import { isFault } from './vim/faults';
-import { type ManagedObject, type VirtualMachineQuestionInfo } from './vim/schema';
-import { isOff, isOn, type VmRef } from './vm';
+import { type VimClient } from '../vim/client';
+import { isFault } from '../vim/faults';
+import { type ManagedObject, type VirtualMachineQuestionInfo } from '../vim/schema';
+import { isOff, isOn, type VmRef } from '../vm';
 
 /** Seconds for a VM to start; DRS may move others first. */
 const START_SECONDS = 600;

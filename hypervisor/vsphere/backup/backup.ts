@@ -1,14 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { withLock } from '../../host/lock';
-import { type Hypervisor, type SnapshotOptions, type VmSnapshot, VmNotFoundError } from '../port';
+import { withLock } from '../../../host/lock';
+import { type Hypervisor, type SnapshotOptions, type VmSnapshot, VmNotFoundError } from '../../port';
 import { changedAreas, standingDisks } from './changed-areas';
-import { describeConfiguration, describeDisks, networkNames } from './describe';
-import { extraConfig, MARK_OPTION } from './devices';
-import { fileNameOf, type VmRef } from './vm';
+import { describeConfiguration, describeDisks, networkNames } from '../describe';
+import { extraConfig, MARK_OPTION } from '../devices';
+import { fileNameOf, type VmRef } from '../vm';
 import { clearVm, releaseOne } from './leftovers';
 import { refuseWhatCannotBe } from './refuse';
-import { type Site } from './site';
+import { type Site } from '../site';
 import {
   configurationAt,
   consolidateWhereNeeded,
@@ -19,7 +19,7 @@ import {
   takeSnapshot,
   whenNoneIsBeingTaken,
 } from './snapshots';
-import { isFault } from './vim/faults';
+import { isFault } from '../vim/faults';
 import { vmSnapshot } from './vm-snapshot';
 
 export type BackupMethods = Pick<

@@ -1,19 +1,19 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readIfExists } from '../../host/if-exists';
-import { Leases } from '../../host/leases';
-import { withLock } from '../../host/lock';
-import { writeFileAtomically } from '../../host/atomic-file';
-import { syncFile } from '../../host/sync-file';
-import { type OpenDisk } from '../port';
+import { readIfExists } from '../../../host/if-exists';
+import { Leases } from '../../../host/leases';
+import { withLock } from '../../../host/lock';
+import { writeFileAtomically } from '../../../host/atomic-file';
+import { syncFile } from '../../../host/sync-file';
+import { type OpenDisk } from '../../port';
 import { waitForDevice, deviceGone, setReadOnly } from './block-device';
-import { type DiskDevice, disksOf, normalUuid } from './devices';
-import { type Inventory } from './inventory';
-import { homeOf, type VmRef } from './vm';
+import { type DiskDevice, disksOf, normalUuid } from '../devices';
+import { type Inventory } from '../inventory';
+import { homeOf, type VmRef } from '../vm';
 import { keptController, freeUnit, isOthersDisk } from './kept-controller';
-import { isFault } from './vim/faults';
-import { type AnyVirtualDeviceBackingInfo } from './vim/schema';
+import { isFault } from '../vim/faults';
+import { type AnyVirtualDeviceBackingInfo } from '../vim/schema';
 
 /**
  * Disks of other VMs, attached to the backup proxy's own VM while it reads or writes them ("HotAdd" in VMware's documents, here by

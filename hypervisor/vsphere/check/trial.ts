@@ -6,11 +6,11 @@ import {
   type DiskConfiguration,
   type Hypervisor,
   type OpenDisk,
-} from '../port';
-import { controllersOf, disksOf } from './devices';
+} from '../../port';
+import { controllersOf, disksOf } from '../devices';
 import { type Finding, note, ok, problem } from './findings';
-import { siteNetworks } from './networks';
-import { type Site } from './site';
+import { siteNetworks } from '../networks';
+import { type Site } from '../site';
 
 /** Each a size that is no multiple of 1 KiB: what a VMDK may have, and some storage may not. */
 const SYSTEM: DiskConfiguration = { key: 'system', sizeBytes: 24 * 2 ** 20 + 3 * 512, slot: 0, boot: true };

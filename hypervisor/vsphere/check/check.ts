@@ -1,9 +1,9 @@
-import { knownFault } from './cbt-guards';
-import { describeConfiguration, networkNames } from './describe';
+import { knownFault } from '../backup/cbt-guards';
+import { describeConfiguration, networkNames } from '../describe';
 import { type Finding, looking, note, ok, problem } from './findings';
 import { checkNewVms, checkProtectedVm, checkProxy } from './preflight';
-import { siteNetworks } from './networks';
-import { type Site } from './site';
+import { siteNetworks } from '../networks';
+import { type Site } from '../site';
 
 /** The oldest version whose API the adapter speaks. */
 const OLDEST_VERSION = 7;

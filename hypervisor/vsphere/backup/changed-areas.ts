@@ -1,12 +1,12 @@
-import { mergeAreas } from '../areas';
-import { type DiskArea } from '../port';
+import { mergeAreas } from '../../areas';
+import { type DiskArea } from '../../port';
 import { knownFault, readMarker, trackedThroughout, whyMarkerIsVoid } from './cbt-guards';
-import { type DiskDevice, disksOf } from './devices';
-import { type VmRef } from './vm';
+import { type DiskDevice, disksOf } from '../devices';
+import { type VmRef } from '../vm';
 import { type OwnSnapshot, snapshotsOf } from './snapshots';
-import { type VimClient } from './vim/client';
-import { isFault } from './vim/faults';
-import { type DiskChangeInfo } from './vim/schema';
+import { type VimClient } from '../vim/client';
+import { isFault } from '../vim/faults';
+import { type DiskChangeInfo } from '../vim/schema';
 
 /** Asks for everything that is in use, or has been. */
 const EVERYTHING = '*';

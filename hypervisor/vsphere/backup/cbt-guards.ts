@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type DiskDevice } from './devices';
+import { type DiskDevice } from '../devices';
 
 /**
  * Changed-block tracking has given wrong answers without an error, again and again; a backup that believes one is

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { exists } from '../../host/if-exists';
-import { toolOutput } from '../../host/run-tool';
+import { exists } from '../../../host/if-exists';
+import { toolOutput } from '../../../host/run-tool';
 
 /** A disk of another VM, as this host's kernel sees it. */
 

@@ -1,7 +1,7 @@
-import { type Inventory } from './inventory';
-import { escapeName, parseReference, shownName } from './names';
-import { type Listed } from './vim/properties';
-import { type DatastoreSummary, type ManagedObject } from './vim/schema';
+import { type Inventory } from '../inventory';
+import { escapeName, parseReference, shownName } from '../names';
+import { type Listed } from '../vim/properties';
+import { type DatastoreSummary, type ManagedObject } from '../vim/schema';
 
 /** Where a new VM comes to, and what it is called there. */
 export interface NewVmPlace {

@@ -1,13 +1,13 @@
-import { type VmConfiguration, VmExistsError } from '../port';
-import { newController } from './controllers';
+import { type VmConfiguration, VmExistsError } from '../../port';
+import { newController } from '../controllers';
 import { newCard } from './cards';
-import { guestOsMark, marksOfNewVm } from './marks';
-import { escapeName } from './names';
-import { type SiteNetwork } from './networks';
+import { guestOsMark, marksOfNewVm } from '../marks';
+import { escapeName } from '../names';
+import { type SiteNetwork } from '../networks';
 import { type NewVmPlace } from './placement';
-import { type VimClient } from './vim/client';
-import { isFault } from './vim/faults';
-import { type VmRef } from './vm';
+import { type VimClient } from '../vim/client';
+import { isFault } from '../vim/faults';
+import { type VmRef } from '../vm';
 
 /** For guests that vSphere has no name for: 64 bits, and no settings of its own. */
 const SOME_GUEST = 'otherGuest64';

@@ -1,6 +1,6 @@
-import { type Inventory } from './inventory';
-import { type VimClient } from './vim/client';
-import { type VmRef } from './vm';
+import { type Inventory } from '../inventory';
+import { type VimClient } from '../vim/client';
+import { type VmRef } from '../vm';
 
 /** The port's bound. */
 const LAST_BYTES = 64 * 1024;

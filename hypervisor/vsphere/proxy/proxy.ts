@@ -1,8 +1,8 @@
-import { readIfExists } from '../../host/if-exists';
-import { normalUuid } from './devices';
-import { type VsphereSettings } from './settings';
-import { type VimClient } from './vim/client';
-import { type VmRef } from './vm';
+import { readIfExists } from '../../../host/if-exists';
+import { normalUuid } from '../devices';
+import { type VsphereSettings } from '../settings';
+import { type VimClient } from '../vim/client';
+import { type VmRef } from '../vm';
 
 /** The backup proxy: the VM that this host is, to which other VMs' disks are attached. */
 

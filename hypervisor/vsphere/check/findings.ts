@@ -1,6 +1,6 @@
-import { type SiteFindings } from '../port';
-import { VimAnswerError, VimConnectionError, VimTimeoutError } from './vim/errors';
-import { isRetryable, VimFault } from './vim/faults';
+import { type SiteFindings } from '../../port';
+import { VimAnswerError, VimConnectionError, VimTimeoutError } from '../vim/errors';
+import { isRetryable, VimFault } from '../vim/faults';
 
 /** What was looked at, and how it was found. */
 export interface Finding {

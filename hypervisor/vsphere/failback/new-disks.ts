@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { busOf } from '../../machines/disk-place';
-import { type ControllerPlace, type DiskConfiguration } from '../port';
-import { checkPlace, newController } from './controllers';
+import { busOf } from '../../../machines/disk-place';
+import { type ControllerPlace, type DiskConfiguration } from '../../port';
+import { checkPlace, newController } from '../controllers';
 import {
   bootOrderOf,
   controllersOf,
@@ -10,17 +10,17 @@ import {
   disksOf,
   extraConfig,
   withDashes,
-} from './devices';
-import { diskMark } from './marks';
-import { type VimClient } from './vim/client';
-import { isFault } from './vim/faults';
+} from '../devices';
+import { diskMark } from '../marks';
+import { type VimClient } from '../vim/client';
+import { isFault } from '../vim/faults';
 import {
   type AnyVirtualDevice,
   type VirtualMachineBootOptions,
   type VirtualMachineConfigInfo,
   type VirtualMachineConfigSpec,
-} from './vim/schema';
-import { homeOf, mustHaveConfiguration, type VmRef } from './vm';
+} from '../vim/schema';
+import { homeOf, mustHaveConfiguration, type VmRef } from '../vm';
 
 /** The same bound as for a disk's key in the repository; it is part of a file's name here. */
 const KEY = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;

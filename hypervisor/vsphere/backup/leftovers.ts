@@ -1,8 +1,8 @@
-import { type VmRef } from './vm';
-import { type Site } from './site';
+import { type VmRef } from '../vm';
+import { type Site } from '../site';
 import { consolidateWhereNeeded, type OwnSnapshot, removeSnapshot, snapshotsOf, sortOut } from './snapshots';
-import { disksOf } from './devices';
-import { isFault } from './vim/faults';
+import { disksOf } from '../devices';
+import { isFault } from '../vim/faults';
 
 /**
  * What workers that died have left: disks attached to the proxy, snapshots on which VMs go on writing into growing files, and files

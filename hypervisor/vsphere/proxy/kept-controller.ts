@@ -1,6 +1,6 @@
-import { SCSI_CONTROLLER_SLOT } from '../../machines/disk-place';
-import { type Controller, controllersOf, type DiskDevice, disksOf } from './devices';
-import { type AnyVirtualDevice } from './vim/schema';
+import { SCSI_CONTROLLER_SLOT } from '../../../machines/disk-place';
+import { type Controller, controllersOf, type DiskDevice, disksOf } from '../devices';
+import { type AnyVirtualDevice } from '../vim/schema';
 
 /**
  * The controller of the backup proxy that is kept for other VMs' disks: what is attached there, and used by nobody, is let go. The

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { type VimClient } from './vim/client';
-import { VimConnectionError } from './vim/errors';
-import { explain, isFault, VimFault } from './vim/faults';
+import { type VimClient } from '../vim/client';
+import { VimConnectionError } from '../vim/errors';
+import { explain, isFault, VimFault } from '../vim/faults';
 import {
   type ManagedObject,
   type VirtualMachineConfigInfo,
   type VirtualMachineSnapshotTree,
-} from './vim/schema';
-import { TaskOutcomeUnknownError } from './vim/tasks';
-import { isOff, type VmRef } from './vm';
+} from '../vim/schema';
+import { TaskOutcomeUnknownError } from '../vim/tasks';
+import { isOff, type VmRef } from '../vm';
 
 /**
  * The adapter's snapshots of VMs. Which there are is for vCenter to say alone: a snapshot is found by its name, which is made of the

@@ -1,15 +1,15 @@
-import { type Hypervisor, type VmConfiguration, VmExistsError } from '../port';
+import { type Hypervisor, type VmConfiguration, VmExistsError } from '../../port';
 import { createVm } from './create';
-import { describeDisks } from './describe';
-import { type DiskBacking, disksOf, extraConfig, MARK_OPTION } from './devices';
+import { describeDisks } from '../describe';
+import { type DiskBacking, disksOf, extraConfig, MARK_OPTION } from '../devices';
 import { setHardware } from './hardware';
-import { type VmRef } from './vm';
+import { type VmRef } from '../vm';
 import { addDisk } from './new-disks';
-import { chooseNetworks, type SiteNetwork, siteNetworks } from './networks';
+import { chooseNetworks, type SiteNetwork, siteNetworks } from '../networks';
 import { datastoreOf, newVmPlace } from './placement';
 import { powerOff, powerOn, shutDown } from './power';
 import { removeVm } from './remove';
-import { type Site } from './site';
+import { type Site } from '../site';
 import { consoleText } from './console';
 
 export type FailbackMethods = Pick<

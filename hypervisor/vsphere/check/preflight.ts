@@ -1,17 +1,17 @@
 import { access, constants } from 'node:fs/promises';
-import { type SiteFindings, type SiteQuestion, VmNotFoundError, VmRefusedError } from '../port';
-import { extraConfig } from './devices';
+import { type SiteFindings, type SiteQuestion, VmNotFoundError, VmRefusedError } from '../../port';
+import { extraConfig } from '../devices';
 import { type Finding, looking, note, ok, problem, siteFindings } from './findings';
-import { keptController } from './kept-controller';
-import { addressNote } from './mac';
-import { chooseNetworks, NetworksMissingError, type SiteNetwork, siteNetworks } from './networks';
-import { datastoreOf, folderOf, newVmPlace, poolOf } from './placement';
-import { missingPrivileges, type PlacedObject, tellMissing } from './privileges';
-import { refuseWhatCannotBe } from './refuse';
-import { type Site } from './site';
-import { snapshotsOf } from './snapshots';
-import { type ManagedObject } from './vim/schema';
-import { homeOf, type VmRef } from './vm';
+import { keptController } from '../proxy/kept-controller';
+import { addressNote } from '../failback/mac';
+import { chooseNetworks, NetworksMissingError, type SiteNetwork, siteNetworks } from '../networks';
+import { datastoreOf, folderOf, newVmPlace, poolOf } from '../failback/placement';
+import { missingPrivileges, type PlacedObject, tellMissing } from '../privileges';
+import { refuseWhatCannotBe } from '../backup/refuse';
+import { type Site } from '../site';
+import { snapshotsOf } from '../backup/snapshots';
+import { type ManagedObject } from '../vim/schema';
+import { homeOf, type VmRef } from '../vm';
 
 /** Free space that new VMs leave a datastore at least: full, it stops those that are on it. */
 const FREE_FLOOR_BYTES = 1024 ** 3;

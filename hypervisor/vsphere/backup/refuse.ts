@@ -1,15 +1,15 @@
-import { VmRefusedError } from '../port';
-import { describeDisks } from './describe';
-import { diskKey, type DiskDevice, disksOf } from './devices';
-import { type VmRef } from './vm';
-import { shownName } from './names';
-import { grantedPrivileges } from './privileges';
-import { type Site } from './site';
+import { VmRefusedError } from '../../port';
+import { describeDisks } from '../describe';
+import { diskKey, type DiskDevice, disksOf } from '../devices';
+import { type VmRef } from '../vm';
+import { shownName } from '../names';
+import { grantedPrivileges } from '../privileges';
+import { type Site } from '../site';
 import {
   type ManagedObject,
   type VirtualMachineConfigInfo,
   type VirtualMachineRuntimeInfo,
-} from './vim/schema';
+} from '../vim/schema';
 
 /**
  * What cannot be backed up is refused before a snapshot is taken: found out afterwards, the VM would have run on one for nothing,

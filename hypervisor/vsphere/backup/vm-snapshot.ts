@@ -1,10 +1,10 @@
-import { leaveOut } from '../excluded-disks';
-import { type SnapshotOptions, type VmSnapshot } from '../port';
+import { leaveOut } from '../../excluded-disks';
+import { type SnapshotOptions, type VmSnapshot } from '../../port';
 import { trackedThroughout, writeMarker } from './cbt-guards';
-import { describeConfiguration, describeDisks, type NetworkNames } from './describe';
-import { type DiskDevice } from './devices';
+import { describeConfiguration, describeDisks, type NetworkNames } from '../describe';
+import { type DiskDevice } from '../devices';
 import { type OwnSnapshot } from './snapshots';
-import { type VirtualMachineConfigInfo } from './vim/schema';
+import { type VirtualMachineConfigInfo } from '../vim/schema';
 
 export interface SnapshotSurroundings {
   networks: NetworkNames;
