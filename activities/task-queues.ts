@@ -9,3 +9,6 @@ export const BACKUP_PROXY_QUEUE = 'lifeboat-backup-proxy';
 
 /** Work on a volume that is attached to one AWS proxy runs on that proxy's own queue. */
 export const awsProxyHostQueue = (instanceId: string): string => `lifeboat-aws-proxy-host-${instanceId}`;
+
+/** One AWS proxy answers here at once, however long its other queues are: whoever waits for it learns that it is there. */
+export const awsProxyPulseQueue = (instanceId: string): string => `lifeboat-aws-proxy-pulse-${instanceId}`;

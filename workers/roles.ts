@@ -3,12 +3,19 @@ import { type S3Client } from '@aws-sdk/client-s3';
 import { type WorkerOptions } from '@temporalio/worker';
 import { createFailbackActivities } from '../activities/aws-proxy/failback/activities';
 import { awsClients, s3Client } from '../activities/aws-proxy/account/clients';
-import { type AwsProxyActivities, type AwsProxyHostActivities } from '../activities/aws-proxy/contract';
+import {
+  type AwsProxyActivities,
+  type AwsProxyHostActivities,
+  type AwsProxyPulseActivities,
+} from '../activities/aws-proxy/contract';
 import { createDnsActivities } from '../activities/aws-proxy/dns/activities';
 import { createDrCopyActivities } from '../activities/aws-proxy/restore/publish';
 import { createDriverActivities, createLaunchActivities } from '../activities/aws-proxy/launch/activities';
 import { createReadinessActivities } from '../activities/aws-proxy/readiness/activities';
-import { createProxyHostActivities } from '../activities/aws-proxy/proxy-host/activities';
+import {
+  createProxyHostActivities,
+  createPulseActivities,
+} from '../activities/aws-proxy/proxy-host/activities';
 import { createPruneActivities } from '../activities/aws-proxy/restore/prune';
 import { createRestorePlanActivities } from '../activities/aws-proxy/restore/plan';
 import { createSnapshotCopyActivities } from '../activities/aws-proxy/restore/snapshot-copy';
@@ -35,6 +42,7 @@ import {
   AWS_PROXY_COPY_QUEUE,
   AWS_PROXY_QUEUE,
   awsProxyHostQueue,
+  awsProxyPulseQueue,
   BACKUP_PROXY_QUEUE,
   CONTROL_QUEUE,
 } from '../activities/task-queues';
@@ -56,6 +64,8 @@ export type QueueWorker = Pick<
 const CONCURRENT_COPIES = 8;
 /** Guests prepared at once on one host: each has a volume attached, of which an instance takes 28 at most. */
 const CONCURRENT_HOST_TASKS = 8;
+/** Pulses answered at once: each takes no time, and any number of them is soon through. */
+const CONCURRENT_PULSES = 5;
 /** More than the VMs of any plan that a test has seen; a workflow that falls out of the cache is replayed. */
 const CACHED_WORKFLOWS = 1000;
 
@@ -142,6 +152,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
       stateDirectory: join(stateDirectory, 'aws-proxy-host'),
     }),
   };
+  const pulse: AwsProxyPulseActivities = createPulseActivities();
   return [
     { taskQueue: AWS_PROXY_QUEUE, activities },
     {
@@ -153,6 +164,11 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
       taskQueue: awsProxyHostQueue(instanceId),
       activities: hostActivities,
       maxConcurrentActivityTaskExecutions: CONCURRENT_HOST_TASKS,
+    },
+    {
+      taskQueue: awsProxyPulseQueue(instanceId),
+      activities: pulse,
+      maxConcurrentActivityTaskExecutions: CONCURRENT_PULSES,
     },
   ];
 }

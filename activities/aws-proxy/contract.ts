@@ -1,7 +1,7 @@
 import { type DnsActivities } from './dns/contract';
 import { type FailbackActivities } from './failback/contract';
 import { type LaunchActivities, type LaunchHostActivities } from './launch/contract';
-import { type ProxyHostActivities } from './proxy-host/contract';
+import { type ProxyHostActivities, type PulseActivities } from './proxy-host/contract';
 import { type ReadinessActivities } from './readiness/contract';
 import { type RestoreActivities, type RestoreHostActivities } from './restore/contract';
 
@@ -15,3 +15,6 @@ export type AwsProxyActivities = RestoreActivities &
 
 /** Activities bound to one AWS proxy host. */
 export type AwsProxyHostActivities = LaunchHostActivities & RestoreHostActivities;
+
+/** What each AWS proxy answers on its pulse queue. */
+export type AwsProxyPulseActivities = PulseActivities;

@@ -1,5 +1,9 @@
-import { proxyActivities } from '@temporalio/workflow';
-import { type AwsProxyActivities, type AwsProxyHostActivities } from '../../activities/aws-proxy/contract';
+import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import {
+  type AwsProxyActivities,
+  type AwsProxyHostActivities,
+  type AwsProxyPulseActivities,
+} from '../../activities/aws-proxy/contract';
 import { type BackupProxyActivities } from '../../activities/backup-proxy/contract';
 import { type ControlActivities } from '../../activities/control/contract';
 import { profiles, type ProfileName } from './profiles';
@@ -18,6 +22,9 @@ interface Step {
 }
 type Steps<A> = Record<keyof A, Step>;
 
+/** How long something may lie in its queue, instead of what its profile says; undefined is for as long as it takes. */
+export type Queueing = Pick<ActivityOptions, 'scheduleToStartTimeout'>;
+
 /** The input of any activity: the parts of it that name what it works on, for its label. */
 interface Subject {
   vm?: string;
@@ -33,13 +40,14 @@ function label(step: Step, input: Subject | undefined): string {
 }
 
 /** Activities that run by their step's profile on their task queue, each labelled with what it works on. */
-function activitiesOn<A>(taskQueue: string, steps: Steps<A>): A {
+function activitiesOn<A>(taskQueue: string, steps: Steps<A>, queueing: Queueing = {}): A {
   return Object.fromEntries(
     (Object.entries(steps) as [keyof A & string, Step][]).map(([name, step]) => [
       name,
       (input?: Subject) => {
         const { [name]: run } = proxyActivities<Record<string, (input?: Subject) => Promise<unknown>>>({
           ...profiles[step.profile],
+          ...queueing,
           taskQueue: step.taskQueue ?? taskQueue,
           summary: label(step, input),
         });
@@ -108,8 +116,20 @@ export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
 });
 
 /** Activities on one AWS proxy; `taskQueue` is that host's own. */
-export const awsProxyHost = (taskQueue: string): AwsProxyHostActivities =>
-  activitiesOn<AwsProxyHostActivities>(taskQueue, {
-    injectDrivers: { profile: 'host', label: 'inject drivers' },
-    copyToVolume: { profile: 'hostCopy', label: 'copy blocks to volume' },
-  });
+export const awsProxyHost = (taskQueue: string, queueing?: Queueing): AwsProxyHostActivities =>
+  activitiesOn<AwsProxyHostActivities>(
+    taskQueue,
+    {
+      injectDrivers: { profile: 'host', label: 'inject drivers' },
+      copyToVolume: { profile: 'hostCopy', label: 'copy blocks to volume' },
+    },
+    queueing,
+  );
+
+/** One AWS proxy's pulse; `taskQueue` is its pulse queue. */
+export const awsProxyPulse = (taskQueue: string, queueing?: Queueing): AwsProxyPulseActivities =>
+  activitiesOn<AwsProxyPulseActivities>(
+    taskQueue,
+    { answerPulse: { profile: 'pulse', label: 'is the AWS proxy there?' } },
+    queueing,
+  );

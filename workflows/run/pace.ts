@@ -12,7 +12,9 @@ export const pace = {
   heartbeatTimeout: '20 seconds',
   /** A handful of API calls. */
   callTimeout: '1 minute',
-  /** Nobody polls a host's queue for so long: the host is dead. */
+  /** Work has waited in a host's queue for so long that it is worth asking whether the host is there. */
   hostTimeout: '2 minutes',
+  /** A host that does not answer for so long after that is dead: a worker that is started again is there within seconds. */
+  pulseTimeout: '30 seconds',
   dnsInterval: '5 seconds',
 } as const;

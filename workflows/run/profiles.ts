@@ -27,7 +27,7 @@ export const profiles = {
   copy: { startToCloseTimeout: '7 days', heartbeatTimeout, retry: { ...retry, maximumAttempts: 1000 } },
   /** Asks a VM until it answers; the plan's own timeout ends it, and a VM that failed to boot will fail again. */
   ready: { startToCloseTimeout: '1 day', heartbeatTimeout, retry },
-  /** Work on one host. Nobody polling its queue means that the host is dead and another should be tried. */
+  /** Work on one host. Where nobody takes it from its queue in time, the host is asked for its pulse (host-queue.ts). */
   host: { scheduleToStartTimeout: pace.hostTimeout, startToCloseTimeout: '1 hour', heartbeatTimeout, retry },
   /** A copy on one host. */
   hostCopy: {
@@ -35,6 +35,15 @@ export const profiles = {
     startToCloseTimeout: '7 days',
     heartbeatTimeout,
     retry: { ...retry, maximumAttempts: 1000 },
+  },
+  /**
+   * Asks a host whether it is there. That nobody takes the question is an answer, and is not tried again; a worker that
+   * dies with it in its hands has left the rest of the time to the next one.
+   */
+  pulse: {
+    scheduleToStartTimeout: pace.pulseTimeout,
+    startToCloseTimeout: pace.pulseTimeout,
+    retry: { ...retry, maximumAttempts: 3 },
   },
   /** Name servers may serve the old value until every one of them has the change. */
   dns: {

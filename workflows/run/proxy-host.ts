@@ -1,9 +1,10 @@
-import { TimeoutType } from '@temporalio/common';
-import { ApplicationFailure, sleep, TimeoutFailure } from '@temporalio/workflow';
+import { ApplicationFailure, sleep } from '@temporalio/workflow';
 import { type AwsProxyHostActivities } from '../../activities/aws-proxy/contract';
-import { awsProxy, awsProxyHost } from './activities';
+import { type OfferedHost } from '../../activities/aws-proxy/proxy-host/contract';
+import { awsProxy } from './activities';
+import { activitiesOfHost, hostIsGone } from './host-queue';
 
-/** Hosts tried before the run gives up: each try already waits for a dead host to come back. */
+/** Hosts that may die before the run gives up: each was already waited for to come back. One that is busy is not counted. */
 const HOST_ATTEMPTS = 3;
 
 /** Looks for a proxy in one zone. Idle proxies answer in turn, so with a handful of them each is met several times. */
@@ -25,9 +26,10 @@ export async function onProxyHost<T>(
   zone?: string,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
-    const { taskQueue, instanceId, availabilityZone } = await proxyHostIn(zone);
+    const host = await proxyHostIn(zone);
+    const { instanceId, availabilityZone } = host;
     try {
-      return await work({ activities: awsProxyHost(taskQueue), instanceId, availabilityZone }, attempt);
+      return await work({ activities: activitiesOfHost(host), instanceId, availabilityZone }, attempt);
     } catch (error) {
       if (!hostIsGone(error) || attempt === HOST_ATTEMPTS) throw error;
     }
@@ -35,9 +37,7 @@ export async function onProxyHost<T>(
 }
 
 /** Any proxy answers; where the work needs one zone, as a volume does, those of other zones are passed over. */
-async function proxyHostIn(
-  zone: string | undefined,
-): Promise<Awaited<ReturnType<typeof awsProxy.proxyHost>>> {
+async function proxyHostIn(zone: string | undefined): Promise<OfferedHost> {
   for (let look = 1; look <= HOST_LOOKS; look++) {
     const host = await awsProxy.proxyHost();
     if (zone === undefined || host.availabilityZone === zone) return host;
@@ -47,10 +47,4 @@ async function proxyHostIn(
     `None of ${HOST_LOOKS} AWS proxies that answered is in ${zone}, where the volumes are; run one there.`,
     'NoProxyInZone',
   );
-}
-
-/** Nobody took the work from the host's queue in time. */
-function hostIsGone(error: unknown): boolean {
-  if (error instanceof TimeoutFailure) return error.timeoutType === TimeoutType.SCHEDULE_TO_START;
-  return error instanceof Error && error.cause !== undefined && hostIsGone(error.cause);
 }

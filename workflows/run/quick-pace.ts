@@ -10,5 +10,6 @@ export const pace: { [Name in keyof typeof usualPace]: string } = {
   heartbeatTimeout: '6 seconds',
   callTimeout: '15 seconds',
   hostTimeout: '30 seconds',
+  pulseTimeout: '15 seconds',
   dnsInterval: '1 second',
 };

@@ -12,6 +12,7 @@ import {
   phaseAttribute,
   planAttribute,
   retrySignal,
+  troubleSignal,
   TRYING_AGAIN,
   vmPhaseSignal,
 } from './messages';
@@ -55,6 +56,13 @@ export async function reportPhase(vm: string, phase: string, detail = ''): Promi
       phase,
       detail,
     });
+}
+
+/** Tells the run what its VM's present phase suffers from. */
+export async function reportTrouble(vm: string, text: string): Promise<void> {
+  const { parent } = workflowInfo();
+  if (parent)
+    await getExternalWorkflowHandle(parent.workflowId, parent.runId).signal(troubleSignal, { vm, text });
 }
 
 /** Steps of a VM's child workflow that a person may have to mend; the run forwards what people send. */

@@ -1,5 +1,5 @@
-import { awsProxyHostQueue } from '../../task-queues';
-import { type ProxyHostActivities } from './contract';
+import { awsProxyHostQueue, awsProxyPulseQueue } from '../../task-queues';
+import { type ProxyHostActivities, type PulseActivities } from './contract';
 
 export interface ProxyHostDependencies {
   /** EC2 instance id of this host. */
@@ -14,6 +14,16 @@ export function createProxyHostActivities({
 }: ProxyHostDependencies): ProxyHostActivities {
   return {
     proxyHost: () =>
-      Promise.resolve({ taskQueue: awsProxyHostQueue(instanceId), instanceId, availabilityZone }),
+      Promise.resolve({
+        taskQueue: awsProxyHostQueue(instanceId),
+        pulseQueue: awsProxyPulseQueue(instanceId),
+        instanceId,
+        availabilityZone,
+      }),
   };
+}
+
+/** What tells a busy proxy from a dead one. */
+export function createPulseActivities(): PulseActivities {
+  return { answerPulse: () => Promise.resolve() };
 }
