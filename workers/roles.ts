@@ -16,6 +16,7 @@ import {
   createProxyHostActivities,
   createPulseActivities,
 } from '../activities/aws-proxy/proxy-host/activities';
+import { DeviceNames } from '../activities/aws-proxy/proxy-host/device-names';
 import { createPruneActivities } from '../activities/aws-proxy/restore/prune';
 import { createRestorePlanActivities } from '../activities/aws-proxy/restore/plan';
 import { createSnapshotCopyActivities } from '../activities/aws-proxy/restore/snapshot-copy';
@@ -119,7 +120,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
   const { instanceId, availabilityZone, deviceDirectory, dnsServers } = awsProxySettings();
   const { ec2, ebs, route53 } = awsClients({ region });
   const objectStore = recoverySiteObjectStores(settings);
-  const host = { ec2, instanceId, deviceDirectory };
+  const host = { ec2, instanceId, deviceNames: new DeviceNames(), deviceDirectory };
 
   const activities: AwsProxyActivities = {
     ...createRestorePlanActivities({ ec2, objectStore }),

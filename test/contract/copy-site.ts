@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRestorePlanActivities } from '../../activities/aws-proxy/restore/plan';
 import { createSnapshotCopyActivities } from '../../activities/aws-proxy/restore/snapshot-copy';
+import { DeviceNames } from '../../activities/aws-proxy/proxy-host/device-names';
 import { createVerifyActivities } from '../../activities/aws-proxy/restore/verify';
 import {
   createHostCopyActivities,
@@ -76,7 +77,13 @@ export async function startCopySite(intercept?: Intercept, clock?: Clock) {
   const objectStore = (_address: unknown, sending?: LimitedSending) => s3ObjectStore(s3, address, sending);
   const limits = new PlanLimits(clock, clock && (() => new Date(clock.now())));
   const common = { ec2, ebs, hypervisor, objectStore, limits, pollSeconds: 0.05 };
-  const host = { ec2, instanceId: PROXY_INSTANCE_ID, deviceDirectory: devices, pollSeconds: 0.05 };
+  const host = {
+    ec2,
+    instanceId: PROXY_INSTANCE_ID,
+    deviceNames: new DeviceNames(),
+    deviceDirectory: devices,
+    pollSeconds: 0.05,
+  };
 
   /** The activities as workers would have them, on a host whose recorded progress is in that directory. */
   const activities = (stateDirectory = join(directory, 'state')) => ({

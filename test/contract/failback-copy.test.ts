@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, open, readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { DeviceNames } from '../../activities/aws-proxy/proxy-host/device-names';
 import { attachToProxy } from '../../activities/aws-proxy/proxy-host/attachment';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
@@ -35,7 +36,13 @@ describe('the way home', () => {
     const { VolumeId = '' } = await ec2.send(
       new CreateVolumeCommand({ Size: gib, AvailabilityZone: site.availabilityZone }),
     );
-    const host = { ec2, instanceId: PROXY_INSTANCE_ID, deviceDirectory: devices, pollSeconds: 0.05 };
+    const host = {
+      ec2,
+      instanceId: PROXY_INSTANCE_ID,
+      deviceNames: new DeviceNames(),
+      deviceDirectory: devices,
+      pollSeconds: 0.05,
+    };
     const attach = (volumeId: string) => attachToProxy(host, { volumeId });
     const { path } = await inActivity(attach, VolumeId);
     const file = await open(path, 'r+');

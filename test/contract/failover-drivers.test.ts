@@ -1,10 +1,19 @@
 import { createHash } from 'node:crypto';
 import { open, readdir } from 'node:fs/promises';
-import { DescribeVolumesCommand } from '@aws-sdk/client-ec2';
+import {
+  AttachVolumeCommand,
+  CreateVolumeCommand,
+  DeleteVolumeCommand,
+  DescribeVolumesCommand,
+  DetachVolumeCommand,
+} from '@aws-sdk/client-ec2';
+import { type RecoveredVolume } from '../../activities/aws-proxy/launch/contract';
 import { createDriverActivities } from '../../activities/aws-proxy/launch/activities';
+import { DATA_DEVICE_NAMES, DeviceNames } from '../../activities/aws-proxy/proxy-host/device-names';
 import { GuestNotAdaptableError, type GuestAdapter, type RecoverySiteAdaptation } from '../../guest/port';
 import { publishPlan } from '../../repository/plans/plans';
-import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
+import { PROXY_AVAILABILITY_ZONE, PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
+import { eventually } from '../support/eventually';
 import { type FailoverSite, quietEnvironment, shopPlan } from '../support/failover-site';
 import { type FailoverSteps, idsOf, openFailoverSteps } from '../support/failover-steps';
 
@@ -20,6 +29,7 @@ afterEach(() => {
 });
 
 describe('injectDrivers', () => {
+  const deviceNames = new DeviceNames();
   const seen: RecoverySiteAdaptation[] = [];
   /** Stands in for the guest's side only; the volumes that it writes to are the endpoint's. */
   const adapter = (fail?: Error): GuestAdapter => ({
@@ -38,6 +48,7 @@ describe('injectDrivers', () => {
       host: {
         ec2: steps.ec2,
         instanceId: PROXY_INSTANCE_ID,
+        deviceNames,
         deviceDirectory: site.deviceDirectory,
         pollSeconds: 0.05,
       },
@@ -124,5 +135,125 @@ describe('injectDrivers', () => {
     clearInterval(watch);
     expect(await readdir(site.deviceDirectory)).toEqual([]);
     await steps.removeRun(runId);
+  });
+
+  describe('of many VMs at once', () => {
+    const volumeIds: string[] = [];
+    afterEach(async () => {
+      for (const VolumeId of volumeIds.splice(0)) await steps.ec2.send(new DeleteVolumeCommand({ VolumeId }));
+    });
+
+    async function newVolume(): Promise<string> {
+      const { VolumeId = '' } = await steps.ec2.send(
+        new CreateVolumeCommand({ Size: 1, AvailabilityZone: PROXY_AVAILABILITY_ZONE }),
+      );
+      volumeIds.push(VolumeId);
+      await stateOf(VolumeId, 'available');
+      return VolumeId;
+    }
+
+    const stateOf = (volumeId: string, state: string): Promise<true> =>
+      eventually(
+        10,
+        async () => {
+          const { Volumes } = await steps.ec2.send(new DescribeVolumesCommand({ VolumeIds: [volumeId] }));
+          return Volumes?.[0]?.State === state ? true : undefined;
+        },
+        0.05,
+      );
+
+    async function disksOf(n: number): Promise<RecoveredVolume[]> {
+      const made: RecoveredVolume[] = [];
+      for (let slot = 0; slot < n; slot++)
+        made.push({
+          volumeId: await newVolume(),
+          key: `disk${slot}`,
+          sizeBytes: 2 ** 30,
+          slot,
+          boot: slot === 0,
+        });
+      return made;
+    }
+
+    const request = (volumes: RecoveredVolume[]) => ({
+      run: site.run('drivers-many'),
+      vm: 'db',
+      volumes,
+      bootScripts: [],
+      hosts: [],
+    });
+    const attachCalls = () =>
+      site.calls.flatMap(({ operation, input }) =>
+        operation === 'AttachVolume' ? [String(input.Device)] : [],
+      );
+
+    it('gives each task its names one after another: none is refused, none waits forever', async () => {
+      const { ec2 } = steps;
+      const InstanceId = PROXY_INSTANCE_ID;
+      const persons = await newVolume();
+      await ec2.send(new AttachVolumeCommand({ VolumeId: persons, InstanceId, Device: '/dev/sdh' }));
+      await stateOf(persons, 'in-use');
+      const vms: RecoveredVolume[][] = [];
+      for (let vm = 0; vm < 8; vm++) vms.push(await disksOf(3));
+
+      // Twenty names are left, for six VMs at a time: these stay until they are all here.
+      let inside = 0;
+      let most = 0;
+      let full: () => void;
+      const sixAreHere = new Promise<void>((resolve) => (full = resolve));
+      const meeting: GuestAdapter = {
+        ...adapter(),
+        async adaptForRecoverySite(adaptation) {
+          inside++;
+          most = Math.max(most, inside);
+          if (inside === 6) full();
+          await sixAreHere;
+          const adapted = await adapter().adaptForRecoverySite(adaptation);
+          inside--;
+          return adapted;
+        },
+      };
+      site.calls.length = 0;
+      const activity = drivers(meeting).injectDrivers;
+      await Promise.all(vms.map((volumes) => site.activity(activity, request(volumes))));
+      expect(most).toBe(6);
+      // One call a volume: none was refused.
+      expect(attachCalls()).toHaveLength(24);
+      expect(attachCalls()).not.toContain('/dev/sdh');
+      const { Volumes } = await ec2.send(new DescribeVolumesCommand({ VolumeIds: [persons] }));
+      expect(Volumes?.[0]?.Attachments).toMatchObject([{ Device: '/dev/sdh', State: 'attached' }]);
+      await ec2.send(new DetachVolumeCommand({ VolumeId: persons }));
+      await stateOf(persons, 'available');
+    }, 60_000);
+
+    it('waits for names until it is cancelled, and has attached nothing then', async () => {
+      const everyName = DATA_DEVICE_NAMES.map((_, n) => `vol-${n}`);
+      const claim = await site.activity(() => deviceNames.claim(everyName, async () => []), undefined);
+      const volumes = await disksOf(1);
+      const environment = quietEnvironment();
+      site.calls.length = 0;
+      const waiting = environment.run(drivers(adapter()).injectDrivers, request(volumes));
+      const outcome = expect(waiting).rejects.toMatchObject({ name: 'CancelledFailure' });
+      const looks = () => site.calls.filter(({ operation }) => operation === 'DescribeInstances').length;
+      await eventually(10, async () => (looks() > 1 ? true : undefined), 0.05);
+      environment.cancel();
+      await outcome;
+      expect(attachCalls()).toEqual([]);
+      claim.release();
+      await site.activity(drivers(adapter()).injectDrivers, request(volumes));
+      expect(attachCalls()).toEqual([DATA_DEVICE_NAMES[0]]);
+    }, 60_000);
+
+    it('takes another name where somebody else was quicker', async () => {
+      site.faults.push({
+        operation: 'AttachVolume',
+        times: 2,
+        code: 'InvalidParameterValue',
+        message: 'Invalid value for unixDevice. Attachment point is already in use',
+      });
+      site.calls.length = 0;
+      await site.activity(drivers(adapter()).injectDrivers, request(await disksOf(2)));
+      expect(attachCalls()).toEqual(['/dev/sdf', '/dev/sdh', '/dev/sdi', '/dev/sdg']);
+    }, 60_000);
   });
 });

@@ -1,5 +1,6 @@
 import { CreateSnapshotCommand, CreateVolumeCommand, DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
 import { open, readFile } from 'node:fs/promises';
+import { DeviceNames } from '../../activities/aws-proxy/proxy-host/device-names';
 import { attachToProxy } from '../../activities/aws-proxy/proxy-host/attachment';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { type ReplicationLimit } from '../../plan/replication-limit';
@@ -126,7 +127,13 @@ it("keeps a failback's reads to it, of blocks that are there", async () => {
   const { VolumeId = '' } = await ec2.send(
     new CreateVolumeCommand({ Size: 1, AvailabilityZone: site.availabilityZone }),
   );
-  const host = { ec2, instanceId: PROXY_INSTANCE_ID, deviceDirectory: devices, pollSeconds: 0.05 };
+  const host = {
+    ec2,
+    instanceId: PROXY_INSTANCE_ID,
+    deviceNames: new DeviceNames(),
+    deviceDirectory: devices,
+    pollSeconds: 0.05,
+  };
   const attach = (volumeId: string) => attachToProxy(host, { volumeId });
   const { path } = await inActivity(attach, VolumeId);
   const file = await open(path, 'r+');

@@ -3,6 +3,7 @@ import { DescribeVolumesCommand } from '@aws-sdk/client-ec2';
 import { readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { attachToProxy } from '../../activities/aws-proxy/proxy-host/attachment';
+import { DeviceNames } from '../../activities/aws-proxy/proxy-host/device-names';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { takePlanState } from '../../repository/plans/plan-state';
 import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
@@ -79,6 +80,7 @@ async function snapshotBytes(SnapshotId: string): Promise<Buffer> {
 const host = () => ({
   ec2: site.ec2,
   instanceId: PROXY_INSTANCE_ID,
+  deviceNames: new DeviceNames(),
   deviceDirectory: site.devices,
   pollSeconds: 0.05,
 });

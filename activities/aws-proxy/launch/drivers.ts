@@ -4,7 +4,8 @@ import { otherDisks } from '../../other-disks';
 import { type RepositoryAddress } from '../../../plan/run';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { loadBootScript } from '../../../repository/plans/plans';
-import { attachToProxy, detachFromProxy, type ProxyHost } from '../proxy-host/attachment';
+import { attachAt, claimNames, detachFromProxy, type ProxyHost } from '../proxy-host/attachment';
+import { type DeviceClaim } from '../proxy-host/device-names';
 import { type LaunchHostActivities, type RecoveredVolume } from './contract';
 
 export interface DriverDependencies {
@@ -54,6 +55,20 @@ async function withAttached<T>(
   volumes: RecoveredVolume[],
   work: (paths: ReadonlyMap<string, string>) => Promise<T>,
 ): Promise<T> {
+  const claim = await claimNames(host, volumes);
+  try {
+    return await whileAttached(host, volumes, claim, work);
+  } finally {
+    claim.release();
+  }
+}
+
+async function whileAttached<T>(
+  host: ProxyHost,
+  volumes: RecoveredVolume[],
+  claim: DeviceClaim,
+  work: (paths: ReadonlyMap<string, string>) => Promise<T>,
+): Promise<T> {
   const begun: RecoveredVolume[] = [];
   const paths = new Map<string, string>();
   let result: T;
@@ -61,7 +76,7 @@ async function withAttached<T>(
     for (const volume of volumes) {
       // Before the attempt: one that is cut off may have attached the volume all the same.
       begun.push(volume);
-      paths.set(volume.volumeId, (await attachToProxy(host, volume)).path);
+      paths.set(volume.volumeId, (await attachAt(host, volume, claim)).path);
     }
     result = await work(paths);
   } catch (error) {

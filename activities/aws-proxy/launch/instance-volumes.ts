@@ -7,7 +7,7 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import { byPlace } from '../../../machines/disk-place';
 import { hasCode } from '../../failures';
-import { DATA_DEVICE_NAMES } from '../proxy-host/attachment';
+import { DATA_DEVICE_NAMES } from '../proxy-host/device-names';
 import { type LaunchActivities, type RecoveredVolume } from './contract';
 import { instanceGone } from './shell';
 import { findInstance, findVolume, listVolumes } from '../account/lookup';

@@ -4,6 +4,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { exists } from '../../../host/if-exists';
 import { hasCode } from '../../failures';
 import { checkDevice } from './device-identity';
+import { type DeviceClaim, type DeviceNames } from './device-names';
 import { findInstance, findVolume } from '../account/lookup';
 import { waitFor } from '../account/waiting';
 import { readTags } from '../account/tags';
@@ -15,6 +16,8 @@ export interface ProxyHost {
   ec2: EC2Client;
   /** The proxy's own instance. */
   instanceId: string;
+  /** One for all that this process attaches to the instance. */
+  deviceNames: DeviceNames;
   /** Where attached volumes appear; /dev/disk/by-id on EC2. */
   deviceDirectory: string;
   pollSeconds?: number;
@@ -24,12 +27,35 @@ export interface AttachedVolume {
   /** The volume on this host: a block device, or a file that behaves like one. */
   path: string;
   sizeBytes: number;
-  /** See {@link detachFromProxy}. */
+  /** See {@link detachFromProxy}; its name is another's then. */
   detach(): Promise<void>;
 }
 
-/** Names for data volumes ("Device names for volumes on Amazon EC2 instances"); Nitro goes by the order of names only. */
-export const DATA_DEVICE_NAMES = [...'fghijklmnopqrstuvwxyz'].map((letter) => `/dev/sd${letter}`);
+/**
+ * Device names for all volumes that a task has on this proxy at once; waits for them. To be released when these are detached.
+ * @throws ApplicationFailure InvalidRequest, non-retryable, or WrongState, retryable: see {@link DeviceNames}
+ */
+export function claimNames(host: ProxyHost, volumes: { volumeId: string }[]): Promise<DeviceClaim> {
+  const { ec2, instanceId, deviceNames, pollSeconds } = host;
+  const look = async () => (await findInstance(ec2, instanceId))?.BlockDeviceMappings ?? [];
+  return deviceNames.claim(
+    volumes.map(({ volumeId }) => volumeId),
+    look,
+    pollSeconds,
+  );
+}
+
+/** A volume that a task has on this proxy alone: see {@link attachAt}. */
+export async function attachToProxy(host: ProxyHost, volume: { volumeId: string }): Promise<AttachedVolume> {
+  const claim = await claimNames(host, [volume]);
+  try {
+    const attached = await attachAt(host, volume, claim);
+    return { ...attached, detach: () => attached.detach().finally(() => claim.release()) };
+  } catch (error) {
+    claim.release();
+    throw error;
+  }
+}
 
 /**
  * Attaches a volume to this proxy, or finds it attached. A volume that hangs on another proxy, whose worker has died,
@@ -38,12 +64,12 @@ export const DATA_DEVICE_NAMES = [...'fghijklmnopqrstuvwxyz'].map((letter) => `/
  * @throws ApplicationFailure VolumeTaken, non-retryable, where a recovered VM's instance has it
  * @throws ApplicationFailure WrongDevice, non-retryable, where something else is in the volume's place on this host
  */
-export async function attachToProxy(
+export async function attachAt(
   host: ProxyHost,
   { volumeId }: { volumeId: string },
+  claim: DeviceClaim,
 ): Promise<AttachedVolume> {
   const path = join(host.deviceDirectory, deviceFileName(volumeId));
-  const refused = new Set<string>();
   const look = volumeLooks(host.ec2, volumeId);
   const sizeGiB = await waitFor(
     `${volumeId} to be attached to ${host.instanceId}`,
@@ -52,7 +78,7 @@ export async function attachToProxy(
       if (volume === undefined) return undefined;
       const holder = attachmentOf(volume);
       if (holder === undefined) {
-        if (volume.State === 'available') await attach(host, volumeId, refused);
+        if (volume.State === 'available') await attach(host, volumeId, claim);
         return undefined;
       }
       if (holder.InstanceId !== host.instanceId) {
@@ -80,22 +106,20 @@ function deviceFileName(volumeId: string): string {
   return `nvme-Amazon_Elastic_Block_Store_${volumeId.replace('-', '')}`;
 }
 
-async function attach({ ec2, instanceId }: ProxyHost, volumeId: string, refused: Set<string>): Promise<void> {
-  const instance = await findInstance(ec2, instanceId);
-  const used = new Set(instance?.BlockDeviceMappings?.map(({ DeviceName }) => DeviceName));
-  const device = DATA_DEVICE_NAMES.find((name) => !used.has(name) && !refused.has(name));
+async function attach({ ec2, instanceId }: ProxyHost, volumeId: string, claim: DeviceClaim): Promise<void> {
+  const device = claim.nameOf(volumeId);
+  // Whoever waits for a name while it has others might wait for somebody who does the same.
   if (device === undefined)
-    throw ApplicationFailure.create({
-      message: `The AWS proxy ${instanceId} has no device name left to attach ${volumeId} at.`,
-      type: 'WrongState',
-      nextRetryDelay: '30 seconds',
-    });
+    throw ApplicationFailure.retryable(
+      `${volumeId} was attached to ${instanceId}, and was detached meanwhile.`,
+      'WrongState',
+    );
   try {
     await ec2.send(new AttachVolumeCommand({ VolumeId: volumeId, InstanceId: instanceId, Device: device }));
   } catch (error) {
-    // Another copy on this host took the name between our look and our call.
+    // Somebody who is not of this process took the name between our look and our call.
     if (hasCode(error, 'InvalidParameterValue') && /in use/i.test((error as Error).message))
-      refused.add(device);
+      await claim.replace(volumeId);
     // An earlier try of ours had arrived: the next look tells.
     else if (!hasCode(error, 'VolumeInUse', 'IncorrectState')) throw error;
   }

@@ -1,0 +1,24 @@
+import { type AwsProxyActivities } from '../../activities/aws-proxy/contract';
+import { AWS_PROXY_QUEUE } from '../../activities/task-queues';
+import { queueWorkers } from '../../workers/roles';
+
+const environment = { ...process.env };
+afterAll(() => {
+  process.env = { ...environment };
+});
+
+it('an AWS proxy polls the queues that it offers, and does nothing but answer on that of its pulse', async () => {
+  Object.assign(process.env, {
+    AWS_REGION: 'eu-central-1',
+    LIFEBOAT_REPOSITORY: 's3://backups/dr',
+    LIFEBOAT_PROXY_INSTANCE_ID: 'i-0a11fe00000000001',
+    LIFEBOAT_PROXY_AVAILABILITY_ZONE: 'eu-central-1a',
+  });
+  const activities = new Map(
+    queueWorkers('aws-proxy').map((worker) => [worker.taskQueue, worker.activities ?? {}]),
+  );
+  const { proxyHost } = activities.get(AWS_PROXY_QUEUE) as AwsProxyActivities;
+  const { taskQueue, pulseQueue = '' } = await proxyHost();
+  expect(Object.keys(activities.get(taskQueue) ?? {}).sort()).toEqual(['copyToVolume', 'injectDrivers']);
+  expect(Object.keys(activities.get(pulseQueue) ?? {})).toEqual(['answerPulse']);
+});
