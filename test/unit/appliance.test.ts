@@ -194,6 +194,17 @@ describe('the appliance', () => {
     }
   });
 
+  it('says how it has ended where that was not asked for', async () => {
+    const appliance = await Appliance.start([emptyDisk(8)], 'look');
+    try {
+      const asked = appliance.run(['/applets/sleep', '60'], 120);
+      process.kill(appliance.pid ?? 0, 'SIGKILL');
+      await expect(asked).rejects.toThrow(/has gone \(QEMU ended with SIGKILL\)/);
+    } finally {
+      await appliance.kill();
+    }
+  });
+
   it('tells a damaged file system from a host that lacks something', async () => {
     const disk = emptyDisk(320);
     await onDisks([disk], [['/bin/mkfs.xfs', '-q', '/dev/nvme0n1']]);
