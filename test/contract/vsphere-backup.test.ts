@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { VmNotFoundError } from '../../hypervisor/port';
 import { snapshotName, sortOut } from '../../hypervisor/vsphere/backup/snapshots';
+import { describeWithVcenter } from '../support/describe-with-vcenter';
 import { contents, expectCovered, onDisk } from './hypervisor-contract';
-import { describeWithVcenter, startVsphereSite, type VsphereSite } from './vsphere-site';
+import { startVsphereSite, type VsphereSite } from './vsphere-site';
 import { addDisk, leftovers, makeVm } from './vsphere-vms';
 
 const MiB = 1024 * 1024;

@@ -8,8 +8,9 @@ import { toolOutput } from '../../host/run-tool';
 import { projectRoot } from '../../host/project-root';
 import { type Finding } from '../../hypervisor/vsphere/check/findings';
 import { rolePrivileges } from '../../hypervisor/vsphere/privileges';
+import { describeWithVcenter } from '../support/describe-with-vcenter';
 import { failureOf, runActivity } from './run-activity';
-import { describeWithVcenter, startVsphereSite, type VsphereSite } from './vsphere-site';
+import { startVsphereSite, type VsphereSite } from './vsphere-site';
 
 interface Answer {
   code: number;

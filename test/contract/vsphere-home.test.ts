@@ -6,9 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { VmExistsError } from '../../hypervisor/port';
 import { disksOf } from '../../hypervisor/vsphere/devices';
 import { type Rule } from '../../sandbox/vcenter/control';
+import { describeWithVcenter } from '../support/describe-with-vcenter';
 import { eventually } from '../support/eventually';
 import { contents, onDisk, write } from './hypervisor-contract';
-import { describeWithVcenter, startVsphereSite, type VsphereSite } from './vsphere-site';
+import { startVsphereSite, type VsphereSite } from './vsphere-site';
 import { attachedFiles } from './vsphere-vms';
 import { bringHome, DISKS, HARDWARE, MARK, VM } from './vsphere-homecoming';
 

@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { MACHINE_CONTROLLERS } from '../../machines/hardware';
 import { PROXY_NAME } from '../../sandbox/vcenter/simulator';
+import { describeWithVcenter } from '../support/describe-with-vcenter';
 import { type AdapterTraits, hypervisorContract } from './hypervisor-contract';
-import { describeWithVcenter, startVsphereSite, type VsphereSite } from './vsphere-site';
+import { startVsphereSite, type VsphereSite } from './vsphere-site';
 import { attachedFiles } from './vsphere-vms';
 
 describeWithVcenter('the hypervisor vSphere, simulated', () => {

@@ -7,9 +7,10 @@ import { createInterface } from 'node:readline';
 import { projectRoot } from '../../host/project-root';
 import { type VmRef } from '../../hypervisor/vsphere/vm';
 import { type Rule } from '../../sandbox/vcenter/control';
+import { describeWithVcenter } from '../support/describe-with-vcenter';
 import { eventually } from '../support/eventually';
 import { contents, onDisk } from './hypervisor-contract';
-import { describeWithVcenter, startVsphereSite, type VsphereSite } from './vsphere-site';
+import { startVsphereSite, type VsphereSite } from './vsphere-site';
 import { attachedFiles, leftovers, makeVm } from './vsphere-vms';
 
 const PROGRAM = join(projectRoot(), 'dist', 'test', 'contract', 'backup-to-be-killed.js');

@@ -11,14 +11,7 @@ import {
 } from '../../hypervisor/vsphere';
 import { type Inventory } from '../../hypervisor/vsphere/inventory';
 import { type VimClient } from '../../hypervisor/vsphere/vim/client';
-import {
-  simulatorIsBuilt,
-  startSimulatedVcenter,
-  type SimulatedVcenter,
-} from '../../sandbox/vcenter/simulator';
-
-/** Tests that need a vCenter: skipped, and counted so, where Go could not be had to build the simulated one. */
-export const describeWithVcenter = simulatorIsBuilt() ? describe : describe.skip;
+import { startSimulatedVcenter, type SimulatedVcenter } from '../../sandbox/vcenter/simulator';
 
 /** A simulated vCenter, and this host as its backup proxy. */
 export interface VsphereSite {
