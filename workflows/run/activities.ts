@@ -1,8 +1,9 @@
-import { proxyActivities } from '@temporalio/workflow';
+import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
 import { type AwsProxyActivities, type AwsProxyHostActivities } from '../../activities/aws-proxy/contract';
 import { type BackupProxyActivities } from '../../activities/backup-proxy/contract';
 import { type ControlActivities } from '../../activities/control/contract';
 import { profiles, type ProfileName } from './profiles';
+import { noted, waitsForCancelled } from './settling';
 import {
   AWS_PROXY_COPY_QUEUE,
   AWS_PROXY_QUEUE,
@@ -42,8 +43,11 @@ function activitiesOn<A>(taskQueue: string, steps: Steps<A>): A {
           ...profiles[step.profile],
           taskQueue: step.taskQueue ?? taskQueue,
           summary: label(step, input),
+          cancellationType: waitsForCancelled()
+            ? ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+            : ActivityCancellationType.TRY_CANCEL,
         });
-        return (run as (input?: Subject) => Promise<unknown>)(input);
+        return noted((run as (input?: Subject) => Promise<unknown>)(input));
       },
     ]),
   ) as A;
