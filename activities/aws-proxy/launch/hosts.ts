@@ -24,13 +24,19 @@ export function hostLookup(
   objectStore: (address: RepositoryAddress) => ObjectStore,
 ): HostLookup {
   /** Plans are as their digest says, so the last one need not be fetched again for each of its VMs. */
-  let latest: { digest: string; plan: DrPlan } | undefined;
+  let latest: { digest: string; plan: Promise<DrPlan> } | undefined;
   const instances = new Map<string, Shared<Instance[]>>();
 
-  async function planOf(run: RunContext): Promise<DrPlan> {
-    if (latest?.digest !== run.digest)
-      latest = await loadPlan(objectStore(run.repository), run.plan, run.digest);
-    return latest.plan;
+  async function planOf({ repository, plan: name, digest }: RunContext): Promise<DrPlan> {
+    if (latest?.digest !== digest)
+      latest = { digest, plan: loadPlan(objectStore(repository), name, digest).then(({ plan }) => plan) };
+    const asked = latest;
+    try {
+      return await asked.plan;
+    } catch (error) {
+      if (latest === asked) latest = undefined;
+      throw error;
+    }
   }
 
   async function instancesOf(run: RunContext): Promise<Instance[]> {
