@@ -8,13 +8,20 @@ import { importVm } from '../sandbox/datacenter/datacenter';
 import { startSimulatedVcenter } from '../sandbox/vcenter/simulator';
 import { type Workspace } from './workspace';
 
+/** A disk's bytes in a file. */
+export interface DiskImage {
+  path: string;
+  /** As QEMU calls it. */
+  format: 'raw' | 'vmdk';
+}
+
 /** What runs the VMs whose disks are copied. */
 export interface Primary {
   hypervisor: Hypervisor;
   /** LIFEBOAT_HYPERVISOR of a worker. */
   setting: string;
   /** The image of a disk that its hypervisor made, or that was imported. */
-  image(vm: string, key: string): string;
+  image(vm: string, key: string): DiskImage;
   /** Puts a VM with those raw disks in, powered off. */
   importVm(name: string, configuration: VmConfiguration, disks: Record<string, string>): Promise<void>;
 }
@@ -26,7 +33,7 @@ export async function localPrimary(workspace: Workspace): Promise<Primary> {
   return {
     hypervisor: localHypervisor({ directory }),
     setting: `local:${directory}`,
-    image: (vm, key) => join(directory, 'vms', vm, `${key}.vmdk`),
+    image: (vm, key) => ({ path: join(directory, 'vms', vm, `${key}.vmdk`), format: 'vmdk' }),
     importVm: (name, configuration, disks) =>
       importVm(
         { directory },
@@ -48,7 +55,10 @@ export async function vspherePrimary(workspace: Workspace): Promise<Primary> {
   const hypervisor = workspace.closing(
     vsphereHypervisor({ settings: readVsphereSettings(settings), stateDirectory: join(directory, 'state') }),
   );
-  const image = (vm: string, key: string): string => join(datastoreDirectory, vm, `${key}-flat.vmdk`);
+  const image = (vm: string, key: string): DiskImage => ({
+    path: join(datastoreDirectory, vm, `${key}-flat.vmdk`),
+    format: 'raw',
+  });
   return {
     hypervisor,
     setting: `vsphere:${settings}`,
@@ -57,7 +67,7 @@ export async function vspherePrimary(workspace: Workspace): Promise<Primary> {
       await hypervisor.createVm(name, hardware);
       for (const disk of disks) {
         await hypervisor.addDisk(name, disk);
-        await copyFile(files[disk.key] ?? '', image(name, disk.key));
+        await copyFile(files[disk.key] ?? '', image(name, disk.key).path);
       }
     },
   };

@@ -7,7 +7,7 @@ import { type DiskConfiguration, type Hypervisor } from '../hypervisor/port';
 import { PROXY_AVAILABILITY_ZONE, PROXY_INSTANCE_ID } from '../sandbox/aws/fixtures';
 import { type MadeDisk } from './disk';
 import { BUCKET, REGION, type Endpoint } from './endpoints';
-import { localPrimary, type Primary } from './primary';
+import { type DiskImage, localPrimary, type Primary } from './primary';
 import { awsEnvironment, type Workspace } from './workspace';
 
 /** A VM of no network and no operating system, whose disks are made. */
@@ -95,7 +95,7 @@ export class Site {
   }
 
   /** The image of a VM's disk. */
-  image(vm: string, key: string): string {
+  image(vm: string, key: string): DiskImage {
     return this.primary.image(vm, key);
   }
 

@@ -11,6 +11,15 @@ export function dependenciesOf(plan: { vms: readonly Ordered[] }, vm: string): s
   return plan.vms.map(({ name }) => name).filter((name) => planned.dependsOn.includes(name));
 }
 
+/** The VMs that `vm` depends on, directly or not, in plan order. */
+export function allDependenciesOf(plan: { vms: readonly Ordered[] }, vm: string): string[] {
+  const byName = new Map(plan.vms.map((planned) => [planned.name, planned]));
+  const found = new Set(byName.get(vm)?.dependsOn);
+  // A set iterates over what is added meanwhile, so this ends when nothing new turns up.
+  for (const name of found) for (const next of byName.get(name)?.dependsOn ?? []) found.add(next);
+  return plan.vms.map(({ name }) => name).filter((name) => found.has(name));
+}
+
 /**
  * The VMs in waves: each depends on VMs of earlier waves only, and stands in the earliest wave that it can.
  * A run need not wait for a whole wave; a VM may start as soon as its own dependencies answer.

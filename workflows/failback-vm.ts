@@ -8,6 +8,7 @@ import { type PlannedVm } from '../plan/schema';
 import { awsProxy, backupProxy } from './run/activities';
 import { type OnFailure } from './run/attention';
 import { type FailbackGate, openGateSignal } from './run/messages';
+import { settling } from './run/settling';
 import { reportPhase, vmAttention } from './run/vm-child';
 
 export interface FailbackVmRequest {
@@ -37,7 +38,11 @@ export interface FailedBackVm {
 }
 
 /** One VM home: template VM, disks, blocks while the instance serves, the changed blocks after its stop, start. */
-export async function failbackVm(request: FailbackVmRequest): Promise<FailedBackVm> {
+export function failbackVm(request: FailbackVmRequest): Promise<FailedBackVm> {
+  return settling(() => bringHome(request));
+}
+
+async function bringHome(request: FailbackVmRequest): Promise<FailedBackVm> {
   const { run, instanceId, configuration, disks, limit, notes = [] } = request;
   const vm = request.vm.name;
   const names = bothNames(request.vm);

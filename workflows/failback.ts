@@ -1,7 +1,6 @@
 import {
   ApplicationFailure,
   CancellationScope,
-  startChild,
   type ChildWorkflowHandle,
   condition,
 } from '@temporalio/workflow';
@@ -22,7 +21,7 @@ import { causeMessage } from './run/failure-message';
 import { type FailbackGate, openGateSignal } from './run/messages';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
-import { vmChildOptions } from './run/vm-child';
+import { startVmChild } from './run/vm-child';
 
 export interface FailbackRequest extends RunRequest {
   /** CPUs and memory of the VMs at home: those of the EC2 instances (default), or those they had before. */
@@ -139,7 +138,7 @@ async function bringVmsHome(homecoming: Homecoming): Promise<{ results: FailedBa
       const instance = instances.find((candidate) => candidate.vm === vm.name);
       if (!instance)
         throw ApplicationFailure.nonRetryable(`There is no instance of ${vm.name}.`, 'InstanceNotFound');
-      children.set(vm.name, await startVmChild(homecoming, vm, instance));
+      children.set(vm.name, await startFailback(homecoming, vm, instance));
     }
     // A VM that fails ends the run: half an application at home is of no use.
     const failure = Promise.all(
@@ -177,7 +176,7 @@ async function bringVmsHome(homecoming: Homecoming): Promise<{ results: FailedBa
   });
 }
 
-function startVmChild(
+function startFailback(
   { run, plan, hardware, onFailure }: Homecoming,
   vm: PlannedVm,
   instance: RecoveryInstance,
@@ -188,9 +187,9 @@ function startVmChild(
       ? original
       : { ...original, cpus: instance.cpus, memoryMiB: instance.memoryMiB, firmware: instance.firmware };
   const { vm: name, instanceId, disks, notes } = instance;
-  return startChild(failbackVm, {
-    ...vmChildOptions(run, name, 'Fail back'),
-    args: [{ run, vm, instanceId, configuration, disks, notes, onFailure, limit: plan.replication.limit }],
+  return startVmChild(failbackVm, run, name, 'Fail back', {
+    ...{ run, vm, instanceId, configuration, disks, notes, onFailure },
+    limit: plan.replication.limit,
   });
 }
 

@@ -12,7 +12,11 @@ export interface FailoverVmRequest {
   test: boolean;
   availabilityZone: string;
   drCopy: DrCopy;
-  /** Where this VM finds the VMs that it depends on. */
-  hosts: HostEntry[];
+  /** Where this VM finds the VMs that it depends on; only in runs of releases that began a VM when those were ready. */
+  hosts?: HostEntry[];
+  /** The shell image; absent in runs of those releases. */
+  imageId?: string;
+  /** Whether the VM is begun ahead, and waits for {@link dependenciesReadySignal} before its drivers are injected. */
+  ahead?: boolean;
   onFailure: OnFailure;
 }

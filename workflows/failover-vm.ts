@@ -2,8 +2,11 @@ import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract'
 import { awsProxy } from './run/activities';
 import { type FailoverVmRequest } from './failover-vm-request';
 import { hasFailureType } from './run/failure-message';
+import { Dependencies } from './dependencies';
 import { PreparedVolumes } from './prepared-volumes';
 import { RecoveryInstance } from './recovery-instance';
+import { type RetryRequest } from './run/messages';
+import { settling } from './run/settling';
 import { reportPhase, vmAttention } from './run/vm-child';
 
 /** A VM that runs, and answers, at the recovery site. */
@@ -26,9 +29,11 @@ export interface RecoveredVm extends InstanceAddresses {
  */
 export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredVm> {
   const { run, vm, onFailure } = request;
-  const volumes = new PreparedVolumes(request);
+  const dependencies = new Dependencies(request);
+  const volumes = new PreparedVolumes(request, dependencies);
   const instance = new RecoveryInstance(request);
-  return vmAttention(run, vm.name, onFailure).step(async (retry) => {
+  const attention = vmAttention(run, vm.name, onFailure);
+  const step = async (retry?: RetryRequest): Promise<RecoveredVm> => {
     if (retry?.instanceTypes) instance.useTypes(retry.instanceTypes);
     try {
       return await recover(request, volumes, instance);
@@ -40,7 +45,8 @@ export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredV
       } else if (hasFailureType(error, 'VolumeFailed')) volumes.forget();
       throw error;
     }
-  });
+  };
+  return settling(() => attention.step(step));
 }
 
 /** Volumes from the DR copy, drivers into them, an instance that boots from them, and proof that it serves. */

@@ -1,18 +1,14 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import { type DrCopy } from '../activities/aws-proxy/account/contract';
-import { type HostEntry } from '../guest/port';
 import { type RunContext } from '../plan/run';
-import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { awsProxy, control } from './run/activities';
 import { Attention, type OnFailure, requireOnFailure } from './run/attention';
 import { begin, requirePhase, type RunRequest, take } from './run/begin';
 import { compensating, type Compensations } from './run/compensation';
-import { inDependencyOrder } from './run/dependency-order';
 import { moveDns, proveDns, returnDns } from './dns';
-import { failoverVm, type RecoveredVm } from './failover-vm';
+import { type RecoveredVm } from './failover-vm';
+import { recoverVms } from './recover-vms';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
-import { runVmChild } from './run/vm-child';
 
 export interface FailoverRequest extends RunRequest {
   /** `disaster` moves the application to the recovery site; `test` proves that it could, and removes everything. */
@@ -71,7 +67,9 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     }
 
     progress.phase('recovering VMs');
-    const recovered = await recoverVms({ run, plan, test, availabilityZone, drCopies, onFailure });
+    const recovered = await recoverVms({
+      ...{ run, plan, test, availabilityZone, drCopies, onFailure, attention },
+    });
     if (test) {
       progress.phase('removing the test');
       return { recovered, expected: [], ...(await awsProxy.removeRecoveryResources({ run })) };
@@ -111,51 +109,4 @@ async function takeForFailover(
   const run = await take(begun, ['protected', 'failing-over'], 'failing-over');
   compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'protected' }));
   return run;
-}
-
-interface Recovery {
-  run: RunContext;
-  plan: DrPlan;
-  test: boolean;
-  availabilityZone: string;
-  drCopies: DrCopy[];
-  onFailure: OnFailure;
-}
-
-/** One child workflow a VM, each begun when all that it depends on is ready. */
-function recoverVms({
-  run,
-  plan,
-  test,
-  availabilityZone,
-  drCopies,
-  onFailure,
-}: Recovery): Promise<Map<string, RecoveredVm>> {
-  const site = test ? plan.recoverySite.test : plan.recoverySite.production;
-  return inDependencyOrder(plan.vms, (vm, ready) => {
-    const drCopy = drCopies.find((copy) => copy.vm === vm.name);
-    if (!drCopy)
-      throw ApplicationFailure.nonRetryable(`There is no DR copy of ${vm.name}.`, 'NotReadyForFailover');
-    const hosts = hostEntries(plan, ready);
-    return runVmChild(failoverVm, run, vm.name, test ? 'Test failover' : 'Fail over', {
-      run,
-      vm,
-      site,
-      test,
-      availabilityZone,
-      drCopy,
-      hosts,
-      onFailure,
-    });
-  });
-}
-
-/** Names under which a VM finds those that are up already, at their new addresses. */
-function hostEntries(plan: DrPlan, ready: ReadonlyMap<string, RecoveredVm>): HostEntry[] {
-  return plan.vms.flatMap((vm: PlannedVm) => {
-    const recovered = ready.get(vm.name);
-    return recovered && vm.hostNames.length > 0
-      ? [{ address: recovered.privateAddress, names: vm.hostNames }]
-      : [];
-  });
 }

@@ -1,9 +1,10 @@
 import { type RecoveredVolume } from '../activities/aws-proxy/launch/contract';
+import { type Dependencies } from './dependencies';
 import { awsProxy, control } from './run/activities';
 import { type FailoverVmRequest } from './failover-vm-request';
 import { hasFailureType } from './run/failure-message';
 import { Kept } from './run/kept';
-import { onProxyHost } from './run/proxy-host';
+import { onProxyHost, type ProxyHost } from './run/proxy-host';
 import { reportPhase } from './run/vm-child';
 
 /** Volumes that AWS may let go to the state `error` before the VM's step fails. */
@@ -16,7 +17,10 @@ export class PreparedVolumes {
   private attempt = 1;
   private told: string[] = [];
 
-  constructor(private readonly request: FailoverVmRequest) {}
+  constructor(
+    private readonly request: FailoverVmRequest,
+    private readonly dependencies: Dependencies,
+  ) {}
 
   /** Makes the volumes, or tells which were made. */
   volumes(): Promise<RecoveredVolume[]> {
@@ -49,30 +53,38 @@ export class PreparedVolumes {
   }
 
   private makeOnce(): Promise<RecoveredVolume[]> {
-    const { run, vm, drCopy, test, availabilityZone, hosts } = this.request;
-    const bootScripts = vm.bootScript ? [vm.bootScript] : [];
+    return this.request.ahead === true ? this.makeAhead() : this.onProxyHost();
+  }
+
+  /** What may take its time is done while the VMs boot that this one depends on; their addresses come with them. */
+  private async makeAhead(): Promise<RecoveredVolume[]> {
+    const made = await this.create();
+    await this.dependencies.ready();
+    return this.onProxyHost(made);
+  }
+
+  private onProxyHost(made?: RecoveredVolume[]): Promise<RecoveredVolume[]> {
     return onProxyHost(async (host, hostAttempt) => {
       // Injection may have begun on a host that died: it starts over on fresh volumes.
       if (hostAttempt > 1) this.attempt++;
-      const volumes = await awsProxy.createVolumes({
-        run,
-        vm: vm.name,
-        attempt: this.attempt,
-        drCopy,
-        availabilityZone,
-        test,
-      });
-      await reportPhase(vm.name, 'injecting drivers');
-      const adapted = await host.activities.injectDrivers({
-        run,
-        vm: vm.name,
-        volumes,
-        bootScripts,
-        hosts,
-      });
-      // Absent in what a worker of an earlier release answered.
-      this.told = adapted.warnings ?? [];
+      const volumes = hostAttempt === 1 && made !== undefined ? made : await this.create();
+      await this.inject(host, volumes);
       return volumes;
-    }, availabilityZone);
+    }, this.request.availabilityZone);
+  }
+
+  private create(): Promise<RecoveredVolume[]> {
+    const { run, vm, drCopy, test, availabilityZone } = this.request;
+    const { attempt } = this;
+    return awsProxy.createVolumes({ run, vm: vm.name, attempt, drCopy, availabilityZone, test });
+  }
+
+  private async inject(host: ProxyHost, volumes: RecoveredVolume[]): Promise<void> {
+    const { run, vm, hosts } = this.request;
+    const bootScripts = vm.bootScript ? [vm.bootScript] : [];
+    await reportPhase(vm.name, 'injecting drivers');
+    const adapted = await host.activities.injectDrivers({ run, vm: vm.name, volumes, bootScripts, hosts });
+    // Absent in what a worker of an earlier release answered.
+    this.told = adapted.warnings ?? [];
   }
 }

@@ -43,7 +43,8 @@ export class RecoveryInstance {
     if (this.doubtful !== undefined)
       await awsProxy.discardShell({ run, vm: vm.name, attempt: this.doubtful });
     this.doubtful = undefined;
-    const { imageId } = await awsProxy.ensureShellImage({ run, firmware: drCopy.configuration.firmware });
+    const { firmware } = drCopy.configuration;
+    const imageId = this.request.imageId ?? (await awsProxy.ensureShellImage({ run, firmware })).imageId;
     for (const instanceType of this.types) {
       this.attempt++;
       try {

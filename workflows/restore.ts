@@ -9,6 +9,7 @@ import { inDependencyOrder } from './run/dependency-order';
 import { hasFailureType } from './run/failure-message';
 import { onProxyHost } from './run/proxy-host';
 import { RunProgress } from './run/run-status';
+import { unlessCancelled } from './run/settling';
 import { reportPhase, runVmChild } from './run/vm-child';
 
 /** Attempts at one disk's snapshot: AWS may put a pending one into error, and it is then begun again. */
@@ -91,6 +92,7 @@ export async function restoreVm(request: VmRestoreRequest): Promise<VmRestoreRes
 
     await reportPhase(vm, 'publishing');
     await control.checkPlanState({ run });
+    await unlessCancelled();
     const publish = async (): Promise<void> => {
       await awsProxy.publishDrCopy({
         run,

@@ -3,8 +3,8 @@ import { promisify } from 'node:util';
 import { zstdCompress } from 'node:zlib';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { type Benchmark } from '../benchmark';
+import { backUpWhole } from '../copies';
 import { kindOf, type MadeDisk } from '../disk';
-import { runJob } from '../ours/run-job';
 import { findRestic } from '../peers/restic';
 import { Site } from '../site';
 
@@ -27,11 +27,7 @@ export const backup: Benchmark = {
       ours: {
         name: 'lifeboat',
         async run() {
-          await site.deleteObjects();
-          const job = { vms: [VM], backupId: site.newBackupId(), runId: site.newRunId() };
-          const { run, output } = await runJob('backup', job, site.newWorker());
-          if (output.blocks !== disk.dataBlocks)
-            throw new Error(`The backup stored ${output.blocks} blocks of ${disk.dataBlocks}.`);
+          const run = await backUpWhole(site, VM, disk);
           return { ...run, counts: { bytesInS3: await site.storedBytes() } };
         },
       },

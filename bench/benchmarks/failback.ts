@@ -1,17 +1,14 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { toolOutput } from '../../host/run-tool';
 import { type Benchmark } from '../benchmark';
 import { getRequests, sendAll } from '../ceiling';
+import { compareWith, failBackWhole } from '../copies';
 import { kindOf } from '../disk';
-import { runJob } from '../ours/run-job';
 import { findColdsnap } from '../peers/coldsnap';
 import { Site } from '../site';
 import { measureCeiling } from './put';
 
 const VM = 'vm';
-/** Comparing two images of some gigabytes, on a busy machine. */
-const COMPARE_SECONDS = 600;
 
 export const failback: Benchmark = {
   name: 'failback',
@@ -22,33 +19,20 @@ export const failback: Benchmark = {
     const made = await workspace.disk(sizeMiB);
     const endpoint = await workspace.leanEndpoint();
     const site = await Site.create(workspace, endpoint);
-    const { path, sumsPath, sizeBytes } = made;
+    const { path, sumsPath } = made;
     const { snapshotId } = await endpoint.tell({ order: 'add disk', path, sumsPath });
-    const disk = { key: 'system', sizeBytes, slot: 0, boot: true };
     const downloaded = join(workspace.directory, 'downloaded.raw');
-    const compare = (format: string, image: string) =>
-      toolOutput('qemu-img', ['compare', '-f', 'raw', '-F', format, path, image], {
-        timeoutSeconds: COMPARE_SECONDS,
-      });
     return {
       ours: {
         name: 'lifeboat',
-        async run(verify) {
-          await site.emptyVm(VM, disk);
-          const job = { vm: VM, runId: site.newRunId(), disk, snapshotId };
-          const { run, output } = await runJob('failback', job, site.newWorker());
-          if (output.blocks !== made.dataBlocks)
-            throw new Error(`${output.blocks} blocks were copied of ${made.dataBlocks}.`);
-          if (verify) await compare('vmdk', site.image(VM, disk.key));
-          return run;
-        },
+        run: (verify) => failBackWhole(site, VM, { made, snapshotId }, verify),
       },
       peer: {
         name: 'coldsnap download',
         async run(verify) {
           await rm(downloaded, { force: true });
           const usage = await coldsnap.download(endpoint.url, workspace.directory, snapshotId, downloaded);
-          if (verify) await compare('raw', downloaded);
+          if (verify) await compareWith(made, { path: downloaded, format: 'raw' });
           return usage;
         },
       },

@@ -1,11 +1,10 @@
 import { hash } from 'node:crypto';
-import { BLOCK_SIZE } from '../../blocks/port';
 import { type DiskArea } from '../../hypervisor/port';
-import { openBlockMap, readManifest } from '../../repository/backups/backups';
+import { readManifest } from '../../repository/backups/backups';
 import { AwsError } from '../../sandbox/aws/wire/errors';
-import { entriesOf } from '../support/block-maps';
 import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
-import { type CopySite, inActivity, startCopySite, VM } from './copy-site';
+import { areaOf, backUp, idOf, storedBlocks, tellAreas } from './copy-backup';
+import { type CopySite, startCopySite, VM } from './copy-site';
 
 /** A hypervisor that leaves changes out of what it says has changed: no backup may believe it. */
 
@@ -23,36 +22,20 @@ beforeEach(async () => {
 afterEach(() => site.close());
 
 const random = (seed: string | number): Pattern => ({ random: String(seed) });
-const idOf = (n: number): string => `20261123T18150${n}Z-0000000${n}`;
-const areaOf = (index: number): DiskArea => ({ offset: index * BLOCK_SIZE, length: 512 });
 
-async function backUp(n: number, patterns: Pattern[]) {
+/** A backup of the disk with that content. */
+function backUpOf(patterns: Pattern[], n: number) {
   site.hypervisor.setDisk('system', patternDisk(patterns));
-  const [run, backupId] = [site.run, idOf(n)];
-  const activities = site.activities();
-  const snapshot = await inActivity(activities.snapshotVm, { run, vm: VM, backupId });
-  const input = { run, vm: VM, backupId, diskKey: 'system' };
-  const disk = { key: 'system', ...(await inActivity(activities.backupDisk, input)) };
-  return inActivity(activities.finishBackup, { run, vm: VM, backupId, ...snapshot, disks: [disk] });
+  return backUp(site, n);
 }
 
 /** What the hypervisor says has changed, and what it says holds data. @returns the questions that it was asked */
 function tell(changed: DiskArea[], data?: DiskArea[]): (string | undefined)[] {
-  const asked: (string | undefined)[] = [];
-  Object.assign(site.hypervisor, {
-    changedAreas: (_vm: string, _snapshot: string, _disk: string, since?: string) => {
-      asked.push(since);
-      return Promise.resolve(since === undefined ? data : changed);
-    },
-  });
-  return asked;
+  return tellAreas(site, (since) => (since === undefined ? data : changed));
 }
 
 async function expectStored(n: number, patterns: Pattern[]): Promise<void> {
-  const manifest = await readManifest(site.store, VM, idOf(n));
-  const map = await openBlockMap(site.store, VM, manifest!.disks[0]!);
-  const stored = (await entriesOf(map)).map(({ index, sha256 }) => [index, sha256.toString('hex')]);
-  expect(stored).toEqual(
+  expect(await storedBlocks(site, n)).toEqual(
     patterns.flatMap((pattern, n) =>
       pattern === 'zero' ? [] : [[n, hash('sha256', patternBlock(pattern))]],
     ),
@@ -74,12 +57,12 @@ it.each([
   'finds %s and was left out, and compares the disk',
   async (_, index, now) => {
     const patterns = [random(0), 'zero', random(2), random(3), 'zero', 'zero', random(6)] as Pattern[];
-    await backUp(1, patterns);
+    await backUpOf(patterns, 1);
 
     patterns[0] = random('told');
     patterns[index] = now;
     tell([areaOf(0)]);
-    const result = await backUp(2, patterns);
+    const result = await backUpOf(patterns, 2);
     expect(result).toMatchObject({ kind: 'incremental', notes: wrong(index) });
     expect(await notesOf(2)).toEqual(wrong(index));
     await expectStored(2, patterns);
@@ -87,7 +70,7 @@ it.each([
     // An honest answer costs no further notes.
     patterns[3] = random('told, too');
     tell([areaOf(3)]);
-    expect(await backUp(3, patterns)).not.toHaveProperty('notes');
+    expect(await backUpOf(patterns, 3)).not.toHaveProperty('notes');
     expect(await notesOf(3)).toBeUndefined();
     await expectStored(3, patterns);
   },
@@ -96,13 +79,13 @@ it.each([
 it('finds data where the hypervisor says that there is none, in a first backup', async () => {
   const patterns = [random(0), 'zero', random(2), random(3)] as Pattern[];
   tell([], [areaOf(0), areaOf(3)]);
-  expect(await backUp(1, patterns)).toMatchObject({ kind: 'full', notes: wrong(2) });
+  expect(await backUpOf(patterns, 1)).toMatchObject({ kind: 'full', notes: wrong(2) });
   await expectStored(1, patterns);
 });
 
 it('does not believe it again after being cut off', async () => {
   const patterns: Pattern[] = Array.from({ length: 120 }, (_, n) => random(n));
-  await backUp(1, patterns);
+  await backUpOf(patterns, 1);
   // Enough for several packs, and a lie near the end of the disk.
   for (let n = 0; n < 100; n++) patterns[n] = random(`new ${n}`);
   patterns[115] = random('not told');
@@ -111,11 +94,11 @@ it('does not believe it again after being cut off', async () => {
   fault = (operation) => {
     if (operation === 'PutObject' && ++packs > 3) throw new AwsError('AccessDenied', 'Not any more.', 403);
   };
-  await expect(backUp(2, patterns)).rejects.toThrow();
+  await expect(backUpOf(patterns, 2)).rejects.toThrow();
   expect(asked).toEqual([`${idOf(1)} of system`]);
 
   fault = () => undefined;
-  expect(await backUp(2, patterns)).toMatchObject({ notes: wrong(115), disks: [{ blocks: 101 }] });
+  expect(await backUpOf(patterns, 2)).toMatchObject({ notes: wrong(115), disks: [{ blocks: 101 }] });
   // It was not even asked: what it would have said counts for nothing in this backup.
   expect(asked).toHaveLength(1);
   await expectStored(2, patterns);

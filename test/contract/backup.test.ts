@@ -1,10 +1,8 @@
 import { BLOCK_SIZE } from '../../blocks/port';
-import { findBlockMap, openBlockMap, readManifest } from '../../repository/backups/backups';
-import { type DiskArea } from '../../hypervisor/port';
-
+import { findBlockMap, readManifest } from '../../repository/backups/backups';
 import { AwsError } from '../../sandbox/aws/wire/errors';
-import { entriesOf } from '../support/block-maps';
 import { patternDisk, type Pattern } from '../support/synthetic-disk';
+import { areaOf, backUp, idOf, storedBlocks, tellAreas } from './copy-backup';
 import { type CopySite, inActivity, newEnvironment, startCopySite, VM } from './copy-site';
 
 const random = (seed: string | number): Pattern => ({ random: String(seed) });
@@ -22,58 +20,28 @@ beforeEach(async () => {
 });
 afterEach(() => site.close());
 
-const idOf = (n: number): string => `20261123T18150${n}Z-0000000${n}`;
-
-async function backUp(n: number) {
-  const [run, backupId] = [site.run, idOf(n)];
-  const activities = site.activities();
-  const snapshot = await inActivity(activities.snapshotVm, { run, vm: VM, backupId });
-  const input = { run, vm: VM, backupId, diskKey: 'system' };
-  const disk = { key: 'system', ...(await inActivity(activities.backupDisk, input)) };
-  return inActivity(activities.finishBackup, { run, vm: VM, backupId, ...snapshot, disks: [disk] });
-}
-
-async function contentOf(n: number): Promise<unknown[]> {
-  const manifest = await readManifest(site.store, VM, idOf(n));
-  const map = await openBlockMap(site.store, VM, manifest!.disks[0]!);
-  return (await entriesOf(map)).map(({ index, sha256 }) => [index, sha256.toString('hex')]);
-}
-
-/** Lets the hypervisor tell of areas, and notes what it was asked. */
-function tell(areas: (since?: string) => DiskArea[] | undefined): (string | undefined)[] {
-  const asked: (string | undefined)[] = [];
-  Object.assign(site.hypervisor, {
-    changedAreas: (_vm: string, _snapshot: string, _disk: string, since?: string) => {
-      asked.push(since);
-      return Promise.resolve(areas(since));
-    },
-  });
-  return asked;
-}
-const areaOf = (index: number): DiskArea => ({ offset: index * BLOCK_SIZE, length: 512 });
-
 it('backs up what the hypervisor says may have changed since exactly the backup that it builds on', async () => {
   const patterns: Pattern[] = ['zero', random(1), 'zero', random(3), random(4)];
   site.hypervisor.setDisk('system', patternDisk(patterns));
-  const asked = tell(() => [areaOf(1), areaOf(3), areaOf(4)]);
-  await backUp(1);
+  const asked = tellAreas(site, () => [areaOf(1), areaOf(3), areaOf(4)]);
+  await backUp(site, 1);
   expect(asked).toEqual([undefined]);
 
   patterns[3] = 'zero';
   patterns[4] = random('new');
   site.hypervisor.setDisk('system', patternDisk(patterns));
-  const since = tell((id) => (id === undefined ? undefined : [areaOf(3), areaOf(4)]));
-  expect(await backUp(2)).toMatchObject({ kind: 'incremental', disks: [{ blocks: 1 }] });
+  const since = tellAreas(site, (id) => (id === undefined ? undefined : [areaOf(3), areaOf(4)]));
+  expect(await backUp(site, 2)).toMatchObject({ kind: 'incremental', disks: [{ blocks: 1 }] });
   expect(since).toEqual([`${idOf(1)} of system`]);
 
   // A hypervisor that cannot tell the one may still tell the other; or nothing, and everything is read.
-  const both = tell((id) => (id === undefined ? [areaOf(1), areaOf(4)] : undefined));
-  expect(await backUp(3)).toMatchObject({ kind: 'incremental', disks: [{ blocks: 0 }] });
+  const both = tellAreas(site, (id) => (id === undefined ? [areaOf(1), areaOf(4)] : undefined));
+  expect(await backUp(site, 3)).toMatchObject({ kind: 'incremental', disks: [{ blocks: 0 }] });
   expect(both).toEqual([`${idOf(2)} of system`, undefined]);
-  tell(() => undefined);
-  expect(await backUp(4)).toMatchObject({ kind: 'incremental', disks: [{ blocks: 0 }] });
-  expect(await contentOf(2)).toEqual(await contentOf(4));
-  expect(await contentOf(3)).toEqual(await contentOf(4));
+  tellAreas(site, () => undefined);
+  expect(await backUp(site, 4)).toMatchObject({ kind: 'incremental', disks: [{ blocks: 0 }] });
+  expect(await storedBlocks(site, 2)).toEqual(await storedBlocks(site, 4));
+  expect(await storedBlocks(site, 3)).toEqual(await storedBlocks(site, 4));
 });
 
 it('asks the hypervisor by its own name for the VM, and stores by that of the plan', async () => {
@@ -110,10 +78,10 @@ it('asks the hypervisor by its own name for the VM, and stores by that of the pl
 
 it('does not believe areas of a disk that has another size in the backup before', async () => {
   site.hypervisor.setDisk('system', patternDisk([random(1)]));
-  await backUp(1);
+  await backUp(site, 1);
   site.hypervisor.setDisk('system', patternDisk([random(1), random(2)]));
-  const asked = tell((since) => (since === undefined ? undefined : []));
-  expect(await backUp(2)).toMatchObject({ kind: 'full', disks: [{ blocks: 2 }] });
+  const asked = tellAreas(site, (since) => (since === undefined ? undefined : []));
+  expect(await backUp(site, 2)).toMatchObject({ kind: 'full', disks: [{ blocks: 2 }] });
   expect(asked).toEqual([undefined]);
 });
 
@@ -123,13 +91,13 @@ it('goes on after being cut off in the middle, and counts what it sent again', a
   fault = (operation) => {
     if (operation === 'PutObject' && ++puts > 3) throw new AwsError('AccessDenied', 'Not any more.', 403);
   };
-  await expect(backUp(1)).rejects.toThrow();
+  await expect(backUp(site, 1)).rejects.toThrow();
   fault = () => undefined;
-  const { disks } = await backUp(1);
+  const { disks } = await backUp(site, 1);
   expect(disks).toMatchObject([{ blocks: 200, bytes: 200 * BLOCK_SIZE }]);
   expect(disks[0]!.blocksSentAgain).toBeGreaterThan(0);
   expect(disks[0]!.blocksSentAgain).toBeLessThanOrEqual(4 * 32);
-  expect(await contentOf(1)).toHaveLength(200);
+  expect(await storedBlocks(site, 1)).toHaveLength(200);
 }, 60_000);
 
 it('waits out throttling and faults of S3', async () => {
@@ -138,18 +106,18 @@ it('waits out throttling and faults of S3', async () => {
   fault = (operation) => {
     if (operation === 'PutObject' && ++puts % 2 === 1) throw new AwsError('SlowDown', 'Slow down.', 503);
   };
-  const { disks } = await backUp(1);
+  const { disks } = await backUp(site, 1);
   expect(disks).toMatchObject([{ blocks: 100, blocksSentAgain: 0 }]);
 }, 60_000);
 
 it('backs up in full over a map that is damaged or of another version', async () => {
   site.hypervisor.setDisk('system', patternDisk([random(1), random(2)]));
-  await backUp(1);
+  await backUp(site, 1);
   const found = await findBlockMap(site.store, VM, idOf(1), 'system');
   const old = Buffer.from((await site.store.get(found!.key))!.body);
   old.writeUInt32BE(1, 8);
   await site.store.put(found!.key, old);
-  expect(await backUp(2)).toMatchObject({ kind: 'full', disks: [{ blocks: 2 }] });
+  expect(await backUp(site, 2)).toMatchObject({ kind: 'full', disks: [{ blocks: 2 }] });
 });
 
 it('gives a snapshot up that stands only after the run was cancelled', async () => {

@@ -10,6 +10,7 @@ import { type RunContext } from '../../plan/run';
 import { takePlanState } from '../../repository/plans/plan-state';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
+import { backUp } from './copy-backup';
 import { copyInputs, copyWhole } from './copy-disk';
 import { type CopySite, inActivity, newEnvironment, startCopySite, VM } from './copy-site';
 
@@ -37,19 +38,6 @@ function basePatterns(): Pattern[] {
   return Array.from({ length: 43 }, (_, n) =>
     n % 4 === 3 ? 'zero' : n % 5 === 0 ? { text: `text ${n} ` } : random(n),
   );
-}
-
-async function backUp(n: number, run: RunContext = site.run) {
-  const backupId = `20261123T18150${n}Z-0000000${n}`;
-  const activities = site.activities();
-  const snapshot = await inActivity(activities.snapshotVm, { run, vm: VM, backupId });
-  const disks = [];
-  for (const { key } of snapshot.configuration.disks)
-    disks.push({
-      key,
-      ...(await inActivity(activities.backupDisk, { run, vm: VM, backupId, diskKey: key })),
-    });
-  return inActivity(activities.finishBackup, { run, vm: VM, backupId, ...snapshot, disks });
 }
 
 async function restore(copy: 'direct' | 'volume', run: RunContext, attempt = 1) {
@@ -109,7 +97,7 @@ describe.each(['direct', 'volume'] as const)('backup and restore, copy: %s', (co
     const first = patternDisk(patterns, SIZE);
     site.hypervisor.setDisk('system', first);
     site.hypervisor.setDisk('data', patternDisk(['zero', random('data')]));
-    const backup = await backUp(1);
+    const backup = await backUp(site, 1);
     expect(backup.kind).toBe('full');
 
     const full = await restore(copy, runNumber(1));
@@ -126,7 +114,7 @@ describe.each(['direct', 'volume'] as const)('backup and restore, copy: %s', (co
     patterns[20] = 'zero';
     const second = patternDisk(patterns, SIZE);
     site.hypervisor.setDisk('system', second);
-    const incremental = await backUp(2);
+    const incremental = await backUp(site, 2);
     expect(incremental).toMatchObject({ kind: 'incremental', disks: [{ blocks: 3 }, { blocks: 0 }] });
 
     const next = await restore(copy, runNumber(2));
@@ -151,7 +139,7 @@ describe('what a restore builds on', () => {
     inActivity(site.activities().planRestore, { run: runNumber(9), vm: VM });
   beforeEach(async () => {
     site.hypervisor.setDisk('system', patternDisk([random(1), random(2)]));
-    await backUp(1);
+    await backUp(site, 1);
   });
 
   it('nothing, without a backup', async () => {
@@ -162,14 +150,14 @@ describe('what a restore builds on', () => {
   it('not on a disk of another size, and says so', async () => {
     await restore('direct', runNumber(1));
     site.hypervisor.setDisk('system', patternDisk([random(1), random(2), random(3)]));
-    expect((await backUp(2)).kind).toBe('full');
+    expect((await backUp(site, 2)).kind).toBe('full');
     expect(await plan()).toMatchObject({ kind: 'full', reason: expect.stringContaining('was resized') });
   });
 
   it('on the other disks where one is new', async () => {
     await restore('direct', runNumber(1));
     site.hypervisor.setDisk('data', patternDisk([random('new')]));
-    await backUp(2);
+    await backUp(site, 2);
     const { reason, disks } = await plan();
     expect(reason).toBe('the disk "data" is new');
     expect(disks.map(({ parentSnapshotId }) => parentSnapshotId !== undefined)).toEqual([true, false]);
@@ -177,14 +165,14 @@ describe('what a restore builds on', () => {
 
   it('not on a parent whose backup is gone from the repository', async () => {
     await restore('direct', runNumber(1));
-    await backUp(2);
+    await backUp(site, 2);
     await site.store.delete(`${VM}/backups/20261123T181501Z-00000001/system.map`);
     expect(await plan()).toMatchObject({ kind: 'full', reason: expect.stringContaining('lacks the backup') });
   });
 
   it('not on a DR copy with another KMS key; and only a key ARN names a key', async () => {
     await restore('direct', runNumber(1));
-    await backUp(2);
+    await backUp(site, 2);
     const kmsKey = 'arn:aws:kms:eu-central-1:111122223333:key/0d9b1e4a-0000-4000-8000-000000000000';
     const activities = site.activities();
     const changed = await inActivity(activities.planRestore, { run: runNumber(2), vm: VM, kmsKey });
@@ -194,7 +182,7 @@ describe('what a restore builds on', () => {
   });
 
   it('never on a backup older than the DR copy', async () => {
-    await backUp(2);
+    await backUp(site, 2);
     await restore('direct', runNumber(1));
     await site.store.delete(`${VM}/backups/20261123T181502Z-00000002/manifest.json`);
     await expect(plan()).rejects.toMatchObject({ type: 'BackupOlderThanDrCopy', nonRetryable: true });
@@ -215,7 +203,7 @@ describe('a copy that is interrupted', () => {
 
   it('goes on from where it was; blocks sent again are counted, and few', async () => {
     site.hypervisor.setDisk('system', patternDisk(patterns));
-    await backUp(1);
+    await backUp(site, 1);
     const activities = site.activities();
     const run = site.run;
     const plan = await inActivity(activities.planRestore, { run, vm: VM });
@@ -247,7 +235,7 @@ describe('a copy that is interrupted', () => {
 
   it('goes on elsewhere from the last heartbeat, where the journal is lost', async () => {
     site.hypervisor.setDisk('system', patternDisk(patterns.slice(0, 60)));
-    await backUp(1);
+    await backUp(site, 1);
     const activities = site.activities(join(site.directory, 'elsewhere'));
     const run = site.run;
     const plan = await inActivity(activities.planRestore, { run, vm: VM });
@@ -282,7 +270,7 @@ describe('a copy that is interrupted', () => {
 
   it('waits out throttling, faults and lost answers, each block on its own', async () => {
     site.hypervisor.setDisk('system', patternDisk(patterns.slice(0, 40)));
-    await backUp(1);
+    await backUp(site, 1);
     let calls = 0;
     fault = (operation) => {
       if (operation !== 'PutSnapshotBlock') return;
@@ -299,7 +287,7 @@ describe('a copy that is interrupted', () => {
 
   it('ends at a pack that is gone, and names it', async () => {
     site.hypervisor.setDisk('system', patternDisk(patterns.slice(0, 3)));
-    await backUp(1);
+    await backUp(site, 1);
     const pack = `${VM}/packs/20261123T181501Z-00000001-system-0`;
     await site.store.delete(pack);
     await expect(restore('direct', site.run)).rejects.toMatchObject({
@@ -315,7 +303,7 @@ describe('a copy that is interrupted', () => {
       // Random bytes are stored as they are, so that what is altered still decodes.
       const content = patternDisk(patterns.slice(0, 3));
       site.hypervisor.setDisk('system', content);
-      await backUp(1);
+      await backUp(site, 1);
       const pack = `${VM}/packs/20261123T181501Z-00000001-system-0`;
       const { body } = (await site.store.get(pack))!;
       const endOfBlock1 = body.indexOf(content.subarray(2 * BLOCK_SIZE - 16, 2 * BLOCK_SIZE));
@@ -333,7 +321,7 @@ describe('a copy that is interrupted', () => {
 
   it('begins a new attempt where AWS has given the snapshot up', async () => {
     site.hypervisor.setDisk('system', patternDisk(patterns.slice(0, 3)));
-    await backUp(1);
+    await backUp(site, 1);
     const activities = site.activities();
     const run = site.run;
     const plan = await inActivity(activities.planRestore, { run, vm: VM });

@@ -4,6 +4,7 @@ import { type Extent } from '../../activities/aws-proxy/restore/contract';
 import { byDisk, type CopyProgress, isCopyProgress, wholeDisk } from '../../blocks/progress';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { patternDisk, type Pattern } from '../support/synthetic-disk';
+import { backUp, idOf } from './copy-backup';
 import { type CopySite, inActivity, newEnvironment, startCopySite, VM } from './copy-site';
 
 /** No multiple of a block; every fourth block is zeros. */
@@ -32,18 +33,14 @@ function pieces({ from, to }: Extent, size: number): Extent[] {
 it('are shared by two workers, and make one snapshot, byte for byte', async () => {
   site.hypervisor.setDisk('system', patternDisk(patterns, SIZE));
   const { run } = site;
-  const backupId = '20261123T181501Z-00000001';
   const [one, other] = ['one', 'other'].map((host) => site.activities(join(site.directory, host)));
-  const snapshot = await inActivity(one!.snapshotVm, { run, vm: VM, backupId });
-  const backedUp = await inActivity(one!.backupDisk, { run, vm: VM, backupId, diskKey: 'system' });
-  const disks = [{ key: 'system', ...backedUp }];
-  await inActivity(one!.finishBackup, { run, vm: VM, backupId, ...snapshot, disks });
+  await backUp(site, 1, { activities: one! });
   const restore = await inActivity(one!.planRestore, { run, vm: VM });
   const [{ extents, ...disk }] = restore.disks as [(typeof restore.disks)[0]];
   expect(extents).toEqual([{ from: 0, to: 119, blocks: 90 }]);
   const input = { run, vm: VM, attempt: 1, restore, disk };
   const { snapshotId } = await inActivity(one!.startSnapshot, input);
-  const target = { run, vm: VM, attempt: 1, recoveryPoint: backupId, disk, snapshotId };
+  const target = { run, vm: VM, attempt: 1, recoveryPoint: idOf(1), disk, snapshotId };
 
   const parts = pieces(extents[0]!, 16);
   expect(parts).toHaveLength(8);
@@ -82,12 +79,8 @@ it('are shared by two workers, and make one snapshot, byte for byte', async () =
 it('of which one is missing make no snapshot', async () => {
   site.hypervisor.setDisk('system', patternDisk(patterns, SIZE));
   const { run } = site;
-  const backupId = '20261123T181501Z-00000001';
   const activities = site.activities();
-  const snapshot = await inActivity(activities.snapshotVm, { run, vm: VM, backupId });
-  const backedUp = await inActivity(activities.backupDisk, { run, vm: VM, backupId, diskKey: 'system' });
-  const disks = [{ key: 'system', ...backedUp }];
-  await inActivity(activities.finishBackup, { run, vm: VM, backupId, ...snapshot, disks });
+  await backUp(site, 1, { activities });
   const restore = await inActivity(activities.planRestore, { run, vm: VM });
   const [{ extents, ...disk }] = restore.disks as [(typeof restore.disks)[0]];
   const { snapshotId } = await inActivity(activities.startSnapshot, {
@@ -97,7 +90,7 @@ it('of which one is missing make no snapshot', async () => {
     restore,
     disk,
   });
-  const target = { run, vm: VM, attempt: 1, recoveryPoint: backupId, disk, snapshotId };
+  const target = { run, vm: VM, attempt: 1, recoveryPoint: idOf(1), disk, snapshotId };
   const [, ...rest] = pieces(extents[0]!, 40);
   for (const extent of rest) await inActivity(activities.copyExtent, { ...target, extent, blocksBefore: 0 });
   const environment = newEnvironment();

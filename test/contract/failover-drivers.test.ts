@@ -6,9 +6,11 @@ import {
   DeleteVolumeCommand,
   DescribeVolumesCommand,
   DetachVolumeCommand,
+  TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import { type RecoveredVolume } from '../../activities/aws-proxy/launch/contract';
 import { createDriverActivities } from '../../activities/aws-proxy/launch/activities';
+import { hostLookup } from '../../activities/aws-proxy/launch/hosts';
 import { DATA_DEVICE_NAMES, DeviceNames } from '../../activities/aws-proxy/proxy-host/device-names';
 import { GuestNotAdaptableError, type GuestAdapter, type RecoverySiteAdaptation } from '../../guest/port';
 import { publishPlan } from '../../repository/plans/plans';
@@ -99,6 +101,79 @@ describe('injectDrivers', () => {
     await expect(site.activity(drivers(adapter()).injectDrivers, missing)).rejects.toMatchObject({
       type: 'DamagedObject',
     });
+    await steps.removeRun(runId);
+  });
+
+  it('looks the addresses up of all that the VM depends on, in one list for all who ask at once', async () => {
+    const runId = 'drivers-hosts';
+    const volumes = await steps.createVolumes(runId);
+    const plan = shopPlan();
+    const [db] = plan.vms;
+    delete db?.privateAddress;
+    plan.vms = [
+      {
+        ...db!,
+        name: 'db',
+        primaryAddress: '192.168.10.100',
+        hostNames: ['db.internal', 'sql.internal'],
+        dependsOn: [],
+      },
+      {
+        ...db!,
+        name: 'app',
+        primaryAddress: '192.168.10.101',
+        hostNames: ['app.internal'],
+        dependsOn: ['db'],
+      },
+      {
+        ...db!,
+        name: 'web',
+        primaryAddress: '192.168.10.102',
+        hostNames: ['web.internal'],
+        dependsOn: ['app'],
+      },
+      { ...db!, name: 'report', primaryAddress: '192.168.10.103', hostNames: [], dependsOn: ['db'] },
+    ];
+    const { digest } = await publishPlan(site.store, plan, []);
+    const run = { ...site.run(runId), digest };
+    const { imageId } = await steps.shellImage(runId);
+    const launch = async (vm: string, attempt = 1) => {
+      const { instanceId } = await site.activity(steps.activities.launchShell, {
+        ...steps.shellRequest(runId, imageId),
+        ...{ vm, attempt },
+      });
+      return { instanceId, address: (await steps.describeInstance(instanceId)).PrivateIpAddress };
+    };
+    const input = { run, vm: 'web', volumes, bootScripts: [] };
+    const injected = drivers(adapter());
+    await launch('app');
+    await expect(site.activity(injected.injectDrivers, input)).rejects.toMatchObject({
+      message: expect.stringMatching(/web depends on db, of which no instance of this run is listed/),
+      type: 'WrongState',
+      nonRetryable: false,
+    });
+    // Of another run, and one that EC2 took away and whose successor stands: neither is where db is.
+    const gone = await launch('db');
+    await steps.ec2.send(new TerminateInstancesCommand({ InstanceIds: [gone.instanceId] }));
+    const present = await launch('db', 2);
+    const app = (await launch('app', 2)).address;
+    seen.length = 0;
+    await site.activity(injected.injectDrivers, input);
+    expect(seen[0]?.hosts).toEqual([
+      { address: present.address, names: ['db.internal', 'sql.internal'] },
+      { address: app, names: ['app.internal'] },
+    ]);
+
+    const lookUp = hostLookup(steps.ec2, () => site.store);
+    const before = site.calls.length;
+    const found = await Promise.all(Array.from({ length: 50 }, () => lookUp(run, 'report')));
+    expect(new Set(found.map((hosts) => JSON.stringify(hosts)))).toEqual(
+      new Set([JSON.stringify([{ address: present.address, names: ['db.internal', 'sql.internal'] }])]),
+    );
+    // Those who asked while the first list was on its way share a second one.
+    const lists = site.calls.slice(before).filter(({ operation }) => operation === 'DescribeInstances');
+    expect(lists.length).toBeLessThanOrEqual(2);
+    expect(await lookUp(run, 'db')).toEqual([]);
     await steps.removeRun(runId);
   });
 

@@ -9,13 +9,13 @@ import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 import { patternDisk, type Pattern } from '../support/synthetic-disk';
 import { VirtualClock } from '../support/virtual-clock';
+import { idOf } from './copy-backup';
 import { type CopySite, inActivity, newEnvironment, startCopySite, VM } from './copy-site';
 
 /** Copies under a limit, in a time that goes forward by nothing but the waits for it. */
 
 /** 21:59:50 in UTC: a window that opens at 22:00 opens after ten seconds. */
 const BEGIN = Date.UTC(2026, 10, 23, 21, 59, 50);
-const idOf = (n: number): string => `20261123T18150${n}Z-0000000${n}`;
 const noise = (blocks: number): Pattern[] =>
   Array.from({ length: blocks }, (_, n) => ({ random: String(n) }));
 

@@ -3,6 +3,13 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type SimulatedVcenter } from '../../sandbox/vcenter/simulator';
+import { describeWithVcenterAnd } from '../support/describe-with-vcenter';
+
+/** A Python that has pyVmomi. */
+const python = process.env.LIFEBOAT_PYTHON ?? '';
+
+/** Tests that look at the simulated vCenter by pyVmomi. */
+export const describeWithPyvmomi = describeWithVcenterAnd(python !== '');
 
 /** A fault that vCenter answered with, by the name that pyVmomi has for it. */
 export class VcenterFault extends Error {
@@ -21,11 +28,7 @@ export class PyvmomiVcenter {
     private readonly answers: AsyncIterator<string>,
   ) {}
 
-  static connect(
-    python: string,
-    vcenter: SimulatedVcenter,
-    stderr: 'inherit' | 'ignore' = 'inherit',
-  ): PyvmomiVcenter {
+  static connect(vcenter: SimulatedVcenter, stderr: 'inherit' | 'ignore' = 'inherit'): PyvmomiVcenter {
     const { url, user, password, ca } = vcenter;
     const child = spawn(python, [join(__dirname, 'pyvmomi_vcenter.py')], {
       stdio: ['pipe', 'pipe', stderr],

@@ -10,6 +10,7 @@ import { manifestKey } from '../../repository/objects/keys';
 import { KERNEL, makeDataDisk, makeGuest, removeFixtures } from '../unit/guest-fixture';
 import { removeDisks } from '../unit/appliance-fixture';
 import { GPT, makeWindowsDisk } from '../unit/windows-fixture';
+import { idOf } from './copy-backup';
 import { type CopySite, inActivity, startCopySite, VM } from './copy-site';
 
 // Guests are really adapted, on exports by QEMU; those of Windows by the appliance, a machine that boots.
@@ -26,7 +27,6 @@ afterAll(() => {
 });
 
 const stateDirectory = (): string => join(site.directory, 'state');
-const backupId = (n: number): string => `20261123T18150${n}Z-0000000${n}`;
 
 function activities(adapter: GuestAdapter = guestAdapter()) {
   return createBackupActivities({
@@ -41,7 +41,7 @@ function activities(adapter: GuestAdapter = guestAdapter()) {
 /** A backup as the workflow makes it. */
 async function backUp(n: number, of = activities()) {
   const run = site.run;
-  const id = backupId(n);
+  const id = idOf(n);
   const snapshot = await inActivity(of.snapshotVm, { run, vm: VM, backupId: id });
   const { disks } = snapshot.configuration;
   const guest = await inActivity(of.rehearseAdaptation, { run, vm: VM, backupId: id, disks });
@@ -51,14 +51,14 @@ async function backUp(n: number, of = activities()) {
   return inActivity(of.finishBackup, { run, vm: VM, backupId: id, ...snapshot, disks: copied, guest });
 }
 
-const guest = async (n: number) => (await readManifest(site.store, VM, backupId(n)))?.guest;
+const guest = async (n: number) => (await readManifest(site.store, VM, idOf(n)))?.guest;
 
 /** Lets the rehearsal of a backup have been long ago. */
 async function age(n: number, rehearsedAt: string): Promise<void> {
-  const manifest = await readManifest(site.store, VM, backupId(n));
+  const manifest = await readManifest(site.store, VM, idOf(n));
   const { sha256: _, ...rest } = manifest as typeof manifest & { sha256?: string };
   const aged = { ...rest, guest: { ...manifest!.guest!, rehearsedAt } };
-  await site.store.put(manifestKey(VM, backupId(n)), sealManifest(aged));
+  await site.store.put(manifestKey(VM, idOf(n)), sealManifest(aged));
 }
 
 describe('The rehearsal of an adaptation', () => {
@@ -73,7 +73,7 @@ describe('The rehearsal of an adaptation', () => {
       kernels: [KERNEL],
     });
     expect(await guest(1)).toEqual(result.guest);
-    expect(readFileSync(join(site.directory, `${backupId(1)}-system`)).equals(system)).toBe(true);
+    expect(readFileSync(join(site.directory, `${idOf(1)}-system`)).equals(system)).toBe(true);
     expect(readdirSync(join(stateDirectory(), 'rehearsals'))).toEqual([]);
   });
 
@@ -96,7 +96,7 @@ describe('The rehearsal of an adaptation', () => {
       family: 'Windows Server 2019 Standard (build 17763)',
       warnings: [expect.stringMatching(/known only after a test failover/)],
     });
-    expect(readFileSync(join(site.directory, `${backupId(1)}-system`)).equals(windows)).toBe(true);
+    expect(readFileSync(join(site.directory, `${idOf(1)}-system`)).equals(windows)).toBe(true);
     const hibernated = readFileSync(await makeWindowsDisk(GPT, { 'hiberfil.sys': 'hibr'.padEnd(8192) }));
     site.hypervisor.setDisk('system', hibernated);
     await age(1, '2026-11-23T00:00:00.000Z');

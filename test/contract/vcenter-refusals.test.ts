@@ -10,18 +10,14 @@ import { importVm } from '../../sandbox/vcenter/import';
 import {
   govcProgram,
   PROXY_NAME,
-  simulatorIsBuilt,
   startSimulatedVcenter,
   type SimulatedVcenter,
 } from '../../sandbox/vcenter/simulator';
-import { PyvmomiVcenter } from './pyvmomi-vcenter';
-
-const python = process.env.LIFEBOAT_PYTHON ?? '';
-const describeIf = python !== '' && simulatorIsBuilt() ? describe : describe.skip;
+import { describeWithPyvmomi, PyvmomiVcenter } from './pyvmomi-vcenter';
 
 const MIB = 1024 * 1024;
 
-describeIf(
+describeWithPyvmomi(
   'what the simulated vCenter refuses and does wrong (skipped where it is not built, or without pyVmomi)',
   () => {
     let directory: string;
@@ -32,7 +28,7 @@ describeIf(
     beforeAll(async () => {
       directory = await mkdtemp(join(tmpdir(), 'lifeboat-vcenter-'));
       vcenter = await startSimulatedVcenter({ directory, boots: false });
-      client = PyvmomiVcenter.connect(python, vcenter);
+      client = PyvmomiVcenter.connect(vcenter);
       ca = await readFile(vcenter.ca);
     }, 60_000);
     afterAll(async () => {
@@ -233,7 +229,7 @@ describeIf(
       expect(await readdir(vcenter.deviceDirectory)).toEqual([]);
       vcenter = await startSimulatedVcenter({ directory, boots: false });
       expect(vcenter).toMatchObject({ url, thumbprint });
-      client = PyvmomiVcenter.connect(python, vcenter);
+      client = PyvmomiVcenter.connect(vcenter);
       expect([
         await client.ask('describe', { vm: 'shop' }),
         await client.ask('describe', { vm: PROXY_NAME }),
@@ -284,12 +280,12 @@ describeIf(
   },
 );
 
-describeIf('the simulator as it comes', () => {
+describeWithPyvmomi('the simulator as it comes', () => {
   it('starts with nothing of ours', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'lifeboat-vcenter-'));
     try {
       const vcenter = await startSimulatedVcenter({ directory, plain: true });
-      const client = PyvmomiVcenter.connect(python, vcenter);
+      const client = PyvmomiVcenter.connect(vcenter);
       try {
         expect(await client.ask('names')).toEqual([]);
         await client.ask('create', { name: 'twice' });

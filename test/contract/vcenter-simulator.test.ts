@@ -3,16 +3,8 @@ import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  PROXY_NAME,
-  simulatorIsBuilt,
-  startSimulatedVcenter,
-  type SimulatedVcenter,
-} from '../../sandbox/vcenter/simulator';
-import { PyvmomiVcenter } from './pyvmomi-vcenter';
-
-const python = process.env.LIFEBOAT_PYTHON ?? '';
-const describeIf = python !== '' && simulatorIsBuilt() ? describe : describe.skip;
+import { PROXY_NAME, startSimulatedVcenter, type SimulatedVcenter } from '../../sandbox/vcenter/simulator';
+import { describeWithPyvmomi, PyvmomiVcenter } from './pyvmomi-vcenter';
 
 const MIB = 1024 * 1024;
 /** No whole number of KiB. */
@@ -52,7 +44,7 @@ interface Areas {
   areas: [number, number][];
 }
 
-describeIf(
+describeWithPyvmomi(
   'the simulated vCenter, as pyVmomi sees it (skipped where it is not built, or without pyVmomi)',
   () => {
     let directory: string;
@@ -68,7 +60,7 @@ describeIf(
     beforeAll(async () => {
       directory = await mkdtemp(join(tmpdir(), 'lifeboat-vcenter-'));
       vcenter = await startSimulatedVcenter({ directory });
-      client = PyvmomiVcenter.connect(python, vcenter);
+      client = PyvmomiVcenter.connect(vcenter);
     }, 60_000);
     afterAll(async () => {
       await client?.close();
@@ -340,7 +332,7 @@ describeIf(
         args: Record<string, unknown>,
       ): Promise<void> => {
         await vcenter.control.setRules([{ name: 'cut', method, times: 1, when, hold: true }]);
-        const doomed = PyvmomiVcenter.connect(python, vcenter, 'ignore');
+        const doomed = PyvmomiVcenter.connect(vcenter, 'ignore');
         const lost = doomed.ask(ask, args).catch(() => undefined);
         while (((await vcenter.control.struck()).cut ?? 0) === 0) await sleep(20);
         await vcenter.restart();

@@ -10,16 +10,12 @@ import {
   type ServiceContent,
   type VirtualMachineConfigSpec,
 } from '../../hypervisor/vsphere/vim/schema';
-import {
-  type SimulatedVcenter,
-  simulatorIsBuilt,
-  startSimulatedVcenter,
-} from '../../sandbox/vcenter/simulator';
+import { type SimulatedVcenter, startSimulatedVcenter } from '../../sandbox/vcenter/simulator';
+import { describeWithVcenter } from '../support/describe-with-vcenter';
 
 /** Our client against govmomi's simulator as it comes, which shares no code with it: VMware's protocol, types and property collector. */
-const suite = simulatorIsBuilt() ? describe : describe.skip;
 
-suite('the vSphere client on a plain simulated vCenter (skipped where that is not built)', () => {
+describeWithVcenter('the vSphere client on a plain simulated vCenter', () => {
   let directory: string;
   let vcenter: SimulatedVcenter;
   let vim: VimClient;

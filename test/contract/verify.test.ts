@@ -7,6 +7,7 @@ import { isCopyProgress } from '../../blocks/progress';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { takePlanState } from '../../repository/plans/plan-state';
 import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
+import { backUp, idOf } from './copy-backup';
 import { copyWhole } from './copy-disk';
 import { type CopySite, inActivity, newEnvironment, startCopySite, VM } from './copy-site';
 
@@ -34,13 +35,8 @@ afterEach(async () => {
 async function drCopy() {
   site.hypervisor.setDisk('system', patternDisk(patterns, SIZE));
   const { run } = site;
-  const backupId = '20261123T181501Z-00000001';
   const activities = site.activities();
-  const snapshot = await inActivity(activities.snapshotVm, { run, vm: VM, backupId });
-  const key = 'system';
-  const backedUp = await inActivity(activities.backupDisk, { run, vm: VM, backupId, diskKey: key });
-  const disks = [{ key, ...backedUp }];
-  await inActivity(activities.finishBackup, { run, vm: VM, backupId, ...snapshot, disks });
+  await backUp(site, 1, { activities });
   const restore = await inActivity(activities.planRestore, { run, vm: VM });
   const input = { run, vm: VM, attempt: 1, restore, disk: restore.disks[0]! };
   const { snapshotId } = await inActivity(activities.startSnapshot, input);
@@ -50,10 +46,10 @@ async function drCopy() {
     run: { ...run, generation },
     vm: VM,
     restore,
-    snapshots: [{ diskKey: key, snapshotId }],
+    snapshots: [{ diskKey: 'system', snapshotId }],
   });
   const { recoveryPoint, disks: found } = await inActivity(activities.readDrCopy, { run, vm: VM });
-  expect(recoveryPoint).toBe(backupId);
+  expect(recoveryPoint).toBe(idOf(1));
   const verify = { run, vm: VM, recoveryPoint, disk: found[0]! };
   return { activities, snapshotId, verify };
 }

@@ -9,6 +9,7 @@ import { takePlanState } from '../../repository/plans/plan-state';
 import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 import { patternDisk, type Pattern } from '../support/synthetic-disk';
+import { backUp } from './copy-backup';
 import { type CopySite, inActivity, newEnvironment, startCopySite, VM } from './copy-site';
 
 const random = (seed: string | number): Pattern => ({ random: String(seed) });
@@ -34,16 +35,8 @@ afterEach(async () => {
 async function begun(n: number, content: Buffer) {
   site.hypervisor.setDisk('system', content);
   const run = { ...site.run, runId: `0199c0de-0000-7000-8000-00000000000${n}` };
-  const backupId = `20261123T18150${n}Z-0000000${n}`;
   const activities = site.activities();
-  const snapshot = await inActivity(activities.snapshotVm, { run, vm: VM, backupId });
-  const disks = [];
-  for (const { key } of snapshot.configuration.disks)
-    disks.push({
-      key,
-      ...(await inActivity(activities.backupDisk, { run, vm: VM, backupId, diskKey: key })),
-    });
-  await inActivity(activities.finishBackup, { run, vm: VM, backupId, ...snapshot, disks });
+  await backUp(site, n, { run, activities });
   const restore = await inActivity(activities.planRestore, { run, vm: VM });
   const input = { run, vm: VM, attempt: 1, restore, disk: restore.disks[0]! };
   const { availabilityZone } = site;

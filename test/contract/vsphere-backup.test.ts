@@ -1,18 +1,16 @@
 import { readFile } from 'node:fs/promises';
-import { simulatorIsBuilt } from '../../sandbox/vcenter/simulator';
 import { VmNotFoundError } from '../../hypervisor/port';
 import { snapshotName, sortOut } from '../../hypervisor/vsphere/backup/snapshots';
+import { describeWithVcenter } from '../support/describe-with-vcenter';
 import { contents, expectCovered, onDisk } from './hypervisor-contract';
-import { addDisk, leftovers, makeVm, startVsphereSite, type VsphereSite } from './vsphere-site';
+import { startVsphereSite, type VsphereSite } from './vsphere-site';
+import { addDisk, leftovers, makeVm } from './vsphere-vms';
 
 const MiB = 1024 * 1024;
 /** Multiples of 512, not of 1024. */
 const SIZES = [4 * MiB + 3 * 512, 2 * MiB + 512];
 
-/** Where Go cannot be had, there is no simulated vCenter. */
-const onVcenter = simulatorIsBuilt() ? describe : describe.skip;
-
-onVcenter('backups from vSphere', () => {
+describeWithVcenter('backups from vSphere', () => {
   let site: VsphereSite;
   beforeAll(async () => {
     site = await startVsphereSite();

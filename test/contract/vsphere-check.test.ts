@@ -8,8 +8,9 @@ import { toolOutput } from '../../host/run-tool';
 import { projectRoot } from '../../host/project-root';
 import { type Finding } from '../../hypervisor/vsphere/check/findings';
 import { rolePrivileges } from '../../hypervisor/vsphere/privileges';
+import { describeWithVcenter } from '../support/describe-with-vcenter';
 import { failureOf, runActivity } from './run-activity';
-import { describeWithVcenter, startVcenterSite, type VcenterSite } from './vcenter-site';
+import { startVsphereSite, type VsphereSite } from './vsphere-site';
 
 interface Answer {
   code: number;
@@ -18,9 +19,9 @@ interface Answer {
 }
 
 describeWithVcenter('lifeboat vsphere check', () => {
-  let site: VcenterSite;
+  let site: VsphereSite;
   beforeAll(async () => {
-    site = await startVcenterSite();
+    site = await startVsphereSite();
   });
   afterAll(() => site.remove());
   afterEach(async () => {
@@ -29,14 +30,14 @@ describeWithVcenter('lifeboat vsphere check', () => {
   });
 
   async function check(args: string[] = [], settings: object = {}): Promise<Answer> {
-    const file = join(site.directory, 'vsphere.yaml');
+    const file = join(site.directory, 'checked.yaml');
     await writeFile(file, stringify({ ...site.settings, ...settings }));
     let out = '';
     const code = await runCli(['vsphere', 'check', '--settings', file, '--json', ...args], {
       out: (text) => (out += text),
       err: () => undefined,
       stderrIsTty: false,
-      env: { LIFEBOAT_STATE_DIRECTORY: join(site.directory, 'state') },
+      env: { LIFEBOAT_STATE_DIRECTORY: site.stateDirectory },
       cwd: site.directory,
       onInterrupt: () => () => undefined,
     });
@@ -56,7 +57,7 @@ describeWithVcenter('lifeboat vsphere check', () => {
         expect.stringContaining('everything is removed again'),
       ]),
     );
-    expect(await site.hypervisor().listVms()).toEqual(['backup-proxy']);
+    expect(await site.afresh().listVms()).toEqual(['backup-proxy']);
   });
 
   it('tells what is missing, on what, and what to do; and makes nothing then', async () => {
@@ -77,7 +78,7 @@ describeWithVcenter('lifeboat vsphere check', () => {
       expect.stringContaining('the settings have "Gone" for "Old"'),
       expect.stringContaining('no VM named "nobody"'),
     ]);
-    expect(await site.hypervisor().listVms()).toEqual(['backup-proxy']);
+    expect(await site.afresh().listVms()).toEqual(['backup-proxy']);
   });
 
   it('removes its VM whatever goes wrong with it', async () => {
@@ -89,12 +90,12 @@ describeWithVcenter('lifeboat vsphere check', () => {
       expect.stringContaining('not so: a snapshot is taken of the running VM.'),
     ]);
     expect(answer.findings.at(-1)?.text).toContain('everything is removed again');
-    expect(await site.hypervisor().listVms()).toEqual(['backup-proxy']);
+    expect(await site.afresh().listVms()).toEqual(['backup-proxy']);
   });
 
   it('looks at VMs that are to be protected', async () => {
-    const hypervisor = site.hypervisor();
-    const { client, inventory } = site.site;
+    const hypervisor = site.afresh();
+    const { client, inventory } = site;
     const nics = [{ network: 'VM Network', mac: '00:50:56:00:00:01' }];
     await hypervisor.createVm('web', {
       cpus: 1,
@@ -137,7 +138,7 @@ describeWithVcenter('lifeboat vsphere check', () => {
 
   it('keeps a failback that cannot work from beginning', async () => {
     const { checkPrimarySite } = createPrimarySiteActivities({
-      hypervisor: site.hypervisor(),
+      hypervisor: site.afresh(),
       guestAdapter: {
         adaptForRecoverySite: () => Promise.reject(new Error('Nobody is adapted here.')),
         revertForPrimarySite: () => Promise.reject(new Error('Nobody is reverted here.')),

@@ -6,31 +6,28 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { VmExistsError } from '../../hypervisor/port';
 import { disksOf } from '../../hypervisor/vsphere/devices';
 import { type Rule } from '../../sandbox/vcenter/control';
+import { describeWithVcenter } from '../support/describe-with-vcenter';
 import { eventually } from '../support/eventually';
 import { contents, onDisk, write } from './hypervisor-contract';
-import { describeWithVcenter, startVcenterSite, type VcenterSite } from './vcenter-site';
+import { startVsphereSite, type VsphereSite } from './vsphere-site';
+import { attachedFiles } from './vsphere-vms';
 import { bringHome, DISKS, HARDWARE, MARK, VM } from './vsphere-homecoming';
 
 const [SYSTEM, DATA] = DISKS as [(typeof DISKS)[0], (typeof DISKS)[0]];
 
 describeWithVcenter('bringing a VM home to vSphere', () => {
-  let site: VcenterSite;
+  let site: VsphereSite;
   beforeAll(async () => {
-    site = await startVcenterSite();
+    site = await startVsphereSite();
   });
   afterAll(() => site.remove());
   afterEach(async () => {
     await site.vcenter.control.setRules([]);
-    await site.hypervisor().deleteVm(VM);
+    await site.afresh().deleteVm(VM);
   });
 
-  const proxyDisks = async (): Promise<string[]> => {
-    const { config } = await site.site.client.get(await site.site.inventory.proxy(), 'config');
-    return disksOf(config?.hardware.device ?? []).map(({ backing }) => backing.fileName ?? '');
-  };
-
   it('makes a VM with its disks, as often as it is asked to, and removes it', async () => {
-    const hypervisor = site.hypervisor();
+    const hypervisor = site.afresh();
     for (let i = 0; i < 2; i++) {
       await hypervisor.createVm(VM, HARDWARE, MARK);
       for (const disk of DISKS) await hypervisor.addDisk(VM, disk);
@@ -51,7 +48,7 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
 
     const expected = Buffer.alloc(SYSTEM.sizeBytes);
     const held = await hypervisor.openDisk(VM, SYSTEM.key);
-    await onDisk(await site.hypervisor().openDisk(VM, SYSTEM.key), (file) =>
+    await onDisk(await site.afresh().openDisk(VM, SYSTEM.key), (file) =>
       write(file, expected, SYSTEM.sizeBytes - 512, 512, 0x5a),
     );
     await expect(hypervisor.powerOn(VM)).rejects.toThrow(/locked|in use/i);
@@ -65,11 +62,11 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
     await expect(hypervisor.shutDown(VM, 1)).rejects.toThrow('has not shut down within 1 s');
     for (let i = 0; i < 2; i++) await hypervisor.deleteVm(VM);
     expect(await hypervisor.listVms()).toEqual(['backup-proxy']);
-    expect(await proxyDisks()).toEqual([]);
+    expect(await attachedFiles(site)).toEqual([]);
   });
 
   it('leaves VMs alone that it did not make, and tells whose a VM is', async () => {
-    const hypervisor = site.hypervisor();
+    const hypervisor = site.afresh();
     await hypervisor.createVm('db', HARDWARE, 'run 1');
     for (const mark of ['run 2', undefined])
       await expect(hypervisor.createVm('db', HARDWARE, mark)).rejects.toThrow(VmExistsError);
@@ -79,8 +76,8 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
   });
 
   it('puts VMs at their paths, under names with slashes and per cents, and by instance UUID', async () => {
-    const { client, inventory } = site.site;
-    const hypervisor = site.hypervisor();
+    const { client, inventory } = site;
+    const hypervisor = site.afresh();
     const { vmFolder } = await client.get(await inventory.datacenter(), 'vmFolder');
     if (vmFolder === undefined) throw new Error('The simulated data centre is not whole.');
     for (const name of ['Prod', 'Test']) await client.call('CreateFolder', vmFolder, { name });
@@ -115,12 +112,12 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
       network,
       mac: `00:50:56:00:00:0${index}`,
     }));
-    const hypervisor = site.hypervisor();
+    const hypervisor = site.afresh();
     await expect(hypervisor.createVm(VM, { ...HARDWARE, nics })).rejects.toThrow(
       /"old A".*"old B".*Its networks: /,
     );
     const networks = { 'old A': 'DC0_DVPG0', 'old B': 'VM Network' };
-    const mapped = site.hypervisor({ networks });
+    const mapped = site.afresh({ networks });
     await mapped.createVm(VM, { ...HARDWARE, nics });
     const there = [
       { network: 'DC0_DVPG0', mac: '00:50:56:00:00:00' },
@@ -137,7 +134,7 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
   });
 
   it('keeps addresses that vCenter lets a VM have, and gives others new ones', async () => {
-    const hypervisor = site.hypervisor();
+    const hypervisor = site.afresh();
     const macs = ['00:50:56:3f:ff:ff', '00:50:56:80:00:01', '02:00:00:00:00:01'];
     await hypervisor.createVm(VM, {
       ...HARDWARE,
@@ -150,7 +147,7 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
   });
 
   it('makes the controllers that disks were on, and puts the disks at their places', async () => {
-    const hypervisor = site.hypervisor();
+    const hypervisor = site.afresh();
     const disks = [
       { ...SYSTEM, controller: { kind: 'pvscsi' as const, bus: 1 } },
       { ...DATA, controller: { kind: 'lsisas' as const, bus: 2 } },
@@ -179,12 +176,12 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
   });
 
   it('keeps a disk that somebody has attached to a VM which it removes', async () => {
-    const hypervisor = site.hypervisor();
+    const hypervisor = site.afresh();
     for (const vm of [VM, 'other']) {
       await hypervisor.createVm(vm, HARDWARE);
       await hypervisor.addDisk(vm, SYSTEM);
     }
-    const { client, inventory } = site.site;
+    const { client, inventory } = site;
     const theirs = (await client.get(await inventory.vm('other'), 'config')).config;
     const [disk] = disksOf(theirs?.hardware.device ?? []);
     const web = await inventory.vm(VM);
@@ -208,10 +205,10 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
   });
 
   it("reads the end of a guest's console where a serial port writes into a file, and nothing where none does", async () => {
-    const hypervisor = site.hypervisor();
+    const hypervisor = site.afresh();
     await hypervisor.createVm(VM, HARDWARE);
     expect(await hypervisor.consoleOutput(VM)).toBe('');
-    const { client, inventory } = site.site;
+    const { client, inventory } = site;
     const file = 'console a%b.log';
     await client.run('ReconfigVM_Task', await inventory.vm(VM), {
       spec: {
@@ -266,12 +263,12 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
     'goes on after a SIGKILL $when call $call',
     async ({ rule: { proxy, ...rule }, what, when }) => {
       const { control } = site.vcenter;
-      if (what === 'undo') await bringHome(site.hypervisor());
+      if (what === 'undo') await bringHome(site.afresh());
       const object = proxy === true ? await control.find('backup-proxy') : undefined;
       await control.setRules([
         { ...rule, ...(object && { object }), name: 'kill', times: 1, when, hold: true },
       ]);
-      const child = await startChild(what);
+      const child = startChild(what);
       const ended = once(child, 'exit');
       try {
         const struck = async () => ((await control.struck()).kill ?? 0) > (rule.skip ?? 0) || undefined;
@@ -282,7 +279,7 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
       await ended;
       await control.setRules([]);
 
-      const hypervisor = site.hypervisor();
+      const hypervisor = site.afresh();
       // As Temporal does; what vCenter was told before goes on meanwhile.
       if (what === 'home') {
         await withRetries(() => bringHome(hypervisor));
@@ -303,7 +300,7 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
       }
       await withRetries(() => hypervisor.deleteVm(VM));
       expect(await hypervisor.listVms()).toEqual(['backup-proxy']);
-      expect(await proxyDisks()).toEqual([]);
+      expect(await attachedFiles(site)).toEqual([]);
       expect(await readdir(site.vcenter.deviceDirectory)).toEqual([]);
       // vCenter may still be at what the killed process told it to.
       const gone = async () => !(await readdir(site.vcenter.datastoreDirectory)).includes(VM) || undefined;
@@ -311,12 +308,10 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
     },
   );
 
-  async function startChild(what: 'home' | 'undo'): Promise<ChildProcess> {
-    const settings = join(site.directory, 'child.yaml');
-    await writeFile(settings, JSON.stringify(site.settings));
+  function startChild(what: 'home' | 'undo'): ChildProcess {
     const runner = join(__dirname, '../support/run-typescript.mjs');
     const script = join(__dirname, 'vsphere-homecoming.ts');
-    const args = [runner, script, settings, join(site.directory, 'state'), what];
+    const args = [runner, script, site.settingsFile, site.stateDirectory, what];
     return spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   }
 });

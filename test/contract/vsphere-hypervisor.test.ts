@@ -1,15 +1,16 @@
 import { readdir } from 'node:fs/promises';
-import { disksOf } from '../../hypervisor/vsphere/devices';
 import { MACHINE_CONTROLLERS } from '../../machines/hardware';
 import { PROXY_NAME } from '../../sandbox/vcenter/simulator';
+import { describeWithVcenter } from '../support/describe-with-vcenter';
 import { type AdapterTraits, hypervisorContract } from './hypervisor-contract';
-import { describeWithVcenter, startVcenterSite, type VcenterSite } from './vcenter-site';
+import { startVsphereSite, type VsphereSite } from './vsphere-site';
+import { attachedFiles } from './vsphere-vms';
 
 describeWithVcenter('the hypervisor vSphere, simulated', () => {
   // One vCenter for all: what a test leaves there is found by the next.
-  let site: VcenterSite;
+  let site: VsphereSite;
   beforeAll(async () => {
-    site = await startVcenterSite();
+    site = await startVsphereSite();
   });
   afterAll(() => site.remove());
 
@@ -22,16 +23,14 @@ describeWithVcenter('the hypervisor vSphere, simulated', () => {
   };
   hypervisorContract(traits, () =>
     Promise.resolve({
-      hypervisor: site.hypervisor(),
-      afresh: () => site.hypervisor(),
+      hypervisor: site.afresh(),
+      afresh: () => site.afresh(),
       others: [PROXY_NAME],
       writeAsGuest: site.vcenter.writeAsGuest,
       async remove() {
-        const hypervisor = site.hypervisor();
+        const hypervisor = site.afresh();
         for (const vm of await hypervisor.listVms()) if (vm !== PROXY_NAME) await hypervisor.deleteVm(vm);
-        const { client, inventory } = site.site;
-        const { config } = await client.get(await inventory.proxy(), 'config');
-        expect(disksOf(config?.hardware.device ?? [])).toEqual([]);
+        expect(await attachedFiles(site)).toEqual([]);
         expect(await readdir(site.vcenter.deviceDirectory)).toEqual([]);
         expect(await readdir(site.vcenter.datastoreDirectory)).toEqual([PROXY_NAME]);
       },

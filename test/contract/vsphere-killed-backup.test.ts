@@ -5,18 +5,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
 import { projectRoot } from '../../host/project-root';
+import { type VmRef } from '../../hypervisor/vsphere/vm';
 import { type Rule } from '../../sandbox/vcenter/control';
-import { simulatorIsBuilt } from '../../sandbox/vcenter/simulator';
+import { describeWithVcenter } from '../support/describe-with-vcenter';
 import { eventually } from '../support/eventually';
 import { contents, onDisk } from './hypervisor-contract';
-import {
-  attachedDisks,
-  leftovers,
-  makeVm,
-  startVsphereSite,
-  type VmRef,
-  type VsphereSite,
-} from './vsphere-site';
+import { startVsphereSite, type VsphereSite } from './vsphere-site';
+import { attachedFiles, leftovers, makeVm } from './vsphere-vms';
 
 const PROGRAM = join(projectRoot(), 'dist', 'test', 'contract', 'backup-to-be-killed.js');
 const SIZE = 1024 * 1024 + 512;
@@ -48,9 +43,7 @@ const KILLS = CALLS.flatMap((call) =>
   })),
 );
 
-const onVcenter = simulatorIsBuilt() ? describe : describe.skip;
-
-onVcenter('a backup from vSphere whose worker is killed', () => {
+describeWithVcenter('a backup from vSphere whose worker is killed', () => {
   let site: VsphereSite;
   let proxy: string;
   const children: ChildProcess[] = [];
@@ -158,12 +151,12 @@ onVcenter('a backup from vSphere whose worker is killed', () => {
     const { name, vm, expected } = await machine();
     const child = startBackup(name, 'same', 'wait');
     await once(createInterface({ input: child.stdout as NodeJS.ReadableStream }), 'line');
-    expect(await attachedDisks(site)).toHaveLength(1);
+    expect(await attachedFiles(site)).toHaveLength(1);
     const { snapshot } = await site.client.get(vm, 'snapshot');
     await kill(child);
     // A worker that starts lets go of the disk, and keeps the snapshot for the run that may go on.
     expect(await site.afresh().clearLeftovers()).toEqual([expect.stringContaining(`${name}/disk0.vmdk`)]);
-    expect(await attachedDisks(site)).toEqual([]);
+    expect(await attachedFiles(site)).toEqual([]);
     expect((await site.client.get(vm, 'snapshot')).snapshot).toEqual(snapshot);
     await site.vcenter.writeAsGuest(name, 0, 0, 512, 0x22);
     await backUp(name, vm, 'same', expected);
@@ -176,7 +169,7 @@ onVcenter('a backup from vSphere whose worker is killed', () => {
     expect(await site.afresh().clearLeftovers()).toEqual([]);
     const other = await machine();
     await backUp(other.name, other.vm, 'other', other.expected);
-    expect(await attachedDisks(site)).toHaveLength(1);
+    expect(await attachedFiles(site)).toHaveLength(1);
     await kill(child);
     await backUp(name, vm, 'after it', expected);
   });

@@ -7,10 +7,11 @@ import { withQmp } from '../../machines/qmp';
 import { type DrPlan } from '../../plan/schema';
 import { readManifest } from '../../repository/backups/backups';
 import { startBackupProxyAfresh } from '../../sandbox/demo/new-datacenter';
-import { simulatorIsBuilt, simulatorProgram } from '../../sandbox/vcenter/simulator';
+import { simulatorProgram } from '../../sandbox/vcenter/simulator';
 import { simulatedVcenterOf, vcenterPidFile } from '../../sandbox/datacenter/vcenter-places';
 import { systemDisk, removeSystemDisks } from '../chaos/guests';
 import { onDisk, contents } from '../contract/hypervisor-contract';
+import { describeWithVcenterAnd } from '../support/describe-with-vcenter';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
 
@@ -19,10 +20,10 @@ const INVENTORY_NAME = 'SQL PROD 01';
 const DATA_BYTES = 12 * 2 ** 20 + 512;
 const STEP_MS = 240_000;
 
-/** Namespaces, taps and FUSE need root; where Go could not be had, there is no vCenter. */
-const withVcenter = process.getuid?.() === 0 && simulatorIsBuilt() ? describe : describe.skip;
+/** Namespaces, taps and FUSE need root. */
+const describeAsRoot = describeWithVcenterAnd(process.getuid?.() === 0);
 
-withVcenter('a data centre with vCenter (needs root and the simulated one)', () => {
+describeAsRoot('a data centre with vCenter (needs root and the simulated one)', () => {
   const base = plainPlan('shop', ['db']);
   const plan: DrPlan = {
     ...base,

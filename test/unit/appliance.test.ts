@@ -1,9 +1,10 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { Appliance } from '../../guest/files/appliance/appliance';
 import { ApplianceGuest } from '../../guest/files/appliance/guest';
 import { findVolume } from '../../guest/files/appliance/volumes';
 import { type GuestFileSystem } from '../../guest/files/file-system';
 import { GuestNotAdaptableError } from '../../guest/port';
+import { endFuseExport, startFuseExport } from '../../machines/fuse-export';
 import { emptyDisk, onDisks, removeDisks } from './appliance-fixture';
 
 // Each appliance is a machine that boots, in two to four seconds on an idle host without KVM.
@@ -189,6 +190,42 @@ describe('the appliance', () => {
       const of = async (path: string) => (await appliance.run([...get, path], 60)).stdout;
       expect(await of('/guest/x/etc/hosts')).toContain('net_conf_t');
       expect(await of('/guest/x/etc/added')).toContain('etc_t');
+    } finally {
+      await appliance.kill();
+    }
+  });
+
+  (process.getuid?.() === 0 ? it : it.skip)(
+    'writes disks whose length is no whole block of the file system that they are on (needs root for FUSE)',
+    async () => {
+      const system = emptyDisk(320);
+      // As a VMDK may have it: a multiple of 512 bytes. FUSE takes direct access in units of 4096 only.
+      const odd = { pidFile: `${system}.pid`, path: `${system}.odd`, bytes: 5103 * 512 };
+      writeFileSync(`${system}.behind`, Buffer.alloc(odd.bytes));
+      writeFileSync(odd.path, '');
+      const node = { driver: 'raw', file: { driver: 'file', filename: `${system}.behind` } };
+      await startFuseExport({ ...odd, node, writable: true });
+      try {
+        await onDisks(
+          [system, odd.path],
+          [['/applets/sh', '-c', 'printf abc | /applets/dd of=/dev/nvme0n2 bs=1 seek=2612000 conv=notrunc']],
+        );
+        const written = readFileSync(odd.path);
+        expect(written).toHaveLength(odd.bytes);
+        expect(written.subarray(2612000, 2612003).toString()).toBe('abc');
+      } finally {
+        await endFuseExport(odd.pidFile, odd.path);
+        for (const file of [odd.path, `${system}.behind`]) rmSync(file);
+      }
+    },
+  );
+
+  it('says how it has ended where that was not asked for', async () => {
+    const appliance = await Appliance.start([emptyDisk(8)], 'look');
+    try {
+      const asked = appliance.run(['/applets/sleep', '60'], 120);
+      process.kill(appliance.pid ?? 0, 'SIGKILL');
+      await expect(asked).rejects.toThrow(/has gone \(QEMU ended with SIGKILL\)/);
     } finally {
       await appliance.kill();
     }

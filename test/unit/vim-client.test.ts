@@ -7,6 +7,7 @@ import { VimClient, type VimSettings } from '../../hypervisor/vsphere/vim/client
 import { managed } from '../../hypervisor/vsphere/vim/codec';
 import { VimAnswerError, VimConnectionError } from '../../hypervisor/vsphere/vim/errors';
 import { VimTrustError } from '../../hypervisor/vsphere/vim/trust';
+import { failure } from '../support/failure';
 import { answered, type Certificate, faulted, makeCertificate, ScriptedVcenter, soap } from './vim-server';
 
 const PASSWORD = 'correct horse & <battery>';
@@ -35,15 +36,6 @@ function client(settings: Partial<VimSettings> = {}): VimClient {
   clients.push(made);
   return made;
 }
-
-/** What something fails with. */
-const failure = (work: Promise<unknown>): Promise<Error> =>
-  work.then(
-    () => {
-      throw new Error('it did not fail');
-    },
-    (error: Error) => error,
-  );
 
 beforeAll(async () => {
   url = await vcenter.start();

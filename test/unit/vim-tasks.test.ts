@@ -6,6 +6,7 @@ import { managed } from '../../hypervisor/vsphere/vim/codec';
 import { VimTimeoutError } from '../../hypervisor/vsphere/vim/errors';
 import { VimFault } from '../../hypervisor/vsphere/vim/faults';
 import { TaskOutcomeUnknownError } from '../../hypervisor/vsphere/vim/tasks';
+import { failure } from '../support/failure';
 import { answered, faulted, makeCertificate, type Reply, ScriptedVcenter } from './vim-server';
 
 const directory = mkdtempSync(join(tmpdir(), 'lifeboat-vim-'));
@@ -31,13 +32,6 @@ const cut: Reply = (_call, response) => void response.destroy();
 
 const script = (method: string, ...replies: Reply[]) => void vcenter.replies.set(method, replies);
 const count = (method: string): number => vcenter.methods.filter((one) => one === method).length;
-const failure = (work: Promise<unknown>): Promise<Error> =>
-  work.then(
-    () => {
-      throw new Error('it did not fail');
-    },
-    (error: Error) => error,
-  );
 
 beforeAll(async () => {
   const url = await vcenter.start();

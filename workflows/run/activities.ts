@@ -1,4 +1,4 @@
-import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import {
   type AwsProxyActivities,
   type AwsProxyHostActivities,
@@ -7,6 +7,7 @@ import {
 import { type BackupProxyActivities } from '../../activities/backup-proxy/contract';
 import { type ControlActivities } from '../../activities/control/contract';
 import { profiles, type ProfileName } from './profiles';
+import { noted, waitsForCancelled } from './settling';
 import {
   AWS_PROXY_COPY_QUEUE,
   AWS_PROXY_QUEUE,
@@ -50,8 +51,11 @@ function activitiesOn<A>(taskQueue: string, steps: Steps<A>, queueing: Queueing 
           ...queueing,
           taskQueue: step.taskQueue ?? taskQueue,
           summary: label(step, input),
+          cancellationType: waitsForCancelled()
+            ? ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+            : ActivityCancellationType.TRY_CANCEL,
         });
-        return (run as (input?: Subject) => Promise<unknown>)(input);
+        return noted((run as (input?: Subject) => Promise<unknown>)(input));
       },
     ]),
   ) as A;

@@ -1,4 +1,5 @@
 import { CancellationScope, log } from '@temporalio/workflow';
+import { settling } from './settling';
 
 /**
  * What a run does to take itself back. Each undo is registered before the step that it undoes, so that a step whose
@@ -32,13 +33,13 @@ export class Compensations {
 }
 
 /**
- * Runs `steps`; when they fail or are cancelled, undoes what they registered and throws their error, amended by
+ * Runs `steps`; when they fail or are cancelled, and nothing of them goes on any more, undoes what they registered and throws their error, amended by
  * what could not be undone.
  */
 export async function compensating<T>(steps: (compensations: Compensations) => Promise<T>): Promise<T> {
   const compensations = new Compensations();
   try {
-    return await steps(compensations);
+    return await settling(() => steps(compensations));
   } catch (error) {
     const failed = await compensations.run();
     if (failed.length > 0 && error instanceof Error)

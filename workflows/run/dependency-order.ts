@@ -7,10 +7,12 @@ import { causeMessage } from './failure-message';
  * started; the others go on as far as they can, and then one failure names every VM that failed or was left out.
  * @returns the results in the order of `vms`
  * @param start gets the VM and the results of the VMs that it depends on, directly or not
+ * @param leaveOut what becomes of a VM that is never started
  */
 export async function inDependencyOrder<T>(
   vms: PlannedVm[],
   start: (vm: PlannedVm, ready: ReadonlyMap<string, T>) => Promise<T>,
+  leaveOut?: (vm: PlannedVm) => Promise<void>,
 ): Promise<Map<string, T>> {
   const done = new Map<string, T>();
   const runs = new Map<string, Promise<void>>();
@@ -28,6 +30,7 @@ export async function inDependencyOrder<T>(
       if (missing.length > 0) {
         failed.add(vm.name);
         problems.push(`${vm.name}: not started, as ${missing.join(', ')} failed`);
+        await leaveOut?.(vm);
         return;
       }
       try {

@@ -57,6 +57,9 @@ export const retryUpdate = defineUpdate<{ vms: string[] }, [RetryRequest]>('retr
 /** From the run to a VM's child workflow: its step is tried again. */
 export const retrySignal = defineSignal<[RetryRequest]>('retryStep');
 
+/** From a failover to a VM's child workflow: all VMs that it depends on are ready, so it may boot. */
+export const dependenciesReadySignal = defineSignal('dependenciesReady');
+
 /** From a failback to a VM's child workflow: it may go on past a point where the VMs wait for each other. */
 export const openGateSignal = defineSignal<[FailbackGate]>('openGate');
 export type FailbackGate = 'cutOver' | 'copyChanges' | 'start';

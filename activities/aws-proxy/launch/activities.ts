@@ -10,6 +10,7 @@ import { beating } from '../../heartbeat';
 import { waitUntilAnswers } from '../../probe';
 import { type DriverDependencies, injectDrivers } from './drivers';
 import { consoleOutput, startInstance, stopInstance } from './power';
+import { hostLookup } from './hosts';
 import { attachVolumes } from './instance-volumes';
 import { discardShell, launchShell } from './shell';
 import { removeRecoveryResources, removeRecoverySite } from '../account/clean-up';
@@ -60,7 +61,8 @@ export function createLaunchActivities(dependencies: LaunchDependencies): Launch
 }
 
 /** Driver injection, which is bound to the host that the volumes are attached to. */
-export function createDriverActivities(dependencies: DriverDependencies): LaunchHostActivities {
+export function createDriverActivities(given: Omit<DriverDependencies, 'lookUpHosts'>): LaunchHostActivities {
+  const dependencies = { ...given, lookUpHosts: hostLookup(given.host.ec2, given.objectStore) };
   const activities = {
     injectDrivers: (input) => injectDrivers(dependencies, input),
   } satisfies LaunchHostActivities;

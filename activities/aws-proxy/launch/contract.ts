@@ -84,13 +84,14 @@ export interface LaunchActivities {
 export interface LaunchHostActivities {
   /**
    * Attaches the boot volume to this host, adapts the guest on it, and detaches it again, also on failure.
-   * `bootScripts` are fetched from the repository by digest.
+   * `bootScripts` are fetched from the repository by digest. `hosts` are where the guest finds the VMs that it depends
+   * on; where they are absent, the run's instances of those VMs are looked up, which have to be there.
    */
   injectDrivers(input: {
     run: RunContext;
     vm: string;
     volumes: RecoveredVolume[];
     bootScripts: BootScriptReference[];
-    hosts: HostEntry[];
+    hosts?: HostEntry[];
   }): Promise<AdaptationReport>;
 }

@@ -6,12 +6,15 @@ import { type ObjectStore } from '../../../repository/objects/object-store';
 import { loadBootScript } from '../../../repository/plans/plans';
 import { attachAt, claimNames, detachFromProxy, type ProxyHost } from '../proxy-host/attachment';
 import { type DeviceClaim } from '../proxy-host/device-names';
+import { type HostLookup } from './hosts';
 import { type LaunchHostActivities, type RecoveredVolume } from './contract';
 
 export interface DriverDependencies {
   host: ProxyHost;
   guestAdapter: GuestAdapter;
   objectStore: (address: RepositoryAddress) => ObjectStore;
+  /** See {@link hostLookup}. */
+  lookUpHosts: HostLookup;
 }
 
 type InjectDrivers = Parameters<LaunchHostActivities['injectDrivers']>[0];
@@ -21,7 +24,7 @@ type InjectDrivers = Parameters<LaunchHostActivities['injectDrivers']>[0];
  * The data volumes are attached for what they are called by, and for those of the system's directories that are on them.
  */
 export async function injectDrivers(
-  { host, guestAdapter, objectStore }: DriverDependencies,
+  { host, guestAdapter, objectStore, lookUpHosts }: DriverDependencies,
   { run, vm, volumes, bootScripts, hosts }: InjectDrivers,
 ): Promise<AdaptationReport> {
   const boot = volumes.find((volume) => volume.boot);
@@ -32,13 +35,15 @@ export async function injectDrivers(
   for (const reference of bootScripts)
     scripts.push({ name: fileName(reference.name), content: await loadBootScript(store, reference) });
 
+  const addresses = hosts ?? (await lookUpHosts(run, vm));
+
   return withAttached(host, volumes, (paths) => {
     const pathOf = (volume: RecoveredVolume): string => paths.get(volume.volumeId) ?? '';
     return guestAdapter.adaptForRecoverySite({
       diskPath: pathOf(boot),
       ...otherDisks(volumes, boot, pathOf),
       bootScripts: scripts,
-      hosts,
+      hosts: addresses,
       runId: run.runId,
     });
   });

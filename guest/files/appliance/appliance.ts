@@ -52,9 +52,10 @@ export class Appliance {
     let machine: ApplianceMachine | undefined;
     try {
       machine = await ApplianceMachine.start(image, disks, memoryMiB);
-      const control = new ControlPort(machine.control);
-      const appliance = new Appliance(machine, disks, control, new SftpClient(machine.files));
-      void machine.end.then(() => appliance.fail(new ApplianceError('has gone', machine?.console)));
+      const { control: commands, files } = machine;
+      const gone = machine.gone.bind(machine);
+      const control = new ControlPort(commands, gone);
+      const appliance = new Appliance(machine, disks, control, new SftpClient(files, undefined, gone));
       await control.greeting(START_SECONDS);
       await appliance.disksArePresent(diskPaths.length);
       await appliance.files.start();
@@ -123,10 +124,5 @@ export class Appliance {
         );
       await setTimeout(DISKS_POLL_MILLISECONDS);
     }
-  }
-
-  private fail(error: Error): void {
-    this.control.fail(error);
-    this.files.fail(error);
   }
 }

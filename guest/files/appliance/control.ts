@@ -25,7 +25,11 @@ export class ControlPort {
   private readonly turns = new Turns();
   private count = 0;
 
-  constructor(private readonly stream: Duplex) {
+  /** @param gone tells why the stream has ended */
+  constructor(
+    private readonly stream: Duplex,
+    gone: () => Promise<Error> = () => Promise.resolve(new ApplianceError('has gone')),
+  ) {
     stream.on('data', (data: Buffer) => {
       // Nobody waits for it any more.
       if (this.failure !== undefined) return;
@@ -35,7 +39,7 @@ export class ControlPort {
       this.wake?.();
     });
     for (const event of ['error', 'end', 'close'])
-      stream.on(event, () => this.fail(new ApplianceError('has gone')));
+      stream.on(event, () => void gone().then((error) => this.fail(error)));
   }
 
   /** Ends whatever is waited for with this error; the first one counts. */

@@ -8,6 +8,12 @@ import { runTool } from '../../../host/run-tool';
 const MAX_DISKS = 60;
 const TOOL_SECONDS = 30;
 
+/**
+ * What a file's length has to be a multiple of for direct access: the largest unit that file systems ask for. QEMU would make a
+ * file longer that is none, and may not.
+ */
+const ALIGNMENT = 4096;
+
 /** The disks of a guest, opened here, so that who runs QEMU needs no right to any path. */
 export class OpenDisks {
   private constructor(private readonly disks: OpenDisk[]) {}
@@ -93,7 +99,8 @@ async function openDisk(path: string, mode: 'look' | 'write'): Promise<OpenDisk>
     const stat = await file.stat();
     const driver = stat.isBlockDevice() ? 'host_device' : 'file';
     if (driver === 'file' && !stat.isFile()) throw new Error(`${path} is no disk.`);
-    const disk: OpenDisk = { file, driver, direct: await takesDirect(path, access) };
+    const direct = (driver !== 'file' || stat.size % ALIGNMENT === 0) && (await takesDirect(path, access));
+    const disk: OpenDisk = { file, driver, direct };
     if (mode === 'look') disk.overlay = await temporaryOverlay(await sizeOf(path, file));
     return disk;
   } catch (error) {

@@ -32,6 +32,9 @@ const KERNEL_COMMAND_LINE =
   'random.trust_cpu=on tsc=reliable no_timer_check 8250.nr_uarts=1 nvme_core.multipath=0 ' +
   'cryptomgr.notests noreplace-smp rcupdate.rcu_expedited=1';
 
+/** From the end of a port to that of QEMU, which closes both at once: this is for its last lines. */
+const LAST_WORDS_MILLISECONDS = 5000;
+
 /** The QEMU process of an appliance, with its two ports to the outside. It ends when this process does. */
 export class ApplianceMachine {
   private consoleText = '';
@@ -89,6 +92,18 @@ export class ApplianceMachine {
   /** The end of what the machine and QEMU have written. */
   get console(): string {
     return this.consoleText;
+  }
+
+  /** Waits until QEMU has ended, as its ports have, and says how. */
+  async gone(): Promise<ApplianceError> {
+    const late = setTimeout(() => this.child.kill('SIGKILL'), LAST_WORDS_MILLISECONDS);
+    await this.end;
+    clearTimeout(late);
+    const { exitCode, signalCode } = this.child;
+    return new ApplianceError(
+      `has gone (QEMU ended with ${signalCode ?? exitCode ?? 'no code'})`,
+      this.console,
+    );
   }
 
   /** Waits for a machine that was told to power off. @throws ApplianceError where it does not */

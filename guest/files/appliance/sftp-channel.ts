@@ -55,11 +55,13 @@ export class SftpChannel {
   constructor(
     private readonly stream: Duplex,
     patience: Partial<SftpPatience> = {},
+    /** Tells why the stream has ended. */
+    gone: () => Promise<Error> = () => Promise.resolve(new ApplianceError('has gone')),
   ) {
     this.patience = { ...PATIENCE, ...patience };
     stream.on('data', (data: Buffer) => this.receive(data));
     for (const event of ['error', 'end', 'close'])
-      stream.on(event, () => this.fail(new ApplianceError('has gone')));
+      stream.on(event, () => void gone().then((error) => this.fail(error)));
   }
 
   /** Ends whatever is waited for with this error; the first one counts. */

@@ -19,8 +19,9 @@ const MAX_NAME_BYTES = 1020;
 export class SftpClient {
   private readonly channel: SftpChannel;
 
-  constructor(stream: Duplex, patience?: Partial<SftpPatience>) {
-    this.channel = new SftpChannel(stream, patience);
+  /** @param gone tells why the stream has ended */
+  constructor(stream: Duplex, patience?: Partial<SftpPatience>, gone?: () => Promise<Error>) {
+    this.channel = new SftpChannel(stream, patience, gone);
   }
 
   /** Ends whatever is waited for with this error; the first one counts. */

@@ -1,0 +1,108 @@
+import { type EC2Client, type Instance } from '@aws-sdk/client-ec2';
+import { ApplicationFailure } from '@temporalio/common';
+import { type HostEntry } from '../../../guest/port';
+import { allDependenciesOf } from '../../../plan/order';
+import { type RepositoryAddress, type RunContext } from '../../../plan/run';
+import { type DrPlan } from '../../../plan/schema';
+import { type ObjectStore } from '../../../repository/objects/object-store';
+import { loadPlan } from '../../../repository/plans/plans';
+import { listInstances } from '../account/lookup';
+import { readInstance, runValues, tagFilters } from '../account/tags';
+
+/** Where a VM of a failover finds those that it depends on: their host names, at their addresses of this run. */
+export type HostLookup = (run: RunContext, vm: string) => Promise<HostEntry[]>;
+
+/** States of an instance that is there, or will be again; what was taken away is listed for an hour yet. */
+const THERE = ['pending', 'running', 'stopping', 'stopped'];
+
+/**
+ * Addresses come from the instances, and not with the request: what each VM of a large plan is told of all others would,
+ * over all VMs, be more than a workflow may hold.
+ */
+export function hostLookup(
+  ec2: EC2Client,
+  objectStore: (address: RepositoryAddress) => ObjectStore,
+): HostLookup {
+  /** Plans are as their digest says, so the last one need not be fetched again for each of its VMs. */
+  let latest: { digest: string; plan: Promise<DrPlan> } | undefined;
+  const instances = new Map<string, Shared<Instance[]>>();
+
+  async function planOf({ repository, plan: name, digest }: RunContext): Promise<DrPlan> {
+    if (latest?.digest !== digest)
+      latest = { digest, plan: loadPlan(objectStore(repository), name, digest).then(({ plan }) => plan) };
+    const asked = latest;
+    try {
+      return await asked.plan;
+    } catch (error) {
+      if (latest === asked) latest = undefined;
+      throw error;
+    }
+  }
+
+  async function instancesOf(run: RunContext): Promise<Instance[]> {
+    const list = (): Promise<Instance[]> =>
+      listInstances(ec2, [
+        ...tagFilters(runValues(run)),
+        { Name: 'instance-state-name', Values: [...THERE] },
+      ]);
+    const shared = instances.get(run.runId) ?? new Shared(list);
+    instances.set(run.runId, shared);
+    try {
+      return await shared.get();
+    } finally {
+      if (shared.idle) instances.delete(run.runId);
+    }
+  }
+
+  return async (run, vm) => {
+    const plan = await planOf(run);
+    const named = allDependenciesOf(plan, vm).flatMap((name) => {
+      const names = plan.vms.find((planned) => planned.name === name)?.hostNames ?? [];
+      return names.length === 0 ? [] : [{ vm: name, names }];
+    });
+    if (named.length === 0) return [];
+    const latestOf = new Map<string, { attempt: number; address: string | undefined }>();
+    for (const { Tags, PrivateIpAddress: address } of await instancesOf(run)) {
+      const tags = readInstance(Tags);
+      if (tags === undefined || tags.attempt < (latestOf.get(tags.vm)?.attempt ?? 0)) continue;
+      latestOf.set(tags.vm, { attempt: tags.attempt, address });
+    }
+    return named.map(({ vm: name, names }) => {
+      const address = latestOf.get(name)?.address;
+      if (address === undefined)
+        throw ApplicationFailure.retryable(
+          `${vm} depends on ${name}, of which no instance of this run is listed yet.`,
+          'WrongState',
+        );
+      return { address, names };
+    });
+  };
+}
+
+/** Work that all share who asked before it began. Who asks later gets a later answer: nothing told is older than the question. */
+class Shared<T> {
+  private running: Promise<T> | undefined;
+  private next: Promise<T> | undefined;
+
+  constructor(private readonly work: () => Promise<T>) {}
+
+  get idle(): boolean {
+    return this.running === undefined && this.next === undefined;
+  }
+
+  get(): Promise<T> {
+    this.next ??= this.after(this.running);
+    return this.next;
+  }
+
+  private async after(before: Promise<T> | undefined): Promise<T> {
+    await before?.catch(() => undefined);
+    this.running = this.next;
+    this.next = undefined;
+    try {
+      return await this.work();
+    } finally {
+      this.running = undefined;
+    }
+  }
+}
