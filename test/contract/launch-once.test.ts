@@ -1,3 +1,4 @@
+import { PROXY_AVAILABILITY_ZONE } from '../../sandbox/aws/fixtures';
 import { type Fault } from '../support/failover-site';
 import { type FailoverSteps, idsOf, openFailoverSteps } from '../support/failover-steps';
 import { retried, runActivity } from './run-activity';
@@ -36,7 +37,7 @@ describe('what an activity has launched', () => {
     await steps.removeRun('throttled-run');
   });
 
-  it('is gone on from by the tries after one that failed: RunInstances, CreateVolume', async () => {
+  it('is gone on from by the tries after one that failed: RunInstances', async () => {
     fault('DescribeInstances', 'InternalError', 2);
     const request = steps.shellRequest('failing-run', imageId);
     const { result, tries } = await retried(steps.activities.launchShell, request);
@@ -44,33 +45,39 @@ describe('what an activity has launched', () => {
     // Without heartbeats, as after a worker's death, by the client token.
     expect(await steps.site.activity(steps.activities.launchShell, request)).toEqual(result);
     expect(made('RunInstances')).toBe(2);
+    await steps.removeRun('failing-run');
+  });
 
+  it('is gone on from by the tries after one that failed: CreateVolume', async () => {
     fault('DescribeVolumes', 'InternalError', 2);
-    const volumes = await retried(steps.activities.createVolumes, {
-      run: steps.site.run('failing-run'),
+    const { result, tries } = await retried(steps.activities.createVolumes, {
+      run: steps.site.run('volumes-run'),
       vm: 'db',
       attempt: 1,
       drCopy: steps.drCopy,
-      availabilityZone: 'eu-central-1a',
+      availabilityZone: PROXY_AVAILABILITY_ZONE,
       test: false,
     });
-    expect([volumes.tries, made('CreateVolume')]).toEqual([3, steps.drCopy.disks.length]);
-    expect(await steps.volumesWith({ run: 'failing-run', role: 'recovery' })).toEqual(idsOf(volumes.result));
+    expect([tries, made('CreateVolume')]).toEqual([3, steps.drCopy.disks.length]);
+    expect(await steps.volumesWith({ run: 'volumes-run' })).toEqual(idsOf(result));
+    await steps.removeRun('volumes-run');
+  });
 
+  it('is gone on from by the tries after one that failed: ModifyInstanceAttribute', async () => {
+    const run = steps.site.run('attaching-run');
+    const volumes = await steps.createVolumes(run.runId);
+    const request = steps.shellRequest(run.runId, imageId);
+    const { instanceId } = await steps.site.activity(steps.activities.launchShell, request);
     // The look for volumes of a proxy that died, which comes after everything is attached.
     fault('DescribeVolumes', 'InternalError', 1, {
       matches: ({ Filters }) => Filters !== undefined && !JSON.stringify(Filters).includes('shell'),
     });
-    const attaching = await retried(steps.activities.attachVolumes, {
-      run: steps.site.run('failing-run'),
-      vm: 'db',
-      ...result,
-      volumes: volumes.result,
-    });
-    expect([attaching.tries, made('AttachVolume'), made('ModifyInstanceAttribute')]).toEqual([2, 2, 1]);
-    const { BlockDeviceMappings } = await steps.describeInstance(result.instanceId);
-    expect(BlockDeviceMappings?.map(({ Ebs }) => Ebs?.DeleteOnTermination)).toEqual([true, true]);
-    await steps.removeRun('failing-run');
+    const attach = { run, vm: 'db', instanceId, volumes };
+    const { tries } = await retried(steps.activities.attachVolumes, attach);
+    expect([tries, made('AttachVolume'), made('ModifyInstanceAttribute')]).toEqual([2, volumes.length, 1]);
+    const { BlockDeviceMappings } = await steps.describeInstance(instanceId);
+    expect(BlockDeviceMappings?.map(({ Ebs }) => Ebs?.DeleteOnTermination)).toEqual(volumes.map(() => true));
+    await steps.removeRun(run.runId);
   });
 
   it('is not believed of heartbeats that say something else', async () => {

@@ -49,7 +49,8 @@ withServer('an activity that fails after it has launched something, on a real Te
       args: [steps.shellRequest('launch-run', imageId)],
     });
     expect(steps.site.faults[0]?.times).toBe(0);
-    expect(steps.site.calls.filter(({ operation }) => operation === 'RunInstances')).toHaveLength(1);
+    const made = steps.site.calls.map(({ operation }) => operation);
+    expect(made.filter((operation) => operation === 'RunInstances')).toHaveLength(1);
     expect(await steps.describeInstance(instanceId)).toMatchObject({ State: { Name: 'stopped' } });
   }, 60_000);
 });
