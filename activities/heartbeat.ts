@@ -41,7 +41,8 @@ export function beating<Activities extends object>(activities: Activities): Acti
  * on from there instead of spending another of the account's few requests.
  *
  * The heartbeats carry it. The SDK thins them out, but sends the last one of an activity that fails; what a worker that
- * is killed had not sent yet is lost with it. So the call itself has to be harmless to repeat, by its client token.
+ * is killed had not sent yet is lost with it. So the call itself has to be harmless to repeat: by its client token, or
+ * because AWS refuses it then.
  * Not for activities whose heartbeats tell something else, as a copy's do.
  * @param call name of the API operation, and of what it is about where the activity makes it several times
  * @param launch gives what is needed to go on

@@ -52,7 +52,7 @@ describe('a wait', () => {
   });
 
   it('pauses no longer than its limit allows', async () => {
-    const { error, taken } = await waiting([undefined], { pollSeconds: 3600, limitSeconds: 0.05 });
+    const { error, taken } = await waiting([undefined], { pollSeconds: 30, limitSeconds: 0.05 });
     expect(error).toMatchObject({ type: 'StillWaiting' });
     // One at the limit, not the first one only.
     expect(taken).toBeGreaterThan(1);
