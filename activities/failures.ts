@@ -53,6 +53,18 @@ export function hasCode(error: unknown, ...codes: string[]): boolean {
   return code !== undefined && codes.includes(code);
 }
 
+/**
+ * Seconds after which a call may be made again that AWS refused because calls come too fast; a little more each time, at
+ * random. @returns undefined for any other error
+ */
+export function throttledSeconds(error: unknown): number | undefined {
+  const { code, httpStatus } = factsOf(error);
+  const rule = ruleFor(code, httpStatus);
+  return rule?.type !== 'Throttled' || rule.delaySeconds === undefined
+    ? undefined
+    : spread(rule.delaySeconds) / 1000;
+}
+
 /** Wraps activities so that whatever they throw is a Temporal failure; steps are told by the activities' names. */
 export function withFailures<Activities extends object>(activities: Activities): Activities {
   const wrapped = Object.entries(activities).map(([name, activity]) => {

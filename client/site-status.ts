@@ -1,12 +1,12 @@
 import { type EC2Client, type Instance, paginateDescribeInstances } from '@aws-sdk/client-ec2';
-import { completeSets, type DrCopySet } from '../activities/aws-proxy/account/dr-copy';
-import { findSnapshots } from '../activities/aws-proxy/account/snapshots';
-import { readCopySnapshot, readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
+import { type DrCopySet, findDrCopies } from '../activities/aws-proxy/account/dr-copy';
+import { readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
+import { mapAhead } from '../blocks/pipeline';
 import { type Consistency } from '../hypervisor/port';
 import { type PlanPhase } from '../plan/run';
 import { closedWindow, type ClosedWindow } from '../plan/replication-limit';
 import { type DrPlan } from '../plan/schema';
-import { readManifest } from '../repository/backups/backups';
+import { MANIFESTS_AT_ONCE, readManifest } from '../repository/backups/backups';
 import { type BackupManifest, type GuestRehearsal } from '../repository/backups/manifest';
 import { DamagedObjectError } from '../repository/objects/json-object';
 import { type ObjectStore } from '../repository/objects/object-store';
@@ -84,11 +84,13 @@ export async function siteStatus(
   const now = site.now ?? new Date();
   const [state, copies, instances] = await Promise.all([
     readPlanState(site.store, plan.name),
-    drCopies(site.ec2, plan.name),
+    findDrCopies(site.ec2, plan.name),
     recoveryInstances(site.ec2, plan.name),
   ]);
   const phase = state?.phase ?? 'none';
-  const manifests = await Promise.all(plan.vms.map(({ name }) => manifestOf(site.store, copies(name))));
+  const manifests: (BackupManifest | undefined)[] = [];
+  const read = ({ name }: { name: string }) => manifestOf(site.store, copies.get(name));
+  for await (const manifest of mapAhead(plan.vms, MANIFESTS_AT_ONCE, read)) manifests.push(manifest);
   return {
     plan: plan.name,
     phase,
@@ -96,7 +98,7 @@ export async function siteStatus(
     since: state?.updatedAt,
     closedWindow: closedWindow(plan.replication.limit, now),
     vms: plan.vms.map(({ name: vm }, index) => {
-      const copy = copies(vm);
+      const copy = copies.get(vm);
       return {
         vm,
         drCopy: copy === undefined ? undefined : drCopyStatus(copy, now),
@@ -107,16 +109,6 @@ export async function siteStatus(
       };
     }),
   };
-}
-
-/** The newest complete DR copy by VM; all snapshots of the plan in one listing. */
-async function drCopies(ec2: EC2Client, plan: string): Promise<(vm: string) => DrCopySet | undefined> {
-  const published = (await findSnapshots(ec2, { plan, role: 'dr-copy' })).flatMap((snapshot) => {
-    const tags = readCopySnapshot(snapshot.Tags);
-    return tags === undefined ? [] : [{ snapshot, tags }];
-  });
-  const byVm = Map.groupBy(published, ({ tags }) => tags.vm);
-  return (vm) => completeSets(vm, byVm.get(vm) ?? [])[0];
 }
 
 async function manifestOf(

@@ -86,6 +86,13 @@ export async function listBackups(store: ObjectStore, vm: string): Promise<strin
 }
 
 /**
+ * Manifests of a plan's VMs that are read at once: of a thousand VMs, at 0.1 s each, in 6 s. They are a few KiB each, and
+ * S3 gives 5,500 objects a second; more would take from the client's 50 connections (Node's HTTP handler of the AWS SDK)
+ * those that copies beside them read and write by.
+ */
+export const MANIFESTS_AT_ONCE = 16;
+
+/**
  * The manifest of a backup, also of a retired one, which can be read for as long as something refers to it.
  * @returns undefined where there is no such backup, or it was given up before it was finished
  * @throws DamagedObjectError where the manifest is not what it should be

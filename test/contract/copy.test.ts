@@ -13,6 +13,7 @@ import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-di
 import { backUp } from './copy-backup';
 import { copyInputs, copyWhole } from './copy-disk';
 import { type CopySite, inActivity, newEnvironment, startCopySite, VM } from './copy-site';
+import { retried } from './run-activity';
 
 const random = (seed: string | number): Pattern => ({ random: String(seed) });
 /** No multiple of a block, nor of a GiB: 43 blocks, the last one of 3 sectors. */
@@ -267,6 +268,27 @@ describe('a copy that is interrupted', () => {
     );
     expect(Snapshots?.[0]?.State).toBe('pending');
   }, 60_000);
+
+  it('is completed once: a try after one that only failed to wait goes on waiting', async () => {
+    site.hypervisor.setDisk('system', patternDisk(patterns.slice(0, 3)));
+    await backUp(site, 1);
+    const activities = site.activities();
+    const { run } = site;
+    const plan = await inActivity(activities.planRestore, { run, vm: VM });
+    const input = { run, vm: VM, attempt: 1, restore: plan, disk: plan.disks[0]! };
+    const { snapshotId } = await inActivity(activities.startSnapshot, input);
+    const { extent, completion } = copyInputs(plan, input, snapshotId);
+    await inActivity(activities.copyExtent, extent);
+    let completions = 0;
+    let broken = 0;
+    fault = (operation) => {
+      completions += Number(operation === 'CompleteSnapshot');
+      if (operation !== 'DescribeSnapshots' || completions === 0 || ++broken > 1) return;
+      throw new AwsError('InternalError', 'Something broke.', 500);
+    };
+    expect(await retried(activities.completeSnapshot, completion)).toMatchObject({ tries: 2 });
+    expect(completions).toBe(1);
+  });
 
   it('waits out throttling, faults and lost answers, each block on its own', async () => {
     site.hypervisor.setDisk('system', patternDisk(patterns.slice(0, 40)));

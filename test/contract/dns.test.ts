@@ -21,12 +21,14 @@ let name: string;
 
 /** What ListResourceRecordSets answers with, where it is not what the zone has: record types the endpoint lacks. */
 let listed: ResourceRecordSet[] | undefined;
-/** Change batches that arrived in this test. */
+/** Change batches that arrived in this test, and lists that were asked for. */
 let changed = 0;
+let lists = 0;
 
 beforeAll(async () => {
   account = await startTestAccount(async ({ operation }, handle) => {
     if (operation === 'ChangeResourceRecordSets') changed += 1;
+    if (operation === 'ListResourceRecordSets') lists += 1;
     if (operation === 'ListResourceRecordSets' && listed !== undefined)
       return { ResourceRecordSets: listed, IsTruncated: false, MaxItems: 100 };
     return handle();
@@ -37,6 +39,7 @@ beforeEach(() => {
   repository = account.newRepository();
   listed = undefined;
   changed = 0;
+  lists = 0;
   names += 1;
   name = `www${names}.shop.example`;
 });
@@ -105,6 +108,40 @@ const simple = (more: Partial<ResourceRecordSet>): ResourceRecordSet => ({
 });
 
 describe('DNS', () => {
+  it('asks for many records page by page, and for one by its name, also in a large zone', async () => {
+    const recordSet = (n: number) => ({
+      ...change('CREATE', [`192.0.2.${n % 200}`]).ResourceRecordSet!,
+      Name: `${n}.${name}`,
+    });
+    const numbers = Array.from({ length: 310 }, (_, n) => n);
+    await apply(...numbers.map((n): Change => ({ Action: 'CREATE', ResourceRecordSet: recordSet(n) })));
+    const moving = async (...moved: string[]) => {
+      lists = 0;
+      const records = moved.map((one) => ({
+        name: one,
+        vm: 'web',
+        address: 'public' as const,
+        ttl: 60,
+        value: '198.51.100.1',
+      }));
+      const input = { run: await holding(moved.length), hostedZone: ZONE, records };
+      const stored = await runActivity(activities().moveDns, input);
+      return { lists, previous: stored.map(({ previous }) => previous?.values) };
+    };
+    const absent = `absent.${name}`;
+    expect(await moving(`309.${name}`)).toEqual({ lists: 1, previous: [['192.0.2.109']] });
+    expect(await moving(...numbers.slice(0, 309).map((n) => `${n}.${name}`), absent)).toEqual({
+      lists: 2,
+      previous: [...numbers.slice(0, 309).map((n) => [`192.0.2.${n % 200}`]), undefined],
+    });
+    await apply(
+      ...numbers.map((n): Change => ({
+        Action: 'DELETE',
+        ResourceRecordSet: { ...recordSet(n), TTL: 60, ResourceRecords: [{ Value: '198.51.100.1' }] },
+      })),
+    );
+  }, 30_000);
+
   it('moves to the recovery site and home again, TTL and all', async () => {
     await apply(change('CREATE', ['192.0.2.7', '192.0.2.8']));
     const stored = await move(5, '198.51.100.1');

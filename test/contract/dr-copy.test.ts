@@ -1,7 +1,7 @@
 import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs';
 import { DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
 import { type RestorePlan } from '../../activities/aws-proxy/restore/contract';
-import { findDrCopy } from '../../activities/aws-proxy/account/dr-copy';
+import { findDrCopies, findDrCopy } from '../../activities/aws-proxy/account/dr-copy';
 import { createDrCopyActivities } from '../../activities/aws-proxy/restore/publish';
 import { tagList, type TagValues } from '../../activities/aws-proxy/account/tags';
 import { type RepositoryAddress, type RunContext } from '../../plan/run';
@@ -108,7 +108,12 @@ const untilCompleted = async (ids: string[]): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve, 20));
 };
 
-const find = () => findDrCopy(account.clients.ec2, 'shop', vm);
+/** The DR copy of the VM, which a look for all of the plan's finds as well. */
+const find = async () => {
+  const found = await findDrCopy(account.clients.ec2, 'shop', vm);
+  expect((await findDrCopies(account.clients.ec2, 'shop')).get(vm)).toEqual(found);
+  return found;
+};
 const holding = (runId: string) => letHold(account.objectStore(address), run(runId));
 const publishUnpinned = async (runId: string, n: number, ids: string[]) =>
   runActivity(activities().publishDrCopy, {

@@ -11,6 +11,7 @@ import { AwsError } from '../../sandbox/aws/wire/errors';
 import { patternDisk, type Pattern } from '../support/synthetic-disk';
 import { backUp } from './copy-backup';
 import { type CopySite, inActivity, newEnvironment, startCopySite, VM } from './copy-site';
+import { retried } from './run-activity';
 
 const random = (seed: string | number): Pattern => ({ random: String(seed) });
 /** No multiple of a block, nor of a GiB. */
@@ -105,6 +106,22 @@ describe('the volume way', () => {
     expect(result.blocks).toBe(91);
     expect((await snapshotBytes(await publish(second))).equals(content)).toBe(true);
   }, 120_000);
+
+  it('makes one volume, although the first try failed to wait for it', async () => {
+    const { activities, input } = await begun(1, patternDisk([random(1)], SIZE));
+    let volumes = 0;
+    let broken = 0;
+    fault = (operation) => {
+      volumes += Number(operation === 'CreateVolume');
+      if (operation === 'DescribeVolumes' && ++broken === 1)
+        throw new AwsError('InternalError', 'Something broke.', 500);
+    };
+    const { availabilityZone } = site;
+    expect(
+      await retried(activities.createCopyVolume, { ...input, attempt: 2, availabilityZone }),
+    ).toMatchObject({ tries: 2 });
+    expect(volumes).toBe(1);
+  });
 
   it('writes nothing where something else is in the place of the volume', async () => {
     const { activities, input } = await begun(1, patternDisk([random(1), random(2)], SIZE));

@@ -58,7 +58,7 @@ export interface FailoverSite {
   stop(): Promise<void>;
 }
 
-export async function startFailoverSite(): Promise<FailoverSite> {
+export async function startFailoverSite(fixtures = shopFixtures()): Promise<FailoverSite> {
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-site-'));
   const deviceDirectory = join(directory, 'devices');
   const faults: Fault[] = [];
@@ -83,7 +83,7 @@ export async function startFailoverSite(): Promise<FailoverSite> {
       snapshotComplete: quick,
       dnsPropagation: quick,
     },
-    fixtures: shopFixtures(),
+    fixtures,
   };
   const endpoint = await startAwsEndpoint(config, {
     async intercept({ operation, input }, handle) {

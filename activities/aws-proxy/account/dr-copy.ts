@@ -26,14 +26,16 @@ export interface CopySnapshot {
   tags: NonNullable<ReturnType<typeof readCopySnapshot>>;
 }
 
-/** All of the VM's snapshots of replication, in whatever state, whose tags are whole. */
+/** Snapshots of replication that carry all of the tags, in whatever state, whose own tags are whole. */
 export async function findCopySnapshots(
   ec2: EC2Client,
-  plan: string,
-  vm: string,
-  more: Partial<TagValues> = {},
+  tags: Pick<TagValues, 'plan'> & Partial<TagValues>,
 ): Promise<CopySnapshot[]> {
-  const snapshots = await findSnapshots(ec2, { plan, vm, ...more });
+  return copySnapshots(await findSnapshots(ec2, tags));
+}
+
+/** Those of the snapshots that are of replication, and whose tags are whole. */
+export function copySnapshots(snapshots: DescribedSnapshot[]): CopySnapshot[] {
   return snapshots.flatMap((snapshot) => {
     const tags = readCopySnapshot(snapshot.Tags);
     return tags === undefined ? [] : [{ snapshot, tags }];
@@ -46,11 +48,25 @@ export async function findCopySnapshots(
  * @returns undefined where there is no complete set
  */
 export async function findDrCopy(ec2: EC2Client, plan: string, vm: string): Promise<DrCopySet | undefined> {
-  const published = await findCopySnapshots(ec2, plan, vm, { role: 'dr-copy' });
-  return completeSets(vm, published)[0];
+  return newestSets(await findCopySnapshots(ec2, { plan, vm, role: 'dr-copy' })).get(vm);
 }
 
-/** The complete sets among published snapshots, newest first. */
+/** The DR copies of all of a plan's VMs, as {@link findDrCopy} finds each, by one list. A VM without one is absent. */
+export async function findDrCopies(ec2: EC2Client, plan: string): Promise<Map<string, DrCopySet>> {
+  return newestSets(await findCopySnapshots(ec2, { plan, role: 'dr-copy' }));
+}
+
+/** The newest complete set among published snapshots, by VM. */
+export function newestSets(published: CopySnapshot[]): Map<string, DrCopySet> {
+  const newest = new Map<string, DrCopySet>();
+  for (const [vm, snapshots] of Map.groupBy(published, ({ tags }) => tags.vm)) {
+    const [set] = completeSets(vm, snapshots);
+    if (set !== undefined) newest.set(vm, set);
+  }
+  return newest;
+}
+
+/** The complete sets among a VM's published snapshots, newest first. */
 export function completeSets(vm: string, published: CopySnapshot[]): DrCopySet[] {
   const sets = Map.groupBy(published, ({ tags }) => JSON.stringify([tags.recoveryPoint, tags.run]));
   return (

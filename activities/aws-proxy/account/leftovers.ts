@@ -1,6 +1,6 @@
 import { type EC2Client, type Tag } from '@aws-sdk/client-ec2';
 import { type PlanPhase } from '../../../plan/run';
-import { completeSets } from './dr-copy';
+import { copySnapshots, newestSets } from './dr-copy';
 import { instanceMonth, snapshotMonthAtMost, volumeMonth } from './prices';
 import { findAll, type Found, removeOnce } from './clean-up';
 import { readCopySnapshot, readTags, type Role } from './tags';
@@ -167,16 +167,9 @@ function reasonOf(
 
 /** Snapshots of the newest complete DR copy, by VM. */
 function currentDrCopies({ snapshots }: Found) {
-  const published = snapshots.flatMap((snapshot) => {
-    const tags = readCopySnapshot(snapshot.Tags);
-    return tags?.role === 'dr-copy' ? [{ snapshot, tags }] : [];
-  });
+  const published = copySnapshots(snapshots).filter(({ tags }) => tags.role === 'dr-copy');
   const current = new Map<string, { ids: ReadonlySet<string>; takenAt: string }>();
-  for (const [vm, copies] of Map.groupBy(published, ({ tags }) => tags.vm)) {
-    const [newest] = completeSets(vm, copies);
-    if (newest === undefined) continue;
-    const ids = new Set(newest.disks.map(({ snapshotId }) => snapshotId));
-    current.set(vm, { ids, takenAt: newest.takenAt });
-  }
+  for (const [vm, { disks, takenAt }] of newestSets(published))
+    current.set(vm, { ids: new Set(disks.map(({ snapshotId }) => snapshotId)), takenAt });
   return current;
 }

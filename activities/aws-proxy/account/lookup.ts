@@ -12,6 +12,8 @@ import {
 } from '@aws-sdk/client-ec2';
 import { hasCode } from '../../failures';
 
+/** Most values that one filter takes. EC2 API Reference, "Filtering". */
+export const FILTER_VALUES = 200;
 /** Results a page: the most that a Describe call gives together with filters. */
 const PAGE_SIZE = 500;
 

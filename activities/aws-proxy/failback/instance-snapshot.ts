@@ -129,8 +129,9 @@ async function alreadyMade(
   return waitFor(
     'snapshots of an earlier try',
     async () => {
+      const made = wholeSets(await findSets(ec2, input), volumes).length > 0;
       looks += 1;
-      if (wholeSets(await findSets(ec2, input), volumes).length > 0) return true;
+      if (made) return true;
       return isRetry && looks < LATE_LOOKS ? undefined : false;
     },
     { pollSeconds: LATE_LOOK_SECONDS, ...options },

@@ -7,12 +7,13 @@ import {
   type Volume,
 } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
+import { mapAhead } from '../../../blocks/pipeline';
 import { type DiskConfiguration, type Firmware, type VmConfiguration } from '../../../hypervisor/port';
 import { byPlace } from '../../../machines/disk-place';
 import { type DrPlan } from '../../../plan/schema';
-import { readManifest } from '../../../repository/backups/backups';
+import { MANIFESTS_AT_ONCE, readManifest } from '../../../repository/backups/backups';
 import { type ObjectStore } from '../../../repository/objects/object-store';
-import { listInstances, listVolumes } from '../account/lookup';
+import { FILTER_VALUES, listInstances, listVolumes } from '../account/lookup';
 import { diskOf, readInstance, readRecoveredVolume, tagFilters } from '../account/tags';
 import { type FailbackActivities } from './contract';
 
@@ -24,9 +25,6 @@ interface Found {
   tags: NonNullable<ReturnType<typeof readInstance>>;
   volumes: Volume[];
 }
-
-/** Most values that a filter takes. EC2 API Reference, "Filtering". */
-const FILTER_VALUES = 200;
 
 /**
  * The instances that the plan's newest failover left, one for each of its VMs, with all that failback has to know.
@@ -47,9 +45,12 @@ export async function readRecoveryInstances(
   });
   const types = await instanceTypes(ec2, chosen);
   const instances: RecoveryInstance[] = [];
-  for (const found of chosen) {
+  const read = async (found: Found) => ({
+    found,
+    manifest: await readManifest(store, found.tags.vm, found.tags.recoveryPoint),
+  });
+  for await (const { found, manifest } of mapAhead(chosen, MANIFESTS_AT_ONCE, read)) {
     const { vm, recoveryPoint } = found.tags;
-    const manifest = await readManifest(store, vm, recoveryPoint);
     if (manifest === undefined) {
       problems.push(`The repository lacks the backup ${recoveryPoint} that ${vm} was recovered from.`);
       continue;
@@ -126,7 +127,7 @@ function instanceOf(found: Found[], vm: string): Found | string {
 async function instanceTypes(ec2: EC2Client, found: Found[]): Promise<Map<string, InstanceTypeInfo>> {
   const names = [...new Set(found.map(({ instance }) => instance.InstanceType ?? ''))];
   const types = new Map<string, InstanceTypeInfo>();
-  // 100 are what one call takes; a plan has a handful.
+  // 100 are what one call takes (EC2 API Reference, DescribeInstanceTypes, InstanceType.N); a plan has a handful.
   for (let at = 0; at < names.length; at += 100) {
     const InstanceTypes = names.slice(at, at + 100) as _InstanceType[];
     const answer = await ec2.send(new DescribeInstanceTypesCommand({ InstanceTypes }));

@@ -39,6 +39,8 @@ export async function attachVolumes(
 
   await removeShellRoot(ec2, input, instance, options);
   for (const [volumeId, device] of devices) await attachAt(ec2, instanceId, volumeId, device, options);
+  await removeSuperseded(ec2, input, options);
+  // The last step: a try after one that failed does not ask for it a second time.
   await ec2.send(
     new ModifyInstanceAttributeCommand({
       InstanceId: instanceId,
@@ -48,7 +50,6 @@ export async function attachVolumes(
       })),
     }),
   );
-  await removeSuperseded(ec2, input, options);
 }
 
 async function ownInstance(ec2: EC2Client, { run, vm, instanceId }: AttachVolumes): Promise<Instance> {

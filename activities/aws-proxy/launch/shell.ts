@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { hasCode } from '../../failures';
+import { launchOnce } from '../../heartbeat';
 import { clientToken } from '../account/client-token';
 import { type Attempt } from '../account/contract';
 import { terminate } from '../account/clean-up';
@@ -23,7 +24,8 @@ const EMPTY_LOOKS = 3;
 
 /**
  * RunInstances from the shell image, and a stop as soon as it runs: nothing is on its disk that could mind.
- * A retry finds the instance by its client token, in whatever state it is.
+ * A retry goes on from the instance that was launched, in whatever state it is: RunInstances has the smallest of EC2's
+ * buckets (5, refilled by 2 a second). Where the heartbeats do not tell which one it is, the client token does.
  * @throws ApplicationFailure NoCapacity, non-retryable
  */
 export async function launchShell(
@@ -31,7 +33,7 @@ export async function launchShell(
   input: LaunchShell,
   options: WaitOptions = {},
 ): Promise<{ instanceId: string }> {
-  const instanceId = await runInstance(ec2, input);
+  const instanceId = await launchOnce('RunInstances', () => runInstance(ec2, input));
   await waitFor(
     `the shell ${instanceId} of ${input.vm} to be stopped`,
     async () => {

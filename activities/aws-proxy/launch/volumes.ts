@@ -1,5 +1,6 @@
 import { CreateVolumeCommand, type EC2Client, VolumeType } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
+import { launchOnce } from '../../heartbeat';
 import { clientToken } from '../account/client-token';
 import { type DrCopyDisk } from '../account/contract';
 import { type LaunchActivities, type RecoveredVolume } from './contract';
@@ -28,7 +29,8 @@ export async function createVolumes(
   const volumes: RecoveredVolume[] = [];
   for (const disk of drCopy.disks) {
     const { snapshotId: _, volumeGiB: __, ...configuration } = disk;
-    volumes.push({ ...configuration, volumeId: await createVolume(ec2, input, disk) });
+    const volumeId = await launchOnce(`CreateVolume ${disk.key}`, () => createVolume(ec2, input, disk));
+    volumes.push({ ...configuration, volumeId });
   }
   for (const { volumeId } of volumes) await volumeAvailable(ec2, volumeId, options);
   return volumes;

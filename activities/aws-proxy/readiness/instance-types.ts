@@ -7,10 +7,9 @@ import {
 import { type Firmware } from '../../../hypervisor/port';
 import { type DrPlan } from '../../../plan/schema';
 import { type DrCopy } from '../account/contract';
+import { FILTER_VALUES } from '../account/lookup';
 
-/** Values that one filter of an EC2 call takes. */
-const FILTER_VALUES = 200;
-/** The most that DescribeInstanceTypes gives a page. */
+/** The most that DescribeInstanceTypes gives a page. EC2 API Reference, MaxResults. */
 const PAGE_SIZE = 100;
 
 const bootModes: Record<Firmware, string> = { bios: 'legacy-bios', uefi: 'uefi' };
@@ -42,12 +41,13 @@ export async function typeFindings(
       for (const { InstanceType, Location } of InstanceTypeOfferings ?? [])
         if (Location === availabilityZone) offered.add(InstanceType ?? '');
   }
+  const firmwareOf = new Map(drCopies.map(({ vm, configuration }) => [vm, configuration.firmware]));
   return plan.vms.flatMap((vm) =>
     vm.instanceTypes.flatMap((name) => {
       const type = types.get(name);
       if (type === undefined)
         return [`The instance type ${name} of ${vm.name} does not exist in this Region.`];
-      const firmware = drCopies.find((copy) => copy.vm === vm.name)?.configuration.firmware;
+      const firmware = firmwareOf.get(vm.name);
       return [
         ...hardwareFindings(type, firmware).map(
           (finding) => `The instance type ${name} of ${vm.name} ${finding}.`,

@@ -1,13 +1,15 @@
 import { type EC2Client } from '@aws-sdk/client-ec2';
 import { type Route53Client } from '@aws-sdk/client-route-53';
 import { ApplicationFailure } from '@temporalio/common';
+import { mapAhead } from '../../../blocks/pipeline';
 import { type RepositoryAddress } from '../../../plan/run';
 import { type DrPlan } from '../../../plan/schema';
+import { MANIFESTS_AT_ONCE } from '../../../repository/backups/backups';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { hasCode } from '../../failures';
 import { type DrCopy } from '../account/contract';
-import { findDrCopy, withBackup } from '../account/dr-copy';
-import { lookUpZone, readARecord } from '../dns/hosted-zone';
+import { type DrCopySet, findDrCopies, withBackup } from '../account/dr-copy';
+import { lookUpZone, readARecords } from '../dns/hosted-zone';
 import { MAXIMUM_DISKS } from '../launch/instance-volumes';
 import { addressFindings, findSite, siteFindings } from './network';
 import { typeFindings } from './instance-types';
@@ -38,7 +40,7 @@ export async function checkFailover(
     ]);
   const wanted = test ? plan.recoverySite.test : plan.recoverySite.production;
   const site = await findSite(ec2, wanted);
-  const { drCopies, findings: copyFindings } = await findDrCopies(dependencies, run.repository, plan);
+  const { drCopies, findings: copyFindings } = await checkDrCopies(dependencies, run.repository, plan);
   const findings = [
     ...siteFindings(wanted, site, plan.vms.length),
     ...(test && plan.recoverySite.test.subnet === plan.recoverySite.production.subnet
@@ -68,36 +70,47 @@ export function notReady(plan: DrPlan, test: boolean, findings: string[]): Appli
   });
 }
 
-async function findDrCopies(
+/** The DR copies of the plan's VMs, by one list of snapshots; and what is wrong with them, in the plan's order. */
+async function checkDrCopies(
   { ec2, objectStore }: PreflightDependencies,
   repository: RepositoryAddress,
   plan: DrPlan,
 ): Promise<{ drCopies: DrCopy[]; findings: string[] }> {
+  const sets = await findDrCopies(ec2, plan.name);
+  const store = objectStore(repository);
   const drCopies: DrCopy[] = [];
   const findings: string[] = [];
-  for (const { name } of plan.vms) {
-    const set = await findDrCopy(ec2, plan.name, name);
-    if (set === undefined) {
-      findings.push(`There is no complete DR copy of ${name}; back it up and restore it first.`);
-      continue;
-    }
-    if (set.disks.length > MAXIMUM_DISKS)
-      findings.push(`${name} has ${set.disks.length} disks; an instance takes ${MAXIMUM_DISKS}.`);
-    try {
-      const { drCopy, guest } = await withBackup(objectStore(repository), set);
-      drCopies.push(drCopy);
-      if (guest?.outcome === 'not adaptable')
-        findings.push(
-          `EC2 cannot boot ${name} as it was at ${drCopy.takenAt}: ${guest.problem ?? ''} ` +
-            `Mend it at the primary site, then back up and restore ${name} again.`,
-        );
-    } catch (error) {
-      // What the repository lacks is one finding among others; that it cannot be reached is not.
-      if (!(error instanceof ApplicationFailure) || error.nonRetryable !== true) throw error;
-      findings.push(error.message);
-    }
+  const check = ({ name }: DrPlan['vms'][number]) => checkDrCopy(store, name, sets.get(name));
+  for await (const checked of mapAhead(plan.vms, MANIFESTS_AT_ONCE, check)) {
+    if (checked.drCopy !== undefined) drCopies.push(checked.drCopy);
+    findings.push(...checked.findings);
   }
   return { drCopies, findings };
+}
+
+async function checkDrCopy(
+  store: ObjectStore,
+  vm: string,
+  set: DrCopySet | undefined,
+): Promise<{ drCopy?: DrCopy; findings: string[] }> {
+  if (set === undefined)
+    return { findings: [`There is no complete DR copy of ${vm}; back it up and restore it first.`] };
+  const findings: string[] = [];
+  if (set.disks.length > MAXIMUM_DISKS)
+    findings.push(`${vm} has ${set.disks.length} disks; an instance takes ${MAXIMUM_DISKS}.`);
+  try {
+    const { drCopy, guest } = await withBackup(store, set);
+    if (guest?.outcome === 'not adaptable')
+      findings.push(
+        `EC2 cannot boot ${vm} as it was at ${drCopy.takenAt}: ${guest.problem ?? ''} ` +
+          `Mend it at the primary site, then back up and restore ${vm} again.`,
+      );
+    return { drCopy, findings };
+  } catch (error) {
+    // What the repository lacks is one finding among others; that it cannot be reached is not.
+    if (!(error instanceof ApplicationFailure) || error.nonRetryable !== true) throw error;
+    return { findings: [...findings, error.message] };
+  }
 }
 
 async function dnsFindings(route53: Route53Client, plan: DrPlan): Promise<string[]> {
@@ -110,13 +123,17 @@ async function dnsFindings(route53: Route53Client, plan: DrPlan): Promise<string
     if (!hasCode(error, 'NoSuchHostedZone', 'InvalidInput')) throw error;
     return [`The hosted zone ${hostedZone} does not exist.`];
   }
+  const { name: apex } = zone;
+  const isInZone = ({ name }: { name: string }) => name === apex || name.endsWith(`.${apex}`);
+  const names = records.filter(isInZone).map(({ name }) => name);
+  const inZone = await readARecords(route53, hostedZone, zone, names);
   const findings: string[] = [];
   for (const { name, vm, address } of records) {
-    if (name !== zone.name && !name.endsWith(`.${zone.name}`)) {
-      findings.push(`The record ${name} is not in the hosted zone ${hostedZone} (${zone.name}).`);
+    const present = inZone.get(name);
+    if (present === undefined) {
+      findings.push(`The record ${name} is not in the hosted zone ${hostedZone} (${apex}).`);
       continue;
     }
-    const present = await readARecord(route53, hostedZone, name);
     if (present.kind === 'other')
       findings.push(`${name} is ${present.what}, which Lifeboat does not replace.`);
     if (address === 'public' && !plan.recoverySite.production.publicAddress)

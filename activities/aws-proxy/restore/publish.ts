@@ -69,7 +69,7 @@ export function createDrCopyActivities({
       const keptIds = new Set(kept.disks.map(({ snapshotId }) => snapshotId));
       // Whoever calls this holds the plan's state, so that other runs of replication have ended or are fenced off:
       // half a set of theirs that is no newer than the DR copy is of no use to anybody. A newer one is not ours to judge.
-      const replaced = (await findCopySnapshots(ec2, run.plan, vm))
+      const replaced = (await findCopySnapshots(ec2, { plan: run.plan, vm }))
         .filter(({ tags }) => Date.parse(tags.takenAt) <= Date.parse(kept.takenAt))
         .map(({ snapshot }) => snapshot.SnapshotId)
         .filter((id) => !keptIds.has(id));
@@ -90,7 +90,7 @@ export function createDrCopyActivities({
 }
 
 async function publishedSets(ec2: EC2Client, run: RunContext, vm: string): Promise<DrCopySet[]> {
-  return completeSets(vm, await findCopySnapshots(ec2, run.plan, vm, { role: 'dr-copy' }));
+  return completeSets(vm, await findCopySnapshots(ec2, { plan: run.plan, vm, role: 'dr-copy' }));
 }
 
 /** The snapshot of each disk: exactly one for every disk that was to be restored. */

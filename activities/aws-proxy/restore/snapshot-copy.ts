@@ -18,7 +18,7 @@ import { type ObjectStore } from '../../../repository/objects/object-store';
 import { type CopyResult } from '../../copy-result';
 import { beatingProgress, copyDisk, newProgress, type TrackedProgress } from '../../block-copy';
 import { hasCode, withFailures } from '../../failures';
-import { whileBeating } from '../../heartbeat';
+import { launchOnce, whileBeating } from '../../heartbeat';
 import { clientToken } from '../account/client-token';
 import { type RestoreActivities, type RestoreDisk } from './contract';
 import { backedUpDisk, linearChecksum, openRestoreMaps, pendingBlocks } from './extents';
@@ -150,24 +150,17 @@ function isRefusal(error: unknown): boolean {
 }
 
 async function completeSnapshot(
-  { ec2, ebs, objectStore, pollSeconds }: SnapshotCopyDependencies,
-  { run, vm, recoveryPoint, disk, snapshotId }: CompletionInput,
+  dependencies: SnapshotCopyDependencies,
+  input: CompletionInput,
 ): Promise<void> {
+  const { ec2, pollSeconds } = dependencies;
+  const { snapshotId } = input;
   // An earlier try's completion may have got lost on the way to the Temporal server.
   if ((await snapshotState(ec2, snapshotId)) === 'completed') return;
-  const maps = await openRestoreMaps(objectStore(run.repository), vm, recoveryPoint, disk);
-  const { blocks, checksum: Checksum } = await linearChecksum(maps);
-  const command = new CompleteSnapshotCommand({
-    SnapshotId: snapshotId,
-    ChangedBlocksCount: blocks,
-    // Nothing written has no checksum.
-    ...(blocks === 0 ? {} : { Checksum, ChecksumAlgorithm: 'SHA256', ChecksumAggregationMethod: 'LINEAR' }),
-  });
   let refusal: ValidationException | undefined;
   try {
-    await withBackoff(BACKOFF, Context.current().cancellationSignal, isTransientAwsError, () =>
-      ebs.send(command),
-    );
+    // A try after one that saw it accepted has only to wait: asked a second time, EBS refuses.
+    await launchOnce('CompleteSnapshot', () => requestCompletion(dependencies, input));
   } catch (error) {
     if (!(error instanceof ValidationException)) throw error;
     // Either what is there is not what was meant, or an earlier try of ours completed it.
@@ -185,6 +178,28 @@ async function completeSnapshot(
       throw snapshotFailed(snapshotId, refusal.message);
     throw error;
   }
+}
+
+/** @returns the snapshot's state, as EBS answers with it */
+async function requestCompletion(
+  { ebs, objectStore }: SnapshotCopyDependencies,
+  { run, vm, recoveryPoint, disk, snapshotId }: CompletionInput,
+): Promise<string> {
+  const maps = await openRestoreMaps(objectStore(run.repository), vm, recoveryPoint, disk);
+  const { blocks, checksum: Checksum } = await linearChecksum(maps);
+  const command = new CompleteSnapshotCommand({
+    SnapshotId: snapshotId,
+    ChangedBlocksCount: blocks,
+    // Nothing written has no checksum.
+    ...(blocks === 0 ? {} : { Checksum, ChecksumAlgorithm: 'SHA256', ChecksumAggregationMethod: 'LINEAR' }),
+  });
+  const { Status } = await withBackoff(
+    BACKOFF,
+    Context.current().cancellationSignal,
+    isTransientAwsError,
+    () => ebs.send(command),
+  );
+  return Status ?? 'accepted';
 }
 
 /**

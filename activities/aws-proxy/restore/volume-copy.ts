@@ -8,7 +8,7 @@ import { readBlocks } from '../../../repository/packs/block-reader';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { beatingProgress, copyDisk, newProgress } from '../../block-copy';
 import { withFailures } from '../../failures';
-import { whileBeating } from '../../heartbeat';
+import { launchOnce, whileBeating } from '../../heartbeat';
 import { attachToProxy, type ProxyHost } from '../proxy-host/attachment';
 import { clientToken } from '../account/client-token';
 import { findVolume } from '../account/lookup';
@@ -37,6 +37,7 @@ type VolumeCopyActivities = Pick<
   RestoreActivities,
   'createCopyVolume' | 'snapshotCopyVolume' | 'deleteVolume'
 >;
+type VolumeInput = Parameters<VolumeCopyActivities['createCopyVolume']>[0];
 type SnapshotInput = Parameters<VolumeCopyActivities['snapshotCopyVolume']>[0];
 type CopyInput = Parameters<RestoreHostActivities['copyToVolume']>[0];
 
@@ -47,29 +48,9 @@ const LATE_LOOKS = 5;
 export function createVolumeCopyActivities(dependencies: VolumeCopyDependencies): VolumeCopyActivities {
   const { ec2, pollSeconds } = dependencies;
   return withFailures({
-    createCopyVolume: ({ run, vm, attempt, disk, availabilityZone, kmsKey }) =>
+    createCopyVolume: (input) =>
       whileBeating(async () => {
-        const { VolumeId } = await ec2.send(
-          new CreateVolumeCommand({
-            ClientToken: clientToken({ runId: run.runId, vm, disk: disk.key, attempt, call: 'CreateVolume' }),
-            AvailabilityZone: availabilityZone,
-            Size: disk.volumeGiB,
-            VolumeType: VolumeType.gp3,
-            // A volume is encrypted as the snapshot is that it is made from.
-            ...(disk.parentSnapshotId !== undefined
-              ? { SnapshotId: disk.parentSnapshotId }
-              : kmsKey !== undefined
-                ? { Encrypted: true, KmsKeyId: kmsKey }
-                : {}),
-            TagSpecifications: [
-              {
-                ResourceType: 'volume',
-                Tags: tagList({ ...runValues(run), ...diskValues(disk), vm, attempt, role: 'copy-volume' }),
-              },
-            ],
-          }),
-        );
-        const volumeId = known('CreateVolume', VolumeId);
+        const volumeId = await launchOnce('CreateVolume', () => createVolume(ec2, input));
         await volumeAvailable(ec2, volumeId, { pollSeconds });
         return { volumeId };
       }),
@@ -95,6 +76,33 @@ export function createVolumeCopyActivities(dependencies: VolumeCopyDependencies)
         );
       }),
   } satisfies VolumeCopyActivities);
+}
+
+async function createVolume(
+  ec2: EC2Client,
+  { run, vm, attempt, disk, availabilityZone, kmsKey }: VolumeInput,
+): Promise<string> {
+  const { VolumeId } = await ec2.send(
+    new CreateVolumeCommand({
+      ClientToken: clientToken({ runId: run.runId, vm, disk: disk.key, attempt, call: 'CreateVolume' }),
+      AvailabilityZone: availabilityZone,
+      Size: disk.volumeGiB,
+      VolumeType: VolumeType.gp3,
+      // A volume is encrypted as the snapshot is that it is made from.
+      ...(disk.parentSnapshotId !== undefined
+        ? { SnapshotId: disk.parentSnapshotId }
+        : kmsKey !== undefined
+          ? { Encrypted: true, KmsKeyId: kmsKey }
+          : {}),
+      TagSpecifications: [
+        {
+          ResourceType: 'volume',
+          Tags: tagList({ ...runValues(run), ...diskValues(disk), vm, attempt, role: 'copy-volume' }),
+        },
+      ],
+    }),
+  );
+  return known('CreateVolume', VolumeId);
 }
 
 /** CreateSnapshot takes no client token: one of this volume is looked up first, and one of several chosen by rule. */
