@@ -14,8 +14,13 @@ import {
 /** A table cell cannot hold a pipe or a line break. */
 const cell = (text: string): string => text.replace(/\|/g, '\\|').replace(/\s+/g, ' ');
 
-function markdown({ phase, problem, trouble, needsAttention, vms }: RunStatus): string {
-  const rows = vms.map(({ vm, phase, detail, trouble, since }) => {
+/** As many rows as a person looks through. */
+const SHOWN_VMS = 50;
+
+/** What a person reads in the Web UI. Of a plan too large for that, what needs somebody and what goes on, and the number of the rest. */
+export function markdown({ phase, problem, trouble, needsAttention, vms }: RunStatus): string {
+  const shown = vms.length <= SHOWN_VMS ? vms : [...vms].sort(byInterest).slice(0, SHOWN_VMS);
+  const rows = shown.map(({ vm, phase, detail, trouble, since }) => {
     const details = [detail, trouble ?? ''].filter((text) => text !== '').join('; ');
     return `| ${[vm, phase, details, since.slice(11, 19)].map(cell).join(' | ')} |`;
   });
@@ -23,11 +28,27 @@ function markdown({ phase, problem, trouble, needsAttention, vms }: RunStatus): 
     `**${phase}**${problem === undefined ? '' : ` ${NEEDS_ATTENTION}: ${cell(problem)}`}`,
     ...(trouble === undefined ? [] : ['', cell(trouble)]),
     ...(needsAttention ? ['', HINT] : []),
+    ...(shown.length < vms.length ? ['', `${counts(vms)}. The ${SHOWN_VMS} that matter most:`] : []),
     '',
     '| VM | phase | detail | since (UTC) |',
     '|---|---|---|---|',
     ...rows,
   ].join('\n');
+}
+
+/** What needs a person first, then what is in trouble, then what changed last. */
+function byInterest(one: VmStatus, other: VmStatus): number {
+  const rank = ({ phase, trouble }: VmStatus): number =>
+    phase === NEEDS_ATTENTION ? 0 : trouble !== undefined ? 1 : 2;
+  return rank(one) - rank(other) || other.since.localeCompare(one.since);
+}
+
+/** Such as `1000 VMs: 812 ready, 188 booting`, the most frequent phase first. */
+function counts(vms: VmStatus[]): string {
+  const byPhase = new Map<string, number>();
+  for (const { phase } of vms) byPhase.set(phase, (byPhase.get(phase) ?? 0) + 1);
+  const phases = [...byPhase].sort(([, one], [, other]) => other - one);
+  return `${vms.length} VMs: ${phases.map(([phase, count]) => `${count} ${cell(phase)}`).join(', ')}`;
 }
 
 const HINT =
