@@ -6,6 +6,7 @@ import {
 } from '../../activities/aws-proxy/contract';
 import { type BackupProxyActivities } from '../../activities/backup-proxy/contract';
 import { type ControlActivities } from '../../activities/control/contract';
+import { priority } from './priority';
 import { profiles, type ProfileName } from './profiles';
 import { noted, waitsForCancelled } from './settling';
 import {
@@ -51,6 +52,7 @@ function activitiesOn<A>(taskQueue: string, steps: Steps<A>, queueing: Queueing 
           ...queueing,
           taskQueue: step.taskQueue ?? taskQueue,
           summary: label(step, input),
+          priority: priority(),
           cancellationType: waitsForCancelled()
             ? ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
             : ActivityCancellationType.TRY_CANCEL,

@@ -22,6 +22,7 @@ import {
 } from './messages';
 import { inPortions } from './child-starts';
 import { childWorkflowId } from './ids';
+import { priority } from './priority';
 import { noted } from './settling';
 import { type RunContext } from '../../plan/run';
 
@@ -35,6 +36,7 @@ function vmChildOptions(
     workflowId: childWorkflowId(workflowInfo().workflowId, vm),
     parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
     staticSummary: `${summary} · ${vm}`,
+    priority: priority(),
     typedSearchAttributes: [
       { key: planAttribute, value: run.plan },
       { key: phaseAttribute, value: 'starting' },

@@ -1,0 +1,94 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
+import { registerSearchAttributes } from '../../workers/search-attributes';
+import { plainPlan } from '../support/e2e-plan';
+import { temporalCli } from './local-temporal';
+
+const executable = temporalCli();
+const withServer = executable === undefined ? describe.skip : describe;
+
+const RUN = {
+  plan: 'shop',
+  digest: '0'.repeat(64),
+  repository: { bucket: 'lifeboat-shop', prefix: '', region: 'eu-central-1' },
+  runId: '0199c0de-0000-7000-8000-000000000001',
+  generation: 1,
+};
+/** Restores whose work is in the queue before the failover's is. */
+const RESTORES = 40;
+
+withServer('work of several runs in one queue', () => {
+  let server: TestWorkflowEnvironment;
+  beforeAll(async () => {
+    Runtime.install({ logger: new DefaultLogger('ERROR') });
+    server = await TestWorkflowEnvironment.createLocal({
+      server: { executable: { type: 'existing-path', path: executable ?? '' }, ip: '127.0.0.1' },
+    });
+    await registerSearchAttributes(server.connection, 'default');
+  }, 120_000);
+  afterAll(() => server.teardown(), 30_000);
+
+  it("does a failover's before that of restores which were there first", async () => {
+    const { client, nativeConnection: connection } = server;
+    const done: string[] = [];
+    const control = await Worker.create({
+      connection,
+      taskQueue: CONTROL_QUEUE,
+      workflowsPath: require.resolve('../../workflows'),
+      activities: {},
+    });
+    const aws = await Worker.create({
+      connection,
+      taskQueue: AWS_PROXY_QUEUE,
+      maxConcurrentActivityTaskExecutions: 1,
+      activities: {
+        async planRestore() {
+          await new Promise((resolve) => setTimeout(resolve, 30));
+          done.push('restore');
+          return { upToDate: true, recoveryPoint: 'r', takenAt: '2026-11-30T00:00:00Z' };
+        },
+        createVolumes: () => [],
+        launchShell() {
+          done.push('failover');
+          throw ApplicationFailure.nonRetryable('Enough is known.');
+        },
+      },
+    });
+    const running = control.run();
+    const queued = Array.from({ length: RESTORES }, (_, n) =>
+      client.workflow.start('restoreVm', {
+        workflowId: `lifeboat:shop-${n}:restore:db`,
+        taskQueue: CONTROL_QUEUE,
+        args: [{ run: RUN, vm: 'db', copy: 'direct' }],
+      }),
+    );
+    const restores = await Promise.all(queued);
+    const scheduled = async (): Promise<number> => {
+      const counted = await Promise.all(
+        restores.map(async (handle) => (await handle.describe()).raw.pendingActivities?.length ?? 0),
+      );
+      return counted.reduce((sum, count) => sum + count, 0);
+    };
+    while ((await scheduled()) < RESTORES) await new Promise((resolve) => setTimeout(resolve, 50));
+    const [vm] = plainPlan('shop', ['db']).vms;
+    const drCopy = { vm: 'db', recoveryPoint: 'r', disks: [], configuration: { firmware: 'bios' } };
+    const failover = await client.workflow.start('failoverVm', {
+      workflowId: 'lifeboat:shop:failover:db',
+      taskQueue: CONTROL_QUEUE,
+      args: [
+        { run: RUN, vm, site: {}, drCopy, imageId: 'ami-0123456789abcdef0', ahead: true, onFailure: 'undo' },
+      ],
+    });
+    const asked = async (): Promise<number> => (await failover.describe()).raw.pendingActivities?.length ?? 0;
+    while ((await asked()) < 1) await new Promise((resolve) => setTimeout(resolve, 50));
+    const ended = aws.run();
+    await Promise.all(restores.map((handle) => handle.result()));
+    for (const worker of [control, aws]) worker.shutdown();
+    await Promise.all([running, ended]);
+    expect(done).toHaveLength(RESTORES + 1);
+    // Temporal promises to be close to the order: a queue has partitions, and a worker polls ahead. In turn it would be the last.
+    expect(done.indexOf('failover')).toBeLessThan(RESTORES / 4);
+  }, 60_000);
+});
