@@ -18,8 +18,8 @@ import { waitFor, type WaitOptions } from '../account/waiting';
 
 type AttachVolumes = Parameters<LaunchActivities['attachVolumes']>[0];
 
-/** Disks of one VM: a root, and a device name for each of the others. */
-export const MAXIMUM_DISKS = 1 + DATA_DEVICE_NAMES.length;
+/** Disks of one VM: all are attached to an AWS proxy at once, by a name each. Its instance would take one more, its root. */
+export const MAXIMUM_DISKS = DATA_DEVICE_NAMES.length;
 
 /**
  * Makes the recovered volumes the stopped shell's disks: the boot volume its root, the others in their order. The shell's own

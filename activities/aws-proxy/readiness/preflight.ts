@@ -97,7 +97,9 @@ async function checkDrCopy(
     return { findings: [`There is no complete DR copy of ${vm}; back it up and restore it first.`] };
   const findings: string[] = [];
   if (set.disks.length > MAXIMUM_DISKS)
-    findings.push(`${vm} has ${set.disks.length} disks; an instance takes ${MAXIMUM_DISKS}.`);
+    findings.push(
+      `${vm} has ${set.disks.length} disks; at most ${MAXIMUM_DISKS} can be attached to an AWS proxy at once.`,
+    );
   try {
     const { drCopy, guest } = await withBackup(store, set);
     if (guest?.outcome === 'not adaptable')
