@@ -8,6 +8,7 @@ import {
   type VmConfiguration,
   VmNotFoundError,
 } from '../../hypervisor/port';
+import { mapAhead } from '../../blocks/pipeline';
 import { byPlace, nameControllers } from '../../machines/disk-place';
 import { primaryNameOf, primaryNameText, type PrimaryVm } from '../../plan/primary-vm';
 import { type RunContext } from '../../plan/run';
@@ -25,6 +26,9 @@ export interface PrimarySiteDependencies {
   /** Seconds between two questions to a VM that starts, instead of the usual pace. */
   pollSeconds?: number;
 }
+
+/** VMs that a hypervisor is asked for at once: one after another, a thousand take minutes; vCenter serves many users at a time. */
+const VMS_AT_ONCE = 8;
 
 type PrimarySiteActivities = Pick<
   BackupProxyActivities,
@@ -47,8 +51,11 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
     async checkPrimarySite({ run, vms }) {
       const problems: string[] = [];
       let neededBytes = 0;
-      for (const { disks, configuration: _, ...names } of vms) {
-        const existing = await describe(hypervisor, names);
+      const look = async ({ disks, configuration: _, ...names }: (typeof vms)[number]) => ({
+        ...{ names, disks },
+        existing: await describe(hypervisor, names),
+      });
+      for await (const { names, disks, existing } of mapAhead(vms, VMS_AT_ONCE, look)) {
         if (existing === undefined) neededBytes += disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
         else if (existing.mark !== markOf(run)) problems.push(inTheWay(names, existing.mark));
       }
