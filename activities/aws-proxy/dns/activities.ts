@@ -1,6 +1,7 @@
 import { isIPv4 } from 'node:net';
 import { type Route53Client } from '@aws-sdk/client-route-53';
 import { ApplicationFailure } from '@temporalio/common';
+import { mapAhead } from '../../../blocks/pipeline';
 import { type RepositoryAddress, type RunContext } from '../../../plan/run';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { checkPlanState } from '../../../repository/plans/plan-state';
@@ -20,7 +21,7 @@ import {
   readARecords,
   sameAddresses,
 } from './hosted-zone';
-import { askForAddresses, nameServersOf } from './name-servers';
+import { askForAddresses, type NameServer, nameServersOf } from './name-servers';
 import { type DnsActivities } from './contract';
 
 export interface DnsDependencies {
@@ -31,6 +32,9 @@ export interface DnsDependencies {
   /** Seconds between two looks at Route 53, instead of the usual pace. */
   pollSeconds?: number;
 }
+
+/** Names that one server is asked for at once: thousands of datagrams at a time get lost, and count as no answer. */
+const NAMES_AT_ONCE = 16;
 
 /** DNS to the recovery site, and home again. What it said before is in the repository bucket before it changes. */
 export function createDnsActivities(dependencies: DnsDependencies): DnsActivities {
@@ -88,23 +92,28 @@ export function createDnsActivities(dependencies: DnsDependencies): DnsActivitie
       if (servers.length === 0)
         throw ApplicationFailure.nonRetryable(`No name server is known for ${hostedZone}.`, 'DnsMismatch');
       await Promise.all(
-        servers.flatMap((server) =>
-          expected.map(async ({ name, values }) => {
-            const answer = await askForAddresses(server, name);
-            const wanted = [...values].sort();
-            if (answer.values?.join() === wanted.join()) return;
-            const got =
-              answer.values === undefined ? `no answer (${answer.reason})` : addresses(answer.values);
-            throw ApplicationFailure.create({
-              type: 'DnsMismatch',
-              message: `The name server ${server.name} has ${got} for ${name}; ${addresses(wanted)} is expected.`,
-            });
-          }),
-        ),
+        servers.map(async (server) => {
+          const ask = (one: Expected): Promise<void> => proveAnswer(server, one);
+          for await (const _ of mapAhead(expected, NAMES_AT_ONCE, ask));
+        }),
       );
     },
   } satisfies DnsActivities;
   return withFailures(beating<DnsActivities>(activities));
+}
+
+type Expected = Parameters<DnsActivities['checkDns']>[0]['expected'][number];
+
+/** @throws ApplicationFailure DnsMismatch */
+async function proveAnswer(server: NameServer, { name, values }: Expected): Promise<void> {
+  const answer = await askForAddresses(server, name);
+  const wanted = [...values].sort();
+  if (answer.values?.join() === wanted.join()) return;
+  const got = answer.values === undefined ? `no answer (${answer.reason})` : addresses(answer.values);
+  throw ApplicationFailure.create({
+    type: 'DnsMismatch',
+    message: `The name server ${server.name} has ${got} for ${name}; ${addresses(wanted)} is expected.`,
+  });
 }
 
 const addresses = (values: string[]) => (values.length === 0 ? 'no record' : values.join(', '));
