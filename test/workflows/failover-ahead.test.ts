@@ -86,7 +86,7 @@ withServer('a failover whose VMs depend on each other', () => {
           workflowId: `failover-${randomUUID()}`,
           taskQueue: CONTROL_QUEUE,
           args: [request],
-          workflowExecutionTimeout: '60s',
+          workflowExecutionTimeout: '150s',
         })
         .catch((error: Error) => (error.cause as Error | undefined) ?? error);
       return { calls, inputs, outcome };
@@ -121,7 +121,7 @@ withServer('a failover whose VMs depend on each other', () => {
     expect(inputs.get('launchShell web')).toMatchObject({ imageId: 'ami-0123456789abcdef0' });
     // Where they find each other is for the activity to look up: told here, it would grow with the square of the plan.
     expect(inputs.get('injectDrivers web')).not.toHaveProperty('hosts');
-  }, 90_000);
+  }, 180_000);
 
   it('takes back a VM that waits for one that failed, and only then removes what was made', async () => {
     const calls: string[] = [];
@@ -146,7 +146,7 @@ withServer('a failover whose VMs depend on each other', () => {
     expect(calls.indexOf('shell of web made')).toBeGreaterThan(0);
     expect(calls.indexOf('removeRecoveryResources')).toBeGreaterThan(calls.indexOf('shell of web made'));
     expect(calls).not.toContain('injectDrivers web');
-  }, 90_000);
+  }, 180_000);
 
   it('ends where each VM has so many names that those of all would fill a message', async () => {
     const vms = Array.from({ length: 16 }, (_, n) => `vm-${n}`);
@@ -156,7 +156,7 @@ withServer('a failover whose VMs depend on each other', () => {
       vm.hostNames = Array.from({ length: 340 }, (_, n) => `${vm.name}-${n}.${'x'.repeat(200)}`);
     const { outcome } = await failOver({ plan: 'shop', mode: 'test' }, {}, { of: large });
     expect(outcome).toMatchObject({ vms: vms.map((vm) => ({ vm })) });
-  }, 90_000);
+  }, 180_000);
 });
 
 function dependent(vms: string[], dependsOn: Record<string, string[]>): DrPlan {
