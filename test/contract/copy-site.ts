@@ -31,6 +31,7 @@ import {
   shopFixtures,
 } from '../../sandbox/aws/fixtures';
 import { startAwsEndpoint } from '../../sandbox/aws/start';
+import { RUN } from '../support/run-context';
 
 /** Both sites of a copy: the AWS endpoint with its real storage, and one VM whose disks are raw files. */
 export type CopySite = Awaited<ReturnType<typeof startCopySite>>;
@@ -66,18 +67,13 @@ export async function startCopySite(intercept?: Intercept, clock?: Clock) {
   const s3 = new S3Client({ region: REGION, endpoint: endpoint.endpoint, forcePathStyle: true });
   const address = { bucket: SHOP_BUCKET, prefix: 'backups/', region: REGION, endpoint: endpoint.endpoint };
   const store = s3ObjectStore(s3, address);
-  const run: RunContext = {
-    plan: 'shop',
-    digest: '0'.repeat(64),
-    repository: address,
-    runId: '0199c0de-0000-7000-8000-000000000001',
-    generation: 1,
-  };
+  const run: RunContext = { ...RUN, repository: address };
   const hypervisor = fileHypervisor(directory);
   const objectStore = (_address: unknown, sending?: LimitedSending) => s3ObjectStore(s3, address, sending);
   const limits = new PlanLimits(clock, clock && (() => new Date(clock.now())));
   const common = { ec2, ebs, hypervisor, objectStore, limits, pollSeconds: 0.05 };
-  const host = {
+  /** The AWS proxy. */
+  const proxy = {
     ec2,
     instanceId: PROXY_INSTANCE_ID,
     deviceNames: new DeviceNames(),
@@ -93,7 +89,7 @@ export async function startCopySite(intercept?: Intercept, clock?: Clock) {
     ...createSnapshotCopyActivities({ ...common, stateDirectory }),
     ...createVolumeCopyActivities(common),
     ...createVerifyActivities(common),
-    ...createHostCopyActivities({ ...common, host, stateDirectory }),
+    ...createHostCopyActivities({ ...common, host: proxy, stateDirectory }),
     ...createDrCopyActivities(common),
   });
 
@@ -105,6 +101,7 @@ export async function startCopySite(intercept?: Intercept, clock?: Clock) {
     store,
     run,
     hypervisor,
+    proxy,
     availabilityZone: PROXY_AVAILABILITY_ZONE,
     activities,
     async close() {

@@ -3,10 +3,8 @@ import { execFile } from 'node:child_process';
 import { mkdir, open, readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { DeviceNames } from '../../activities/aws-proxy/proxy-host/device-names';
 import { attachToProxy } from '../../activities/aws-proxy/proxy-host/attachment';
 import { BLOCK_SIZE } from '../../blocks/port';
-import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
 import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
 import { type CopySite, inActivity, startCopySite, VM } from './copy-site';
 
@@ -31,19 +29,12 @@ function basePatterns(): Pattern[] {
 describe('the way home', () => {
   /** A recovered volume, its two snapshots, and what was written between them. */
   async function recoveredVolume(content: Buffer) {
-    const { ec2, devices } = site;
+    const { ec2 } = site;
     const gib = Math.ceil(content.length / 2 ** 30);
     const { VolumeId = '' } = await ec2.send(
       new CreateVolumeCommand({ Size: gib, AvailabilityZone: site.availabilityZone }),
     );
-    const host = {
-      ec2,
-      instanceId: PROXY_INSTANCE_ID,
-      deviceNames: new DeviceNames(),
-      deviceDirectory: devices,
-      pollSeconds: 0.05,
-    };
-    const attach = (volumeId: string) => attachToProxy(host, { volumeId });
+    const attach = (volumeId: string) => attachToProxy(site.proxy, { volumeId });
     const { path } = await inActivity(attach, VolumeId);
     const file = await open(path, 'r+');
     await file.write(content, 0, content.length, 0);

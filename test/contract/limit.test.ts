@@ -1,11 +1,9 @@
 import { CreateSnapshotCommand, CreateVolumeCommand, DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
 import { open, readFile } from 'node:fs/promises';
-import { DeviceNames } from '../../activities/aws-proxy/proxy-host/device-names';
 import { attachToProxy } from '../../activities/aws-proxy/proxy-host/attachment';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { type ReplicationLimit } from '../../plan/replication-limit';
 import { readManifest } from '../../repository/backups/backups';
-import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 import { patternDisk, type Pattern } from '../support/synthetic-disk';
 import { VirtualClock } from '../support/virtual-clock';
@@ -122,19 +120,12 @@ it('ends at once when it is cancelled while it waits', async () => {
 
 it("keeps a failback's reads to it, of blocks that are there", async () => {
   const size = 64 * BLOCK_SIZE;
-  const { ec2, devices } = site;
+  const { ec2 } = site;
   const content = patternDisk(noise(40).concat(Array.from({ length: 24 }, () => 'zero' as const)));
   const { VolumeId = '' } = await ec2.send(
     new CreateVolumeCommand({ Size: 1, AvailabilityZone: site.availabilityZone }),
   );
-  const host = {
-    ec2,
-    instanceId: PROXY_INSTANCE_ID,
-    deviceNames: new DeviceNames(),
-    deviceDirectory: devices,
-    pollSeconds: 0.05,
-  };
-  const attach = (volumeId: string) => attachToProxy(host, { volumeId });
+  const attach = (volumeId: string) => attachToProxy(site.proxy, { volumeId });
   const { path } = await inActivity(attach, VolumeId);
   const file = await open(path, 'r+');
   await file.write(content.subarray(0, 40 * BLOCK_SIZE));

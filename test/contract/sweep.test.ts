@@ -1,6 +1,6 @@
 import { CreateVolumeCommand } from '@aws-sdk/client-ec2';
 import { Client } from '@temporalio/client';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { randomUUID } from 'node:crypto';
 import { tagList } from '../../activities/aws-proxy/account/tags';
 import { leftoversText } from '../../cli/commands/sweep';
@@ -11,19 +11,14 @@ import { listSnapshotIds } from '../support/failover-listing';
 import { type FailoverSteps, idsOf, openFailoverSteps } from '../support/failover-steps';
 import { workflowId } from '../../workflows/run/ids';
 import { CONTROL_QUEUE } from '../../activities/task-queues';
-import { temporalCli } from '../workflows/local-temporal';
+import { describeWithTemporal, startTemporal } from '../workflows/local-temporal';
 
-const executable = temporalCli();
-const withTemporal = executable === undefined ? describe.skip : describe;
-
-withTemporal('sweep', () => {
+describeWithTemporal('sweep', () => {
   let temporal: TestWorkflowEnvironment;
   let client: Client;
   let steps: FailoverSteps;
   beforeAll(async () => {
-    temporal = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path: executable ?? '' } },
-    });
+    temporal = await startTemporal();
     client = temporal.client;
   }, 60_000);
   afterAll(() => temporal?.teardown());

@@ -3,10 +3,8 @@ import { DescribeVolumesCommand } from '@aws-sdk/client-ec2';
 import { readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { attachToProxy } from '../../activities/aws-proxy/proxy-host/attachment';
-import { DeviceNames } from '../../activities/aws-proxy/proxy-host/device-names';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { takePlanState } from '../../repository/plans/plan-state';
-import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 import { patternDisk, type Pattern } from '../support/synthetic-disk';
 import { backUp } from './copy-backup';
@@ -71,14 +69,6 @@ async function snapshotBytes(SnapshotId: string): Promise<Buffer> {
   return disk.subarray(0, SIZE);
 }
 
-const host = () => ({
-  ec2: site.ec2,
-  instanceId: PROXY_INSTANCE_ID,
-  deviceNames: new DeviceNames(),
-  deviceDirectory: site.devices,
-  pollSeconds: 0.05,
-});
-
 describe('the volume way', () => {
   it('goes on after it was cut off, over a volume with old data, and writes zeros where data was', async () => {
     const patterns = Array.from({ length: 120 }, (_, n) => random(n));
@@ -125,7 +115,7 @@ describe('the volume way', () => {
 
   it('writes nothing where something else is in the place of the volume', async () => {
     const { activities, input } = await begun(1, patternDisk([random(1), random(2)], SIZE));
-    const attach = (volumeId: string) => attachToProxy(host(), { volumeId });
+    const attach = (volumeId: string) => attachToProxy(site.proxy, { volumeId });
     const { path } = await inActivity(attach, input.volumeId);
     const other = join(site.directory, 'another disk');
     await writeFile(other, 'precious');
@@ -154,7 +144,7 @@ describe('the volume way', () => {
 
   it('takes its volume by force from a host that does not let go of it', async () => {
     const { activities, input } = await begun(1, patternDisk([random(1)], SIZE));
-    await inActivity((volumeId: string) => attachToProxy(host(), { volumeId }), input.volumeId);
+    await inActivity((volumeId: string) => attachToProxy(site.proxy, { volumeId }), input.volumeId);
     let refusals = 0;
     fault = (operation, { Force }) => {
       if (operation !== 'DetachVolume' || Force === true) return;

@@ -5,9 +5,8 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { projectRoot } from '../../host/project-root';
-import { temporalCli } from '../workflows/local-temporal';
+import { startTemporal } from '../workflows/local-temporal';
 
 const run = promisify(execFile);
 
@@ -145,9 +144,7 @@ describe('the package', () => {
   });
 
   it('runs a worker with the workflows in it, and ends it at SIGTERM', async () => {
-    const temporal = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path: String(temporalCli()) }, ip: '127.0.0.1' },
-    });
+    const temporal = await startTemporal();
     try {
       const settings = {
         TEMPORAL_ADDRESS: temporal.address,

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { RunFailedError } from '../../client/errors';
@@ -12,7 +12,6 @@ import { projectRoot } from '../../host/project-root';
 import { workerEnvironment } from '../../sandbox/supervisor/processes';
 import { bundleName } from '../../workers/bundle-name';
 import { queueWorkers, type Role } from '../../workers/roles';
-import { registerSearchAttributes } from '../../workers/search-attributes';
 import { Account } from '../chaos/account';
 import { DISKS, ExpectedDisks, sameBytes } from '../chaos/disks';
 import { dnsViolations, drCopyViolations, orphanViolations } from '../chaos/invariants';
@@ -23,7 +22,7 @@ import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
 import { type LateOutcome, runLate } from '../support/run-late';
 import { removeSystemDisks } from '../chaos/guests';
-import { temporalCli } from '../workflows/local-temporal';
+import { startTemporal } from '../workflows/local-temporal';
 
 const NAME = 'www.shop.example';
 const HOME = '192.168.10.100';
@@ -73,11 +72,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
 
     // Workers of the test's own, on a server of its own: those of the sandbox have nothing to do.
     Runtime.install({ logger: new DefaultLogger('ERROR') });
-    const path = temporalCli() ?? 'temporal';
-    server = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path }, ip: '127.0.0.1' },
-    });
-    await registerSearchAttributes(server.connection, server.namespace ?? 'default');
+    server = await startTemporal();
     Object.assign(process.env, workerEnvironment(config), {
       LIFEBOAT_STATE_DIRECTORY: join(config.directory, 'own-proxies'),
     });

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundle } from '@temporalio/worker';
 import {
   createProxyHostActivities,
@@ -15,26 +15,17 @@ import {
   awsProxyPulseQueue,
   CONTROL_QUEUE,
 } from '../../activities/task-queues';
-import { registerSearchAttributes } from '../../workers/search-attributes';
 import { type VmRestoreRequest, type VmRestoreResult } from '../../workflows/restore';
 import { statusQuery } from '../../workflows/run/messages';
 import { eventually } from '../support/eventually';
-import { temporalCli } from './local-temporal';
-
-const executable = temporalCli();
-const withServer = executable === undefined ? describe.skip : describe;
+import { RUN } from '../support/run-context';
+import { describeWithTemporal, startTemporal } from './local-temporal';
 
 /** Looks at a run every time that something has to have happened. */
 const SECONDS = 40;
 
 const request = (vm: string): VmRestoreRequest => ({
-  run: {
-    plan: 'shop',
-    digest: '0'.repeat(64),
-    repository: { bucket: 'lifeboat-shop', prefix: '', region: 'eu-central-1' },
-    runId: '0199c0de-0000-7000-8000-000000000001',
-    generation: 1,
-  },
+  run: RUN,
   vm,
   copy: 'volume',
 });
@@ -43,7 +34,7 @@ const request = (vm: string): VmRestoreRequest => ({
  * Restores through volumes on a real Temporal server, by hosts that do one copy at a time. What AWS would be asked is only
  * noted: what counts is what is begun, where, and how often.
  */
-withServer('work on a host', () => {
+describeWithTemporal('work on a host', () => {
   let server: TestWorkflowEnvironment;
   let control: Worker;
   let workflowBundle: WorkflowBundle;
@@ -51,10 +42,7 @@ withServer('work on a host', () => {
 
   beforeAll(async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
-    server = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path: executable ?? '' }, ip: '127.0.0.1' },
-    });
-    await registerSearchAttributes(server.connection, server.namespace ?? 'default');
+    server = await startTemporal();
     const pace = join(__dirname, '../../workflows/run/pace');
     workflowBundle = await bundleWorkflowCode({
       workflowsPath: require.resolve('./busy-host-workflows'),

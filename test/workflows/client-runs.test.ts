@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { Context } from '@temporalio/activity';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { runCli } from '../../cli/program';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
@@ -12,12 +12,9 @@ import { CONTROL_QUEUE } from '../../activities/task-queues';
 import { testIo } from '../unit/cli-io';
 import { GOOD_PLAN, planFolder } from '../unit/plan-file';
 import { finish } from './client-runs-workflows';
-import { temporalCli } from './local-temporal';
+import { describeWithTemporal, startTemporal } from './local-temporal';
 
-const executable = temporalCli();
-const withServer = executable === undefined ? describe.skip : describe;
-
-withServer('the client and the command on a real Temporal server', () => {
+describeWithTemporal('the client and the command on a real Temporal server', () => {
   let server: TestWorkflowEnvironment;
   let worker: Worker;
   let working: Promise<void>;
@@ -27,9 +24,7 @@ withServer('the client and the command on a real Temporal server', () => {
   const environment = { ...process.env };
 
   beforeAll(async () => {
-    server = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path: executable ?? '' }, ip: '127.0.0.1' },
-    });
+    server = await startTemporal();
     worker = await Worker.create({
       connection: server.nativeConnection,
       taskQueue: CONTROL_QUEUE,

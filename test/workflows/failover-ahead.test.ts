@@ -1,16 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { awsProxyHostQueue, AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
 import { type DrPlan } from '../../plan/schema';
-import { registerSearchAttributes } from '../../workers/search-attributes';
 import { type FailoverRequest, type FailoverSummary } from '../../workflows/failover';
 import { plainPlan } from '../support/e2e-plan';
-import { temporalCli } from './local-temporal';
-
-const executable = temporalCli();
-const withServer = executable === undefined ? describe.skip : describe;
+import { eventually } from '../support/eventually';
+import { describeWithTemporal, startTemporal } from './local-temporal';
 
 const ZONE = 'eu-central-1a';
 const HOST = 'i-0a11fe00000000001';
@@ -21,14 +18,11 @@ interface Input {
 type Answers = Partial<Record<string, (input: Input) => unknown>>;
 
 /** On a real Temporal server; what AWS would be asked is only noted, as the order is what counts here. */
-withServer('a failover whose VMs depend on each other', () => {
+describeWithTemporal('a failover whose VMs depend on each other', () => {
   let server: TestWorkflowEnvironment;
   beforeAll(async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
-    server = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path: executable ?? '' }, ip: '127.0.0.1' },
-    });
-    await registerSearchAttributes(server.connection, 'default');
+    server = await startTemporal();
   }, 120_000);
   afterAll(() => server.teardown(), 30_000);
 
@@ -97,6 +91,7 @@ withServer('a failover whose VMs depend on each other', () => {
   }
 
   it('makes volumes and shells ahead, and boots each when all that it depends on serves', async () => {
+    const ahead = ['createVolumes web', 'launchShell web'];
     let serving = false;
     const calls: string[] = [];
     const { inputs, outcome } = await failOver(
@@ -104,7 +99,9 @@ withServer('a failover whose VMs depend on each other', () => {
       {
         // The first serves only when the other has its volumes and its shell; in turn, that would be never.
         'waitUntilReady db': async () => {
-          await until(() => calls.includes('createVolumes web') && calls.includes('launchShell web'));
+          await eventually(60, () =>
+            Promise.resolve(ahead.every((call) => calls.includes(call)) ? true : undefined),
+          );
           await new Promise((resolve) => setTimeout(resolve, 300));
           serving = true;
           return { seconds: 1 };
@@ -162,10 +159,6 @@ withServer('a failover whose VMs depend on each other', () => {
 function dependent(vms: string[], dependsOn: Record<string, string[]>): DrPlan {
   const plan = plainPlan('shop', vms);
   return { ...plan, vms: plan.vms.map((vm) => ({ ...vm, dependsOn: dependsOn[vm.name] ?? [] })) };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 /** What the activities answer unless a test says otherwise. */

@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { registerSearchAttributes } from '../../workers/search-attributes';
 
 /** The Temporal CLI, whose dev server is the real server: TEMPORAL_CLI, else the project's own, else that on PATH. */
 export function temporalCli(): string | undefined {
@@ -12,4 +14,16 @@ export function temporalCli(): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Tests on a real Temporal server: skipped, and counted so, where its CLI is not there. */
+export const describeWithTemporal = temporalCli() === undefined ? describe.skip : describe;
+
+/** A dev server in memory that knows Lifeboat's search attributes. To be torn down. */
+export async function startTemporal(): Promise<TestWorkflowEnvironment> {
+  const server = await TestWorkflowEnvironment.createLocal({
+    server: { executable: { type: 'existing-path', path: temporalCli() ?? 'temporal' }, ip: '127.0.0.1' },
+  });
+  await registerSearchAttributes(server.connection, server.namespace ?? 'default');
+  return server;
 }

@@ -1,20 +1,15 @@
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
-import { registerSearchAttributes } from '../../workers/search-attributes';
-import { temporalCli } from './local-temporal';
+import { RUN } from '../support/run-context';
+import { describeWithTemporal, startTemporal } from './local-temporal';
 import { manyVms } from './portions-workflows';
 
-const executable = temporalCli();
-const withServer = executable === undefined ? describe.skip : describe;
 const QUEUE = 'portions';
 
-withServer('a run whose VMs begin at once', () => {
+describeWithTemporal('a run whose VMs begin at once', () => {
   let server: TestWorkflowEnvironment;
   beforeAll(async () => {
-    server = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path: executable ?? '' }, ip: '127.0.0.1' },
-    });
-    await registerSearchAttributes(server.connection, 'default');
+    server = await startTemporal();
   }, 120_000);
   afterAll(() => server.teardown(), 30_000);
 
@@ -24,13 +19,6 @@ withServer('a run whose VMs begin at once', () => {
       taskQueue: QUEUE,
       workflowsPath: require.resolve('./portions-workflows'),
     });
-    const run = {
-      plan: 'shop',
-      digest: '0'.repeat(64),
-      repository: { bucket: 'lifeboat-shop', prefix: '', region: 'eu-central-1' },
-      runId: '0199c0de-0000-7000-8000-000000000001',
-      generation: 1,
-    };
     const vms = Array.from({ length: 12 }, (_, n) => `vm-${n}`);
     // 6 MB in all; Temporal takes 4 MiB in a message, and 2 MB in one request.
     const bytes = 500_000;
@@ -38,7 +26,7 @@ withServer('a run whose VMs begin at once', () => {
       server.client.workflow.execute(manyVms, {
         workflowId: 'portions',
         taskQueue: QUEUE,
-        args: [{ run, vms, bytes }],
+        args: [{ run: RUN, vms, bytes }],
         workflowExecutionTimeout: '150s',
       }),
     );

@@ -1,32 +1,20 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
-import { registerSearchAttributes } from '../../workers/search-attributes';
 import { plainPlan } from '../support/e2e-plan';
-import { temporalCli } from './local-temporal';
+import { eventually } from '../support/eventually';
+import { RUN } from '../support/run-context';
+import { describeWithTemporal, startTemporal } from './local-temporal';
 
-const executable = temporalCli();
-const withServer = executable === undefined ? describe.skip : describe;
-
-const RUN = {
-  plan: 'shop',
-  digest: '0'.repeat(64),
-  repository: { bucket: 'lifeboat-shop', prefix: '', region: 'eu-central-1' },
-  runId: '0199c0de-0000-7000-8000-000000000001',
-  generation: 1,
-};
 /** Restores whose work is in the queue before the failover's is. */
 const RESTORES = 40;
 
-withServer('work of several runs in one queue', () => {
+describeWithTemporal('work of several runs in one queue', () => {
   let server: TestWorkflowEnvironment;
   beforeAll(async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
-    server = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path: executable ?? '' }, ip: '127.0.0.1' },
-    });
-    await registerSearchAttributes(server.connection, 'default');
+    server = await startTemporal();
   }, 120_000);
   afterAll(() => server.teardown(), 30_000);
 
@@ -71,7 +59,7 @@ withServer('work of several runs in one queue', () => {
       );
       return counted.reduce((sum, count) => sum + count, 0);
     };
-    while ((await scheduled()) < RESTORES) await new Promise((resolve) => setTimeout(resolve, 50));
+    await eventually(60, async () => ((await scheduled()) === RESTORES ? true : undefined));
     const [vm] = plainPlan('shop', ['db']).vms;
     const drCopy = { vm: 'db', recoveryPoint: 'r', disks: [], configuration: { firmware: 'bios' } };
     const failover = await client.workflow.start('failoverVm', {
@@ -82,7 +70,7 @@ withServer('work of several runs in one queue', () => {
       ],
     });
     const asked = async (): Promise<number> => (await failover.describe()).raw.pendingActivities?.length ?? 0;
-    while ((await asked()) < 1) await new Promise((resolve) => setTimeout(resolve, 50));
+    await eventually(60, async () => ((await asked()) > 0 ? true : undefined));
     const ended = aws.run();
     await Promise.all(restores.map((handle) => handle.result()));
     for (const worker of [control, aws]) worker.shutdown();

@@ -1,31 +1,21 @@
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
 import { type VmRestoreRequest } from '../../workflows/restore';
-import { temporalCli } from './local-temporal';
-
-const executable = temporalCli();
-const withServer = executable === undefined ? describe.skip : describe;
+import { RUN } from '../support/run-context';
+import { describeWithTemporal, startTemporal } from './local-temporal';
 
 const REQUEST: VmRestoreRequest = {
-  run: {
-    plan: 'shop',
-    digest: '0'.repeat(64),
-    repository: { bucket: 'lifeboat-shop', prefix: '', region: 'eu-central-1' },
-    runId: '0199c0de-0000-7000-8000-000000000001',
-    generation: 1,
-  },
+  run: RUN,
   vm: 'db',
   copy: 'direct',
 };
 
 /** On a real Temporal server; what AWS would be asked is only noted, as its instant is what counts here. */
-withServer('a restore that is cancelled', () => {
+describeWithTemporal('a restore that is cancelled', () => {
   let server: TestWorkflowEnvironment;
   beforeAll(async () => {
-    server = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path: executable ?? '' }, ip: '127.0.0.1' },
-    });
+    server = await startTemporal();
   }, 120_000);
   afterAll(() => server.teardown(), 30_000);
 

@@ -1,4 +1,4 @@
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { createControlActivities } from '../../activities/control/activities';
 import { CONTROL_QUEUE } from '../../activities/task-queues';
@@ -6,20 +6,16 @@ import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { loadPlanFile } from '../../plan/load';
 import { publishPlan } from '../../repository/plans/plans';
 import { statusQuery } from '../../workflows/run/messages';
-import { registerSearchAttributes } from '../../workers/search-attributes';
 import { eventually } from '../support/eventually';
 import { MemoryObjectStore } from '../support/memory-object-store';
 import { GOOD_PLAN, planFolder } from '../unit/plan-file';
-import { temporalCli } from './local-temporal';
-
-const executable = temporalCli();
-const withServer = executable === undefined ? describe.skip : describe;
+import { describeWithTemporal, startTemporal } from './local-temporal';
 
 const CLOSED = new Date('2026-01-15T12:00:00Z');
 const OPEN = new Date('2026-01-15T21:30:00Z');
 
 /** No backup proxy is there: what begins, begins, and is ended. */
-withServer('a plan with a window for backups, on a real Temporal server', () => {
+describeWithTemporal('a plan with a window for backups, on a real Temporal server', () => {
   let server: TestWorkflowEnvironment;
   let worker: Worker;
   let working: Promise<void>;
@@ -28,10 +24,7 @@ withServer('a plan with a window for backups, on a real Temporal server', () => 
   let now = CLOSED;
 
   beforeAll(async () => {
-    server = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path: executable ?? '' }, ip: '127.0.0.1' },
-    });
-    await registerSearchAttributes(server.connection, server.namespace ?? 'default');
+    server = await startTemporal();
     const store = new MemoryObjectStore();
     const limit = 'frequency: 15m\n  limit: { between: "22:00-06:00", timeZone: Europe/Berlin }';
     const folder = planFolder(GOOD_PLAN.replace('frequency: 15m', limit));
