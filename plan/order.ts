@@ -11,13 +11,12 @@ export function dependenciesOf(plan: { vms: readonly Ordered[] }, vm: string): s
   return plan.vms.map(({ name }) => name).filter((name) => planned.dependsOn.includes(name));
 }
 
-/** The VMs that `vm` depends on, directly or not, in plan order. */
-export function allDependenciesOf(plan: { vms: readonly Ordered[] }, vm: string): string[] {
-  const byName = new Map(plan.vms.map((planned) => [planned.name, planned]));
+/** Names of the VMs that `vm` depends on, directly or not. */
+export function allDependencies(vm: string, byName: ReadonlyMap<string, Ordered>): Set<string> {
   const found = new Set(byName.get(vm)?.dependsOn);
   // A set iterates over what is added meanwhile, so this ends when nothing new turns up.
   for (const name of found) for (const next of byName.get(name)?.dependsOn ?? []) found.add(next);
-  return plan.vms.map(({ name }) => name).filter((name) => found.has(name));
+  return found;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { ApplicationFailure, CancellationScope, isCancellation } from '@temporalio/workflow';
+import { allDependencies } from '../../plan/order';
 import { type PlannedVm } from '../../plan/schema';
 import { causeMessage } from './failure-message';
 
@@ -34,7 +35,7 @@ export async function inDependencyOrder<T>(
         return;
       }
       try {
-        const needed = allDependencies(vm, byName);
+        const needed = allDependencies(vm.name, byName);
         const ready = new Map([...done].filter(([name]) => needed.has(name)));
         done.set(vm.name, await start(vm, ready));
       } catch (error) {
@@ -52,12 +53,4 @@ export async function inDependencyOrder<T>(
   // People look for their VMs in the plan's order, not in that of their ends.
   const inPlan = vms.map(({ name }) => name);
   return new Map([...done].sort(([one], [other]) => inPlan.indexOf(one) - inPlan.indexOf(other)));
-}
-
-/** Names of the VMs that `vm` depends on, directly or not. */
-function allDependencies(vm: PlannedVm, byName: ReadonlyMap<string, PlannedVm>): Set<string> {
-  const found = new Set(vm.dependsOn);
-  // A set iterates over what is added meanwhile, so this ends when nothing new turns up.
-  for (const name of found) for (const next of byName.get(name)?.dependsOn ?? []) found.add(next);
-  return found;
 }

@@ -1,7 +1,7 @@
 import { type EC2Client, type Instance } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { type HostEntry } from '../../../guest/port';
-import { allDependenciesOf } from '../../../plan/order';
+import { allDependencies } from '../../../plan/order';
 import { type RepositoryAddress, type RunContext } from '../../../plan/run';
 import { type DrPlan } from '../../../plan/schema';
 import { type ObjectStore } from '../../../repository/objects/object-store';
@@ -41,10 +41,7 @@ export function hostLookup(
 
   async function instancesOf(run: RunContext): Promise<Instance[]> {
     const list = (): Promise<Instance[]> =>
-      listInstances(ec2, [
-        ...tagFilters(runValues(run)),
-        { Name: 'instance-state-name', Values: [...THERE] },
-      ]);
+      listInstances(ec2, [...tagFilters(runValues(run)), { Name: 'instance-state-name', Values: THERE }]);
     const shared = instances.get(run.runId) ?? new Shared(list);
     instances.set(run.runId, shared);
     try {
@@ -56,10 +53,8 @@ export function hostLookup(
 
   return async (run, vm) => {
     const plan = await planOf(run);
-    const named = allDependenciesOf(plan, vm).flatMap((name) => {
-      const names = plan.vms.find((planned) => planned.name === name)?.hostNames ?? [];
-      return names.length === 0 ? [] : [{ vm: name, names }];
-    });
+    const needed = allDependencies(vm, new Map(plan.vms.map((planned) => [planned.name, planned])));
+    const named = plan.vms.filter(({ name, hostNames }) => needed.has(name) && hostNames.length > 0);
     if (named.length === 0) return [];
     const latestOf = new Map<string, { attempt: number; address: string | undefined }>();
     for (const { Tags, PrivateIpAddress: address } of await instancesOf(run)) {
@@ -67,7 +62,7 @@ export function hostLookup(
       if (tags === undefined || tags.attempt < (latestOf.get(tags.vm)?.attempt ?? 0)) continue;
       latestOf.set(tags.vm, { attempt: tags.attempt, address });
     }
-    return named.map(({ vm: name, names }) => {
+    return named.map(({ name, hostNames: names }) => {
       const address = latestOf.get(name)?.address;
       if (address === undefined)
         throw ApplicationFailure.retryable(
