@@ -9,7 +9,8 @@ import { type FailoverVmRequest } from './failover-vm-request';
 import { awsProxy } from './run/activities';
 import { type Attention, type OnFailure } from './run/attention';
 import { inDependencyOrder } from './run/dependency-order';
-import { beginVmAhead, runVmChild, type VmAhead } from './run/vm-child';
+import { VmAhead } from './run/vm-ahead';
+import { runVmChild, startVmChild } from './run/vm-child';
 
 export interface Recovery {
   run: RunContext;
@@ -28,20 +29,17 @@ export interface Recovery {
  */
 export async function recoverVms(recovery: Recovery): Promise<Map<string, RecoveredVm>> {
   if (!patched('begun ahead')) return recoverVmsInTurn(recovery);
-  const { run, plan, test, availabilityZone, drCopies, onFailure, attention } = recovery;
-  const site = test ? plan.recoverySite.test : plan.recoverySite.production;
+  const { run, plan, drCopies, attention } = recovery;
   const images = await attention.step(() => shellImages(run, drCopies));
   const begun = new Map<string, VmAhead<RecoveredVm>>();
   const of = (vm: PlannedVm): VmAhead<RecoveredVm> => begun.get(vm.name) as VmAhead<RecoveredVm>;
   for (const vm of plan.vms) {
-    const drCopy = drCopyOf(drCopies, vm);
-    const request: FailoverVmRequest = {
-      ...{ run, vm, site, test, availabilityZone, drCopy, onFailure },
-      imageId: images.get(drCopy.configuration.firmware),
-      ahead: vm.dependsOn.length > 0,
-    };
-    const summary = test ? 'Test failover' : 'Fail over';
-    begun.set(vm.name, beginVmAhead(failoverVm, run, vm.name, summary, request));
+    const request = requestOf(recovery, vm);
+    const imageId = images.get(request.drCopy.configuration.firmware);
+    const ahead = vm.dependsOn.length > 0;
+    const begin = () =>
+      startVmChild(failoverVm, run, vm.name, summaryOf(recovery), { ...request, imageId, ahead });
+    begun.set(vm.name, new VmAhead(begin));
   }
   return inDependencyOrder(
     plan.vms,
@@ -59,37 +57,29 @@ async function shellImages(run: RunContext, drCopies: DrCopy[]): Promise<Map<Fir
   return images;
 }
 
-function drCopyOf(drCopies: DrCopy[], { name }: PlannedVm): DrCopy {
-  const found = drCopies.find(({ vm }) => vm === name);
-  if (found === undefined)
-    throw ApplicationFailure.nonRetryable(`There is no DR copy of ${name}.`, 'NotReadyForFailover');
-  return found;
+/** What both ways tell a VM's child workflow. */
+function requestOf(
+  { run, plan, test, availabilityZone, drCopies, onFailure }: Recovery,
+  vm: PlannedVm,
+): FailoverVmRequest {
+  const site = test ? plan.recoverySite.test : plan.recoverySite.production;
+  const drCopy = drCopies.find((copy) => copy.vm === vm.name);
+  if (drCopy === undefined)
+    throw ApplicationFailure.nonRetryable(`There is no DR copy of ${vm.name}.`, 'NotReadyForFailover');
+  return { run, vm, site, test, availabilityZone, drCopy, onFailure };
 }
 
+const summaryOf = ({ test }: Recovery): string => (test ? 'Test failover' : 'Fail over');
+
 /** As earlier versions did, whose runs may still be under way: each is begun when all that it depends on is ready. */
-function recoverVmsInTurn({
-  run,
-  plan,
-  test,
-  availabilityZone,
-  drCopies,
-  onFailure,
-}: Recovery): Promise<Map<string, RecoveredVm>> {
-  const site = test ? plan.recoverySite.test : plan.recoverySite.production;
-  return inDependencyOrder(plan.vms, (vm, ready) => {
-    const drCopy = drCopyOf(drCopies, vm);
-    const hosts = hostEntries(plan, ready);
-    return runVmChild(failoverVm, run, vm.name, test ? 'Test failover' : 'Fail over', {
-      run,
-      vm,
-      site,
-      test,
-      availabilityZone,
-      drCopy,
-      hosts,
-      onFailure,
-    });
-  });
+function recoverVmsInTurn(recovery: Recovery): Promise<Map<string, RecoveredVm>> {
+  const { run, plan } = recovery;
+  return inDependencyOrder(plan.vms, (vm, ready) =>
+    runVmChild(failoverVm, run, vm.name, summaryOf(recovery), {
+      ...requestOf(recovery, vm),
+      hosts: hostEntries(plan, ready),
+    }),
+  );
 }
 
 /** Names under which a VM finds those that are up already, at their new addresses. */

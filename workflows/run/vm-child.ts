@@ -1,9 +1,7 @@
 import {
   type ChildWorkflowOptions,
-  CancellationScope,
   type ChildWorkflowHandle,
   getExternalWorkflowHandle,
-  isCancellation,
   ParentClosePolicy,
   setHandler,
   startChild,
@@ -11,7 +9,6 @@ import {
 } from '@temporalio/workflow';
 import { Attention, type OnFailure } from './attention';
 import {
-  dependenciesReadySignal,
   NEEDS_ATTENTION,
   phaseAttribute,
   planAttribute,
@@ -72,55 +69,6 @@ export function startVmChild<Request, Result>(
   // Whoever starts it hears how it ends; this is for those who wait for its end alone.
   noted(starting.then((child) => child.result())).catch(() => undefined);
   return starting;
-}
-
-interface StartedChild<Result> {
-  signal(signal: typeof dependenciesReadySignal): Promise<void>;
-  result(): Promise<Result>;
-}
-
-/** A VM's child workflow that is begun before all that the VM depends on is ready. */
-export class VmAhead<Result> {
-  private readonly scope = new CancellationScope();
-  private readonly child: Promise<StartedChild<Result>>;
-  /** How it ends. */
-  readonly result: Promise<Result>;
-
-  constructor(begin: () => Promise<StartedChild<Result>>) {
-    this.child = this.scope.run(begin);
-    this.result = this.child.then((child) => child.result());
-    // It may fail before anybody waits for it; then whoever does is told.
-    this.result.catch(() => undefined);
-  }
-
-  /** All that the VM depends on is ready. */
-  async goOn(): Promise<Result> {
-    const child = await this.child;
-    try {
-      await child.signal(dependenciesReadySignal);
-    } catch (error) {
-      // One that has ended cannot be told any more, and how it ended is what counts.
-      if (isCancellation(error)) throw error;
-    }
-    return this.result;
-  }
-
-  /** Something that the VM depends on has failed. Returns when nothing of it goes on any more. */
-  async giveUp(): Promise<void> {
-    this.scope.cancel();
-    await this.result.catch(() => undefined);
-  }
-}
-
-/** Begins a VM's child workflow ahead. */
-export function beginVmAhead<Request, Result>(
-  workflow: VmWorkflow<Request, Result>,
-  run: RunContext,
-  vm: string,
-  summary: string,
-  request: Request,
-): VmAhead<Result> {
-  return new VmAhead<Result>(() => startVmChild(workflow, run, vm, summary, request));
 }
 
 /** Tells the run which phase its VM entered. */
