@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { type Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { accelerator, type Accelerator } from '../../../machines/accelerator';
 import { ToolMissingError } from '../../../host/run-tool';
 import { type OpenDisks } from './disks';
@@ -32,7 +33,7 @@ const KERNEL_COMMAND_LINE =
   'random.trust_cpu=on tsc=reliable no_timer_check 8250.nr_uarts=1 nvme_core.multipath=0 ' +
   'cryptomgr.notests noreplace-smp rcupdate.rcu_expedited=1';
 
-/** From the end of a port to that of QEMU, which closes both at once: this is for its last lines. */
+/** From the end of a port to that of QEMU, which closes both at its own: this is for its last lines. */
 const LAST_WORDS_MILLISECONDS = 5000;
 
 /** The QEMU process of an appliance, with its two ports to the outside. It ends when this process does. */
@@ -94,16 +95,12 @@ export class ApplianceMachine {
     return this.consoleText;
   }
 
-  /** Waits until QEMU has ended, as its ports have, and says how. */
+  /** For when a port has ended: says how QEMU has, with its last lines. It ends nothing. */
   async gone(): Promise<ApplianceError> {
-    const late = setTimeout(() => this.child.kill('SIGKILL'), LAST_WORDS_MILLISECONDS);
-    await this.end;
-    clearTimeout(late);
+    await Promise.race([this.end, sleep(LAST_WORDS_MILLISECONDS, undefined, { ref: false })]);
     const { exitCode, signalCode } = this.child;
-    return new ApplianceError(
-      `has gone (QEMU ended with ${signalCode ?? exitCode ?? 'no code'})`,
-      this.console,
-    );
+    const how = this.ended ? `QEMU ended with ${signalCode ?? exitCode ?? 'no code'}` : 'QEMU goes on';
+    return new ApplianceError(`has gone (${how})`, this.console);
   }
 
   /** Waits for a machine that was told to power off. @throws ApplianceError where it does not */
