@@ -38,7 +38,7 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
           throw ApplicationFailure.nonRetryable(found.problems.join(' '), 'PrimarySiteNotReady');
         const snapshot = await hypervisor.snapshotVm(vm, backupId, { consistency, excludeDisks });
         if (cancellationSignal().aborted) {
-          // The run's release may have come before there was anything to release.
+          // A try that its run had given up, and which came to its end all the same: the release may have come before it.
           await hypervisor.releaseSnapshot(vm, backupId);
           cancellationSignal().throwIfAborted();
         }
