@@ -166,7 +166,7 @@ export function backupMethods(site: Site): BackupMethods {
         for (;;) {
           const found = await findSnapshot(client, ref, snapshotId);
           if (found === undefined) break;
-          await releaseOne(site, ref, found);
+          await releaseOne(site, found);
         }
         await consolidateWhereNeeded(client, ref);
       });

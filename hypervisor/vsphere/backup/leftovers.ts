@@ -43,16 +43,11 @@ export async function clearAll(site: Site): Promise<string[]> {
 }
 
 /** Lets go of a snapshot's disks, then of the snapshot: the other way round, its files could not be merged. */
-export async function releaseOne(
-  { client, hotAdd, uses }: Site,
-  vm: VmRef,
-  snapshot: OwnSnapshot,
-): Promise<void> {
+export async function releaseOne({ client, hotAdd }: Site, snapshot: OwnSnapshot): Promise<void> {
   const { 'config.hardware.device': devices } = await client.get(snapshot.ref, 'config.hardware.device');
   const files = new Set(disksOf(devices ?? []).map(({ backing }) => backing.fileName));
   await hotAdd.release(({ backing }) => files.has(backing.fileName));
   await removeSnapshot(client, snapshot.ref);
-  await uses.giveUp(vm, snapshot.description.id);
 }
 
 async function removeStale(
@@ -68,7 +63,8 @@ async function removeStale(
   for (const snapshot of own) {
     if (snapshot.description.id === except) continue;
     if (!(await site.uses.isStale(vm, snapshot, proxy, nextBegins))) continue;
-    await releaseOne(site, vm, snapshot);
+    await releaseOne(site, snapshot);
+    await site.uses.giveUp(vm, snapshot.description.id);
     removed++;
   }
   return removed;
