@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { VmNotFoundError } from '../../hypervisor/port';
-import { snapshotName, sortOut } from '../../hypervisor/vsphere/backup/snapshots';
+import { releaseOne } from '../../hypervisor/vsphere/backup/leftovers';
+import { snapshotName, snapshotsOf, sortOut } from '../../hypervisor/vsphere/backup/snapshots';
+import { vsphereSite } from '../../hypervisor/vsphere/site';
 import { describeWithVcenter } from '../support/describe-with-vcenter';
 import { contents, expectCovered, onDisk } from './hypervisor-contract';
 import { startVsphereSite, type VsphereSite } from './vsphere-site';
@@ -268,5 +270,21 @@ describeWithVcenter('backups from vSphere', () => {
     expect(await hypervisor.clearLeftovers()).toEqual([expect.stringContaining('stale: 1 snapshot(s)')]);
     for (const id of ['in use', 'next']) await hypervisor.releaseSnapshot('stale', id);
     expect(await names()).toEqual(['before the upgrade']);
+  });
+
+  it('takes it for done that a snapshot to be released has gone since it was listed', async () => {
+    const { client, hypervisor, settings, stateDirectory } = site;
+    const vm = await makeVm(site, { name: 'gone', disks: [MiB] });
+    await hypervisor.snapshotVm('gone', '1');
+    const { own } = await snapshotsOf(client, vm);
+    // By the task of a worker that has died since.
+    await client.run('RemoveSnapshot_Task', own[0]!.ref, { removeChildren: false, consolidate: true });
+    const other = vsphereSite(settings, stateDirectory);
+    try {
+      await releaseOne(other, own[0]!);
+    } finally {
+      await other.client.close();
+    }
+    expect(await leftovers(site, vm)).toEqual([]);
   });
 });

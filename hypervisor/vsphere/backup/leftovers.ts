@@ -1,6 +1,13 @@
 import { type VmRef } from '../vm';
 import { type Site } from '../site';
-import { consolidateWhereNeeded, type OwnSnapshot, removeSnapshot, snapshotsOf, sortOut } from './snapshots';
+import {
+  consolidateWhereNeeded,
+  devicesAt,
+  type OwnSnapshot,
+  removeSnapshot,
+  snapshotsOf,
+  sortOut,
+} from './snapshots';
 import { disksOf } from '../devices';
 import { isFault } from '../vim/faults';
 
@@ -42,12 +49,16 @@ export async function clearAll(site: Site): Promise<string[]> {
   return done;
 }
 
-/** Lets go of a snapshot's disks, then of the snapshot: the other way round, its files could not be merged. */
-export async function releaseOne({ client, hotAdd }: Site, snapshot: OwnSnapshot): Promise<void> {
-  const { 'config.hardware.device': devices } = await client.get(snapshot.ref, 'config.hardware.device');
-  const files = new Set(disksOf(devices ?? []).map(({ backing }) => backing.fileName));
+/**
+ * Lets go of a snapshot's disks, then of the snapshot: the other way round, its files could not be merged. One that has gone is no
+ * error: vCenter may end what a worker had asked for that has died since.
+ */
+export async function releaseOne({ client, hotAdd }: Site, { ref }: OwnSnapshot): Promise<void> {
+  const devices = await devicesAt(client, ref);
+  if (devices === undefined) return;
+  const files = new Set(disksOf(devices).map(({ backing }) => backing.fileName));
   await hotAdd.release(({ backing }) => files.has(backing.fileName));
-  await removeSnapshot(client, snapshot.ref);
+  await removeSnapshot(client, ref);
 }
 
 async function removeStale(

@@ -130,6 +130,20 @@ export async function configurationAt(
   return config;
 }
 
+/** The VM's devices at the snapshot. @returns undefined where the snapshot has gone */
+export async function devicesAt(
+  client: VimClient,
+  ref: SnapshotRef,
+): Promise<VirtualMachineConfigInfo['hardware']['device'] | undefined> {
+  try {
+    const { 'config.hardware.device': devices } = await client.get(ref, 'config.hardware.device');
+    return devices ?? [];
+  } catch (error) {
+    if (isFault(error, 'ManagedObjectNotFound')) return undefined;
+    throw error;
+  }
+}
+
 /**
  * Takes a snapshot. Where the guest is to be quiesced and cannot be, one as after a power cut, whose description says why.
  * @throws VimFault
