@@ -17,6 +17,7 @@ import {
 } from '../../activities/task-queues';
 import { type VmRestoreRequest, type VmRestoreResult } from '../../workflows/restore';
 import { statusQuery } from '../../workflows/run/messages';
+import { endRun } from '../support/end-run';
 import { eventually } from '../support/eventually';
 import { RUN } from '../support/run-context';
 import { describeWithTemporal, startTemporal } from './local-temporal';
@@ -89,7 +90,7 @@ describeWithTemporal('work on a host', () => {
   });
   afterEach(async () => {
     endless.clear();
-    for (const run of runs) await run.terminate().catch(() => undefined);
+    for (const run of runs) await endRun(run);
     for (const stop of stops) await stop();
   }, 30_000);
 

@@ -6,6 +6,7 @@ import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { loadPlanFile } from '../../plan/load';
 import { publishPlan } from '../../repository/plans/plans';
 import { statusQuery } from '../../workflows/run/messages';
+import { endRun } from '../support/end-run';
 import { eventually } from '../support/eventually';
 import { MemoryObjectStore } from '../support/memory-object-store';
 import { GOOD_PLAN, planFolder } from '../unit/plan-file';
@@ -60,7 +61,7 @@ describeWithTemporal('a plan with a window for backups, on a real Temporal serve
   /** Cancelled, they would wait for a backup proxy to give the snapshots up. */
   async function endRuns(...kinds: string[]): Promise<void> {
     for (const kind of [...kinds, 'backup', 'backup:db', 'backup:web'])
-      await server.client.workflow.getHandle(`lifeboat:shop:${kind}`).terminate();
+      await endRun(server.client.workflow.getHandle(`lifeboat:shop:${kind}`));
   }
 
   it('backs up outside of it only when told to', async () => {
