@@ -44,6 +44,7 @@ export interface RecoverySiteAdaptation extends OtherDisks {
   hosts: HostEntry[];
   /** Names the run, so that boot scripts run once per failover and not once for ever. */
   runId: string;
+  launchCopy?: boolean;
 }
 
 /** What was done to a guest; goes to the log and the run's details. */

@@ -163,6 +163,8 @@ export const planFileSchema = z
         /** How a DR copy is written: EBS direct APIs, or a volume attached to the AWS proxy. */
         copy: z.enum(['direct', 'volume']).default('direct'),
         limit: replicationLimit.optional(),
+        /** Whether each restore also makes a launch copy: the guest adapted to EC2 beforehand, launched by one call. */
+        launchCopy: z.boolean().optional(),
       })
       .strict()
       .prefault({}),

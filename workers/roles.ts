@@ -19,6 +19,7 @@ import {
 import { DeviceNames } from '../activities/aws-proxy/proxy-host/device-names';
 import { createPruneActivities } from '../activities/aws-proxy/restore/prune';
 import { createRestorePlanActivities } from '../activities/aws-proxy/restore/plan';
+import { createLaunchCopyActivities } from '../activities/aws-proxy/restore/launch-copy';
 import { createSnapshotCopyActivities } from '../activities/aws-proxy/restore/snapshot-copy';
 import { createVerifyActivities } from '../activities/aws-proxy/restore/verify';
 import {
@@ -121,6 +122,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
   const { ec2, ebs, route53 } = awsClients({ region });
   const objectStore = recoverySiteObjectStores(settings);
   const host = { ec2, instanceId, deviceNames: new DeviceNames(), deviceDirectory };
+  const guests = guestAdapter();
 
   const activities: AwsProxyActivities = {
     ...createRestorePlanActivities({ ec2, objectStore }),
@@ -134,6 +136,13 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     ...createVolumeCopyActivities({ ec2, objectStore }),
     ...createVerifyActivities({ ec2, ebs, objectStore }),
     ...createDrCopyActivities({ ec2, objectStore }),
+    ...createLaunchCopyActivities({
+      ec2,
+      ebs,
+      guestAdapter: guests,
+      objectStore,
+      directory: join(stateDirectory, 'aws-proxy', 'launch-copies'),
+    }),
     ...createReadinessActivities({ ec2, route53, region, objectStore }),
     ...createLaunchActivities({
       ec2,
@@ -146,7 +155,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     ...createProxyHostActivities({ instanceId, availabilityZone }),
   };
   const hostActivities: AwsProxyHostActivities = {
-    ...createDriverActivities({ host, guestAdapter: guestAdapter(), objectStore }),
+    ...createDriverActivities({ host, guestAdapter: guests, objectStore }),
     ...createHostCopyActivities({
       host,
       objectStore,

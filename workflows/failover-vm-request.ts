@@ -1,4 +1,5 @@
 import { type DrCopy } from '../activities/aws-proxy/account/contract';
+import { type LaunchSite } from '../activities/aws-proxy/launch/contract';
 import { type HostEntry } from '../guest/port';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm, type RecoverySubnet } from '../plan/schema';
@@ -19,4 +20,14 @@ export interface FailoverVmRequest {
   /** Whether the VM is begun ahead, and waits for {@link dependenciesReadySignal} before its drivers are injected. */
   ahead?: boolean;
   onFailure: OnFailure;
+}
+
+/** Where the VM's instance is launched. A fixed address belongs to the production subnet; a test may run beside it. */
+export function siteOf({ site, vm, test }: FailoverVmRequest): LaunchSite {
+  return {
+    subnet: site.subnet,
+    securityGroups: site.securityGroups,
+    publicAddress: site.publicAddress,
+    privateAddress: test ? undefined : vm.privateAddress,
+  };
 }

@@ -1,8 +1,12 @@
+import { isCancellation } from '@temporalio/workflow';
 import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
+import { type RunContext } from '../plan/run';
 import { awsProxy } from './run/activities';
 import { type FailoverVmRequest } from './failover-vm-request';
-import { hasFailureType } from './run/failure-message';
+import { causeMessage, hasFailureType } from './run/failure-message';
 import { Dependencies } from './dependencies';
+import { LaunchAttempts } from './launch-tries';
+import { LaunchedInstance } from './launched-instance';
 import { PreparedVolumes } from './prepared-volumes';
 import { RecoveryInstance } from './recovery-instance';
 import { type RetryRequest } from './run/messages';
@@ -30,39 +34,51 @@ export interface RecoveredVm extends InstanceAddresses {
 export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredVm> {
   const { run, vm, onFailure } = request;
   const dependencies = new Dependencies(request);
-  const volumes = new PreparedVolumes(request, dependencies);
-  const instance = new RecoveryInstance(request);
+  const attempts = new LaunchAttempts();
+  const ways: Ways = {
+    volumes: new PreparedVolumes(request, dependencies),
+    instance: new RecoveryInstance(request, attempts),
+    ...(request.drCopy.launchCopy === undefined
+      ? {}
+      : { byCopy: new LaunchedInstance(request, dependencies, attempts) }),
+    warnings: [],
+  };
   const attention = vmAttention(run, vm.name, onFailure);
   const step = async (retry?: RetryRequest): Promise<RecoveredVm> => {
-    if (retry?.instanceTypes) instance.useTypes(retry.instanceTypes);
+    if (retry?.instanceTypes) {
+      ways.instance.useTypes(retry.instanceTypes);
+      ways.byCopy?.useTypes(retry.instanceTypes);
+    }
     try {
-      return await recover(request, volumes, instance);
+      return await recover(request, ways);
     } catch (error) {
       if (hasFailureType(error, 'InstanceGone')) {
         // Its volumes went with it.
-        instance.forget();
-        volumes.forget();
-      } else if (hasFailureType(error, 'VolumeFailed')) volumes.forget();
+        ways.byCopy?.forget();
+        ways.instance.forget();
+        ways.volumes.forget();
+      } else if (hasFailureType(error, 'VolumeFailed')) ways.volumes.forget();
       throw error;
     }
   };
   return settling(() => attention.step(step));
 }
 
-/** Volumes from the DR copy, drivers into them, an instance that boots from them, and proof that it serves. */
-async function recover(
-  { run, vm, drCopy }: FailoverVmRequest,
-  prepared: PreparedVolumes,
-  instance: RecoveryInstance,
-): Promise<RecoveredVm> {
-  // The shell is launched while the volumes are being made; when one fails, the other is not waited for.
-  await reportPhase(vm.name, 'creating volumes');
-  const [volumes, shell] = await Promise.all([prepared.volumes(), instance.shell()]);
+/** The ways to an instance: by the launch copy, where there is one; by volumes and a shell, always. */
+interface Ways {
+  byCopy?: LaunchedInstance;
+  volumes: PreparedVolumes;
+  instance: RecoveryInstance;
+  /** What of the way an operator should know. */
+  warnings: string[];
+}
 
-  await reportPhase(vm.name, 'attaching volumes', shell.instanceId);
-  await awsProxy.attachVolumes({ run, vm: vm.name, instanceId: shell.instanceId, volumes });
+type BootedInstance = InstanceAddresses & { instanceId: string; instanceType: string };
 
-  const booted = await instance.boot(shell, volumes);
+/** An instance that boots from the DR copy, and proof that it serves. */
+async function recover(request: FailoverVmRequest, ways: Ways): Promise<RecoveredVm> {
+  const { run, vm, drCopy } = request;
+  const booted = (await launchByCopy(ways)) ?? (await launchByVolumes(request, ways));
   const where = `${booted.instanceId} (${booted.instanceType}) at ${booted.privateAddress}`;
   await reportPhase(vm.name, 'waiting until ready', where);
   const { seconds } = await awsProxy.waitUntilReady({
@@ -71,6 +87,7 @@ async function recover(
     address: booted.privateAddress,
     probe: vm.readiness,
   });
+  if (drCopy.launchCopy !== undefined) await deregisterImages(run, vm.name, ways);
   await reportPhase(vm.name, 'ready', `${where} after ${seconds} s`);
   return {
     vm: vm.name,
@@ -79,6 +96,45 @@ async function recover(
     takenAt: drCopy.takenAt,
     readySeconds: seconds,
     readyAt: new Date().toISOString(),
-    warnings: [...(drCopy.notes ?? []), ...prepared.warnings],
+    warnings: [...(drCopy.notes ?? []), ...ways.volumes.warnings, ...ways.warnings],
   };
+}
+
+/** The guest in the launch copy is adapted already. @returns undefined where there is none, or it is gone */
+async function launchByCopy(ways: Ways): Promise<BootedInstance | undefined> {
+  try {
+    return await ways.byCopy?.instance();
+  } catch (error) {
+    if (!hasFailureType(error, 'LaunchCopyGone')) throw error;
+    ways.warnings.push(causeMessage(error));
+    ways.byCopy = undefined;
+    return undefined;
+  }
+}
+
+/** What was launched by it runs on. An image costs nothing, so that it could not be removed is no failure of the VM's. */
+async function deregisterImages(run: RunContext, vm: string, ways: Ways): Promise<void> {
+  try {
+    await awsProxy.deregisterImages({ run, vm });
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    ways.warnings.push(
+      `The image that ${vm} was launched by is still registered (${causeMessage(error)}); "lifeboat sweep" removes it.`,
+    );
+  }
+}
+
+/** Volumes from the DR copy, drivers into them, and an instance that boots from them. */
+async function launchByVolumes(
+  { run, vm }: FailoverVmRequest,
+  { volumes: prepared, instance }: Ways,
+): Promise<BootedInstance> {
+  // The shell is launched while the volumes are being made; when one fails, the other is not waited for.
+  await reportPhase(vm.name, 'creating volumes');
+  const [volumes, shell] = await Promise.all([prepared.volumes(), instance.shell()]);
+
+  await reportPhase(vm.name, 'attaching volumes', shell.instanceId);
+  await awsProxy.attachVolumes({ run, vm: vm.name, instanceId: shell.instanceId, volumes });
+
+  return instance.boot(shell, volumes);
 }

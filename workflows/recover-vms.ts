@@ -48,9 +48,10 @@ export async function recoverVms(recovery: Recovery): Promise<Map<string, Recove
   );
 }
 
-/** The shell image of every firmware that the VMs have: one look for all of them. */
+/** The shell image of every firmware that VMs without a launch copy have: one look for all of them. */
 async function shellImages(run: RunContext, drCopies: DrCopy[]): Promise<Map<Firmware, string>> {
-  const kinds = new Set(drCopies.map(({ configuration }) => configuration.firmware));
+  const byVolumes = drCopies.filter(({ launchCopy }) => launchCopy === undefined);
+  const kinds = new Set(byVolumes.map(({ configuration }) => configuration.firmware));
   const images = new Map<Firmware, string>();
   for (const firmware of [...kinds].sort())
     images.set(firmware, (await awsProxy.ensureShellImage({ run, firmware })).imageId);

@@ -1,86 +1,60 @@
-import { ApplicationFailure } from '@temporalio/workflow';
 import { type InstanceAddresses, type RecoveredVolume } from '../activities/aws-proxy/launch/contract';
 import { awsProxy } from './run/activities';
 import { hasFailureType } from './run/failure-message';
-import { type FailoverVmRequest } from './failover-vm-request';
-import { Kept } from './run/kept';
+import { type FailoverVmRequest, siteOf } from './failover-vm-request';
+import { type Launch, type LaunchAttempts, type Launched, LaunchTries } from './launch-tries';
 import { reportPhase } from './run/vm-child';
 
-interface Shell {
-  instanceId: string;
-  instanceType: string;
-}
+type Shell = Launched<{ instanceId: string }>;
 
 /** The instance of one VM: launched once, as a shell without disks, of the first type for which AWS has capacity. */
 export class RecoveryInstance {
-  private types: string[];
-  private readonly launched = new Kept(() => this.launch());
-  private attempt = 0;
-  /** An attempt that failed for another reason than capacity may have launched something all the same. */
-  private doubtful: number | undefined;
+  private readonly tries: LaunchTries<{ instanceId: string }>;
 
-  constructor(private readonly request: FailoverVmRequest) {
-    this.types = request.vm.instanceTypes;
+  constructor(
+    private readonly request: FailoverVmRequest,
+    attempts: LaunchAttempts,
+  ) {
+    this.tries = new LaunchTries(request, attempts, () => this.prepare(), false);
   }
 
   /** Tries these types from now on. */
   useTypes(types: string[]): void {
-    this.types = types;
+    this.tries.useTypes(types);
   }
 
   /** Launches the shell, or tells which was launched. */
   shell(): Promise<Shell> {
-    return this.launched.get();
+    return this.tries.get();
   }
 
   /** EC2 has taken the instance away; the next one is another. */
   forget(): void {
-    this.launched.forget();
+    this.tries.forget();
   }
 
-  private async launch(): Promise<Shell> {
-    const { run, vm, site, drCopy, test } = this.request;
-    if (this.doubtful !== undefined)
-      await awsProxy.discardShell({ run, vm: vm.name, attempt: this.doubtful });
-    this.doubtful = undefined;
+  private async prepare(): Promise<Launch<{ instanceId: string }>> {
+    const { run, vm, drCopy, test } = this.request;
     const { firmware } = drCopy.configuration;
     const imageId = this.request.imageId ?? (await awsProxy.ensureShellImage({ run, firmware })).imageId;
-    for (const instanceType of this.types) {
-      this.attempt++;
-      try {
-        const { instanceId } = await awsProxy.launchShell({
-          run,
-          vm: vm.name,
-          attempt: this.attempt,
-          imageId,
-          instanceType,
-          subnet: site.subnet,
-          securityGroups: site.securityGroups,
-          publicAddress: site.publicAddress,
-          // The fixed address belongs to the production subnet; a test may run beside it.
-          privateAddress: test ? undefined : vm.privateAddress,
-          recoveryPoint: drCopy.recoveryPoint,
-          test,
-        });
-        return { instanceId, instanceType };
-      } catch (error) {
-        if (!hasFailureType(error, 'NoCapacity')) {
-          this.doubtful = this.attempt;
-          throw error;
-        }
-        await reportPhase(vm.name, 'no capacity', instanceType);
-      }
-    }
-    throw this.noCapacity();
+    return (attempt, instanceType) =>
+      awsProxy.launchShell({
+        run,
+        vm: vm.name,
+        attempt,
+        imageId,
+        instanceType,
+        ...siteOf(this.request),
+        recoveryPoint: drCopy.recoveryPoint,
+        test,
+      });
   }
 
   /** Starts the instance; where capacity went missing since the launch, the stopped instance changes its type. */
   async boot(shell: Shell, volumes: RecoveredVolume[]): Promise<Shell & InstanceAddresses> {
     const { run, vm } = this.request;
     const { instanceId } = shell;
-    // Those before it had no capacity a moment ago. With other types than those of the launch, all are worth a try.
-    const first = Math.max(0, this.types.indexOf(shell.instanceType));
-    for (const instanceType of this.types.slice(first)) {
+    for (const instanceType of this.tries.typesFrom(shell.instanceType)) {
       await reportPhase(vm.name, 'booting', `${instanceId} (${instanceType}), ${volumes.length} volumes`);
       try {
         const addresses = await awsProxy.startInstance({ run, vm: vm.name, instanceId, instanceType });
@@ -89,13 +63,6 @@ export class RecoveryInstance {
         if (!hasFailureType(error, 'NoCapacity')) throw error;
       }
     }
-    throw this.noCapacity();
-  }
-
-  private noCapacity(): ApplicationFailure {
-    return ApplicationFailure.nonRetryable(
-      `AWS has no capacity for ${this.request.vm.name} in any of its types (${this.types.join(', ')}); try another type, or again later.`,
-      'NoCapacity',
-    );
+    throw this.tries.noCapacity();
   }
 }

@@ -1,12 +1,16 @@
-import { CancellationScope, patched } from '@temporalio/workflow';
-import { type PlannedRestoreDisk, type RestorePlan } from '../activities/aws-proxy/restore/contract';
+import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
+import {
+  type LaunchCopyResult,
+  type PlannedRestoreDisk,
+  type RestorePlan,
+} from '../activities/aws-proxy/restore/contract';
 import { type CopyResult } from '../activities/copy-result';
 import { type RunContext } from '../plan/run';
 import { awsProxy, control } from './run/activities';
 import { begin, requirePhase, type RunRequest, take } from './run/begin';
 import { compensating } from './run/compensation';
 import { inDependencyOrder } from './run/dependency-order';
-import { hasFailureType } from './run/failure-message';
+import { causeMessage, hasFailureType } from './run/failure-message';
 import { onProxyHost } from './run/proxy-host';
 import { RunProgress } from './run/run-status';
 import { unlessCancelled } from './run/settling';
@@ -20,6 +24,8 @@ export interface VmRestoreRequest {
   vm: string;
   copy: 'direct' | 'volume';
   kmsKey?: string;
+  /** Whether a launch copy is made of the DR copy; none in runs of releases that had none. */
+  launchCopy?: boolean;
 }
 
 /** What bringing one VM's DR copy up to date came to. */
@@ -31,6 +37,8 @@ export interface VmRestoreResult {
   recoveryPoint: string;
   takenAt: string;
   disks: (CopyResult & { key: string; snapshotId: string })[];
+  /** Absent where the plan wants none. */
+  launchCopy?: LaunchCopyResult;
 }
 
 export interface RestoreSummary {
@@ -63,6 +71,7 @@ export async function restore(request: RunRequest): Promise<RestoreSummary> {
       vm: vm.name,
       copy: plan.replication.copy,
       kmsKey: plan.recoverySite.kmsKey,
+      launchCopy: plan.replication.launchCopy,
     }),
   );
   progress.phase('done');
@@ -76,8 +85,10 @@ export async function restoreVm(request: VmRestoreRequest): Promise<VmRestoreRes
   const restore = await awsProxy.planRestore({ run, vm, kmsKey });
   const { recoveryPoint, takenAt, kind, reason } = restore;
   if (restore.upToDate) {
+    // The plan may have changed since its launch copy was made, or it could not be made then.
+    const launchCopy = await makeLaunchCopy(request);
     await reportPhase(vm, 'up to date', takenAt);
-    return { vm, kind: 'up-to-date', recoveryPoint, takenAt, disks: [] };
+    return { vm, kind: 'up-to-date', recoveryPoint, takenAt, disks: [], ...launchCopy };
   }
 
   return compensating(async (compensations) => {
@@ -104,9 +115,34 @@ export async function restoreVm(request: VmRestoreRequest): Promise<VmRestoreRes
     };
     // Cancelled half-way, the VM would have two DR copies until its next restore.
     await (patched('publish to the end') ? CancellationScope.nonCancellable(publish) : publish());
+    const launchCopy = await makeLaunchCopy(request);
     await reportPhase(vm, 'protected', takenAt);
-    return { vm, kind, reason, recoveryPoint, takenAt, disks };
+    return { vm, kind, reason, recoveryPoint, takenAt, disks, ...launchCopy };
   });
+}
+
+/**
+ * The guest, adapted while there is time. The DR copy is what protects the VM: where its launch copy cannot be made, for
+ * whatever reason, the restore is done all the same, and says why.
+ */
+async function makeLaunchCopy({
+  run,
+  vm,
+  launchCopy: wanted,
+}: VmRestoreRequest): Promise<Pick<VmRestoreResult, 'launchCopy'>> {
+  if (wanted !== true) return {};
+  await reportPhase(vm, 'making the launch copy');
+  try {
+    const launchCopy = await awsProxy.makeLaunchCopy({ run, vm });
+    if (launchCopy.reason !== undefined) await reportPhase(vm, 'without a launch copy', launchCopy.reason);
+    return { launchCopy };
+  } catch (error) {
+    if (isCancellation(error) || hasFailureType(error, 'Fenced')) throw error;
+    const reason = causeMessage(error);
+    await awsProxy.discardRestore({ run, vm });
+    await reportPhase(vm, 'without a launch copy', reason);
+    return { launchCopy: { outcome: 'not made', reason, blocks: 0, bytes: 0, seconds: 0, warnings: [] } };
+  }
 }
 
 type CopiedDisk = CopyResult & { key: string; snapshotId: string };

@@ -1,6 +1,7 @@
 import {
   DeleteNetworkInterfaceCommand,
   type EC2Client,
+  type Image,
   type Instance,
   type NetworkInterface,
   type Tag,
@@ -9,6 +10,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import { type RunContext } from '../../../plan/run';
 import { hasCode } from '../../failures';
+import { deregisterImage, listImages } from './images';
 import { listInstances, listNetworkInterfaces, listVolumes } from './lookup';
 import { deleteSnapshots, type DescribedSnapshot, findSnapshots } from './snapshots';
 import { readInstance, readTags, type Role, tagFilters, type TagValues } from './tags';
@@ -22,7 +24,7 @@ type Scope = Pick<TagValues, 'plan'> & Partial<Pick<TagValues, 'run' | 'vm'>>;
  * Roles that a failover or a failback makes. Never among them: `dr-copy`, which is what all of this is for, and what
  * replication has under way.
  */
-const REMOVABLE: ReadonlySet<Role> = new Set(['recovery', 'test', 'shell', 'failback']);
+const REMOVABLE: ReadonlySet<Role> = new Set(['recovery', 'test', 'shell', 'launch-image', 'failback']);
 
 /** EC2 is eventually consistent: what a lost call made may show late, so one empty look proves nothing. */
 const EMPTY_LOOKS = 2;
@@ -33,6 +35,7 @@ export interface Found {
   volumes: Volume[];
   interfaces: NetworkInterface[];
   snapshots: DescribedSnapshot[];
+  images: Image[];
 }
 
 /** Terminates and deletes what the run made for the VM, or for all VMs. Returns the ids, sorted. */
@@ -80,6 +83,7 @@ export async function findAll(ec2: EC2Client, scope: Scope): Promise<Found> {
     volumes: await listVolumes(ec2, filters),
     interfaces: await listNetworkInterfaces(ec2, filters),
     snapshots: await findSnapshots(ec2, scope),
+    images: await listImages(ec2, filters),
   };
 }
 
@@ -105,22 +109,24 @@ function removable(found: Found, scope: Scope): Found {
     snapshots: found.snapshots.filter(
       ({ Tags }) => ours(Tags) && readTags(Tags, ['role'])?.role === 'failback',
     ),
+    images: found.images.filter(({ Tags, State }) => ours(Tags) && State !== 'deregistered'),
   };
 }
 
-function idsOf({ instances, volumes, interfaces, snapshots }: Found): string[] {
+function idsOf({ instances, volumes, interfaces, snapshots, images }: Found): string[] {
   return [
     ...instances.map(({ InstanceId }) => InstanceId),
     ...volumes.map(({ VolumeId }) => VolumeId),
     ...interfaces.map(({ NetworkInterfaceId }) => NetworkInterfaceId),
     ...snapshots.map(({ SnapshotId }) => SnapshotId),
+    ...images.map(({ ImageId }) => ImageId),
   ].filter((id) => id !== undefined);
 }
 
 /** Asks for the removal of everything that is in a state for it; the next look takes care of the rest. */
 export async function removeOnce(
   ec2: EC2Client,
-  { instances, volumes, interfaces, snapshots }: Found,
+  { instances, volumes, interfaces, snapshots, images }: Found,
 ): Promise<void> {
   const doomed = new Set(instances.map(({ InstanceId }) => InstanceId));
   for (const { InstanceId = '', State } of instances)
@@ -137,6 +143,8 @@ export async function removeOnce(
   }
   for (const { NetworkInterfaceId = '', Status } of interfaces)
     if (Status === 'available') await deleteInterface(ec2, NetworkInterfaceId);
+  // Before the snapshots: those that an image is made of cannot be deleted.
+  for (const { ImageId = '' } of images) await deregisterImage(ec2, ImageId);
   await deleteSnapshots(
     ec2,
     snapshots.map(({ SnapshotId }) => SnapshotId),

@@ -19,8 +19,16 @@ export interface DrCopy {
   takenAt: string;
   configuration: VmConfiguration;
   disks: DrCopyDisk[];
+  /** What the VM is launched by at once; absent where it has none, or one of another plan or recovery point. */
+  launchCopy?: LaunchCopy;
   /** What an operator should know of the backup, one sentence each; absent where there is nothing. */
   notes?: string[];
+}
+
+/** The guest of a DR copy, adapted to EC2 beforehand. */
+export interface LaunchCopy {
+  /** Children of the DR copy's snapshots, of those disks that the adaptation changed: the boot disk, and seldom others. */
+  snapshots: { diskKey: string; snapshotId: string }[];
 }
 
 /** Names a VM's piece of a run for tags and client tokens; falling back to another type or AZ is a new attempt. */

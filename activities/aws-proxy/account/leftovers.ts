@@ -3,12 +3,12 @@ import { type PlanPhase } from '../../../plan/run';
 import { copySnapshots, newestSets } from './dr-copy';
 import { instanceMonth, snapshotMonthAtMost, volumeMonth } from './prices';
 import { findAll, type Found, removeOnce } from './clean-up';
-import { readCopySnapshot, readTags, type Role } from './tags';
+import { readCopySnapshot, readLaunchSnapshot, readTags, type Role } from './tags';
 import { waitFor, type WaitOptions } from './waiting';
 
 /** Something that Lifeboat made for the plan, and that neither a run nor a DR copy needs any more. */
 export interface Leftover {
-  kind: 'instance' | 'volume' | 'snapshot' | 'network-interface';
+  kind: 'instance' | 'volume' | 'snapshot' | 'image' | 'network-interface';
   id: string;
   state: string;
   role: Role;
@@ -45,6 +45,9 @@ const AWAY: ReadonlySet<Needs['phase']> = new Set([
 
 const REASONS: Record<Exclude<Role, 'dr-copy'>, string> = {
   'pending-copy': 'its restore ended without it',
+  'pending-launch-copy': 'its restore ended without it',
+  'launch-copy': 'the DR copy that it is of has been replaced',
+  'launch-image': 'what was launched by it runs, or its failover has ended',
   'copy-volume': 'its restore has ended',
   recovery: 'the application runs at the primary site',
   test: 'its test failover has ended',
@@ -96,6 +99,7 @@ function only(found: Found, ids: ReadonlySet<string>): Found {
     volumes: found.volumes.filter(({ VolumeId }) => chosen(VolumeId)),
     interfaces: found.interfaces.filter(({ NetworkInterfaceId }) => chosen(NetworkInterfaceId)),
     snapshots: found.snapshots.filter(({ SnapshotId }) => chosen(SnapshotId)),
+    images: found.images.filter(({ ImageId }) => chosen(ImageId)),
   };
 }
 
@@ -117,7 +121,7 @@ function leftoversOf(found: Found, needs: Needs): Leftover[] {
     const { role, vm, run: runId } = ours;
     return [{ ...one, role, vm, runId, reason, createdAt: createdAt.toISOString() }];
   };
-  const { instances, volumes, interfaces, snapshots } = found;
+  const { instances, volumes, interfaces, snapshots, images } = found;
   return [
     ...instances
       .filter(({ State }) => State?.Name !== 'terminated' && State?.Name !== 'shutting-down')
@@ -133,6 +137,14 @@ function leftoversOf(found: Found, needs: Needs): Leftover[] {
     ),
     ...snapshots.flatMap(({ SnapshotId: id, State: state = 'unknown', Tags, StartTime, VolumeSize }) =>
       judge({ kind: 'snapshot', id, state, monthlyCost: snapshotMonthAtMost(VolumeSize) }, Tags, StartTime),
+    ),
+    // Their snapshots cost, and are a DR copy's; a date that AWS does not give is a date that is young.
+    ...images.flatMap(({ ImageId: id = '', State: state = 'unknown', Tags, CreationDate }) =>
+      judge(
+        { kind: 'image', id, state, monthlyCost: 0 },
+        Tags,
+        CreationDate === undefined ? undefined : new Date(CreationDate),
+      ),
     ),
     // They cost nothing, and have no time of their own: those of an instance are as old as it.
     ...interfaces
@@ -150,7 +162,7 @@ function reasonOf(
   run: string,
   tags: Tag[] | undefined,
   needs: Needs,
-  current: ReadonlyMap<string, { ids: ReadonlySet<string>; takenAt: string }>,
+  current: ReadonlyMap<string, CurrentCopy>,
 ): string | undefined {
   if (role === 'dr-copy') {
     const copy = readCopySnapshot(tags);
@@ -159,17 +171,30 @@ function reasonOf(
     if (copy === undefined || newest === undefined || newest.ids.has(id)) return undefined;
     return copy.takenAt <= newest.takenAt ? `the DR copy of ${newest.takenAt} has replaced it` : undefined;
   }
+  if (role === 'launch-copy') {
+    const copy = readLaunchSnapshot(tags);
+    const newest = current.get(copy?.vm ?? '');
+    return copy === undefined || newest === undefined || copy.recoveryPoint === newest.recoveryPoint
+      ? undefined
+      : REASONS[role];
+  }
   if (role === 'recovery' || role === 'shell') return AWAY.has(needs.phase) ? undefined : REASONS[role];
   // Whoever holds a plan on its way may do so by another Temporal server.
   if (run === needs.holder && AWAY.has(needs.phase)) return undefined;
   return REASONS[role];
 }
 
+interface CurrentCopy {
+  ids: ReadonlySet<string>;
+  takenAt: string;
+  recoveryPoint: string;
+}
+
 /** Snapshots of the newest complete DR copy, by VM. */
 function currentDrCopies({ snapshots }: Found) {
   const published = copySnapshots(snapshots).filter(({ tags }) => tags.role === 'dr-copy');
-  const current = new Map<string, { ids: ReadonlySet<string>; takenAt: string }>();
-  for (const [vm, { disks, takenAt }] of newestSets(published))
-    current.set(vm, { ids: new Set(disks.map(({ snapshotId }) => snapshotId)), takenAt });
+  const current = new Map<string, CurrentCopy>();
+  for (const [vm, { disks, takenAt, recoveryPoint }] of newestSets(published))
+    current.set(vm, { ids: new Set(disks.map(({ snapshotId }) => snapshotId)), takenAt, recoveryPoint });
   return current;
 }

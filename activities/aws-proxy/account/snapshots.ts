@@ -63,6 +63,22 @@ export async function untilCompleted(
   );
 }
 
+/**
+ * As {@link deleteSnapshots}, but those that an image is made of are left alone: a test failover may be launching by it. They
+ * are told from the rest by AWS, and deleted when somebody asks again.
+ */
+export async function deleteUnusedSnapshots(ec2: EC2Client, ids: string[]): Promise<string[]> {
+  const deleted: string[] = [];
+  for (const id of ids) {
+    try {
+      deleted.push(...(await deleteSnapshots(ec2, [id])));
+    } catch (error) {
+      if (!hasCode(error, 'InvalidSnapshot.InUse')) throw error;
+    }
+  }
+  return deleted;
+}
+
 /** Deletes snapshots one after the other (the API takes one a call); those that are gone already are no error. */
 export async function deleteSnapshots(ec2: EC2Client, ids: string[]): Promise<string[]> {
   for (const SnapshotId of ids) {

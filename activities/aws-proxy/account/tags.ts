@@ -13,6 +13,8 @@ export const TAG_PREFIX = 'lifeboat:';
 /**
  * What a resource is for.
  * - `pending-copy`: a snapshot that a restore is writing; `dr-copy` as soon as its set is published.
+ * - `pending-launch-copy`: a snapshot of a launch copy that is being made; `launch-copy` as soon as it is whole.
+ * - `launch-image`: the image that a failover launches a launch copy by.
  * - `copy-volume`: the volume of a restore the volume way.
  * - `recovery`, `test`: instance and volumes of a failover, or of a test failover.
  * - `shell`: the shell image, its snapshot, and the roots that instances launched from it begin with.
@@ -21,6 +23,9 @@ export const TAG_PREFIX = 'lifeboat:';
 export const ROLES = [
   'pending-copy',
   'dr-copy',
+  'pending-launch-copy',
+  'launch-copy',
+  'launch-image',
   'copy-volume',
   'recovery',
   'test',
@@ -70,6 +75,8 @@ const FIELDS = {
   attempt: { key: 'attempt', form: wholeNumber(0, 1_000_000) },
   /** SHA-256 (lower-case hex) of the block map that the snapshot holds. */
   blockMap: { key: 'block-map', form: z.string().regex(/^[0-9a-f]{64}$/) },
+  /** SHA-256 (lower-case hex) of all that a launch copy was made of. */
+  madeOf: { key: 'made-of', form: z.string().regex(/^[0-9a-f]{64}$/) },
   firmware: { key: 'firmware', form: z.enum(['bios', 'uefi']) },
   /** Whether the instance was launched to have a public address. */
   publicAddress: { key: 'public-address', form: yesOrNo },
@@ -200,6 +207,18 @@ export const COPY_SNAPSHOT_FIELDS = [
   'attempt',
   'blockMap',
 ] as const satisfies TagField[];
+/** Fields of a snapshot of a launch copy: a child of one of a DR copy's. */
+export const LAUNCH_SNAPSHOT_FIELDS = [
+  'plan',
+  'vm',
+  'run',
+  'role',
+  ...DISK_FIELDS,
+  'diskCount',
+  'recoveryPoint',
+  'attempt',
+  'madeOf',
+] as const satisfies TagField[];
 /** Fields of a volume made from a DR copy. */
 export const RECOVERED_VOLUME_FIELDS = [
   'plan',
@@ -236,6 +255,14 @@ export function readCopySnapshot(
 ): Pick<TagValues, (typeof COPY_SNAPSHOT_FIELDS)[number]> | undefined {
   const values = readTags(tags, COPY_SNAPSHOT_FIELDS);
   return values?.role === 'dr-copy' || values?.role === 'pending-copy' ? values : undefined;
+}
+
+/** A launch copy's snapshot, or one that is to become it. @returns undefined for any other snapshot */
+export function readLaunchSnapshot(
+  tags: Tag[] | undefined,
+): Pick<TagValues, (typeof LAUNCH_SNAPSHOT_FIELDS)[number]> | undefined {
+  const values = readTags(tags, LAUNCH_SNAPSHOT_FIELDS);
+  return values?.role === 'launch-copy' || values?.role === 'pending-launch-copy' ? values : undefined;
 }
 
 /** A volume of a failover or test. @returns undefined for any other volume */

@@ -12,6 +12,8 @@ import { type DriverDependencies, injectDrivers } from './drivers';
 import { consoleOutput, startInstance, stopInstance } from './power';
 import { hostLookup } from './hosts';
 import { attachVolumes } from './instance-volumes';
+import { deregisterImages, registerImage } from './launch-image';
+import { launchInstance } from './launch-instance';
 import { discardShell, launchShell } from './shell';
 import { removeRecoveryResources, removeRecoverySite } from '../account/clean-up';
 import { ensureShellImage } from './shell-image';
@@ -32,6 +34,7 @@ export interface LaunchDependencies {
 export function createLaunchActivities(dependencies: LaunchDependencies): LaunchActivities {
   const { ec2, ebs, objectStore, dial, pollSeconds } = dependencies;
   const pace = { pollSeconds };
+  const lookUpHosts = hostLookup(ec2, objectStore);
   const activities = {
     createVolumes: (input) => createVolumes(ec2, input, pace),
     ensureShellImage: (input) => ensureShellImage({ ec2, ebs }, input, pace),
@@ -49,6 +52,9 @@ export function createLaunchActivities(dependencies: LaunchDependencies): Launch
         heartbeat,
         pollSeconds,
       }),
+    registerImage: (input) => registerImage(ec2, input, pace),
+    launchInstance: (input) => launchInstance(ec2, lookUpHosts, input, pace),
+    deregisterImages: (input) => deregisterImages(ec2, input),
     discardShell: (input) => discardShell(ec2, input, pace),
     removeRecoveryResources: (input) => removeRecoveryResources(ec2, input, pace),
     async removeRecoverySite(input) {

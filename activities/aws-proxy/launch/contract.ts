@@ -9,6 +9,15 @@ export interface InstanceAddresses {
   publicAddress?: string;
 }
 
+/** Where an instance is launched. */
+export interface LaunchSite {
+  subnet: string;
+  securityGroups: string[];
+  publicAddress: boolean;
+  /** AWS chooses one where this is absent. */
+  privateAddress?: string;
+}
+
 /** An EBS volume made from one disk of a DR copy. */
 export interface RecoveredVolume extends DiskConfiguration {
   volumeId: string;
@@ -27,16 +36,13 @@ export interface LaunchActivities {
    * @throws ApplicationFailure NoCapacity, non-retryable here: the workflow tries the next type
    */
   launchShell(
-    input: Attempt & {
-      imageId: string;
-      instanceType: string;
-      subnet: string;
-      securityGroups: string[];
-      publicAddress: boolean;
-      privateAddress?: string;
-      recoveryPoint: string;
-      test: boolean;
-    },
+    input: Attempt &
+      LaunchSite & {
+        imageId: string;
+        instanceType: string;
+        recoveryPoint: string;
+        test: boolean;
+      },
   ): Promise<{ instanceId: string }>;
   /**
    * Replaces the stopped shell's root by the volumes and deletes that root; sets delete-on-termination.
@@ -69,8 +75,36 @@ export interface LaunchActivities {
     address: string;
     probe: ReadinessProbe;
   }): Promise<{ seconds: number }>;
-  /** Takes one attempt's shell away, of which it is not known whether it came to be, before the next; keeps the volumes. */
-  discardShell(input: Attempt): Promise<void>;
+  /**
+   * Takes one attempt's instance away, of which it is not known whether it came to be, before the next. A shell's volumes
+   * are kept; those of an instance that was launched by a launch copy go with it.
+   */
+  discardShell(input: Attempt & { launchedByCopy?: boolean }): Promise<void>;
+
+  // ---- by launch copy
+  /**
+   * RegisterImage of the launch copy, with the other disks' DR-copy snapshots beside it; the run's and the VM's own.
+   * @throws ApplicationFailure LaunchCopyGone, non-retryable: the VM takes the longer way
+   */
+  registerImage(input: { run: RunContext; vm: string; drCopy: DrCopy }): Promise<{ imageId: string }>;
+  /**
+   * RunInstances of that image: the VM boots at once. Its guest learns by user data what differs from run to run; the
+   * instances of the VMs that it depends on have to be there. Waits until it runs and has its addresses.
+   * @throws ApplicationFailure NoCapacity, non-retryable here: the workflow tries the next type
+   * @throws ApplicationFailure LaunchCopyGone, non-retryable
+   */
+  launchInstance(
+    input: Attempt &
+      LaunchSite & {
+        imageId: string;
+        instanceType: string;
+        drCopy: DrCopy;
+        test: boolean;
+      },
+  ): Promise<{ instanceId: string } & InstanceAddresses>;
+  /** DeregisterImage of all that the run registered for the VM; what was launched by it runs on. */
+  deregisterImages(input: { run: RunContext; vm: string }): Promise<void>;
+
   /**
    * Terminates the run's instances of the VM (all VMs without `vm`) and deletes its volumes, network interfaces and
    * snapshots; the DR copy stays. Returns what it removed, after checking that nothing of it is listed any more.

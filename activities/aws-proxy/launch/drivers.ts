@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { type AdaptationReport, type BootScript, type GuestAdapter } from '../../../guest/port';
+import { bootScriptOf } from '../../boot-script';
 import { otherDisks } from '../../other-disks';
 import { type RepositoryAddress } from '../../../plan/run';
 import { type ObjectStore } from '../../../repository/objects/object-store';
@@ -33,7 +34,7 @@ export async function injectDrivers(
   const store = objectStore(run.repository);
   const scripts: BootScript[] = [];
   for (const reference of bootScripts)
-    scripts.push({ name: fileName(reference.name), content: await loadBootScript(store, reference) });
+    scripts.push(bootScriptOf(reference, await loadBootScript(store, reference)));
 
   const addresses = hosts ?? (await lookUpHosts(run, vm));
 
@@ -47,11 +48,6 @@ export async function injectDrivers(
       runId: run.runId,
     });
   });
-}
-
-/** Characters that a file name in the guest may have; the name is only there for people to recognise it. */
-function fileName(name: string): string {
-  return name.replace(/[^A-Za-z0-9._-]/g, '_').replace(/^\.+/, '_') || 'script';
 }
 
 /** Runs work on volumes that are attached to this host meanwhile. The paths are by volume id. */

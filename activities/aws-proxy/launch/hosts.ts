@@ -1,11 +1,11 @@
 import { type EC2Client, type Instance } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { type HostEntry } from '../../../guest/port';
-import { allDependencies } from '../../../plan/order';
 import { type RepositoryAddress, type RunContext } from '../../../plan/run';
 import { type DrPlan } from '../../../plan/schema';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { loadPlan } from '../../../repository/plans/plans';
+import { namedDependencies } from '../account/launch-copy';
 import { listInstances } from '../account/lookup';
 import { readInstance, runValues, tagFilters } from '../account/tags';
 
@@ -53,8 +53,7 @@ export function hostLookup(
 
   return async (run, vm) => {
     const plan = await planOf(run);
-    const needed = allDependencies(vm, new Map(plan.vms.map((planned) => [planned.name, planned])));
-    const named = plan.vms.filter(({ name, hostNames }) => needed.has(name) && hostNames.length > 0);
+    const named = namedDependencies(plan, vm);
     if (named.length === 0) return [];
     const latestOf = new Map<string, { attempt: number; address: string | undefined }>();
     for (const { Tags, PrivateIpAddress: address } of await instancesOf(run)) {

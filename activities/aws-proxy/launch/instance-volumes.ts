@@ -5,11 +5,12 @@ import {
   ModifyInstanceAttributeCommand,
 } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
+import { type DiskConfiguration } from '../../../hypervisor/port';
 import { byPlace } from '../../../machines/disk-place';
 import { hasCode } from '../../failures';
 import { DATA_DEVICE_NAMES } from '../proxy-host/device-names';
-import { type LaunchActivities, type RecoveredVolume } from './contract';
-import { instanceGone } from './shell';
+import { type LaunchActivities } from './contract';
+import { instanceGone } from './run-instance';
 import { findInstance, findVolume, listVolumes } from '../account/lookup';
 import { readInstance, readRecoveredVolume, readTags, runValues, tagFilters } from '../account/tags';
 import { volumeLooks } from '../account/volume-looks';
@@ -34,17 +35,17 @@ export async function attachVolumes(
 ): Promise<void> {
   const { instanceId, volumes } = input;
   const instance = await ownInstance(ec2, input);
-  const devices = deviceNames(input, instance.RootDeviceName);
+  const devices = deviceNames(input.vm, volumes, instance.RootDeviceName);
   for (const { volumeId } of volumes) await requireOwnVolume(ec2, input, volumeId, options);
 
   await removeShellRoot(ec2, input, instance, options);
-  for (const [volumeId, device] of devices) await attachAt(ec2, instanceId, volumeId, device, options);
+  for (const [{ volumeId }, device] of devices) await attachAt(ec2, instanceId, volumeId, device, options);
   await removeSuperseded(ec2, input, options);
   // The last step: a try after one that failed does not ask for it a second time.
   await ec2.send(
     new ModifyInstanceAttributeCommand({
       InstanceId: instanceId,
-      BlockDeviceMappings: [...devices].map(([VolumeId, DeviceName]) => ({
+      BlockDeviceMappings: [...devices].map(([{ volumeId: VolumeId }, DeviceName]) => ({
         DeviceName,
         Ebs: { VolumeId, DeleteOnTermination: true },
       })),
@@ -65,21 +66,22 @@ async function ownInstance(ec2: EC2Client, { run, vm, instanceId }: AttachVolume
   return instance;
 }
 
-/** Device name of each volume: EC2 boots from the root device's name, guests count the rest in this order. */
-function deviceNames(
-  { vm, volumes }: AttachVolumes,
+/** Device name of each disk: EC2 boots from the root device's name, guests count the rest in this order. */
+export function deviceNames<Disk extends DiskConfiguration>(
+  vm: string,
+  disks: readonly Disk[],
   rootDevice: string | undefined,
-): Map<RecoveredVolume['volumeId'], string> {
-  const [boot, ...more] = volumes.filter((volume) => volume.boot);
-  if (boot === undefined || more.length > 0 || rootDevice === undefined || volumes.length > MAXIMUM_DISKS)
+): Map<Disk, string> {
+  const [boot, ...more] = disks.filter((disk) => disk.boot);
+  if (boot === undefined || more.length > 0 || rootDevice === undefined || disks.length > MAXIMUM_DISKS)
     throw ApplicationFailure.nonRetryable(
-      `${vm} needs one boot volume and at most ${MAXIMUM_DISKS - 1} others; it has ${1 + more.length} of ${volumes.length}.`,
+      `${vm} needs one boot volume and at most ${MAXIMUM_DISKS - 1} others; it has ${1 + more.length} of ${disks.length}.`,
       'WrongVolume',
     );
-  const others = volumes.filter((volume) => !volume.boot).sort(byPlace);
+  const others = disks.filter((disk) => !disk.boot).sort(byPlace);
   return new Map([
-    [boot.volumeId, rootDevice],
-    ...others.map((volume, index) => [volume.volumeId, DATA_DEVICE_NAMES[index] ?? ''] as const),
+    [boot, rootDevice],
+    ...others.map((disk, index) => [disk, DATA_DEVICE_NAMES[index] ?? ''] as const),
   ]);
 }
 

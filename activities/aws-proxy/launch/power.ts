@@ -9,7 +9,7 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import { hasCode } from '../../failures';
 import { type InstanceAddresses, type LaunchActivities } from './contract';
-import { instanceGone, isCapacityReason, noCapacity } from './shell';
+import { instanceGone, isCapacityReason, noCapacity } from './run-instance';
 import { findInstance } from '../account/lookup';
 import { readInstance } from '../account/tags';
 import { waitFor, type WaitOptions } from '../account/waiting';
@@ -102,9 +102,9 @@ function stoppedAgain(instance: Instance): ApplicationFailure {
   );
 }
 
-async function addresses(
+export async function addresses(
   ec2: EC2Client,
-  input: StartInstance,
+  input: Pick<StartInstance, 'run' | 'vm' | 'instanceId'>,
   running: Instance,
   options: WaitOptions,
 ): Promise<InstanceAddresses> {

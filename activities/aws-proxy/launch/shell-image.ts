@@ -1,17 +1,11 @@
 import { CompleteSnapshotCommand, type EBSClient, StartSnapshotCommand } from '@aws-sdk/client-ebs';
-import {
-  BootModeValues,
-  DeregisterImageCommand,
-  type EC2Client,
-  type Image,
-  paginateDescribeImages,
-  RegisterImageCommand,
-} from '@aws-sdk/client-ec2';
+import { BootModeValues, type EC2Client, type Image, RegisterImageCommand } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { type Firmware } from '../../../hypervisor/port';
 import { type RunContext } from '../../../plan/run';
 import { hasCode } from '../../failures';
 import { clientToken } from '../account/client-token';
+import { deregisterImage, listImages } from '../account/images';
 import { deleteSnapshots, findSnapshots, untilCompleted } from '../account/snapshots';
 import { readTags, tagFilters, tagList } from '../account/tags';
 import { known } from '../account/volumes';
@@ -33,7 +27,7 @@ const VISIBLE_SECONDS = 120;
 /** Minutes until a shell snapshot that no image uses counts as left behind by a run that died. */
 const ABANDONED_MINUTES = 60;
 
-const bootModes = { bios: BootModeValues.legacy_bios, uefi: BootModeValues.uefi } as const;
+export const bootModes = { bios: BootModeValues.legacy_bios, uefi: BootModeValues.uefi } as const;
 
 /** Names of images are unique in an account and Region: of two workers that register at once, one is refused. */
 const imageName = (firmware: Firmware): string => `lifeboat-shell-${firmware}`;
@@ -55,7 +49,7 @@ export async function ensureShellImage(
   await waitFor(
     `the image ${imageId} to be available`,
     async () => {
-      const image = (await listImages(ec2, firmware)).find((candidate) => candidate.ImageId === imageId);
+      const image = (await listShellImages(ec2, firmware)).find((candidate) => candidate.ImageId === imageId);
       if (image?.State === 'failed' || image?.State === 'error' || image?.State === 'invalid')
         throw ApplicationFailure.nonRetryable(
           `The image ${imageId} is in the state ${image.State}; deregister it and start again.`,
@@ -70,14 +64,8 @@ export async function ensureShellImage(
 }
 
 /** Own images with the tags and the boot mode of a shell, oldest first. */
-async function listImages(ec2: EC2Client, firmware: Firmware): Promise<Image[]> {
-  const found: Image[] = [];
-  for await (const { Images } of paginateDescribeImages(
-    { client: ec2, pageSize: 100 },
-    { Owners: ['self'], Filters: tagFilters({ role: 'shell', firmware }) },
-  ))
-    found.push(...(Images ?? []));
-  return found
+async function listShellImages(ec2: EC2Client, firmware: Firmware): Promise<Image[]> {
+  return (await listImages(ec2, tagFilters({ role: 'shell', firmware })))
     .filter((image) => {
       const tags = readTags(image.Tags, ['role', 'firmware']);
       return tags?.role === 'shell' && tags.firmware === firmware && image.BootMode === bootModes[firmware];
@@ -92,17 +80,11 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** The oldest image counts, so that all who look choose the same; any other is deregistered. */
 async function chooseImage(ec2: EC2Client, firmware: Firmware): Promise<string | undefined> {
-  const [chosen, ...others] = (await listImages(ec2, firmware)).filter(
+  const [chosen, ...others] = (await listShellImages(ec2, firmware)).filter(
     ({ State }) => State === 'available' || State === 'pending',
   );
-  for (const { ImageId } of others) {
-    try {
-      await ec2.send(new DeregisterImageCommand({ ImageId }));
-    } catch (error) {
-      // Another worker chose as we did.
-      if (!hasCode(error, 'InvalidAMIID.NotFound', 'InvalidAMIID.Unavailable')) throw error;
-    }
-  }
+  // Another worker chooses as we do, and one that is gone is none the worse.
+  for (const { ImageId = '' } of others) await deregisterImage(ec2, ImageId);
   return chosen?.ImageId;
 }
 
@@ -194,7 +176,7 @@ async function deleteSpareSnapshots(
   imageId: string,
   run: RunContext,
 ): Promise<void> {
-  const images = await listImages(ec2, firmware);
+  const images = await listShellImages(ec2, firmware);
   // Not listed yet: what it uses is unknown, so nothing is spare.
   if (!images.some((image) => image.ImageId === imageId)) return;
   const used = new Set(

@@ -60,6 +60,20 @@ export interface VerifiedDisk {
   seconds: number;
 }
 
+/** What making a VM's launch copy came to. */
+export interface LaunchCopyResult {
+  /** `kept` where there is one of today's DR copy and plan already. Without one, a failover goes the longer way. */
+  outcome: 'made' | 'kept' | 'not made';
+  /** Why it was not made. */
+  reason?: string;
+  /** 512 KiB blocks that the adaptation changed, and were copied. */
+  blocks: number;
+  bytes: number;
+  seconds: number;
+  /** What an operator should know of the guest; one sentence each. */
+  warnings: string[];
+}
+
 /** Activities that bring a DR copy up to date, prove it, and keep the repository small. */
 export interface RestoreActivities {
   /**
@@ -109,8 +123,14 @@ export interface RestoreActivities {
     vm: string;
     keep: string;
   }): Promise<{ deleted: string[] }>;
-  /** Deletes what this run's restore of the VM has made and not published. */
+  /** Deletes what this run's restore of the VM has made and not published, of a launch copy as well. */
   discardRestore(input: { run: RunContext; vm: string }): Promise<{ deleted: string[] }>;
+
+  /**
+   * Makes the launch copy of the VM's DR copy and the run's plan, where there is none, and deletes any other. A guest that
+   * cannot be adapted is an outcome, and no failure.
+   */
+  makeLaunchCopy(input: { run: RunContext; vm: string }): Promise<LaunchCopyResult>;
 
   // ---- the volume way, where EBS direct cannot be used
   /** CreateVolume from the parent snapshot (or empty) in the AZ of the host; waits until available. */

@@ -14,7 +14,8 @@ import {
   findCopySnapshots,
   withConfiguration,
 } from '../account/dr-copy';
-import { deleteSnapshots, removeSnapshots, untilCompleted } from '../account/snapshots';
+import { findLaunchSnapshots } from '../account/launch-copy';
+import { deleteUnusedSnapshots, removeSnapshots, untilCompleted } from '../account/snapshots';
 import { diskValues, readCopySnapshot, runValues, tagList } from '../account/tags';
 
 export interface DrCopyDependencies {
@@ -73,15 +74,21 @@ export function createDrCopyActivities({
         .filter(({ tags }) => Date.parse(tags.takenAt) <= Date.parse(kept.takenAt))
         .map(({ snapshot }) => snapshot.SnapshotId)
         .filter((id) => !keptIds.has(id));
-      const deleted = await deleteSnapshots(ec2, replaced);
+      const deleted = await deleteUnusedSnapshots(ec2, replaced);
+      // Launch copies go with the DR copy that they are of: with its data disks, nothing could be launched by them.
+      const launchCopies = (await findLaunchSnapshots(ec2, { plan: run.plan, vm }))
+        .filter(({ tags }) => tags.recoveryPoint !== keep)
+        .map(({ snapshot }) => snapshot.SnapshotId);
+      deleted.push(...(await deleteUnusedSnapshots(ec2, launchCopies)));
       // The last step of a restore. From here on the DR copy's tags hold its backup.
       await removePin(objectStore(run.repository), vm, { runId: run.runId });
       return { deleted };
     },
 
     async discardRestore({ run, vm }) {
-      const tags = { ...runValues(run), vm, role: 'pending-copy' } as const;
-      const deleted = await removeSnapshots(ec2, tags, pollSeconds);
+      const ours = { ...runValues(run), vm };
+      const deleted = await removeSnapshots(ec2, { ...ours, role: 'pending-copy' }, pollSeconds);
+      deleted.push(...(await removeSnapshots(ec2, { ...ours, role: 'pending-launch-copy' }, pollSeconds)));
       await removePin(objectStore(run.repository), vm, { runId: run.runId });
       return { deleted };
     },

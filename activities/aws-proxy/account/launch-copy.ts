@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import { type EC2Client } from '@aws-sdk/client-ec2';
+import { ADAPTER_VERSION } from '../../../guest/version';
+import { allDependencies } from '../../../plan/order';
+import { type DrPlan, type PlannedVm } from '../../../plan/schema';
+import { type LaunchCopy } from './contract';
+import { type DrCopySet } from './dr-copy';
+import { type DescribedSnapshot, findSnapshots } from './snapshots';
+import { readLaunchSnapshot, type TagValues } from './tags';
+
+/** A snapshot of a launch copy with what its tags say. */
+export interface LaunchSnapshot {
+  snapshot: DescribedSnapshot;
+  tags: NonNullable<ReturnType<typeof readLaunchSnapshot>>;
+}
+
+/** Snapshots of launch copies that carry all of the tags, finished or not, whose own tags are whole. */
+export async function findLaunchSnapshots(
+  ec2: EC2Client,
+  tags: Pick<TagValues, 'plan'> & Partial<TagValues>,
+): Promise<LaunchSnapshot[]> {
+  return (await findSnapshots(ec2, tags)).flatMap((snapshot) => {
+    const read = readLaunchSnapshot(snapshot.Tags);
+    return read === undefined ? [] : [{ snapshot, tags: read }];
+  });
+}
+
+/**
+ * The VM's launch copy of exactly this DR copy, this plan and this release, if it is whole. Anything else boots something
+ * else than what a failover of today would make.
+ */
+export function launchCopyOf(
+  plan: DrPlan,
+  drCopy: DrCopySet,
+  found: LaunchSnapshot[],
+): LaunchCopy | undefined {
+  const wanted = launchCopyDigest(plan, drCopy);
+  const tries = Map.groupBy(
+    found.filter(
+      ({ tags }) => tags.vm === drCopy.vm && tags.role === 'launch-copy' && tags.madeOf === wanted,
+    ),
+    ({ tags }) => JSON.stringify([tags.run, tags.attempt]),
+  );
+  const whole = [...tries.values()].filter((members) => isWhole(drCopy, members));
+  // Two tries may both have come to an end; all who look choose the same.
+  const [first] = whole.sort((a, b) => (snapshotIdOf(a) < snapshotIdOf(b) ? -1 : 1));
+  return (
+    first && {
+      snapshots: first
+        .map(({ snapshot, tags }) => ({ diskKey: tags.disk, snapshotId: snapshot.SnapshotId }))
+        .sort((a, b) => (a.diskKey < b.diskKey ? -1 : 1)),
+    }
+  );
+}
+
+function isWhole({ disks }: DrCopySet, members: LaunchSnapshot[]): boolean {
+  const keys = new Set(members.map(({ tags }) => tags.disk));
+  const fits = ({ snapshot, tags }: LaunchSnapshot): boolean => {
+    const disk = disks.find(({ key }) => key === tags.disk);
+    return (
+      snapshot.State === 'completed' && snapshot.VolumeSize === disk?.volumeGiB && tags.boot === disk?.boot
+    );
+  };
+  return (
+    members.every((member) => member.tags.diskCount === members.length && fits(member)) &&
+    keys.size === members.length &&
+    members.some(({ tags }) => tags.boot)
+  );
+}
+
+const snapshotIdOf = ([first]: LaunchSnapshot[]): string => first?.snapshot.SnapshotId ?? '';
+
+/** SHA-256 (lower-case hex) of all that decides what is in a launch copy: where one of it changes, it is made anew. */
+export function launchCopyDigest(
+  plan: DrPlan,
+  drCopy: Pick<DrCopySet, 'vm' | 'recoveryPoint' | 'disks'>,
+): string {
+  const vm = plan.vms.find(({ name }) => name === drCopy.vm);
+  const snapshots = drCopy.disks.map(({ key, snapshotId }) => [key, snapshotId]);
+  const parts = [
+    ADAPTER_VERSION,
+    drCopy.recoveryPoint,
+    snapshots,
+    vm?.bootScript === undefined ? null : [vm.bootScript.name, vm.bootScript.sha256],
+    namedDependencies(plan, drCopy.vm).map(({ hostNames }) => hostNames),
+  ];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** The VMs whose host names a VM finds at its side, in plan order: those that it depends on, directly or not. */
+export function namedDependencies(plan: DrPlan, vm: string): PlannedVm[] {
+  const needed = allDependencies(vm, new Map(plan.vms.map((planned) => [planned.name, planned])));
+  return plan.vms.filter(({ name, hostNames }) => needed.has(name) && hostNames.length > 0);
+}

@@ -1,0 +1,103 @@
+import { type EC2Client, type Instance, RunInstancesCommand } from '@aws-sdk/client-ec2';
+import { ApplicationFailure } from '@temporalio/common';
+import { hasCode } from '../../failures';
+import { clientToken } from '../account/client-token';
+import { type Attempt } from '../account/contract';
+import { runValues, tagList, type TagValues } from '../account/tags';
+import { known } from '../account/volumes';
+import { type LaunchSite } from './contract';
+
+/** What is launched: a shell, or a VM. */
+export type LaunchedInstance = Attempt &
+  LaunchSite & {
+    imageId: string;
+    instanceType: string;
+    recoveryPoint: string;
+    test: boolean;
+  };
+
+/**
+ * RunInstances, of one instance of the VM.
+ * @param volumes what its volumes are for, and what is known of all of them
+ * @param userData what the guest may read about itself; at most 16 KiB ("Instance user data", Amazon EC2 User Guide)
+ * @throws ApplicationFailure NoCapacity, non-retryable
+ */
+export async function runInstance(
+  ec2: EC2Client,
+  input: LaunchedInstance,
+  volumes: Partial<TagValues>,
+  userData?: string,
+): Promise<string> {
+  const { run, vm, attempt, test, recoveryPoint, publicAddress, privateAddress } = input;
+  const ours = { ...runValues(run), vm, attempt };
+  const name = { Key: 'Name', Value: `${vm} (${run.plan})` };
+  const role = test ? 'test' : 'recovery';
+  try {
+    const { Instances } = await ec2.send(
+      new RunInstancesCommand({
+        ClientToken: clientToken({ runId: run.runId, vm, attempt, call: 'RunInstances' }),
+        ImageId: input.imageId,
+        InstanceType: input.instanceType as Instance['InstanceType'],
+        MinCount: 1,
+        MaxCount: 1,
+        ...(userData === undefined ? {} : { UserData: Buffer.from(userData).toString('base64') }),
+        InstanceInitiatedShutdownBehavior: 'stop',
+        // IMDSv2 only, and no further than the instance itself: what was protected may be hostile, or be taken over.
+        MetadataOptions: { HttpEndpoint: 'enabled', HttpTokens: 'required', HttpPutResponseHopLimit: 1 },
+        NetworkInterfaces: [
+          {
+            DeviceIndex: 0,
+            SubnetId: input.subnet,
+            Groups: input.securityGroups,
+            AssociatePublicIpAddress: publicAddress,
+            DeleteOnTermination: true,
+            ...(privateAddress === undefined ? {} : { PrivateIpAddress: privateAddress }),
+          },
+        ],
+        TagSpecifications: [
+          {
+            ResourceType: 'instance',
+            Tags: [name, ...tagList({ ...ours, role, recoveryPoint, publicAddress })],
+          },
+          { ResourceType: 'volume', Tags: tagList({ ...ours, ...volumes }) },
+          { ResourceType: 'network-interface', Tags: [name, ...tagList({ ...ours, role })] },
+        ],
+      }),
+    );
+    return known('RunInstances', Instances?.[0]?.InstanceId);
+  } catch (error) {
+    // A type that the zone does not have is, to the plan, a type without capacity: the next one may be there.
+    if (hasCode(error, 'Unsupported')) throw noCapacity(input.instanceType, (error as Error).message);
+    throw error;
+  }
+}
+
+/** An instance that EC2 took back while it was starting says why in its state reason only. */
+export function launchFailed(instance: Instance, instanceType: string): ApplicationFailure {
+  const { Code: code = '', Message: message = 'no reason given' } = instance.StateReason ?? {};
+  if (isCapacityReason(code)) return noCapacity(instanceType, message);
+  return ApplicationFailure.nonRetryable(
+    `EC2 ended ${instance.InstanceId} while it was starting: ${message} (${code}).`,
+    'LaunchFailed',
+  );
+}
+
+/** State reasons as "Troubleshoot instance launch issues" lists them. */
+export function isCapacityReason(code: string | undefined): boolean {
+  return /^(Server|Client)\.Insufficient(Instance|Host|Reserved\w*)?Capacity$/.test(code ?? '');
+}
+
+/** What was to run is terminated, or about to be, and its volumes with it. */
+export function instanceGone(instance: Instance, vm: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(
+    `The instance ${instance.InstanceId} of ${vm} was terminated: ${instance.StateReason?.Message ?? 'no reason given'}.`,
+    'InstanceGone',
+  );
+}
+
+export function noCapacity(instanceType: string, message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(
+    `AWS has no capacity for ${instanceType} in this Availability Zone: ${message.replace(/[\s.]+$/, '')}.`,
+    'NoCapacity',
+  );
+}

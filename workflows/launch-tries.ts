@@ -1,0 +1,92 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import { awsProxy } from './run/activities';
+import { type FailoverVmRequest } from './failover-vm-request';
+import { hasFailureType } from './run/failure-message';
+import { Kept } from './run/kept';
+import { reportPhase } from './run/vm-child';
+
+/** What was launched, of which type. */
+export type Launched<T> = T & { instanceType: string };
+
+/** Launches an instance of a type. Each attempt has a number of its own. */
+export type Launch<T> = (attempt: number, instanceType: string) => Promise<T>;
+
+/** Attempts at an instance of one VM, by whichever way: no two have the same number, which is in tokens and tags. */
+export class LaunchAttempts {
+  private last = 0;
+
+  next(): number {
+    return ++this.last;
+  }
+}
+
+/** An instance of one VM, launched once, of the first of its types for which AWS has capacity. */
+export class LaunchTries<T> {
+  private types: string[];
+  private readonly launched = new Kept(() => this.launch());
+  /** An attempt that failed for another reason than capacity may have launched something all the same. */
+  private doubtful: number | undefined;
+
+  /**
+   * @param prepare what has to be there before the first launch
+   * @param launchedByCopy whether an instance's volumes are its own, and go with it when it is discarded
+   */
+  constructor(
+    private readonly request: FailoverVmRequest,
+    private readonly attempts: LaunchAttempts,
+    private readonly prepare: () => Promise<Launch<T>>,
+    private readonly launchedByCopy: boolean,
+  ) {
+    this.types = request.vm.instanceTypes;
+  }
+
+  /** Tries these types from now on. */
+  useTypes(types: string[]): void {
+    this.types = types;
+  }
+
+  /** Launches, or tells what was launched. */
+  get(): Promise<Launched<T>> {
+    return this.launched.get();
+  }
+
+  /** EC2 has taken the instance away; the next one is another. */
+  forget(): void {
+    this.launched.forget();
+  }
+
+  /** The types from this one on: those before it had no capacity a moment ago. All, where it is none of them. */
+  typesFrom(instanceType: string): string[] {
+    return this.types.slice(Math.max(0, this.types.indexOf(instanceType)));
+  }
+
+  private async launch(): Promise<Launched<T>> {
+    const { run, vm } = this.request;
+    if (this.doubtful !== undefined) {
+      const doubtful = { run, vm: vm.name, attempt: this.doubtful };
+      await awsProxy.discardShell(this.launchedByCopy ? { ...doubtful, launchedByCopy: true } : doubtful);
+    }
+    this.doubtful = undefined;
+    const launch = await this.prepare();
+    for (const instanceType of this.types) {
+      const attempt = this.attempts.next();
+      try {
+        return { ...(await launch(attempt, instanceType)), instanceType };
+      } catch (error) {
+        if (!hasFailureType(error, 'NoCapacity')) {
+          this.doubtful = attempt;
+          throw error;
+        }
+        await reportPhase(vm.name, 'no capacity', instanceType);
+      }
+    }
+    throw this.noCapacity();
+  }
+
+  noCapacity(): ApplicationFailure {
+    return ApplicationFailure.nonRetryable(
+      `AWS has no capacity for ${this.request.vm.name} in any of its types (${this.types.join(', ')}); try another type, or again later.`,
+      'NoCapacity',
+    );
+  }
+}

@@ -1,0 +1,64 @@
+import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
+import { type Dependencies } from './dependencies';
+import { awsProxy } from './run/activities';
+import { type FailoverVmRequest, siteOf } from './failover-vm-request';
+import { type Launch, type LaunchAttempts, type Launched, LaunchTries } from './launch-tries';
+import { Kept } from './run/kept';
+import { reportPhase } from './run/vm-child';
+
+type LaunchedByCopy = { instanceId: string } & InstanceAddresses;
+
+/** The instance of a VM that has a launch copy: one image, one launch, and it boots. */
+export class LaunchedInstance {
+  private readonly tries: LaunchTries<LaunchedByCopy>;
+  private readonly image = new Kept(() => this.register());
+
+  constructor(
+    private readonly request: FailoverVmRequest,
+    private readonly dependencies: Dependencies,
+    attempts: LaunchAttempts,
+  ) {
+    this.tries = new LaunchTries(request, attempts, () => this.prepare(), true);
+  }
+
+  /** Tries these types from now on. */
+  useTypes(types: string[]): void {
+    this.tries.useTypes(types);
+  }
+
+  /** Launches the instance, or tells which was launched. */
+  instance(): Promise<Launched<LaunchedByCopy>> {
+    return this.tries.get();
+  }
+
+  /** EC2 has taken the instance away; the next one is another. */
+  forget(): void {
+    this.tries.forget();
+  }
+
+  /** The image is registered while the VMs boot that this one depends on; their addresses go with the launch. */
+  private async prepare(): Promise<Launch<LaunchedByCopy>> {
+    const { run, vm, drCopy, test } = this.request;
+    await reportPhase(vm.name, 'registering the image');
+    const imageId = await this.image.get();
+    await this.dependencies.ready();
+    return async (attempt, instanceType) => {
+      await reportPhase(vm.name, 'booting', `${instanceType} by the launch copy (${imageId})`);
+      return awsProxy.launchInstance({
+        run,
+        vm: vm.name,
+        attempt,
+        imageId,
+        instanceType,
+        ...siteOf(this.request),
+        drCopy,
+        test,
+      });
+    };
+  }
+
+  private async register(): Promise<string> {
+    const { run, vm, drCopy } = this.request;
+    return (await awsProxy.registerImage({ run, vm: vm.name, drCopy })).imageId;
+  }
+}
