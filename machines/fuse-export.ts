@@ -17,6 +17,8 @@ export interface FuseExport {
   writable: boolean;
   /** Largest file that the daemon may write, in bytes; it dies where it would write a larger one. */
   largestFileBytes?: number;
+  /** What paths in the node are relative to, such as those of sockets, which end at 107 bytes; else, this process's. */
+  workingDirectory?: string;
 }
 
 /** A daemon told to end first flushes what the host still holds in memory, which may be gigabytes. */
@@ -24,7 +26,7 @@ const FLUSH_MILLISECONDS = 100_000;
 
 /** Starts the daemon. @throws ToolFailedError with QEMU's own words where the node cannot be opened */
 export async function startFuseExport(wanted: FuseExport): Promise<void> {
-  const { pidFile, path, node, writable, largestFileBytes } = wanted;
+  const { pidFile, path, node, writable, largestFileBytes, workingDirectory } = wanted;
   const daemon = [
     'qemu-storage-daemon',
     ...['--blockdev', JSON.stringify({ ...node, 'node-name': 'disk', 'read-only': !writable })],
@@ -36,7 +38,7 @@ export async function startFuseExport(wanted: FuseExport): Promise<void> {
   ];
   const command =
     largestFileBytes === undefined ? daemon : ['prlimit', `--fsize=${largestFileBytes}`, '--', ...daemon];
-  await toolOutput(command[0] as string, command.slice(1));
+  await toolOutput(command[0] as string, command.slice(1), { directory: workingDirectory });
 }
 
 /** Whether the daemon runs. */
