@@ -60,8 +60,7 @@ export async function undoChanges(
   });
   await withGuest(open, (files) => last(files, new Set(changed)));
   await withGuest(open, async (files) => {
-    for (const path of [...OUR_FILES, NEXT_MANIFEST, MANIFEST])
-      await removeTree(files, path, OURS);
+    for (const path of [...OUR_FILES, NEXT_MANIFEST, MANIFEST]) await removeTree(files, path, OURS);
     for (const change of manifest.changes.toReversed()) {
       if (change.kind === 'directory') await removeIfEmpty(files, change.path);
     }

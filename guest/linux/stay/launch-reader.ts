@@ -1,10 +1,4 @@
-import {
-  ADDRESS,
-  LAUNCH_DATA_HEADER,
-  MAX_USER_DATA_BYTES,
-  PLACEHOLDER,
-  RUN_ID,
-} from '../../launch-data';
+import { ADDRESS, LAUNCH_DATA_HEADER, MAX_USER_DATA_BYTES, PLACEHOLDER, RUN_ID } from '../../launch-data';
 import { BLOCK_BEGIN, BLOCK_END } from '../changes/marked-text';
 import { type HttpProgram, httpRequest } from './http-program';
 
