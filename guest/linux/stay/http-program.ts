@@ -51,7 +51,7 @@ export function httpRequest({ name, path }: HttpProgram): string {
 
 /** None has a single quote in it. */
 const PROGRAMS: Record<Exclude<HttpProgram['name'], 'curl'>, string> = {
-  bash: `-c '
+  bash: `--norc -c '
     exec 3<> "/dev/tcp/\${5%:*}/\${5##*:}" || exit 1
     printf "%s %s HTTP/1.1\\r\\nHost: %s\\r\\n%s\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n" "$1" "$2" "$5" "$3" >&3
     read -r version status rest <&3 || exit 1
