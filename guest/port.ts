@@ -44,6 +44,11 @@ export interface RecoverySiteAdaptation extends OtherDisks {
   hosts: HostEntry[];
   /** Names the run, so that boot scripts run once per failover and not once for ever. */
   runId: string;
+  /**
+   * Whether the disk is a launch copy, which one launch after another is made of: `runId` and addresses in `hosts` may be placeholders
+   * (launch-data.ts), and the guest puts what the instance's user data tells into their places at boot, before anything uses
+   * the network. Without user data that fits, names of other VMs lead nowhere and boot scripts do not run.
+   */
   launchCopy?: boolean;
 }
 

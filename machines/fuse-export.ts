@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { endProcess, runningPid } from '../host/pid-file';
 import { toolOutput } from '../host/run-tool';
 
@@ -12,22 +13,37 @@ export interface FuseExport {
   pidFile: string;
   /** An empty file that is there; the export is mounted over it. */
   path: string;
-  /** The top block node, named `disk`, with what is below it in it; see QEMU's BlockdevOptions. */
+  /** The top block node, with what is below it in it; see QEMU's BlockdevOptions. */
   node: Record<string, unknown>;
   writable: boolean;
   /** Largest file that the daemon may write, in bytes; it dies where it would write a larger one. */
   largestFileBytes?: number;
+  /** What paths in the node are relative to, such as those of sockets, which end at 107 bytes; else, this process's. */
+  workingDirectory?: string;
 }
 
 /** A daemon told to end first flushes what the host still holds in memory, which may be gigabytes. */
 const FLUSH_MILLISECONDS = 100_000;
 
+/**
+ * QEMU before 8.0 takes a hole that is punched for a discard: it reports success, and what was there before is still read. e2fsprogs
+ * zero blocks by holes. So discards fail with ENOSYS, upon which the kernel refuses all fallocate calls on the mount, and whoever
+ * made one writes zeros. Later versions write the zeros, and discard nothing.
+ */
+const withoutDiscard = (node: Record<string, unknown>): Record<string, unknown> => ({
+  driver: 'blkdebug',
+  discard: 'unmap',
+  'inject-error': [{ event: 'none', iotype: 'discard', errno: constants.errno.ENOSYS }],
+  image: node,
+});
+
 /** Starts the daemon. @throws ToolFailedError with QEMU's own words where the node cannot be opened */
 export async function startFuseExport(wanted: FuseExport): Promise<void> {
-  const { pidFile, path, node, writable, largestFileBytes } = wanted;
+  const { pidFile, path, node, writable, largestFileBytes, workingDirectory } = wanted;
+  const top = writable ? withoutDiscard(node) : node;
   const daemon = [
     'qemu-storage-daemon',
-    ...['--blockdev', JSON.stringify({ ...node, 'node-name': 'disk', 'read-only': !writable })],
+    ...['--blockdev', JSON.stringify({ ...top, 'node-name': 'disk', 'read-only': !writable })],
     ...[
       '--export',
       JSON.stringify({ type: 'fuse', id: 'disk', 'node-name': 'disk', mountpoint: path, writable }),
@@ -36,7 +52,7 @@ export async function startFuseExport(wanted: FuseExport): Promise<void> {
   ];
   const command =
     largestFileBytes === undefined ? daemon : ['prlimit', `--fsize=${largestFileBytes}`, '--', ...daemon];
-  await toolOutput(command[0] as string, command.slice(1));
+  await toolOutput(command[0] as string, command.slice(1), { directory: workingDirectory });
 }
 
 /** Whether the daemon runs. */

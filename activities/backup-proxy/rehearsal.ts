@@ -95,7 +95,7 @@ async function adaptOnScratch(
     for (const { key, sizeBytes } of disks) {
       const below = await hypervisor.openSnapshotDisk(primaryNameOf(names), backupId, key);
       open.unshift(below);
-      const scratch = await openScratchDisk(below.path, sizeBytes, WRITTEN_BYTES, parent);
+      const scratch = await openScratchDisk({ file: below.path }, sizeBytes, WRITTEN_BYTES, parent);
       open.unshift(scratch);
       paths.set(key, scratch.path);
     }

@@ -8,6 +8,7 @@ import {
   bootEnvironment,
   bootUnit,
   checkBootScripts,
+  environmentPath,
   RUNNER,
   RUNNER_SCRIPT,
   UNIT,
@@ -23,6 +24,7 @@ import { addPrimaryDrivers } from './initramfs/primary-drivers';
 import { planInitramfs } from './initramfs/recovery-drivers';
 import { hasManifest, readManifest } from './changes/manifest';
 import { type OsRelease } from './release';
+import { LAUNCH_UNIT_NAME, planLaunch } from './stay/launch';
 import { planStay } from './stay/stay';
 import { undoChanges } from './changes/undo';
 
@@ -61,6 +63,7 @@ async function adapt(
     await planDiskNames(files, plan, guest.names);
     await planStay(files, plan, hosts);
     await planBootScripts(plan, adaptation, hosts);
+    if (adaptation.launchCopy === true) await planLaunch(files, plan, adaptation.runId);
     // Last, as an initramfs has copies of some of those files.
     const initramfs = await planInitramfs(files, plan, guest.names, boot);
     return { ...initramfs, changes: plan.changes, warnings: plan.warnings };
@@ -119,9 +122,9 @@ async function planBootScripts(
   adaptation: RecoverySiteAdaptation,
   hosts: RecoverySiteAdaptation['hosts'],
 ): Promise<void> {
-  const { runId, bootScripts } = adaptation;
+  const { runId, bootScripts, launchCopy } = adaptation;
   const directory = `${BOOT_DIRECTORY}/${runId}`;
-  await plan.add(`${directory}/environment`, bootEnvironment(runId, hosts), 0o644);
+  await plan.add(environmentPath(runId), bootEnvironment(runId, hosts), 0o644);
   for (const [index, script] of bootScripts.entries()) {
     await plan.add(
       `${directory}/scripts/${String(index).padStart(2, '0')}-${script.name}`,
@@ -130,6 +133,6 @@ async function planBootScripts(
     );
   }
   await plan.add(RUNNER, RUNNER_SCRIPT, 0o755);
-  await plan.add(UNIT, bootUnit(runId), 0o644);
+  await plan.add(UNIT, bootUnit(runId, launchCopy === true ? LAUNCH_UNIT_NAME : undefined), 0o644);
   await plan.link(UNIT_LINK, '../lifeboat-boot.service');
 }

@@ -48,6 +48,10 @@ async function recordedState(files: GuestFiles): Promise<RecordedState> {
 }
 
 async function adapt(guest: OpenableGuest, adaptation: RecoverySiteAdaptation): Promise<AdaptationReport> {
+  if (adaptation.launchCopy === true)
+    throw new GuestNotAdaptableError(
+      'The guest runs Windows, of which no launch copy can be made yet: it is adapted at failover instead.',
+    );
   checkWindowsBootScripts(adaptation.bootScripts, adaptation.runId);
   const hosts = checkHosts(adaptation.hosts);
   await revert(guest);

@@ -6,6 +6,7 @@ import { exists } from '../../host/if-exists';
 import { pidRuns, sendSignal } from '../../host/pid-file';
 import { ToolFailedError, toolOutput } from '../../host/run-tool';
 import { deleteLease, ensureDhcp, restartDhcp, writeLease } from './dhcp';
+import { ensureMetadataProxy, METADATA_ADDRESS } from './metadata-proxy-process';
 import { ensureRelay } from './relay-process';
 
 /** The networks of one sandbox. Several sandboxes live on one machine; the id keeps them apart. */
@@ -25,6 +26,8 @@ export interface SegmentSpec {
   gateway: string;
   /** Whether guests get their addresses by DHCP, each the one given by `setLease`. */
   dhcp: boolean;
+  /** Whether guests find EC2's instance metadata address, behind which {@link metadataSocket} is asked. */
+  metadata?: boolean;
 }
 
 /**
@@ -40,6 +43,11 @@ export function namespaceName(network: SandboxNetwork, segmentName: string): str
 /** Path of the unix socket of the segment's relay (HTTP CONNECT). */
 export function relaySocket(network: SandboxNetwork, segmentName: string): string {
   return join(segmentDirectory(network, segmentName), 'relay.sock');
+}
+
+/** Path of the unix socket on which whoever runs the machines answers for their metadata (metadata-proxy.ts). */
+export function metadataSocket(network: SandboxNetwork, segmentName: string): string {
+  return join(segmentDirectory(network, segmentName), 'metadata.sock');
 }
 
 /** Of the bridge; left alone, a bridge takes its ports' lowest address, and changes it as machines come and go. */
@@ -58,7 +66,24 @@ export async function ensureSegment(network: SandboxNetwork, spec: SegmentSpec):
   await ip(namespace, ['addr', 'replace', `${spec.gateway}/${prefix}`, 'dev', 'br0']);
   await ip(namespace, ['link', 'set', 'br0', 'up']);
   if (spec.dhcp) await ensureDhcp(namespace, directory, spec);
+  if (spec.metadata === true) {
+    await ensureMetadataAddress(namespace, spec.cidr);
+    await ensureMetadataProxy(namespace, metadataSocket(network, spec.name));
+  }
   await ensureRelay(namespace, relaySocket(network, spec.name), spec.cidr);
+}
+
+/** Table of the routes that answers of the metadata address take; its number means nothing. */
+const METADATA_TABLE = '254169';
+
+/** Answers leave with a TTL of 1, as EC2's tokens do by default: they reach the guest, and nothing that it routes for. */
+async function ensureMetadataAddress(namespace: string, cidr: string): Promise<void> {
+  await ip(namespace, ['addr', 'replace', `${METADATA_ADDRESS}/32`, 'dev', 'br0']);
+  const route = [cidr, 'dev', 'br0', 'table', METADATA_TABLE, 'hoplimit', '1'];
+  await ip(namespace, ['route', 'replace', ...route]);
+  await tolerating('File exists', () =>
+    ip(namespace, ['rule', 'add', 'from', METADATA_ADDRESS, 'lookup', METADATA_TABLE]),
+  );
 }
 
 /**

@@ -13,11 +13,11 @@ import { DamagedBlockError } from './pack';
 /** Blocks that are looked at together to find neighbours in packs: at most 128 MiB of disk. */
 const WINDOW_BLOCKS = 256;
 /** Bytes not wanted that are read rather than making another request: some 5 ms on a 100 Mbit/s link. */
-const MAX_GAP_BYTES = 64 * 2 ** 10;
+export const MAX_GAP_BYTES = 64 * 2 ** 10;
 /** Ranged GETs under way for one copy. S3 gives about 90 MB/s a connection; EBS direct takes 500 MB/s of plain blocks. */
 const READ_AHEAD = 4;
 /** Some 10 s in all: longer troubles are for the activity's retry. */
-const BACKOFF: Backoff = { attempts: 8, baseMs: 100, capMs: 5000 };
+export const PACK_BACKOFF: Backoff = { attempts: 8, baseMs: 100, capMs: 5000 };
 
 /** Blocks to be fetched by one ranged GET; or, without a pack, blocks that are all zeros. */
 export interface ReadUnit {
@@ -160,7 +160,7 @@ async function fetchRange(
   const memory = await storedMemory.take();
   try {
     const into = memory.bytes.subarray(0, length);
-    await withBackoff(BACKOFF, signal, isTransientAwsError, () =>
+    await withBackoff(PACK_BACKOFF, signal, isTransientAwsError, () =>
       store.readRange(pack, offset, into, signal),
     );
     return new SharedLease(memory);

@@ -1,5 +1,5 @@
 import { promisify } from 'node:util';
-import { zstdDecompress } from 'node:zlib';
+import { zstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { hash } from 'node:crypto';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { type EncodedBlock } from './block-encoder';
@@ -29,23 +29,43 @@ export class DamagedBlockError extends Error {
  * @throws DamagedBlockError
  */
 export async function decodeBlock(entry: MapEntry, stored: Buffer): Promise<Buffer> {
-  const block = entry.encoding === 'raw' ? stored : await decompressed(entry, stored);
+  if (entry.encoding === 'raw') return verified(entry, stored);
+  return verified(entry, await decompress(stored, DECOMPRESSION).catch(undecodable(entry)));
+}
+
+/**
+ * As {@link decodeBlock}, in this thread, about a millisecond long: for what others wait for in the threads that
+ * {@link decodeBlock} needs.
+ * @throws DamagedBlockError
+ */
+export function decodeBlockHere(entry: MapEntry, stored: Buffer): Buffer {
+  if (entry.encoding === 'raw') return verified(entry, stored);
+  let block: Buffer;
+  try {
+    block = zstdDecompressSync(stored, DECOMPRESSION);
+  } catch (error) {
+    return undecodable(entry)(error);
+  }
+  return verified(entry, block);
+}
+
+/** A few hostile bytes may claim to be terabytes; nothing longer than a block is made of them. */
+const DECOMPRESSION = { chunkSize: OUTPUT_BYTES, maxOutputLength: BLOCK_SIZE };
+
+function verified(entry: MapEntry, block: Buffer): Buffer {
   if (block.length !== BLOCK_SIZE) throw new DamagedBlockError(entry, `it has ${block.length} bytes`);
   if (!hash('sha256', block, 'buffer').equals(entry.sha256))
     throw new DamagedBlockError(entry, 'its SHA-256 is another');
   return block;
 }
 
-async function decompressed(entry: MapEntry, stored: Buffer): Promise<Buffer> {
-  try {
-    // A few hostile bytes may claim to be terabytes; nothing longer than a block is made of them.
-    return await decompress(stored, { chunkSize: OUTPUT_BYTES, maxOutputLength: BLOCK_SIZE });
-  } catch (error) {
+function undecodable(entry: MapEntry): (error: unknown) => never {
+  return (error) => {
     throw new DamagedBlockError(
       entry,
       `it cannot be decompressed (${error instanceof Error ? error.message : String(error)})`,
     );
-  }
+  };
 }
 
 /** A pack in the making: blocks in disk order, copied into a buffer of PACK_BYTES. */

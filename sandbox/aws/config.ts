@@ -103,6 +103,8 @@ export interface AwsEndpointConfig {
   deviceDirectory: string;
   /** Whether instances are QEMU machines, or change states only. */
   runner: 'qemu' | 'no-boot';
+  /** Whether instances find their metadata on their segments; as the runner needs it, unless said so. */
+  metadata?: boolean;
   times?: Partial<Times>;
   /** API limits that are enforced; none unless said so. */
   limits?: Limits;

@@ -16,6 +16,7 @@ import { ec2Handlers } from './ec2/handlers';
 import { injecting } from './faults/injecting';
 import { watchInstances } from './ec2/instance-states';
 import { limiting } from './limits';
+import { startMetadataService } from './metadata/service';
 import { createFixtures, resumeAccount } from './resume';
 import { route53Handlers } from './route53/handlers';
 import { HostedZones, newZone } from './route53/zones';
@@ -107,6 +108,9 @@ export async function startAwsEndpoint(
     server.listen(config.listen.port, config.listen.host, listening);
   });
   const { port } = server.address() as AddressInfo;
+  // After the port is had: a second endpoint, started by mistake, must not take the sockets of the first.
+  const metadata =
+    (config.metadata ?? config.runner === 'qemu') ? await startMetadataService(account) : undefined;
 
   const repeat = (seconds: number, what: string, work: () => Promise<void> | void): NodeJS.Timeout =>
     setInterval(() => {
@@ -130,6 +134,7 @@ export async function startAwsEndpoint(
       server.closeAllConnections();
       await closed;
       await dns.close();
+      await metadata?.close();
       await account.background.close();
       await runner.close();
       await account.layers.close();

@@ -36,7 +36,7 @@ async function write(path: string, bytes: Buffer, position: number): Promise<voi
 describe('A scratch disk', () => {
   it('reads what lies below, keeps what is written, and leaves what lies below as it is', async () => {
     const before = await readFile(disk);
-    const scratch = await openScratchDisk(disk, SIZE, 64 * MIB, directory);
+    const scratch = await openScratchDisk({ file: disk }, SIZE, 64 * MIB, directory);
     expect((await stat(scratch.path)).size).toBe(SIZE);
     expect((await readFile(scratch.path)).equals(before)).toBe(true);
     await write(scratch.path, Buffer.alloc(4096, 9), 4096);
@@ -49,21 +49,23 @@ describe('A scratch disk', () => {
   });
 
   it('takes no more than it may, and is gone all the same', async () => {
-    const scratch = await openScratchDisk(disk, SIZE, 2 * MIB, directory);
+    const scratch = await openScratchDisk({ file: disk }, SIZE, 2 * MIB, directory);
     await expect(write(scratch.path, Buffer.alloc(6 * MIB, 1), 0)).rejects.toThrow();
     await scratch.close();
     expect(await readdir(directory)).toEqual(['disk.raw']);
   });
 
   it('says what is wrong with a disk that is not there, and leaves nothing', async () => {
-    await expect(openScratchDisk(join(directory, 'absent'), SIZE, MIB, directory)).rejects.toThrow(/absent/);
+    await expect(openScratchDisk({ file: join(directory, 'absent') }, SIZE, MIB, directory)).rejects.toThrow(
+      /absent/,
+    );
     expect(await readdir(directory)).toEqual(['disk.raw']);
   });
 
   it('of a process that was killed is swept, and no other', async () => {
     const script = `
       const { openScratchDisk } = require(process.argv[1]);
-      openScratchDisk(process.argv[2], ${SIZE}, ${MIB}, process.argv[3]).then(({ path }) => {
+      openScratchDisk({ file: process.argv[2] }, ${SIZE}, ${MIB}, process.argv[3]).then(({ path }) => {
         console.log(path);
         process.kill(process.pid, 'SIGKILL');
       });`;
@@ -73,7 +75,7 @@ describe('A scratch disk', () => {
     const path = killed.stdout.trim();
     expect((await stat(path)).size).toBe(SIZE);
 
-    const ours = await openScratchDisk(disk, SIZE, MIB, directory);
+    const ours = await openScratchDisk({ file: disk }, SIZE, MIB, directory);
     await sweepScratchDisks(directory);
     expect((await stat(ours.path)).size).toBe(SIZE);
     await expect(stat(dirname(path))).rejects.toThrow(/ENOENT/);

@@ -45,9 +45,9 @@ const CHANGEABLE = [
   /^\/etc\/netplan\/[^/]{1,200}\.yaml$/,
   /^\/etc\/NetworkManager\/system-connections\/[^/]{1,200}$/,
   /^\/etc\/systemd\/network\/[^/]{1,200}\.(network|netdev|link)$/,
-  /^\/etc\/systemd\/system\/(lifeboat-boot\.service|(multi-user|network-online)\.target\.wants\/(lifeboat-boot|systemd-networkd|systemd-networkd-wait-online|NetworkManager-wait-online)\.service)$/,
+  /^\/etc\/systemd\/system\/(lifeboat-(boot|launch)\.service|(multi-user|network-online)\.target\.wants\/(lifeboat-boot|lifeboat-launch|systemd-networkd|systemd-networkd-wait-online|NetworkManager-wait-online)\.service)$/,
   /^\/etc\/udev\/rules\.d\/[^/]{1,200}\.rules$/,
-  /^\/var\/lib\/lifeboat\/(run-boot-scripts|boot\.d\/[A-Za-z0-9][A-Za-z0-9._-]{0,63}\/(environment|scripts\/[0-9]{2}-[A-Za-z0-9._-]{1,100}))$/,
+  /^\/var\/lib\/lifeboat\/(run-boot-scripts|read-launch-data|launch\/(hosts|environment)|boot\.d\/[A-Za-z0-9][A-Za-z0-9._-]{0,63}\/(environment|scripts\/[0-9]{2}-[A-Za-z0-9._-]{1,100}))$/,
 ];
 /** Directories that may be removed again, if they are empty. */
 const CHANGEABLE_DIRECTORY = new RegExp(
@@ -56,7 +56,7 @@ const CHANGEABLE_DIRECTORY = new RegExp(
     'etc/systemd/system/systemd-networkd-wait-online\\.service\\.d',
     'etc/NetworkManager(/(system-connections|conf\\.d))?',
     'etc/(cloud|repart\\.d|dracut\\.conf\\.d)',
-    'var|var/lib|var/lib/lifeboat',
+    'var|var/lib|var/lib/lifeboat(/launch)?',
     'var/lib/lifeboat/boot\\.d(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}(/scripts)?)?',
   ].join('|')})$`,
 );

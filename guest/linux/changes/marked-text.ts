@@ -5,8 +5,8 @@ import { createHash } from 'node:crypto';
  * around them. Texts are Latin-1 strings, so that every byte is kept.
  */
 
-const BLOCK_BEGIN = '# BEGIN lifeboat: for the recovery site, removed on the way home';
-const BLOCK_END = '# END lifeboat';
+export const BLOCK_BEGIN = '# BEGIN lifeboat: for the recovery site, removed on the way home';
+export const BLOCK_END = '# END lifeboat';
 const ASIDE = '# lifeboat aside: ';
 /** Followed by a digest of the line that took the place, so that it is known again: `# lifeboat replaced 1a2b3c4d: `. */
 const REPLACED = '# lifeboat replaced';
@@ -16,6 +16,14 @@ const REPLACED_LINE = /^# lifeboat replaced(?: ([0-9a-f]{8}))?: (.*)$/;
 export function withBlock(text: string, lines: string[]): string {
   const end = text === '' || text.endsWith('\n') ? '' : '\n';
   return `${text}${end}${[BLOCK_BEGIN, ...lines, BLOCK_END].join('\n')}\n`;
+}
+
+/** The lines of the block that is last in the text; undefined where it has none. */
+export function blockOf(text: string): string[] | undefined {
+  const lines = text.split('\n');
+  const begin = lines.lastIndexOf(BLOCK_BEGIN);
+  const end = begin === -1 ? -1 : lines.indexOf(BLOCK_END, begin);
+  return end === -1 ? undefined : lines.slice(begin + 1, end);
 }
 
 /** Without any block of ours. One that a person has cut the end off is left, as where it would end is unknown. */

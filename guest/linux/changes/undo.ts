@@ -2,6 +2,7 @@ import { type GuestFiles } from '../../files/port';
 import { removeTree } from '../../files/remove-tree';
 import { withGuest, type OpenGuest } from '../../files/open-guest';
 import { BOOT_DIRECTORY, RUNNER, STATE_DIRECTORY } from '../stay/boot-scripts';
+import { HOSTS_CUT_OFF, LAUNCH_DIRECTORY, LAUNCH_READER } from '../stay/launch';
 import { currentFile, keep, MAX_TEXT_BYTES } from './kept';
 import {
   MANIFEST,
@@ -16,6 +17,9 @@ import { ChangeUndoer } from './undo-change';
 
 /** Files below our directory that are removed; scripts and originals come to a few dozen. */
 const OURS = { entries: 5000, depth: 12 };
+
+/** What is removed whole, whatever became of it. */
+const OUR_FILES = [ORIGINALS, BOOT_DIRECTORY, RUNNER, LAUNCH_DIRECTORY, LAUNCH_READER, HOSTS_CUT_OFF];
 
 /** What became of a guest on its way home. */
 export interface Undone {
@@ -56,8 +60,7 @@ export async function undoChanges(
   });
   await withGuest(open, (files) => last(files, new Set(changed)));
   await withGuest(open, async (files) => {
-    for (const path of [ORIGINALS, BOOT_DIRECTORY, RUNNER, NEXT_MANIFEST, MANIFEST])
-      await removeTree(files, path, OURS);
+    for (const path of [...OUR_FILES, NEXT_MANIFEST, MANIFEST]) await removeTree(files, path, OURS);
     for (const change of manifest.changes.toReversed()) {
       if (change.kind === 'directory') await removeIfEmpty(files, change.path);
     }

@@ -43,13 +43,17 @@ done
 exit 0
 `;
 
-/** /dev/console is the serial port: see the kernel's command line. */
-export function bootUnit(runId: string): string {
+/**
+ * /dev/console is the serial port: see the kernel's command line.
+ * @param requires a unit without whose success the scripts do not run
+ */
+export function bootUnit(runId: string, requires?: string): string {
+  const required = requires === undefined ? '' : `Requires=${requires}\nAfter=${requires}\n`;
   return `[Unit]
 Description=Lifeboat boot scripts
 Wants=network-online.target
 After=network-online.target
-ConditionPathIsDirectory=${BOOT_DIRECTORY}/${runId}
+${required}ConditionPathIsDirectory=${BOOT_DIRECTORY}/${runId}
 
 [Service]
 Type=oneshot
@@ -61,6 +65,11 @@ TimeoutStartSec=infinity
 [Install]
 WantedBy=multi-user.target
 `;
+}
+
+/** Of the file that the scripts' environment is in. */
+export function environmentPath(runId: string): string {
+  return `${BOOT_DIRECTORY}/${runId}/environment`;
 }
 
 /** Variables that the scripts find in their environment, as a shell script that exports them. */

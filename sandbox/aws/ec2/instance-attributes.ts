@@ -10,6 +10,7 @@ import { attachedVolumes } from './instance-states';
 import { findInstanceType } from './instance-types';
 import { blockDeviceViews, groupViews } from './instance-view';
 import { checkDryRun, findInstance } from './lookup';
+import { checkUserData } from './user-data';
 
 /** What ModifyInstanceAttribute can change here; anything else is refused, not ignored. */
 const MODIFIABLE = [
@@ -113,7 +114,7 @@ function instanceChanges(
   }
   if (input.UserData !== undefined) {
     whenStopped('its user data');
-    changes.userData = Buffer.from(input.UserData.Value ?? []).toString('base64');
+    changes.userData = checkUserData(Buffer.from(input.UserData.Value ?? []).toString('base64'));
   }
   const protection = input.DisableApiTermination?.Value ?? named('disableApiTermination');
   if (protection !== undefined) changes.disableApiTermination = String(protection) === 'true';

@@ -12,6 +12,7 @@ import { derivedId, derivedMac } from '../state/ids';
 import { type InstanceRecord, type InstanceState } from '../state/records';
 import { attachedVolumes } from './instance-states';
 import { findInstanceType } from './instance-types';
+import { metadataOptionsView } from './metadata-options';
 import { tagList } from './tags';
 
 /** EC2 API Reference, InstanceState. */
@@ -108,6 +109,7 @@ export function instanceView(account: Account, instance: InstanceRecord): Instan
     SourceDestCheck: gone ? undefined : instance.sourceDestCheck,
     ClientToken: instance.tokenMark?.token ?? '',
     CpuOptions: { CoreCount: type.vcpus / 2, ThreadsPerCore: 2 },
+    MetadataOptions: metadataOptionsView(instance),
     SecurityGroups: gone ? [] : groups,
     BlockDeviceMappings: blockDeviceViews(account, instance),
     NetworkInterfaces: gone

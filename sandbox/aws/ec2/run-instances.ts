@@ -16,7 +16,9 @@ import { continueInstance } from './instance-states';
 import { findInstanceType } from './instance-types';
 import { instanceView } from './instance-view';
 import { checkDryRun, findImage, findSubnet } from './lookup';
+import { readMetadataOptions } from './metadata-options';
 import { specifiedTags } from './tags';
+import { checkUserData } from './user-data';
 import { continueAttachment, createVolumeFile } from './volume-states';
 
 /** What RunInstances takes when the request names no type. */
@@ -35,6 +37,7 @@ const HEEDED = new Set([
   'InstanceType',
   'KeyName',
   'MaxCount',
+  'MetadataOptions',
   'MinCount',
   'NetworkInterfaces',
   'Placement',
@@ -43,9 +46,8 @@ const HEEDED = new Set([
   'SubnetId',
   'TagSpecifications',
   'UserData',
-  // Nothing to heed: there is no metadata service, and every volume is a local file.
+  // Nothing to heed: every volume is a local file.
   'EbsOptimized',
-  'MetadataOptions',
   'Monitoring',
 ]);
 
@@ -71,6 +73,8 @@ export function runInstances(account: Account, input: RunInstancesRequest): Rese
   const types = ['instance', 'volume', 'network-interface'];
   const tags = specifiedTags(input.TagSpecifications, 'instance', types);
   const volumeTags = specifiedTags(input.TagSpecifications, 'volume', types);
+  const metadataOptions = readMetadataOptions(input.MetadataOptions);
+  const userData = checkUserData(input.UserData);
   checkDryRun(input);
 
   const createdAt = now();
@@ -102,7 +106,8 @@ export function runInstances(account: Account, input: RunInstancesRequest): Rese
       bootMode: image.bootMode,
       architecture: image.architecture,
       keyName: input.KeyName,
-      userData: input.UserData,
+      userData,
+      metadataOptions,
       sourceDestCheck: true,
       disableApiTermination: input.DisableApiTermination ?? false,
       shutdownBehavior: input.InstanceInitiatedShutdownBehavior ?? 'stop',

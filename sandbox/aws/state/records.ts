@@ -84,6 +84,12 @@ export interface ImageDevice {
 
 export type InstanceState = 'pending' | 'running' | 'stopping' | 'stopped' | 'shutting-down' | 'terminated';
 
+/** How an instance reaches its metadata; words of the API. */
+export interface MetadataOptions {
+  httpEndpoint: 'enabled' | 'disabled';
+  httpTokens: 'required' | 'optional';
+}
+
 export interface InstanceRecord extends Resource {
   reservationId: string;
   launchIndex: number;
@@ -107,7 +113,10 @@ export interface InstanceRecord extends Resource {
   bootMode?: 'legacy-bios' | 'uefi' | 'uefi-preferred';
   architecture: string;
   keyName?: string;
+  /** In base64. */
   userData?: string;
+  /** Absent: what EC2 takes where nothing is said. */
+  metadataOptions?: MetadataOptions;
   sourceDestCheck: boolean;
   disableApiTermination: boolean;
   shutdownBehavior: 'stop' | 'terminate';

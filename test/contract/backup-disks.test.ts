@@ -1,0 +1,125 @@
+import { mkdtempSync } from 'node:fs';
+import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BLOCK_SIZE } from '../../blocks/port';
+import { runTool, toolOutput } from '../../host/run-tool';
+import { type BackupDisk, withBackupDisks } from '../../repository/devices/backup-disks';
+import { backUpFiles, BACKUP_ID } from '../support/backed-up-disks';
+import { MemoryObjectStore } from '../support/memory-object-store';
+import { VM } from '../support/small-backups';
+import { type Pattern, patternDisk } from '../support/synthetic-disk';
+
+const MIB = 2 ** 20;
+const random = (n: number): Pattern => ({ random: String(n) });
+
+/** Blocks of zeros, of text and of noise, and a last one that is not whole: 12 MiB and two sectors. */
+const SYSTEM = patternDisk(
+  Array.from({ length: 25 }, (_, n) =>
+    n % 5 === 1 ? 'zero' : n % 5 === 2 ? { text: `block ${n} ` } : random(n),
+  ),
+  24 * BLOCK_SIZE + 1024,
+);
+const DATA = patternDisk(['zero', random(100), 'zero']);
+
+let directory: string;
+let store: MemoryObjectStore;
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'lifeboat-backup-disks-'));
+  store = new MemoryObjectStore();
+  const files = { system: join(directory, 'system.raw'), data: join(directory, 'data.raw') };
+  await writeFile(files.system, SYSTEM);
+  await writeFile(files.data, DATA);
+  await backUpFiles(store, files);
+  for (const path of Object.values(files)) await rm(path);
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+function withDisks<T>(
+  work: (disks: ReadonlyMap<string, BackupDisk>) => Promise<T>,
+  { largestBytes = 64 * MIB, signal }: { largestBytes?: number; signal?: AbortSignal } = {},
+): Promise<T> {
+  return withBackupDisks({ store, vm: VM, recoveryPoint: BACKUP_ID, directory, largestBytes, signal }, work);
+}
+
+/** Reads a file by a process of its own, as tools do. */
+async function read(path: string): Promise<Buffer> {
+  const copy = join(directory, 'read');
+  await toolOutput('cp', ['--sparse=never', path, copy]);
+  const bytes = await readFile(copy);
+  await rm(copy);
+  return bytes;
+}
+
+async function expectNothingLeft(): Promise<void> {
+  expect(await readdir(directory)).toEqual([]);
+  expect(await readFile('/proc/self/mounts', 'utf8')).not.toContain(directory);
+  expect(await toolOutput('ps', ['-eo', 'args'])).not.toContain(directory);
+}
+
+describe('Disks of a backup', () => {
+  it('are files with exactly what was backed up', async () => {
+    await withDisks(async (disks) => {
+      expect([...disks.keys()]).toEqual(['system', 'data']);
+      const { path, sizeBytes } = disks.get('system')!;
+      expect(sizeBytes).toBe(SYSTEM.length);
+      expect((await stat(path)).size).toBe(SYSTEM.length);
+      expect((await read(path)).equals(SYSTEM)).toBe(true);
+      expect((await read(disks.get('data')!.path)).equals(DATA)).toBe(true);
+      expect(await disks.get('data')!.writtenBlocks()).toEqual([]);
+    });
+    await expectNothingLeft();
+  });
+
+  it('tell every block that differs, however it was written', async () => {
+    await withDisks(async (disks) => {
+      const { path, writtenBlocks } = disks.get('system')!;
+      const expected = Buffer.from(SYSTEM);
+      const file = await open(path, 'r+');
+      for (const { at, length, fill } of pieces()) {
+        const bytes = patternDisk([fill]).subarray(0, length);
+        expect((await file.write(bytes, 0, length, at)).bytesWritten).toBe(length);
+        bytes.copy(expected, at);
+      }
+      await file.close();
+      // Zeros by the file system's own calls, over parts of two blocks and over a whole one; where it refuses, as they are.
+      for (const how of ['--zero-range', '--punch-hole']) {
+        const { exitCode } = await runTool(
+          'fallocate',
+          [how, '--keep-size', `--offset=${13.5 * BLOCK_SIZE + 1000}`, `--length=${BLOCK_SIZE}`, path],
+          { timeoutSeconds: 60 },
+        );
+        if (exitCode === 0) expected.fill(0, 13.5 * BLOCK_SIZE + 1000, 14.5 * BLOCK_SIZE + 1000);
+      }
+      const differs = Array.from({ length: 25 }, (_, n) => n).filter(
+        (n) => !block(expected, n).equals(block(SYSTEM, n)),
+      );
+      expect(differs).toEqual(expect.arrayContaining([0, 13, 14, 24]));
+      expect(differs.length).toBeLessThan(25);
+      const written = await writtenBlocks();
+      expect(written).toEqual(expect.arrayContaining(differs));
+      // Blocks in which nothing was written are not read again.
+      expect(written.length).toBeLessThan(25);
+      expect((await read(path)).equals(expected)).toBe(true);
+    });
+    await expectNothingLeft();
+  });
+});
+
+const block = (disk: Buffer, n: number): Buffer => disk.subarray(n * BLOCK_SIZE, (n + 1) * BLOCK_SIZE);
+
+/** Writes at odd offsets, across blocks, of zeros over noise and over zeros, and at both ends; the same in every run. */
+function pieces(): { at: number; length: number; fill: Pattern }[] {
+  const some = Array.from({ length: 12 }, (_, n) => ({
+    at: (n * 7 * 104_729) % (12 * BLOCK_SIZE),
+    length: 1 + ((n * 15_485_863) % 9000),
+    fill: n % 4 === 3 ? ('zero' as const) : random(1000 + n),
+  }));
+  return [
+    ...some,
+    { at: 0, length: 512, fill: random(1) },
+    { at: 10 * BLOCK_SIZE - 3, length: 7, fill: random(2) },
+    { at: 11 * BLOCK_SIZE, length: 4096, fill: 'zero' },
+    { at: SYSTEM.length - 5, length: 5, fill: random(3) },
+  ];
+}
