@@ -52,6 +52,12 @@ export interface RecoverySiteAdaptation extends OtherDisks {
   launchCopy?: boolean;
 }
 
+/**
+ * What an adaptation may write, in bytes, on one disk where writes are kept apart: an initramfs of some 100 MiB for each
+ * kernel that a guest may have. The disks of the guest itself bound it as well.
+ */
+export const LARGEST_ADAPTATION_BYTES = 2 * 2 ** 30;
+
 /** What was done to a guest; goes to the log and the run's details. */
 export interface AdaptationReport {
   family: string;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/common';
 import { AdaptiveLimit } from '../../blocks/concurrency';
-import { GuestNotAdaptableError, type GuestAdapter } from '../../guest/port';
+import { GuestNotAdaptableError, type GuestAdapter, LARGEST_ADAPTATION_BYTES } from '../../guest/port';
 import { type DiskConfiguration, type Hypervisor, type OpenDisk } from '../../hypervisor/port';
 import { openScratchDisk, type ScratchDisk, sweepScratchDisks } from '../../machines/scratch-disk';
 import { primaryNameOf, type PrimaryVm } from '../../plan/primary-vm';
@@ -20,11 +20,6 @@ import { type ObjectStore } from '../../repository/objects/object-store';
 const REHEARSED_EVERY_SECONDS = 6 * 3600;
 /** Rehearsals at once on one proxy: each may need a machine of a few hundred MiB, and a core. */
 const AT_ONCE = 1;
-/**
- * What an adaptation may write, in bytes, on one disk: an initramfs of some 100 MiB for each kernel that a guest may have.
- * The disks of the guest itself bound it as well.
- */
-const WRITTEN_BYTES = 2 * 2 ** 30;
 
 const limit = new AdaptiveLimit({ initial: AT_ONCE, least: AT_ONCE, most: AT_ONCE });
 
@@ -95,7 +90,12 @@ async function adaptOnScratch(
     for (const { key, sizeBytes } of disks) {
       const below = await hypervisor.openSnapshotDisk(primaryNameOf(names), backupId, key);
       open.unshift(below);
-      const scratch = await openScratchDisk({ file: below.path }, sizeBytes, WRITTEN_BYTES, parent);
+      const scratch = await openScratchDisk(
+        { file: below.path },
+        sizeBytes,
+        LARGEST_ADAPTATION_BYTES,
+        parent,
+      );
       open.unshift(scratch);
       paths.set(key, scratch.path);
     }

@@ -1,17 +1,14 @@
-import { GetSnapshotBlockCommand, ListSnapshotBlocksCommand } from '@aws-sdk/client-ebs';
 import { DeleteSnapshotCommand, DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
 import { type MockActivityEnvironment } from '@temporalio/testing';
 import { join } from 'node:path';
 import { type RestorePlan } from '../../activities/aws-proxy/restore/contract';
 import { isCopyProgress } from '../../blocks/progress';
 import { BLOCK_SIZE } from '../../blocks/port';
-import { isZero } from '../../blocks/zero';
-import { type RunContext } from '../../plan/run';
-import { takePlanState } from '../../repository/plans/plan-state';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
 import { backUp } from './copy-backup';
-import { copyInputs, copyWhole } from './copy-disk';
+import { copyInputs } from './copy-disk';
+import { restore, runNumber, snapshotBytes } from './copy-restore';
 import { type CopySite, inActivity, newEnvironment, startCopySite, VM } from './copy-site';
 import { retried } from './run-activity';
 
@@ -41,57 +38,6 @@ function basePatterns(): Pattern[] {
   );
 }
 
-async function restore(copy: 'direct' | 'volume', run: RunContext, attempt = 1) {
-  const activities = site.activities();
-  const plan = await inActivity(activities.planRestore, { run, vm: VM });
-  const snapshots = [];
-  const results = [];
-  for (const disk of plan.disks) {
-    const input = { run, vm: VM, attempt, restore: plan, disk };
-    let snapshotId: string;
-    if (copy === 'direct') {
-      ({ snapshotId } = await inActivity(activities.startSnapshot, input));
-      results.push(await copyWhole(activities, plan, input, snapshotId));
-    } else {
-      const { availabilityZone } = site;
-      const { volumeId } = await inActivity(activities.createCopyVolume, { ...input, availabilityZone });
-      results.push(await inActivity(activities.copyToVolume, { ...input, volumeId }));
-      ({ snapshotId } = await inActivity(activities.snapshotCopyVolume, { ...input, volumeId }));
-      await inActivity(activities.deleteVolume, { volumeId });
-    }
-    snapshots.push({ diskKey: disk.key, snapshotId });
-  }
-  const { generation } = await takePlanState(site.store, run, ['none', 'protected'], 'protected');
-  await inActivity(activities.publishDrCopy, {
-    run: { ...run, generation },
-    vm: VM,
-    restore: plan,
-    snapshots,
-  });
-  return { plan, results, snapshotIds: snapshots.map(({ snapshotId }) => snapshotId) };
-}
-
-const runNumber = (n: number): RunContext => ({
-  ...site.run,
-  runId: `0199c0de-0000-7000-8000-00000000000${n}`,
-});
-
-/** What is in a snapshot, read with nothing of ours. Beyond the disk's size there must be zeros only. */
-async function snapshotBytes(SnapshotId: string, sizeBytes: number): Promise<Buffer> {
-  const disk = Buffer.alloc(Math.ceil(sizeBytes / BLOCK_SIZE) * BLOCK_SIZE);
-  const { Blocks = [] } = await site.ebs.send(new ListSnapshotBlocksCommand({ SnapshotId }));
-  for (const { BlockIndex = -1, BlockToken } of Blocks) {
-    const { BlockData } = await site.ebs.send(
-      new GetSnapshotBlockCommand({ SnapshotId, BlockIndex, BlockToken }),
-    );
-    const block = Buffer.from(await BlockData!.transformToByteArray());
-    if (BlockIndex * BLOCK_SIZE < disk.length) block.copy(disk, BlockIndex * BLOCK_SIZE);
-    else expect(isZero(block)).toBe(true);
-  }
-  expect(isZero(disk.subarray(sizeBytes))).toBe(true);
-  return disk.subarray(0, sizeBytes);
-}
-
 describe.each(['direct', 'volume'] as const)('backup and restore, copy: %s', (copy) => {
   it('full, then incremental, then nothing to do; every byte is equal, and what became zero is zero', async () => {
     const patterns = basePatterns();
@@ -101,7 +47,7 @@ describe.each(['direct', 'volume'] as const)('backup and restore, copy: %s', (co
     const backup = await backUp(site, 1);
     expect(backup.kind).toBe('full');
 
-    const full = await restore(copy, runNumber(1));
+    const full = await restore(site, copy, runNumber(site, 1));
     expect(full.plan).toMatchObject({
       kind: 'full',
       reason: 'there is no complete DR copy yet',
@@ -109,7 +55,7 @@ describe.each(['direct', 'volume'] as const)('backup and restore, copy: %s', (co
     });
     expect(full.plan.disks.map(({ blocks }) => blocks)).toEqual([33, 1]);
     expect(full.results.map(({ blocks }) => blocks)).toEqual([33, 1]);
-    expect((await snapshotBytes(full.snapshotIds[0]!, SIZE)).equals(first)).toBe(true);
+    expect((await snapshotBytes(site, full.snapshotIds[0]!, SIZE)).equals(first)).toBe(true);
 
     for (const index of [0, 17, 42]) patterns[index] = random(`changed ${index}`);
     patterns[20] = 'zero';
@@ -118,7 +64,7 @@ describe.each(['direct', 'volume'] as const)('backup and restore, copy: %s', (co
     const incremental = await backUp(site, 2);
     expect(incremental).toMatchObject({ kind: 'incremental', disks: [{ blocks: 3 }, { blocks: 0 }] });
 
-    const next = await restore(copy, runNumber(2));
+    const next = await restore(site, copy, runNumber(site, 2));
     expect(next.plan).toMatchObject({ kind: 'incremental', upToDate: false });
     expect(next.plan.reason).toBeUndefined();
     expect(next.plan.disks.map(({ parentSnapshotId }) => parentSnapshotId)).toEqual(full.snapshotIds);
@@ -126,18 +72,18 @@ describe.each(['direct', 'volume'] as const)('backup and restore, copy: %s', (co
       [4, 0],
       [0, 0],
     ]);
-    const bytes = await snapshotBytes(next.snapshotIds[0]!, SIZE);
+    const bytes = await snapshotBytes(site, next.snapshotIds[0]!, SIZE);
     expect(bytes.equals(second)).toBe(true);
     expect(bytes.subarray(20 * BLOCK_SIZE, 21 * BLOCK_SIZE).equals(patternBlock('zero'))).toBe(true);
 
-    const again = await inActivity(site.activities().planRestore, { run: runNumber(3), vm: VM });
+    const again = await inActivity(site.activities().planRestore, { run: runNumber(site, 3), vm: VM });
     expect(again).toMatchObject({ upToDate: true, kind: 'incremental' });
   }, 60_000);
 });
 
 describe('what a restore builds on', () => {
   const plan = (): Promise<RestorePlan> =>
-    inActivity(site.activities().planRestore, { run: runNumber(9), vm: VM });
+    inActivity(site.activities().planRestore, { run: runNumber(site, 9), vm: VM });
   beforeEach(async () => {
     site.hypervisor.setDisk('system', patternDisk([random(1), random(2)]));
     await backUp(site, 1);
@@ -149,14 +95,14 @@ describe('what a restore builds on', () => {
   });
 
   it('not on a disk of another size, and says so', async () => {
-    await restore('direct', runNumber(1));
+    await restore(site, 'direct', runNumber(site, 1));
     site.hypervisor.setDisk('system', patternDisk([random(1), random(2), random(3)]));
     expect((await backUp(site, 2)).kind).toBe('full');
     expect(await plan()).toMatchObject({ kind: 'full', reason: expect.stringContaining('was resized') });
   });
 
   it('on the other disks where one is new', async () => {
-    await restore('direct', runNumber(1));
+    await restore(site, 'direct', runNumber(site, 1));
     site.hypervisor.setDisk('data', patternDisk([random('new')]));
     await backUp(site, 2);
     const { reason, disks } = await plan();
@@ -165,26 +111,30 @@ describe('what a restore builds on', () => {
   });
 
   it('not on a parent whose backup is gone from the repository', async () => {
-    await restore('direct', runNumber(1));
+    await restore(site, 'direct', runNumber(site, 1));
     await backUp(site, 2);
     await site.store.delete(`${VM}/backups/20261123T181501Z-00000001/system.map`);
     expect(await plan()).toMatchObject({ kind: 'full', reason: expect.stringContaining('lacks the backup') });
   });
 
   it('not on a DR copy with another KMS key; and only a key ARN names a key', async () => {
-    await restore('direct', runNumber(1));
+    await restore(site, 'direct', runNumber(site, 1));
     await backUp(site, 2);
     const kmsKey = 'arn:aws:kms:eu-central-1:111122223333:key/0d9b1e4a-0000-4000-8000-000000000000';
     const activities = site.activities();
-    const changed = await inActivity(activities.planRestore, { run: runNumber(2), vm: VM, kmsKey });
+    const changed = await inActivity(activities.planRestore, { run: runNumber(site, 2), vm: VM, kmsKey });
     expect(changed).toMatchObject({ kind: 'full', reason: `the KMS key changed from none to ${kmsKey}` });
-    const alias = inActivity(activities.planRestore, { run: runNumber(2), vm: VM, kmsKey: 'alias/mine' });
+    const alias = inActivity(activities.planRestore, {
+      run: runNumber(site, 2),
+      vm: VM,
+      kmsKey: 'alias/mine',
+    });
     await expect(alias).rejects.toMatchObject({ type: 'InvalidPlan', nonRetryable: true });
   });
 
   it('never on a backup older than the DR copy', async () => {
     await backUp(site, 2);
-    await restore('direct', runNumber(1));
+    await restore(site, 'direct', runNumber(site, 1));
     await site.store.delete(`${VM}/backups/20261123T181502Z-00000002/manifest.json`);
     await expect(plan()).rejects.toMatchObject({ type: 'BackupOlderThanDrCopy', nonRetryable: true });
   });
@@ -225,7 +175,9 @@ describe('a copy that is interrupted', () => {
     expect(puts).toBeLessThanOrEqual(200 - 120 + 64);
     expect(beats.every(isCopyProgress)).toBe(true);
     await inActivity(activities.completeSnapshot, completion);
-    expect((await snapshotBytes(snapshotId, 200 * BLOCK_SIZE)).equals(patternDisk(patterns))).toBe(true);
+    expect((await snapshotBytes(site, snapshotId, 200 * BLOCK_SIZE)).equals(patternDisk(patterns))).toBe(
+      true,
+    );
 
     // Completions that were lost: asked again, both find the snapshot completed and send nothing.
     puts = 0;
@@ -300,10 +252,10 @@ describe('a copy that is interrupted', () => {
       if (calls % 3 === 0) throw new AwsError('RequestThrottledException', 'Too many requests.', 400);
       if (calls % 7 === 0) throw new AwsError('InternalServerException', 'Something broke.', 500);
     };
-    const { results, snapshotIds } = await restore('direct', site.run);
+    const { results, snapshotIds } = await restore(site, 'direct', site.run);
     expect(results).toMatchObject([{ blocks: 40, blocksSentAgain: 0 }]);
     expect(calls).toBeGreaterThan(40);
-    const bytes = await snapshotBytes(snapshotIds[0]!, 40 * BLOCK_SIZE);
+    const bytes = await snapshotBytes(site, snapshotIds[0]!, 40 * BLOCK_SIZE);
     expect(bytes.equals(patternDisk(patterns.slice(0, 40)))).toBe(true);
   }, 60_000);
 
@@ -312,7 +264,7 @@ describe('a copy that is interrupted', () => {
     await backUp(site, 1);
     const pack = `${VM}/packs/20261123T181501Z-00000001-system-0`;
     await site.store.delete(pack);
-    await expect(restore('direct', site.run)).rejects.toMatchObject({
+    await expect(restore(site, 'direct', site.run)).rejects.toMatchObject({
       type: 'DamagedObject',
       nonRetryable: true,
       message: expect.stringContaining(pack),
@@ -332,7 +284,7 @@ describe('a copy that is interrupted', () => {
       expect(endOfBlock1).toBeGreaterThan(0);
       body.writeUInt8(body.readUInt8(endOfBlock1) ^ 1, endOfBlock1);
       await site.store.put(pack, body);
-      await expect(restore(way, site.run)).rejects.toMatchObject({
+      await expect(restore(site, way, site.run)).rejects.toMatchObject({
         type: 'DamagedBlock',
         nonRetryable: true,
         message: expect.stringMatching(new RegExp(`Block 1.*${pack}.*SHA-256`)),

@@ -5,10 +5,16 @@ import { ApplicationFailure } from '@temporalio/common';
 import { AdaptiveLimit } from '../../../blocks/concurrency';
 import { EbsBlockClient } from '../../../blocks/ebs/client';
 import { BLOCK_SIZE } from '../../../blocks/port';
-import { placeholderAddress } from '../../../guest/launch-data';
-import { type AdaptationReport, GuestNotAdaptableError, type GuestAdapter } from '../../../guest/port';
+import { launchData, PLACEHOLDER_RUN_ID, placeholderAddress } from '../../../guest/launch-data';
+import {
+  type AdaptationReport,
+  GuestNotAdaptableError,
+  type GuestAdapter,
+  LARGEST_ADAPTATION_BYTES,
+} from '../../../guest/port';
 import { type RepositoryAddress } from '../../../plan/run';
 import { type DrPlan } from '../../../plan/schema';
+import { type BackupDisk, withBackupDisks } from '../../../repository/devices/backup-disks';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { checkPlanState } from '../../../repository/plans/plan-state';
 import { loadBootScript, loadPlan } from '../../../repository/plans/plans';
@@ -28,7 +34,6 @@ import {
 import { deleteUnusedSnapshots, untilCompleted } from '../account/snapshots';
 import { diskValues, runValues, tagList } from '../account/tags';
 import { known } from '../account/volumes';
-import { type BackupDisk, withBackupDisks } from './backup-disks';
 import { copyChangedBlocks } from './changed-blocks-copy';
 import { type LaunchCopyResult, type RestoreActivities } from './contract';
 import { completeSnapshot } from './snapshot-completion';
@@ -56,8 +61,6 @@ interface Try extends Input {
 
 /** Adaptations at once on one proxy: each may need a machine of a few hundred MiB, and a core. */
 const AT_ONCE = 1;
-/** What an adaptation may write, in bytes, on one disk: an initramfs of some 100 MiB for each kernel that a guest may have. */
-const WRITTEN_BYTES = 2 * 2 ** 30;
 
 /**
  * The launch copy: the guest of a DR copy adapted to EC2 while there is time, so that a failover has only to launch it. The
@@ -120,7 +123,7 @@ async function make(
     vm,
     recoveryPoint: drCopy.recoveryPoint,
     directory,
-    largestBytes: WRITTEN_BYTES,
+    largestBytes: LARGEST_ADAPTATION_BYTES,
     signal,
   };
   const { copied, warnings } = await withBackupDisks(opened, async (disks) => {
@@ -146,19 +149,38 @@ async function adapt(
   const boot = drCopy.disks.find((disk) => disk.boot);
   if (boot === undefined) throw new GuestNotAdaptableError('The VM has no disk to boot from.');
   const pathOf = ({ key }: { key: string }): string => disks.get(key)?.path ?? '';
+  const needed = namedDependencies(plan, vm);
+  checkUserData(vm, needed.length);
   const reference = plan.vms.find(({ name }) => name === vm)?.bootScript;
   return guestAdapter.adaptForRecoverySite({
     diskPath: pathOf(boot),
     ...otherDisks(drCopy.disks, boot, pathOf),
     bootScripts:
       reference === undefined ? [] : [bootScriptOf(reference, await loadBootScript(store, reference))],
-    hosts: namedDependencies(plan, vm).map(({ hostNames: names }, index) => ({
+    hosts: needed.map(({ hostNames: names }, index) => ({
       address: placeholderAddress(index),
       names,
     })),
-    runId: 'launch-copy',
+    runId: PLACEHOLDER_RUN_ID,
     launchCopy: true,
   });
+}
+
+/** Known now and not in the disaster: whether the addresses that this guest needs will fit what it can be told. */
+function checkUserData(vm: string, count: number): void {
+  // The longest that a run id and a private address can be.
+  const runId = 'x'.repeat(64);
+  const addresses = Array.from({ length: count }, (_, index) => ({
+    placeholder: placeholderAddress(index),
+    address: '255.255.255.255',
+  }));
+  try {
+    launchData({ runId, addresses });
+  } catch (error) {
+    throw new GuestNotAdaptableError(
+      `${vm} cannot be told of all VMs that it depends on: ${(error as Error).message}`,
+    );
+  }
 }
 
 /** A child of the DR copy's snapshot of every disk that was written to; of the boot disk at least. */
@@ -192,6 +214,7 @@ async function startChild(
   disk: DrCopySet['disks'][number],
   diskCount: number,
 ): Promise<string> {
+  const madeOf = launchCopyDigest(plan, drCopy);
   const { SnapshotId } = await ebs.send(
     new StartSnapshotCommand({
       ClientToken: clientToken({
@@ -199,7 +222,7 @@ async function startChild(
         vm,
         disk: disk.key,
         attempt,
-        call: 'StartSnapshot launch copy',
+        call: `StartSnapshot ${madeOf}`,
       }),
       VolumeSize: disk.volumeGiB,
       ParentSnapshotId: disk.snapshotId,
@@ -213,7 +236,7 @@ async function startChild(
         role: 'pending-launch-copy',
         diskCount,
         recoveryPoint: drCopy.recoveryPoint,
-        madeOf: launchCopyDigest(plan, drCopy),
+        madeOf,
       }),
     }),
   );

@@ -1,0 +1,163 @@
+import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs';
+import {
+  DeregisterImageCommand,
+  DescribeImagesCommand,
+  DescribeInstanceAttributeCommand,
+  DescribeSnapshotsCommand,
+  DescribeVolumesCommand,
+} from '@aws-sdk/client-ec2';
+import { type DrCopy } from '../../activities/aws-proxy/account/contract';
+import { readRecoveredVolume, tagFilters } from '../../activities/aws-proxy/account/tags';
+import { loadPlanFile } from '../../plan/load';
+import { publishPlan } from '../../repository/plans/plans';
+import { PRODUCTION_SECURITY_GROUP_ID, PRODUCTION_SUBNET_ID } from '../../sandbox/aws/fixtures';
+import { waitUntilCompleted } from '../support/failover-listing';
+import { DB_DISKS, type FailoverSite } from '../support/failover-site';
+import { type FailoverSteps, openFailoverSteps } from '../support/failover-steps';
+import { planFolder } from '../unit/plan-file';
+
+let steps: FailoverSteps;
+let site: FailoverSite;
+let digest: string;
+let drCopy: DrCopy;
+/** The child of the boot disk's snapshot. */
+let launchSnapshot: string;
+
+beforeAll(async () => {
+  steps = await openFailoverSteps();
+  ({ site } = steps);
+  const folder = planFolder();
+  const { plan, scripts } = await loadPlanFile(folder.file);
+  folder.remove();
+  ({ digest } = await publishPlan(site.store, plan, scripts));
+  const boot = steps.drCopy.disks.find((disk) => disk.boot)!;
+  const { SnapshotId = '' } = await site.clients.ebs.send(
+    new StartSnapshotCommand({ VolumeSize: boot.volumeGiB, ParentSnapshotId: boot.snapshotId }),
+  );
+  await site.clients.ebs.send(new CompleteSnapshotCommand({ SnapshotId, ChangedBlocksCount: 0 }));
+  await waitUntilCompleted(steps.ec2, [SnapshotId]);
+  launchSnapshot = SnapshotId;
+  drCopy = { ...steps.drCopy, launchCopy: { snapshots: [{ diskKey: boot.key, snapshotId: SnapshotId }] } };
+});
+afterAll(() => site.stop());
+afterEach(() => {
+  site.faults.length = 0;
+});
+
+const runOf = (runId: string) => ({ ...site.run(runId), digest });
+const register = (runId: string, of = drCopy) =>
+  site.activity(steps.activities.registerImage, { run: runOf(runId), vm: 'db', drCopy: of });
+const launchRequest = (runId: string, imageId: string) => ({
+  run: runOf(runId),
+  vm: 'db',
+  attempt: 1,
+  imageId,
+  instanceType: 'm6i.large',
+  subnet: PRODUCTION_SUBNET_ID,
+  securityGroups: [PRODUCTION_SECURITY_GROUP_ID],
+  publicAddress: true,
+  drCopy,
+  test: false,
+});
+const launch = (request: ReturnType<typeof launchRequest>) =>
+  site.activity(steps.activities.launchInstance, request);
+const imagesOf = async (runId: string) => {
+  const { Images } = await steps.ec2.send(
+    new DescribeImagesCommand({ Owners: ['self'], Filters: tagFilters({ run: runId }) }),
+  );
+  return Images ?? [];
+};
+const counted = (operation: string): number =>
+  site.calls.filter((call) => call.operation === operation).length;
+
+it('launches the VM by one image and one instance, whose volumes are told apart and go with it', async () => {
+  const runId = 'by-copy';
+  const { imageId } = await register(runId);
+  // Every step is tried again with the same effect.
+  expect(await register(runId)).toEqual({ imageId });
+  const [image] = await imagesOf(runId);
+  expect(image).toMatchObject({ BootMode: 'legacy-bios', EnaSupport: true, RootDeviceName: '/dev/xvda' });
+  const snapshots = image!.BlockDeviceMappings!.map(({ Ebs }) => Ebs?.SnapshotId);
+  expect(snapshots).toEqual([
+    launchSnapshot,
+    ...drCopy.disks.filter(({ boot }) => !boot).map(({ snapshotId }) => snapshotId),
+  ]);
+
+  const launched = await launch(launchRequest(runId, imageId));
+  expect(await launch(launchRequest(runId, imageId))).toEqual(launched);
+  expect(counted('RunInstances')).toBe(2);
+  expect(launched).toMatchObject({ privateAddress: expect.stringMatching(/^10\.0\.1\./) as string });
+  const { Volumes = [] } = await steps.ec2.send(
+    new DescribeVolumesCommand({
+      Filters: [{ Name: 'attachment.instance-id', Values: [launched.instanceId] }],
+    }),
+  );
+  const disks = Volumes.map(({ Tags }) => readRecoveredVolume(Tags)!).sort((a, b) => a.slot - b.slot);
+  expect(disks).toMatchObject(
+    DB_DISKS.map(({ key, boot }) => ({ disk: key, boot, vm: 'db', run: runId, role: 'recovery' })),
+  );
+  expect(Volumes.map(({ SnapshotId }) => SnapshotId).sort()).toEqual([...snapshots].sort());
+
+  const { UserData } = await steps.ec2.send(
+    new DescribeInstanceAttributeCommand({ InstanceId: launched.instanceId, Attribute: 'userData' }),
+  );
+  expect(Buffer.from(UserData?.Value ?? '', 'base64').toString()).toBe(`lifeboat-launch 1\nrun ${runId}\n`);
+
+  await site.activity(steps.activities.deregisterImages, { run: runOf(runId), vm: 'db' });
+  expect(await imagesOf(runId)).toEqual([]);
+  const { removed } = await steps.removeRun(runId);
+  expect(removed).toEqual(
+    expect.arrayContaining([launched.instanceId, ...Volumes.map(({ VolumeId }) => VolumeId)]),
+  );
+  // What it was launched from stays.
+  const { Snapshots } = await steps.ec2.send(
+    new DescribeSnapshotsCommand({ SnapshotIds: [launchSnapshot, ...steps.drCopySnapshots] }),
+  );
+  expect(Snapshots).toHaveLength(1 + steps.drCopySnapshots.length);
+});
+
+it('finds what was registered and launched when the answers were lost', async () => {
+  const runId = 'lost';
+  site.faults.push({ operation: 'RegisterImage', times: 1, code: 'InternalError', carriedOut: true });
+  await expect(register(runId)).rejects.toMatchObject({ type: 'AwsTrouble' });
+  const { imageId } = await register(runId);
+  expect((await imagesOf(runId)).map(({ ImageId }) => ImageId)).toEqual([imageId]);
+  site.faults.push({ operation: 'RunInstances', times: 1, code: 'InternalError', carriedOut: true });
+  const request = launchRequest(runId, imageId);
+  await expect(launch(request)).rejects.toMatchObject({ type: 'AwsTrouble' });
+  const { instanceId } = await launch(request);
+  const { removed } = await steps.removeRun(runId);
+  expect(removed.filter((id) => id.startsWith('i-'))).toEqual([instanceId]);
+  expect(removed).toContain(imageId);
+  expect(await imagesOf(runId)).toEqual([]);
+});
+
+it('tells missing capacity from a launch copy that is gone', async () => {
+  const runId = 'missing';
+  const { imageId } = await register(runId);
+  const request = launchRequest(runId, imageId);
+  site.faults.push({ operation: 'RunInstances', times: 1, code: 'InsufficientInstanceCapacity' });
+  await expect(launch(request)).rejects.toMatchObject({ type: 'NoCapacity', nonRetryable: true });
+  site.faults.push({ operation: 'RunInstances', times: 1, code: 'InvalidSnapshot.NotFound' });
+  await expect(launch(request)).rejects.toMatchObject({ type: 'LaunchCopyGone', nonRetryable: true });
+  await steps.ec2.send(new DeregisterImageCommand({ ImageId: imageId }));
+  site.faults.push({ operation: 'RunInstances', times: 1, code: 'InvalidAMIID.Unavailable' });
+  await expect(launch({ ...request, attempt: 2 })).rejects.toMatchObject({ type: 'LaunchCopyGone' });
+  const gone = [{ diskKey: DB_DISKS[0]!.key, snapshotId: 'snap-0123456789abcdef0' }];
+  await expect(register('gone', { ...drCopy, launchCopy: { snapshots: gone } })).rejects.toMatchObject({
+    type: 'LaunchCopyGone',
+    nonRetryable: true,
+  });
+  await steps.removeRun(runId);
+});
+
+it('discards an attempt with the volumes that it was launched with', async () => {
+  const runId = 'doubtful';
+  const { imageId } = await register(runId);
+  const { instanceId } = await launch(launchRequest(runId, imageId));
+  const attempt = { run: runOf(runId), vm: 'db', attempt: 1, launchedByCopy: true };
+  await site.activity(steps.activities.discardShell, attempt);
+  expect(await steps.describeInstance(instanceId)).toMatchObject({ State: { Name: 'terminated' } });
+  expect(await steps.volumesWith({ run: runId })).toEqual([]);
+  await steps.removeRun(runId);
+});
