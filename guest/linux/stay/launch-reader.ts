@@ -35,6 +35,8 @@ imds=\${LIFEBOAT_IMDS:-169.254.169.254:80}
 state=$root${directory}
 scratch=$root/run/lifeboat-launch
 data=$scratch/data
+begin='${BLOCK_BEGIN}'
+end='${BLOCK_END}'
 
 say() {
   echo "lifeboat: $*"
@@ -89,9 +91,9 @@ ask() {
 }
 wait=${WAIT_SECONDS}
 [ -f "$state/applied" ] && wait=${WAIT_AGAIN_SECONDS}
-end=$(($(seconds) + \${LIFEBOAT_WAIT:-$wait}))
+deadline=$(($(seconds) + \${LIFEBOAT_WAIT:-$wait}))
 until ask; do
-  [ "$(seconds)" -lt "$end" ] || give_up "$why"
+  [ "$(seconds)" -lt "$deadline" ] || give_up "$why"
   sleep 1
 done
 
@@ -137,9 +139,9 @@ fill_in "$state/environment" "$scratch/environment"
 if [ -f "$state/hosts" ]; then
   fill_in "$state/hosts" "$scratch/block"
   hosts=$root/etc/hosts
-  if [ "$(sed -n '/^${BLOCK_BEGIN}$/,$p' "$hosts" | grep -cFx -e '${BLOCK_BEGIN}' -e '${BLOCK_END}')" -eq 2 ]; then
-    sed -e '/^${BLOCK_BEGIN}$/,/^${BLOCK_END}$/{/^${BLOCK_BEGIN}$/!{/^${BLOCK_END}$/!d;};}' \\
-      -e "/^${BLOCK_BEGIN}$/r $scratch/block" "$hosts" > "$scratch/hosts" || give_up '/etc/hosts cannot be read'
+  if [ "$(sed -n "/^$begin\\$/,\\$p" "$hosts" | grep -cFx -e "$begin" -e "$end")" -eq 2 ]; then
+    sed -e "/^$begin\\$/,/^$end\\$/{/^$begin\\$/!{/^$end\\$/!d;};}" -e "/^$begin\\$/r $scratch/block" \\
+      "$hosts" > "$scratch/hosts" || give_up '/etc/hosts cannot be read'
     replace "$scratch/hosts" "$hosts" || give_up '/etc/hosts cannot be written'
   else
     say "/etc/hosts has no block of Lifeboat's any more and is left alone"
