@@ -1,5 +1,7 @@
 import { type EC2Client, type Instance, paginateDescribeInstances } from '@aws-sdk/client-ec2';
 import { type DrCopySet, findDrCopies } from '../activities/aws-proxy/account/dr-copy';
+import { type LaunchCopy } from '../activities/aws-proxy/account/contract';
+import { findLaunchSnapshots, launchCopyOf } from '../activities/aws-proxy/account/launch-copy';
 import { readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
 import { mapAhead } from '../blocks/pipeline';
 import { type Consistency } from '../hypervisor/port';
@@ -30,6 +32,8 @@ export interface VmSiteStatus {
   vm: string;
   /** Absent where there is no complete DR copy. */
   drCopy: DrCopyStatus | undefined;
+  /** What a failover would launch the VM by; absent where the plan wants none, or there is none of this DR copy and plan. */
+  launchCopy: LaunchCopy | undefined;
   /** What the backup that the DR copy holds is as, and what an operator should know of it; absent where there is none. */
   backup: BackupStatus | undefined;
   /** Whether EC2 can boot what the DR copy holds; absent where that was not tried. */
@@ -82,9 +86,12 @@ export async function siteStatus(
   site: { ec2: EC2Client; store: ObjectStore; now?: Date },
 ): Promise<SiteStatus> {
   const now = site.now ?? new Date();
-  const [state, copies, instances] = await Promise.all([
+  const [state, copies, launchSnapshots, instances] = await Promise.all([
     readPlanState(site.store, plan.name),
     findDrCopies(site.ec2, plan.name),
+    plan.replication.launchCopy === true
+      ? findLaunchSnapshots(site.ec2, { plan: plan.name, role: 'launch-copy' })
+      : [],
     recoveryInstances(site.ec2, plan.name),
   ]);
   const phase = state?.phase ?? 'none';
@@ -102,6 +109,7 @@ export async function siteStatus(
       return {
         vm,
         drCopy: copy === undefined ? undefined : drCopyStatus(copy, now),
+        launchCopy: copy === undefined ? undefined : launchCopyOf(plan, copy, launchSnapshots),
         backup: backupStatus(manifests[index]),
         guest: manifests[index]?.guest,
         runsAt: RUNS_AT[phase],

@@ -20,6 +20,8 @@ export interface RecoveredVm extends InstanceAddresses {
   instanceType: string;
   recoveryPoint: string;
   takenAt: string;
+  /** `launch copy`: one launch of a guest adapted beforehand; `volumes`: adapted and put together in this failover. */
+  launchedBy: 'launch copy' | 'volumes';
   /** Seconds that it took to answer, and when it did (ISO 8601, UTC). */
   readySeconds: number;
   readyAt: string;
@@ -73,7 +75,10 @@ interface Ways {
   warnings: string[];
 }
 
-type BootedInstance = InstanceAddresses & { instanceId: string; instanceType: string };
+type BootedInstance = Pick<
+  RecoveredVm,
+  'instanceId' | 'instanceType' | 'launchedBy' | keyof InstanceAddresses
+>;
 
 /** An instance that boots from the DR copy, and proof that it serves. */
 async function recover(request: FailoverVmRequest, ways: Ways): Promise<RecoveredVm> {
@@ -103,7 +108,8 @@ async function recover(request: FailoverVmRequest, ways: Ways): Promise<Recovere
 /** The guest in the launch copy is adapted already. @returns undefined where there is none, or it is gone */
 async function launchByCopy(ways: Ways): Promise<BootedInstance | undefined> {
   try {
-    return await ways.byCopy?.instance();
+    const launched = await ways.byCopy?.instance();
+    return launched && { ...launched, launchedBy: 'launch copy' };
   } catch (error) {
     if (!hasFailureType(error, 'LaunchCopyGone')) throw error;
     ways.warnings.push(causeMessage(error));
@@ -136,5 +142,5 @@ async function launchByVolumes(
   await reportPhase(vm.name, 'attaching volumes', shell.instanceId);
   await awsProxy.attachVolumes({ run, vm: vm.name, instanceId: shell.instanceId, volumes });
 
-  return instance.boot(shell, volumes);
+  return { ...(await instance.boot(shell, volumes)), launchedBy: 'volumes' };
 }

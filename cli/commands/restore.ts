@@ -1,6 +1,8 @@
 import { type Command } from 'commander';
 import { type CliContext } from '../io';
 import { copyRow, COPY_HEAD } from '../copy-rows';
+import { type VmRestoreResult } from '../../workflows/restore';
+import { bytesText, secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
 import { tableText } from '../table';
 import { planRunCommand } from './run-options';
@@ -24,10 +26,22 @@ export function restoreCommand(context: CliContext): Command {
             vms
               .filter(({ reason }) => reason !== undefined)
               .map(({ vm, reason }) => `${vm}: a full copy, because ${reason}\n`)
-              .join(''),
+              .join('') +
+            vms.map(launchCopyText).join(''),
         },
         plan,
         options,
       ),
   );
+}
+
+/** What became of the VM's launch copy; nothing where there is one as before. */
+function launchCopyText({ vm, launchCopy }: VmRestoreResult): string {
+  if (launchCopy === undefined) return '';
+  const { outcome, reason, bytes, seconds, warnings } = launchCopy;
+  const told = warnings.map((warning) => `${vm}: ${warning}\n`).join('');
+  if (outcome === 'kept') return told;
+  if (outcome === 'made')
+    return `${vm}: ready to launch (${bytesText(bytes)} more, ${secondsText(seconds)})\n${told}`;
+  return `${vm}: no launch copy, so that a failover takes the longer way: ${reason}\n${told}`;
 }

@@ -21,7 +21,7 @@ export function statusCommand({ io }: CliContext): Command {
       const { ec2 } = awsClients({ region: plan.recoverySite.region, maxAttempts: CLIENT_ATTEMPTS });
       const status = await siteStatus(plan, { ec2, store });
       if (options.json === true) writeJson(io, statusDocument(status, digest));
-      else io.out(statusText(status));
+      else io.out(statusText(status, plan.replication.launchCopy === true));
     });
 }
 
@@ -36,7 +36,7 @@ export function statusDocument(status: SiteStatus, digest: string) {
     generation: status.generation,
     since: status.since ?? null,
     closedWindow: status.closedWindow ?? null,
-    vms: status.vms.map(({ vm, runsAt, drCopy, backup, guest, instance }) => ({
+    vms: status.vms.map(({ vm, runsAt, drCopy, launchCopy, backup, guest, instance }) => ({
       vm,
       runsAt,
       instance:
@@ -48,6 +48,7 @@ export function statusDocument(status: SiteStatus, digest: string) {
               publicAddress: instance.publicAddress ?? null,
             },
       drCopy: drCopy ?? null,
+      launchCopy: launchCopy ?? null,
       backup: backup ?? null,
       guest: guest ?? null,
     })),
@@ -56,7 +57,8 @@ export function statusDocument(status: SiteStatus, digest: string) {
 
 const RUNS_AT_WORDS = { primary: 'primary site', recovery: 'recovery site', moving: 'being moved' };
 
-export function statusText(status: SiteStatus): string {
+/** @param wantsLaunchCopies whether the plan does, so that a VM without one is told of */
+export function statusText(status: SiteStatus, wantsLaunchCopies = false): string {
   const phase = status.phase === 'none' ? 'never replicated' : `${status.phase} since ${status.since}`;
   const { closedWindow } = status;
   return (
@@ -68,9 +70,19 @@ export function statusText(status: SiteStatus): string {
       ['VM', 'runs at', 'disk', 'size', 'snapshot', 'recovery point', 'age'],
       status.vms.flatMap((vm) => vmRows(vm)),
     ) +
-    status.vms.map(({ vm, backup, guest }) => notesText(vm, backup?.notes) + guestText(vm, guest)).join('')
+    status.vms
+      .map(
+        ({ vm, drCopy, launchCopy, backup, guest }) =>
+          notesText(vm, backup?.notes) +
+          guestText(vm, guest) +
+          (wantsLaunchCopies && drCopy !== undefined && launchCopy === undefined ? noLaunchCopyText(vm) : ''),
+      )
+      .join('')
   );
 }
+
+const noLaunchCopyText = (vm: string): string =>
+  `${vm}: there is no launch copy of this DR copy and plan; a failover takes the longer way. The next restore makes one, or says why not.\n`;
 
 function vmRows({ vm, runsAt, instance, drCopy }: VmSiteStatus): string[][] {
   const addresses = [instance?.privateAddress, instance?.publicAddress].filter(

@@ -17,7 +17,7 @@ export interface SiteListing {
 export interface Expected {
   /** The AWS proxy. */
   instances: string[];
-  /** Of the present DR copies. */
+  /** Of the present DR copies and launch copies. */
   snapshots: string[];
   dnsRecords: string[];
   vms: string[];

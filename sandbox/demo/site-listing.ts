@@ -44,9 +44,9 @@ async function expectedOf(plan: DrPlan, ec2: EC2Client, store: ObjectStore): Pro
   const { vms } = await siteStatus(plan, { ec2, store });
   return {
     instances: [PROXY_INSTANCE_ID],
-    snapshots: vms.flatMap(({ vm, drCopy }) => {
+    snapshots: vms.flatMap(({ vm, drCopy, launchCopy }) => {
       if (drCopy === undefined) throw new Error(`The recovery site has no DR copy of ${vm}.`);
-      return drCopy.disks.map(({ snapshotId }) => snapshotId);
+      return [...drCopy.disks, ...(launchCopy?.snapshots ?? [])].map(({ snapshotId }) => snapshotId);
     }),
     dnsRecords: [`${SHOP_NAME}. A`],
     vms: plan.vms.map(({ name }) => name),

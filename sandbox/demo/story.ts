@@ -69,7 +69,12 @@ async function protect({ config, steps, runs, shop, others }: Stage): Promise<vo
       const others = vms.filter((vm) => vm.kind !== kind).map(({ vm }) => vm);
       prove(others.length === 0, `the restore of ${others.join(' and ')} is not ${kind}.`);
       const snapshots = inAll(vms).map(({ snapshotId }) => snapshotId);
-      return { copied: inAll(vms), proof: `The DR copy is ${snapshots.join(', ')}.` };
+      const unready = vms.find(({ launchCopy }) => launchCopy?.outcome !== 'made');
+      prove(
+        unready === undefined,
+        `there is no new launch copy of ${unready?.vm}: ${unready?.launchCopy?.reason}`,
+      );
+      return { copied: inAll(vms), proof: `The DR copy is ${snapshots.join(', ')}, and ready to launch.` };
     });
   }
 
@@ -115,6 +120,8 @@ async function loseAndRecover({ config, steps, runs, shop, others, report }: Sta
       onFailure: 'undo',
     });
     Object.assign(report, { rpoSeconds, rtoSeconds });
+    const longer = vms.filter(({ launchedBy }) => launchedBy !== 'launch copy').map(({ vm }) => vm);
+    prove(longer.length === 0, `${longer.join(' and ')} did not come up by a launch copy.`);
     recovered = vms.find(({ vm }) => vm === 'web')?.publicAddress ?? '';
     prove(recovered !== '' && recovered !== primary, 'web has no public address at the recovery site.');
     report.orders.afterFailover = (await expectShop(shop, recovered, orders)).orders;

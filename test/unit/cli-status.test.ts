@@ -27,6 +27,7 @@ const STATUS: SiteStatus = {
           { disk: 'data', snapshotId: 'snap-2', sizeBytes: 1024 ** 3, boot: false },
         ],
       },
+      launchCopy: { snapshots: [{ diskKey: 'system', snapshotId: 'snap-3' }] },
       backup: {
         consistency: 'crash',
         notes: ['The disk "scratch" is not backed up.'],
@@ -44,6 +45,7 @@ const STATUS: SiteStatus = {
       runsAt: 'recovery',
       instance: undefined,
       drCopy: undefined,
+      launchCopy: undefined,
       backup: undefined,
       guest: undefined,
     },
@@ -68,10 +70,19 @@ describe('status', () => {
           runsAt: 'recovery',
           instance: { ...STATUS.vms[0]?.instance, publicAddress: null },
           drCopy: STATUS.vms[0]?.drCopy,
+          launchCopy: STATUS.vms[0]?.launchCopy,
           backup: STATUS.vms[0]?.backup,
           guest: STATUS.vms[0]?.guest,
         },
-        { vm: 'web', runsAt: 'recovery', instance: null, drCopy: null, backup: null, guest: null },
+        {
+          vm: 'web',
+          runsAt: 'recovery',
+          instance: null,
+          drCopy: null,
+          launchCopy: null,
+          backup: null,
+          guest: null,
+        },
       ],
     });
   });

@@ -30,7 +30,7 @@ export async function findLaunchSnapshots(
  * else than what a failover of today would make.
  */
 export function launchCopyOf(
-  plan: DrPlan,
+  plan: Pick<DrPlan, 'vms'>,
   drCopy: DrCopySet,
   found: LaunchSnapshot[],
 ): LaunchCopy | undefined {
@@ -72,7 +72,7 @@ const snapshotIdOf = ([first]: LaunchSnapshot[]): string => first?.snapshot.Snap
 
 /** SHA-256 (lower-case hex) of all that decides what is in a launch copy: where one of it changes, it is made anew. */
 export function launchCopyDigest(
-  plan: DrPlan,
+  plan: Pick<DrPlan, 'vms'>,
   drCopy: Pick<DrCopySet, 'vm' | 'recoveryPoint' | 'disks'>,
 ): string {
   const vm = plan.vms.find(({ name }) => name === drCopy.vm);
@@ -88,7 +88,7 @@ export function launchCopyDigest(
 }
 
 /** The VMs whose host names a VM finds at its side, in plan order: those that it depends on, directly or not. */
-export function namedDependencies(plan: DrPlan, vm: string): PlannedVm[] {
+export function namedDependencies(plan: Pick<DrPlan, 'vms'>, vm: string): PlannedVm[] {
   const needed = allDependencies(vm, new Map(plan.vms.map((planned) => [planned.name, planned])));
   return plan.vms.filter(({ name, hostNames }) => needed.has(name) && hostNames.length > 0);
 }
