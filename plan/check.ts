@@ -5,7 +5,7 @@ import { findCycle } from './order';
 import { type PlanProblem } from './plan-error';
 import { bothNames, primaryNameOf } from './primary-vm';
 import { show } from './schema-problems';
-import { type planFileSchema } from './schema';
+import { type planFileSchema, subnetsOf } from './schema';
 
 /** A plan as its file has it: valid by the schema, boot scripts still paths. */
 export type PlanFile = z.output<typeof planFileSchema>;
@@ -173,10 +173,15 @@ function* durations(plan: PlanFile): Generator<PlanProblem> {
 }
 
 function* recoverySite({ recoverySite: { production, test } }: PlanFile): Generator<PlanProblem> {
-  if (production.subnet === test.subnet)
+  for (const [name, site] of Object.entries({ production, test }))
+    for (const [index, subnet] of (site.subnets ?? []).entries())
+      if (site.subnets?.indexOf(subnet) !== index)
+        yield { path: ['recoverySite', name, 'subnets', index], message: `${subnet} is in the list already` };
+  const shared = subnetsOf(test).findIndex((subnet) => subnetsOf(production).includes(subnet));
+  if (shared >= 0)
     yield {
-      path: ['recoverySite', 'test', 'subnet'],
-      message: `${test.subnet} is the production subnet, too; a test failover needs a subnet of its own, cut off from it`,
+      path: ['recoverySite', 'test', ...(test.subnets === undefined ? ['subnet'] : ['subnets', shared])],
+      message: `${subnetsOf(test)[shared]} is the production subnet, too; a test failover needs a subnet of its own, cut off from it`,
     };
 }
 

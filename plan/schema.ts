@@ -98,13 +98,22 @@ const vm = z
   })
   .strict();
 
+/** Zones of a Region are six at most; a company gives each one subnet. */
+const MAXIMUM_SUBNETS = 6;
+
 const site = z
   .object({
-    subnet: awsId('subnet'),
+    subnet: awsId('subnet').optional(),
+    /** Several, one a zone, in order of preference: where AWS has no capacity in one zone, the next is tried. */
+    subnets: z.array(awsId('subnet')).min(1).max(MAXIMUM_SUBNETS).optional(),
     securityGroups: z.array(awsId('sg')).min(1),
     publicAddress: z.boolean().default(false),
   })
-  .strict();
+  .strict()
+  .refine(
+    (where) => (where.subnet === undefined) !== (where.subnets === undefined),
+    'needs exactly one of subnet and subnets',
+  );
 
 const dnsRecord = z
   .object({
@@ -198,6 +207,11 @@ export type DrPlan = Omit<PlanFile, 'vms'> & { vms: PlannedVm[] };
 export type ReadinessProbe = PlannedVm['readiness'];
 export type RecoverySubnet = DrPlan['recoverySite']['production'];
 export type PlannedDnsRecord = NonNullable<DrPlan['dns']>['records'][number];
+
+/** The subnets of a site, in order of preference. */
+export function subnetsOf({ subnet, subnets }: Pick<RecoverySubnet, 'subnet' | 'subnets'>): string[] {
+  return subnets ?? (subnet === undefined ? [] : [subnet]);
+}
 
 /** Seconds in a duration such as `15m`. */
 export function durationSeconds(text: string): number {

@@ -2,7 +2,7 @@ import { type DrCopy } from '../activities/aws-proxy/account/contract';
 import { type LaunchSite } from '../activities/aws-proxy/launch/contract';
 import { type HostEntry } from '../guest/port';
 import { type RunContext } from '../plan/run';
-import { type PlannedVm, type RecoverySubnet } from '../plan/schema';
+import { type PlannedVm, type RecoverySubnet, subnetsOf } from '../plan/schema';
 import { type OnFailure } from './run/attention';
 
 /** One VM of a failover: what it is made from, where, and what it finds there. */
@@ -11,7 +11,10 @@ export interface FailoverVmRequest {
   vm: PlannedVm;
   site: RecoverySubnet;
   test: boolean;
+  /** Where volumes are made. */
   availabilityZone: string;
+  /** The one subnet that the VM can be in, where its address is fixed. */
+  fixedSubnet?: string;
   drCopy: DrCopy;
   /** Where this VM finds the VMs that it depends on; only in runs of releases that began a VM when those were ready. */
   hosts?: HostEntry[];
@@ -22,10 +25,14 @@ export interface FailoverVmRequest {
   onFailure: OnFailure;
 }
 
-/** Where the VM's instance is launched. A fixed address belongs to the production subnet; a test may run beside it. */
-export function siteOf({ site, vm, test }: FailoverVmRequest): LaunchSite {
+/** The subnets that the VM may be launched in, in order of preference. */
+export function subnetsFor({ fixedSubnet, site }: FailoverVmRequest): string[] {
+  return fixedSubnet === undefined ? subnetsOf(site) : [fixedSubnet];
+}
+
+/** How the VM's instance is connected there. A fixed address belongs to the production subnet; a test may run beside it. */
+export function networkOf({ site, vm, test }: FailoverVmRequest): Omit<LaunchSite, 'subnet'> {
   return {
-    subnet: site.subnet,
     securityGroups: site.securityGroups,
     publicAddress: site.publicAddress,
     privateAddress: test ? undefined : vm.privateAddress,

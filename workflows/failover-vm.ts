@@ -18,6 +18,7 @@ export interface RecoveredVm extends InstanceAddresses {
   vm: string;
   instanceId: string;
   instanceType: string;
+  availabilityZone: string;
   recoveryPoint: string;
   takenAt: string;
   /** `launch copy`: one launch of a guest adapted beforehand; `volumes`: adapted and put together in this failover. */
@@ -77,7 +78,7 @@ interface Ways {
 
 type BootedInstance = Pick<
   RecoveredVm,
-  'instanceId' | 'instanceType' | 'launchedBy' | keyof InstanceAddresses
+  'instanceId' | 'instanceType' | 'availabilityZone' | 'launchedBy' | keyof InstanceAddresses
 >;
 
 /** An instance that boots from the DR copy, and proof that it serves. */
@@ -132,7 +133,7 @@ async function deregisterImages(run: RunContext, vm: string, ways: Ways): Promis
 
 /** Volumes from the DR copy, drivers into them, and an instance that boots from them. */
 async function launchByVolumes(
-  { run, vm }: FailoverVmRequest,
+  { run, vm, availabilityZone }: FailoverVmRequest,
   { volumes: prepared, instance }: Ways,
 ): Promise<BootedInstance> {
   // The shell is launched while the volumes are being made; when one fails, the other is not waited for.
@@ -142,5 +143,5 @@ async function launchByVolumes(
   await reportPhase(vm.name, 'attaching volumes', shell.instanceId);
   await awsProxy.attachVolumes({ run, vm: vm.name, instanceId: shell.instanceId, volumes });
 
-  return { ...(await instance.boot(shell, volumes)), launchedBy: 'volumes' };
+  return { ...(await instance.boot(shell, volumes)), availabilityZone, launchedBy: 'volumes' };
 }

@@ -51,7 +51,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   if (!test) requirePhase(begun, ['protected', 'failing-over'], 'fail over');
 
   progress.phase('checking');
-  const { availabilityZone, drCopies } = await awsProxy.checkFailover({ run: begun.run, plan, test });
+  const { availabilityZone, drCopies, places } = await awsProxy.checkFailover({ run: begun.run, plan, test });
   const oldest = Math.min(...drCopies.map((copy) => Date.parse(copy.takenAt)));
 
   const { recovered, expected, removed } = await compensating(async (compensations) => {
@@ -68,7 +68,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
 
     progress.phase('recovering VMs');
     const recovered = await recoverVms({
-      ...{ run, plan, test, availabilityZone, drCopies, onFailure, attention },
+      ...{ run, plan, test, availabilityZone, drCopies, places, onFailure, attention },
     });
     if (test) {
       progress.phase('removing the test');

@@ -1,15 +1,15 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import { awsProxy } from './run/activities';
 import { type FailoverVmRequest } from './failover-vm-request';
-import { hasFailureType } from './run/failure-message';
+import { causeMessage, hasFailureType } from './run/failure-message';
 import { Kept } from './run/kept';
 import { reportPhase } from './run/vm-child';
 
 /** What was launched, of which type. */
 export type Launched<T> = T & { instanceType: string };
 
-/** Launches an instance of a type. Each attempt has a number of its own. */
-export type Launch<T> = (attempt: number, instanceType: string) => Promise<T>;
+/** Launches an instance of a type in a subnet. Each attempt has a number of its own. */
+export type Launch<T> = (attempt: number, instanceType: string, subnet: string) => Promise<T>;
 
 /** Attempts at an instance of one VM, by whichever way: no two have the same number, which is in tokens and tags. */
 export class LaunchAttempts {
@@ -20,7 +20,7 @@ export class LaunchAttempts {
   }
 }
 
-/** An instance of one VM, launched once, of the first of its types for which AWS has capacity. */
+/** An instance of one VM, launched once: of the first of its types for which AWS has capacity, in the first zone that has it. */
 export class LaunchTries<T> {
   private types: string[];
   private readonly launched = new Kept(() => this.launch());
@@ -29,13 +29,14 @@ export class LaunchTries<T> {
 
   /**
    * @param prepare what has to be there before the first launch
-   * @param launchedByCopy whether an instance's volumes are its own, and go with it when it is discarded
+   * @param where the subnets that it may be in, in order of preference; and whether an instance's volumes are its own, and go
+   *   with it when it is discarded
    */
   constructor(
     private readonly request: FailoverVmRequest,
     private readonly attempts: LaunchAttempts,
     private readonly prepare: () => Promise<Launch<T>>,
-    private readonly launchedByCopy: boolean,
+    private readonly where: { subnets: string[]; launchedByCopy: boolean },
   ) {
     this.types = request.vm.instanceTypes;
   }
@@ -64,22 +65,26 @@ export class LaunchTries<T> {
     const { run, vm } = this.request;
     if (this.doubtful !== undefined) {
       const doubtful = { run, vm: vm.name, attempt: this.doubtful };
-      await awsProxy.discardShell(this.launchedByCopy ? { ...doubtful, launchedByCopy: true } : doubtful);
+      await awsProxy.discardShell(
+        this.where.launchedByCopy ? { ...doubtful, launchedByCopy: true } : doubtful,
+      );
     }
     this.doubtful = undefined;
     const launch = await this.prepare();
-    for (const instanceType of this.types) {
-      const attempt = this.attempts.next();
-      try {
-        return { ...(await launch(attempt, instanceType)), instanceType };
-      } catch (error) {
-        if (!hasFailureType(error, 'NoCapacity')) {
-          this.doubtful = attempt;
-          throw error;
+    for (const instanceType of this.types)
+      for (const subnet of this.where.subnets) {
+        const attempt = this.attempts.next();
+        try {
+          return { ...(await launch(attempt, instanceType, subnet)), instanceType };
+        } catch (error) {
+          if (!hasFailureType(error, 'NoCapacity')) {
+            this.doubtful = attempt;
+            throw error;
+          }
+          // AWS's own words may name zones that have capacity.
+          await reportPhase(vm.name, 'no capacity', `${instanceType} in ${subnet}: ${causeMessage(error)}`);
         }
-        await reportPhase(vm.name, 'no capacity', instanceType);
       }
-    }
     throw this.noCapacity();
   }
 

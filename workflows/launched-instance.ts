@@ -1,12 +1,10 @@
-import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
+import { type LaunchedInstance as LaunchedByCopy } from '../activities/aws-proxy/launch/contract';
 import { type Dependencies } from './dependencies';
 import { awsProxy } from './run/activities';
-import { type FailoverVmRequest, siteOf } from './failover-vm-request';
+import { type FailoverVmRequest, networkOf, subnetsFor } from './failover-vm-request';
 import { type Launch, type LaunchAttempts, type Launched, LaunchTries } from './launch-tries';
 import { Kept } from './run/kept';
 import { reportPhase } from './run/vm-child';
-
-type LaunchedByCopy = { instanceId: string } & InstanceAddresses;
 
 /** The instance of a VM that has a launch copy: one image, one launch, and it boots. */
 export class LaunchedInstance {
@@ -18,7 +16,10 @@ export class LaunchedInstance {
     private readonly dependencies: Dependencies,
     attempts: LaunchAttempts,
   ) {
-    this.tries = new LaunchTries(request, attempts, () => this.prepare(), true);
+    this.tries = new LaunchTries(request, attempts, () => this.prepare(), {
+      subnets: subnetsFor(request),
+      launchedByCopy: true,
+    });
   }
 
   /** Tries these types from now on. */
@@ -42,15 +43,16 @@ export class LaunchedInstance {
     await reportPhase(vm.name, 'registering the image');
     const imageId = await this.image.get();
     await this.dependencies.ready();
-    return async (attempt, instanceType) => {
-      await reportPhase(vm.name, 'booting', `${instanceType} by the launch copy (${imageId})`);
+    return async (attempt, instanceType, subnet) => {
+      await reportPhase(vm.name, 'booting', `${instanceType} in ${subnet} by the launch copy (${imageId})`);
       return awsProxy.launchInstance({
         run,
         vm: vm.name,
         attempt,
         imageId,
         instanceType,
-        ...siteOf(this.request),
+        subnet,
+        ...networkOf(this.request),
         drCopy,
         test,
       });

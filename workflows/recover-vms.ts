@@ -1,5 +1,6 @@
 import { ApplicationFailure, patched } from '@temporalio/workflow';
 import { type DrCopy } from '../activities/aws-proxy/account/contract';
+import { type FixedPlace } from '../activities/aws-proxy/readiness/contract';
 import { type HostEntry } from '../guest/port';
 import { type Firmware } from '../hypervisor/port';
 import { type RunContext } from '../plan/run';
@@ -18,6 +19,8 @@ export interface Recovery {
   test: boolean;
   availabilityZone: string;
   drCopies: DrCopy[];
+  /** Absent in runs of releases whose plans had one subnet. */
+  places?: FixedPlace[];
   onFailure: OnFailure;
   /** The run's own steps that a person may have to mend. */
   attention: Attention;
@@ -60,14 +63,19 @@ async function shellImages(run: RunContext, drCopies: DrCopy[]): Promise<Map<Fir
 
 /** What both ways tell a VM's child workflow. */
 function requestOf(
-  { run, plan, test, availabilityZone, drCopies, onFailure }: Recovery,
+  { run, plan, test, availabilityZone, drCopies, places = [], onFailure }: Recovery,
   vm: PlannedVm,
 ): FailoverVmRequest {
   const site = test ? plan.recoverySite.test : plan.recoverySite.production;
   const drCopy = drCopies.find((copy) => copy.vm === vm.name);
   if (drCopy === undefined)
     throw ApplicationFailure.nonRetryable(`There is no DR copy of ${vm.name}.`, 'NotReadyForFailover');
-  return { run, vm, site, test, availabilityZone, drCopy, onFailure };
+  const place = places.find((fixed) => fixed.vm === vm.name);
+  return {
+    ...{ run, vm, site, test, drCopy, onFailure },
+    availabilityZone: place?.availabilityZone ?? availabilityZone,
+    ...(place === undefined ? {} : { fixedSubnet: place.subnet }),
+  };
 }
 
 const summaryOf = ({ test }: Recovery): string => (test ? 'Test failover' : 'Fail over');

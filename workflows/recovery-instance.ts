@@ -1,7 +1,7 @@
 import { type InstanceAddresses, type RecoveredVolume } from '../activities/aws-proxy/launch/contract';
 import { awsProxy } from './run/activities';
 import { hasFailureType } from './run/failure-message';
-import { type FailoverVmRequest, siteOf } from './failover-vm-request';
+import { type FailoverVmRequest, networkOf, subnetsFor } from './failover-vm-request';
 import { type Launch, type LaunchAttempts, type Launched, LaunchTries } from './launch-tries';
 import { reportPhase } from './run/vm-child';
 
@@ -15,7 +15,11 @@ export class RecoveryInstance {
     private readonly request: FailoverVmRequest,
     attempts: LaunchAttempts,
   ) {
-    this.tries = new LaunchTries(request, attempts, () => this.prepare(), false);
+    this.tries = new LaunchTries(request, attempts, () => this.prepare(), {
+      // Its volumes are made in one zone.
+      subnets: subnetsFor(request).slice(0, 1),
+      launchedByCopy: false,
+    });
   }
 
   /** Tries these types from now on. */
@@ -37,14 +41,15 @@ export class RecoveryInstance {
     const { run, vm, drCopy, test } = this.request;
     const { firmware } = drCopy.configuration;
     const imageId = this.request.imageId ?? (await awsProxy.ensureShellImage({ run, firmware })).imageId;
-    return (attempt, instanceType) =>
+    return (attempt, instanceType, subnet) =>
       awsProxy.launchShell({
         run,
         vm: vm.name,
         attempt,
         imageId,
         instanceType,
-        ...siteOf(this.request),
+        subnet,
+        ...networkOf(this.request),
         recoveryPoint: drCopy.recoveryPoint,
         test,
       });

@@ -6,6 +6,9 @@ export const PROXY_INSTANCE_ID = 'i-0a11fe00000000001';
 export const PROXY_AVAILABILITY_ZONE = `${REGION}a`;
 export const PRODUCTION_SUBNET_ID = 'subnet-0a11fe00000000001';
 export const TEST_SUBNET_ID = 'subnet-0a11fe00000000002';
+/** The production network's in another zone, where no AWS proxy is. */
+export const SECOND_ZONE_SUBNET_ID = 'subnet-0a11fe00000000003';
+export const SECOND_AVAILABILITY_ZONE = `${REGION}b`;
 export const PRODUCTION_SECURITY_GROUP_ID = 'sg-0a11fe00000000001';
 export const TEST_SECURITY_GROUP_ID = 'sg-0a11fe00000000002';
 export const SHOP_HOSTED_ZONE_ID = 'ZLIFEBOATSHOP';
@@ -15,14 +18,20 @@ const HTTP_PORT = 80;
 const REDIS_PORT = 6379;
 
 /**
- * The account of the sample application: a production and a test VPC that cannot reach each other, the hosted zone,
- * the repository bucket and the AWS proxy. HTTP is open to all, the database only to its subnet.
+ * The account of the sample application: a production VPC with subnets in two zones and a test VPC that cannot reach each
+ * other, the hosted zone, the repository bucket and the AWS proxy. HTTP is open to all, the database only to its VPC.
  */
 export function shopFixtures(): Fixtures {
-  const site = (name: string, digit: number, cidr: string, subnetId: string, groupId: string) => {
+  const site = (
+    name: string,
+    digit: number,
+    { cidr, vpcCidr = cidr }: { cidr: string; vpcCidr?: string },
+    subnetId: string,
+    groupId: string,
+  ) => {
     const vpc = `vpc-0a11fe0000000000${digit}`;
     return {
-      vpc: { id: vpc, cidr, tags: { Name: `shop-${name}` } },
+      vpc: { id: vpc, cidr: vpcCidr, tags: { Name: `shop-${name}` } },
       subnet: {
         id: subnetId,
         vpc,
@@ -38,17 +47,26 @@ export function shopFixtures(): Fixtures {
         description: `The shop in the ${name} subnet`,
         ingress: [
           { fromPort: HTTP_PORT, toPort: HTTP_PORT, cidr: '0.0.0.0/0' },
-          { fromPort: REDIS_PORT, toPort: REDIS_PORT, cidr },
+          { fromPort: REDIS_PORT, toPort: REDIS_PORT, cidr: vpcCidr },
         ],
         tags: { Name: `shop-${name}` },
       },
     };
   };
-  const production = site('prod', 1, '10.0.1.0/24', PRODUCTION_SUBNET_ID, PRODUCTION_SECURITY_GROUP_ID);
-  const test = site('test', 2, '10.0.2.0/24', TEST_SUBNET_ID, TEST_SECURITY_GROUP_ID);
+  const productionCidrs = { cidr: '10.0.1.0/24', vpcCidr: '10.0.0.0/16' };
+  const production = site('prod', 1, productionCidrs, PRODUCTION_SUBNET_ID, PRODUCTION_SECURITY_GROUP_ID);
+  const secondZone = {
+    ...production.subnet,
+    id: SECOND_ZONE_SUBNET_ID,
+    cidr: '10.0.3.0/24',
+    availabilityZone: SECOND_AVAILABILITY_ZONE,
+    segment: 'prodb',
+    tags: { Name: 'shop-prodb' },
+  };
+  const test = site('test', 2, { cidr: '10.0.2.0/24' }, TEST_SUBNET_ID, TEST_SECURITY_GROUP_ID);
   return {
     vpcs: [production.vpc, test.vpc],
-    subnets: [production.subnet, test.subnet],
+    subnets: [production.subnet, secondZone, test.subnet],
     securityGroups: [production.securityGroup, test.securityGroup],
     hostedZones: [{ id: SHOP_HOSTED_ZONE_ID, name: 'shop.example' }],
     buckets: [SHOP_BUCKET],

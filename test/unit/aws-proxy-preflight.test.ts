@@ -50,17 +50,19 @@ describe('siteFindings', () => {
       { GroupId: 'sg-1', VpcId: 'vpc-1' },
       { GroupId: 'sg-2', VpcId: 'vpc-1' },
     ];
-    expect(siteFindings(wanted, { subnet, groups }, 2)).toEqual([]);
+    expect(siteFindings(wanted, { subnets: [subnet], groups }, 2)).toEqual([]);
   });
 
   it('names all that is wrong', () => {
     const groups = [{ GroupId: 'sg-1', VpcId: 'vpc-2' }];
-    expect(siteFindings(wanted, { subnet: { ...subnet, AvailableIpAddressCount: 1 }, groups }, 2)).toEqual([
-      'The subnet subnet-1 has 1 free addresses; 2 VMs need one each.',
-      'The security group sg-1 is in vpc-2, the subnet subnet-1 in vpc-1.',
-      'The security group sg-2 does not exist.',
-    ]);
-    expect(siteFindings(wanted, { groups }, 2)).toContain('The subnet subnet-1 does not exist.');
+    expect(siteFindings(wanted, { subnets: [{ ...subnet, AvailableIpAddressCount: 1 }], groups }, 2)).toEqual(
+      [
+        'The subnet subnet-1 has 1 free addresses; 2 VMs need one each.',
+        'The security group sg-1 is in vpc-2, the subnet subnet-1 in vpc-1.',
+        'The security group sg-2 does not exist.',
+      ],
+    );
+    expect(siteFindings(wanted, { subnets: [], groups }, 2)).toContain('The subnet subnet-1 does not exist.');
   });
 });
 

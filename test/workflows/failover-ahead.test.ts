@@ -1,21 +1,17 @@
-import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import { type TestWorkflowEnvironment } from '@temporalio/testing';
-import { DefaultLogger, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
-import { awsProxyHostQueue, AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { type DrPlan } from '../../plan/schema';
-import { type FailoverRequest, type FailoverSummary } from '../../workflows/failover';
-import { plainPlan } from '../support/e2e-plan';
+import { type FailoverRequest } from '../../workflows/failover';
 import { eventually } from '../support/eventually';
+import { type Answers, dependent, failOverOn } from './failover-run';
 import { describeWithTemporal, startTemporal } from './local-temporal';
 
-const ZONE = 'eu-central-1a';
-const HOST = 'i-0a11fe00000000001';
-
-interface Input {
-  vm?: string;
-}
-type Answers = Partial<Record<string, (input: Input) => unknown>>;
+type FailOverArguments = [
+  request: FailoverRequest,
+  answers?: Answers,
+  options?: { of?: DrPlan; calls?: string[] },
+];
 
 /** On a real Temporal server; what AWS would be asked is only noted, as the order is what counts here. */
 describeWithTemporal('a failover whose VMs depend on each other', () => {
@@ -28,67 +24,8 @@ describeWithTemporal('a failover whose VMs depend on each other', () => {
 
   const plan = dependent(['db', 'web'], { web: ['db'] });
 
-  /** A failover of the plan, with what its activities were asked, in order: `createVolumes web`. */
-  async function failOver(
-    request: FailoverRequest,
-    answers: Answers = {},
-    { of = plan, calls = [] }: { of?: DrPlan; calls?: string[] } = {},
-  ): Promise<{ calls: string[]; inputs: Map<string, Input>; outcome: FailoverSummary | Error }> {
-    const inputs = new Map<string, Input>();
-    const activities = (names: string[]): WorkerOptions['activities'] =>
-      Object.fromEntries(
-        names.map((name) => [
-          name,
-          async (input: Input = {}): Promise<unknown> => {
-            const call = [name, input.vm].filter((part) => part !== undefined).join(' ');
-            calls.push(call);
-            inputs.set(call, input);
-            return (
-              (await answers[call]?.(input)) ?? (await answers[name]?.(input)) ?? USUAL[name]?.(of, input)
-            );
-          },
-        ]),
-      );
-    const worker = async (taskQueue: string, names: string[], more: Partial<WorkerOptions> = {}) =>
-      Worker.create({
-        connection: server.nativeConnection,
-        taskQueue,
-        activities: activities(names),
-        ...more,
-      });
-    const workers = [
-      await worker(CONTROL_QUEUE, ['loadPlan', 'takePlanState', 'movePlanState', 'checkPlanState'], {
-        workflowsPath: require.resolve('../../workflows'),
-      }),
-      await worker(AWS_PROXY_QUEUE, [
-        ...[
-          'checkFailover',
-          'proxyHost',
-          'createVolumes',
-          'ensureShellImage',
-          'launchShell',
-          'attachVolumes',
-        ],
-        ...['startInstance', 'waitUntilReady', 'discardShell', 'removeRecoveryResources'],
-      ]),
-      await worker(awsProxyHostQueue(HOST), ['injectDrivers']),
-    ];
-    const working = workers.map((one) => one.run());
-    try {
-      const outcome = await server.client.workflow
-        .execute<(asked: FailoverRequest) => Promise<FailoverSummary>>('failover', {
-          workflowId: `failover-${randomUUID()}`,
-          taskQueue: CONTROL_QUEUE,
-          args: [request],
-          workflowExecutionTimeout: '150s',
-        })
-        .catch((error: Error) => (error.cause as Error | undefined) ?? error);
-      return { calls, inputs, outcome };
-    } finally {
-      for (const one of workers) one.shutdown();
-      await Promise.all(working);
-    }
-  }
+  const failOver = (...[request, answers = {}, options = {}]: FailOverArguments) =>
+    failOverOn(server, request, answers, { of: plan, ...options });
 
   it('makes volumes and shells ahead, and boots each when all that it depends on serves', async () => {
     const ahead = ['createVolumes web', 'launchShell web'];
@@ -155,32 +92,3 @@ describeWithTemporal('a failover whose VMs depend on each other', () => {
     expect(outcome).toMatchObject({ vms: vms.map((vm) => ({ vm })) });
   }, 180_000);
 });
-
-function dependent(vms: string[], dependsOn: Record<string, string[]>): DrPlan {
-  const plan = plainPlan('shop', vms);
-  return { ...plan, vms: plan.vms.map((vm) => ({ ...vm, dependsOn: dependsOn[vm.name] ?? [] })) };
-}
-
-/** What the activities answer unless a test says otherwise. */
-const USUAL: Record<string, (plan: DrPlan, input: Input) => unknown> = {
-  loadPlan: (plan) => ({
-    ...{ digest: '0'.repeat(64), plan },
-    repository: { bucket: 'lifeboat-shop', prefix: '', region: 'eu-central-1' },
-    state: { plan: plan.name, phase: 'protected', generation: 1, digest: '', runId: '', updatedAt: '' },
-  }),
-  checkFailover: (plan) => ({
-    availabilityZone: ZONE,
-    drCopies: plan.vms.map(({ name: vm }) => ({
-      ...{ vm, recoveryPoint: 'r', takenAt: '2026-11-30T00:00:00Z', disks: [] },
-      configuration: { cpus: 1, memoryMiB: 512, firmware: 'bios', disks: [], nics: [] },
-    })),
-  }),
-  proxyHost: () => ({ taskQueue: awsProxyHostQueue(HOST), instanceId: HOST, availabilityZone: ZONE }),
-  createVolumes: () => [],
-  ensureShellImage: () => ({ imageId: 'ami-0123456789abcdef0' }),
-  launchShell: () => ({ instanceId: 'i-0123456789abcdef0' }),
-  injectDrivers: () => ({ family: 'test', kernels: [], modules: [], changed: [], warnings: [] }),
-  startInstance: () => ({ privateAddress: '10.0.1.20' }),
-  waitUntilReady: () => ({ seconds: 1 }),
-  removeRecoveryResources: () => ({ removed: [] }),
-};

@@ -18,6 +18,12 @@ export interface LaunchSite {
   privateAddress?: string;
 }
 
+/** A VM's instance that was launched by its launch copy. */
+export interface LaunchedInstance extends InstanceAddresses {
+  instanceId: string;
+  availabilityZone: string;
+}
+
 /** An EBS volume made from one disk of a DR copy. */
 export interface RecoveredVolume extends DiskConfiguration {
   volumeId: string;
@@ -101,7 +107,7 @@ export interface LaunchActivities {
         drCopy: DrCopy;
         test: boolean;
       },
-  ): Promise<{ instanceId: string } & InstanceAddresses>;
+  ): Promise<LaunchedInstance>;
   /** DeregisterImage of all that the run registered for the VM; what was launched by it runs on. */
   deregisterImages(input: { run: RunContext; vm: string }): Promise<void>;
 

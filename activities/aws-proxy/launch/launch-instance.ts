@@ -4,8 +4,9 @@ import { hasCode } from '../../failures';
 import { launchOnce } from '../../heartbeat';
 import { findInstance } from '../account/lookup';
 import { diskValues, tagList } from '../account/tags';
+import { known } from '../account/volumes';
 import { waitFor, type WaitOptions } from '../account/waiting';
-import { type InstanceAddresses, type LaunchActivities } from './contract';
+import { type LaunchActivities, type LaunchedInstance } from './contract';
 import { type HostLookup } from './hosts';
 import { disksByDevice, launchCopyGone } from './launch-image';
 import { addresses } from './power';
@@ -32,7 +33,7 @@ export async function launchInstance(
   lookUpHosts: HostLookup,
   input: LaunchInstance,
   options: WaitOptions = {},
-): Promise<{ instanceId: string } & InstanceAddresses> {
+): Promise<LaunchedInstance> {
   const instanceId = await launchOnce('RunInstances', () => launch(ec2, lookUpHosts, input, options));
   let ran = false;
   const running = await waitFor(
@@ -53,7 +54,12 @@ export async function launchInstance(
     },
     options,
   );
-  return { instanceId, ...(await addresses(ec2, { ...input, instanceId }, running, options)) };
+  const availabilityZone = known('DescribeInstances', running.Placement?.AvailabilityZone);
+  return {
+    instanceId,
+    availabilityZone,
+    ...(await addresses(ec2, { ...input, instanceId }, running, options)),
+  };
 }
 
 async function launch(

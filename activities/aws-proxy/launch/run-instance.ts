@@ -8,7 +8,7 @@ import { known } from '../account/volumes';
 import { type LaunchSite } from './contract';
 
 /** What is launched: a shell, or a VM. */
-export type LaunchedInstance = Attempt &
+export type InstanceLaunch = Attempt &
   LaunchSite & {
     imageId: string;
     instanceType: string;
@@ -24,7 +24,7 @@ export type LaunchedInstance = Attempt &
  */
 export async function runInstance(
   ec2: EC2Client,
-  input: LaunchedInstance,
+  input: InstanceLaunch,
   volumes: Partial<TagValues>,
   userData?: string,
 ): Promise<string> {
@@ -67,7 +67,9 @@ export async function runInstance(
     return known('RunInstances', Instances?.[0]?.InstanceId);
   } catch (error) {
     // A type that the zone does not have is, to the plan, a type without capacity: the next one may be there.
-    if (hasCode(error, 'Unsupported')) throw noCapacity(input.instanceType, (error as Error).message);
+    // Nor is one of which the subnet has no address left.
+    if (hasCode(error, 'Unsupported', 'InsufficientFreeAddressesInSubnet'))
+      throw noCapacity(input.instanceType, (error as Error).message);
     throw error;
   }
 }

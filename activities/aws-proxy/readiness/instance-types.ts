@@ -19,28 +19,36 @@ export async function typeFindings(
   ec2: EC2Client,
   plan: DrPlan,
   drCopies: DrCopy[],
-  availabilityZone: string | undefined,
+  zones: string[],
 ): Promise<string[]> {
   const names = [...new Set(plan.vms.flatMap((vm) => vm.instanceTypes))];
   const types = new Map<string, InstanceTypeInfo>();
-  const offered = new Set<string>();
+  const offered = new Map<string, Set<string>>(zones.map((zone) => [zone, new Set()]));
   for (let at = 0; at < names.length; at += FILTER_VALUES) {
     const wanted = { Name: 'instance-type', Values: names.slice(at, at + FILTER_VALUES) };
     const pages = paginateDescribeInstanceTypes({ client: ec2, pageSize: PAGE_SIZE }, { Filters: [wanted] });
     for await (const { InstanceTypes } of pages)
       for (const type of InstanceTypes ?? []) types.set(type.InstanceType ?? '', type);
-    if (availabilityZone === undefined) continue;
+    if (zones.length === 0) continue;
     const offerings = paginateDescribeInstanceTypeOfferings(
       { client: ec2, pageSize: PAGE_SIZE },
       {
         LocationType: 'availability-zone',
-        Filters: [wanted, { Name: 'location', Values: [availabilityZone] }],
+        Filters: [wanted, { Name: 'location', Values: zones }],
       },
     );
     for await (const { InstanceTypeOfferings } of offerings)
       for (const { InstanceType, Location } of InstanceTypeOfferings ?? [])
-        if (Location === availabilityZone) offered.add(InstanceType ?? '');
+        offered.get(Location ?? '')?.add(InstanceType ?? '');
   }
+  const byCopy = new Set(drCopies.flatMap(({ vm, launchCopy }) => (launchCopy === undefined ? [] : [vm])));
+  /** Volumes are made in the first zone; a launch copy goes to any. */
+  const offerFindings = (vm: string, type: string): string[] => {
+    const possible = byCopy.has(vm) ? zones : zones.slice(0, 1);
+    return possible.length === 0 || possible.some((zone) => offered.get(zone)?.has(type))
+      ? []
+      : [`The instance type ${type} of ${vm} is not offered in ${possible.join(' or ')}.`];
+  };
   const firmwareOf = new Map(drCopies.map(({ vm, configuration }) => [vm, configuration.firmware]));
   return plan.vms.flatMap((vm) =>
     vm.instanceTypes.flatMap((name) => {
@@ -52,9 +60,7 @@ export async function typeFindings(
         ...hardwareFindings(type, firmware).map(
           (finding) => `The instance type ${name} of ${vm.name} ${finding}.`,
         ),
-        ...(availabilityZone === undefined || offered.has(name)
-          ? []
-          : [`The instance type ${name} of ${vm.name} is not offered in ${availabilityZone}.`]),
+        ...offerFindings(vm.name, name),
       ];
     }),
   );

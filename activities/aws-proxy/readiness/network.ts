@@ -6,66 +6,102 @@ import {
   type Subnet,
 } from '@aws-sdk/client-ec2';
 import ipaddr from 'ipaddr.js';
-import { type DrPlan, type RecoverySubnet } from '../../../plan/schema';
+import { type DrPlan, type RecoverySubnet, subnetsOf } from '../../../plan/schema';
 import { listNetworkInterfaces } from '../account/lookup';
 import { readTags } from '../account/tags';
 
-/** A recovery subnet as EC2 has it. */
+/** A recovery site's network as EC2 has it. */
 export interface Site {
-  /** Absent where there is none. */
-  subnet?: Subnet;
+  /** In the plan's order; what does not exist is not among them. */
+  subnets: Subnet[];
   groups: SecurityGroup[];
 }
 
 /** By filters, not by ids: what does not exist is then not listed, and one call tells of all that is missing. */
-export async function findSite(ec2: EC2Client, { subnet, securityGroups }: RecoverySubnet): Promise<Site> {
-  const { Subnets } = await ec2.send(
-    new DescribeSubnetsCommand({ Filters: [{ Name: 'subnet-id', Values: [subnet] }] }),
+export async function findSite(ec2: EC2Client, site: RecoverySubnet): Promise<Site> {
+  const wanted = subnetsOf(site);
+  const { Subnets = [] } = await ec2.send(
+    new DescribeSubnetsCommand({ Filters: [{ Name: 'subnet-id', Values: wanted }] }),
   );
   const { SecurityGroups } = await ec2.send(
-    new DescribeSecurityGroupsCommand({ Filters: [{ Name: 'group-id', Values: securityGroups }] }),
+    new DescribeSecurityGroupsCommand({ Filters: [{ Name: 'group-id', Values: site.securityGroups }] }),
   );
-  return { subnet: Subnets?.[0], groups: SecurityGroups ?? [] };
+  const subnets = wanted.flatMap((id) => Subnets.find(({ SubnetId }) => SubnetId === id) ?? []);
+  return { subnets, groups: SecurityGroups ?? [] };
 }
 
-/** What is wrong with the subnet and its security groups. */
-export function siteFindings(wanted: RecoverySubnet, { subnet, groups }: Site, vms: number): string[] {
+/** What is wrong with the subnets and their security groups. */
+export function siteFindings(wanted: RecoverySubnet, { subnets, groups }: Site, vms: number): string[] {
   const findings: string[] = [];
-  if (subnet === undefined) findings.push(`The subnet ${wanted.subnet} does not exist.`);
-  else {
-    if (subnet.State !== 'available')
-      findings.push(`The subnet ${wanted.subnet} is in the state ${subnet.State}.`);
-    const free = subnet.AvailableIpAddressCount;
-    if (free !== undefined && free < vms)
-      findings.push(`The subnet ${wanted.subnet} has ${free} free addresses; ${vms} VMs need one each.`);
+  for (const id of subnetsOf(wanted)) {
+    const subnet = subnets.find(({ SubnetId }) => SubnetId === id);
+    if (subnet === undefined) findings.push(`The subnet ${id} does not exist.`);
+    else if (subnet.State !== 'available') findings.push(`The subnet ${id} is in the state ${subnet.State}.`);
+  }
+  // A VM for which one of them has no address goes to the next.
+  const free = subnets.reduce((sum, { AvailableIpAddressCount: count = Infinity }) => sum + count, 0);
+  if (subnets.length > 0 && free < vms) {
+    const ids = subnets.map(({ SubnetId }) => SubnetId);
+    const what = ids.length === 1 ? `The subnet ${ids[0]} has` : `The subnets ${ids.join(', ')} have`;
+    findings.push(`${what} ${free} free addresses; ${vms} VMs need one each.`);
   }
   for (const id of wanted.securityGroups) {
     const group = groups.find(({ GroupId }) => GroupId === id);
     if (group === undefined) findings.push(`The security group ${id} does not exist.`);
-    else if (subnet !== undefined && group.VpcId !== subnet.VpcId)
-      findings.push(
-        `The security group ${id} is in ${group.VpcId}, the subnet ${wanted.subnet} in ${subnet.VpcId}.`,
-      );
+    for (const { SubnetId, VpcId } of subnets)
+      if (group !== undefined && group.VpcId !== VpcId)
+        findings.push(`The security group ${id} is in ${group.VpcId}, the subnet ${SubnetId} in ${VpcId}.`);
   }
   return findings;
 }
 
-/** What is wrong with the fixed private addresses of the plan. */
-export async function addressFindings(
-  ec2: EC2Client,
-  plan: DrPlan,
-  subnet: Subnet | undefined,
-): Promise<string[]> {
-  const wanted = plan.vms.flatMap(({ name, privateAddress }) =>
-    privateAddress === undefined ? [] : [{ vm: name, address: privateAddress }],
+/** The subnet of each VM with a fixed address: the one whose block it is in; the first where it is in none. */
+export function fixedSubnets(plan: DrPlan, subnets: Subnet[]): Map<string, Subnet> {
+  return new Map(
+    plan.vms.flatMap(({ name, privateAddress }) => {
+      if (privateAddress === undefined) return [];
+      const address = ipaddr.IPv4.parse(privateAddress);
+      const holds = ({ CidrBlock }: Subnet): boolean =>
+        CidrBlock !== undefined && address.match(ipaddr.IPv4.parseCIDR(CidrBlock));
+      const subnet = subnets.find(holds) ?? subnets[0];
+      return subnet === undefined ? [] : [[name, subnet] as const];
+    }),
   );
-  if (wanted.length === 0 || subnet?.CidrBlock === undefined) return [];
+}
+
+/** What is wrong with the fixed private addresses of the plan. */
+export async function addressFindings(ec2: EC2Client, plan: DrPlan, subnets: Subnet[]): Promise<string[]> {
+  const subnetOf = fixedSubnets(plan, subnets);
+  const findings: string[] = [];
+  for (const subnet of new Set(subnetOf.values()))
+    findings.push(
+      ...(await findingsIn(
+        ec2,
+        plan.name,
+        subnet,
+        plan.vms.flatMap(({ name, privateAddress }) =>
+          privateAddress === undefined || subnetOf.get(name) !== subnet
+            ? []
+            : [{ vm: name, address: privateAddress }],
+        ),
+      )),
+    );
+  return findings;
+}
+
+async function findingsIn(
+  ec2: EC2Client,
+  plan: string,
+  subnet: Subnet,
+  wanted: { vm: string; address: string }[],
+): Promise<string[]> {
+  if (subnet.CidrBlock === undefined) return [];
   const findings = fixedAddressFindings(wanted, subnet.CidrBlock);
   // The whole subnet: secondary addresses (of a load balancer, say) are in use as well.
   const taken = await listNetworkInterfaces(ec2, [{ Name: 'subnet-id', Values: [subnet.SubnetId ?? ''] }]);
   for (const { NetworkInterfaceId, PrivateIpAddress, PrivateIpAddresses, TagSet } of taken) {
     // Left by an unfinished failover of this plan, which is removed before the next one launches anything.
-    if (readTags(TagSet, ['plan', 'run', 'role'])?.plan === plan.name) continue;
+    if (readTags(TagSet, ['plan', 'run', 'role'])?.plan === plan) continue;
     const has = new Set([
       PrivateIpAddress,
       ...(PrivateIpAddresses ?? []).map((entry) => entry.PrivateIpAddress),

@@ -3,7 +3,7 @@ import { type Route53Client } from '@aws-sdk/client-route-53';
 import { ApplicationFailure } from '@temporalio/common';
 import { mapAhead } from '../../../blocks/pipeline';
 import { type RepositoryAddress } from '../../../plan/run';
-import { type DrPlan } from '../../../plan/schema';
+import { type DrPlan, subnetsOf } from '../../../plan/schema';
 import { MANIFESTS_AT_ONCE } from '../../../repository/backups/backups';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { hasCode } from '../../failures';
@@ -12,9 +12,9 @@ import { type DrCopySet, findDrCopies, withBackup } from '../account/dr-copy';
 import { findLaunchSnapshots, launchCopyOf } from '../account/launch-copy';
 import { lookUpZone, readARecords } from '../dns/hosted-zone';
 import { MAXIMUM_DISKS } from '../launch/instance-volumes';
-import { addressFindings, findSite, siteFindings } from './network';
+import { addressFindings, findSite, fixedSubnets, siteFindings } from './network';
 import { typeFindings } from './instance-types';
-import { type ReadinessActivities } from './contract';
+import { type FailoverReadiness, type ReadinessActivities } from './contract';
 
 export interface PreflightDependencies {
   ec2: EC2Client;
@@ -33,7 +33,7 @@ type CheckFailover = Parameters<ReadinessActivities['checkFailover']>[0];
 export async function checkFailover(
   dependencies: PreflightDependencies,
   { run, plan, test }: CheckFailover,
-): Promise<{ availabilityZone: string; drCopies: DrCopy[] }> {
+): Promise<FailoverReadiness> {
   const { ec2, region } = dependencies;
   if (plan.recoverySite.region !== region)
     throw notReady(plan, test, [
@@ -42,20 +42,25 @@ export async function checkFailover(
   const wanted = test ? plan.recoverySite.test : plan.recoverySite.production;
   const site = await findSite(ec2, wanted);
   const { drCopies, findings: copyFindings } = await checkDrCopies(dependencies, run.repository, plan);
+  const zones = site.subnets.flatMap(({ AvailabilityZone }) => AvailabilityZone ?? []);
   const findings = [
     ...siteFindings(wanted, site, plan.vms.length),
-    ...(test && plan.recoverySite.test.subnet === plan.recoverySite.production.subnet
+    ...(test && subnetsOf(wanted).some((id) => subnetsOf(plan.recoverySite.production).includes(id))
       ? ['The test subnet is the production subnet; a test would meet the application itself.']
       : []),
-    ...(await typeFindings(ec2, plan, drCopies, site.subnet?.AvailabilityZone)),
+    ...(await typeFindings(ec2, plan, drCopies, zones)),
     ...copyFindings,
     // The fixed addresses belong to the production subnet; a test gets others.
-    ...(test ? [] : await addressFindings(ec2, plan, site.subnet)),
+    ...(test ? [] : await addressFindings(ec2, plan, site.subnets)),
     ...(await dnsFindings(dependencies.route53, plan)),
   ];
-  const availabilityZone = site.subnet?.AvailabilityZone;
+  const [availabilityZone] = zones;
   if (findings.length > 0 || availabilityZone === undefined) throw notReady(plan, test, findings);
-  return { availabilityZone, drCopies };
+  const fixed = test ? [] : [...fixedSubnets(plan, site.subnets)];
+  const places = fixed.flatMap(([vm, { SubnetId: subnet, AvailabilityZone: zone }]) =>
+    subnet === undefined || zone === undefined ? [] : [{ vm, subnet, availabilityZone: zone }],
+  );
+  return { availabilityZone, drCopies, ...(places.length === 0 ? {} : { places }) };
 }
 
 /** The failure that lists the findings, one a line. */

@@ -1,0 +1,107 @@
+import { randomUUID } from 'node:crypto';
+import { type TestWorkflowEnvironment } from '@temporalio/testing';
+import { bundleWorkflowCode, Worker, type WorkerOptions } from '@temporalio/worker';
+import { awsProxyHostQueue, AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
+import { type DrPlan } from '../../plan/schema';
+import { type FailoverRequest, type FailoverSummary } from '../../workflows/failover';
+import { plainPlan } from '../support/e2e-plan';
+
+const ZONE = 'eu-central-1a';
+const HOST = 'i-0a11fe00000000001';
+
+/** Takes seconds, so that a file's tests share one. */
+let bundled: ReturnType<typeof bundleWorkflowCode> | undefined;
+const bundle = () => (bundled ??= bundleWorkflowCode({ workflowsPath: require.resolve('../../workflows') }));
+
+export interface Input {
+  vm?: string;
+  attempt?: number;
+  instanceType?: string;
+  subnet?: string;
+}
+export type Answers = Partial<Record<string, (input: Input) => unknown>>;
+
+/** A failover of the plan, with what its activities were asked, in order: `createVolumes web`. */
+export async function failOverOn(
+  server: TestWorkflowEnvironment,
+  request: FailoverRequest,
+  answers: Answers,
+  { of, calls = [] }: { of: DrPlan; calls?: string[] },
+): Promise<{ calls: string[]; inputs: Map<string, Input>; outcome: FailoverSummary | Error }> {
+  const inputs = new Map<string, Input>();
+  const activities = (names: string[]): WorkerOptions['activities'] =>
+    Object.fromEntries(
+      names.map((name) => [
+        name,
+        async (input: Input = {}): Promise<unknown> => {
+          const call = [name, input.vm].filter((part) => part !== undefined).join(' ');
+          calls.push(call);
+          inputs.set(call, input);
+          return (await answers[call]?.(input)) ?? (await answers[name]?.(input)) ?? USUAL[name]?.(of, input);
+        },
+      ]),
+    );
+  const worker = async (taskQueue: string, names: string[], more: Partial<WorkerOptions> = {}) =>
+    Worker.create({
+      connection: server.nativeConnection,
+      taskQueue,
+      activities: activities(names),
+      ...more,
+    });
+  const workers = [
+    await worker(CONTROL_QUEUE, ['loadPlan', 'takePlanState', 'movePlanState', 'checkPlanState'], {
+      workflowsPath: require.resolve('../../workflows'),
+    }),
+    await worker(AWS_PROXY_QUEUE, [
+      ...['checkFailover', 'proxyHost', 'createVolumes', 'ensureShellImage', 'launchShell', 'attachVolumes'],
+      ...['startInstance', 'waitUntilReady', 'discardShell', 'removeRecoveryResources'],
+      ...['registerImage', 'launchInstance', 'deregisterImages'],
+    ]),
+    await worker(awsProxyHostQueue(HOST), ['injectDrivers']),
+  ];
+  const working = workers.map((one) => one.run());
+  try {
+    const outcome = await server.client.workflow
+      .execute<(asked: FailoverRequest) => Promise<FailoverSummary>>('failover', {
+        workflowId: `failover-${randomUUID()}`,
+        taskQueue: CONTROL_QUEUE,
+        args: [request],
+        workflowExecutionTimeout: '150s',
+      })
+      .catch((error: Error) => (error.cause as Error | undefined) ?? error);
+    return { calls, inputs, outcome };
+  } finally {
+    for (const one of workers) one.shutdown();
+    await Promise.all(working);
+  }
+}
+
+/** A plan of these VMs. @param dependsOn by VM; none where it is absent */
+export function dependent(vms: string[], dependsOn: Record<string, string[]>): DrPlan {
+  const plan = plainPlan('shop', vms);
+  return { ...plan, vms: plan.vms.map((vm) => ({ ...vm, dependsOn: dependsOn[vm.name] ?? [] })) };
+}
+
+/** What the activities answer unless a test says otherwise. */
+const USUAL: Record<string, (plan: DrPlan, input: Input) => unknown> = {
+  loadPlan: (plan) => ({
+    ...{ digest: '0'.repeat(64), plan },
+    repository: { bucket: 'lifeboat-shop', prefix: '', region: 'eu-central-1' },
+    state: { plan: plan.name, phase: 'protected', generation: 1, digest: '', runId: '', updatedAt: '' },
+  }),
+  checkFailover: (plan) => ({
+    availabilityZone: ZONE,
+    drCopies: plan.vms.map(({ name: vm }) => ({
+      ...{ vm, recoveryPoint: 'r', takenAt: '2026-11-30T00:00:00Z', disks: [] },
+      configuration: { cpus: 1, memoryMiB: 512, firmware: 'bios', disks: [], nics: [] },
+    })),
+  }),
+  proxyHost: () => ({ taskQueue: awsProxyHostQueue(HOST), instanceId: HOST, availabilityZone: ZONE }),
+  createVolumes: () => [],
+  ensureShellImage: () => ({ imageId: 'ami-0123456789abcdef0' }),
+  launchShell: () => ({ instanceId: 'i-0123456789abcdef0' }),
+  injectDrivers: () => ({ family: 'test', kernels: [], modules: [], changed: [], warnings: [] }),
+  startInstance: () => ({ privateAddress: '10.0.1.20' }),
+  waitUntilReady: () => ({ seconds: 1 }),
+  removeRecoveryResources: () => ({ removed: [] }),
+};
