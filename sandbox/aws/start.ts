@@ -16,6 +16,7 @@ import { ec2Handlers } from './ec2/handlers';
 import { injecting } from './faults/injecting';
 import { watchInstances } from './ec2/instance-states';
 import { limiting } from './limits';
+import { requestCounting } from './request-counts';
 import { createFixtures, resumeAccount } from './resume';
 import { route53Handlers } from './route53/handlers';
 import { HostedZones, newZone } from './route53/zones';
@@ -65,13 +66,16 @@ export async function startAwsEndpoint(
     if (!hosted.zones.has(id)) hosted.zones.put(newZone(id, name, `fixture ${id}`));
   await resumeAccount(account, lastWrites);
 
+  const counting = requestCounting(config.directory, log);
   // Only their schemas and settings are read; these clients never send anything.
   const client = { region: config.region, credentials: { accessKeyId: '-', secretAccessKey: '-' } };
   const server = createEndpoint({
-    intercept: nested(
-      nested(options.intercept, injecting(config.directory, log)),
+    intercept: [
+      counting.intercept,
+      options.intercept,
+      injecting(config.directory, log),
       limiting(config.limits, config.latencyMs),
-    ),
+    ].reduce(nested),
     accessKeyId: config.accessKeyId,
     log,
     services: [
@@ -129,6 +133,7 @@ export async function startAwsEndpoint(
       const closed = new Promise<void>((ended) => server.close(() => ended()));
       server.closeAllConnections();
       await closed;
+      counting.close();
       await dns.close();
       await account.background.close();
       await runner.close();
