@@ -94,7 +94,10 @@ export class RequestBudget {
         this.refusals = 0;
         return answer;
       } catch (error) {
-        if (!isRefusal(error)) throw error;
+        if (!isRefusal(error)) {
+          this.refusals = 0;
+          throw error;
+        }
         this.refused(sent);
         if (tries >= TRIES) throw error;
       } finally {
