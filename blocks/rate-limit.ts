@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { untilAborted } from '../host/until-aborted';
 
 /** Time, in milliseconds of any clock that only goes forward. */
 export interface Clock {
@@ -8,7 +9,8 @@ export interface Clock {
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
-const processClock: Clock = {
+/** The clock of this process. */
+export const processClock: Clock = {
   now: () => performance.now(),
   sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
 };
@@ -55,15 +57,4 @@ export class RateLimit {
       pass();
     }
   }
-}
-
-function untilAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-    void work.then(() => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    });
-  });
 }

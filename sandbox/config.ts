@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { REGION } from './aws/fixtures';
+import { type Limits } from './aws/limits';
 import { writeFileAtomically } from '../host/atomic-file';
 import { readIfExists } from '../host/if-exists';
 import { freePorts } from './free-ports';
@@ -34,12 +35,14 @@ export interface SandboxConfig {
   pace?: Pace;
   /** What runs the VMs of the primary site: QEMU on VMs in a directory, or a simulated vCenter. `local` where absent. */
   dataCentre?: DataCentre;
+  /** Limits that the AWS endpoint enforces; none where absent. */
+  limits?: Limits;
 }
 
 export type DataCentre = 'local' | 'vsphere';
 
 export type SandboxOptions = Partial<
-  Pick<SandboxConfig, 'directory' | 'runner' | 'application' | 'pace' | 'dataCentre'>
+  Pick<SandboxConfig, 'directory' | 'runner' | 'application' | 'pace' | 'dataCentre' | 'limits'>
 >;
 
 export const defaultSandboxDirectory = (): string => join(projectRoot(), '.lifeboat', 'sandbox');
@@ -71,6 +74,7 @@ export async function createSandboxConfig(options: SandboxOptions): Promise<Sand
     application: options.application ?? 'shop',
     pace: options.pace ?? 'usual',
     dataCentre: options.dataCentre ?? 'local',
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
   };
   await mkdir(directory, { recursive: true });
   await writeFileAtomically(configFile(directory), `${JSON.stringify(config, null, 2)}\n`);

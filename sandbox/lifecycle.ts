@@ -172,6 +172,7 @@ function awsEndpointConfig(config: SandboxConfig): AwsEndpointConfig {
     machineMemoryMiB: hasFamilies(config) ? 512 : 384,
     machineCpus: 1,
     ...(config.pace === 'quick' ? { times: QUICK_TIMES } : {}),
+    ...(config.limits === undefined ? {} : { limits: config.limits }),
   };
 }
 

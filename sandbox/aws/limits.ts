@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TokenBucket } from './faults/throttling';
+import { requestAdmission, type RequestLimits } from './request-limits';
 import { AwsError } from './wire/errors';
 import { type EndpointOptions } from './wire/endpoint';
 
@@ -15,9 +16,12 @@ export interface EbsDirectLimits {
   getPerSecondAndSnapshot?: number;
 }
 
-/** Token buckets of the account's APIs (Amazon EBS endpoints and quotas, "EBS direct APIs"). */
+/** Token buckets of the account's APIs. */
 export interface Limits {
+  /** Amazon EBS endpoints and quotas, "EBS direct APIs". */
   ebsDirect?: EbsDirectLimits;
+  /** AWS's own for EC2 and Route 53. */
+  requests?: RequestLimits;
 }
 
 type Intercept = NonNullable<EndpointOptions['intercept']>;
@@ -45,21 +49,24 @@ function operationBuckets(perSecond: number | undefined, perSnapshot: number | u
 }
 
 /**
- * Refuses requests beyond the limits as EBS does, and holds every request back for `latencyMs`, as a Region that is
+ * Refuses requests beyond the limits as the services do, and holds every request back for `latencyMs`, as a Region that is
  * not next door would. Undefined where neither is asked for, so that requests cost nothing more.
  */
 export function limiting(limits: Limits = {}, latencyMs = 0): Intercept | undefined {
-  const { ebsDirect } = limits;
-  if (ebsDirect === undefined && latencyMs === 0) return undefined;
+  const { ebsDirect, requests } = limits;
+  if (ebsDirect === undefined && requests === undefined && latencyMs === 0) return undefined;
+  const admitRequest = requests === undefined ? undefined : requestAdmission(requests);
   const operations = new Map<string, OperationBuckets>([
     ['PutSnapshotBlock', operationBuckets(ebsDirect?.putPerSecond, ebsDirect?.putPerSecondAndSnapshot)],
     ['GetSnapshotBlock', operationBuckets(ebsDirect?.getPerSecond, ebsDirect?.getPerSecondAndSnapshot)],
   ]);
-  return async ({ service, operation, input }, handle) => {
+  return async (call, handle) => {
+    const { service, operation, input } = call;
     // A refusal takes its way, too.
     if (latencyMs > 0) await sleep(latencyMs);
     const buckets = service === 'ebs' ? operations.get(operation) : undefined;
     if (buckets !== undefined) admit(buckets, operation, String(input.SnapshotId));
+    admitRequest?.(call);
     return handle();
   };
 }

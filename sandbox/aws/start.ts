@@ -17,6 +17,7 @@ import { injecting } from './faults/injecting';
 import { watchInstances } from './ec2/instance-states';
 import { limiting } from './limits';
 import { startMetadataService } from './metadata/service';
+import { requestCounting } from './request-counts';
 import { createFixtures, resumeAccount } from './resume';
 import { route53Handlers } from './route53/handlers';
 import { HostedZones, newZone } from './route53/zones';
@@ -66,13 +67,16 @@ export async function startAwsEndpoint(
     if (!hosted.zones.has(id)) hosted.zones.put(newZone(id, name, `fixture ${id}`));
   await resumeAccount(account, lastWrites);
 
+  const counting = requestCounting(config.directory, log);
   // Only their schemas and settings are read; these clients never send anything.
   const client = { region: config.region, credentials: { accessKeyId: '-', secretAccessKey: '-' } };
   const server = createEndpoint({
-    intercept: nested(
-      nested(options.intercept, injecting(config.directory, log)),
+    intercept: [
+      counting.intercept,
+      options.intercept,
+      injecting(config.directory, log),
       limiting(config.limits, config.latencyMs),
-    ),
+    ].reduce(nested),
     accessKeyId: config.accessKeyId,
     log,
     services: [
@@ -133,6 +137,7 @@ export async function startAwsEndpoint(
       const closed = new Promise<void>((ended) => server.close(() => ended()));
       server.closeAllConnections();
       await closed;
+      counting.close();
       await dns.close();
       await metadata?.close();
       await account.background.close();

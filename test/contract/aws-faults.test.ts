@@ -136,6 +136,9 @@ describe('faults by rule', () => {
     const asked = () => aws.ec2().send(new DescribeVolumesCommand({ VolumeIds: [VolumeId] }));
     expect(await failure(asked())).toMatchObject({ name: 'InvalidVolume.NotFound', status: 400 });
     expect(await volumes()).toEqual([]);
+    // A filter is no name: what does not match it is no error.
+    const named = [{ Name: 'volume-id', Values: [VolumeId] }];
+    expect((await aws.ec2().send(new DescribeVolumesCommand({ Filters: named }))).Volumes).toEqual([]);
     await eventually(
       () =>
         asked().then(

@@ -1,6 +1,7 @@
 import { DescribeVolumesCommand } from '@aws-sdk/client-ec2';
 import { ListHostedZonesCommand } from '@aws-sdk/client-route-53';
 import { type AwsClients, awsClients } from '../../activities/aws-proxy/account/clients';
+import { RequestBudgets } from '../../activities/aws-proxy/account/request-quotas';
 import { startFailoverSite, type FailoverSite } from '../support/failover-site';
 import { REGION } from '../../sandbox/aws/fixtures';
 
@@ -8,12 +9,22 @@ import { REGION } from '../../sandbox/aws/fixtures';
 describe("a worker's clients of AWS", () => {
   let site: FailoverSite;
   let clients: AwsClients;
+  /** Clients of a command, behind which no workflow stands. */
+  let persistent: AwsClients;
   beforeAll(async () => {
     site = await startFailoverSite();
-    clients = awsClients({ region: REGION, endpoint: await site.clients.ec2.config.endpoint!().then(urlOf) });
+    const endpoint = await site.clients.ec2.config.endpoint!().then(urlOf);
+    clients = awsClients({ region: REGION, endpoint, budgets: new RequestBudgets({ speed: 1000 }) });
+    persistent = awsClients({
+      region: REGION,
+      endpoint,
+      maxAttempts: 3,
+      budgets: new RequestBudgets({ speed: 1000 }),
+    });
   });
   afterAll(async () => {
-    for (const client of Object.values(clients) as { destroy(): void }[]) client.destroy();
+    for (const one of [clients, persistent])
+      for (const client of Object.values(one) as { destroy(): void }[]) client.destroy();
     await site.stop();
   });
   beforeEach(() => {
@@ -53,4 +64,16 @@ describe("a worker's clients of AWS", () => {
       expect(made('DescribeVolumes')).toBe(1);
     },
   );
+
+  it('of a command try again what passes by, and throttling no more often than a worker', async () => {
+    site.faults.push({ operation: 'DescribeVolumes', times: 2, code: 'RequestTimeout' });
+    await persistent.ec2.send(new DescribeVolumesCommand({}));
+    expect(made('DescribeVolumes')).toBe(3);
+    site.calls.length = 0;
+    site.faults.push({ operation: 'DescribeVolumes', times: 1000, code: 'RequestLimitExceeded' });
+    await expect(persistent.ec2.send(new DescribeVolumesCommand({}))).rejects.toMatchObject({
+      name: 'RequestLimitExceeded',
+    });
+    expect(made('DescribeVolumes')).toBe(9);
+  });
 });

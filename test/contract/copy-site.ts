@@ -13,6 +13,7 @@ import {
   createVolumeCopyActivities,
 } from '../../activities/aws-proxy/restore/volume-copy';
 import { awsClients } from '../../activities/aws-proxy/account/clients';
+import { RequestBudgets } from '../../activities/aws-proxy/account/request-quotas';
 import { createDrCopyActivities } from '../../activities/aws-proxy/restore/publish';
 import { createBackupActivities } from '../../activities/backup-proxy/backup';
 import { PlanLimits } from '../../activities/backup-proxy/plan-limits';
@@ -63,7 +64,9 @@ export async function startCopySite(intercept?: Intercept, clock?: Clock) {
     },
     { intercept },
   );
-  const { ec2, ebs } = awsClients({ region: REGION, endpoint: endpoint.endpoint });
+  // The endpoint has no limits, so that tests need not wait for any.
+  const budgets = new RequestBudgets({ speed: 1000 });
+  const { ec2, ebs } = awsClients({ region: REGION, endpoint: endpoint.endpoint, budgets });
   const s3 = new S3Client({ region: REGION, endpoint: endpoint.endpoint, forcePathStyle: true });
   const address = { bucket: SHOP_BUCKET, prefix: 'backups/', region: REGION, endpoint: endpoint.endpoint };
   const store = s3ObjectStore(s3, address);

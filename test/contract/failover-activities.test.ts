@@ -299,7 +299,7 @@ describe('failover of a VM', () => {
 
   it('stops waiting when it is cancelled', async () => {
     const environment = quietEnvironment();
-    site.faults.push({ operation: 'DescribeVolumes', times: 1e9, code: 'InvalidVolume.NotFound' });
+    site.faults.push({ operation: 'DescribeVolumes', times: 1e9, code: 'RequestLimitExceeded' });
     setTimeout(() => environment.cancel(), 300);
     const input = {
       run: site.run('cancelled-run'),

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AwsClients, awsClients, s3Client } from '../../activities/aws-proxy/account/clients';
+import { RequestBudgets } from '../../activities/aws-proxy/account/request-quotas';
 import { type DiskConfiguration } from '../../hypervisor/port';
 import { type PlanState, type RepositoryAddress, type RunContext } from '../../plan/run';
 import { type DrPlan } from '../../plan/schema';
@@ -56,7 +57,8 @@ export async function startTestAccount(
     { intercept },
   );
   Object.assign(process.env, KEYS);
-  const clients = awsClients({ region: REGION, endpoint });
+  // The endpoint has no limits, so that tests need not wait for any.
+  const clients = awsClients({ region: REGION, endpoint, budgets: new RequestBudgets({ speed: 1000 }) });
   const s3 = s3Client({ region: REGION, endpoint });
   const objectStore = (address: RepositoryAddress): ObjectStore => s3ObjectStore(s3, address);
   const repository = { bucket: SHOP_BUCKET, prefix: '', region: REGION, endpoint };

@@ -5,6 +5,7 @@ import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-e
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { awsClients, type AwsClients, s3Client } from '../../activities/aws-proxy/account/clients';
+import { RequestBudgets } from '../../activities/aws-proxy/account/request-quotas';
 import { diskValues, tagList } from '../../activities/aws-proxy/account/tags';
 import { type DiskConfiguration } from '../../hypervisor/port';
 import { type RunContext } from '../../plan/run';
@@ -101,7 +102,8 @@ export async function startFailoverSite(fixtures = shopFixtures()): Promise<Fail
   // The default chain finds them there, as it would find a role's on EC2.
   Object.assign(process.env, CREDENTIALS);
   const options = { region: REGION, endpoint: endpoint.endpoint };
-  const clients = awsClients(options);
+  // The endpoint has no limits, so that tests need not wait for any.
+  const clients = awsClients({ ...options, budgets: new RequestBudgets({ speed: 1000 }) });
   const s3 = s3Client(options);
   return {
     clients,

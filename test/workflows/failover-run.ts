@@ -50,7 +50,7 @@ export async function failOverOn(
     });
   const workers = [
     await worker(CONTROL_QUEUE, ['loadPlan', 'takePlanState', 'movePlanState', 'checkPlanState'], {
-      workflowsPath: require.resolve('../../workflows'),
+      workflowBundle: await bundle(),
     }),
     await worker(AWS_PROXY_QUEUE, [
       ...['checkFailover', 'proxyHost', 'createVolumes', 'ensureShellImage', 'launchShell', 'attachVolumes'],

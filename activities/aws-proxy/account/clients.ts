@@ -2,11 +2,12 @@ import { EBSClient } from '@aws-sdk/client-ebs';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client } from '@aws-sdk/client-s3';
-import { isThrottlingError } from '@smithy/core/retry';
+import { isThrottlingError, StandardRetryStrategy } from '@smithy/core/retry';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { type SdkError } from '@smithy/types';
-import { type Backoff, withBackoff } from '../../../blocks/backoff';
+import { type RetryErrorInfo, type SdkError, type StandardRetryToken } from '@smithy/types';
 import { nameActionOf } from '../../failures';
+import { cancellation } from './cancellation';
+import { type BudgetedService, RequestBudgets } from './request-quotas';
 
 /** How the clients reach AWS. Credentials come from the SDK's default chain. */
 export interface AwsClientOptions {
@@ -18,6 +19,8 @@ export interface AwsClientOptions {
   endpoint?: string;
   /** Tries of a call, by the SDK itself; for callers that no workflow stands behind. */
   maxAttempts?: number;
+  /** What this process may ask of EC2 and Route 53; AWS's own quotas unless said so. */
+  budgets?: RequestBudgets;
 }
 
 export interface AwsClients {
@@ -35,7 +38,7 @@ function settings({ region, endpoint, maxAttempts = 1 }: AwsClientOptions) {
   return {
     region,
     ...(endpoint === undefined ? {} : { endpoint }),
-    // One layer retries, and that is Temporal: its retries are seen, and survive the worker. Throttling: see below.
+    // One layer retries, and that is Temporal: its retries are seen, and survive the worker. Throttling: see `paced`.
     maxAttempts,
     requestHandler: new NodeHttpHandler({
       connectionTimeout: CONNECTION_TIMEOUT_SECONDS * 1000,
@@ -47,29 +50,47 @@ function settings({ region, endpoint, maxAttempts = 1 }: AwsClientOptions) {
   };
 }
 
-/**
- * Of a call that was refused because calls come too fast, some 12 s at most. An activity makes many calls, all of which
- * share the account's buckets with everything else in the account: begun anew at every refusal, it would ask for more than
- * before, and get nowhere. Any other error is the activity's, and Temporal's to try again.
- */
-const THROTTLED: Backoff = { attempts: 9, baseMs: 250, capMs: 4000 };
-const never = new AbortController().signal;
+/** The SDK's retries of anything but throttling, which is the budgets'. */
+class RetryUnlessThrottled extends StandardRetryStrategy {
+  override refreshRetryTokenForRetry(
+    token: StandardRetryToken,
+    error: RetryErrorInfo,
+  ): Promise<StandardRetryToken> {
+    if (error.errorType === 'THROTTLING') throw new Error('The budget has it made again.');
+    return super.refreshRetryTokenForRetry(token, error);
+  }
+}
 
-/** A client that waits out throttling, and nothing else. */
-function patient<Client extends { middlewareStack: object }>(client: Client): Client {
+const isThrottling = (error: unknown): boolean =>
+  error instanceof Error && isThrottlingError(error as SdkError);
+
+/**
+ * A client whose calls wait for their turn, all that the process makes, and are made again where AWS refuses them all the same.
+ * The wait is over when the activity is cancelled.
+ *
+ * An activity makes many calls, all of which share the account's buckets with everything else in the account: begun anew at
+ * every refusal, it would ask for more than before, and get nowhere. Any other error is the activity's, and Temporal's
+ * to try again.
+ */
+function paced<Client extends { middlewareStack: object }>(
+  client: Client,
+  service: BudgetedService,
+  budgets: RequestBudgets,
+): Client {
   const stack = client.middlewareStack as S3Client['middlewareStack'];
   stack.add(
-    (next) => (input) =>
-      withBackoff(
-        THROTTLED,
-        never,
-        (error) => error instanceof Error && isThrottlingError(error as SdkError),
-        () => next(input),
-      ),
-    { step: 'finalizeRequest', priority: 'high', name: 'lifeboatWaitOutThrottling' },
+    (next, context) => (args) =>
+      budgets
+        .of(service, actionOf(context.commandName), args.input)
+        .run(() => next(args), isThrottling, cancellation()),
+    // Before the request is made and signed: a signature is good for some minutes only.
+    { step: 'initialize', priority: 'low', name: 'lifeboatPace' },
   );
   return client;
 }
+
+/** `RunInstances` of the SDK's `RunInstancesCommand`. */
+const actionOf = (commandName: string | undefined): string => (commandName ?? '').replace(/Command$/, '');
 
 /** A client whose errors carry the IAM action that was asked for, which AWS does not always say. */
 function naming<Client extends { middlewareStack: object }>(client: Client, service: string): Client {
@@ -80,7 +101,7 @@ function naming<Client extends { middlewareStack: object }>(client: Client, serv
       try {
         return await next(input);
       } catch (error) {
-        nameActionOf(error, `${service}:${(context.commandName ?? '').replace(/Command$/, '')}`);
+        nameActionOf(error, `${service}:${actionOf(context.commandName)}`);
         throw error;
       }
     },
@@ -89,12 +110,14 @@ function naming<Client extends { middlewareStack: object }>(client: Client, serv
   return client;
 }
 
-/** The control-plane clients of the recovery site. */
+/** The control-plane clients of the recovery site; to be made once in a process, as they share what it may ask. */
 export function awsClients(options: AwsClientOptions): AwsClients {
+  const { maxAttempts = 1, budgets = new RequestBudgets() } = options;
+  const pacedSettings = { ...settings(options), retryStrategy: new RetryUnlessThrottled(maxAttempts) };
   return {
-    ec2: naming(patient(new EC2Client(settings(options))), 'ec2'),
+    ec2: naming(paced(new EC2Client(pacedSettings), 'ec2', budgets), 'ec2'),
     ebs: naming(new EBSClient(settings(options)), 'ebs'),
-    route53: naming(patient(new Route53Client(settings(options))), 'route53'),
+    route53: naming(paced(new Route53Client(pacedSettings), 'route53', budgets), 'route53'),
   };
 }
 

@@ -1,42 +1,80 @@
 import {
-  DescribeInstancesCommand,
-  DescribeVolumesCommand,
-  paginateDescribeInstances,
-  paginateDescribeNetworkInterfaces,
-  paginateDescribeVolumes,
   type EC2Client,
   type Filter,
   type Instance,
   type NetworkInterface,
+  paginateDescribeInstances,
+  paginateDescribeNetworkInterfaces,
+  paginateDescribeSnapshots,
+  paginateDescribeVolumes,
+  type Snapshot,
   type Volume,
 } from '@aws-sdk/client-ec2';
-import { hasCode } from '../../failures';
+import { SharedLooks } from './shared-looks';
 
 /** Most values that one filter takes. EC2 API Reference, "Filtering". */
 export const FILTER_VALUES = 200;
 /** Results a page: the most that a Describe call gives together with filters. */
 const PAGE_SIZE = 500;
+const SNAPSHOTS_PAGE_SIZE = 1000;
 
-/** @returns undefined where EC2 does not know it: gone, or not visible yet */
-export async function findInstance(ec2: EC2Client, instanceId: string): Promise<Instance | undefined> {
-  try {
-    const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [instanceId] }));
-    return Reservations?.[0]?.Instances?.[0];
-  } catch (error) {
-    if (hasCode(error, 'InvalidInstanceID.NotFound')) return undefined;
-    throw error;
-  }
+/** Looks at single things of an account; all who work with one client share them. */
+interface Looks {
+  instances: SharedLooks<Instance>;
+  volumes: SharedLooks<Volume>;
+  snapshots: SharedLooks<Snapshot>;
 }
 
-/** @returns undefined where EC2 does not know it: gone, or not visible yet */
-export async function findVolume(ec2: EC2Client, volumeId: string): Promise<Volume | undefined> {
-  try {
-    const { Volumes } = await ec2.send(new DescribeVolumesCommand({ VolumeIds: [volumeId] }));
-    return Volumes?.[0];
-  } catch (error) {
-    if (hasCode(error, 'InvalidVolume.NotFound')) return undefined;
-    throw error;
+const looksOfClients = new WeakMap<EC2Client, Looks>();
+
+function looksOf(ec2: EC2Client): Looks {
+  let looks = looksOfClients.get(ec2);
+  if (looks === undefined) {
+    looks = {
+      instances: new SharedLooks(
+        (ids) => listByIds(ec2, 'instance-id', ids, listInstances),
+        ({ InstanceId }) => InstanceId,
+      ),
+      volumes: new SharedLooks(
+        (ids) => listByIds(ec2, 'volume-id', ids, listVolumes),
+        ({ VolumeId }) => VolumeId,
+      ),
+      snapshots: new SharedLooks(
+        (ids) => listByIds(ec2, 'snapshot-id', ids, listSnapshots),
+        ({ SnapshotId }) => SnapshotId,
+      ),
+    };
+    looksOfClients.set(ec2, looks);
   }
+  return looks;
+}
+
+/** By a filter, which finds what there is: of ids, one that EC2 does not know would be an error, and nobody would learn of the others. */
+async function listByIds<T>(
+  ec2: EC2Client,
+  Name: string,
+  ids: string[],
+  list: (ec2: EC2Client, filters: Filter[]) => Promise<T[]>,
+): Promise<T[]> {
+  const found: T[] = [];
+  for (let at = 0; at < ids.length; at += FILTER_VALUES)
+    found.push(...(await list(ec2, [{ Name, Values: ids.slice(at, at + FILTER_VALUES) }])));
+  return found;
+}
+
+/** @returns undefined where EC2 does not list it: gone, or not visible yet */
+export function findInstance(ec2: EC2Client, instanceId: string): Promise<Instance | undefined> {
+  return looksOf(ec2).instances.find(instanceId);
+}
+
+/** @returns undefined where EC2 does not list it: gone, or not visible yet */
+export function findVolume(ec2: EC2Client, volumeId: string): Promise<Volume | undefined> {
+  return looksOf(ec2).volumes.find(volumeId);
+}
+
+/** @returns undefined where EC2 does not list it among this account's: gone, or not visible yet */
+export function findSnapshot(ec2: EC2Client, snapshotId: string): Promise<Snapshot | undefined> {
+  return looksOf(ec2).snapshots.find(snapshotId);
 }
 
 export async function listInstances(ec2: EC2Client, filters: Filter[]): Promise<Instance[]> {
@@ -51,6 +89,17 @@ export async function listVolumes(ec2: EC2Client, filters: Filter[]): Promise<Vo
   const found: Volume[] = [];
   const pages = paginateDescribeVolumes({ client: ec2, pageSize: PAGE_SIZE }, { Filters: filters });
   for await (const { Volumes } of pages) found.push(...(Volumes ?? []));
+  return found;
+}
+
+/** This account's own: those that others share are left out, as whoever shares them writes their tags. */
+export async function listSnapshots(ec2: EC2Client, filters: Filter[]): Promise<Snapshot[]> {
+  const found: Snapshot[] = [];
+  const pages = paginateDescribeSnapshots(
+    { client: ec2, pageSize: SNAPSHOTS_PAGE_SIZE },
+    { OwnerIds: ['self'], Filters: filters },
+  );
+  for await (const { Snapshots } of pages) found.push(...(Snapshots ?? []));
   return found;
 }
 

@@ -1,12 +1,7 @@
-import {
-  DeleteSnapshotCommand,
-  DescribeSnapshotsCommand,
-  type EC2Client,
-  paginateDescribeSnapshots,
-  type Snapshot,
-} from '@aws-sdk/client-ec2';
+import { DeleteSnapshotCommand, type EC2Client, type Snapshot } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { hasCode } from '../../failures';
+import { findSnapshot, listSnapshots } from './lookup';
 import { tagFilters, type TagValues } from './tags';
 import { waitFor } from './waiting';
 
@@ -16,19 +11,12 @@ export type DescribedSnapshot = Snapshot & { SnapshotId: string };
 /** Longest that a snapshot may take to complete: EC2 says hours for large volumes, the workflow's timeout ends it. */
 const COMPLETION_LIMIT_SECONDS = 12 * 3600;
 
-/** Results a page: the most that a Describe call gives together with filters. */
-const PAGE_SIZE = 1000;
+/** Looks one after the other without a snapshot after which the wait begins anew: what is new may not be listed for a moment. */
+const MISSING_LOOKS = 5;
 
-/**
- * This account's snapshots that carry all of the tags. Snapshots that others share are left out: their tags are
- * written by whoever shares them.
- */
+/** This account's snapshots that carry all of the tags. */
 export async function findSnapshots(ec2: EC2Client, tags: Partial<TagValues>): Promise<DescribedSnapshot[]> {
-  const found: DescribedSnapshot[] = [];
-  const input = { OwnerIds: ['self'], Filters: tagFilters(tags) };
-  for await (const { Snapshots } of paginateDescribeSnapshots({ client: ec2, pageSize: PAGE_SIZE }, input))
-    found.push(...(Snapshots ?? []).flatMap(withId));
-  return found;
+  return (await listSnapshots(ec2, tagFilters(tags))).flatMap(withId);
 }
 
 function withId(snapshot: Snapshot): DescribedSnapshot[] {
@@ -38,6 +26,7 @@ function withId(snapshot: Snapshot): DescribedSnapshot[] {
 /**
  * Waits until all of the snapshots are completed.
  * @throws ApplicationFailure SnapshotFailed, retryable, where AWS has given one up
+ * @throws ApplicationFailure NotYetVisible, retryable, where one is not listed: not yet, or not any more
  */
 export async function untilCompleted(
   ec2: EC2Client,
@@ -45,16 +34,23 @@ export async function untilCompleted(
   pollSeconds?: number,
 ): Promise<DescribedSnapshot[]> {
   const options = { pollSeconds, limitSeconds: COMPLETION_LIMIT_SECONDS };
+  let missing = 0;
   return waitFor(
     `the snapshots ${ids.join(', ')} to be completed`,
     async () => {
-      const { Snapshots } = await ec2.send(new DescribeSnapshotsCommand({ SnapshotIds: ids }));
-      const snapshots = (Snapshots ?? []).flatMap(withId);
+      const seen = await Promise.all(ids.map((id) => findSnapshot(ec2, id)));
+      const snapshots = seen.flatMap((snapshot) => (snapshot === undefined ? [] : withId(snapshot)));
       const failed = snapshots.find(({ State }) => State === 'error');
       if (failed !== undefined)
         throw ApplicationFailure.retryable(
           `AWS gave up the snapshot ${failed.SnapshotId}: ${failed.StateMessage ?? 'it does not say why'}.`,
           'SnapshotFailed',
+        );
+      missing = snapshots.length < ids.length ? missing + 1 : 0;
+      if (missing >= MISSING_LOOKS)
+        throw ApplicationFailure.retryable(
+          `EC2 does not list all of the snapshots ${ids.join(', ')}; has something else deleted one?`,
+          'NotYetVisible',
         );
       const done = snapshots.length === ids.length && snapshots.every(({ State }) => State === 'completed');
       return done ? snapshots : undefined;

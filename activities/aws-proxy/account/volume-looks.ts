@@ -8,7 +8,7 @@ const SEEN_LOOKS = 5;
  * The same for a volume that never was seen: a minute at the usual pace. EC2 shows what is new within seconds, mostly
  * (Amazon EC2 Developer Guide, "Eventual consistency"); one that shows later than that is removed with its run.
  */
-const NEVER_SEEN_LOOKS = 20;
+const NEVER_SEEN_LOOKS = 36;
 
 /**
  * Looks at a volume again and again, while something is waited for.

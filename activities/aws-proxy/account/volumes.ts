@@ -31,7 +31,7 @@ export async function volumeAvailable(
 }
 
 /** Looks, some two minutes of them, after which a proxy that has not let go of a volume is taken for hung. */
-const FORCE_AFTER_LOOKS = 30;
+const FORCE_AFTER_LOOKS = 48;
 
 /**
  * Detaches a volume from whatever has it, and waits until it is available or gone.

@@ -1,7 +1,9 @@
+import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { sleep } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { throttledSeconds } from '../../failures';
+import { regardless } from './cancellation';
 
 export interface WaitOptions {
   /** Seconds between two looks, instead of the usual pace. */
@@ -13,10 +15,10 @@ export interface WaitOptions {
 }
 
 /**
- * Looks once a second while most things happen, then every five: a hundred VMs that wait at once then ask 20 times a
- * second, which is what refills EC2's bucket of filtered Describe calls.
+ * Looks once a second while most things happen, a start and a stop of an instance among them, then every five. However many
+ * wait for instances, volumes or snapshots, their looks are the same few calls (lookup.ts): all look at the same time.
  */
-const FIRST_LOOKS = 10;
+const FIRST_LOOKS = 30;
 const FIRST_SECONDS = 1;
 const LATER_SECONDS = 5;
 /** Longest that any state change of EC2 is waited for; the slowest, a stop by force, takes some ten minutes. */
@@ -37,7 +39,7 @@ export async function waitFor<T>(
 ): Promise<T> {
   const begun = Date.now();
   for (let looks = 1; ; looks++) {
-    const { seen, refusal } = await unlessThrottled(look);
+    const { seen, refusal } = await unlessThrottled(uncancelled ? () => regardless(look) : look);
     if (seen !== undefined) return seen;
     const waited = (Date.now() - begun) / 1000;
     if (waited >= limitSeconds)
@@ -48,11 +50,19 @@ export async function waitFor<T>(
           'StillWaiting',
         )
       );
-    const usual = refusal?.seconds ?? (looks <= FIRST_LOOKS ? FIRST_SECONDS : LATER_SECONDS);
+    const seconds = pollSeconds ?? (looks <= FIRST_LOOKS ? FIRST_SECONDS : LATER_SECONDS);
+    const usual = (pollSeconds === undefined ? refusal?.seconds : undefined) ?? untilNextBeat(seconds);
     // The last look is at the limit, not after it.
-    const milliseconds = 1000 * Math.min(pollSeconds ?? usual, limitSeconds - waited);
+    const milliseconds = 1000 * Math.min(usual, limitSeconds - waited);
     await (uncancelled ? pause(milliseconds) : sleep(milliseconds));
   }
+}
+
+/** Seconds until a multiple of so many, by the process's clock: so all who wait look together. Never less than half of them. */
+function untilNextBeat(seconds: number): number {
+  if (seconds === 0) return 0;
+  const left = seconds - ((performance.now() / 1000) % seconds);
+  return left < seconds / 2 ? left + seconds : left;
 }
 
 async function unlessThrottled<T>(

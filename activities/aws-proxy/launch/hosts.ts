@@ -7,6 +7,7 @@ import { type ObjectStore } from '../../../repository/objects/object-store';
 import { loadPlan } from '../../../repository/plans/plans';
 import { namedDependencies } from '../account/launch-copy';
 import { listInstances } from '../account/lookup';
+import { Shared } from '../account/shared';
 import { readInstance, runValues, tagFilters } from '../account/tags';
 
 /** Where a VM of a failover finds those that it depends on: their host names, at their addresses of this run. */
@@ -71,32 +72,4 @@ export function hostLookup(
       return { address, names };
     });
   };
-}
-
-/** Work that all share who asked before it began. Who asks later gets a later answer: nothing told is older than the question. */
-class Shared<T> {
-  private running: Promise<T> | undefined;
-  private next: Promise<T> | undefined;
-
-  constructor(private readonly work: () => Promise<T>) {}
-
-  get idle(): boolean {
-    return this.running === undefined && this.next === undefined;
-  }
-
-  get(): Promise<T> {
-    this.next ??= this.after(this.running);
-    return this.next;
-  }
-
-  private async after(before: Promise<T> | undefined): Promise<T> {
-    await before?.catch(() => undefined);
-    this.running = this.next;
-    this.next = undefined;
-    try {
-      return await this.work();
-    } finally {
-      this.running = undefined;
-    }
-  }
 }

@@ -28,10 +28,11 @@ export class Creations {
     return Date.now() - (this.madeAt.get(id) ?? 0) < seconds * 1000;
   }
 
-  /** The id that a call names and that is not known everywhere yet. */
+  /** The id that a call names and that is not known everywhere yet. A filter names none: it finds what there is. */
   newIdIn(operation: string, input: object, seconds: number): string | undefined {
     if (CREATES.test(operation)) return undefined;
-    for (const [id] of JSON.stringify(input).matchAll(ID)) if (this.isNew(id, seconds)) return id;
+    for (const [id] of JSON.stringify({ ...input, Filters: undefined }).matchAll(ID))
+      if (this.isNew(id, seconds)) return id;
     return undefined;
   }
 

@@ -1,6 +1,6 @@
 import { AwsError } from '../wire/errors';
 
-/** A bucket of `burst` tokens that fills by `perSecond`; a request takes one (Amazon EC2 Developer Guide, throttling). */
+/** A bucket of `burst` tokens that fills by `perSecond`; a request takes its tokens (Amazon EC2 Developer Guide, throttling). */
 export class TokenBucket {
   private tokens: number;
   private filledAt = performance.now();
@@ -16,15 +16,15 @@ export class TokenBucket {
     this.tokens = burst;
   }
 
-  has(): boolean {
+  has(tokens = 1): boolean {
     const now = performance.now();
     this.tokens = Math.min(this.burst, this.tokens + ((now - this.filledAt) / 1000) * this.perSecond);
     this.filledAt = now;
-    return this.tokens >= 1;
+    return this.tokens >= tokens;
   }
 
-  take(): void {
-    this.tokens -= 1;
+  take(tokens = 1): void {
+    this.tokens -= tokens;
   }
 }
 
