@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -5,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { waitForEnd } from '../../host/pid-file';
+import { projectRoot } from '../../host/project-root';
 import { runTool, toolOutput } from '../../host/run-tool';
 import { type BackupDisk, BackupDiskLostError, withBackupDisks } from '../../repository/devices/backup-disks';
 import { DamagedObjectError } from '../../repository/objects/json-object';
@@ -76,6 +78,19 @@ describe('Disks of a backup', () => {
       expect(await disks.get('data')!.writtenBlocks()).toEqual([]);
     });
     await expectNothingLeft();
+  });
+
+  it('can be read by the process that serves them, with all of its threads waiting', async () => {
+    await withDisks(async (disks) => {
+      const file = await open(disks.get('system')!.path);
+      // Four times as many as libuv has threads.
+      const reads = Array.from({ length: 16 }, (_, n) =>
+        file.read(Buffer.alloc(4096), 0, 4096, n * BLOCK_SIZE),
+      );
+      for (const [n, { buffer }] of (await Promise.all(reads)).entries())
+        expect(buffer.equals(SYSTEM.subarray(n * BLOCK_SIZE, n * BLOCK_SIZE + 4096))).toBe(true);
+      await file.close();
+    });
   });
 
   it('tell every block that differs, however it was written', async () => {
@@ -191,6 +206,19 @@ describe('Disks of a backup', () => {
       expect(await waitForEnd(Number(pid), directory, 10_000)).toBe(true);
     });
     await expect(work).rejects.toThrow(BackupDiskLostError);
+    await expectNothingLeft();
+  });
+
+  it('of a process that was killed in the middle of a read are swept by the next', async () => {
+    const disk = join(directory, 'disk.raw');
+    await writeFile(disk, DATA);
+    const script = join(projectRoot(), 'test/support/run-typescript.mjs');
+    const module = join(__dirname, 'backup-disks-to-be-killed.ts');
+    const killed = spawnSync(process.execPath, [script, module, disk, directory], { encoding: 'utf8' });
+    expect(killed.signal).toBe('SIGKILL');
+    await rm(disk);
+    expect(await readFile('/proc/self/mounts', 'utf8')).toContain(killed.stdout.trim());
+    await withDisks(() => Promise.resolve());
     await expectNothingLeft();
   });
 
