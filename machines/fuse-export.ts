@@ -16,7 +16,7 @@ export interface FuseExport {
   /** The top block node, with what is below it in it; see QEMU's BlockdevOptions. */
   node: Record<string, unknown>;
   writable: boolean;
-  /** Largest file that the daemon may write, in bytes; it dies where it would write a larger one. */
+  /** Largest file that the daemon may write, in bytes; what would make one larger fails (EFBIG). */
   largestFileBytes?: number;
   /** What paths in the node are relative to, such as those of sockets, which end at 107 bytes; else, this process's. */
   workingDirectory?: string;

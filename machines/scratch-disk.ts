@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../host/atomic-file';
@@ -29,8 +29,8 @@ export interface ScratchDisk {
    * Writes that have returned are in it.
    */
   writtenAreas(): Promise<WrittenArea[]>;
-  /** Whether the disk is still there; otherwise more was written than it may hold, or its daemon was killed. */
-  isThere(): Promise<boolean>;
+  /** Full is one that may have refused a write for its size; one that is gone, whose daemon was killed, has lost all writes. */
+  state(): Promise<'there' | 'full' | 'gone'>;
   /** Throws the writes away. */
   close(): Promise<void>;
 }
@@ -40,7 +40,7 @@ export type DiskBelow = { file: string } | { device: ReadableDevice };
 
 /**
  * Opens a scratch disk. It is gone with this process, or at the next {@link sweepScratchDisks}.
- * @param largestBytes how much may be written before writing fails, and the disk with it; the host's room is not the guest's
+ * @param largestBytes how much may be written before writing fails; the host's room is not the guest's
  * @param parent directory for the written blocks
  */
 export async function openScratchDisk(
@@ -81,7 +81,11 @@ export async function openScratchDisk(
     return {
       path,
       writtenAreas: () => writtenAreas(path, overlay),
-      isThere: () => servesFuseExport(pidFile),
+      async state() {
+        if (!(await servesFuseExport(pidFile))) return 'gone';
+        // A write that fits no more is refused as a whole, a cluster with its table.
+        return (await stat(overlay)).size + 2 * CLUSTER_BYTES > largestBytes ? 'full' : 'there';
+      },
       close,
     };
   } catch (error) {

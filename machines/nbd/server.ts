@@ -85,8 +85,19 @@ async function serveClient(device: ReadableDevice, socket: Socket): Promise<void
     underWay.add(answered);
     if (underWay.size >= REQUESTS_AT_ONCE) await Promise.race(underWay);
     // A client that takes no answers gets no more of them.
-    if (socket.writableNeedDrain) await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
+    if (socket.writableNeedDrain) await drained(socket);
   }
+}
+
+/** Returns when more can be written, or nothing at all any more. */
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      socket.off('drain', done).off('close', done);
+      resolve();
+    };
+    socket.on('drain', done).on('close', done);
+  });
 }
 
 /** Answers a request; never rejects. */

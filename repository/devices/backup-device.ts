@@ -3,13 +3,9 @@ import { ZERO_BLOCK } from '../../blocks/zero';
 import { type ReadableDevice } from '../../machines/nbd/server';
 import { type BlockMap, MAP_PAGE_BLOCKS } from '../maps/block-map';
 import { type MapPage } from '../maps/map-page';
-import { type ObjectStore } from '../objects/object-store';
-import { decodeBlockHere } from '../packs/pack';
+import { type PlainBlocks } from './plain-blocks';
 import { RecentlyUsed } from './recently-used';
-import { StoredRanges } from './stored-ranges';
 
-/** Plain blocks that are kept: 16 MiB. A file system's reads are small, and several of a block come together. */
-const KEPT_BLOCKS = 32;
 /** Pages of the block map that are kept, some 400 KB each: a file system is looked at in many places, of 4 GiB a page. */
 const KEPT_PAGES = 16;
 
@@ -19,17 +15,14 @@ const KEPT_PAGES = 16;
  */
 export class BackupDevice implements ReadableDevice {
   private readonly pages = new RecentlyUsed<number, Promise<MapPage>>(KEPT_PAGES);
-  private readonly blocks = new RecentlyUsed<number, Promise<Buffer>>(KEPT_BLOCKS);
-  private readonly ranges: StoredRanges;
   private failed: { reason: unknown } | undefined;
 
+  /** @param blocks may be shared with other disks of the VM */
   constructor(
     private readonly map: BlockMap,
-    store: ObjectStore,
+    private readonly blocks: PlainBlocks,
     private readonly signal: AbortSignal,
-  ) {
-    this.ranges = new StoredRanges(store, signal);
-  }
+  ) {}
 
   get sizeBytes(): number {
     return this.map.diskSizeBytes;
@@ -62,25 +55,13 @@ export class BackupDevice implements ReadableDevice {
     }
   }
 
-  private block(index: number): Promise<Buffer> {
-    const kept = this.blocks.get(index);
-    if (kept !== undefined) return kept;
-    const block = this.load(index);
-    this.blocks.set(index, block);
-    return block;
-  }
-
-  private async load(index: number): Promise<Buffer> {
+  private async block(index: number): Promise<Buffer> {
     this.signal.throwIfAborted();
     const n = Math.floor(index / MAP_PAGE_BLOCKS);
     if (this.map.pageRef(n) === undefined) return ZERO_BLOCK;
     const page = await this.page(n);
     const position = page.positionOf(index);
-    if (position < 0) return ZERO_BLOCK;
-    const { entry, stored } = await this.ranges.read(page, position);
-    const block = decodeBlockHere(entry, stored);
-    // What is a part of a range would keep all of it in memory.
-    return entry.encoding === 'raw' ? Buffer.from(block) : block;
+    return position < 0 ? ZERO_BLOCK : this.blocks.read(page, position);
   }
 
   private page(n: number): Promise<MapPage> {

@@ -5,6 +5,7 @@ import { DamagedObjectError } from '../objects/json-object';
 import { manifestKey } from '../objects/keys';
 import { type ObjectStore } from '../objects/object-store';
 import { BackupDevice } from './backup-device';
+import { PlainBlocks } from './plain-blocks';
 
 /** A disk of a backup as a raw file that can be written to; the backup stays as it is, and what is written goes. */
 export interface BackupDisk {
@@ -26,20 +27,20 @@ export interface BackupDisksOptions {
   recoveryPoint: string;
   /** For what is written, and for sockets; swept of what processes that were killed have left. */
   directory: string;
-  /** What may be written to one disk; with a write beyond it the disk is gone, and the work fails. */
+  /** What may be written to one disk; writes beyond it fail. */
   largestBytes: number;
   /** Ends all reading. */
   signal?: AbortSignal;
 }
 
-/** A disk that was gone before its time, and what was written to it with it. */
-export class BackupDiskGoneError extends Error {
+/** A disk that does not hold all that was written to it. */
+export class BackupDiskLostError extends Error {
   constructor(key: string, largestBytes: number) {
     super(
-      `What was written to the disk "${key}" of the backup is lost: it came to more than ${largestBytes} bytes, or this host ` +
-        `has no room for it, or the process qemu-storage-daemon was killed. See to the host's room and memory.`,
+      `The disk "${key}" of the backup does not hold what was written to it: that came to more than the ${largestBytes} bytes ` +
+        `that it may, or its qemu-storage-daemon was killed. See to the memory of this host.`,
     );
-    this.name = 'BackupDiskGoneError';
+    this.name = 'BackupDiskLostError';
   }
 }
 
@@ -48,7 +49,7 @@ export class BackupDiskGoneError extends Error {
  * repository, verified block by block.
  * @throws DamagedObjectError, DamagedBlockError where the backup is missing or damaged, the signal's reason where that came, and
  *   what the store threw: each instead of what the work made of a disk that could not be read, also where it made nothing of it
- * @throws BackupDiskGoneError likewise
+ * @throws BackupDiskLostError likewise
  */
 export async function withBackupDisks<T>(
   { store, vm, recoveryPoint, directory, largestBytes, signal }: BackupDisksOptions,
@@ -60,21 +61,22 @@ export async function withBackupDisks<T>(
   if (manifest === undefined) throw new DamagedObjectError(manifestKey(vm, recoveryPoint), 'it is missing.');
   const ended = new AbortController();
   const reading = signal === undefined ? ended.signal : AbortSignal.any([signal, ended.signal]);
+  const blocks = new PlainBlocks(store, reading);
   const open: OpenBackupDisk[] = [];
   try {
     for (const backedUp of manifest.disks) {
       const { key, sizeBytes } = backedUp;
-      const device = new BackupDevice(await openBlockMap(store, vm, backedUp), store, reading);
+      const device = new BackupDevice(await openBlockMap(store, vm, backedUp), blocks, reading);
       const scratch = await openScratchDisk({ device }, sizeBytes, largestBytes, directory);
       const { path } = scratch;
       open.push({ key, sizeBytes, path, writtenBlocks: () => writtenBlocks(scratch), device, scratch });
     }
     const outcome = await work(new Map(open.map((disk) => [disk.key, disk]))).then(
-      (value) => () => value,
-      (error: unknown) => () => Promise.reject(error as Error),
+      (value) => ({ failed: false, settle: () => value }),
+      (error: unknown) => ({ failed: true, settle: () => Promise.reject(error as Error) }),
     );
-    await throwFailure(open, largestBytes);
-    return await outcome();
+    await throwFailure(open, largestBytes, outcome.failed);
+    return await outcome.settle();
   } finally {
     ended.abort();
     await closeAll(open);
@@ -86,11 +88,14 @@ interface OpenBackupDisk extends BackupDisk {
   scratch: ScratchDisk;
 }
 
-/** @throws what keeps what was done with the disks from being right */
-async function throwFailure(open: OpenBackupDisk[], largestBytes: number): Promise<void> {
+/** @throws what keeps the disks from being what they should be */
+async function throwFailure(open: OpenBackupDisk[], largestBytes: number, failed: boolean): Promise<void> {
   for (const { device } of open) device.throwFailure();
-  for (const { key, scratch } of open)
-    if (!(await scratch.isThere())) throw new BackupDiskGoneError(key, largestBytes);
+  for (const { key, scratch } of open) {
+    const state = await scratch.state();
+    // A disk that is just full is as good as any, where nobody minds.
+    if (state === 'gone' || (state === 'full' && failed)) throw new BackupDiskLostError(key, largestBytes);
+  }
 }
 
 /** Closes all of them, whatever one of them throws. */
