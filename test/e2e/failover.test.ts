@@ -1,12 +1,18 @@
 import { paginateDescribeVolumes } from '@aws-sdk/client-ec2';
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { look } from '../../client/progress';
 import { siteStatus } from '../../client/site-status';
-import { loadPlanFile } from '../../plan/load';
+import { loadPlanFile, type LoadedPlan } from '../../plan/load';
 import { type DrPlan } from '../../plan/schema';
 import { openBlockMap, readManifest } from '../../repository/backups/backups';
 import { shopPrimaryAddress } from '../../sandbox/application';
+import {
+  PRODUCTION_SUBNET_ID,
+  SECOND_AVAILABILITY_ZONE,
+  SECOND_ZONE_SUBNET_ID,
+} from '../../sandbox/aws/fixtures';
 import { toolOutput } from '../../host/run-tool';
 import { projectRoot } from '../../host/project-root';
 import { consoleOutput, killMachine, startMachine } from '../../machines/machine';
@@ -38,6 +44,7 @@ const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
 asRoot('the sample application, failed over and brought home (needs root)', () => {
   let sandbox: E2eSandbox;
   let plan: DrPlan;
+  let scripts: LoadedPlan['scripts'];
   let argument: { plan: string; digest: string };
   let protection: RestoreSummary;
   let emptyAccount: string[];
@@ -48,8 +55,10 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
       emptyAccount = await accountLines(sandbox);
       await installShopWithArchive(sandbox);
       const loaded = await loadPlanFile(join(projectRoot(), 'examples/shop/plan.yaml'));
-      plan = loaded.plan;
-      argument = await sandbox.publish(plan, loaded.scripts);
+      scripts = loaded.scripts;
+      // Without launch copies at first, so that both ways are gone.
+      plan = { ...loaded.plan, replication: { ...loaded.plan.replication, launchCopy: undefined } };
+      argument = await sandbox.publish(plan, scripts);
     },
     SANDBOX_SECONDS * 1000 + STEP_MS,
   );
@@ -135,7 +144,10 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
       asItIs = bootAsItIs();
       asItIs.catch(() => undefined);
       const { vms, removed } = await (await sandbox.client.failover({ ...argument, mode: 'test' })).result();
-      expect(vms.map(({ vm }) => vm).sort()).toEqual(['db', 'web']);
+      expect(vms.map(({ vm, launchedBy }) => `${vm} by ${launchedBy}`).sort()).toEqual([
+        'db by volumes',
+        'web by volumes',
+      ]);
       for (const { privateAddress, publicAddress } of vms) {
         expect(privateAddress).toMatch(/^10\.0\.2\./);
         expect(publicAddress).toBeUndefined();
@@ -160,16 +172,48 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
   );
 
   it(
-    'comes up on EC2 after the data centre is lost, although the Temporal server is killed meanwhile',
+    'is made ready to launch, by an AWS proxy that has no place for devices',
+    async () => {
+      const { production } = plan.recoverySite;
+      const subnets = [PRODUCTION_SUBNET_ID, SECOND_ZONE_SUBNET_ID];
+      plan = {
+        ...plan,
+        replication: { ...plan.replication, launchCopy: true },
+        recoverySite: { ...plan.recoverySite, production: { ...production, subnet: undefined, subnets } },
+      };
+      argument = await sandbox.publish(plan, scripts);
+      // Whatever would be attached to the proxy had to appear there.
+      await rm(sandbox.paths.devices, { recursive: true });
+      const { vms } = await (await sandbox.client.restore(argument)).result();
+      expect(vms).toMatchObject([
+        { vm: 'db', kind: 'up-to-date', launchCopy: { outcome: 'made' } },
+        { vm: 'web', kind: 'up-to-date', launchCopy: { outcome: 'made' } },
+      ]);
+      const status = await siteStatus(plan, { ec2: sandbox.aws.ec2, store: sandbox.store });
+      expect(status.vms.map(({ launchCopy }) => launchCopy?.snapshots.map(({ diskKey }) => diskKey))).toEqual(
+        [['system'], ['system']],
+      );
+    },
+    STEP_MS,
+  );
+
+  it(
+    'comes up in the second zone after the data centre is lost, although the Temporal server is killed meanwhile',
     async () => {
       await sandbox.site.destroy();
+      await sandbox.breakAws({
+        name: 'no capacity in the first zone',
+        operations: ['RunInstances'],
+        matches: PRODUCTION_SUBNET_ID,
+        fault: { kind: 'error', code: 'InsufficientInstanceCapacity', status: 500 },
+      });
       expect(await sandbox.site.hypervisor.listVms()).toEqual([]);
 
       const run = await sandbox.client.failover({ ...argument, mode: 'disaster' });
       const phase = await eventually(120, async () => {
         const { status } = (await look(sandbox.client.temporal, run)).snapshot;
         const db = status?.vms.find(({ vm }) => vm === 'db')?.phase ?? '';
-        const half = ['attaching volumes', 'booting', 'waiting until ready'].includes(db);
+        const half = ['registering the image', 'booting', 'waiting until ready'].includes(db);
         return half ? status?.phase : undefined;
       });
       expect(phase).toBe('recovering VMs');
@@ -179,7 +223,15 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
       expect(state).toBe('RUNNING');
 
       const summary = await run.result();
-      expect(summary.vms.map(({ vm }) => vm).sort()).toEqual(['db', 'web']);
+      await sandbox.mendAws();
+      expect(summary.vms).toMatchObject(
+        ['db', 'web'].map((vm) => ({
+          ...{ vm, launchedBy: 'launch copy', availabilityZone: SECOND_AVAILABILITY_ZONE, warnings: [] },
+          privateAddress: expect.stringMatching(/^10\.0\.3\./) as string,
+        })),
+      );
+      expect(existsSync(sandbox.paths.devices)).toBe(false);
+      expect((await accountLines(sandbox)).filter((line) => line.includes('role=launch-image'))).toEqual([]);
       expect(summary.vms.map(({ recoveryPoint }) => recoveryPoint).sort()).toEqual(
         protection.vms.map(({ recoveryPoint }) => recoveryPoint).sort(),
       );
@@ -253,7 +305,8 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
           .map(({ SnapshotId }) => SnapshotId)
           .sort(),
       ).toEqual(drCopy.sort());
-      expect(snapshots).toHaveLength(drCopy.length + ofRole('shell').length);
+      expect(ofRole('launch-copy')).toHaveLength(2);
+      expect(snapshots).toHaveLength(drCopy.length + 2 + ofRole('shell').length);
       const others = (await accountLines(sandbox)).filter(
         (line) => !line.startsWith('snapshot ') && !line.includes('lifeboat:role=shell'),
       );
