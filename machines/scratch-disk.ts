@@ -21,7 +21,8 @@ const CLUSTER_BYTES = 64 * 2 ** 10;
 export interface ScratchDisk {
   /**
    * A raw file of the size of the disk below. Where that is a device of this process, the file must not be read or written by a
-   * call that this process waits in, such as `readSync`, nor by so many others at once that no thread of libuv is left.
+   * call that this process waits in, such as `readSync`, nor by so many others at once that no thread of libuv is left. Writes past
+   * the page cache have at most 512 KiB (blocks/disk-writer.ts says why).
    */
   path: string;
   /**

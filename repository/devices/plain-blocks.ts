@@ -12,6 +12,7 @@ const KEPT_BLOCKS = 32;
  * these blocks, where this process reads a file that it serves itself.
  */
 export class PlainBlocks {
+  /** By their digests, so that none is given out for another, whatever a block map says of where they lie. */
   private readonly blocks = new RecentlyUsed<string, Promise<Buffer>>(KEPT_BLOCKS);
   private readonly ranges: StoredRanges;
 
@@ -24,12 +25,11 @@ export class PlainBlocks {
    * @throws DamagedObjectError, DamagedBlockError
    */
   read(page: MapPage, position: number): Promise<Buffer> {
-    const { pack, offset } = page.at(position);
-    const place = `${offset} ${pack}`;
-    const kept = this.blocks.get(place);
+    const digest = page.sha256At(position).toString('latin1');
+    const kept = this.blocks.get(digest);
     if (kept !== undefined) return kept;
     const block = this.load(page, position);
-    this.blocks.set(place, block);
+    this.blocks.set(digest, block);
     return block;
   }
 
