@@ -163,6 +163,9 @@ function* durations(plan: PlanFile): Generator<PlanProblem> {
       seconds: vm.readiness.timeout,
     })),
   ];
+  for (const [index, { bootScript }] of plan.vms.entries())
+    if (bootScript?.timeout !== undefined)
+      all.push({ path: ['vms', index, 'bootScript', 'timeout'], seconds: bootScript.timeout });
   const { keepWithin } = plan.repository.retention;
   if (keepWithin !== undefined)
     all.push({ path: ['repository', 'retention', 'keepWithin'], seconds: keepWithin });

@@ -46,7 +46,7 @@ async function loadScripts(directory: string, plan: PlanFile, problems: PlanProb
   for (const [index, { bootScript }] of plan.vms.entries()) {
     if (bootScript === undefined) continue;
     try {
-      scripts.set(bootScript, await readBootScript(directory, bootScript));
+      scripts.set(bootScript.file, await readBootScript(directory, bootScript.file));
     } catch (error) {
       if (!(error instanceof BootScriptError)) throw error;
       problems.push({ path: ['vms', index, 'bootScript'], message: error.message });
@@ -59,6 +59,17 @@ function normalizedVm(
   { bootScript, ...vm }: PlanFile['vms'][number],
   scripts: Map<string, LoadedBootScript>,
 ): PlannedVm {
-  const script = bootScript === undefined ? undefined : scripts.get(bootScript);
-  return script === undefined ? vm : { ...vm, bootScript: { name: script.name, sha256: script.sha256 } };
+  const script = bootScript && scripts.get(bootScript.file);
+  if (bootScript === undefined || script === undefined) return vm;
+  const { timeout, required } = bootScript;
+  return {
+    ...vm,
+    bootScript: {
+      name: script.name,
+      sha256: script.sha256,
+      ...(timeout === undefined ? {} : { timeout }),
+      // What is not required is what it would be without a word, and the same plan.
+      ...(required === true ? { required } : {}),
+    },
+  };
 }

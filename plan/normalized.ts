@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { planFileSchema, type DrPlan } from './schema';
 
-const bootScriptReference = z
+const plannedBootScript = z
   .object({
     // The name becomes a file name in the guest and on the proxy: a single path part that hides nothing.
     name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'must be a plain file name'),
     sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex'),
+    timeout: z.number().int().positive().optional(),
+    required: z.boolean().optional(),
   })
   .strict();
 
@@ -15,6 +17,6 @@ const bootScriptReference = z
  */
 export const normalizedPlanSchema: z.ZodType<DrPlan> = planFileSchema.extend({
   vms: z
-    .array(planFileSchema.shape.vms.element.extend({ bootScript: bootScriptReference.optional() }))
+    .array(planFileSchema.shape.vms.element.extend({ bootScript: plannedBootScript.optional() }))
     .min(1),
 });

@@ -17,8 +17,17 @@ function problemsOf(schema: z.ZodType, root: unknown, issue: z.core.$ZodIssue): 
       message: `is not known here${didYouMean(key, known) || `; known are ${known.join(', ')}`}`,
     }));
   }
+  if (issue.code === 'invalid_union') {
+    // The branch for the type that was written is the one whose complaint helps, and it may be about a part.
+    const branch = issue.errors.find((issues) => !isOfOtherType(issues[0])) ?? issue.errors.at(-1);
+    const inside = branch?.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })) ?? [];
+    if (inside.length > 0) return inside.flatMap((inner) => problemsOf(schema, root, inner));
+  }
   return [{ path: issue.path, message: messageOf(issue, valueAt(root, issue.path)) }];
 }
+
+const isOfOtherType = (issue: z.core.$ZodIssue | undefined): boolean =>
+  issue?.code === 'invalid_type' && issue.path.length === 0;
 
 function messageOf(issue: z.core.$ZodIssue, value: unknown): string {
   if (value === undefined) return 'is missing; add it';
@@ -42,11 +51,8 @@ function messageOf(issue: z.core.$ZodIssue, value: unknown): string {
     case 'too_big':
       if (issue.origin === 'string') return `must have at most ${issue.maximum} characters${not}`;
       return `must be at most ${issue.maximum}${not}`;
-    case 'invalid_union': {
-      // The branch for the type that was written is the one whose complaint helps.
-      const branch = issue.errors.find((issues) => issues[0]?.code !== 'invalid_type') ?? issue.errors.at(-1);
-      return branch?.[0] === undefined ? `is not allowed${not}` : messageOf(branch[0], value);
-    }
+    case 'invalid_union':
+      return `is not allowed${not}`;
     default:
       return issue.message;
   }
@@ -100,5 +106,7 @@ function bare(schema: unknown): unknown {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
     return bare(schema.unwrap());
   if (schema instanceof z.ZodPipe) return bare(schema.in);
+  // Of the ways to write a value, only one has keys.
+  if (schema instanceof z.ZodUnion) return schema.options.map(bare).find((way) => way instanceof z.ZodObject);
   return schema;
 }

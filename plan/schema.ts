@@ -71,6 +71,26 @@ const readiness = z
     'needs exactly one of tcp and http',
   );
 
+/** A script that runs once at the first boot on EC2: its path relative to the plan file, alone or with what it means to the run. */
+const bootScript = z.union([
+  z
+    .object({
+      file: z.string().min(1),
+      /** Seconds from the VM's readiness until a script that has not ended counts as one whose exit status is not known. */
+      timeout: duration.optional(),
+      /** Whether the VM counts as up only when the script has ended with 0. */
+      required: z.boolean().optional(),
+    })
+    .strict(),
+  z
+    .string()
+    .min(1)
+    .transform((file): { file: string; timeout?: number; required?: boolean } => ({ file })),
+]);
+
+/** What a boot script is waited for where the plan does not say: most take seconds, and one that installs packages minutes. */
+export const BOOT_SCRIPT_TIMEOUT_SECONDS = 300;
+
 const vm = z
   .object({
     name,
@@ -89,8 +109,7 @@ const vm = z
     /** Host names by which the VMs that depend on this one know it; kept right in their /etc/hosts on EC2. */
     hostNames: z.array(dnsName).default([]),
     readiness,
-    /** A script, its path relative to the plan file, run once at the first boot on EC2. */
-    bootScript: z.string().min(1).optional(),
+    bootScript: bootScript.optional(),
     /** Private address in the recovery subnet; AWS chooses one where this is absent. */
     privateAddress: z.ipv4().optional(),
     /** Address at the primary site that the readiness probe asks after failback. */
@@ -196,10 +215,17 @@ export interface BootScriptReference {
   sha256: string;
 }
 
+/** A VM's boot script. What the plan's file does not say is absent, as in plans of releases that knew no more than the file. */
+export interface PlannedBootScript extends BootScriptReference {
+  /** Seconds; {@link BOOT_SCRIPT_TIMEOUT_SECONDS} where it is absent. */
+  timeout?: number;
+  required?: boolean;
+}
+
 type PlanFile = z.output<typeof planFileSchema>;
 
 /** A protected VM of the normalized plan. Durations are in seconds. */
-export type PlannedVm = Omit<PlanFile['vms'][number], 'bootScript'> & { bootScript?: BootScriptReference };
+export type PlannedVm = Omit<PlanFile['vms'][number], 'bootScript'> & { bootScript?: PlannedBootScript };
 
 /** The normalized DR plan. Durations are in seconds. */
 export type DrPlan = Omit<PlanFile, 'vms'> & { vms: PlannedVm[] };

@@ -89,7 +89,10 @@ export async function loadPlan(
   const plan = parseJsonObject(key, object.body, normalizedPlanSchema);
   if (plan.name !== name) throw new DamagedObjectError(key, `it is the plan "${plan.name}", not "${name}".`);
   // A digest says that nobody changed the plan, not that whoever published it had checked it.
-  const [problem] = checkPlan({ ...plan, vms: plan.vms.map(({ bootScript: _, ...vm }) => vm) });
+  const vms = plan.vms.map(({ bootScript, ...vm }) =>
+    bootScript === undefined ? vm : { ...vm, bootScript: { ...bootScript, file: bootScript.name } },
+  );
+  const [problem] = checkPlan({ ...plan, vms });
   if (problem !== undefined)
     throw new DamagedObjectError(key, `${fieldPath(problem.path)}: ${problem.message}.`);
   return { digest, plan };

@@ -22,7 +22,7 @@ describe('examples/shop/plan.yaml', () => {
   it('names boot scripts that exist', () => {
     const scripts = plan.vms.flatMap(({ bootScript }) => bootScript ?? []);
     expect(scripts).not.toHaveLength(0);
-    for (const script of scripts) expect(existsSync(join(directory, script))).toBe(true);
+    for (const { file } of scripts) expect(existsSync(join(directory, file))).toBe(true);
   });
 
   it('knows the guests by the addresses that they have', () => {

@@ -461,6 +461,36 @@ describe('boot scripts', () => {
     expect(await problemOf(withScript('bad.sh'))).toMatch(message);
   });
 
+  it.each([
+    ['hello.sh', {}],
+    ['{ file: hello.sh }', {}],
+    ['{ file: hello.sh, required: false }', {}],
+    ['{ file: hello.sh, timeout: 5m, required: true }', { timeout: 300, required: true }],
+  ])('%s is kept by reference, with what differs from a name alone', async (written, more) => {
+    writeFileSync(folder.file, withScript(written));
+    const { plan, scripts } = await loadPlanFile(folder.file);
+    expect(plan.vms[1]?.bootScript).toEqual({ name: 'hello.sh', sha256: scripts[0]?.sha256, ...more });
+  });
+
+  it.each([
+    ['5', 'vms[1].bootScript: must be text, not 5'],
+    ['[hello.sh]', 'vms[1].bootScript: must be text, not a list'],
+    ['{ timeout: 5m }', 'vms[1].bootScript.file: is missing; add it'],
+    ['{ file: 5 }', 'vms[1].bootScript.file: must be text, not 5'],
+    [
+      '{ file: hello.sh, timeout: soon }',
+      'vms[1].bootScript.timeout: must be like 30s, 15m, 4h or 1d, not "soon"',
+    ],
+    ['{ file: hello.sh, timeout: 0s }', 'vms[1].bootScript.timeout: must be at least 1s'],
+    ['{ file: hello.sh, timeout: 400d }', 'vms[1].bootScript.timeout: must be at most 366d'],
+    [
+      '{ file: hello.sh, require: true }',
+      'vms[1].bootScript.require: is not known here; did you mean "required"?',
+    ],
+  ])('%s is refused', async (written, message) => {
+    expect(await problemOf(withScript(written))).toContain(message);
+  });
+
   it.each(['hello.ps1', 'hello.CMD', 'hello.bat'])(
     'of Windows needs no interpreter line: %s',
     async (name) => {
