@@ -3,6 +3,7 @@ import { type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import { type ReadinessProbe } from '../plan/schema';
+import { lastLines } from './console';
 import { type Dial } from './dial';
 
 export interface ProbeRequest {
@@ -24,9 +25,6 @@ const TRY_SECONDS = 5;
 const POLL_SECONDS = 2;
 /** A relay or a forwarder may take a connection that the guest then refuses; one that lasts this long is taken. */
 const SETTLE_MILLISECONDS = 200;
-/** Of the console, what fits a failure's message: the end tells why a boot failed. */
-const CONSOLE_LINES = 20;
-const CONSOLE_LINE_LENGTH = 200;
 
 /**
  * Asks until the VM answers as its plan says.
@@ -128,18 +126,4 @@ async function notReady(
     `The VM was not ready within ${probe.timeout} seconds. ${asked}: ${answer}. The console's end:\n${end}`,
     'NotReady',
   );
-}
-
-/** A console's last lines, fit to be shown: whatever the guest wrote there, it moves no cursor and hides no text. */
-export function lastLines(console: string): string {
-  const lines = console
-    // Escape sequences of terminals (ECMA-48 control sequences, and two-character ones), then control characters.
-    // eslint-disable-next-line no-control-regex
-    .replace(/\u001b(\[[0-?]*[ -/]*[@-~]|[@-_])/g, '')
-    .split(/\r\n|\n|\r/)
-    // eslint-disable-next-line no-control-regex
-    .map((line) => line.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, ''))
-    .map((line) => line.trimEnd().slice(0, CONSOLE_LINE_LENGTH))
-    .filter((line) => line !== '');
-  return lines.length === 0 ? '(empty)' : lines.slice(-CONSOLE_LINES).join('\n');
 }

@@ -4,7 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dialer, parseDialRoutes } from '../../activities/dial';
-import { lastLines, type ProbeRequest, waitUntilAnswers } from '../../activities/probe';
+import { lastLines } from '../../activities/console';
+import { type ProbeRequest, waitUntilAnswers } from '../../activities/probe';
 
 const servers: (Server | HttpServer)[] = [];
 const sockets = new Set<Socket>();

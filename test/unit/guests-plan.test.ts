@@ -15,7 +15,7 @@ describe('examples/shop/plan.yaml', () => {
   it('is a valid plan of the two sample VMs, db first', () => {
     expect(plan.name).toBe('shop');
     expect(plan.vms.map(({ name }) => name)).toEqual(Object.keys(shopGuests));
-    expect(plan.replication).toEqual({ frequency: 900, copy: 'direct' });
+    expect(plan.replication).toEqual({ frequency: 900, copy: 'direct', launchCopy: true });
     expect(plan.vms.map(({ dependsOn }) => dependsOn)).toEqual([[], ['db']]);
   });
 

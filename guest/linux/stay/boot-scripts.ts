@@ -7,8 +7,14 @@ export const RUNNER = `${STATE_DIRECTORY}/run-boot-scripts`;
 export const UNIT = '/etc/systemd/system/lifeboat-boot.service';
 export const UNIT_LINK = '/etc/systemd/system/multi-user.target.wants/lifeboat-boot.service';
 
+/** What the journal calls the runner, at the beginning of what it says on the console. */
+export const RUNNER_IDENTIFIER = 'lifeboat-boot';
+
 /**
  * Runs each script once for a run id. A script that the machine was switched off in has no status, and runs again.
+ * Each boot tells the statuses anew. They are told twice, by the journal and straight to the console: the kernel's own
+ * messages may cut a line in two, and the journal's may come behind a prompt, or behind a script's last words.
+ * The run's id is that of the environment, which a launch fills in.
  * It waits for an address by itself, for as long as network-online.target would: in many guests nothing makes that target
  * wait, be it by a mask. A route of a card is there as soon as its address is (proc(5)).
  */
@@ -25,6 +31,11 @@ has_address() {
   done
   return 1
 }
+tell() {
+  echo "$1"
+  # Where this guest lets nobody write there, what the journal forwards remains.
+  printf '\\n%s\\n' "$1" 2> /dev/null > /dev/console || :
+}
 seconds=0
 while [ "$seconds" -lt 120 ] && ! has_address; do
   sleep 1
@@ -33,12 +44,12 @@ done
 for script in "$directory"/scripts/*; do
   file=\${script##*/}
   name=\${file#[0-9][0-9]-}
-  [ -e "$directory/status/$file" ] && continue
-  echo "lifeboat: boot script $name begins"
-  "$script" < /dev/null
-  status=$?
-  echo "$status" > "$directory/status/$file"
-  echo "lifeboat: boot script $name exit status $status"
+  if [ ! -s "$directory/status/$file" ]; then
+    tell "lifeboat: boot script $name of run $LIFEBOAT_RUN_ID begins"
+    "$script" < /dev/null
+    echo "$?" > "$directory/status/$file"
+  fi
+  tell "lifeboat: boot script $name of run $LIFEBOAT_RUN_ID exit status $(cat "$directory/status/$file")"
 done
 exit 0
 `;
@@ -60,6 +71,7 @@ Type=oneshot
 ExecStart=/bin/sh ${RUNNER} ${runId}
 StandardOutput=journal+console
 StandardError=journal+console
+SyslogIdentifier=${RUNNER_IDENTIFIER}
 TimeoutStartSec=infinity
 
 [Install]

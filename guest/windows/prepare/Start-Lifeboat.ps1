@@ -21,7 +21,8 @@ function Write-Console([string] $line) {
         $port = New-Object System.IO.Ports.SerialPort('COM1', 115200)
         $port.WriteTimeout = 5000
         $port.Open()
-        $port.Write("$line`r`n")
+        # Whatever stands there already, this is a line of its own.
+        $port.Write("`r`n$line`r`n")
         $port.Close()
     } catch {
         # Without a serial port, or with another program at it, the log has the line.
@@ -45,9 +46,14 @@ foreach ($line in @(Get-Content -Path (Join-Path $runDirectory 'environment'))) 
 
 foreach ($script in @(Get-ChildItem -Path $scripts | Sort-Object Name)) {
     $done = Join-Path $status $script.Name
-    if (Test-Path $done) { continue }
     $name = $script.Name -replace '^[0-9][0-9]-', ''
-    Write-Console "lifeboat: boot script $name begins"
+    if (Test-Path $done) {
+        # Each start tells the statuses anew.
+        $code = (Get-Content -Path $done -TotalCount 1).Trim()
+        Write-Console "lifeboat: boot script $name of run $run exit status $code"
+        continue
+    }
+    Write-Console "lifeboat: boot script $name of run $run begins"
     $output = Join-Path $runDirectory "$($script.Name).log"
     $ErrorActionPreference = 'Continue'
     if ($script.Extension -eq '.ps1') {
@@ -58,6 +64,6 @@ foreach ($script in @(Get-ChildItem -Path $scripts | Sort-Object Name)) {
     $code = $LASTEXITCODE
     $ErrorActionPreference = 'Stop'
     Set-Content -Path $done -Value $code
-    Write-Console "lifeboat: boot script $name exit status $code"
+    Write-Console "lifeboat: boot script $name of run $run exit status $code"
 }
 exit 0
