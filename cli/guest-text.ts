@@ -1,3 +1,4 @@
+import { type BootScriptResult } from '../activities/aws-proxy/launch/contract';
 import { type GuestRehearsal } from '../repository/backups/manifest';
 import { rehearsalFindings } from '../repository/backups/rehearsal-findings';
 
@@ -16,3 +17,17 @@ export const notesText = (vm: string, notes: readonly string[] = []): string =>
 /** Warnings of a run's VMs, a line each. */
 export const warningsText = (vms: readonly { vm: string; warnings: readonly string[] }[]): string =>
   vms.flatMap(({ vm, warnings }) => warnings.map((warning) => `${vm}: ${warning}\n`)).join('');
+
+/** What is to be told of how VMs' boot scripts ended, a line each; nothing where they ended with 0. */
+export const bootScriptsText = (
+  vms: readonly { vm: string; bootScripts?: readonly BootScriptResult[] }[],
+): string =>
+  vms
+    .flatMap(({ vm, bootScripts = [] }) =>
+      bootScripts.flatMap(({ name, status, reason }) => {
+        if (status === 0) return [];
+        if (status !== 'unknown') return `${vm}: its boot script ${name} ended with exit status ${status}.\n`;
+        return `${vm}: the exit status of its boot script ${name} is not known${reason === undefined ? '' : `: ${reason}`}.\n`;
+      }),
+    )
+    .join('');

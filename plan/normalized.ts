@@ -16,7 +16,5 @@ const plannedBootScript = z
  * It differs from the schema of the plan file in the boot scripts only, which are references here.
  */
 export const normalizedPlanSchema: z.ZodType<DrPlan> = planFileSchema.extend({
-  vms: z
-    .array(planFileSchema.shape.vms.element.extend({ bootScript: plannedBootScript.optional() }))
-    .min(1),
+  vms: z.array(planFileSchema.shape.vms.element.extend({ bootScript: plannedBootScript.optional() })).min(1),
 });

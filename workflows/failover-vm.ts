@@ -1,6 +1,7 @@
 import { isCancellation } from '@temporalio/workflow';
-import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
+import { type BootScriptResult, type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
 import { type RunContext } from '../plan/run';
+import { requireBootScript, requiresBootScript } from './boot-scripts';
 import { awsProxy } from './run/activities';
 import { type FailoverVmRequest } from './failover-vm-request';
 import { causeMessage, hasFailureType } from './run/failure-message';
@@ -23,9 +24,12 @@ export interface RecoveredVm extends InstanceAddresses {
   takenAt: string;
   /** `launch copy`: one launch of a guest adapted beforehand; `volumes`: adapted and put together in this failover. */
   launchedBy: 'launch copy' | 'volumes';
-  /** Seconds that it took to answer, and when it did (ISO 8601, UTC). */
+  /** Seconds that it took to answer. */
   readySeconds: number;
+  /** ISO 8601, UTC: when it answered, and the boot script that the plan requires had ended. */
   readyAt: string;
+  /** How its boot scripts ended; absent where the plan has none for it. */
+  bootScripts?: BootScriptResult[];
   /** What an operator should know of the guest although it runs; one sentence each. */
   warnings: string[];
 }
@@ -93,6 +97,11 @@ async function recover(request: FailoverVmRequest, ways: Ways): Promise<Recovere
     address: booted.privateAddress,
     probe: vm.readiness,
   });
+  let bootScripts: BootScriptResult[] | undefined;
+  if (requiresBootScript(vm)) {
+    await reportPhase(vm.name, 'waiting for the boot script', `${vm.bootScript.name} on ${where}`);
+    bootScripts = await requireBootScript(run, vm, booted.instanceId);
+  }
   if (drCopy.launchCopy !== undefined) await deregisterImages(run, vm.name, ways);
   await reportPhase(vm.name, 'ready', `${where} after ${seconds} s`);
   return {
@@ -102,6 +111,7 @@ async function recover(request: FailoverVmRequest, ways: Ways): Promise<Recovere
     takenAt: drCopy.takenAt,
     readySeconds: seconds,
     readyAt: new Date().toISOString(),
+    ...(bootScripts === undefined ? {} : { bootScripts }),
     warnings: [...(drCopy.notes ?? []), ...ways.volumes.warnings, ...ways.warnings],
   };
 }

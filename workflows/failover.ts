@@ -4,6 +4,7 @@ import { awsProxy, control } from './run/activities';
 import { Attention, type OnFailure, requireOnFailure } from './run/attention';
 import { begin, requirePhase, type RunRequest, take } from './run/begin';
 import { compensating, type Compensations } from './run/compensation';
+import { addBootScripts } from './boot-scripts';
 import { moveDns, proveDns, returnDns } from './dns';
 import { type RecoveredVm } from './failover-vm';
 import { recoverVms } from './recover-vms';
@@ -48,6 +49,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     plan.name,
     plan.vms.map((vm) => vm.name),
   );
+  const readingPhase = (): void => progress.phase("reading boot scripts' exit statuses");
   if (!test) requirePhase(begun, ['protected', 'failing-over'], 'fail over');
 
   progress.phase('checking');
@@ -71,8 +73,9 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
       ...{ run, plan, test, availabilityZone, drCopies, places, onFailure, attention },
     });
     if (test) {
+      const told = await addBootScripts(run, plan, recovered, readingPhase);
       progress.phase('removing the test');
-      return { recovered, expected: [], ...(await awsProxy.removeRecoveryResources({ run })) };
+      return { recovered: told, expected: [], ...(await awsProxy.removeRecoveryResources({ run })) };
     }
 
     progress.phase('moving DNS');
@@ -86,13 +89,14 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     progress.phase('asking the name servers');
     await proveDns(plan, expected, 'recovery site');
   }
+  const ready = [...recovered.values()].map(({ readyAt }) => Date.parse(readyAt));
+  const servingSince = test ? Math.max(...ready) : Date.now();
+  const told = test ? recovered : await addBootScripts(begun.run, plan, recovered, readingPhase);
   progress.phase('done');
-  const vms = [...recovered.values()];
-  const servingSince = test ? Math.max(...vms.map(({ readyAt }) => Date.parse(readyAt))) : Date.now();
   return {
     plan: plan.name,
     mode: request.mode,
-    vms,
+    vms: [...told.values()],
     rpoSeconds: seconds(started - oldest),
     rtoSeconds: seconds(servingSince - started),
     removed,

@@ -1,6 +1,6 @@
 import { type Command } from 'commander';
 import { type OnFailure } from '../../workflows/run/attention';
-import { warningsText } from '../guest-text';
+import { bootScriptsText, warningsText } from '../guest-text';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
@@ -45,6 +45,7 @@ export function failoverCommand(context: CliContext): Command {
               ]),
             ) +
             warningsText(vms) +
+            bootScriptsText(vms) +
             `RPO ${secondsText(rpoSeconds)}, RTO ${secondsText(rtoSeconds)}\n` +
             (mode === 'test' ? `The test is over; ${removed.length} resources were removed.\n` : ''),
         },

@@ -52,7 +52,7 @@ export async function startAwsEndpoint(
   // Machines outlive this process and its working directory.
   const config = { ...settings, directory: resolve(settings.directory) };
   const log = (message: string, error: unknown): void => console.error(`aws: ${message}:`, error);
-  const runner = config.runner === 'qemu' ? qemuRunner(config, log) : noBootRunner();
+  const runner = config.runner === 'qemu' ? qemuRunner(config, log) : noBootRunner(config);
   const account = openAccount(config, runner, log);
   const lastWrites: LastWrites = new Map();
   createFixtures(account, config.fixtures);

@@ -202,7 +202,10 @@ describe('published plans', () => {
   const withScript = (): DrPlan => {
     const plan = shopPlan();
     const [first, ...rest] = plan.vms;
-    return { ...plan, vms: [{ ...first!, bootScript: { name: 'start.sh', sha256, timeout: 60, required: true } }, ...rest] };
+    return {
+      ...plan,
+      vms: [{ ...first!, bootScript: { name: 'start.sh', sha256, timeout: 60, required: true } }, ...rest],
+    };
   };
 
   it('are found by name and by digest, with their boot scripts', async () => {

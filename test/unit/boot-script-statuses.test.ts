@@ -43,8 +43,14 @@ describe('no status is read from', () => {
     ['a run whose id only begins so', `${line('0', { run: `${RUN}0` })}\n`],
     ['another script', `${line('0', { name: 'Web.sh' })}\n`],
     ['a script of Object', `${line('0', { name: '__proto__' })}\n${line('0', { name: 'constructor' })}\n`],
-    ['a program that quotes it', `app[12]: ${line('0')}\n[   1.000000] ${line('0')} was seen\n"${line('0')}"\n`],
-    ['a line that the kernel cut in two', `${line('0').slice(0, 40)}[    9.1] usb 1-1\r\n${line('0').slice(40)}\n`],
+    [
+      'a program that quotes it',
+      `app[12]: ${line('0')}\n[   1.000000] ${line('0')} was seen\n"${line('0')}"\n`,
+    ],
+    [
+      'a line that the kernel cut in two',
+      `${line('0').slice(0, 40)}[    9.1] usb 1-1\r\n${line('0').slice(40)}\n`,
+    ],
     ['a number that goes on', `${line('0')}[   12.345678] usb 1-1: new device\n`],
     ['no number', `${line('')}\n${line('0x0')}\n${line('1e3')}\n${line('0 ')}0\n${line('12345678901')}\n`],
     ['what is told of something else', `lifeboat: boot script web.sh exit status 0\n`],

@@ -34,7 +34,10 @@ function boot(): { said: string; console: string } {
 }
 
 const statuses = (console: string) =>
-  [...readBootScriptStatuses(console, RUN, ['web.sh', 'after.sh'])].map(([name, { status }]) => [name, status]);
+  [...readBootScriptStatuses(console, RUN, ['web.sh', 'after.sh'])].map(([name, { status }]) => [
+    name,
+    status,
+  ]);
 
 it('tells each status to the journal and to the console, and a later boot tells them again', () => {
   script('00-web.sh', `echo ran >> ${join(directory, 'ran')}\nprintf 'no line end'\nexit 3`);

@@ -55,7 +55,7 @@ export async function failOverOn(
     await worker(AWS_PROXY_QUEUE, [
       ...['checkFailover', 'proxyHost', 'createVolumes', 'ensureShellImage', 'launchShell', 'attachVolumes'],
       ...['startInstance', 'waitUntilReady', 'discardShell', 'removeRecoveryResources'],
-      ...['registerImage', 'launchInstance', 'deregisterImages'],
+      ...['registerImage', 'launchInstance', 'deregisterImages', 'readBootScripts', 'requireBootScripts'],
     ]),
     await worker(awsProxyHostQueue(HOST), ['injectDrivers']),
   ];

@@ -108,6 +108,8 @@ export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
   attachVolumes: { profile: 'wait', label: 'attach volumes' },
   startInstance: { profile: 'wait', label: 'boot instance' },
   waitUntilReady: { profile: 'ready', label: 'wait until ready' },
+  readBootScripts: { profile: 'ready', label: "read the boot scripts' exit statuses" },
+  requireBootScripts: { profile: 'ready', label: 'wait for the boot script' },
   registerImage: { profile: 'wait', label: 'register the image' },
   launchInstance: { profile: 'wait', label: 'launch instance' },
   deregisterImages: { profile: 'wait', label: 'deregister the image' },

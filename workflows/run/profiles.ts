@@ -25,7 +25,7 @@ export const profiles = {
   wait: { startToCloseTimeout: '12 hours', heartbeatTimeout, retry },
   /** Moves a disk's blocks. 16 TiB at the account's 500 MiB/s take 9.3 hours; a crashed copy resumes. */
   copy: { startToCloseTimeout: '7 days', heartbeatTimeout, retry: { ...retry, maximumAttempts: 1000 } },
-  /** Asks a VM until it answers; the plan's own timeout ends it, and a VM that failed to boot will fail again. */
+  /** Asks a VM, or its console, until it answers; the plan's own timeout ends it, and a VM that failed to boot will fail again. */
   ready: { startToCloseTimeout: '1 day', heartbeatTimeout, retry },
   /** Work on one host. Where nobody takes it from its queue in time, the host is asked for its pulse (host-queue.ts). */
   host: { scheduleToStartTimeout: pace.hostTimeout, startToCloseTimeout: '1 hour', heartbeatTimeout, retry },

@@ -8,6 +8,7 @@ import { type Dial } from '../../dial';
 import { withFailures } from '../../failures';
 import { beating } from '../../heartbeat';
 import { waitUntilAnswers } from '../../probe';
+import { readBootScripts, requireBootScripts } from './boot-scripts';
 import { type DriverDependencies, injectDrivers } from './drivers';
 import { consoleOutput, startInstance, stopInstance } from './power';
 import { hostLookup } from './hosts';
@@ -52,6 +53,8 @@ export function createLaunchActivities(dependencies: LaunchDependencies): Launch
         heartbeat,
         pollSeconds,
       }),
+    readBootScripts: (input) => readBootScripts(ec2, input, pace),
+    requireBootScripts: (input) => requireBootScripts(ec2, input, pace),
     registerImage: (input) => registerImage(ec2, input, pace),
     launchInstance: (input) => launchInstance(ec2, lookUpHosts, input, pace),
     deregisterImages: (input) => deregisterImages(ec2, input),

@@ -29,6 +29,25 @@ export interface RecoveredVolume extends DiskConfiguration {
   volumeId: string;
 }
 
+/** Boot scripts of a VM whose exit statuses are asked for. */
+export interface AwaitedBootScripts {
+  vm: string;
+  instanceId: string;
+  /** Their names in the plan. */
+  scripts: string[];
+  /** Seconds that they have to end; a look is taken in any case. */
+  seconds: number;
+}
+
+/** How a boot script has ended, in the guest's own words on its console. */
+export interface BootScriptResult {
+  name: string;
+  /** Exit status; unknown where it was not read in time. */
+  status: number | 'unknown';
+  /** Why it is unknown. */
+  reason?: string;
+}
+
 /** Activities that make EC2 instances of DR copies, and take them down again. */
 export interface LaunchActivities {
   /** CreateVolume from each snapshot of the DR copy; waits until all are available. */
@@ -81,6 +100,19 @@ export interface LaunchActivities {
     address: string;
     probe: ReadinessProbe;
   }): Promise<{ seconds: number }>;
+  /**
+   * Reads the exit statuses of VMs' boot scripts from their instances' consoles, until all are there or their time is up.
+   * What cannot be read is unknown, and fails nothing.
+   */
+  readBootScripts(input: {
+    run: RunContext;
+    vms: AwaitedBootScripts[];
+  }): Promise<{ vm: string; bootScripts: BootScriptResult[] }[]>;
+  /**
+   * The same of one VM whose boot scripts have to end with 0.
+   * @throws ApplicationFailure BootScriptFailed, non-retryable, with the console's end
+   */
+  requireBootScripts(input: { run: RunContext } & AwaitedBootScripts): Promise<BootScriptResult[]>;
   /**
    * Takes one attempt's instance away, of which it is not known whether it came to be, before the next. A shell's volumes
    * are kept; those of an instance that was launched by a launch copy go with it.

@@ -1,10 +1,12 @@
+import { join } from 'node:path';
+import { consoleOutput } from '../../../machines/machine';
 import { type InstanceRunner } from './runner';
 
 /**
  * Instances that only change states: for tests of everything that does not need a guest. After a restart of
- * the endpoint, those that should run do.
+ * the endpoint, those that should run do. Their consoles are empty, or what a test has put where a machine's console is.
  */
-export function noBootRunner(): InstanceRunner {
+export function noBootRunner({ directory }: { directory: string }): InstanceRunner {
   const running = new Set<string>();
   return {
     hotPlug: true,
@@ -22,7 +24,7 @@ export function noBootRunner(): InstanceRunner {
     release: async () => {},
     forget: async () => {},
     whilePaused: (_instanceId, work) => work(),
-    console: async () => Buffer.alloc(0),
+    console: (instanceId) => consoleOutput(join(directory, 'ec2', 'machines', instanceId)),
     close: async () => {},
   };
 }
