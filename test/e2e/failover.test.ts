@@ -16,6 +16,7 @@ import {
 import { toolOutput } from '../../host/run-tool';
 import { projectRoot } from '../../host/project-root';
 import { consoleOutput, killMachine, startMachine } from '../../machines/machine';
+import { type RecoveredVm } from '../../workflows/failover-vm';
 import { type RestoreSummary } from '../../workflows/restore';
 import { fileDifferences, mapDifferences, snapshotDifferences, snapshotToFile } from '../support/e2e-disks';
 import { accountLines, allSnapshots, everything } from '../support/e2e-inventory';
@@ -36,6 +37,10 @@ import { eventually } from '../support/eventually';
 const STEP_MS = 400_000;
 /** Of a boot: 10 s to the initramfs, and the 30 s that it waits for its disk. */
 const GIVE_UP_SECONDS = 240;
+
+/** As the guest itself tells it on its serial console. */
+const WEB_SCRIPT_ENDED = [{ name: 'web.sh', status: 0 }];
+const bootScriptsOf = (vms: RecoveredVm[], name: string) => vms.find(({ vm }) => vm === name)?.bootScripts;
 
 /** Namespaces, taps and FUSE need root. */
 const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
@@ -148,6 +153,7 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
         'db by volumes',
         'web by volumes',
       ]);
+      expect(bootScriptsOf(vms, 'web')).toEqual(WEB_SCRIPT_ENDED);
       for (const { privateAddress, publicAddress } of vms) {
         expect(privateAddress).toMatch(/^10\.0\.2\./);
         expect(publicAddress).toBeUndefined();
@@ -240,6 +246,8 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
       expect(await shopAddress(sandbox)).not.toBe(shopPrimaryAddress(sandbox.config));
       // web read it from db, so both serve.
       expect(await orders(sandbox)).toEqual(['before the backup']);
+      expect(bootScriptsOf(summary.vms, 'web')).toEqual(WEB_SCRIPT_ENDED);
+      expect(bootScriptsOf(summary.vms, 'db')).toBeUndefined();
       // What the plan's boot script has left.
       expect(await page(sandbox)).toContain('Recovered by Lifeboat on EC2');
       await placeOrder(sandbox, 'on EC2');

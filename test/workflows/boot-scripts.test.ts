@@ -3,6 +3,8 @@ import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { type PlannedBootScript } from '../../plan/schema';
 import { type FailoverRequest } from '../../workflows/failover';
+import { type RunStatus } from '../../workflows/run/messages';
+import { eventually } from '../support/eventually';
 import { type Answers, dependent, failOverOn } from './failover-run';
 import { describeWithTemporal, startTemporal } from './local-temporal';
 
@@ -34,6 +36,7 @@ describeWithTemporal('a failover of VMs that have boot scripts', () => {
       server,
       request,
       {
+        takePlanState: () => ({ generation: 2 }),
         readBootScripts: () => [{ vm: 'db', bootScripts: ENDED }],
         requireBootScripts: () => ENDED,
         ...answers,
@@ -105,6 +108,30 @@ describeWithTemporal('a failover of VMs that have boot scripts', () => {
     expect(inputs.get('requireBootScripts db')).toMatchObject({ scripts: ['db.sh'], seconds: 60 });
     // What is known is not asked for again.
     expect(calls).not.toContain('readBootScripts');
+  }, 180_000);
+
+  it('waits for a person where a required script failed, and reads again when it is told to', async () => {
+    let mended = false;
+    const going = failOver(
+      { ...DISASTER, onFailure: 'wait' },
+      { ...SCRIPT, required: true },
+      { 'requireBootScripts db': () => (mended ? ENDED : failed()) },
+    );
+    await eventually(90, async () => {
+      const query = "WorkflowType = 'failover' AND ExecutionStatus = 'Running'";
+      for await (const { workflowId } of server.client.workflow.list({ query })) {
+        const run = server.client.workflow.getHandle(workflowId);
+        const { needsAttention, vms } = await run.query<RunStatus>('status');
+        if (!needsAttention) continue;
+        expect(vms[0]?.detail).toMatch(/exit status 3/);
+        mended = true;
+        return run.executeUpdate('retry', { args: [{}] });
+      }
+      return undefined;
+    });
+    const { calls, outcome } = await going;
+    expect(outcome).toMatchObject({ vms: [{ vm: 'db', bootScripts: ENDED }, { vm: 'web' }] });
+    expect(calls.filter((call) => call === 'launchShell db')).toHaveLength(1);
   }, 180_000);
 
   it('fails with a VM whose required script failed', async () => {
