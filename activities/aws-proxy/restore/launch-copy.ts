@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { type EBSClient, StartSnapshotCommand } from '@aws-sdk/client-ebs';
 import { CreateTagsCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { Context } from '@temporalio/activity';
@@ -49,6 +50,9 @@ export interface LaunchCopyDependencies {
   /** Seconds between two looks at AWS, instead of the usual pace. */
   pollSeconds?: number;
 }
+
+/** Where an AWS proxy has the disks that it makes launch copies on. */
+export const launchCopies = (stateDirectory: string): string => join(stateDirectory, 'launch-copies');
 
 type LaunchCopyActivities = Pick<RestoreActivities, 'makeLaunchCopy'>;
 type Input = Parameters<LaunchCopyActivities['makeLaunchCopy']>[0];
