@@ -85,14 +85,15 @@ async function makeLaunchCopy(
   dependencies: LaunchCopyDependencies,
   blocks: EbsBlockClient,
   inTurn: <T>(work: () => Promise<T>) => Promise<T>,
-  { run, vm }: Input,
+  { run, vm, recoveryPoint }: Input,
 ): Promise<LaunchCopyResult> {
   const { ec2 } = dependencies;
   const began = Date.now();
   const store = dependencies.objectStore(run.repository);
   const { plan } = await loadPlan(store, run.plan, run.digest);
   const drCopy = await findDrCopy(ec2, run.plan, vm);
-  if (drCopy === undefined) throw notYetVisible(vm);
+  // An older list may still have the DR copy that was replaced a moment ago.
+  if (drCopy?.recoveryPoint !== recoveryPoint) throw notYetVisible(vm);
   const found = await findLaunchSnapshots(ec2, { plan: run.plan, vm });
   const present = launchCopyOf(plan, drCopy, found);
   await deleteOthers(dependencies, run, found, present?.snapshots);
@@ -102,7 +103,7 @@ async function makeLaunchCopy(
   const attempt = Context.current().info.attempt;
   try {
     const { written, warnings } = await inTurn(() =>
-      make(dependencies, blocks, { run, vm, plan, drCopy, attempt }),
+      make(dependencies, blocks, { run, vm, recoveryPoint, plan, drCopy, attempt }),
     );
     const seconds = (Date.now() - began) / 1000;
     return { outcome: 'made', blocks: written, bytes: written * BLOCK_SIZE, seconds, warnings };
