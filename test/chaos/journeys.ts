@@ -1,4 +1,5 @@
 import { GUESTS, type Guest } from './guests';
+import { type Loss } from './launch-copies';
 import { type SeededRandom } from './random';
 
 /** What is done to a plan, in this order, as an administrator would. */
@@ -19,7 +20,9 @@ export type Step =
 export interface Journey {
   plan: string;
   vms: { name: string; guest: Guest; dataSectors: number; dependsOn: string[] }[];
-  steps: { step: Step; cancelAfterMs?: number }[];
+  steps: { step: Step; cancelAfterMs?: number; lose?: Loss }[];
+  /** Whether the plan wants launch copies; see launch-copies.ts. */
+  launchCopy?: boolean;
 }
 
 const PROTECT: Step[] = ['backup', 'restore'];

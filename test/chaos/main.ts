@@ -3,6 +3,7 @@ import { type DataCentre } from '../../sandbox/config';
 import { openE2eSandbox } from '../support/e2e-sandbox';
 import { removeSystemDisks } from './guests';
 import { type BatchReport, runBatch } from './batch';
+import { type LaunchCounts } from './launch-copy-watch';
 import { SeededRandom } from './random';
 
 interface Options {
@@ -65,12 +66,15 @@ async function main(): Promise<number> {
   }
   const count = (kind: string): number =>
     reports.flatMap(({ violations }) => violations).filter((violation) => violation.kind === kind).length;
-  const sum = (what: 'runs' | 'kills' | 'faults'): number =>
+  const sum = (what: 'runs' | 'kills' | 'faults' | keyof LaunchCounts): number =>
     reports.reduce((total, one) => total + one[what], 0);
   const result = {
     runs: sum('runs'),
     kills: sum('kills'),
     faults: sum('faults'),
+    launchCopiesMade: sum('launchCopiesMade'),
+    launchedByCopy: sum('launchedByCopy'),
+    launchedByVolumes: sum('launchedByVolumes'),
     lost: count('lost'),
     orphans: count('orphan'),
     corrupt: count('corrupt'),

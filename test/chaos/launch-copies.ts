@@ -1,0 +1,43 @@
+import { type Journey } from './journeys';
+import { type SeededRandom } from './random';
+
+/** How a launch copy is lost: its snapshots are deleted, or what they are made of is no more what the plan says. */
+export type LossKind = 'deleted' | 'outdated';
+
+/** A launch copy that is gone when a failover wants it. */
+export interface Loss {
+  vm: string;
+  kind: LossKind;
+  /** Milliseconds after the failover's start; 0 is before it. */
+  afterMs: number;
+}
+
+const WANTED_SHARE = 0.5;
+const LOST_SHARE = 0.35;
+/** The launch itself takes some seconds where nothing goes wrong. */
+const LOST_WITHIN_MS = 8000;
+
+/**
+ * Decides whether a plan wants launch copies, and where they are lost. What is drawn here comes from a generator of its own, so
+ * that a seed's journeys are otherwise what they were before there were launch copies.
+ */
+export function drawLaunchCopies(journey: Journey, random: SeededRandom): Journey {
+  if (!random.chance(WANTED_SHARE)) return journey;
+  return {
+    ...journey,
+    launchCopy: true,
+    steps: journey.steps.map((one) =>
+      (one.step === 'failover' || one.step === 'test failover') && random.chance(LOST_SHARE)
+        ? { ...one, lose: drawLoss(journey, random) }
+        : one,
+    ),
+  };
+}
+
+function drawLoss({ vms }: Journey, random: SeededRandom): Loss {
+  return {
+    vm: random.pick(vms).name,
+    kind: random.pick(['deleted', 'outdated'] as const),
+    afterMs: random.chance(0.5) ? 0 : random.whole(1, LOST_WITHIN_MS),
+  };
+}
