@@ -9,7 +9,7 @@ import { drawFaults, drawLaunchFaults } from './faults';
 import { siteViolations, strayViolations, type Violation } from './invariants';
 import { drawJourney } from './journeys';
 import { killNowAndThen } from './kills';
-import { drawLaunchCopies } from './launch-copies';
+import { drawLaunchCopies, WANTED_SHARE } from './launch-copies';
 import { type LaunchCounts } from './launch-copy-watch';
 import { SeededRandom } from './random';
 import { silenceNowAndThen } from './silence';
@@ -33,6 +33,7 @@ export async function runBatch(
   seed: number,
   log: (line: string) => void,
   plans = PLANS,
+  launchCopyShare = WANTED_SHARE,
 ): Promise<BatchReport> {
   const random = new SeededRandom(seed);
   const { config, paths } = sandbox;
@@ -44,7 +45,7 @@ export async function runBatch(
   const launches = new SeededRandom(~seed);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
-    const journey = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork());
+    const journey = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))

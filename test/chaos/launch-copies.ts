@@ -12,7 +12,8 @@ export interface Loss {
   afterMs: number;
 }
 
-const WANTED_SHARE = 0.5;
+/** Share of the plans that want launch copies, unless somebody says another. */
+export const WANTED_SHARE = 0.5;
 const LOST_SHARE = 0.35;
 /** The launch itself takes some seconds where nothing goes wrong. */
 const LOST_WITHIN_MS = 8000;
@@ -21,8 +22,8 @@ const LOST_WITHIN_MS = 8000;
  * Decides whether a plan wants launch copies, and where they are lost. What is drawn here comes from a generator of its own, so
  * that a seed's journeys are otherwise what they were before there were launch copies.
  */
-export function drawLaunchCopies(journey: Journey, random: SeededRandom): Journey {
-  if (!random.chance(WANTED_SHARE)) return journey;
+export function drawLaunchCopies(journey: Journey, random: SeededRandom, wantedShare: number): Journey {
+  if (!random.chance(wantedShare)) return journey;
   return {
     ...journey,
     launchCopy: true,

@@ -3,6 +3,7 @@ import { type DataCentre } from '../../sandbox/config';
 import { openE2eSandbox } from '../support/e2e-sandbox';
 import { removeSystemDisks } from './guests';
 import { type BatchReport, runBatch } from './batch';
+import { WANTED_SHARE } from './launch-copies';
 import { type LaunchCounts } from './launch-copy-watch';
 import { SeededRandom } from './random';
 
@@ -11,6 +12,7 @@ interface Options {
   seed: number;
   only?: number;
   dataCentre: DataCentre;
+  launchCopies: number;
   json?: boolean;
 }
 
@@ -18,6 +20,12 @@ const whole = (text: string): number => {
   const number = Number(text);
   if (!Number.isSafeInteger(number) || number < 0)
     throw new InvalidArgumentError('It must be a whole number.');
+  return number;
+};
+
+const share = (text: string): number => {
+  const number = Number(text);
+  if (!(number >= 0 && number <= 1)) throw new InvalidArgumentError('It must be a number from 0 to 1.');
   return number;
 };
 
@@ -35,6 +43,7 @@ async function main(): Promise<number> {
         .choices(['local', 'vsphere'] as const)
         .default('local' as const),
     )
+    .option('--launch-copies <share>', 'share of the plans that want launch copies', share, WANTED_SHARE)
     .option('--json', 'the last line is the result as JSON')
     .parse()
     .opts<Options>();
@@ -51,7 +60,13 @@ async function main(): Promise<number> {
     do {
       const seed = options.only === undefined ? seeds.whole(1, 9_999_999) : Number(options.only);
       say(`batch of seed ${seed}`);
-      const report = await runBatch(sandbox, seed, (line) => say(`  ${line}`));
+      const report = await runBatch(
+        sandbox,
+        seed,
+        (line) => say(`  ${line}`),
+        undefined,
+        options.launchCopies,
+      );
       reports.push(report);
       for (const { kind, what } of report.violations) say(`BROKEN (${kind}), seed ${seed}: ${what}`);
       say(`${runs()} runs; this batch: ${report.runs} runs, ${report.kills} kills, ${report.faults} faults`);
