@@ -25,7 +25,7 @@ export interface BatchReport extends LaunchCounts {
 }
 
 /** Plans that are on their way at the same time: what a kill costs, the start of a worker, is shared by all. */
-const PLANS = 8;
+export const PLANS = 8;
 
 /** A few plans on their journeys at once, while processes are killed and AWS fails, all drawn from one seed. */
 export async function runBatch(

@@ -1,7 +1,11 @@
-import { constants, copyFile, rm } from 'node:fs/promises';
-import { randomUUID } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { listing, text } from '../unit/guest-fixture';
+
+const execute = promisify(execFile);
 
 /** What the adaptation leaves in a guest, as docs/guests.md has it; written down here again, as nothing of the product judges it. */
 const STATE = '/var/lib/lifeboat';
@@ -48,13 +52,15 @@ export async function differingFiles(disk: string, other: string): Promise<strin
   return [...new Set([...Object.keys(one), ...Object.keys(two)])].filter((path) => one[path] !== two[path]);
 }
 
-/** The tools open what they read for writing; the disk may be somebody's. */
+/** The tools open what they read for writing; the disk may be somebody's, who also removes files that he does not know. */
 async function onCopy<T>(disk: string, work: (copy: string) => T): Promise<T> {
-  const copy = join(dirname(disk), `copy-${randomUUID()}.raw`);
+  const directory = await mkdtemp(join(tmpdir(), 'lifeboat-chaos-'));
+  const copy = join(directory, 'disk.raw');
   try {
-    await copyFile(disk, copy, constants.COPYFILE_FICLONE);
+    // A volume is a GiB, of which a few MiB are there.
+    await execute('cp', ['--sparse=always', disk, copy]);
     return work(copy);
   } finally {
-    await rm(copy, { force: true });
+    await rm(directory, { recursive: true, force: true });
   }
 }

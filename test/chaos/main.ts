@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { type DataCentre } from '../../sandbox/config';
 import { openE2eSandbox } from '../support/e2e-sandbox';
 import { removeSystemDisks } from './guests';
-import { type BatchReport, runBatch } from './batch';
+import { type BatchReport, PLANS, runBatch } from './batch';
 import { WANTED_SHARE } from './launch-copies';
 import { type LaunchCounts } from './launch-copy-watch';
 import { SeededRandom } from './random';
@@ -12,6 +12,7 @@ interface Options {
   seed: number;
   only?: number;
   dataCentre: DataCentre;
+  plans: number;
   launchCopies: number;
   json?: boolean;
 }
@@ -43,6 +44,12 @@ async function main(): Promise<number> {
         .choices(['local', 'vsphere'] as const)
         .default('local' as const),
     )
+    .option(
+      '--plans <n>',
+      'plans on their way at once: fewer on a machine that is busy with others',
+      whole,
+      PLANS,
+    )
     .option('--launch-copies <share>', 'share of the plans that want launch copies', share, WANTED_SHARE)
     .option('--json', 'the last line is the result as JSON')
     .parse()
@@ -64,7 +71,7 @@ async function main(): Promise<number> {
         sandbox,
         seed,
         (line) => say(`  ${line}`),
-        undefined,
+        options.plans,
         options.launchCopies,
       );
       reports.push(report);
