@@ -1,5 +1,4 @@
 import { GUESTS, type Guest } from './guests';
-import { type Loss } from './launch-copies';
 import { type SeededRandom } from './random';
 
 /** What is done to a plan, in this order, as an administrator would. */
@@ -15,6 +14,17 @@ export type Step =
   | 'write at the recovery site'
   | 'failback'
   | 'commit';
+
+/** How a launch copy is lost: its snapshots are deleted, or what they are made of is no more what the plan says. */
+export type LossKind = 'deleted' | 'outdated';
+
+/** A launch copy that is gone when a failover wants it. */
+export interface Loss {
+  vm: string;
+  kind: LossKind;
+  /** Milliseconds after the failover's start; 0 is before it. */
+  afterMs: number;
+}
 
 /** One plan's way; everything in it is drawn from the batch's seed. */
 export interface Journey {

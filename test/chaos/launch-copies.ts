@@ -1,16 +1,5 @@
-import { type Journey } from './journeys';
+import { type Journey, type Loss } from './journeys';
 import { type SeededRandom } from './random';
-
-/** How a launch copy is lost: its snapshots are deleted, or what they are made of is no more what the plan says. */
-export type LossKind = 'deleted' | 'outdated';
-
-/** A launch copy that is gone when a failover wants it. */
-export interface Loss {
-  vm: string;
-  kind: LossKind;
-  /** Milliseconds after the failover's start; 0 is before it. */
-  afterMs: number;
-}
 
 /** Share of the plans that want launch copies, unless somebody says another. */
 export const WANTED_SHARE = 0.5;

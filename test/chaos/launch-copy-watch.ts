@@ -8,8 +8,7 @@ import { type Account, type Resource } from './account';
 import { type ExpectedDisks, sizeOf } from './disks';
 import { adaptationProblems, type Adapted, differingFiles, type NamedHost } from './guest-files';
 import { isWhole, launchCopiesOf, type Violation } from './invariants';
-import { type Journey } from './journeys';
-import { type Loss } from './launch-copies';
+import { type Journey, type Loss } from './journeys';
 
 /** Which way a VM has to be launched; `either` where its launch copy is lost meanwhile. */
 type Way = Adapted | 'either';

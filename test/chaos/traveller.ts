@@ -11,8 +11,7 @@ import { type Account } from './account';
 import { Bytes } from './bytes';
 import { damageNewestBackup } from './damage';
 import { ExpectedDisks } from './disks';
-import { type Journey, type Step } from './journeys';
-import { type Loss } from './launch-copies';
+import { type Journey, type Loss, type Step } from './journeys';
 import { LaunchCopyWatch } from './launch-copy-watch';
 import {
   dnsViolations,
