@@ -106,6 +106,9 @@ it('launches the VM by one image and one instance, whose volumes are told apart 
   await site.activity(steps.activities.deregisterImages, { run: runOf(runId), vm: 'db' });
   expect(await imagesOf(runId)).toEqual([]);
   const { removed } = await steps.removeRun(runId);
+  // A worker that was believed dead registers nothing for a run that is over.
+  await expect(register(runId)).rejects.toMatchObject({ type: 'LaunchCopyGone' });
+  expect(await imagesOf(runId)).toEqual([]);
   expect(removed).toEqual(
     expect.arrayContaining([launched.instanceId, ...Volumes.map(({ VolumeId }) => VolumeId)]),
   );

@@ -58,13 +58,13 @@ describeWithTemporal('sweep', () => {
   };
 
   it('removes what a run that has ended left, and nothing of a live run, a DR copy, or anybody else', async () => {
+    const image = await registerLaunchImage('dead-run');
     const left = await steps.createVolumes('dead-run');
     const { imageId } = await steps.shellImage('dead-run');
     const { instanceId } = await steps.site.activity(
       steps.activities.launchShell,
       steps.shellRequest('dead-run', imageId),
     );
-    const image = await registerLaunchImage('dead-run');
     const runId = await liveRun();
     const needed = idsOf(await steps.createVolumes(runId));
     const whole = { plan: 'shop', vm: 'db', run: 'dead-run', role: 'recovery' } as const;

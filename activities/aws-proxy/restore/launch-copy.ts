@@ -96,7 +96,9 @@ async function makeLaunchCopy(
   if (drCopy?.recoveryPoint !== recoveryPoint) throw notYetVisible(vm);
   const found = await findLaunchSnapshots(ec2, { plan: run.plan, vm });
   const present = launchCopyOf(plan, drCopy, found);
-  await deleteOthers(dependencies, run, found, present?.snapshots);
+  // A worker that was believed dead makes none any more.
+  await checkPlanState(store, run);
+  await deleteOthers(dependencies, found, present?.snapshots);
   if (present !== undefined) return { outcome: 'kept', blocks: 0, bytes: 0, seconds: 0, warnings: [] };
 
   // A try that was cut off has written other bytes than this one will: each begins with snapshots of its own.
@@ -250,15 +252,12 @@ async function startChild(
 
 /** Whatever the VM has of launch copies but these: of an earlier DR copy or plan, or cut off. */
 async function deleteOthers(
-  { ec2, objectStore }: LaunchCopyDependencies,
-  run: Input['run'],
+  { ec2 }: LaunchCopyDependencies,
   found: LaunchSnapshot[],
   keep: { snapshotId: string }[] = [],
 ): Promise<void> {
   const kept = new Set(keep.map(({ snapshotId }) => snapshotId));
   const others = found.map(({ snapshot }) => snapshot.SnapshotId).filter((id) => !kept.has(id));
-  if (others.length === 0) return;
-  await checkPlanState(objectStore(run.repository), run);
   await deleteUnusedSnapshots(ec2, others);
 }
 
