@@ -2,12 +2,18 @@ import { isCancellation, patched } from '@temporalio/workflow';
 import { type AwaitedBootScripts, type BootScriptResult } from '../activities/aws-proxy/launch/contract';
 import { type RunContext } from '../plan/run';
 import { BOOT_SCRIPT_TIMEOUT_SECONDS, type DrPlan, type PlannedVm } from '../plan/schema';
-import { type RecoveredVm } from './failover-vm';
 import { awsProxy } from './run/activities';
 import { causeMessage } from './run/failure-message';
 
 /** VMs whose consoles one activity reads: it holds 64 KiB of each, and a plan of a thousand VMs takes ten. */
 const CONSOLES_AT_ONCE = 100;
+
+/** Of a VM that is up, what its boot scripts are read by. */
+interface UpVm {
+  instanceId: string;
+  readyAt: string;
+  bootScripts?: BootScriptResult[];
+}
 
 type WithScript = PlannedVm & { bootScript: NonNullable<PlannedVm['bootScript']> };
 const withScript = (vm: PlannedVm): vm is WithScript => vm.bootScript !== undefined;
@@ -30,12 +36,12 @@ export const requiresBootScript = (vm: PlannedVm): vm is WithScript =>
  * Adds how the boot scripts of VMs that run have ended; nothing is asked where the plan has none. Nobody waits for these
  * scripts, so this comes after all that the application's service needs.
  */
-export async function addBootScripts(
+export async function addBootScripts<Vm extends UpVm>(
   run: RunContext,
   plan: DrPlan,
-  recovered: ReadonlyMap<string, RecoveredVm>,
+  recovered: ReadonlyMap<string, Vm>,
   begin: () => void,
-): Promise<Map<string, RecoveredVm>> {
+): Promise<Map<string, Vm>> {
   const awaited = plan.vms.filter(withScript).flatMap((vm): AwaitedBootScripts[] => {
     const up = recovered.get(vm.name);
     return up === undefined || up.bootScripts !== undefined ? [] : [awaitedOf(vm, up)];
@@ -57,7 +63,7 @@ export async function addBootScripts(
 }
 
 /** A script has had since its VM was ready what has passed until now. */
-function awaitedOf({ name: vm, bootScript }: WithScript, up: RecoveredVm): AwaitedBootScripts {
+function awaitedOf({ name: vm, bootScript }: WithScript, up: UpVm): AwaitedBootScripts {
   const { name, timeout = BOOT_SCRIPT_TIMEOUT_SECONDS } = bootScript;
   const passed = (Date.now() - Date.parse(up.readyAt)) / 1000;
   return { vm, instanceId: up.instanceId, scripts: [name], seconds: Math.max(0, timeout - passed) };
