@@ -5,6 +5,7 @@ import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { openRepository, repositoryAt } from '../../client/repository';
 import { type DrPlan } from '../../plan/schema';
 import { type ObjectStore } from '../../repository/objects/object-store';
+import { readPlanState, takePlanState } from '../../repository/plans/plan-state';
 import { publishPlan } from '../../repository/plans/plans';
 import { type Times } from '../../sandbox/aws/config';
 import { REGION, SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
@@ -26,7 +27,7 @@ export interface Account {
   client: LifeboatClient;
   aws: AwsClients;
   store: ObjectStore;
-  /** Stores a plan, and makes its DNS record as it was before the disaster. */
+  /** Stores a plan as one that is replicated, and makes its DNS record as it was before the disaster. */
   publish(plan: DrPlan): Promise<{ plan: string; digest: string }>;
 }
 
@@ -75,6 +76,9 @@ export async function openAccount(workspace: Workspace, times: StateTimes): Prom
         }),
       );
       const { digest } = await publishPlan(store, plan, []);
+      const run = { plan: plan.name, digest, repository, runId: `replication-of-${plan.name}` };
+      if ((await readPlanState(store, plan.name)) === undefined)
+        await takePlanState(store, run, ['none'], 'protected');
       return { plan: plan.name, digest };
     },
   };

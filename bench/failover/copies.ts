@@ -58,7 +58,7 @@ export async function makeModel(account: Account, directory: string): Promise<Mo
   });
   const published = await account.publish(plan);
   await (await client.backup(published)).result();
-  await (await client.restore(published)).result();
+  const restored = await (await client.restore(published)).result();
   const set = (await findDrCopies(aws.ec2, plan.name)).get(vm);
   const launchSnapshots = await findLaunchSnapshots(aws.ec2, { plan: plan.name, role: 'launch-copy' });
   const [drSnapshot] = await findCopySnapshots(aws.ec2, { plan: plan.name, role: 'dr-copy' });
@@ -71,7 +71,9 @@ export async function makeModel(account: Account, directory: string): Promise<Mo
     launchSnapshot === undefined ||
     launchCopyOf(plan, set, launchSnapshots) === undefined
   )
-    throw new Error(`The restore of ${vm} did not leave a DR copy with a launch copy that counts.`);
+    throw new Error(
+      `The restore of ${vm} did not leave a DR copy with a launch copy that counts: ${JSON.stringify(restored.vms)}`,
+    );
   return { manifest, set, drCopy: tagged(drSnapshot), launchCopy: tagged(launchSnapshot) };
 }
 

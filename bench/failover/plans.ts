@@ -76,7 +76,7 @@ export function tieredPlan(
         dependsOn: names[depth - 1] ?? [],
         hostNames: n < NAMED_VMS_A_TIER ? [`${vm}.shop.example`] : [],
         readiness: { tcp: 80, timeout: 60 },
-        primaryAddress: '192.168.10.10',
+        primaryAddress: `10.${100 + depth}.${Math.floor(n / 250)}.${1 + (n % 250)}`,
       })),
     ),
   };
