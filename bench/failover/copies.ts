@@ -10,6 +10,7 @@ import {
   launchCopyOf,
 } from '../../activities/aws-proxy/account/launch-copy';
 import { tagKey, type TagField } from '../../activities/aws-proxy/account/tags';
+import { hasCode } from '../../activities/failures';
 import { forEachBounded } from '../../blocks/pipeline';
 import { type DrPlan } from '../../plan/schema';
 import { readManifest, writeManifest } from '../../repository/backups/backups';
@@ -101,9 +102,8 @@ export async function makeCopies({ aws, store }: Account, plan: DrPlan, model: M
       Object.entries(changed).map(([field, value]) => [tagKey(field as TagField), value]),
     );
     const Tags = tags.map(({ Key = '', Value }) => ({ Key, Value: values.get(Key) ?? Value }));
-    const { SnapshotId = '' } = await aws.ebs.send(
-      new StartSnapshotCommand({ ParentSnapshotId: id, VolumeSize: sizeGiB, Tags }),
-    );
+    const start = new StartSnapshotCommand({ ParentSnapshotId: id, VolumeSize: sizeGiB, Tags });
+    const { SnapshotId = '' } = await whenNotTooManyPending(() => aws.ebs.send(start));
     await aws.ebs.send(new CompleteSnapshotCommand({ SnapshotId, ChangedBlocksCount: 0 }));
     return SnapshotId;
   };
@@ -120,6 +120,17 @@ export async function makeCopies({ aws, store }: Account, plan: DrPlan, model: M
   };
   await forEachBounded(plan.vms, AT_ONCE, new AbortController().signal, make);
   await untilCompleted(aws, plan, withLaunchCopy);
+}
+
+/** An account may have 100 snapshots pending, each of which takes its time to complete. */
+async function whenNotTooManyPending<T>(work: () => Promise<T>): Promise<T> {
+  for (;;)
+    try {
+      return await work();
+    } catch (error) {
+      if (!hasCode(error, 'ServiceQuotaExceededException')) throw error;
+      await sleep(LOOK_MS);
+    }
 }
 
 /** Waits until a failover would find all of them. */
