@@ -80,12 +80,14 @@ export function leastSeconds({ ahead, inTurn }: Way, tiers: readonly number[]): 
   open.forEach((tier, index) => {
     for (let n = 0; n < (tiers[index] ?? 0); n++) {
       const vm = order++;
-      let chains = ahead.length;
+      // A way with nothing to do beforehand is one empty chain.
+      const chains = ahead.length === 0 ? [[]] : ahead;
+      let left = chains.length;
       let at = 0;
-      for (const chain of ahead)
+      for (const chain of chains)
         begin(chain, 0, vm, (end) => {
           at = Math.max(at, end);
-          if (--chains > 0) return;
+          if (--left > 0) return;
           if (index === 0 || open[index - 1]?.size === 0) goOn(tier, index, at, vm);
           else tier.prepared.push([at, vm]);
         });
