@@ -6,6 +6,7 @@ import { type Way } from './bound';
 import { makeCopies, makeModel, type Model } from './copies';
 import { measureFailover, type MeasuredFailover } from './fail-over';
 import { TIERS, tieredPlan, tierSizes } from './plans';
+import { section } from './report';
 import { byLaunchCopy, byVolumes, callsOf, slowestBucket, tiersSeconds } from './ways';
 
 /** EC2's, as they were seen by others; a guest that has been started answers at once. */
@@ -76,13 +77,16 @@ export async function failoverBenchmark(
     const plan = tieredPlan(name, name.slice(0, 1), tiers, launchCopy);
     const way = (launchCopy ? byLaunchCopy : byVolumes)(times);
     const measured = await copiesAndFailover(account, model, plan, say);
-    return judge(measured, way, tiers, times);
+    const found = judge(measured, way, tiers, times);
+    // The others take minutes yet.
+    say(section(name, found).join('\n'));
+    return found;
   };
+  const tiers = tierSizes(vms, TIERS);
+  const launchCopies = await judged('launch-copies', tiers, true);
   const chain = await judged('chain', [1, 1], true);
   const volumeTiers = tierSizes(volumeVms, TIERS);
   const volumes = volumeVms === 0 ? undefined : await judged('volumes', volumeTiers, false);
-  const tiers = tierSizes(vms, TIERS);
-  const launchCopies = await judged('launch-copies', tiers, true);
   const boundSeconds = tiersSeconds(byVolumes(times), tiers, times);
   return {
     name: 'failover',

@@ -26,7 +26,8 @@ export function failoverReport(found: FailoverResult, json: boolean): string {
   return `${lines.join('\n')}\n${json ? `${JSON.stringify(found)}\n` : ''}`;
 }
 
-function section(title: string, one: JudgedFailover): string[] {
+/** One failover, for people. */
+export function section(title: string, one: JudgedFailover): string[] {
   const { mutatingCallsAVm: changes, parent, processes } = one;
   return [
     `${title}: ${one.vms} VMs in tiers of ${one.tiers.join(', ')}`,
