@@ -1,5 +1,5 @@
 import { type DrPlan } from '../../plan/schema';
-import { describeMachine, type Machine } from '../machine';
+import { describeMachine } from '../machine';
 import { type Workspace } from '../workspace';
 import { type Account, openAccount, type StateTimes } from './account';
 import { type Way } from './bound';
@@ -7,6 +7,7 @@ import { makeCopies, makeModel, type Model } from './copies';
 import { measureFailover, type MeasuredFailover } from './fail-over';
 import { TIERS, tieredPlan, tierSizes } from './plans';
 import { section } from './report';
+import { type FailoverResult, type JudgedFailover } from './result';
 import { byLaunchCopy, byVolumes, callsOf, slowestBucket, tiersSeconds } from './ways';
 
 /** EC2's, as they were seen by others; a guest that has been started answers at once. */
@@ -35,33 +36,6 @@ export interface FailoverOptions {
   /** In the plan that fails over by volumes, for comparison; 0 leaves it out. */
   volumeVms: number;
   times: StateTimes;
-}
-
-/** A failover against what AWS alone would make of it. */
-export interface JudgedFailover extends MeasuredFailover {
-  tiers: number[];
-  /** Least seconds by AWS's limits and times: of the way and its tiers, or of one bucket where that takes longer. */
-  boundSeconds: number;
-  slowestBucket: { name: string; seconds: number };
-  ratio: number;
-  /** Calls a VM that change something, by name: those that its boot waits for, and the rest. */
-  mutatingCallsAVm: { onThePath: Record<string, number>; beside: Record<string, number> };
-  callsAVm: number;
-  refused: number;
-  /** Of the measured processes together, each at its own peak. */
-  peakMiB: number;
-}
-
-/** What `--json` prints as its last line. */
-export interface FailoverResult {
-  name: 'failover';
-  launchCopies: JudgedFailover;
-  /** Two VMs, the second depending on the first, by launch copies. */
-  chain: JudgedFailover;
-  /** The way without launch copies, and what it would come to for as many VMs: its ratio times their bound. */
-  volumes: (JudgedFailover & { extrapolated: { vms: number; boundSeconds: number; seconds: number } }) | null;
-  times: StateTimes;
-  machine: Machine;
 }
 
 export async function failoverBenchmark(

@@ -1,4 +1,4 @@
-import { type FailoverResult, type JudgedFailover } from './benchmark';
+import { type FailoverResult, type JudgedFailover } from './result';
 
 /** The result for people, and with `json` the same as one last line. */
 export function failoverReport(found: FailoverResult, json: boolean): string {
