@@ -20,13 +20,14 @@ export const LARGE_SUBNET: SubnetFixture = {
   segment: 'prod',
 };
 
-/** Tiers of a plan in which each VM depends on all of the tier before. */
+/** Tiers of the large plans. */
 export const TIERS = 4;
 /**
- * VMs of a tier that others find by name. Of a real plan those are the databases and the like; of all names below it a VM learns the
- * addresses by user data, which has room for some 500.
+ * VMs of a tier on which all of the next one depend, and which those find by name: the last ones, so that as good as the whole tier is
+ * up before the next one starts, as VMs are launched in the plan's order. Not all VMs of the tier: each pair would
+ * be in the plan, 187,500 of them for 1000 VMs.
  */
-const NAMED_VMS_A_TIER = 10;
+const NEEDED_VMS_A_TIER = 10;
 
 /** Sizes of the tiers: as equal as can be, the larger ones first. */
 export function tierSizes(vms: number, tiers: number): number[] {
@@ -73,8 +74,8 @@ export function tieredPlan(
       tier.map((vm, n) => ({
         name: vm,
         instanceTypes: ['m6i.large'],
-        dependsOn: names[depth - 1] ?? [],
-        hostNames: n < NAMED_VMS_A_TIER ? [`${vm}.shop.example`] : [],
+        dependsOn: (names[depth - 1] ?? []).slice(-NEEDED_VMS_A_TIER),
+        hostNames: n >= tier.length - NEEDED_VMS_A_TIER ? [`${vm}.shop.example`] : [],
         readiness: { tcp: 80, timeout: 60 },
         primaryAddress: `10.${100 + depth}.${Math.floor(n / 250)}.${1 + (n % 250)}`,
       })),
