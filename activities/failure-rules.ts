@@ -216,6 +216,8 @@ const BY_CODE: Record<string, FailureRule> = {
   ToolTooOldError: { type: 'ToolTooOld', retryable: true, delaySeconds: 60, whole: true },
   ToolMissingError: { type: 'ToolMissing', retryable: true, delaySeconds: 60, whole: true },
   ApplianceMissingError: { type: 'ApplianceMissing', retryable: true, delaySeconds: 60, whole: true },
+  // Room or memory of this host, which may be there again, or on another proxy.
+  BackupDiskLostError: { type: 'BackupDiskLost', retryable: true, delaySeconds: 60, whole: true },
   // A machine of its own for each try, and nothing on the disks before it has ended well.
   ApplianceError: { type: 'ApplianceFailed', retryable: true, whole: true },
   VmNotFoundError: refusal('VmNotFound'),

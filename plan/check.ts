@@ -24,6 +24,7 @@ export function checkPlan(plan: PlanFile): PlanProblem[] {
     ...hostNames(plan),
     ...durations(plan),
     ...recoverySite(plan),
+    ...replication(plan),
     ...dns(plan),
   ];
 }
@@ -170,6 +171,15 @@ function* durations(plan: PlanFile): Generator<PlanProblem> {
     if (seconds < 1) yield { path, message: 'must be at least 1s' };
     if (seconds > MAX_DURATION_SECONDS) yield { path, message: 'must be at most 366d' };
   }
+}
+
+function* replication({ replication: { copy, launchCopy } }: PlanFile): Generator<PlanProblem> {
+  if (copy === 'volume' && launchCopy === true)
+    yield {
+      path: ['replication', 'launchCopy'],
+      message:
+        'launch copies are written by EBS direct, which "copy: volume" is to do without; set one or the other',
+    };
 }
 
 function* recoverySite({ recoverySite: { production, test } }: PlanFile): Generator<PlanProblem> {

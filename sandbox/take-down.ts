@@ -5,6 +5,7 @@ import { siteOf } from './datacenter/site-of';
 import { removeSegment } from '../machines/network/segment';
 import { endProcess } from '../host/pid-file';
 import { listIfExists, readIfExists } from '../host/if-exists';
+import { launchCopies } from '../activities/aws-proxy/restore/launch-copy';
 import { rehearsals } from '../activities/backup-proxy/rehearsal';
 import { killMachine } from '../machines/machine';
 import { sweepScratchDisks } from '../machines/scratch-disk';
@@ -36,6 +37,7 @@ export async function takeDown(
   }
 
   await sweepScratchDisks(rehearsals(join(paths.proxies, 'backup-proxy')));
+  await sweepScratchDisks(launchCopies(join(paths.proxies, 'aws-proxy')));
 
   log('powering the machines off');
   await siteOf(config).stop();

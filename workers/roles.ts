@@ -19,7 +19,7 @@ import {
 import { DeviceNames } from '../activities/aws-proxy/proxy-host/device-names';
 import { createPruneActivities } from '../activities/aws-proxy/restore/prune';
 import { createRestorePlanActivities } from '../activities/aws-proxy/restore/plan';
-import { createLaunchCopyActivities } from '../activities/aws-proxy/restore/launch-copy';
+import { createLaunchCopyActivities, launchCopies } from '../activities/aws-proxy/restore/launch-copy';
 import { createSnapshotCopyActivities } from '../activities/aws-proxy/restore/snapshot-copy';
 import { createVerifyActivities } from '../activities/aws-proxy/restore/verify';
 import {
@@ -141,7 +141,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
       ebs,
       guestAdapter: guests,
       objectStore,
-      directory: join(stateDirectory, 'aws-proxy', 'launch-copies'),
+      directory: launchCopies(join(stateDirectory, 'aws-proxy')),
     }),
     ...createReadinessActivities({ ec2, route53, region, objectStore }),
     ...createLaunchActivities({

@@ -28,14 +28,15 @@ export class LaunchTries<T> {
   private doubtful: number | undefined;
 
   /**
-   * @param prepare what has to be there before the first launch
+   * @param begin makes what has to be there before the first launch, and then goes on with the launch itself. Histories of
+   *   earlier releases tell in which order the steps of a VM are asked for: nothing waits between the two.
    * @param where the subnets that it may be in, in order of preference; and whether an instance's volumes are its own, and go
    *   with it when it is discarded
    */
   constructor(
     private readonly request: FailoverVmRequest,
     private readonly attempts: LaunchAttempts,
-    private readonly prepare: () => Promise<Launch<T>>,
+    private readonly begin: (first: (launch: Launch<T>) => Promise<Launched<T>>) => Promise<Launched<T>>,
     private readonly where: { subnets: string[]; launchedByCopy: boolean },
   ) {
     this.types = request.vm.instanceTypes;
@@ -70,7 +71,11 @@ export class LaunchTries<T> {
       );
     }
     this.doubtful = undefined;
-    const launch = await this.prepare();
+    return this.begin((launch) => this.first(launch));
+  }
+
+  private async first(launch: Launch<T>): Promise<Launched<T>> {
+    const { vm } = this.request;
     for (const instanceType of this.types)
       for (const subnet of this.where.subnets) {
         const attempt = this.attempts.next();

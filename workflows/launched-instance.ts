@@ -16,7 +16,7 @@ export class LaunchedInstance {
     private readonly dependencies: Dependencies,
     attempts: LaunchAttempts,
   ) {
-    this.tries = new LaunchTries(request, attempts, () => this.prepare(), {
+    this.tries = new LaunchTries(request, attempts, (first) => this.launch(first), {
       subnets: subnetsFor(request),
       launchedByCopy: true,
     });
@@ -38,12 +38,14 @@ export class LaunchedInstance {
   }
 
   /** The image is registered while the VMs boot that this one depends on; their addresses go with the launch. */
-  private async prepare(): Promise<Launch<LaunchedByCopy>> {
+  private async launch(
+    first: (launch: Launch<LaunchedByCopy>) => Promise<Launched<LaunchedByCopy>>,
+  ): Promise<Launched<LaunchedByCopy>> {
     const { run, vm, drCopy, test } = this.request;
     await reportPhase(vm.name, 'registering the image');
     const imageId = await this.image.get();
     await this.dependencies.ready();
-    return async (attempt, instanceType, subnet) => {
+    return first(async (attempt, instanceType, subnet) => {
       await reportPhase(vm.name, 'booting', `${instanceType} in ${subnet} by the launch copy (${imageId})`);
       return awsProxy.launchInstance({
         run,
@@ -56,7 +58,7 @@ export class LaunchedInstance {
         drCopy,
         test,
       });
-    };
+    });
   }
 
   private async register(): Promise<string> {

@@ -15,7 +15,7 @@ export class RecoveryInstance {
     private readonly request: FailoverVmRequest,
     attempts: LaunchAttempts,
   ) {
-    this.tries = new LaunchTries(request, attempts, () => this.prepare(), {
+    this.tries = new LaunchTries(request, attempts, (first) => this.launch(first), {
       // Its volumes are made in one zone.
       subnets: subnetsFor(request).slice(0, 1),
       launchedByCopy: false,
@@ -37,11 +37,11 @@ export class RecoveryInstance {
     this.tries.forget();
   }
 
-  private async prepare(): Promise<Launch<{ instanceId: string }>> {
+  private async launch(first: (launch: Launch<{ instanceId: string }>) => Promise<Shell>): Promise<Shell> {
     const { run, vm, drCopy, test } = this.request;
     const { firmware } = drCopy.configuration;
     const imageId = this.request.imageId ?? (await awsProxy.ensureShellImage({ run, firmware })).imageId;
-    return (attempt, instanceType, subnet) =>
+    return first((attempt, instanceType, subnet) =>
       awsProxy.launchShell({
         run,
         vm: vm.name,
@@ -52,7 +52,8 @@ export class RecoveryInstance {
         ...networkOf(this.request),
         recoveryPoint: drCopy.recoveryPoint,
         test,
-      });
+      }),
+    );
   }
 
   /** Starts the instance; where capacity went missing since the launch, the stopped instance changes its type. */

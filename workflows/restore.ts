@@ -86,7 +86,7 @@ export async function restoreVm(request: VmRestoreRequest): Promise<VmRestoreRes
   const { recoveryPoint, takenAt, kind, reason } = restore;
   if (restore.upToDate) {
     // The plan may have changed since its launch copy was made, or it could not be made then.
-    const launchCopy = await makeLaunchCopy(request);
+    const launchCopy = await makeLaunchCopy(request, recoveryPoint);
     await reportPhase(vm, 'up to date', takenAt);
     return { vm, kind: 'up-to-date', recoveryPoint, takenAt, disks: [], ...launchCopy };
   }
@@ -115,7 +115,7 @@ export async function restoreVm(request: VmRestoreRequest): Promise<VmRestoreRes
     };
     // Cancelled half-way, the VM would have two DR copies until its next restore.
     await (patched('publish to the end') ? CancellationScope.nonCancellable(publish) : publish());
-    const launchCopy = await makeLaunchCopy(request);
+    const launchCopy = await makeLaunchCopy(request, recoveryPoint);
     await reportPhase(vm, 'protected', takenAt);
     return { vm, kind, reason, recoveryPoint, takenAt, disks, ...launchCopy };
   });
@@ -125,15 +125,14 @@ export async function restoreVm(request: VmRestoreRequest): Promise<VmRestoreRes
  * The guest, adapted while there is time. The DR copy is what protects the VM: where its launch copy cannot be made, for
  * whatever reason, the restore is done all the same, and says why.
  */
-async function makeLaunchCopy({
-  run,
-  vm,
-  launchCopy: wanted,
-}: VmRestoreRequest): Promise<Pick<VmRestoreResult, 'launchCopy'>> {
+async function makeLaunchCopy(
+  { run, vm, launchCopy: wanted }: VmRestoreRequest,
+  recoveryPoint: string,
+): Promise<Pick<VmRestoreResult, 'launchCopy'>> {
   if (wanted !== true) return {};
   await reportPhase(vm, 'making the launch copy');
   try {
-    const launchCopy = await awsProxy.makeLaunchCopy({ run, vm });
+    const launchCopy = await awsProxy.makeLaunchCopy({ run, vm, recoveryPoint });
     if (launchCopy.reason !== undefined) await reportPhase(vm, 'without a launch copy', launchCopy.reason);
     return { launchCopy };
   } catch (error) {

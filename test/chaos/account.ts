@@ -1,27 +1,31 @@
 import {
+  CreateTagsCommand,
   DeleteSnapshotCommand,
   DeleteVolumeCommand,
+  DeregisterImageCommand,
+  DescribeInstanceAttributeCommand,
   EC2Client,
+  paginateDescribeImages,
   paginateDescribeInstances,
   paginateDescribeSnapshots,
   paginateDescribeVolumes,
   type Tag,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
-import { EBSClient, GetSnapshotBlockCommand, ListSnapshotBlocksCommand } from '@aws-sdk/client-ebs';
+import { EBSClient } from '@aws-sdk/client-ebs';
 import {
   ChangeResourceRecordSetsCommand,
   ListResourceRecordSetsCommand,
   Route53Client,
 } from '@aws-sdk/client-route-53';
-import { open } from 'node:fs/promises';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
 import { type SandboxConfig } from '../../sandbox/config';
 import { persistently } from './persistently';
+import { differingBlocks, download } from './snapshot-blocks';
 
 /** A resource of a plan, as its tags tell it. */
 export interface Resource {
-  kind: 'snapshot' | 'volume' | 'instance';
+  kind: 'snapshot' | 'volume' | 'instance' | 'image';
   id: string;
   state: string;
   tags: Record<string, string>;
@@ -30,7 +34,6 @@ export interface Resource {
   attachedTo?: string | undefined;
 }
 
-const BLOCK_BYTES = 512 * 1024;
 const TTL = 60;
 
 /** The account as plain calls of AWS tell it; nothing here uses the product's code. */
@@ -57,7 +60,7 @@ export class Account {
     for (const client of [this.ec2, this.ebs, this.route53]) client.destroy();
   }
 
-  /** Everything in the account that is there and costs money, but the proxy. */
+  /** Everything in the account that is there and costs money, or keeps what does, but the proxy. */
   resources(): Promise<Resource[]> {
     return persistently(async () => {
       const found: Resource[] = [];
@@ -88,6 +91,9 @@ export class Account {
               tags: record(Tags),
               privateAddress: PrivateIpAddress,
             });
+      for await (const { Images = [] } of paginateDescribeImages({ client: this.ec2 }, { Owners: ['self'] }))
+        for (const { ImageId = '', State = '', Tags } of Images)
+          found.push({ kind: 'image', id: ImageId, state: State, tags: record(Tags) });
       return found;
     });
   }
@@ -108,55 +114,76 @@ export class Account {
         if ((await this.ofPlan(plan)).some(({ kind }) => kind === 'instance')) throw new Error('still there');
       });
     }
-    for (const { kind, id } of await this.ofPlan(plan))
-      await persistently(() =>
-        kind === 'volume'
-          ? this.ec2.send(new DeleteVolumeCommand({ VolumeId: id }))
-          : this.ec2.send(new DeleteSnapshotCommand({ SnapshotId: id })),
-      );
+    const left = await this.ofPlan(plan);
+    // Images first: what they are made of cannot be deleted.
+    for (const one of left.filter(({ kind }) => kind === 'image')) await this.remove(one);
+    for (const one of left.filter(({ kind }) => kind !== 'image')) await this.remove(one);
   }
 
-  /** Blocks in which a snapshot differs from a file; behind the file's end there must be zeros. */
-  async differences(snapshotId: string, path: string): Promise<number[]> {
-    const listed = await persistently(() => this.listBlocks(snapshotId));
-    const file = await open(path, 'r');
-    try {
-      const { size } = await file.stat();
-      const last = Math.max(Math.ceil(size / BLOCK_BYTES) - 1, ...listed.keys());
-      const different: number[] = [];
-      for (let index = 0; index <= last; index++) {
-        const expected = Buffer.alloc(BLOCK_BYTES);
-        await file.read(expected, 0, BLOCK_BYTES, index * BLOCK_BYTES);
-        const token = listed.get(index);
-        const actual =
-          token === undefined ? Buffer.alloc(BLOCK_BYTES) : await this.block(snapshotId, index, token);
-        if (!actual.equals(expected)) different.push(index);
-      }
-      return different;
-    } finally {
-      await file.close();
-    }
-  }
-
-  private async listBlocks(SnapshotId: string): Promise<Map<number, string>> {
-    const tokens = new Map<number, string>();
-    let NextToken: string | undefined;
-    do {
-      const page = await this.ebs.send(new ListSnapshotBlocksCommand({ SnapshotId, NextToken }));
-      for (const { BlockIndex = -1, BlockToken = '' } of page.Blocks ?? [])
-        tokens.set(BlockIndex, BlockToken);
-      NextToken = page.NextToken;
-    } while (NextToken !== undefined);
-    return tokens;
-  }
-
-  private block(SnapshotId: string, BlockIndex: number, BlockToken: string): Promise<Buffer> {
-    return persistently(async () => {
-      const { BlockData } = await this.ebs.send(
-        new GetSnapshotBlockCommand({ SnapshotId, BlockIndex, BlockToken }),
-      );
-      return Buffer.from((await BlockData?.transformToByteArray()) ?? []);
+  /** Removes one volume, snapshot or image. */
+  private async remove({ kind, id }: Resource): Promise<void> {
+    await persistently(async () => {
+      if (kind === 'volume') await this.ec2.send(new DeleteVolumeCommand({ VolumeId: id }));
+      else if (kind === 'snapshot') await this.ec2.send(new DeleteSnapshotCommand({ SnapshotId: id }));
+      else if (kind === 'image') await this.ec2.send(new DeregisterImageCommand({ ImageId: id }));
     });
+  }
+
+  /**
+   * Somebody deletes a snapshot by hand, and the VM's images that would keep it.
+   * @returns whether it is gone; not where another image of it was made meanwhile
+   */
+  async deleteWithImages(plan: string, vm: string, snapshotId: string): Promise<boolean> {
+    for (const { kind, id, tags } of await this.ofPlan(plan))
+      if (kind === 'image' && tags['lifeboat:vm'] === vm) await this.deregister(id);
+    return persistently(async () => {
+      try {
+        await this.ec2.send(new DeleteSnapshotCommand({ SnapshotId: snapshotId }));
+        return true;
+      } catch (error) {
+        if (hasName(error, 'InvalidSnapshot.NotFound')) return true;
+        if (hasName(error, 'InvalidSnapshot.InUse')) return false;
+        throw error;
+      }
+    });
+  }
+
+  private async deregister(ImageId: string): Promise<void> {
+    await persistently(async () => {
+      try {
+        await this.ec2.send(new DeregisterImageCommand({ ImageId }));
+      } catch (error) {
+        if (!hasName(error, 'InvalidAMIID.NotFound') && !hasName(error, 'InvalidAMIID.Unavailable'))
+          throw error;
+      }
+    });
+  }
+
+  /** Writes a tag over. */
+  async tag(id: string, Key: string, Value: string): Promise<void> {
+    await persistently(() =>
+      this.ec2.send(new CreateTagsCommand({ Resources: [id], Tags: [{ Key, Value }] })),
+    );
+  }
+
+  /** What an instance can read about itself, as text. */
+  userData(InstanceId: string): Promise<string> {
+    return persistently(async () => {
+      const { UserData } = await this.ec2.send(
+        new DescribeInstanceAttributeCommand({ InstanceId, Attribute: 'userData' }),
+      );
+      return Buffer.from(UserData?.Value ?? '', 'base64').toString();
+    });
+  }
+
+  /** See snapshot-blocks.ts. */
+  download(snapshotId: string, path: string, sizeBytes: number): Promise<void> {
+    return download(this.ebs, snapshotId, path, sizeBytes);
+  }
+
+  /** See {@link differingBlocks}. */
+  differences(snapshotId: string, path: string): Promise<number[]> {
+    return differingBlocks(this.ebs, snapshotId, path);
   }
 
   /** Address that a name has. */
@@ -185,6 +212,8 @@ export class Account {
     );
   }
 }
+
+const hasName = (error: unknown, name: string): boolean => (error as Error).name === name;
 
 const record = (tags: Tag[] | undefined): Record<string, string> =>
   Object.fromEntries((tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value]));

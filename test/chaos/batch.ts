@@ -5,16 +5,18 @@ import { readIfExists } from '../../host/if-exists';
 import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { Account } from './account';
-import { drawFaults } from './faults';
+import { drawFaults, drawLaunchFaults } from './faults';
 import { siteViolations, strayViolations, type Violation } from './invariants';
 import { drawJourney } from './journeys';
 import { killNowAndThen } from './kills';
+import { drawLaunchCopies, WANTED_SHARE } from './launch-copies';
+import { type LaunchCounts } from './launch-copy-watch';
 import { SeededRandom } from './random';
 import { silenceNowAndThen } from './silence';
 import { Traveller } from './traveller';
 
 /** What one batch did and found. */
-export interface BatchReport {
+export interface BatchReport extends LaunchCounts {
   seed: number;
   runs: number;
   kills: number;
@@ -23,7 +25,7 @@ export interface BatchReport {
 }
 
 /** Plans that are on their way at the same time: what a kill costs, the start of a worker, is shared by all. */
-const PLANS = 8;
+export const PLANS = 8;
 
 /** A few plans on their journeys at once, while processes are killed and AWS fails, all drawn from one seed. */
 export async function runBatch(
@@ -31,6 +33,7 @@ export async function runBatch(
   seed: number,
   log: (line: string) => void,
   plans = PLANS,
+  launchCopyShare = WANTED_SHARE,
 ): Promise<BatchReport> {
   const random = new SeededRandom(seed);
   const { config, paths } = sandbox;
@@ -38,11 +41,15 @@ export async function runBatch(
   const rules = drawFaults(random.fork(), `seed-${seed}`);
   const kills = random.fork();
   const silences = random.fork();
+  // Of its own, so that a seed's other draws are what they were before there were launch copies.
+  const launches = new SeededRandom(~seed);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
-    const journey = drawJourney(own, `s${seed}-${n}`);
+    const journey = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
+  if (travellers.some(({ journey }) => journey.launchCopy === true))
+    rules.push(...drawLaunchFaults(launches.fork(), `seed-${seed}`));
   const struckBefore = await strikes(paths.aws);
   try {
     for (const traveller of travellers) await traveller.setOut();
@@ -72,11 +79,16 @@ export async function runBatch(
       );
       for (const traveller of travellers) await traveller.leave();
     }
+    const counted = (what: keyof LaunchCounts): number =>
+      travellers.reduce((sum, { launchCopies }) => sum + launchCopies.counts[what], 0);
     return {
       seed,
       runs: travellers.reduce((sum, { runs }) => sum + runs, 0),
       kills: killed,
       faults: (await strikes(paths.aws)) - struckBefore,
+      launchCopiesMade: counted('launchCopiesMade'),
+      launchedByCopy: counted('launchedByCopy'),
+      launchedByVolumes: counted('launchedByVolumes'),
       violations,
     };
   } finally {

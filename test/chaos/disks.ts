@@ -87,7 +87,7 @@ export class ExpectedDisks {
   }
 }
 
-async function sizeOf(path: string): Promise<number> {
+export async function sizeOf(path: string): Promise<number> {
   const file = await open(path, 'r');
   try {
     return (await file.stat()).size;

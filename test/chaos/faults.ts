@@ -131,10 +131,64 @@ const FAULTS: readonly Draw[] = [
   }),
 ];
 
+/** Calls that make a launch copy, or launch by one. */
+const LAUNCHING = [
+  'StartSnapshot',
+  'CompleteSnapshot',
+  'CreateTags',
+  'RegisterImage',
+  'DeregisterImage',
+  'RunInstances',
+];
+const LAUNCH_TYPES = ['m6i.large', 'm5.large'];
+
+/** What goes wrong where plans want launch copies, besides the rest. */
+const LAUNCH_FAULTS: readonly Draw[] = [
+  (random) => ({
+    operations: [random.pick(LAUNCHING)],
+    skip: random.whole(0, 3),
+    times: random.whole(1, 3),
+    fault: { kind: 'reset', carriedOut: true },
+  }),
+  (random) => ({
+    operations: [random.pick(LAUNCHING)],
+    skip: random.whole(0, 3),
+    times: random.whole(1, 3),
+    fault: { kind: 'error', code: 'InternalError', status: 500, carriedOut: random.chance(0.5) },
+  }),
+  (random) => ({
+    operations: ['RegisterImage', 'RunInstances', 'CreateTags'],
+    fault: { kind: 'throttle', perSecond: random.whole(2, 5), burst: random.whole(1, 5) },
+  }),
+  (random) => ({
+    operations: ['RunInstances'],
+    matches: random.pick(LAUNCH_TYPES),
+    times: random.whole(2, 8),
+    fault: {
+      kind: 'error',
+      code: random.pick(['InsufficientInstanceCapacity', 'Unsupported'] as const),
+      status: 500,
+    },
+  }),
+  // Of a launch copy, as often as not.
+  (random) => ({
+    operations: ['CompleteSnapshot'],
+    skip: random.whole(0, 6),
+    times: random.whole(1, 3),
+    fault: { kind: 'resource-error' },
+  }),
+];
+
+/** Faults of one batch for launch copies, one to three of them. */
+export function drawLaunchFaults(random: SeededRandom, batch: string): FaultRule[] {
+  return drawn(LAUNCH_FAULTS, random.whole(1, 3), random, `${batch}-launch`);
+}
+
 /** Faults of one batch, four to ten of them. */
 export function drawFaults(random: SeededRandom, batch: string): FaultRule[] {
-  return Array.from({ length: random.whole(4, 10) }, (_, n) => ({
-    name: `${batch}-${n}`,
-    ...random.pick(FAULTS)(random),
-  }));
+  return drawn(FAULTS, random.whole(4, 10), random, batch);
+}
+
+function drawn(from: readonly Draw[], count: number, random: SeededRandom, batch: string): FaultRule[] {
+  return Array.from({ length: count }, (_, n) => ({ name: `${batch}-${n}`, ...random.pick(from)(random) }));
 }

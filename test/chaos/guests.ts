@@ -8,8 +8,12 @@ import { partition } from '../support/partition';
 export const GUESTS = ['debian', 'rocky', 'suse', 'windows'] as const;
 export type Guest = (typeof GUESTS)[number];
 
+/** By what it asks EC2 at boot, once it is a launch copy. */
+const ASKING = { 'usr/bin/curl': 'curl' };
+
 const makers: Record<Guest, () => Promise<string>> = {
-  debian: () => Promise.resolve(makeGuest({ 'etc/fstab': `UUID=${ROOT_UUID} / ext4 defaults 0 1\n` })),
+  debian: () =>
+    Promise.resolve(makeGuest({ ...ASKING, 'etc/fstab': `UUID=${ROOT_UUID} / ext4 defaults 0 1\n` })),
   rocky: xfsOnLvm,
   suse: btrfsWithSubvolumes,
   windows: () => makeWindowsDisk(MBR),
@@ -43,7 +47,7 @@ function partitioned(sizeMiB: number, type: string): string {
 
 async function xfsOnLvm(): Promise<string> {
   const disk = partitioned(96, '8e');
-  const tree = debian(rocky({ 'etc/fstab': '/dev/mapper/rhel-root / xfs defaults 0 0\n' }));
+  const tree = debian(rocky({ ...ASKING, 'etc/fstab': '/dev/mapper/rhel-root / xfs defaults 0 0\n' }));
   await onDisks(
     [disk, treeDisk(tree)],
     [
@@ -65,6 +69,7 @@ async function btrfsWithSubvolumes(): Promise<string> {
   const disk = partitioned(128, '83');
   const tree = debian(
     rocky({
+      ...ASKING,
       'etc/fstab': `UUID=${ROOT_UUID} / btrfs defaults 0 0\nUUID=${ROOT_UUID} /var btrfs subvol=/@/var 0 0\n`,
       'usr/lib/os-release': 'PRETTY_NAME="openSUSE Leap 15.6"\nID="opensuse-leap"\nID_LIKE="suse opensuse"\n',
     }),

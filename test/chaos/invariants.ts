@@ -31,7 +31,32 @@ export function drCopyViolations(journey: Journey, resources: Resource[]): Viola
   );
 }
 
-/** What is there for the plan besides its DR copies and, while it runs at the recovery site, its instances. */
+/** Launch copies of a VM's present DR copy: the snapshots that one try published. */
+export function launchCopiesOf(vm: string, resources: Resource[]): Resource[][] {
+  const mine = resources.filter(({ kind, tags }) => kind === 'snapshot' && tags['lifeboat:vm'] === vm);
+  const present = new Set(
+    mine
+      .filter(({ state, tags }) => tags['lifeboat:role'] === 'dr-copy' && state === 'completed')
+      .map(({ tags }) => tags['lifeboat:recovery-point']),
+  );
+  const published = mine.filter(
+    ({ tags }) =>
+      tags['lifeboat:role'] === 'launch-copy' && present.has(tags['lifeboat:recovery-point'] ?? 'none'),
+  );
+  const tryOf = ({ tags }: Resource): string => `${tags['lifeboat:run']} ${tags['lifeboat:attempt']}`;
+  return [...Map.groupBy(published, tryOf).values()];
+}
+
+/** Whether a launch could be by it, as far as states tell. */
+export const isWhole = (snapshots: Resource[]): boolean =>
+  snapshots.every(
+    ({ state, tags }) => state === 'completed' && tags['lifeboat:disk-count'] === String(snapshots.length),
+  ) && snapshots.some(({ tags }) => tags['lifeboat:boot'] === 'true');
+
+/**
+ * What is there for the plan besides its DR copies, at most one launch copy of each where it wants them, and, while it runs at
+ * the recovery site, its instances.
+ */
 export function orphanViolations(
   journey: Journey,
   resources: Resource[],
@@ -39,15 +64,29 @@ export function orphanViolations(
 ): Violation[] {
   const vms = journey.vms.length;
   const serving = whereabouts === 'home' ? 0 : vms;
+  const launchCopies =
+    journey.launchCopy === true ? journey.vms.map(({ name }) => launchCopiesOf(name, resources)) : [];
+  const launchable = new Set(launchCopies.flat(2));
   const left = resources.filter(
-    ({ kind, tags }) =>
-      !(kind === 'snapshot' && tags['lifeboat:role'] === 'dr-copy') &&
-      !(kind !== 'snapshot' && serving > 0 && tags['lifeboat:role'] === 'recovery'),
+    (one) =>
+      !(one.kind === 'snapshot' && one.tags['lifeboat:role'] === 'dr-copy') &&
+      !launchable.has(one) &&
+      !(
+        (one.kind === 'instance' || one.kind === 'volume') &&
+        serving > 0 &&
+        one.tags['lifeboat:role'] === 'recovery'
+      ),
   );
   const violations: Violation[] = left.map((one) => ({
     kind: 'orphan',
     what: `${one.kind} ${one.id} (${one.state}, ${one.tags['lifeboat:role']}) is needed by nobody`,
   }));
+  for (const copies of launchCopies)
+    if (copies.length > 1)
+      violations.push({
+        kind: 'orphan',
+        what: `a VM has two launch copies: ${copies.map(idsOf).join('; ')}`,
+      });
   const recovery = resources.filter(({ tags }) => tags['lifeboat:role'] === 'recovery');
   const instances = recovery.filter(({ kind }) => kind === 'instance');
   const volumes = recovery.filter(({ kind }) => kind === 'volume');

@@ -15,11 +15,24 @@ export type Step =
   | 'failback'
   | 'commit';
 
+/** How a launch copy is lost: its snapshots are deleted, or what they are made of is no more what the plan says. */
+export type LossKind = 'deleted' | 'outdated';
+
+/** A launch copy that is gone when a failover wants it. */
+export interface Loss {
+  vm: string;
+  kind: LossKind;
+  /** Milliseconds after the failover's start; 0 is before it. */
+  afterMs: number;
+}
+
 /** One plan's way; everything in it is drawn from the batch's seed. */
 export interface Journey {
   plan: string;
   vms: { name: string; guest: Guest; dataSectors: number; dependsOn: string[] }[];
-  steps: { step: Step; cancelAfterMs?: number }[];
+  steps: { step: Step; cancelAfterMs?: number; lose?: Loss }[];
+  /** Whether the plan wants launch copies; see launch-copies.ts. */
+  launchCopy?: boolean;
 }
 
 const PROTECT: Step[] = ['backup', 'restore'];

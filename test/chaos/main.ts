@@ -2,7 +2,9 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { type DataCentre } from '../../sandbox/config';
 import { openE2eSandbox } from '../support/e2e-sandbox';
 import { removeSystemDisks } from './guests';
-import { type BatchReport, runBatch } from './batch';
+import { type BatchReport, PLANS, runBatch } from './batch';
+import { WANTED_SHARE } from './launch-copies';
+import { type LaunchCounts } from './launch-copy-watch';
 import { SeededRandom } from './random';
 
 interface Options {
@@ -10,6 +12,8 @@ interface Options {
   seed: number;
   only?: number;
   dataCentre: DataCentre;
+  plans: number;
+  launchCopies: number;
   json?: boolean;
 }
 
@@ -17,6 +21,12 @@ const whole = (text: string): number => {
   const number = Number(text);
   if (!Number.isSafeInteger(number) || number < 0)
     throw new InvalidArgumentError('It must be a whole number.');
+  return number;
+};
+
+const share = (text: string): number => {
+  const number = Number(text);
+  if (!(number >= 0 && number <= 1)) throw new InvalidArgumentError('It must be a number from 0 to 1.');
   return number;
 };
 
@@ -34,6 +44,13 @@ async function main(): Promise<number> {
         .choices(['local', 'vsphere'] as const)
         .default('local' as const),
     )
+    .option(
+      '--plans <n>',
+      'plans on their way at once: fewer on a machine that is busy with others',
+      whole,
+      PLANS,
+    )
+    .option('--launch-copies <share>', 'share of the plans that want launch copies', share, WANTED_SHARE)
     .option('--json', 'the last line is the result as JSON')
     .parse()
     .opts<Options>();
@@ -50,7 +67,13 @@ async function main(): Promise<number> {
     do {
       const seed = options.only === undefined ? seeds.whole(1, 9_999_999) : Number(options.only);
       say(`batch of seed ${seed}`);
-      const report = await runBatch(sandbox, seed, (line) => say(`  ${line}`));
+      const report = await runBatch(
+        sandbox,
+        seed,
+        (line) => say(`  ${line}`),
+        options.plans,
+        options.launchCopies,
+      );
       reports.push(report);
       for (const { kind, what } of report.violations) say(`BROKEN (${kind}), seed ${seed}: ${what}`);
       say(`${runs()} runs; this batch: ${report.runs} runs, ${report.kills} kills, ${report.faults} faults`);
@@ -65,12 +88,15 @@ async function main(): Promise<number> {
   }
   const count = (kind: string): number =>
     reports.flatMap(({ violations }) => violations).filter((violation) => violation.kind === kind).length;
-  const sum = (what: 'runs' | 'kills' | 'faults'): number =>
+  const sum = (what: 'runs' | 'kills' | 'faults' | keyof LaunchCounts): number =>
     reports.reduce((total, one) => total + one[what], 0);
   const result = {
     runs: sum('runs'),
     kills: sum('kills'),
     faults: sum('faults'),
+    launchCopiesMade: sum('launchCopiesMade'),
+    launchedByCopy: sum('launchedByCopy'),
+    launchedByVolumes: sum('launchedByVolumes'),
     lost: count('lost'),
     orphans: count('orphan'),
     corrupt: count('corrupt'),

@@ -3,10 +3,13 @@ import { AlreadyRunningError, RunFailedError } from '../../client/errors';
 import { isUnreachable } from '../../client/connect';
 import { type LifeboatClient } from '../../client/client';
 import { type LifeboatRun } from '../../client/run';
+import { type RunResults } from '../../client/run-types';
 import { retryWhereWaiting } from '../support/attention';
 
 /** How a run ended, by itself. */
-export type Outcome = { ended: 'completed' } | { ended: 'failed' | 'cancelled'; why: string };
+export type Outcome =
+  | { ended: 'completed'; runId: string; result: RunResults[LifeboatRun['type']] }
+  | { ended: 'failed' | 'cancelled'; why: string };
 
 /** A run that goes on for so long, while all that dies is started again within seconds, is taken for hung. */
 const PATIENCE_MS = 240_000;
@@ -45,7 +48,7 @@ export async function runToItsEnd(
   attending.catch(() => undefined);
   try {
     const ended: Promise<Outcome> = run.result().then(
-      () => ({ ended: 'completed' }),
+      (result) => ({ ended: 'completed', runId: run.runId, result }),
       (error: unknown) => {
         if (!(error instanceof RunFailedError)) throw error;
         return { ended: error.outcome === 'cancelled' ? 'cancelled' : 'failed', why: error.sentence };

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type LifeboatRun } from '../../client/run';
 import { type LifeboatClient } from '../../client/client';
+import { type RunResults } from '../../client/run-types';
 import { type DrPlan } from '../../plan/schema';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
 import { plainPlan } from '../support/e2e-plan';
@@ -10,7 +11,8 @@ import { type Account } from './account';
 import { Bytes } from './bytes';
 import { damageNewestBackup } from './damage';
 import { ExpectedDisks } from './disks';
-import { type Journey, type Step } from './journeys';
+import { type Journey, type Loss, type Step } from './journeys';
+import { LaunchCopyWatch } from './launch-copy-watch';
 import {
   dnsViolations,
   drCopyViolations,
@@ -38,6 +40,7 @@ export class Traveller {
   runs = 0;
   private readonly disks: ExpectedDisks;
   private readonly bytes: Bytes;
+  readonly launchCopies: LaunchCopyWatch;
   private readonly plan: DrPlan;
   private readonly record: string;
   private readonly home: string;
@@ -74,7 +77,14 @@ export class Traveller {
       vm.dependsOn = vms[n]?.dependsOn ?? [];
       vm.instanceTypes = ['m6i.large', 'm5.large', 'm5.xlarge'];
       vm.readiness = { tcp: 80, timeout: 8 };
+      // So that a guest has to be told the addresses of those that it depends on.
+      if (journey.launchCopy === true) vm.hostNames = [`${vm.name}.shop.example`];
     }
+    if (journey.launchCopy === true) this.plan.replication.launchCopy = true;
+    const hostNames = new Map(
+      this.plan.vms.flatMap((vm) => vm.hostNames.map((name): [string, string] => [vm.name, name])),
+    );
+    this.launchCopies = new LaunchCopyWatch(sandbox, account, journey, this.disks, hostNames, log);
   }
 
   /** Makes the VMs, one traveller after another: VMs are imported by way of one directory. */
@@ -87,8 +97,8 @@ export class Traveller {
     try {
       await this.account.setAddress(this.record, this.home);
       ({ digest: this.digest } = await persistently(() => this.sandbox.publish(this.plan)));
-      for (const { step, cancelAfterMs } of this.journey.steps) {
-        await this.take(step, cancelAfterMs);
+      for (const { step, cancelAfterMs, lose } of this.journey.steps) {
+        await this.take(step, cancelAfterMs, lose);
         if (this.violations.length > 0) return;
       }
     } catch (error) {
@@ -101,6 +111,8 @@ export class Traveller {
 
   /** What holds when nothing is under way, and all that dies is up again. */
   async arrive(): Promise<void> {
+    if (this.journey.launchCopy === true && this.hasDrCopy && this.damagedVm === undefined)
+      await this.restoreInQuiet();
     await this.look('at the end');
     await this.disks.forget();
   }
@@ -113,7 +125,7 @@ export class Traveller {
       if (present.includes(name)) await this.sandbox.site.hypervisor.deleteVm(name);
   }
 
-  private async take(step: Step, cancelAfterMs: number | undefined): Promise<void> {
+  private async take(step: Step, cancelAfterMs: number | undefined, lose: Loss | undefined): Promise<void> {
     switch (step) {
       case 'change the disks':
         return persistently(() => this.disks.change(this.sandbox.site.hypervisor, this.random.fork()));
@@ -133,25 +145,59 @@ export class Traveller {
         await this.run(step, { type: 'backup' }, cancelAfterMs);
         return this.disks.note('now', 'backup');
       case 'restore':
-        await this.run(step, { type: 'restore' }, cancelAfterMs);
-        await this.disks.note('backup', 'dr-copy');
-        this.hasDrCopy = true;
-        this.violations.push(...(await this.bytes.ofDrCopies()));
-        return;
+        return this.restore(cancelAfterMs, false);
       case 'test failover':
-        return this.run(step, { type: 'failover', mode: 'test' }, cancelAfterMs);
       case 'failover':
-        await this.run(step, { type: 'failover', mode: 'disaster' }, cancelAfterMs);
-        await this.disks.note('dr-copy', 'recovery');
-        this.violations.push(...(await this.bytes.ofVolumes()));
-        return;
+        return this.failOver(step, cancelAfterMs, lose);
       case 'failback':
         await this.run(step, { type: 'failback' }, cancelAfterMs);
-        this.violations.push(...(await this.bytes.ofHome()));
+        this.violations.push(...(await this.bytes.ofHome()), ...(await this.launchCopies.ofHome()));
         return;
       case 'commit':
-        return this.run(step, { type: 'commit' }, undefined);
+        await this.run(step, { type: 'commit' }, undefined);
     }
+  }
+
+  private async restore(cancelAfterMs: number | undefined, quiet: boolean): Promise<void> {
+    const done = await this.run('restore', { type: 'restore' }, cancelAfterMs);
+    await this.disks.note('backup', 'dr-copy');
+    this.hasDrCopy = true;
+    this.violations.push(...(await this.bytes.ofDrCopies()));
+    if (done?.ended !== 'completed') return;
+    const summary = done.result as RunResults['restore'];
+    this.violations.push(
+      ...(await this.launchCopies.restored(summary, quiet)),
+      ...(await this.launchCopies.ofLaunchCopies()),
+    );
+  }
+
+  /** With nothing in its way, a restore makes what there is to make. */
+  private async restoreInQuiet(): Promise<void> {
+    if (this.whereabouts !== 'home' || (await persistently(() => this.phase())) !== 'protected') return;
+    await this.restore(undefined, true);
+  }
+
+  private async failOver(
+    step: 'failover' | 'test failover',
+    cancelAfterMs: number | undefined,
+    lose: Loss | undefined,
+  ): Promise<void> {
+    const expected = await this.launchCopies.expected(lose);
+    const losing =
+      lose === undefined || lose.afterMs === 0
+        ? undefined
+        : sleep(lose.afterMs).then(() => this.launchCopies.lose(lose));
+    losing?.catch(() => undefined);
+    const mode = step === 'failover' ? 'disaster' : 'test';
+    const done = await this.run(step, { type: 'failover', mode }, cancelAfterMs);
+    await losing;
+    const summary = done?.ended === 'completed' ? (done.result as RunResults['failover']) : undefined;
+    if (summary !== undefined) this.violations.push(...this.launchCopies.launched(summary, expected));
+    if (mode === 'test') return;
+    await this.disks.note('dr-copy', 'recovery');
+    this.violations.push(...(await this.bytes.ofVolumes()));
+    if (summary !== undefined && done?.ended === 'completed')
+      this.violations.push(...(await this.launchCopies.ofInstances(summary, done.runId)));
   }
 
   /** A restore from a damaged backup fails, and the DR copy stays what it was; VMs beside it may get their new one. */
@@ -176,12 +222,15 @@ export class Traveller {
       });
   }
 
-  /** Tries until it completes, as an administrator would who reads what went wrong. */
+  /**
+   * Tries until it completes, as an administrator would who reads what went wrong.
+   * @returns how the run ended that did it; undefined where something is broken
+   */
   private async run(
     step: Step,
     which: Omit<RunType, 'plan'>,
     cancelAfterMs: number | undefined,
-  ): Promise<void> {
+  ): Promise<Outcome | undefined> {
     const plan = this.plan.name;
     const argument = { plan, digest: this.digest };
     const onFailure = this.random.pick(['wait', 'undo'] as const);
@@ -199,7 +248,8 @@ export class Traveller {
       this.log(`${plan}: ${step} ${outcome.ended}${outcome.ended === 'completed' ? '' : `: ${outcome.why}`}`);
       const done = await this.follow(step, outcome);
       await this.look(`after ${step}, which ${outcome.ended}`);
-      if (this.violations.length > 0 || done) return;
+      if (this.violations.length > 0) return undefined;
+      if (done) return outcome;
       if (outcome.ended !== 'completed') {
         this.requireClear(step, outcome);
         whys.push(outcome.why);
@@ -210,6 +260,7 @@ export class Traveller {
       kind: 'lost',
       what: `${step} of ${plan} fails again and again: ${whys.join(' | ')}`,
     });
+    return undefined;
   }
 
   private async outcome(

@@ -11,6 +11,7 @@ import {
 import { type RecoveredVolume } from '../../activities/aws-proxy/launch/contract';
 import { createDriverActivities } from '../../activities/aws-proxy/launch/activities';
 import { hostLookup } from '../../activities/aws-proxy/launch/hosts';
+import { instancesOfRun } from '../../activities/aws-proxy/launch/instances-of-run';
 import { DATA_DEVICE_NAMES, DeviceNames } from '../../activities/aws-proxy/proxy-host/device-names';
 import { GuestNotAdaptableError, type GuestAdapter, type RecoverySiteAdaptation } from '../../guest/port';
 import { publishPlan } from '../../repository/plans/plans';
@@ -164,7 +165,7 @@ describe('injectDrivers', () => {
       { address: app, names: ['app.internal'] },
     ]);
 
-    const lookUp = hostLookup(steps.ec2, () => site.store);
+    const lookUp = hostLookup(instancesOfRun(steps.ec2), () => site.store);
     const before = site.calls.length;
     const found = await Promise.all(Array.from({ length: 50 }, () => lookUp(run, 'report')));
     expect(new Set(found.map((hosts) => JSON.stringify(hosts)))).toEqual(

@@ -5,12 +5,14 @@ import {
   DescribeInstanceAttributeCommand,
   DescribeSnapshotsCommand,
   DescribeVolumesCommand,
+  StopInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import { type DrCopy } from '../../activities/aws-proxy/account/contract';
 import { readRecoveredVolume, tagFilters } from '../../activities/aws-proxy/account/tags';
 import { loadPlanFile } from '../../plan/load';
 import { publishPlan } from '../../repository/plans/plans';
 import { PRODUCTION_SECURITY_GROUP_ID, PRODUCTION_SUBNET_ID } from '../../sandbox/aws/fixtures';
+import { eventually } from '../support/eventually';
 import { waitUntilCompleted } from '../support/failover-listing';
 import { DB_DISKS, type FailoverSite } from '../support/failover-site';
 import { type FailoverSteps, openFailoverSteps } from '../support/failover-steps';
@@ -106,6 +108,9 @@ it('launches the VM by one image and one instance, whose volumes are told apart 
   await site.activity(steps.activities.deregisterImages, { run: runOf(runId), vm: 'db' });
   expect(await imagesOf(runId)).toEqual([]);
   const { removed } = await steps.removeRun(runId);
+  // A worker that was believed dead registers nothing for a run that is over.
+  await expect(register(runId)).rejects.toMatchObject({ type: 'LaunchCopyGone' });
+  expect(await imagesOf(runId)).toEqual([]);
   expect(removed).toEqual(
     expect.arrayContaining([launched.instanceId, ...Volumes.map(({ VolumeId }) => VolumeId)]),
   );
@@ -146,6 +151,27 @@ it('tells missing capacity from a launch copy that is gone', async () => {
   const gone = [{ diskKey: DB_DISKS[0]!.key, snapshotId: 'snap-0123456789abcdef0' }];
   await expect(register('gone', { ...drCopy, launchCopy: { snapshots: gone } })).rejects.toMatchObject({
     type: 'LaunchCopyGone',
+    nonRetryable: true,
+  });
+  await steps.removeRun(runId);
+});
+
+it('does not wait for an instance that has stopped', async () => {
+  const runId = 'stopped';
+  const { imageId } = await register(runId);
+  site.faults.push({ operation: 'RunInstances', times: 1, code: 'InternalError', carriedOut: true });
+  await expect(launch(launchRequest(runId, imageId))).rejects.toMatchObject({ type: 'AwsTrouble' });
+  const [id = ''] = await eventually(30, async () => {
+    const running = await steps.instancesWith({ run: runId }, 'running');
+    return running.length > 0 ? running : undefined;
+  });
+  await steps.ec2.send(new StopInstancesCommand({ InstanceIds: [id] }));
+  await eventually(30, async () => {
+    const stopped = await steps.instancesWith({ run: runId }, 'stopped');
+    return stopped.length > 0 ? stopped : undefined;
+  });
+  await expect(launch(launchRequest(runId, imageId))).rejects.toMatchObject({
+    type: 'LaunchFailed',
     nonRetryable: true,
   });
   await steps.removeRun(runId);

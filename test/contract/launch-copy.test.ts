@@ -52,7 +52,7 @@ async function publish(text: string): Promise<void> {
 }
 
 const directory = (): string => `${site.directory}/launch-copies`;
-const makeLaunchCopy = (attempt = 1) => {
+const makeLaunchCopy = async (attempt = 1, recoveryPoint?: string) => {
   const { makeLaunchCopy: activity } = createLaunchCopyActivities({
     ec2: site.ec2,
     ebs: site.ebs,
@@ -61,7 +61,9 @@ const makeLaunchCopy = (attempt = 1) => {
     directory: directory(),
     pollSeconds: 0.05,
   });
-  return inActivity(activity, { run, vm: VM }, newEnvironment({ attempt }));
+  const present = (await findDrCopy(site.ec2, 'shop', VM))!.recoveryPoint;
+  const input = { run, vm: VM, recoveryPoint: recoveryPoint ?? present };
+  return inActivity(activity, input, newEnvironment({ attempt }));
 };
 
 const snapshots = async (role: 'launch-copy' | 'pending-launch-copy') =>
@@ -158,6 +160,13 @@ it('goes with the DR copy that it is of', async () => {
     keep: restored.recoveryPoint,
   });
   expect(await snapshots('launch-copy')).toEqual([]);
+});
+
+it('is made of no other DR copy than the one that it is to be of', async () => {
+  await expect(makeLaunchCopy(1, '20261123T181509Z-00000009')).rejects.toMatchObject({
+    type: 'NotYetVisible',
+  });
+  expect(adaptations).toEqual([]);
 });
 
 it('is not made of a guest that cannot be adapted, which is told', async () => {

@@ -40,6 +40,11 @@ describeWithTemporal('sweep', () => {
     return firstExecutionRunId;
   }
 
+  const registerLaunchImage = async (runId: string): Promise<string> => {
+    const input = { run: steps.site.run(runId), vm: 'db', drCopy: steps.drCopy };
+    return (await steps.site.activity(steps.activities.registerImage, input)).imageId;
+  };
+
   const foreignVolume = async (tags: { Key: string; Value: string }[]): Promise<string> => {
     const { VolumeId = '' } = await steps.ec2.send(
       new CreateVolumeCommand({
@@ -53,6 +58,7 @@ describeWithTemporal('sweep', () => {
   };
 
   it('removes what a run that has ended left, and nothing of a live run, a DR copy, or anybody else', async () => {
+    const image = await registerLaunchImage('dead-run');
     const left = await steps.createVolumes('dead-run');
     const { imageId } = await steps.shellImage('dead-run');
     const { instanceId } = await steps.site.activity(
@@ -78,7 +84,7 @@ describeWithTemporal('sweep', () => {
       steps.site.calls.slice(before).filter(({ operation }) => !/^(Describe|Get)/.test(operation)),
     ).toEqual([]);
     const ids = planned.leftovers.map(({ id }) => id);
-    expect(ids).toEqual(expect.arrayContaining([instanceId, ...idsOf(left)]));
+    expect(ids).toEqual(expect.arrayContaining([instanceId, image, ...idsOf(left)]));
     for (const id of [...needed, ...foreign, ...steps.drCopySnapshots]) expect(ids).not.toContain(id);
     for (const { runId: made, reason } of planned.leftovers)
       expect([made, reason]).toEqual(['dead-run', expect.stringMatching(/\w/)]);
@@ -92,7 +98,7 @@ describeWithTemporal('sweep', () => {
     expect(leftoversText('shop', planned.leftovers)).toContain(instanceId);
 
     const removed = await sweep(planned, site());
-    expect(removed).toEqual(expect.arrayContaining([instanceId, ...idsOf(left)]));
+    expect(removed).toEqual(expect.arrayContaining([instanceId, image, ...idsOf(left)]));
     expect(await steps.volumesWith({ run: 'dead-run', plan: 'shop' })).toEqual([]);
     expect(await steps.volumesWith({ run: runId })).toEqual(needed);
     expect(await steps.volumesWith({ plan: 'other' })).toEqual([foreign[3]]);

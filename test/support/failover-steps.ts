@@ -72,6 +72,15 @@ export async function openFailoverSteps() {
       return Reservations?.[0]?.Instances?.[0] ?? {};
     },
 
+    /** Ids of the instances in that state that carry the tags. */
+    async instancesWith(tags: Partial<TagValues>, state: string): Promise<string[]> {
+      const Filters = [...tagFilters(tags), { Name: 'instance-state-name', Values: [state] }];
+      const { Reservations = [] } = await ec2.send(new DescribeInstancesCommand({ Filters }));
+      return Reservations.flatMap(({ Instances }) => Instances ?? []).flatMap(
+        ({ InstanceId }) => InstanceId ?? [],
+      );
+    },
+
     /** Ids of the volumes that carry the tags, sorted. */
     async volumesWith(tags: Partial<TagValues>): Promise<string[]> {
       const { Volumes } = await ec2.send(new DescribeVolumesCommand({ Filters: tagFilters(tags) }));

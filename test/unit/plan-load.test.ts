@@ -320,6 +320,35 @@ describe('a bad plan gets one error with file, line, column and field', () => {
       /^plan\.yaml:11:13 recoverySite\.test\.subnet: subnet-0a11fe00000000001 is the production subnet, too/,
     ],
     [
+      'a subnet twice',
+      changed(
+        'subnet: subnet-0a11fe00000000001',
+        'subnets: [subnet-0a11fe00000000003, subnet-0a11fe00000000003]',
+      ),
+      /^plan\.yaml:7:41 recoverySite\.production\.subnets\[1\]: subnet-0a11fe00000000003 is in the list already/,
+    ],
+    [
+      'one subnet among those of both',
+      changed(
+        'subnet: subnet-0a11fe00000000002',
+        'subnets: [subnet-0a11fe00000000003, subnet-0a11fe00000000001]',
+      ),
+      /^plan\.yaml:11:\d+ recoverySite\.test\.subnets\[1\]: subnet-0a11fe00000000001 is the production subnet, too/,
+    ],
+    [
+      'both forms of subnets',
+      changed(
+        'subnet: subnet-0a11fe00000000002',
+        'subnet: subnet-0a11fe00000000002\n    subnets: [subnet-0a11fe00000000003]',
+      ),
+      /recoverySite\.test: needs exactly one of subnet and subnets/,
+    ],
+    [
+      'launch copies without EBS direct',
+      changed('frequency: 15m', 'frequency: 15m\n  copy: volume\n  launchCopy: true'),
+      /^plan\.yaml:\d+:\d+ replication\.launchCopy: launch copies are written by EBS direct/,
+    ],
+    [
       'localhost as a host name',
       changed('[db.shop.example]', '[localhost]'),
       /^plan\.yaml:20:17 .*"localhost" always means/,

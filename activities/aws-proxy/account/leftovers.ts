@@ -179,6 +179,9 @@ function reasonOf(
       : REASONS[role];
   }
   if (role === 'recovery' || role === 'shell') return AWAY.has(needs.phase) ? undefined : REASONS[role];
+  // What was launched by it runs on without it.
+  if (role === 'launch-image')
+    return run === needs.holder && needs.phase === 'failing-over' ? undefined : REASONS[role];
   // Whoever holds a plan on its way may do so by another Temporal server.
   if (run === needs.holder && AWAY.has(needs.phase)) return undefined;
   return REASONS[role];

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { untilAborted } from '../../../host/until-aborted';
+import { untilAborted } from '../../../blocks/until-aborted';
 import { cancellation } from './cancellation';
 import { RequestBudget } from './request-budget';
 import { Shared } from './shared';

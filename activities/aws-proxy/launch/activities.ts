@@ -13,6 +13,7 @@ import { consoleOutput, startInstance, stopInstance } from './power';
 import { hostLookup } from './hosts';
 import { attachVolumes } from './instance-volumes';
 import { deregisterImages, registerImage } from './launch-image';
+import { instancesOfRun } from './instances-of-run';
 import { launchInstance } from './launch-instance';
 import { discardShell, launchShell } from './shell';
 import { removeRecoveryResources, removeRecoverySite } from '../account/clean-up';
@@ -34,7 +35,8 @@ export interface LaunchDependencies {
 export function createLaunchActivities(dependencies: LaunchDependencies): LaunchActivities {
   const { ec2, ebs, objectStore, dial, pollSeconds } = dependencies;
   const pace = { pollSeconds };
-  const lookUpHosts = hostLookup(ec2, objectStore);
+  const instancesOf = instancesOfRun(ec2);
+  const lookUpHosts = hostLookup(instancesOf, objectStore);
   const activities = {
     createVolumes: (input) => createVolumes(ec2, input, pace),
     ensureShellImage: (input) => ensureShellImage({ ec2, ebs }, input, pace),
@@ -52,7 +54,7 @@ export function createLaunchActivities(dependencies: LaunchDependencies): Launch
         heartbeat,
         pollSeconds,
       }),
-    registerImage: (input) => registerImage(ec2, input, pace),
+    registerImage: (input) => registerImage(ec2, instancesOf, input, pace),
     launchInstance: (input) => launchInstance(ec2, lookUpHosts, input, pace),
     deregisterImages: (input) => deregisterImages(ec2, input),
     discardShell: (input) => discardShell(ec2, input, pace),
@@ -68,7 +70,10 @@ export function createLaunchActivities(dependencies: LaunchDependencies): Launch
 
 /** Driver injection, which is bound to the host that the volumes are attached to. */
 export function createDriverActivities(given: Omit<DriverDependencies, 'lookUpHosts'>): LaunchHostActivities {
-  const dependencies = { ...given, lookUpHosts: hostLookup(given.host.ec2, given.objectStore) };
+  const dependencies = {
+    ...given,
+    lookUpHosts: hostLookup(instancesOfRun(given.host.ec2), given.objectStore),
+  };
   const activities = {
     injectDrivers: (input) => injectDrivers(dependencies, input),
   } satisfies LaunchHostActivities;

@@ -1,4 +1,3 @@
-import { type EC2Client, type Instance } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { type HostEntry } from '../../../guest/port';
 import { type RepositoryAddress, type RunContext } from '../../../plan/run';
@@ -6,28 +5,25 @@ import { type DrPlan } from '../../../plan/schema';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { loadPlan } from '../../../repository/plans/plans';
 import { namedDependencies } from '../account/launch-copy';
-import { listInstances } from '../account/lookup';
-import { Shared } from '../account/shared';
-import { readInstance, runValues, tagFilters } from '../account/tags';
+import { readInstance } from '../account/tags';
+import { type InstancesOfRun } from './instances-of-run';
 
 /** Where a VM of a failover finds those that it depends on: their host names, at their addresses of this run. */
 export type HostLookup = (run: RunContext, vm: string) => Promise<HostEntry[]>;
 
 /** States of an instance that is there, or will be again; what was taken away is listed for an hour yet. */
-const THERE = ['pending', 'running', 'stopping', 'stopped'];
+const THERE = new Set<string>(['pending', 'running', 'stopping', 'stopped']);
 
 /**
  * Addresses come from the instances, and not with the request: what each VM of a large plan is told of all others would,
  * over all VMs, be more than a workflow may hold.
  */
 export function hostLookup(
-  ec2: EC2Client,
+  instancesOf: InstancesOfRun,
   objectStore: (address: RepositoryAddress) => ObjectStore,
 ): HostLookup {
   /** Plans are as their digest says, so the last one need not be fetched again for each of its VMs. */
   let latest: { digest: string; plan: Promise<DrPlan> } | undefined;
-  const instances = new Map<string, Shared<Instance[]>>();
-
   async function planOf({ repository, plan: name, digest }: RunContext): Promise<DrPlan> {
     if (latest?.digest !== digest)
       latest = { digest, plan: loadPlan(objectStore(repository), name, digest).then(({ plan }) => plan) };
@@ -40,26 +36,15 @@ export function hostLookup(
     }
   }
 
-  async function instancesOf(run: RunContext): Promise<Instance[]> {
-    const list = (): Promise<Instance[]> =>
-      listInstances(ec2, [...tagFilters(runValues(run)), { Name: 'instance-state-name', Values: THERE }]);
-    const shared = instances.get(run.runId) ?? new Shared(list);
-    instances.set(run.runId, shared);
-    try {
-      return await shared.get();
-    } finally {
-      if (shared.idle) instances.delete(run.runId);
-    }
-  }
-
   return async (run, vm) => {
     const plan = await planOf(run);
     const named = namedDependencies(plan, vm);
     if (named.length === 0) return [];
     const latestOf = new Map<string, { attempt: number; address: string | undefined }>();
-    for (const { Tags, PrivateIpAddress: address } of await instancesOf(run)) {
+    for (const { Tags, State, PrivateIpAddress: address } of await instancesOf(run)) {
       const tags = readInstance(Tags);
-      if (tags === undefined || tags.attempt < (latestOf.get(tags.vm)?.attempt ?? 0)) continue;
+      if (tags === undefined || !THERE.has(State?.Name ?? '')) continue;
+      if (tags.attempt < (latestOf.get(tags.vm)?.attempt ?? 0)) continue;
       latestOf.set(tags.vm, { attempt: tags.attempt, address });
     }
     return named.map(({ name, hostNames: names }) => {

@@ -4,11 +4,12 @@ import { hasCode } from '../../failures';
 import { clientToken } from '../account/client-token';
 import { type DrCopy } from '../account/contract';
 import { deregisterImage, listImages } from '../account/images';
-import { readTags, runValues, tagFilters, tagList } from '../account/tags';
+import { readInstance, readTags, runValues, tagFilters, tagList } from '../account/tags';
 import { known } from '../account/volumes';
 import { waitFor, type WaitOptions } from '../account/waiting';
 import { type LaunchActivities } from './contract';
 import { deviceNames } from './instance-volumes';
+import { type InstancesOfRun } from './instances-of-run';
 import { bootModes, SHELL_ROOT_DEVICE } from './shell-image';
 
 type RegisterImage = Parameters<LaunchActivities['registerImage']>[0];
@@ -25,11 +26,16 @@ const VISIBLE_SECONDS = 120;
  */
 export async function registerImage(
   ec2: EC2Client,
+  instancesOf: InstancesOfRun,
   input: RegisterImage,
   options: WaitOptions = {},
 ): Promise<{ imageId: string }> {
   const { run, vm, drCopy } = input;
   const ours = { ...runValues(run), vm, role: 'launch-image' } as const;
+  // Of a run that has launched the VM, this is a worker that was believed dead: its image has served, and is gone. EC2 lists
+  // what was terminated for an hour.
+  if ((await instancesOf(run)).some(({ Tags }) => readInstance(Tags)?.vm === vm))
+    throw launchCopyGone(vm, 'it was launched by it already');
   const name = `lifeboat-${run.plan}-${vm}-${clientToken({ runId: run.runId, vm, call: 'RegisterImage' }).slice(0, 16)}`;
   try {
     await ec2.send(

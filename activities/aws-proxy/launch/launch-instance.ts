@@ -48,6 +48,9 @@ export async function launchInstance(
         case 'shutting-down':
         case 'terminated':
           throw ran ? instanceGone(instance, input.vm) : launchFailed(instance, input.instanceType);
+        case 'stopped':
+          // Its guest went off, or EC2 could not start it: waiting does not change that.
+          throw launchFailed(instance, input.instanceType);
         default:
           return undefined;
       }

@@ -127,10 +127,10 @@ export interface RestoreActivities {
   discardRestore(input: { run: RunContext; vm: string }): Promise<{ deleted: string[] }>;
 
   /**
-   * Makes the launch copy of the VM's DR copy and the run's plan, where there is none, and deletes any other. A guest that
+   * Makes the launch copy of the VM's DR copy, which has to hold that recovery point, and of the run's plan, where there is none, and deletes any other. A guest that
    * cannot be adapted is an outcome, and no failure.
    */
-  makeLaunchCopy(input: { run: RunContext; vm: string }): Promise<LaunchCopyResult>;
+  makeLaunchCopy(input: { run: RunContext; vm: string; recoveryPoint: string }): Promise<LaunchCopyResult>;
 
   // ---- the volume way, where EBS direct cannot be used
   /** CreateVolume from the parent snapshot (or empty) in the AZ of the host; waits until available. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { type EBSClient, StartSnapshotCommand } from '@aws-sdk/client-ebs';
 import { CreateTagsCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { Context } from '@temporalio/activity';
@@ -50,6 +51,9 @@ export interface LaunchCopyDependencies {
   pollSeconds?: number;
 }
 
+/** Where an AWS proxy has the disks that it makes launch copies on. */
+export const launchCopies = (stateDirectory: string): string => join(stateDirectory, 'launch-copies');
+
 type LaunchCopyActivities = Pick<RestoreActivities, 'makeLaunchCopy'>;
 type Input = Parameters<LaunchCopyActivities['makeLaunchCopy']>[0];
 /** What one try works on. */
@@ -81,24 +85,27 @@ async function makeLaunchCopy(
   dependencies: LaunchCopyDependencies,
   blocks: EbsBlockClient,
   inTurn: <T>(work: () => Promise<T>) => Promise<T>,
-  { run, vm }: Input,
+  { run, vm, recoveryPoint }: Input,
 ): Promise<LaunchCopyResult> {
   const { ec2 } = dependencies;
   const began = Date.now();
   const store = dependencies.objectStore(run.repository);
   const { plan } = await loadPlan(store, run.plan, run.digest);
   const drCopy = await findDrCopy(ec2, run.plan, vm);
-  if (drCopy === undefined) throw notYetVisible(vm);
+  // An older list may still have the DR copy that was replaced a moment ago.
+  if (drCopy?.recoveryPoint !== recoveryPoint) throw notYetVisible(vm);
   const found = await findLaunchSnapshots(ec2, { plan: run.plan, vm });
   const present = launchCopyOf(plan, drCopy, found);
-  await deleteOthers(dependencies, run, found, present?.snapshots);
+  // A worker that was believed dead makes none any more.
+  await checkPlanState(store, run);
+  await deleteOthers(dependencies, found, present?.snapshots);
   if (present !== undefined) return { outcome: 'kept', blocks: 0, bytes: 0, seconds: 0, warnings: [] };
 
   // A try that was cut off has written other bytes than this one will: each begins with snapshots of its own.
   const attempt = Context.current().info.attempt;
   try {
     const { written, warnings } = await inTurn(() =>
-      make(dependencies, blocks, { run, vm, plan, drCopy, attempt }),
+      make(dependencies, blocks, { run, vm, recoveryPoint, plan, drCopy, attempt }),
     );
     const seconds = (Date.now() - began) / 1000;
     return { outcome: 'made', blocks: written, bytes: written * BLOCK_SIZE, seconds, warnings };
@@ -245,15 +252,12 @@ async function startChild(
 
 /** Whatever the VM has of launch copies but these: of an earlier DR copy or plan, or cut off. */
 async function deleteOthers(
-  { ec2, objectStore }: LaunchCopyDependencies,
-  run: Input['run'],
+  { ec2 }: LaunchCopyDependencies,
   found: LaunchSnapshot[],
   keep: { snapshotId: string }[] = [],
 ): Promise<void> {
   const kept = new Set(keep.map(({ snapshotId }) => snapshotId));
   const others = found.map(({ snapshot }) => snapshot.SnapshotId).filter((id) => !kept.has(id));
-  if (others.length === 0) return;
-  await checkPlanState(objectStore(run.repository), run);
   await deleteUnusedSnapshots(ec2, others);
 }
 
