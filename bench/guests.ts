@@ -106,6 +106,7 @@ function common(fstab: string): Tree {
     'usr/sbin/init': { link: '../lib/systemd/systemd' },
     'usr/lib/systemd/systemd': 'systemd',
     'usr/lib/systemd/systemd-networkd': 'networkd',
+    'usr/bin/curl': 'curl',
     'etc/fstab': fstab,
     'etc/hosts': '127.0.0.1 localhost\n192.168.10.20 web\n',
     'etc/resolv.conf': 'nameserver 192.168.10.1\n',

@@ -54,29 +54,51 @@ const BENCHMARKS: Record<string, { about: string; load: () => Promise<Benchmark>
   },
 };
 
+/** What is measured against AWS's limits instead of a peer, once. */
+const FAILOVER = 'failover';
+const VMS = 1000;
+const VOLUME_VMS = 50;
+
 const USAGE = `usage: npm run bench -- NAME [--json] [--pairs N] [--size-mib N] [--directory PATH] [--profile]
+       npm run bench -- failover [--json] [--vms N] [--volume-vms N] [--quick] [--directory PATH]
 
   --json        the last line of the output is the result, as JSON
   --pairs       timed pairs of runs, ours and the peer's; medians are told
   --size-mib    size of the disk
   --directory   where disks and the endpoints' state are kept (.lifeboat/bench)
   --profile     our side writes a CPU profile of each run into DIRECTORY/profiles (and is slower for it)
+  --vms         VMs that fail over by launch copies (${VMS})
+  --volume-vms  VMs that fail over by volumes, for comparison; 0 for none (${VOLUME_VMS})
+  --quick       states take no time: to see that it works, not how fast
 
 benchmarks:
 ${Object.entries(BENCHMARKS)
   .map(([name, { about }]) => `  ${name.padEnd(16)}  ${about}`)
   .join('\n')}
+  ${FAILOVER.padEnd(16)}  VMs in four tiers on an account with EC2's times and limits, against the least that these allow
 `;
 
 /** A command line that cannot be carried out; the message says why. */
 class UsageError extends Error {}
 
-function wholeNumber(text: string | undefined, otherwise: number, what: string): number {
+function wholeNumber(text: string | undefined, otherwise: number, what: string, least = 1): number {
   if (text === undefined) return otherwise;
   const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 1)
-    throw new UsageError(`${what} must be a whole number from 1.`);
+  if (!Number.isSafeInteger(number) || number < least)
+    throw new UsageError(`${what} must be a whole number from ${least}.`);
   return number;
+}
+
+/** Works in a workspace, and removes it, also on a signal. */
+async function inWorkspace(root: string, work: (workspace: Workspace) => Promise<void>): Promise<void> {
+  const workspace = await Workspace.create(root);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void workspace.close().finally(() => process.exit(1)));
+  try {
+    await work(workspace);
+  } finally {
+    await workspace.close();
+  }
 }
 
 async function main(): Promise<void> {
@@ -88,32 +110,40 @@ async function main(): Promise<void> {
       'size-mib': { type: 'string' },
       directory: { type: 'string' },
       profile: { type: 'boolean', default: false },
+      vms: { type: 'string' },
+      'volume-vms': { type: 'string' },
+      quick: { type: 'boolean', default: false },
     },
   });
   const [name, ...more] = positionals;
   if (name === undefined) return void process.stdout.write(USAGE);
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  const root = resolve(values.directory ?? join(projectRoot(), '.lifeboat', 'bench'));
+  if (name === FAILOVER && more.length === 0) {
+    const vms = wholeNumber(values.vms, VMS, '--vms');
+    const volumeVms = wholeNumber(values['volume-vms'], VOLUME_VMS, '--volume-vms', 0);
+    const { failoverBenchmark, EC2_TIMES, QUICK_TIMES } = await import('./failover/benchmark.js');
+    const { failoverReport } = await import('./failover/report.js');
+    const times = values.quick ? QUICK_TIMES : EC2_TIMES;
+    return inWorkspace(root, async (workspace) => {
+      const found = await failoverBenchmark(workspace, { vms, volumeVms, times }, say);
+      process.stdout.write(failoverReport(found, values.json));
+    });
+  }
   if (!Object.hasOwn(BENCHMARKS, name) || more.length > 0)
     throw new UsageError(`There is no benchmark "${positionals.join(' ')}".`);
   const benchmark = await BENCHMARKS[name]!.load();
   const pairs = wholeNumber(values.pairs, benchmark.pairs, '--pairs');
   const sizeMiB = wholeNumber(values['size-mib'], benchmark.sizeMiB, '--size-mib');
-  const say = (line: string): void => void process.stderr.write(`${line}\n`);
-
-  const root = resolve(values.directory ?? join(projectRoot(), '.lifeboat', 'bench'));
   if (values.profile) profileJobs(join(root, 'profiles'));
-  const workspace = await Workspace.create(root);
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => void workspace.close().finally(() => process.exit(1)));
-  try {
+  await inWorkspace(root, async (workspace) => {
     say(`preparing ${name}: a disk of ${sizeMiB} MiB`);
     const prepared = await benchmark.prepare(workspace, { sizeMiB, pairs });
     const sides = await runPairs(prepared, pairs, say);
     const ceiling = (await prepared.ceiling?.()) ?? null;
     const machine = await describeMachine();
     process.stdout.write(report({ name, sizeMiB, pairs, prepared, sides, ceiling, machine }, values.json));
-  } finally {
-    await workspace.close();
-  }
+  });
 }
 
 main().catch((error: unknown) => {

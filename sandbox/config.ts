@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { REGION } from './aws/fixtures';
+import { type SubnetFixture, type Times } from './aws/config';
 import { type Limits } from './aws/limits';
 import { writeFileAtomically } from '../host/atomic-file';
 import { readIfExists } from '../host/if-exists';
@@ -37,12 +38,19 @@ export interface SandboxConfig {
   dataCentre?: DataCentre;
   /** Limits that the AWS endpoint enforces; none where absent. */
   limits?: Limits;
+  /** How long the account takes over things, instead of what the pace says. */
+  times?: Partial<Times>;
+  /** Subnets beside the sample application's, for more instances than those take; where nothing boots. */
+  subnets?: SubnetFixture[];
 }
 
 export type DataCentre = 'local' | 'vsphere';
 
 export type SandboxOptions = Partial<
-  Pick<SandboxConfig, 'directory' | 'runner' | 'application' | 'pace' | 'dataCentre' | 'limits'>
+  Pick<
+    SandboxConfig,
+    'directory' | 'runner' | 'application' | 'pace' | 'dataCentre' | 'limits' | 'times' | 'subnets'
+  >
 >;
 
 export const defaultSandboxDirectory = (): string => join(projectRoot(), '.lifeboat', 'sandbox');
@@ -75,6 +83,8 @@ export async function createSandboxConfig(options: SandboxOptions): Promise<Sand
     pace: options.pace ?? 'usual',
     dataCentre: options.dataCentre ?? 'local',
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.times === undefined ? {} : { times: options.times }),
+    ...(options.subnets === undefined ? {} : { subnets: options.subnets }),
   };
   await mkdir(directory, { recursive: true });
   await writeFileAtomically(configFile(directory), `${JSON.stringify(config, null, 2)}\n`);

@@ -156,6 +156,8 @@ const hasFamilies = ({ application }: SandboxConfig): boolean =>
 
 function awsEndpointConfig(config: SandboxConfig): AwsEndpointConfig {
   const { aws, devices } = sandboxPaths(config);
+  const shop = shopFixtures();
+  const times = { ...(config.pace === 'quick' ? QUICK_TIMES : {}), ...config.times };
   return {
     directory: aws,
     listen: { host: '127.0.0.1', port: config.ports.aws },
@@ -167,11 +169,11 @@ function awsEndpointConfig(config: SandboxConfig): AwsEndpointConfig {
     loopbackOctet: config.loopbackOctet,
     deviceDirectory: devices,
     runner: config.runner,
-    fixtures: shopFixtures(),
+    fixtures: { ...shop, subnets: [...shop.subnets, ...(config.subnets ?? [])] },
     // What the sample guests need; a second CPU saves half a second of their boot and costs two of the host's.
     machineMemoryMiB: hasFamilies(config) ? 512 : 384,
     machineCpus: 1,
-    ...(config.pace === 'quick' ? { times: QUICK_TIMES } : {}),
+    ...(Object.keys(times).length === 0 ? {} : { times }),
     ...(config.limits === undefined ? {} : { limits: config.limits }),
   };
 }

@@ -19,7 +19,16 @@ export class Dependencies {
   async ready(): Promise<void> {
     if (this.areReady) return;
     const { name, dependsOn } = this.request.vm;
-    await reportPhase(name, 'waiting', `for ${dependsOn.join(', ')}`);
+    await reportPhase(name, 'waiting', `for ${someOf(dependsOn)}`);
     await condition(() => this.areReady);
   }
+}
+
+/** Names that a person takes in; of a large plan, each VM would else tell the run of all the VMs before it. */
+const SHOWN_NAMES = 5;
+
+export function someOf(names: readonly string[]): string {
+  const shown = names.slice(0, SHOWN_NAMES).join(', ');
+  const more = names.length - SHOWN_NAMES;
+  return more > 0 ? `${shown} and ${more} more` : shown;
 }

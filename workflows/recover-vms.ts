@@ -86,7 +86,7 @@ function recoverVmsInTurn(recovery: Recovery): Promise<Map<string, RecoveredVm>>
   return inDependencyOrder(plan.vms, (vm, ready) =>
     runVmChild(failoverVm, run, vm.name, summaryOf(recovery), {
       ...requestOf(recovery, vm),
-      hosts: hostEntries(plan, ready),
+      hosts: hostEntries(plan, ready()),
     }),
   );
 }

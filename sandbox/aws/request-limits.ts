@@ -79,6 +79,17 @@ function ec2Size(operation: string, input: Record<string, unknown>): Size {
   return own ?? (/^(Describe|Get|List|Search)/.test(operation) ? READING : CHANGING);
 }
 
+/**
+ * The size of a bucket of {@link bucketName}'s. Undefined for those of services whose requests are not limited here.
+ */
+export function bucketSize(name: string): { burst: number; perSecond: number } | undefined {
+  const [, service, operation = '', unfiltered] = /^([a-z0-9]+):(\w+)( \(unfiltered\))?$/.exec(name) ?? [];
+  const filtered = unfiltered === undefined ? { MaxResults: 1 } : {};
+  const size =
+    service === 'route53' ? ROUTE_53 : service === 'ec2' ? ec2Size(operation, filtered) : undefined;
+  return size && { burst: size[0], perSecond: size[1] };
+}
+
 /** Instances that a request is about, of those that have a bucket for it. */
 function instancesIn(input: Record<string, unknown>): number {
   const { InstanceIds, MaxCount } = input as { InstanceIds?: unknown[]; MaxCount?: number };

@@ -58,12 +58,19 @@ export function workerEnvironment(config: SandboxConfig): Record<string, string>
     LIFEBOAT_DEVICE_DIRECTORY: paths.devices,
     LIFEBOAT_PROXY_INSTANCE_ID: PROXY_INSTANCE_ID,
     LIFEBOAT_PROXY_AVAILABILITY_ZONE: PROXY_AVAILABILITY_ZONE,
-    LIFEBOAT_DIAL: SEGMENTS.map(
-      ({ name, cidr }) =>
-        `${cidr}=${config.runner === 'no-boot' ? answeringSocket(config) : relaySocket(config.network, name)}`,
-    ).join(','),
+    LIFEBOAT_DIAL: dialRoutes(config)
+      .map(({ cidr, socket }) => `${cidr}=${socket}`)
+      .join(','),
     LIFEBOAT_PACE: config.pace ?? 'usual',
   };
+}
+
+/** Which socket leads to the guests of a network. */
+function dialRoutes(config: SandboxConfig): { cidr: string; socket: string }[] {
+  const { network, runner, subnets = [] } = config;
+  return runner === 'no-boot'
+    ? [...SEGMENTS, ...subnets].map(({ cidr }) => ({ cidr, socket: answeringSocket(config) }))
+    : SEGMENTS.map(({ name, cidr }) => ({ cidr, socket: relaySocket(network, name) }));
 }
 
 /** The Temporal CLI: the project's own, else the one on PATH. */

@@ -23,7 +23,17 @@ describe('npm run bench', () => {
 
   it('lists the benchmarks', async () => {
     const { stdout } = await bench([]);
-    for (const name of ['put', 'restore', 'incremental', 'failback', 'backup', 'scale', 'resume', 'adapt'])
+    for (const name of [
+      'put',
+      'restore',
+      'incremental',
+      'failback',
+      'backup',
+      'scale',
+      'resume',
+      'adapt',
+      'failover',
+    ])
       expect(stdout).toContain(`\n  ${name} `);
   });
 
@@ -36,7 +46,34 @@ describe('npm run bench', () => {
       code: 1,
       stderr: expect.stringContaining('There is no coldsnap to compare with'),
     });
+    await expect(bench(['failover', '--vms', '0'])).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('--vms must be a whole number from 1'),
+    });
   }, 60_000);
+
+  it('fails a small plan over by launch copies, and ends with one line of JSON', async () => {
+    const args = ['failover', '--vms', '3', '--volume-vms', '0', '--quick', '--json'];
+    const { stdout } = await bench(args);
+    const found = JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as Record<string, unknown>;
+    const process = { peakMiB: expect.any(Number), cpuSeconds: expect.any(Number) };
+    const failedOver = {
+      wallSeconds: expect.any(Number),
+      boundSeconds: expect.any(Number),
+      ratio: expect.any(Number),
+      mutatingCallsAVm: {
+        onThePath: { 'ec2:RegisterImage': 1, 'ec2:RunInstances': 1 },
+        beside: { 'ec2:CreateTags': 1, 'ec2:DeregisterImage': 1 },
+      },
+      processes: { 'worker-control': process, 'worker-aws-proxy': process, temporal: process },
+    };
+    expect(found).toMatchObject({
+      name: 'failover',
+      launchCopies: { ...failedOver, vms: 3, tiers: [1, 1, 1], launchedBy: { 'launch copy': 3 } },
+      chain: { ...failedOver, vms: 2, tiers: [1, 1], launchedBy: { 'launch copy': 2 } },
+      volumes: null,
+    });
+  }, 300_000);
 
   (existsSync(coldsnap) ? it : it.skip)(
     'puts a small disk on both sides, and ends with one line of JSON (skipped where COLDSNAP_BIN names no file)',
