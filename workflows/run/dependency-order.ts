@@ -62,8 +62,8 @@ export async function inDependencyOrder<T>(
 
 /**
  * Waits for the ends of several VMs. Those who wait for the same ones share one wait: VMs of a tier all depend on the tier before,
- * and a wait for each of these pairs were so many promises (each of which Temporal's SDK takes a stack trace of) that four tiers
- * of 250 VMs took a workflow task more than the five seconds that it may.
+ * and a wait for each of these pairs is one of the things that make a workflow task of four tiers of 250 VMs take more than the five
+ * seconds that it may. It is not the only one: such a plan cannot be failed over yet (docs/performance.md).
  */
 export class SharedWaits {
   private readonly waits = new Map<string, Promise<unknown>>();
