@@ -65,6 +65,17 @@ module.exports = {
     ...upwards,
     ...sideways,
     {
+      name: 'schemas-in-workflows',
+      comment:
+        'A schema brings zod into the bundle that every control worker loads: what workflows run belongs in a file without one.',
+      severity: 'error',
+      from: { path: '^workflows/' },
+      to: {
+        path: '^(plan/(schema|normalized|load|check)\\.ts|node_modules/zod/)',
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    {
       name: 'commands-on-the-sandbox',
       comment: 'Only the commands that are about the sandbox know it.',
       severity: 'error',

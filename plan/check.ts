@@ -5,7 +5,8 @@ import { findCycle } from './order';
 import { type PlanProblem } from './plan-error';
 import { bothNames, primaryNameOf } from './primary-vm';
 import { show } from './schema-problems';
-import { type planFileSchema, subnetsOf } from './schema';
+import { type planFileSchema } from './schema';
+import { subnetsOf } from './subnets';
 
 /** A plan as its file has it: valid by the schema, boot scripts still paths. */
 export type PlanFile = z.output<typeof planFileSchema>;

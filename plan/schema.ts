@@ -88,9 +88,6 @@ const bootScript = z.union([
     .transform((file): { file: string; timeout?: number; required?: boolean } => ({ file })),
 ]);
 
-/** What a boot script is waited for where the plan does not say: most take seconds, and one that installs packages minutes. */
-export const BOOT_SCRIPT_TIMEOUT_SECONDS = 300;
-
 const vm = z
   .object({
     name,
@@ -233,11 +230,6 @@ export type DrPlan = Omit<PlanFile, 'vms'> & { vms: PlannedVm[] };
 export type ReadinessProbe = PlannedVm['readiness'];
 export type RecoverySubnet = DrPlan['recoverySite']['production'];
 export type PlannedDnsRecord = NonNullable<DrPlan['dns']>['records'][number];
-
-/** The subnets of a site, in order of preference. */
-export function subnetsOf({ subnet, subnets }: Pick<RecoverySubnet, 'subnet' | 'subnets'>): string[] {
-  return subnets ?? (subnet === undefined ? [] : [subnet]);
-}
 
 /** Seconds in a duration such as `15m`. */
 export function durationSeconds(text: string): number {

@@ -1,7 +1,8 @@
 import { isCancellation, patched } from '@temporalio/workflow';
 import { type AwaitedBootScripts, type BootScriptResult } from '../activities/aws-proxy/launch/contract';
 import { type RunContext } from '../plan/run';
-import { BOOT_SCRIPT_TIMEOUT_SECONDS, type DrPlan, type PlannedVm } from '../plan/schema';
+import { BOOT_SCRIPT_TIMEOUT_SECONDS } from '../plan/boot-script-timeout';
+import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { awsProxy } from './run/activities';
 import { causeMessage } from './run/failure-message';
 

@@ -2,7 +2,8 @@ import { type DrCopy } from '../activities/aws-proxy/account/contract';
 import { type LaunchSite } from '../activities/aws-proxy/launch/contract';
 import { type HostEntry } from '../guest/port';
 import { type RunContext } from '../plan/run';
-import { type PlannedVm, type RecoverySubnet, subnetsOf } from '../plan/schema';
+import { type PlannedVm, type RecoverySubnet } from '../plan/schema';
+import { subnetsOf } from '../plan/subnets';
 import { type OnFailure } from './run/attention';
 
 /** One VM of a failover: what it is made from, where, and what it finds there. */

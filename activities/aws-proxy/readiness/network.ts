@@ -6,7 +6,8 @@ import {
   type Subnet,
 } from '@aws-sdk/client-ec2';
 import ipaddr from 'ipaddr.js';
-import { type DrPlan, type RecoverySubnet, subnetsOf } from '../../../plan/schema';
+import { type DrPlan, type RecoverySubnet } from '../../../plan/schema';
+import { subnetsOf } from '../../../plan/subnets';
 import { listNetworkInterfaces } from '../account/lookup';
 import { readTags } from '../account/tags';
 
