@@ -60,13 +60,15 @@ describeWithTemporal('work of several runs in one queue', () => {
       return counted.reduce((sum, count) => sum + count, 0);
     };
     await eventually(60, async () => ((await scheduled()) === RESTORES ? true : undefined));
-    const [vm] = plainPlan('shop', ['db']).vms;
+    const { vms, recoverySite } = plainPlan('shop', ['db']);
+    const [vm] = vms;
+    const site = recoverySite.production;
     const drCopy = { vm: 'db', recoveryPoint: 'r', disks: [], configuration: { firmware: 'bios' } };
     const failover = await client.workflow.start('failoverVm', {
       workflowId: 'lifeboat:shop:failover:db',
       taskQueue: CONTROL_QUEUE,
       args: [
-        { run: RUN, vm, site: {}, drCopy, imageId: 'ami-0123456789abcdef0', ahead: true, onFailure: 'undo' },
+        { run: RUN, vm, site, drCopy, imageId: 'ami-0123456789abcdef0', ahead: true, onFailure: 'undo' },
       ],
     });
     const asked = async (): Promise<number> => (await failover.describe()).raw.pendingActivities?.length ?? 0;
