@@ -30,8 +30,11 @@ export interface ScratchDisk {
    * Writes that have returned are in it.
    */
   writtenAreas(): Promise<WrittenArea[]>;
-  /** Full is one that may have refused a write for its size; one that is gone, whose daemon was killed, has lost all writes. */
-  state(): Promise<'there' | 'full' | 'gone'>;
+  /**
+   * Whether all that was written is on it. One that is full may have refused a write, which whoever wrote may not have minded; one
+   * whose daemon was killed has lost all of them.
+   */
+  holdsAll(): Promise<boolean>;
   /** Throws the writes away. */
   close(): Promise<void>;
 }
@@ -82,10 +85,10 @@ export async function openScratchDisk(
     return {
       path,
       writtenAreas: () => writtenAreas(path, overlay),
-      async state() {
-        if (!(await servesFuseExport(pidFile))) return 'gone';
+      async holdsAll() {
+        if (!(await servesFuseExport(pidFile))) return false;
         // A write that fits no more is refused as a whole, a cluster with its table.
-        return (await stat(overlay)).size + 2 * CLUSTER_BYTES > largestBytes ? 'full' : 'there';
+        return (await stat(overlay)).size + 2 * CLUSTER_BYTES <= largestBytes;
       },
       close,
     };

@@ -71,12 +71,12 @@ export async function withBackupDisks<T>(
       const { path } = scratch;
       open.push({ key, sizeBytes, path, writtenBlocks: () => writtenBlocks(scratch), device, scratch });
     }
-    const outcome = await work(new Map(open.map((disk) => [disk.key, disk]))).then(
-      (value) => ({ failed: false, settle: () => value }),
-      (error: unknown) => ({ failed: true, settle: () => Promise.reject(error as Error) }),
+    const settle = await work(new Map(open.map((disk) => [disk.key, disk]))).then(
+      (value) => () => value,
+      (error: unknown) => () => Promise.reject(error as Error),
     );
-    await throwFailure(open, largestBytes, outcome.failed);
-    return await outcome.settle();
+    await throwFailure(open, largestBytes);
+    return await settle();
   } finally {
     ended.abort();
     await closeAll(open);
@@ -89,13 +89,10 @@ interface OpenBackupDisk extends BackupDisk {
 }
 
 /** @throws what keeps the disks from being what they should be */
-async function throwFailure(open: OpenBackupDisk[], largestBytes: number, failed: boolean): Promise<void> {
+async function throwFailure(open: OpenBackupDisk[], largestBytes: number): Promise<void> {
   for (const { device } of open) device.throwFailure();
-  for (const { key, scratch } of open) {
-    const state = await scratch.state();
-    // A disk that is just full is as good as any, where nobody minds.
-    if (state === 'gone' || (state === 'full' && failed)) throw new BackupDiskLostError(key, largestBytes);
-  }
+  for (const { key, scratch } of open)
+    if (!(await scratch.holdsAll())) throw new BackupDiskLostError(key, largestBytes);
 }
 
 /** Closes all of them, whatever one of them throws. */
