@@ -137,10 +137,20 @@ async function makeLaunchCopy(
     return { launchCopy };
   } catch (error) {
     if (isCancellation(error) || hasFailureType(error, 'Fenced')) throw error;
-    const reason = causeMessage(error);
-    await awsProxy.discardRestore({ run, vm });
+    const reason = causeMessage(error) + (await discardLaunchCopy(run, vm));
     await reportPhase(vm, 'without a launch copy', reason);
     return { launchCopy: { outcome: 'not made', reason, blocks: 0, bytes: 0, seconds: 0, warnings: [] } };
+  }
+}
+
+/** What was begun of it goes with the next restore at the latest, which is no reason to fail this one. */
+async function discardLaunchCopy(run: RunContext, vm: string): Promise<string> {
+  try {
+    await awsProxy.discardRestore({ run, vm });
+    return '';
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    return ` What was begun of it is left for the next restore, or for "lifeboat sweep": ${causeMessage(error)}`;
   }
 }
 

@@ -1,12 +1,10 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { type TestWorkflowEnvironment } from '@temporalio/testing';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { type PlannedBootScript } from '../../plan/schema';
 import { type FailoverRequest } from '../../workflows/failover';
 import { type RunStatus } from '../../workflows/run/messages';
 import { eventually } from '../support/eventually';
 import { type Answers, dependent, failOverOn } from './failover-run';
-import { describeWithTemporal, startTemporal } from './local-temporal';
+import { describeWithTemporal, temporalForTests } from './local-temporal';
 
 const TEST: FailoverRequest = { plan: 'shop', mode: 'test' };
 const DISASTER: FailoverRequest = { plan: 'shop', mode: 'disaster', onFailure: 'undo' };
@@ -18,12 +16,7 @@ const failed = (): never => {
 
 /** On a real Temporal server; what AWS would be asked is only noted. web depends on db. */
 describeWithTemporal('a failover of VMs that have boot scripts', () => {
-  let server: TestWorkflowEnvironment;
-  beforeAll(async () => {
-    Runtime.install({ logger: new DefaultLogger('ERROR') });
-    server = await startTemporal();
-  }, 120_000);
-  afterAll(() => server.teardown(), 30_000);
+  const server = temporalForTests();
 
   const failOver = (
     request: FailoverRequest,
@@ -33,7 +26,7 @@ describeWithTemporal('a failover of VMs that have boot scripts', () => {
     const plan = dependent(['db', 'web'], { web: ['db'] });
     plan.vms = plan.vms.map((vm) => (vm.name === 'db' && bootScript ? { ...vm, bootScript } : vm));
     return failOverOn(
-      server,
+      server(),
       request,
       {
         takePlanState: () => ({ generation: 2 }),
@@ -119,8 +112,8 @@ describeWithTemporal('a failover of VMs that have boot scripts', () => {
     );
     await eventually(90, async () => {
       const query = "WorkflowType = 'failover' AND ExecutionStatus = 'Running'";
-      for await (const { workflowId } of server.client.workflow.list({ query })) {
-        const run = server.client.workflow.getHandle(workflowId);
+      for await (const { workflowId } of server().client.workflow.list({ query })) {
+        const run = server().client.workflow.getHandle(workflowId);
         const { needsAttention, vms } = await run.query<RunStatus>('status');
         if (!needsAttention) continue;
         expect(vms[0]?.detail).toMatch(/exit status 3/);

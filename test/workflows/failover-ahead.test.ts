@@ -1,11 +1,9 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { type TestWorkflowEnvironment } from '@temporalio/testing';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { type DrPlan } from '../../plan/schema';
 import { type FailoverRequest } from '../../workflows/failover';
 import { eventually } from '../support/eventually';
 import { type Answers, dependent, failOverOn } from './failover-run';
-import { describeWithTemporal, startTemporal } from './local-temporal';
+import { describeWithTemporal, temporalForTests } from './local-temporal';
 
 type FailOverArguments = [
   request: FailoverRequest,
@@ -15,17 +13,12 @@ type FailOverArguments = [
 
 /** On a real Temporal server; what AWS would be asked is only noted, as the order is what counts here. */
 describeWithTemporal('a failover whose VMs depend on each other', () => {
-  let server: TestWorkflowEnvironment;
-  beforeAll(async () => {
-    Runtime.install({ logger: new DefaultLogger('ERROR') });
-    server = await startTemporal();
-  }, 120_000);
-  afterAll(() => server.teardown(), 30_000);
+  const server = temporalForTests();
 
   const plan = dependent(['db', 'web'], { web: ['db'] });
 
   const failOver = (...[request, answers = {}, options = {}]: FailOverArguments) =>
-    failOverOn(server, request, answers, { of: plan, ...options });
+    failOverOn(server(), request, answers, { of: plan, ...options });
 
   it('makes volumes and shells ahead, and boots each when all that it depends on serves', async () => {
     const ahead = ['createVolumes web', 'launchShell web'];

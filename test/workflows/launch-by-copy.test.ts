@@ -1,9 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { type TestWorkflowEnvironment } from '@temporalio/testing';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { type FailoverRequest } from '../../workflows/failover';
 import { type Answers, dependent, failOverOn, type Input } from './failover-run';
-import { describeWithTemporal, startTemporal } from './local-temporal';
+import { describeWithTemporal, temporalForTests } from './local-temporal';
 
 const TEST: FailoverRequest = { plan: 'shop', mode: 'test' };
 const SUBNETS = ['subnet-0a11fe0000000000a', 'subnet-0a11fe0000000000b'];
@@ -17,12 +15,7 @@ const LAUNCHED = {
 
 /** On a real Temporal server; what AWS would be asked is only noted. */
 describeWithTemporal('a failover of a VM that has a launch copy', () => {
-  let server: TestWorkflowEnvironment;
-  beforeAll(async () => {
-    Runtime.install({ logger: new DefaultLogger('ERROR') });
-    server = await startTemporal();
-  }, 120_000);
-  afterAll(() => server.teardown(), 30_000);
+  const server = temporalForTests();
 
   const plan = dependent(['db', 'web'], { web: ['db'] });
   Object.assign(plan.recoverySite.test, { subnet: undefined, subnets: SUBNETS });
@@ -30,7 +23,7 @@ describeWithTemporal('a failover of a VM that has a launch copy', () => {
 
   const failOver = (answers: Answers, calls: string[] = []) =>
     failOverOn(
-      server,
+      server(),
       TEST,
       {
         checkFailover: () => ({

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { registerSearchAttributes } from '../../workers/search-attributes';
 
 /** The Temporal CLI, whose dev server is the real server: TEMPORAL_CLI, else the project's own, else that on PATH. */
@@ -18,6 +19,17 @@ export function temporalCli(): string | undefined {
 
 /** Tests on a real Temporal server: skipped, and counted so, where its CLI is not there. */
 export const describeWithTemporal = temporalCli() === undefined ? describe.skip : describe;
+
+/** A dev server for all tests of the present block; of the SDK's log, errors are shown. @returns what gives it to a test */
+export function temporalForTests(): () => TestWorkflowEnvironment {
+  let server: TestWorkflowEnvironment;
+  beforeAll(async () => {
+    Runtime.install({ logger: new DefaultLogger('ERROR') });
+    server = await startTemporal();
+  }, 120_000);
+  afterAll(() => server.teardown(), 30_000);
+  return () => server;
+}
 
 /** A dev server in memory that knows Lifeboat's search attributes. To be torn down. */
 export async function startTemporal(): Promise<TestWorkflowEnvironment> {

@@ -1,25 +1,19 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { type TestWorkflowEnvironment } from '@temporalio/testing';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
 import { plainPlan } from '../support/e2e-plan';
 import { eventually } from '../support/eventually';
 import { RUN } from '../support/run-context';
-import { describeWithTemporal, startTemporal } from './local-temporal';
+import { describeWithTemporal, temporalForTests } from './local-temporal';
 
 /** Restores whose work is in the queue before the failover's is. */
 const RESTORES = 40;
 
 describeWithTemporal('work of several runs in one queue', () => {
-  let server: TestWorkflowEnvironment;
-  beforeAll(async () => {
-    Runtime.install({ logger: new DefaultLogger('ERROR') });
-    server = await startTemporal();
-  }, 120_000);
-  afterAll(() => server.teardown(), 30_000);
+  const server = temporalForTests();
 
   it("does a failover's before that of restores which were there first", async () => {
-    const { client, nativeConnection: connection } = server;
+    const { client, nativeConnection: connection } = server();
     const done: string[] = [];
     const control = await Worker.create({
       connection,
