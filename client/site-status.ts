@@ -1,7 +1,7 @@
 import { type EC2Client, type Instance, paginateDescribeInstances } from '@aws-sdk/client-ec2';
 import { type DrCopySet, findDrCopies } from '../activities/aws-proxy/account/dr-copy';
 import { type LaunchCopy } from '../activities/aws-proxy/account/contract';
-import { findLaunchSnapshots, launchCopyOf } from '../activities/aws-proxy/account/launch-copy';
+import { findLaunchCopies } from '../activities/aws-proxy/account/launch-copy';
 import { readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
 import { mapAhead } from '../blocks/pipeline';
 import { type Consistency } from '../hypervisor/port';
@@ -86,14 +86,12 @@ export async function siteStatus(
   site: { ec2: EC2Client; store: ObjectStore; now?: Date },
 ): Promise<SiteStatus> {
   const now = site.now ?? new Date();
-  const [state, copies, launchSnapshots, instances] = await Promise.all([
+  const [state, copies, instances] = await Promise.all([
     readPlanState(site.store, plan.name),
     findDrCopies(site.ec2, plan.name),
-    plan.replication.launchCopy === true
-      ? findLaunchSnapshots(site.ec2, { plan: plan.name, role: 'launch-copy' })
-      : [],
     recoveryInstances(site.ec2, plan.name),
   ]);
+  const launchCopies = await findLaunchCopies(site.ec2, plan, copies);
   const phase = state?.phase ?? 'none';
   const manifests: (BackupManifest | undefined)[] = [];
   const read = ({ name }: { name: string }) => manifestOf(site.store, copies.get(name));
@@ -109,7 +107,7 @@ export async function siteStatus(
       return {
         vm,
         drCopy: copy === undefined ? undefined : drCopyStatus(copy, now),
-        launchCopy: copy === undefined ? undefined : launchCopyOf(plan, copy, launchSnapshots),
+        launchCopy: launchCopies.get(vm),
         backup: backupStatus(manifests[index]),
         guest: manifests[index]?.guest,
         runsAt: RUNS_AT[phase],

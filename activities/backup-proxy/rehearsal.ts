@@ -7,7 +7,7 @@ import { openScratchDisk, type ScratchDisk, sweepScratchDisks } from '../../mach
 import { primaryNameOf, type PrimaryVm } from '../../plan/primary-vm';
 import { newestManifest } from '../../repository/backups/backups';
 import { type BackupManifest, type GuestRehearsal } from '../../repository/backups/manifest';
-import { otherDisks } from '../other-disks';
+import { guestDisks } from '../other-disks';
 import { DamagedObjectError } from '../../repository/objects/json-object';
 import { type ObjectStore } from '../../repository/objects/object-store';
 
@@ -99,11 +99,8 @@ async function adaptOnScratch(
       open.unshift(scratch);
       paths.set(key, scratch.path);
     }
-    const boot = disks.find((disk) => disk.boot);
-    if (boot === undefined) throw new GuestNotAdaptableError('The VM has no disk to boot from.');
     return await guestAdapter.adaptForRecoverySite({
-      diskPath: paths.get(boot.key) ?? '',
-      ...otherDisks(disks, boot, ({ key }) => paths.get(key) ?? ''),
+      ...guestDisks(disks, ({ key }) => paths.get(key) ?? ''),
       bootScripts: [],
       hosts: [],
       runId: 'rehearsal',

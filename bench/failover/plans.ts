@@ -1,15 +1,7 @@
 import { type DrPlan } from '../../plan/schema';
 import { type SubnetFixture } from '../../sandbox/aws/config';
-import {
-  PRODUCTION_SECURITY_GROUP_ID,
-  PROXY_AVAILABILITY_ZONE,
-  REGION,
-  SHOP_BUCKET,
-  SHOP_HOSTED_ZONE_ID,
-  shopFixtures,
-  TEST_SECURITY_GROUP_ID,
-  TEST_SUBNET_ID,
-} from '../../sandbox/aws/fixtures';
+import { PROXY_AVAILABILITY_ZONE, SHOP_HOSTED_ZONE_ID, shopFixtures } from '../../sandbox/aws/fixtures';
+import { shopSites } from '../../sandbox/shop-sites';
 
 /** In the shop's production network, with room for 4091 instances. */
 export const LARGE_SUBNET: SubnetFixture = {
@@ -48,23 +40,11 @@ export function tieredPlan(
     Array.from({ length: size }, (_, n) => `${letter}${tier}-${String(n).padStart(3, '0')}`),
   );
   const [firstVm = ''] = names[0] ?? [];
+  const sites = shopSites();
+  sites.recoverySite.production.subnet = LARGE_SUBNET.id;
   return {
     name,
-    primarySite: { hypervisor: 'local' },
-    recoverySite: {
-      region: REGION,
-      production: {
-        subnet: LARGE_SUBNET.id,
-        securityGroups: [PRODUCTION_SECURITY_GROUP_ID],
-        publicAddress: false,
-      },
-      test: { subnet: TEST_SUBNET_ID, securityGroups: [TEST_SECURITY_GROUP_ID], publicAddress: false },
-    },
-    repository: {
-      bucket: SHOP_BUCKET,
-      prefix: 'dr/',
-      retention: { keepLast: 30, keepDaily: 14, keepWeekly: 8, keepMonthly: 0 },
-    },
+    ...sites,
     replication: { frequency: 3600, copy: 'direct', launchCopy },
     dns: {
       hostedZone: SHOP_HOSTED_ZONE_ID,

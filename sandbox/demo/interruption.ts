@@ -24,18 +24,3 @@ export function onInterruption(): { signal: AbortSignal; done(): void } {
   for (const signal of SIGNALS) process.on(signal, listener);
   return { signal: controller.signal, done };
 }
-
-/**
- * The work's end, or the signal's reason as soon as it is aborted. What the work meets after that is of no interest.
- */
-export async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  work.catch(() => {});
-  return Promise.race([
-    work,
-    new Promise<never>((_, reject) => {
-      const abort = (): void => reject(signal.reason as Error);
-      if (signal.aborted) abort();
-      else signal.addEventListener('abort', abort, { once: true });
-    }),
-  ]);
-}

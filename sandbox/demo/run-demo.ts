@@ -5,7 +5,8 @@ import { sandboxDown, type SandboxFile, sandboxUp } from '../lifecycle';
 import { clientEnvironment, sandboxPaths } from '../supervisor/processes';
 import { leaveOtherSites } from './environment';
 import { type FamilyName, familyNames } from '../guests/families/families';
-import { onInterruption, unlessAborted } from './interruption';
+import { untilAborted } from '../../blocks/until-aborted';
+import { onInterruption } from './interruption';
 import { narration, type Narration } from './narration';
 import { OtherGuests } from './other-guests';
 import { PlanRuns } from './plan-runs';
@@ -99,7 +100,7 @@ class Setting {
   /** @throws StepFailedError @throws InterruptedError */
   async play(): Promise<void> {
     this.story = this.tell();
-    await unlessAborted(this.signal, this.story);
+    await untilAborted(this.story, this.signal);
   }
 
   private async tell(): Promise<void> {

@@ -11,7 +11,6 @@ import { type DrCopy } from '../../activities/aws-proxy/account/contract';
 import { readRecoveredVolume, tagFilters } from '../../activities/aws-proxy/account/tags';
 import { loadPlanFile } from '../../plan/load';
 import { publishPlan } from '../../repository/plans/plans';
-import { PRODUCTION_SECURITY_GROUP_ID, PRODUCTION_SUBNET_ID } from '../../sandbox/aws/fixtures';
 import { eventually } from '../support/eventually';
 import { waitUntilCompleted } from '../support/failover-listing';
 import { DB_DISKS, type FailoverSite } from '../support/failover-site';
@@ -50,16 +49,9 @@ const runOf = (runId: string) => ({ ...site.run(runId), digest });
 const register = (runId: string, of = drCopy) =>
   site.activity(steps.activities.registerImage, { run: runOf(runId), vm: 'db', drCopy: of });
 const launchRequest = (runId: string, imageId: string) => ({
+  ...steps.shellRequest(runId, imageId),
   run: runOf(runId),
-  vm: 'db',
-  attempt: 1,
-  imageId,
-  instanceType: 'm6i.large',
-  subnet: PRODUCTION_SUBNET_ID,
-  securityGroups: [PRODUCTION_SECURITY_GROUP_ID],
-  publicAddress: true,
   drCopy,
-  test: false,
 });
 const launch = (request: ReturnType<typeof launchRequest>) =>
   site.activity(steps.activities.launchInstance, request);

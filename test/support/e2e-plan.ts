@@ -1,32 +1,11 @@
 import { type DrPlan } from '../../plan/schema';
-import {
-  PRODUCTION_SECURITY_GROUP_ID,
-  PRODUCTION_SUBNET_ID,
-  REGION,
-  SHOP_BUCKET,
-  TEST_SECURITY_GROUP_ID,
-  TEST_SUBNET_ID,
-} from '../../sandbox/aws/fixtures';
+import { shopSites } from '../../sandbox/shop-sites';
 
 /** A plan for VMs without an operating system: for everything but booting them. */
 export function plainPlan(name: string, vms: string[], changes: Partial<DrPlan> = {}): DrPlan {
   return {
     name,
-    primarySite: { hypervisor: 'local' },
-    recoverySite: {
-      region: REGION,
-      production: {
-        subnet: PRODUCTION_SUBNET_ID,
-        securityGroups: [PRODUCTION_SECURITY_GROUP_ID],
-        publicAddress: false,
-      },
-      test: { subnet: TEST_SUBNET_ID, securityGroups: [TEST_SECURITY_GROUP_ID], publicAddress: false },
-    },
-    repository: {
-      bucket: SHOP_BUCKET,
-      prefix: 'dr/',
-      retention: { keepLast: 30, keepDaily: 14, keepWeekly: 8, keepMonthly: 0 },
-    },
+    ...shopSites(),
     replication: { frequency: 3600, copy: 'direct' },
     vms: vms.map((vm, index) => ({
       name: vm,

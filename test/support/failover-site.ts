@@ -14,16 +14,8 @@ import { type GuestRehearsal } from '../../repository/backups/manifest';
 import { writeManifest } from '../../repository/backups/backups';
 import { type ObjectStore, s3ObjectStore } from '../../repository/objects/object-store';
 import { type AwsEndpointConfig } from '../../sandbox/aws/config';
-import {
-  PRODUCTION_SECURITY_GROUP_ID,
-  PRODUCTION_SUBNET_ID,
-  REGION,
-  SHOP_BUCKET,
-  SHOP_HOSTED_ZONE_ID,
-  shopFixtures,
-  TEST_SECURITY_GROUP_ID,
-  TEST_SUBNET_ID,
-} from '../../sandbox/aws/fixtures';
+import { REGION, SHOP_BUCKET, SHOP_HOSTED_ZONE_ID, shopFixtures } from '../../sandbox/aws/fixtures';
+import { shopSites } from '../../sandbox/shop-sites';
 import { startAwsEndpoint } from '../../sandbox/aws/start';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 
@@ -193,23 +185,12 @@ export async function publishDrCopy(
 
 /** The sample plan, as far as the recovery site needs it. */
 export function shopPlan(): DrPlan {
+  const sites = shopSites();
+  sites.recoverySite.production.publicAddress = true;
+  sites.repository.prefix = '';
   return {
     name: 'shop',
-    primarySite: { hypervisor: 'local' },
-    recoverySite: {
-      region: REGION,
-      production: {
-        subnet: PRODUCTION_SUBNET_ID,
-        securityGroups: [PRODUCTION_SECURITY_GROUP_ID],
-        publicAddress: true,
-      },
-      test: { subnet: TEST_SUBNET_ID, securityGroups: [TEST_SECURITY_GROUP_ID], publicAddress: false },
-    },
-    repository: {
-      bucket: SHOP_BUCKET,
-      prefix: '',
-      retention: { keepLast: 30, keepDaily: 14, keepWeekly: 8, keepMonthly: 0 },
-    },
+    ...sites,
     replication: { frequency: 3600, copy: 'direct' },
     vms: [
       {

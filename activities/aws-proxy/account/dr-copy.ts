@@ -5,7 +5,7 @@ import { readManifest } from '../../../repository/backups/backups';
 import { type GuestRehearsal } from '../../../repository/backups/manifest';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { type DrCopy, type DrCopyDisk } from './contract';
-import { type DescribedSnapshot, findSnapshots } from './snapshots';
+import { type DescribedSnapshot, findSnapshots, taggedSnapshots, type TaggedSnapshot } from './snapshots';
 import { diskOf, readCopySnapshot, type TagValues } from './tags';
 
 /** A DR copy as the recovery site knows it; the VM's hardware is in the backup's manifest only. */
@@ -21,10 +21,7 @@ export type DrCopySet = Omit<DrCopy, 'configuration' | 'disks' | 'notes'> & {
 };
 
 /** A snapshot of replication with what its tags say. */
-export interface CopySnapshot {
-  snapshot: DescribedSnapshot;
-  tags: NonNullable<ReturnType<typeof readCopySnapshot>>;
-}
+export type CopySnapshot = TaggedSnapshot<NonNullable<ReturnType<typeof readCopySnapshot>>>;
 
 /** Snapshots of replication that carry all of the tags, in whatever state, whose own tags are whole. */
 export async function findCopySnapshots(
@@ -36,10 +33,7 @@ export async function findCopySnapshots(
 
 /** Those of the snapshots that are of replication, and whose tags are whole. */
 export function copySnapshots(snapshots: DescribedSnapshot[]): CopySnapshot[] {
-  return snapshots.flatMap((snapshot) => {
-    const tags = readCopySnapshot(snapshot.Tags);
-    return tags === undefined ? [] : [{ snapshot, tags }];
-  });
+  return taggedSnapshots(snapshots, readCopySnapshot);
 }
 
 /**
@@ -163,4 +157,13 @@ export async function withBackup(
     ...(notes === undefined ? {} : { notes }),
   };
   return { drCopy, ...(guest === undefined ? {} : { guest }) };
+}
+
+/** A DR copy that was published a moment ago is not, or not wholly, in EC2's lists yet: worth looking again. */
+export function notYetVisible(vm: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'NotYetVisible',
+    message: `EC2 does not list the whole DR copy of ${vm} yet.`,
+    nextRetryDelay: '3 seconds',
+  });
 }

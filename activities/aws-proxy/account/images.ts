@@ -1,11 +1,33 @@
 import {
+  BootModeValues,
   DeregisterImageCommand,
   type EC2Client,
   type Filter,
   type Image,
   paginateDescribeImages,
+  type RegisterImageCommandInput,
 } from '@aws-sdk/client-ec2';
+import { type Firmware } from '../../../hypervisor/port';
 import { hasCode } from '../../failures';
+
+/** What EC2 calls the firmware that an image boots by. */
+export const bootModes = {
+  bios: BootModeValues.legacy_bios,
+  uefi: BootModeValues.uefi,
+} as const satisfies Record<Firmware, BootModeValues>;
+
+/** Root device of every image, by which volumes are put in its place; guests on Nitro instances do not see its name. */
+export const ROOT_DEVICE = '/dev/xvda';
+
+/** What RegisterImage is told of every image of guests from a data centre. */
+export const guestImage = (firmware: Firmware) =>
+  ({
+    Architecture: 'x86_64',
+    VirtualizationType: 'hvm',
+    BootMode: bootModes[firmware],
+    EnaSupport: true,
+    RootDeviceName: ROOT_DEVICE,
+  }) satisfies Partial<RegisterImageCommandInput>;
 
 /** Results a page: the most that DescribeImages gives without being asked for fewer. */
 const PAGE_SIZE = 1000;

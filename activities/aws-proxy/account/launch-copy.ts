@@ -5,24 +5,38 @@ import { allDependencies } from '../../../plan/order';
 import { type DrPlan, type PlannedVm } from '../../../plan/schema';
 import { type LaunchCopy } from './contract';
 import { type DrCopySet } from './dr-copy';
-import { type DescribedSnapshot, findSnapshots } from './snapshots';
+import { findSnapshots, taggedSnapshots, type TaggedSnapshot } from './snapshots';
 import { readLaunchSnapshot, type TagValues } from './tags';
 
 /** A snapshot of a launch copy with what its tags say. */
-export interface LaunchSnapshot {
-  snapshot: DescribedSnapshot;
-  tags: NonNullable<ReturnType<typeof readLaunchSnapshot>>;
-}
+export type LaunchSnapshot = TaggedSnapshot<NonNullable<ReturnType<typeof readLaunchSnapshot>>>;
 
 /** Snapshots of launch copies that carry all of the tags, finished or not, whose own tags are whole. */
 export async function findLaunchSnapshots(
   ec2: EC2Client,
   tags: Pick<TagValues, 'plan'> & Partial<TagValues>,
 ): Promise<LaunchSnapshot[]> {
-  return (await findSnapshots(ec2, tags)).flatMap((snapshot) => {
-    const read = readLaunchSnapshot(snapshot.Tags);
-    return read === undefined ? [] : [{ snapshot, tags: read }];
-  });
+  return taggedSnapshots(await findSnapshots(ec2, tags), readLaunchSnapshot);
+}
+
+/**
+ * The launch copies of a plan's DR copies, as {@link launchCopyOf} finds each, by one list. A VM without one is absent; all are
+ * where the plan wants none.
+ */
+export async function findLaunchCopies(
+  ec2: EC2Client,
+  plan: Pick<DrPlan, 'name' | 'vms' | 'replication'>,
+  drCopies: ReadonlyMap<string, DrCopySet>,
+): Promise<Map<string, LaunchCopy>> {
+  const found = new Map<string, LaunchCopy>();
+  if (plan.replication.launchCopy !== true) return found;
+  const published = await findLaunchSnapshots(ec2, { plan: plan.name, role: 'launch-copy' });
+  for (const [vm, snapshots] of Map.groupBy(published, ({ tags }) => tags.vm)) {
+    const drCopy = drCopies.get(vm);
+    const launchCopy = drCopy && launchCopyOf(plan, drCopy, snapshots);
+    if (launchCopy !== undefined) found.set(vm, launchCopy);
+  }
+  return found;
 }
 
 /**

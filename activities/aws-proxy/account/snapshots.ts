@@ -14,6 +14,23 @@ const COMPLETION_LIMIT_SECONDS = 12 * 3600;
 /** Looks one after the other without a snapshot after which the wait begins anew: what is new may not be listed for a moment. */
 const MISSING_LOOKS = 5;
 
+/** A snapshot with what its tags say. */
+export interface TaggedSnapshot<Tags> {
+  snapshot: DescribedSnapshot;
+  tags: Tags;
+}
+
+/** Those of the snapshots whose tags can be read as such. */
+export function taggedSnapshots<Tags>(
+  snapshots: DescribedSnapshot[],
+  read: (tags: Snapshot['Tags']) => Tags | undefined,
+): TaggedSnapshot<Tags>[] {
+  return snapshots.flatMap((snapshot) => {
+    const tags = read(snapshot.Tags);
+    return tags === undefined ? [] : [{ snapshot, tags }];
+  });
+}
+
 /** This account's snapshots that carry all of the tags. */
 export async function findSnapshots(ec2: EC2Client, tags: Partial<TagValues>): Promise<DescribedSnapshot[]> {
   return (await listSnapshots(ec2, tagFilters(tags))).flatMap(withId);

@@ -250,33 +250,26 @@ export const FAILBACK_SNAPSHOT_FIELDS = [
 ] as const satisfies TagField[];
 
 /** A DR copy's (or pending copy's) snapshot, as its tags tell it. @returns undefined for any other snapshot */
-export function readCopySnapshot(
-  tags: Tag[] | undefined,
-): Pick<TagValues, (typeof COPY_SNAPSHOT_FIELDS)[number]> | undefined {
-  const values = readTags(tags, COPY_SNAPSHOT_FIELDS);
-  return values?.role === 'dr-copy' || values?.role === 'pending-copy' ? values : undefined;
-}
+export const readCopySnapshot = (tags: Tag[] | undefined) =>
+  readAs(tags, COPY_SNAPSHOT_FIELDS, ['dr-copy', 'pending-copy']);
 
 /** A launch copy's snapshot, or one that is to become it. @returns undefined for any other snapshot */
-export function readLaunchSnapshot(
-  tags: Tag[] | undefined,
-): Pick<TagValues, (typeof LAUNCH_SNAPSHOT_FIELDS)[number]> | undefined {
-  const values = readTags(tags, LAUNCH_SNAPSHOT_FIELDS);
-  return values?.role === 'launch-copy' || values?.role === 'pending-launch-copy' ? values : undefined;
-}
+export const readLaunchSnapshot = (tags: Tag[] | undefined) =>
+  readAs(tags, LAUNCH_SNAPSHOT_FIELDS, ['launch-copy', 'pending-launch-copy']);
 
 /** A volume of a failover or test. @returns undefined for any other volume */
-export function readRecoveredVolume(
-  tags: Tag[] | undefined,
-): Pick<TagValues, (typeof RECOVERED_VOLUME_FIELDS)[number]> | undefined {
-  const values = readTags(tags, RECOVERED_VOLUME_FIELDS);
-  return values?.role === 'recovery' || values?.role === 'test' ? values : undefined;
-}
+export const readRecoveredVolume = (tags: Tag[] | undefined) =>
+  readAs(tags, RECOVERED_VOLUME_FIELDS, ['recovery', 'test']);
 
 /** An instance of a failover or test. @returns undefined for any other instance */
-export function readInstance(
+export const readInstance = (tags: Tag[] | undefined) => readAs(tags, INSTANCE_FIELDS, ['recovery', 'test']);
+
+/** The fields of a resource that is there for one of these. @returns undefined for any other resource */
+function readAs<Field extends TagField>(
   tags: Tag[] | undefined,
-): Pick<TagValues, (typeof INSTANCE_FIELDS)[number]> | undefined {
-  const values = readTags(tags, INSTANCE_FIELDS);
-  return values?.role === 'recovery' || values?.role === 'test' ? values : undefined;
+  fields: readonly (Field | 'role')[],
+  roles: readonly Role[],
+): Pick<TagValues, Field | 'role'> | undefined {
+  const values = readTags(tags, fields);
+  return values !== undefined && roles.includes(values.role) ? values : undefined;
 }

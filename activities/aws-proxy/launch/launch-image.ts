@@ -3,19 +3,16 @@ import { ApplicationFailure } from '@temporalio/common';
 import { hasCode } from '../../failures';
 import { clientToken } from '../account/client-token';
 import { type DrCopy } from '../account/contract';
-import { deregisterImage, listImages } from '../account/images';
+import { deregisterImage, guestImage, listImages, ROOT_DEVICE } from '../account/images';
 import { readInstance, readTags, runValues, tagFilters, tagList } from '../account/tags';
 import { known } from '../account/volumes';
 import { waitFor, type WaitOptions } from '../account/waiting';
 import { type LaunchActivities } from './contract';
 import { deviceNames } from './instance-volumes';
 import { type InstancesOfRun } from './instances-of-run';
-import { bootModes, SHELL_ROOT_DEVICE } from './shell-image';
 
 type RegisterImage = Parameters<LaunchActivities['registerImage']>[0];
 
-/** Root device of every image; guests on Nitro instances do not see its name. */
-const ROOT_DEVICE = SHELL_ROOT_DEVICE;
 /** Seconds for an image to show itself after its registration, or after an earlier try's whose answer was lost. */
 const VISIBLE_SECONDS = 120;
 
@@ -42,12 +39,8 @@ export async function registerImage(
       new RegisterImageCommand({
         Name: name,
         Description: `Lifeboat: ${vm} at ${drCopy.takenAt}`,
-        Architecture: 'x86_64',
-        VirtualizationType: 'hvm',
-        BootMode: bootModes[drCopy.configuration.firmware],
-        EnaSupport: true,
+        ...guestImage(drCopy.configuration.firmware),
         ImdsSupport: 'v2.0',
-        RootDeviceName: ROOT_DEVICE,
         BlockDeviceMappings: mappings(input),
         TagSpecifications: [{ ResourceType: 'image', Tags: tagList(ours) }],
       }),

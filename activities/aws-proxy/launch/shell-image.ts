@@ -1,11 +1,11 @@
 import { CompleteSnapshotCommand, type EBSClient, StartSnapshotCommand } from '@aws-sdk/client-ebs';
-import { BootModeValues, type EC2Client, type Image, RegisterImageCommand } from '@aws-sdk/client-ec2';
+import { type EC2Client, type Image, RegisterImageCommand } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { type Firmware } from '../../../hypervisor/port';
 import { type RunContext } from '../../../plan/run';
 import { hasCode } from '../../failures';
 import { clientToken } from '../account/client-token';
-import { deregisterImage, listImages } from '../account/images';
+import { bootModes, deregisterImage, guestImage, listImages, ROOT_DEVICE } from '../account/images';
 import { deleteSnapshots, findSnapshots, untilCompleted } from '../account/snapshots';
 import { readTags, tagFilters, tagList } from '../account/tags';
 import { known } from '../account/volumes';
@@ -17,17 +17,12 @@ import { waitFor, type WaitOptions } from '../account/waiting';
  * it carries no plan's tags and no run's clean-up touches it.
  */
 
-/** Root device of every shell; what RunInstances and the swap of the root go by. */
-export const SHELL_ROOT_DEVICE = '/dev/xvda';
-
 /** The smallest volume that EBS makes. */
 const SHELL_GIB = 1;
 /** Seconds for a second image to show itself, when another worker registered one at the same time. */
 const VISIBLE_SECONDS = 120;
 /** Minutes until a shell snapshot that no image uses counts as left behind by a run that died. */
 const ABANDONED_MINUTES = 60;
-
-export const bootModes = { bios: BootModeValues.legacy_bios, uefi: BootModeValues.uefi } as const;
 
 /** Names of images are unique in an account and Region: of two workers that register at once, one is refused. */
 const imageName = (firmware: Firmware): string => `lifeboat-shell-${firmware}`;
@@ -101,14 +96,10 @@ async function registerImage(
       new RegisterImageCommand({
         Name: imageName(firmware),
         Description: 'Boots nothing: Lifeboat launches instances from it whose volumes it then replaces.',
-        Architecture: 'x86_64',
-        VirtualizationType: 'hvm',
-        BootMode: bootModes[firmware],
-        EnaSupport: true,
-        RootDeviceName: SHELL_ROOT_DEVICE,
+        ...guestImage(firmware),
         BlockDeviceMappings: [
           {
-            DeviceName: SHELL_ROOT_DEVICE,
+            DeviceName: ROOT_DEVICE,
             Ebs: {
               SnapshotId: snapshotId,
               VolumeSize: SHELL_GIB,

@@ -7,12 +7,11 @@ import {
 import { type Firmware } from '../../../hypervisor/port';
 import { type DrPlan } from '../../../plan/schema';
 import { type DrCopy } from '../account/contract';
+import { bootModes } from '../account/images';
 import { FILTER_VALUES } from '../account/lookup';
 
 /** The most that DescribeInstanceTypes gives a page. EC2 API Reference, MaxResults. */
 const PAGE_SIZE = 100;
-
-const bootModes: Record<Firmware, string> = { bios: 'legacy-bios', uefi: 'uefi' };
 
 /** What is wrong with the instance types of the plan. */
 export async function typeFindings(

@@ -10,7 +10,7 @@ import { type ObjectStore } from '../../../repository/objects/object-store';
 import { hasCode } from '../../failures';
 import { type DrCopy } from '../account/contract';
 import { type DrCopySet, findDrCopies, withBackup } from '../account/dr-copy';
-import { findLaunchSnapshots, launchCopyOf } from '../account/launch-copy';
+import { findLaunchCopies } from '../account/launch-copy';
 import { lookUpZone, readARecords } from '../dns/hosted-zone';
 import { MAXIMUM_DISKS } from '../launch/instance-volumes';
 import { addressFindings, findSite, fixedSubnets, siteFindings } from './network';
@@ -84,20 +84,15 @@ async function checkDrCopies(
   plan: DrPlan,
 ): Promise<{ drCopies: DrCopy[]; findings: string[] }> {
   const sets = await findDrCopies(ec2, plan.name);
-  const launchSnapshots =
-    plan.replication.launchCopy === true
-      ? await findLaunchSnapshots(ec2, { plan: plan.name, role: 'launch-copy' })
-      : [];
-  const byVm = Map.groupBy(launchSnapshots, ({ tags }) => tags.vm);
+  const launchCopies = await findLaunchCopies(ec2, plan, sets);
   const store = objectStore(repository);
   const drCopies: DrCopy[] = [];
   const findings: string[] = [];
   const check = ({ name }: DrPlan['vms'][number]) => checkDrCopy(store, name, sets.get(name));
   for await (const checked of mapAhead(plan.vms, MANIFESTS_AT_ONCE, check)) {
     const { drCopy } = checked;
-    const set = sets.get(drCopy?.vm ?? '');
-    if (drCopy !== undefined && set !== undefined) {
-      const launchCopy = launchCopyOf(plan, set, byVm.get(drCopy.vm) ?? []);
+    if (drCopy !== undefined) {
+      const launchCopy = launchCopies.get(drCopy.vm);
       drCopies.push(launchCopy === undefined ? drCopy : { ...drCopy, launchCopy });
     }
     findings.push(...checked.findings);

@@ -22,9 +22,9 @@ import { loadBootScript, loadPlan } from '../../../repository/plans/plans';
 import { bootScriptOf } from '../../boot-script';
 import { withFailures } from '../../failures';
 import { beating } from '../../heartbeat';
-import { otherDisks } from '../../other-disks';
+import { guestDisks } from '../../other-disks';
 import { clientToken } from '../account/client-token';
-import { type DrCopySet, findDrCopy } from '../account/dr-copy';
+import { type DrCopySet, findDrCopy, notYetVisible } from '../account/dr-copy';
 import {
   findLaunchSnapshots,
   launchCopyDigest,
@@ -153,15 +153,11 @@ async function adapt(
   { vm, plan, drCopy }: Try,
   disks: ReadonlyMap<string, BackupDisk>,
 ): Promise<AdaptationReport> {
-  const boot = drCopy.disks.find((disk) => disk.boot);
-  if (boot === undefined) throw new GuestNotAdaptableError('The VM has no disk to boot from.');
-  const pathOf = ({ key }: { key: string }): string => disks.get(key)?.path ?? '';
   const needed = namedDependencies(plan, vm);
   checkUserData(vm, needed.length);
   const reference = plan.vms.find(({ name }) => name === vm)?.bootScript;
   return guestAdapter.adaptForRecoverySite({
-    diskPath: pathOf(boot),
-    ...otherDisks(drCopy.disks, boot, pathOf),
+    ...guestDisks(drCopy.disks, ({ key }) => disks.get(key)?.path ?? ''),
     bootScripts:
       reference === undefined ? [] : [bootScriptOf(reference, await loadBootScript(store, reference))],
     hosts: needed.map(({ hostNames: names }, index) => ({
@@ -266,12 +262,4 @@ function retryable(error: unknown): unknown {
   return error instanceof ApplicationFailure && error.type === 'SnapshotFailed'
     ? ApplicationFailure.retryable(error.message, error.type)
     : error;
-}
-
-function notYetVisible(vm: string): ApplicationFailure {
-  return ApplicationFailure.create({
-    type: 'NotYetVisible',
-    message: `EC2 does not list the whole DR copy of ${vm} yet.`,
-    nextRetryDelay: '3 seconds',
-  });
 }

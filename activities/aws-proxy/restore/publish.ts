@@ -12,6 +12,7 @@ import {
   type CopySnapshot,
   type DrCopySet,
   findCopySnapshots,
+  notYetVisible,
   withConfiguration,
 } from '../account/dr-copy';
 import { findLaunchSnapshots } from '../account/launch-copy';
@@ -145,12 +146,4 @@ function mismatch(vm: string, snapshotId: string): ApplicationFailure {
     `The snapshot ${snapshotId} has not the size or the tags that this restore of ${vm} gave it.`,
     'DrCopyMismatch',
   );
-}
-
-function notYetVisible(vm: string): ApplicationFailure {
-  return ApplicationFailure.create({
-    type: 'NotYetVisible',
-    message: `EC2 does not list the whole DR copy of ${vm} yet.`,
-    nextRetryDelay: '3 seconds',
-  });
 }

@@ -1,11 +1,11 @@
 import { CompleteSnapshotCommand, ValidationException, type EBSClient } from '@aws-sdk/client-ebs';
-import { DescribeSnapshotsCommand, type EC2Client } from '@aws-sdk/client-ec2';
+import { type EC2Client } from '@aws-sdk/client-ec2';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { type Backoff, withBackoff } from '../../../blocks/backoff';
 import { isTransientAwsError } from '../../../blocks/transient';
-import { hasCode } from '../../failures';
 import { launchOnce } from '../../heartbeat';
+import { findSnapshot } from '../account/lookup';
 import { waitFor } from '../account/waiting';
 
 /** Some 20 s in all for CompleteSnapshot, of which an account may make 10 a second. */
@@ -91,16 +91,10 @@ async function requestCompletion(
  * @throws ApplicationFailure SnapshotFailed, non-retryable, where EBS gave the snapshot up: a new attempt is needed
  */
 export async function snapshotState(ec2: EC2Client, snapshotId: string): Promise<string | undefined> {
-  try {
-    const { Snapshots } = await ec2.send(new DescribeSnapshotsCommand({ SnapshotIds: [snapshotId] }));
-    const [snapshot] = Snapshots ?? [];
-    if (snapshot?.State === 'error')
-      throw snapshotFailed(snapshotId, snapshot.StateMessage ?? 'AWS does not say why');
-    return snapshot?.State;
-  } catch (error) {
-    if (hasCode(error, 'InvalidSnapshot.NotFound')) return undefined;
-    throw error;
-  }
+  const snapshot = await findSnapshot(ec2, snapshotId);
+  if (snapshot?.State === 'error')
+    throw snapshotFailed(snapshotId, snapshot.StateMessage ?? 'AWS does not say why');
+  return snapshot?.State;
 }
 
 export function snapshotFailed(snapshotId: string, reason: string): ApplicationFailure {
