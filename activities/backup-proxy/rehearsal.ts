@@ -82,6 +82,7 @@ async function adaptOnScratch(
   { backupId, disks, ...names }: Rehearsed,
 ) {
   const open: (OpenDisk | ScratchDisk)[] = [];
+  const scratches: ScratchDisk[] = [];
   const paths = new Map<string, string>();
   const parent = rehearsals(stateDirectory);
   // A worker that was killed in a rehearsal has left its own.
@@ -97,14 +98,19 @@ async function adaptOnScratch(
         parent,
       );
       open.unshift(scratch);
+      scratches.push(scratch);
       paths.set(key, scratch.path);
     }
-    return await guestAdapter.adaptForRecoverySite({
+    const report = await guestAdapter.adaptForRecoverySite({
       ...guestDisks(disks, ({ key }) => paths.get(key) ?? ''),
       bootScripts: [],
       hosts: [],
       runId: 'rehearsal',
     });
+    for (const scratch of scratches)
+      if (!(await scratch.holdsAll()))
+        throw new Error('A disk on which the adaptation was tried does not hold all that was written to it.');
+    return report;
   } finally {
     // The scratch disk of a disk before the disk itself.
     for (const disk of open) await disk.close();

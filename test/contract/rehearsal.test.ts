@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createBackupActivities } from '../../activities/backup-proxy/backup';
 import { PlanLimits } from '../../activities/backup-proxy/plan-limits';
 import { guestAdapter } from '../../guest/adapter';
 import { type GuestAdapter } from '../../guest/port';
+import { waitForEnd } from '../../host/pid-file';
 import { readManifest } from '../../repository/backups/backups';
 import { sealManifest } from '../../repository/backups/manifest';
 import { manifestKey } from '../../repository/objects/keys';
@@ -105,6 +106,25 @@ describe('The rehearsal of an adaptation', () => {
       outcome: 'not adaptable',
       problem: expect.stringMatching(/hibernated.*powercfg/) as string,
     });
+  });
+
+  it('does not call a guest adaptable whose scratch disk was lost meanwhile', async () => {
+    site.hypervisor.setDisk('system', Buffer.alloc(2 ** 20, 1));
+    const unaware: GuestAdapter = {
+      ...guestAdapter(),
+      async adaptForRecoverySite({ diskPath }) {
+        const pid = Number(readFileSync(join(dirname(diskPath), 'pid'), 'utf8'));
+        process.kill(pid, 'SIGKILL');
+        expect(await waitForEnd(pid, stateDirectory(), 10_000)).toBe(true);
+        return { family: 'any', kernels: [], modules: [], changed: [], warnings: [] };
+      },
+    };
+    await backUp(1, activities(unaware));
+    expect(await guest(1)).toMatchObject({
+      outcome: 'unknown',
+      problem: expect.stringMatching(/does not hold all/) as string,
+    });
+    expect(readdirSync(join(stateDirectory(), 'rehearsals'))).toEqual([]);
   });
 
   it('tells that a disk holds no system', async () => {
