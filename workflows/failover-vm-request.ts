@@ -23,6 +23,8 @@ export interface FailoverVmRequest {
   imageId?: string;
   /** Whether the VM is begun ahead, and waits for {@link dependenciesReadySignal} before its drivers are injected. */
   ahead?: boolean;
+  /** Whether the run itself tells people that the VM begins, and is ready: a thousand VMs would signal it a thousand times. */
+  toldByRun?: boolean;
   onFailure: OnFailure;
 }
 

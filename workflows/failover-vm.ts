@@ -1,6 +1,4 @@
-import { isCancellation } from '@temporalio/workflow';
 import { type BootScriptResult, type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
-import { type RunContext } from '../plan/run';
 import { requireBootScript, requiresBootScript } from './boot-scripts';
 import { awsProxy } from './run/activities';
 import { type FailoverVmRequest } from './failover-vm-request';
@@ -85,11 +83,18 @@ type BootedInstance = Pick<
   'instanceId' | 'instanceType' | 'availabilityZone' | 'launchedBy' | keyof InstanceAddresses
 >;
 
+/** What people are told of a VM that is ready. */
+export const readyDetail = (vm: BootedInstance & Pick<RecoveredVm, 'readySeconds'>): string =>
+  `${whereOf(vm)} after ${vm.readySeconds} s`;
+
+const whereOf = ({ instanceId, instanceType, privateAddress }: BootedInstance): string =>
+  `${instanceId} (${instanceType}) at ${privateAddress}`;
+
 /** An instance that boots from the DR copy, and proof that it serves. */
 async function recover(request: FailoverVmRequest, ways: Ways): Promise<RecoveredVm> {
   const { run, vm, drCopy } = request;
   const booted = (await launchByCopy(ways)) ?? (await launchByVolumes(request, ways));
-  const where = `${booted.instanceId} (${booted.instanceType}) at ${booted.privateAddress}`;
+  const where = whereOf(booted);
   await reportPhase(vm.name, 'waiting until ready', where);
   const { seconds } = await awsProxy.waitUntilReady({
     vm: vm.name,
@@ -102,8 +107,8 @@ async function recover(request: FailoverVmRequest, ways: Ways): Promise<Recovere
     await reportPhase(vm.name, 'waiting for the boot script', `${vm.bootScript.name} on ${where}`);
     bootScripts = await requireBootScript(run, vm, booted.instanceId);
   }
-  if (drCopy.launchCopy !== undefined) await deregisterImages(run, vm.name, ways);
-  await reportPhase(vm.name, 'ready', `${where} after ${seconds} s`);
+  if (!request.toldByRun)
+    await reportPhase(vm.name, 'ready', readyDetail({ ...booted, readySeconds: seconds }));
   return {
     vm: vm.name,
     ...booted,
@@ -126,18 +131,6 @@ async function launchByCopy(ways: Ways): Promise<BootedInstance | undefined> {
     ways.warnings.push(causeMessage(error));
     ways.byCopy = undefined;
     return undefined;
-  }
-}
-
-/** What was launched by it runs on. An image costs nothing, so that it could not be removed is no failure of the VM's. */
-async function deregisterImages(run: RunContext, vm: string, ways: Ways): Promise<void> {
-  try {
-    await awsProxy.deregisterImages({ run, vm });
-  } catch (error) {
-    if (isCancellation(error)) throw error;
-    ways.warnings.push(
-      `The image that ${vm} was launched by is still registered (${causeMessage(error)}); "lifeboat sweep" removes it.`,
-    );
   }
 }
 

@@ -10,6 +10,7 @@ import { type RecoveredVm } from './failover-vm';
 import { recoverVms } from './recover-vms';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
+import { ServedImages } from './served-images';
 
 export interface FailoverRequest extends RunRequest {
   /** `disaster` moves the application to the recovery site; `test` proves that it could, and removes everything. */
@@ -56,7 +57,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   const { availabilityZone, drCopies, places } = await awsProxy.checkFailover({ run: begun.run, plan, test });
   const oldest = Math.min(...drCopies.map((copy) => Date.parse(copy.takenAt)));
 
-  const { recovered, expected, removed } = await compensating(async (compensations) => {
+  const { recovered, images, expected, removed } = await compensating(async (compensations) => {
     // A test changes nothing of the plan, so it holds nothing.
     const run = test ? begun.run : await takeForFailover(begun, compensations);
     const attention = new Attention(run, onFailure, (problem) => progress.problem(problem));
@@ -69,28 +70,34 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     }
 
     progress.phase('recovering VMs');
+    const images = new ServedImages(run);
     const recovered = await recoverVms({
-      ...{ run, plan, test, availabilityZone, drCopies, places, onFailure, attention },
+      ...{ run, plan, test, availabilityZone, drCopies, places, onFailure, attention, progress, images },
     });
     if (test) {
       const told = await addBootScripts(run, plan, recovered, readingPhase);
       progress.phase('removing the test');
-      return { recovered: told, expected: [], ...(await awsProxy.removeRecoveryResources({ run })) };
+      await images.removed(recovered);
+      return { recovered: told, images, expected: [], ...(await awsProxy.removeRecoveryResources({ run })) };
     }
 
     progress.phase('moving DNS');
     compensations.add('return DNS', () => returnDns(run, plan));
     const expected = await attention.step(() => moveDns(run, plan, recovered));
     await control.movePlanState({ run, to: 'failed-over' });
-    return { recovered, expected, removed: [] };
+    return { recovered, images, expected, removed: [] };
   });
 
+  let servingSince = Math.max(...[...recovered.values()].map(({ readyAt }) => Date.parse(readyAt)));
   if (!test) {
     progress.phase('asking the name servers');
-    await proveDns(plan, expected, 'recovery site');
+    try {
+      await proveDns(plan, expected, 'recovery site');
+      servingSince = Date.now();
+    } finally {
+      await images.removed(recovered);
+    }
   }
-  const ready = [...recovered.values()].map(({ readyAt }) => Date.parse(readyAt));
-  const servingSince = test ? Math.max(...ready) : Date.now();
   const told = test ? recovered : await addBootScripts(begun.run, plan, recovered, readingPhase);
   progress.phase('done');
   return {

@@ -4,7 +4,6 @@ import { awsProxy } from './run/activities';
 import { type FailoverVmRequest, networkOf, subnetsFor } from './failover-vm-request';
 import { type Launch, type LaunchAttempts, type Launched, LaunchTries } from './launch-tries';
 import { Kept } from './run/kept';
-import { reportPhase } from './run/vm-child';
 
 /** The instance of a VM that has a launch copy: one image, one launch, and it boots. */
 export class LaunchedInstance {
@@ -42,12 +41,10 @@ export class LaunchedInstance {
     first: (launch: Launch<LaunchedByCopy>) => Promise<Launched<LaunchedByCopy>>,
   ): Promise<Launched<LaunchedByCopy>> {
     const { run, vm, drCopy, test } = this.request;
-    await reportPhase(vm.name, 'registering the image');
     const imageId = await this.image.get();
     await this.dependencies.ready();
-    return first(async (attempt, instanceType, subnet) => {
-      await reportPhase(vm.name, 'booting', `${instanceType} in ${subnet} by the launch copy (${imageId})`);
-      return awsProxy.launchInstance({
+    return first((attempt, instanceType, subnet) =>
+      awsProxy.launchInstance({
         run,
         vm: vm.name,
         attempt,
@@ -57,8 +54,8 @@ export class LaunchedInstance {
         ...networkOf(this.request),
         drCopy,
         test,
-      });
-    });
+      }),
+    );
   }
 
   private async register(): Promise<string> {

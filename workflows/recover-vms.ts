@@ -1,17 +1,22 @@
-import { ApplicationFailure, patched } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, patched } from '@temporalio/workflow';
 import { type DrCopy } from '../activities/aws-proxy/account/contract';
 import { type FixedPlace } from '../activities/aws-proxy/readiness/contract';
 import { type HostEntry } from '../guest/port';
 import { type Firmware } from '../hypervisor/port';
+import { startOrder } from '../plan/order';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
-import { failoverVm, type RecoveredVm } from './failover-vm';
+import { failoverVm, readyDetail, type RecoveredVm } from './failover-vm';
 import { type FailoverVmRequest } from './failover-vm-request';
 import { awsProxy } from './run/activities';
 import { type Attention, type OnFailure } from './run/attention';
 import { inDependencyOrder } from './run/dependency-order';
+import { NEEDS_ATTENTION } from './run/messages';
+import { prepareAhead } from './run/prepare-ahead';
+import { type RunProgress } from './run/run-status';
 import { VmAhead } from './run/vm-ahead';
 import { runVmChild, startVmChild } from './run/vm-child';
+import { type ServedImages } from './served-images';
 
 export interface Recovery {
   run: RunContext;
@@ -24,31 +29,55 @@ export interface Recovery {
   onFailure: OnFailure;
   /** The run's own steps that a person may have to mend. */
   attention: Attention;
+  progress: RunProgress;
+  images: ServedImages;
 }
 
+/** Phases of a VM begun ahead that has all that can be made before its turn, or cannot have it without a person. */
+const PREPARED: readonly (string | undefined)[] = ['waiting', NEEDS_ATTENTION];
+
 /**
- * One child workflow a VM. All are begun at once, so that volumes and shells are made while other VMs boot; each goes on
- * when all that it depends on is ready.
+ * One child workflow a VM. Those that depend on none begin at once, in the plan's order; then the others are begun ahead, tier by
+ * tier, so that images, volumes and shells are made while other VMs boot. Each goes on when all that it depends on is ready.
  */
 export async function recoverVms(recovery: Recovery): Promise<Map<string, RecoveredVm>> {
   if (!patched('begun ahead')) return recoverVmsInTurn(recovery);
-  const { run, plan, drCopies, attention } = recovery;
-  const images = await attention.step(() => shellImages(run, drCopies));
-  const begun = new Map<string, VmAhead<RecoveredVm>>();
-  const of = (vm: PlannedVm): VmAhead<RecoveredVm> => begun.get(vm.name) as VmAhead<RecoveredVm>;
-  for (const vm of plan.vms) {
-    const request = requestOf(recovery, vm);
-    const imageId = images.get(request.drCopy.configuration.firmware);
-    const ahead = vm.dependsOn.length > 0;
-    const begin = () =>
-      startVmChild(failoverVm, run, vm.name, summaryOf(recovery), { ...request, imageId, ahead });
-    begun.set(vm.name, new VmAhead(begin));
-  }
-  return inDependencyOrder(
-    plan.vms,
-    (vm) => (vm.dependsOn.length > 0 ? of(vm).goOn() : of(vm).result),
-    (vm) => of(vm).giveUp(),
+  const { run, plan, drCopies, attention, progress, images } = recovery;
+  const shells = await attention.step(() => shellImages(run, drCopies));
+  const begun = new Map(
+    plan.vms.map((vm) => {
+      const request = requestOf(recovery, vm);
+      const imageId = shells.get(request.drCopy.configuration.firmware);
+      const start = (ahead: boolean) => {
+        progress.vm(vm.name, ahead ? 'preparing' : 'launching');
+        const told = { ...request, imageId, ahead, toldByRun: true };
+        return startVmChild(failoverVm, run, vm.name, summaryOf(recovery), told);
+      };
+      return [vm.name, new VmAhead(start)];
+    }),
   );
+  const of = (vm: string): VmAhead<RecoveredVm> => begun.get(vm) as VmAhead<RecoveredVm>;
+
+  const preparing = new CancellationScope();
+  const names = startOrder(plan).slice(1).flat();
+  const isPrepared = (vm: string): boolean => PREPARED.includes(progress.phaseOf(vm));
+  void preparing.run(() => prepareAhead({ names, of, isPrepared })).catch(() => undefined);
+  try {
+    return await inDependencyOrder(
+      plan.vms,
+      async (vm) => {
+        if (of(vm.name).isAhead) progress.vm(vm.name, 'launching');
+        const recovered = await of(vm.name).goOn();
+        progress.end(vm.name, 'ready', readyDetail(recovered));
+        if (drCopies.some((copy) => copy.vm === vm.name && copy.launchCopy !== undefined))
+          images.add(vm.name);
+        return recovered;
+      },
+      (vm) => of(vm.name).giveUp(),
+    );
+  } finally {
+    preparing.cancel();
+  }
 }
 
 /** The shell image of every firmware that VMs without a launch copy have: one look for all of them. */

@@ -97,7 +97,9 @@ it('launches the VM by one image and one instance, whose volumes are told apart 
   );
   expect(Buffer.from(UserData?.Value ?? '', 'base64').toString()).toBe(`lifeboat-launch 1\nrun ${runId}\n`);
 
-  await site.activity(steps.activities.deregisterImages, { run: runOf(runId), vm: 'db' });
+  await site.activity(steps.activities.deregisterImages, { run: runOf(runId), vms: ['web'] });
+  expect(await imagesOf(runId)).toHaveLength(1);
+  await site.activity(steps.activities.deregisterImages, { run: runOf(runId), vms: ['web', 'db'] });
   expect(await imagesOf(runId)).toEqual([]);
   const { removed } = await steps.removeRun(runId);
   // A worker that was believed dead registers nothing for a run that is over.

@@ -219,7 +219,7 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
       const phase = await eventually(120, async () => {
         const { status } = (await look(sandbox.client.temporal, run)).snapshot;
         const db = status?.vms.find(({ vm }) => vm === 'db')?.phase ?? '';
-        const half = ['registering the image', 'booting', 'waiting until ready'].includes(db);
+        const half = ['launching', 'waiting until ready'].includes(db);
         return half ? status?.phase : undefined;
       });
       expect(phase).toBe('recovering VMs');

@@ -15,6 +15,7 @@ const bundle = () => (bundled ??= bundleWorkflowCode({ workflowsPath: require.re
 
 export interface Input {
   vm?: string;
+  vms?: string[];
   attempt?: number;
   instanceType?: string;
   subnet?: string;

@@ -75,4 +75,50 @@ describeWithTemporal('work of several runs in one queue', () => {
     // Temporal promises to be close to the order: a queue has partitions, and a worker polls ahead. In turn it would be the last.
     expect(done.indexOf('failover')).toBeLessThan(RESTORES / 4);
   }, 180_000);
+
+  it('does what a launched VM only has to answer before further launches of its run', async () => {
+    const { client, nativeConnection: connection } = server();
+    const workers = [
+      await Worker.create({
+        connection,
+        taskQueue: CONTROL_QUEUE,
+        workflowsPath: require.resolve('../../workflows'),
+        activities: {},
+      }),
+      await Worker.create({
+        connection,
+        taskQueue: AWS_PROXY_QUEUE,
+        activities: {
+          registerImage: () => ({ imageId: 'ami-0123456789abcdef1' }),
+          launchInstance: () => ({ instanceId: 'i-0123456789abcdef1', privateAddress: '10.0.1.20' }),
+          waitUntilReady: () => ({ seconds: 1 }),
+        },
+      }),
+    ];
+    const running = workers.map((worker) => worker.run());
+    const { vms, recoverySite } = plainPlan('shop', ['db']);
+    const launchCopy = { snapshots: [{ diskKey: 'system', snapshotId: 'snap-0123456789abcdef0' }] };
+    const drCopy = {
+      vm: 'db',
+      recoveryPoint: 'r',
+      disks: [],
+      configuration: { firmware: 'bios' },
+      launchCopy,
+    };
+    const failover = await client.workflow.start('failoverVm', {
+      workflowId: 'lifeboat:shop:failover:db',
+      taskQueue: CONTROL_QUEUE,
+      args: [
+        { run: RUN, vm: vms[0], site: recoverySite.production, drCopy, ahead: false, onFailure: 'undo' },
+      ],
+    });
+    await failover.result();
+    const { events } = await failover.fetchHistory();
+    for (const worker of workers) worker.shutdown();
+    await Promise.all(running);
+    const keys = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: activity }) =>
+      activity ? [[activity.activityType?.name, activity.priority?.priorityKey]] : [],
+    );
+    expect(Object.fromEntries(keys)).toEqual({ registerImage: 2, launchInstance: 2, waitUntilReady: 1 });
+  }, 180_000);
 });

@@ -52,7 +52,7 @@ function activitiesOn<A>(taskQueue: string, steps: Steps<A>, queueing: Queueing 
           ...queueing,
           taskQueue: step.taskQueue ?? taskQueue,
           summary: label(step, input),
-          priority: priority(),
+          priority: priority({ first: step.profile === 'ready' }),
           cancellationType: waitsForCancelled()
             ? ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
             : ActivityCancellationType.TRY_CANCEL,
@@ -112,7 +112,7 @@ export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
   requireBootScripts: { profile: 'ready', label: 'wait for the boot script' },
   registerImage: { profile: 'wait', label: 'register the image' },
   launchInstance: { profile: 'wait', label: 'launch instance' },
-  deregisterImages: { profile: 'wait', label: 'deregister the image' },
+  deregisterImages: { profile: 'wait', label: 'deregister images' },
   discardShell: { profile: 'wait', label: 'discard instance' },
   removeRecoveryResources: { profile: 'wait', label: 'remove what the run made' },
   moveDns: { profile: 'wait', label: 'move DNS to the recovery site' },

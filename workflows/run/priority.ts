@@ -8,26 +8,29 @@ import { type WorkflowType } from './ids';
  */
 const KEYS: Record<WorkflowType, number> = {
   // An application is down, or about to be.
-  failover: 1,
-  failback: 1,
-  commit: 2,
-  backup: 3,
-  restore: 3,
-  replication: 3,
+  failover: 2,
+  failback: 2,
+  commit: 3,
+  backup: 4,
+  restore: 4,
+  replication: 4,
   // Nobody waits for these.
-  verify: 4,
-  prune: 4,
+  verify: 5,
+  prune: 5,
 };
 /** An administrator waits for it, and no application. */
-const TEST_FAILOVER = 2;
+const TEST_FAILOVER = 3;
 
-/** Priority of what this run asks for; among runs of one priority, plans take turns where the server is set so. */
-export function priority(): Priority {
+/**
+ * Priority of what this run asks for; among runs of one priority, plans take turns where the server is set so.
+ * @param first what goes before the rest of its run: of a thousand VMs, one that only has to answer would else wait for all that
+ *   are still to be launched, and those that depend on it with it
+ */
+export function priority({ first = false } = {}): Priority {
   const { workflowId, workflowType } = workflowInfo();
   // Whoever starts a run without Lifeboat's client may give it any id.
   const [, plan, run] = workflowId.startsWith('lifeboat:') ? workflowId.split(':') : [];
   const kind = workflowType.replace(/Vm$/, '');
-  const priorityKey =
-    run === 'failover-test' ? TEST_FAILOVER : (KEYS as Partial<Record<string, number>>)[kind];
-  return { priorityKey, fairnessKey: plan };
+  const key = run === 'failover-test' ? TEST_FAILOVER : (KEYS as Partial<Record<string, number>>)[kind];
+  return { priorityKey: key === undefined || !first ? key : key - 1, fairnessKey: plan };
 }

@@ -40,7 +40,7 @@ export function markdown({ phase, problem, trouble, needsAttention, vms }: RunSt
 function byInterest(one: VmStatus, other: VmStatus): number {
   const rank = ({ phase, trouble }: VmStatus): number =>
     phase === NEEDS_ATTENTION ? 0 : trouble !== undefined ? 1 : 2;
-  return rank(one) - rank(other) || other.since.localeCompare(one.since);
+  return rank(one) - rank(other) || (one.since < other.since ? 1 : one.since > other.since ? -1 : 0);
 }
 
 /** Such as `1000 VMs: 812 ready, 188 booting`, the most frequent phase first. */
@@ -61,6 +61,10 @@ const HINT =
 export class RunProgress {
   private readonly status: RunStatus;
   private shownPhase: string | undefined;
+  private showing = false;
+  private readonly rows: ReadonlyMap<string, VmStatus>;
+  /** VMs of which nothing is told any more: a signal may be late. */
+  private readonly ended = new Set<string>();
 
   constructor(plan: string, vms: string[]) {
     const since = new Date().toISOString();
@@ -69,6 +73,7 @@ export class RunProgress {
       needsAttention: false,
       vms: vms.map((vm) => ({ vm, phase: 'waiting', detail: '', since })),
     };
+    this.rows = new Map(this.status.vms.map((row) => [row.vm, row]));
     setHandler(statusQuery, () => this.status);
     setHandler(vmPhaseSignal, (report) => this.vm(report.vm, report.phase, report.detail));
     setHandler(troubleSignal, ({ vm, text }) => this.trouble(vm, text));
@@ -91,8 +96,8 @@ export class RunProgress {
 
   /** A VM entered a phase. */
   vm(vm: string, phase: string, detail = ''): void {
-    const row = this.status.vms.find((known) => known.vm === vm);
-    if (!row) return;
+    const row = this.rows.get(vm);
+    if (!row || this.ended.has(vm)) return;
     // What goes on beside a failed step does not hide it.
     if (row.phase === NEEDS_ATTENTION && phase !== NEEDS_ATTENTION && phase !== TRYING_AGAIN) return;
     Object.assign(row, { phase, detail, since: new Date().toISOString() } satisfies Omit<VmStatus, 'vm'>);
@@ -100,9 +105,15 @@ export class RunProgress {
     this.show();
   }
 
+  /** A VM entered its last phase. */
+  end(vm: string, phase: string, detail: string): void {
+    this.vm(vm, phase, detail);
+    this.ended.add(vm);
+  }
+
   /** An activity of a VM, or of the run itself, keeps failing. It is of the present phase, and ends with it. */
   private trouble(vm: string | undefined, text: string): void {
-    const row = this.status.vms.find((known) => known.vm === vm) ?? this.status;
+    const row = this.rows.get(vm ?? '') ?? this.status;
     row.trouble = text;
     this.show();
   }
@@ -114,7 +125,7 @@ export class RunProgress {
 
   /** Phase that the VM is in. */
   phaseOf(vm: string): string | undefined {
-    return this.status.vms.find((known) => known.vm === vm)?.phase;
+    return this.rows.get(vm)?.phase;
   }
 
   private show(): void {
@@ -123,6 +134,12 @@ export class RunProgress {
     // Each write is an event of its own in the history, so only what is new is written.
     if (value !== this.shownPhase) upsertSearchAttributes([{ key: phaseAttribute, value }]);
     this.shownPhase = value;
-    setCurrentDetails(markdown(this.status));
+    // Of all that is told at one time, as signals of many VMs are, one picture is drawn.
+    if (this.showing) return;
+    this.showing = true;
+    void Promise.resolve().then(() => {
+      this.showing = false;
+      setCurrentDetails(markdown(this.status));
+    });
   }
 }

@@ -140,8 +140,8 @@ export interface LaunchActivities {
         test: boolean;
       },
   ): Promise<LaunchedInstance>;
-  /** DeregisterImage of all that the run registered for the VM; what was launched by it runs on. */
-  deregisterImages(input: { run: RunContext; vm: string }): Promise<void>;
+  /** DeregisterImage of all that the run registered for these VMs; what was launched by it runs on. */
+  deregisterImages(input: { run: RunContext; vms: string[] }): Promise<void>;
 
   /**
    * Terminates the run's instances of the VM (all VMs without `vm`) and deletes its volumes, network interfaces and

@@ -91,13 +91,18 @@ export function launchCopyGone(vm: string, why: string): ApplicationFailure {
   );
 }
 
-/** Deregisters what the run registered for the VM. */
+/** Deregisters what the run registered for the VMs. */
 export async function deregisterImages(
   ec2: EC2Client,
-  { run, vm }: Parameters<LaunchActivities['deregisterImages']>[0],
+  { run, vms }: Parameters<LaunchActivities['deregisterImages']>[0],
 ): Promise<void> {
-  const ours = { ...runValues(run), vm, role: 'launch-image' } as const;
-  for (const { ImageId = '', Tags } of await listImages(ec2, tagFilters(ours)))
+  const wanted = new Set(vms);
+  for (const { ImageId = '', Tags } of await listImages(
+    ec2,
+    tagFilters({ ...runValues(run), role: 'launch-image' }),
+  )) {
+    const image = readTags(Tags, ['role', 'vm']);
     // The filters have chosen already; what removes does not rely on that.
-    if (readTags(Tags, ['role'])?.role === 'launch-image') await deregisterImage(ec2, ImageId);
+    if (image?.role === 'launch-image' && wanted.has(image.vm)) await deregisterImage(ec2, ImageId);
+  }
 }
