@@ -1,4 +1,5 @@
 import { type FaultRule } from '../../sandbox/aws/faults/rule';
+import { PRODUCTION_SUBNET_ID, SECOND_ZONE_SUBNET_ID } from '../../sandbox/aws/fixtures';
 import { type SeededRandom } from './random';
 
 type Draw = (random: SeededRandom) => Omit<FaultRule, 'name'>;
@@ -169,6 +170,13 @@ const LAUNCH_FAULTS: readonly Draw[] = [
       code: random.pick(['InsufficientInstanceCapacity', 'Unsupported'] as const),
       status: 500,
     },
+  }),
+  // A zone that has no capacity, whatever the type; the other one's is there.
+  (random) => ({
+    operations: ['RunInstances'],
+    matches: random.pick([PRODUCTION_SUBNET_ID, SECOND_ZONE_SUBNET_ID]),
+    times: random.whole(3, 12),
+    fault: { kind: 'error', code: 'InsufficientInstanceCapacity', status: 500 },
   }),
   // Of a launch copy, as often as not.
   (random) => ({

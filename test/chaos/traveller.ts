@@ -4,7 +4,7 @@ import { type LifeboatRun } from '../../client/run';
 import { type LifeboatClient } from '../../client/client';
 import { type RunResults } from '../../client/run-types';
 import { type DrPlan } from '../../plan/schema';
-import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
+import { PRODUCTION_SUBNET_ID, SECOND_ZONE_SUBNET_ID, SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { type Account } from './account';
@@ -80,7 +80,15 @@ export class Traveller {
       // So that a guest has to be told the addresses of those that it depends on.
       if (journey.launchCopy === true) vm.hostNames = [`${vm.name}.shop.example`];
     }
-    if (journey.launchCopy === true) this.plan.replication.launchCopy = true;
+    if (journey.launchCopy === true) {
+      this.plan.replication.launchCopy = true;
+      const { production } = this.plan.recoverySite;
+      this.plan.recoverySite.production = {
+        ...production,
+        subnet: undefined,
+        subnets: [PRODUCTION_SUBNET_ID, SECOND_ZONE_SUBNET_ID],
+      };
+    }
     const hostNames = new Map(
       this.plan.vms.flatMap((vm) => vm.hostNames.map((name): [string, string] => [vm.name, name])),
     );

@@ -4,10 +4,10 @@ import json
 import os
 import ssl
 import sys
+import time
 from urllib.parse import urlparse
 
 from pyVim.connect import Disconnect, SmartConnect
-from pyVim.task import WaitForTask
 from pyVmomi import vim, vmodl
 
 DISK = vim.vm.device.VirtualDisk
@@ -25,6 +25,17 @@ def connect(password=os.environ["VCENTER_PASSWORD"]):
     trust = ssl.create_default_context(cafile=os.environ["VCENTER_CA"])
     user = os.environ["VCENTER_USER"]
     return SmartConnect(host=address.hostname, port=address.port, user=user, pwd=password, sslContext=trust)
+
+
+def wait_for(task):
+    """As pyVim's WaitForTask, which ends with an AttributeError where a task is still running and has a method that pyVmomi does not know."""
+    while True:
+        info = task.info
+        if info.state == vim.TaskInfo.State.success:
+            return
+        if info.state == vim.TaskInfo.State.error:
+            raise info.error
+        time.sleep(0.02)
 
 
 class Client:
@@ -158,11 +169,11 @@ class Client:
             extraConfig=[vim.option.OptionValue(key=key, value=value) for key, value in options.items()],
             **more,
         )
-        WaitForTask(into.CreateVM_Task(spec, self.pool))
+        wait_for(into.CreateVM_Task(spec, self.pool))
 
     def change(self, vm, options={}, **more):
         extra = [vim.option.OptionValue(key=key, value=value) for key, value in options.items()]
-        WaitForTask(self.vm(vm).ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=extra, **more)))
+        wait_for(self.vm(vm).ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=extra, **more)))
 
     def add_disk(self, vm, file, unit, mode="persistent", size=None):
         of = self.vm(vm)
@@ -172,19 +183,19 @@ class Client:
         change = vim.vm.device.VirtualDeviceSpec(operation="add", device=disk)
         if size is not None:
             disk.capacityInBytes, disk.capacityInKB, change.fileOperation = size, size // 1024, "create"
-        WaitForTask(of.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[change])))
+        wait_for(of.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[change])))
 
     def remove_disk(self, vm, unit):
         of = self.vm(vm)
         disk = next(one for one in self.devices(of, DISK) if one.unitNumber == unit)
         change = vim.vm.device.VirtualDeviceSpec(operation="remove", device=disk)
-        WaitForTask(of.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[change])))
+        wait_for(of.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[change])))
 
     def power_on(self, vm):
-        WaitForTask(self.vm(vm).PowerOnVM_Task())
+        wait_for(self.vm(vm).PowerOnVM_Task())
 
     def power_off(self, vm):
-        WaitForTask(self.vm(vm).PowerOffVM_Task())
+        wait_for(self.vm(vm).PowerOffVM_Task())
 
     def shut_down(self, vm):
         self.vm(vm).ShutdownGuest()
@@ -192,22 +203,22 @@ class Client:
     def take_snapshot(self, vm, name, quiesce=False, old=False):
         of = self.vm(vm)
         if old:
-            WaitForTask(of.CreateSnapshot_Task(name, "of old", False, quiesce))
+            wait_for(of.CreateSnapshot_Task(name, "of old", False, quiesce))
             return
         spec = vim.vm.GuestQuiesceSpec(timeout=1) if quiesce else None
-        WaitForTask(of.CreateSnapshotEx_Task(name, "by test", False, spec))
+        wait_for(of.CreateSnapshotEx_Task(name, "by test", False, spec))
 
     def remove_snapshot(self, vm, snapshot, children=False):
-        WaitForTask(self.snapshot(self.vm(vm), snapshot).RemoveSnapshot_Task(children, True))
+        wait_for(self.snapshot(self.vm(vm), snapshot).RemoveSnapshot_Task(children, True))
 
     def remove_all_snapshots(self, vm):
-        WaitForTask(self.vm(vm).RemoveAllSnapshots_Task())
+        wait_for(self.vm(vm).RemoveAllSnapshots_Task())
 
     def consolidate(self, vm):
-        WaitForTask(self.vm(vm).ConsolidateVMDisks_Task())
+        wait_for(self.vm(vm).ConsolidateVMDisks_Task())
 
     def destroy(self, vm):
-        WaitForTask(self.vm(vm).Destroy_Task())
+        wait_for(self.vm(vm).Destroy_Task())
 
     def wrong_password(self):
         connect("wrong")
