@@ -5,7 +5,7 @@ import { watchRun } from '../client/progress';
 import { type LifeboatRun } from '../client/run';
 import { type RunArguments, type RunResults, runSummary } from '../client/run-types';
 import { runLink } from '../client/web-ui';
-import { type WorkflowType } from '../workflows/run/ids';
+import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
 import { CliError, EXIT, type ExitCode } from './exit-codes';
 import { type CliContext, type CliIo, writeJson } from './io';
 import { findPlan, type PlanArgument } from './plan-argument';
@@ -24,7 +24,7 @@ export interface RunCommand<Type extends WorkflowType> {
   type: Type;
   /** The argument beside plan and digest. */
   more?: Omit<RunArguments[Type], 'plan' | 'digest'>;
-  mode?: 'disaster' | 'test';
+  mode?: FailoverMode;
   /** What a person types, where that is not the type. */
   command?: string;
   /** The result for people. */
@@ -225,7 +225,7 @@ function tellEnd<Type extends WorkflowType>(
     io.err(`lifeboat: the ${command.type} ${OUTCOME_WORDS[end.error.outcome]}: ${end.error.sentence}\n`);
     if (io.env.LIFEBOAT_DEBUG === '1') io.err(`${end.error.stack}\n${String(end.error.cause)}\n`);
   } else if (end.outcome === 'detached') {
-    const again = `lifeboat ${command.command ?? command.type}${command.mode === 'test' ? ' --test' : ''} ${planArgument}`;
+    const again = `lifeboat ${command.command ?? command.type}${command.mode === 'test' || command.mode === 'planned' ? ` --${command.mode}` : ''} ${planArgument}`;
     io.err(`\nDetached; the run goes on. To follow it again: ${again}\n`);
   }
 }

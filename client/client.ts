@@ -8,7 +8,7 @@ import {
 } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
 import { type RetryRequest } from '../workflows/run/messages';
-import { workflowId as idOf, type WorkflowType } from '../workflows/run/ids';
+import { type FailoverMode, workflowId as idOf, type WorkflowType } from '../workflows/run/ids';
 import { CONTROL_QUEUE } from '../activities/task-queues';
 import { connect, type ConnectOptions } from './connect';
 import { AlreadyRunningError, NotWaitingError } from './errors';
@@ -35,7 +35,7 @@ export interface LifeboatClient {
   /** The run of this kind that is under way for the plan, or undefined. */
   attach<Type extends WorkflowType>(
     type: Type,
-    which: { plan: string; mode?: 'disaster' | 'test' },
+    which: { plan: string; mode?: FailoverMode },
   ): Promise<LifeboatRun<Type> | undefined>;
 
   backup(argument: RunArguments['backup']): Promise<LifeboatRun<'backup'>>;
@@ -68,7 +68,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     type: Type,
     argument: RunArguments[Type],
   ): Promise<LifeboatRun<Type>> {
-    const { plan, mode } = argument as RunArgument & { mode?: 'disaster' | 'test' };
+    const { plan, mode } = argument as RunArgument & { mode?: FailoverMode };
     const workflowId = idOf(plan, type, mode);
     try {
       const { firstExecutionRunId: runId } = await temporal.workflow.start(type, {
@@ -91,7 +91,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
 
   async function attach<Type extends WorkflowType>(
     type: Type,
-    { plan, mode }: { plan: string; mode?: 'disaster' | 'test' },
+    { plan, mode }: { plan: string; mode?: FailoverMode },
   ): Promise<LifeboatRun<Type> | undefined> {
     const workflowId = idOf(plan, type, mode);
     try {

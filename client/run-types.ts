@@ -2,7 +2,7 @@ import { type BackupRequest, type BackupSummary } from '../workflows/backup';
 import { type CommitSummary } from '../workflows/commit';
 import { type FailbackRequest, type FailbackSummary } from '../workflows/failback';
 import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
-import { type WorkflowType } from '../workflows/run/ids';
+import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
 import { type PruneRequest, type PruneSummary } from '../workflows/prune';
 import { type ReplicationSummary } from '../workflows/replication';
 import { type RestoreSummary } from '../workflows/restore';
@@ -35,13 +35,19 @@ export interface RunResults {
 
 export type RunArgument<Type extends WorkflowType = WorkflowType> = RunArguments[Type];
 
+const FAILOVERS: Record<FailoverMode, string> = {
+  disaster: 'Fail over',
+  planned: 'Planned failover of',
+  test: 'Test failover of',
+};
+
 /** Summary of a run in the Web UI's list. */
-export function runSummary(type: WorkflowType, plan: string, mode?: 'disaster' | 'test'): string {
+export function runSummary(type: WorkflowType, plan: string, mode?: FailoverMode): string {
   const verbs: Record<WorkflowType, string> = {
     backup: 'Back up',
     restore: 'Restore',
     replication: 'Replicate',
-    failover: mode === 'test' ? 'Test failover of' : 'Fail over',
+    failover: FAILOVERS[mode ?? 'disaster'],
     failback: 'Fail back',
     commit: 'Commit the failback of',
     verify: 'Verify the DR copies of',

@@ -128,6 +128,18 @@ export class VmRefusedError extends Error {
   }
 }
 
+/** A guest that has not shut down within the time it had. It may still do so. */
+export class NotShutDownError extends Error {
+  /** @param why what is known of it, a sentence without its end */
+  constructor(vm: string, timeoutSeconds: number, why?: string, options?: ErrorOptions) {
+    super(
+      `"${vm}" has not shut down within ${timeoutSeconds} s${why === undefined ? '' : `: ${why}`}.`,
+      options,
+    );
+    this.name = 'NotShutDownError';
+  }
+}
+
 export interface Hypervisor {
   /** Names of all VMs, sorted. */
   listVms(): Promise<string[]>;
@@ -180,7 +192,7 @@ export interface Hypervisor {
   deleteVm(vm: string): Promise<void>;
 
   powerOn(vm: string): Promise<void>;
-  /** Asks the guest to shut down and waits until it has. @throws when it has not within the time. */
+  /** Asks the guest to shut down and waits until it has; one that is off stays so. @throws NotShutDownError */
   shutDown(vm: string, timeoutSeconds: number): Promise<void>;
   /** Takes the power away. */
   powerOff(vm: string): Promise<void>;

@@ -30,6 +30,7 @@ import { createBackupActivities } from '../activities/backup-proxy/backup';
 import { type BackupProxyActivities } from '../activities/backup-proxy/contract';
 import { createFailbackCopyActivities } from '../activities/backup-proxy/failback-copy';
 import { PlanLimits } from '../activities/backup-proxy/plan-limits';
+import { createPowerActivities } from '../activities/backup-proxy/power';
 import { createPrimarySiteActivities } from '../activities/backup-proxy/primary-site';
 import { createControlActivities } from '../activities/control/activities';
 import { dialer, parseDialRoutes } from '../activities/dial';
@@ -193,6 +194,7 @@ function backupProxyWorker(settings: WorkerSettings): QueueWorker {
   const activities: BackupProxyActivities = {
     ...createBackupActivities({ hypervisor, guestAdapter: guests, objectStore, limits, stateDirectory }),
     ...createFailbackCopyActivities({ hypervisor, ebs, limits, stateDirectory }),
+    ...createPowerActivities({ hypervisor }),
     ...createPrimarySiteActivities({
       hypervisor,
       guestAdapter: guests,

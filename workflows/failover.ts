@@ -1,20 +1,23 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import { type RunContext } from '../plan/run';
+import { type DrCopy } from '../activities/aws-proxy/account/contract';
+import { type PlanPhase, type RunContext } from '../plan/run';
 import { awsProxy, control } from './run/activities';
 import { Attention, type OnFailure, requireOnFailure } from './run/attention';
-import { begin, requirePhase, type RunRequest, take } from './run/begin';
+import { begin, type BegunRun, requirePhase, type RunRequest, take } from './run/begin';
 import { compensating, type Compensations } from './run/compensation';
 import { addBootScripts } from './boot-scripts';
 import { moveDns, proveDns, returnDns } from './dns';
 import { type RecoveredVm } from './failover-vm';
 import { recoverVms } from './recover-vms';
+import { type FailoverMode } from './run/ids';
+import { bringLastState, type LastState } from './planned-shutdown';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
 import { ServedImages } from './served-images';
 
 export interface FailoverRequest extends RunRequest {
-  /** `disaster` moves the application to the recovery site; `test` proves that it could, and removes everything. */
-  mode: 'disaster' | 'test';
+  /** `planned`: the VMs are shut down at home first, so that nothing they wrote is lost. */
+  mode: FailoverMode;
   /**
    * Where a person has to mend something, a failover in a disaster waits for it (the default), or takes itself back. A
    * test always takes itself back: that it failed is what it was to find out.
@@ -24,24 +27,30 @@ export interface FailoverRequest extends RunRequest {
 
 export interface FailoverSummary {
   plan: string;
-  mode: 'disaster' | 'test';
+  mode: FailoverMode;
   vms: RecoveredVm[];
-  /** Seconds between the recovery points and the start of the run: what was lost, at most. */
+  /** Seconds between the recovery points and the start of the run: what was lost, at most. 0 where it was planned. */
   rpoSeconds: number;
   /** Seconds from the start of the run until the last VM was ready and (unless a test) DNS had moved. */
   rtoSeconds: number;
+  /** Of a planned failover: seconds from the shutdown at home until the application served again. */
+  downtimeSeconds?: number;
   /** Ids of what a test removed. */
   removed: string[];
 }
 
+const MODES: readonly FailoverMode[] = ['disaster', 'planned', 'test'];
+
 /** Brings the plan's application up at the recovery site. */
 export async function failover(request: FailoverRequest): Promise<FailoverSummary> {
-  if (request?.mode !== 'disaster' && request?.mode !== 'test')
+  if (!MODES.includes(request?.mode))
     throw ApplicationFailure.nonRetryable(
-      'Say which failover: {"plan": "…", "mode": "disaster"} or "test".',
+      'Say which failover: {"plan": "…", "mode": "disaster"}, "planned" or "test".',
       'BadRequest',
     );
   const test = request.mode === 'test';
+  const planned = request.mode === 'planned';
+  const from: PlanPhase[] = planned ? ['protected'] : ['protected', 'failing-over'];
   const onFailure = test ? 'undo' : requireOnFailure(request.onFailure);
   const started = Date.now();
   const begun = await begin(request);
@@ -51,15 +60,22 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     plan.vms.map((vm) => vm.name),
   );
   const readingPhase = (): void => progress.phase("reading boot scripts' exit statuses");
-  if (!test) requirePhase(begun, ['protected', 'failing-over'], 'fail over');
+  if (!test) requirePhase(begun, from, 'fail over');
 
   progress.phase('checking');
-  const { availabilityZone, drCopies, places } = await awsProxy.checkFailover({ run: begun.run, plan, test });
-  const oldest = Math.min(...drCopies.map((copy) => Date.parse(copy.takenAt)));
+  let ready = await awsProxy.checkFailover({ run: begun.run, plan, test });
+  let downSince: number | undefined;
 
   const { recovered, images, expected, removed } = await compensating(async (compensations) => {
+    if (planned) {
+      const last = await bringLastState(begun, progress, compensations);
+      progress.phase('checking again');
+      ready = await awsProxy.checkFailover({ run: begun.run, plan, test });
+      requireLast(ready.drCopies, last);
+      ({ downSince } = last);
+    }
     // A test changes nothing of the plan, so it holds nothing.
-    const run = test ? begun.run : await takeForFailover(begun, compensations);
+    const run = test ? begun.run : await takeForFailover(begun, from, compensations);
     const attention = new Attention(run, onFailure, (problem) => progress.problem(problem));
     allowRetries(progress, attention);
     compensations.add('remove what the run made', () => awsProxy.removeRecoveryResources({ run }));
@@ -72,7 +88,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     progress.phase('recovering VMs');
     const images = new ServedImages(run);
     const recovered = await recoverVms({
-      ...{ run, plan, test, availabilityZone, drCopies, places, onFailure, attention, progress, images },
+      ...{ run, plan, test, ...ready, onFailure, attention, progress, images },
     });
     if (test) {
       const told = await addBootScripts(run, plan, recovered, readingPhase);
@@ -104,20 +120,35 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     plan: plan.name,
     mode: request.mode,
     vms: [...told.values()],
-    rpoSeconds: seconds(started - oldest),
+    rpoSeconds: planned ? 0 : seconds(started - oldestOf(ready.drCopies)),
     rtoSeconds: seconds(servingSince - started),
+    ...(downSince === undefined ? {} : { downtimeSeconds: seconds(servingSince - downSince) }),
     removed,
   };
 }
 
 const seconds = (milliseconds: number): number => Math.round(milliseconds / 100) / 10;
 
+const oldestOf = (drCopies: DrCopy[]): number =>
+  Math.min(...drCopies.map(({ takenAt }) => Date.parse(takenAt)));
+
+/** What boots must be what the VMs held when they were shut down, and nothing older. */
+function requireLast(drCopies: DrCopy[], { recoveryPoints }: LastState): void {
+  const others = drCopies.filter(({ vm, recoveryPoint }) => recoveryPoints.get(vm) !== recoveryPoint);
+  if (others.length > 0)
+    throw ApplicationFailure.nonRetryable(
+      `The DR copy is not of the last backup, of after the shutdown: ${others.map(({ vm }) => vm).join(', ')}. Start the planned failover again.`,
+      'NotReadyForFailover',
+    );
+}
+
 /** The plan's state, given back when the failover fails: the application still belongs to the primary site. */
 async function takeForFailover(
-  begun: Awaited<ReturnType<typeof begin>>,
+  begun: BegunRun,
+  from: PlanPhase[],
   compensations: Compensations,
 ): Promise<RunContext> {
-  const run = await take(begun, ['protected', 'failing-over'], 'failing-over');
+  const run = await take(begun, from, 'failing-over');
   compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'protected' }));
   return run;
 }

@@ -2,6 +2,7 @@ import { type CopyResult } from '../copy-result';
 import {
   type Consistency,
   type DiskConfiguration,
+  type PowerState,
   type SnapshotOptions,
   type VmConfiguration,
   type VmSnapshot,
@@ -145,6 +146,18 @@ export interface BackupProxyActivities {
   ): Promise<void>;
   /** Removes a VM that this run created; leaves any other alone. */
   removeTemplateVm(input: PrimaryVm & { run: RunContext }): Promise<void>;
+  /**
+   * Whether these VMs run, in their order.
+   * @throws ApplicationFailure PrimarySiteNotReady, non-retryable, where one is not there
+   */
+  readPower(input: { vms: PrimaryVm[] }): Promise<{ power: PowerState[] }>;
+  /**
+   * Asks the guest to shut down, and waits until it has; one that is off already stays so.
+   * @throws ApplicationFailure ShutdownFailed, non-retryable: nobody takes its power away
+   */
+  shutDownVm(input: PrimaryVm): Promise<void>;
+  /** Starts a VM of the primary site that is off. */
+  startVm(input: PrimaryVm): Promise<void>;
   /** Asks from the primary site until the probe answers. @throws ApplicationFailure NotReady with the console's end */
   waitUntilReady(input: PrimaryVm & { address: string; probe: ReadinessProbe }): Promise<{ seconds: number }>;
 }

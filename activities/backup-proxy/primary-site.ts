@@ -18,6 +18,7 @@ import { beating } from '../heartbeat';
 import { otherDisks } from '../other-disks';
 import { waitUntilAnswers } from '../probe';
 import { type BackupProxyActivities } from './contract';
+import { VMS_AT_ONCE } from './power';
 
 export interface PrimarySiteDependencies {
   hypervisor: Hypervisor;
@@ -26,9 +27,6 @@ export interface PrimarySiteDependencies {
   /** Seconds between two questions to a VM that starts, instead of the usual pace. */
   pollSeconds?: number;
 }
-
-/** VMs that a hypervisor is asked for at once: one after another, a thousand take minutes; vCenter serves many users at a time. */
-const VMS_AT_ONCE = 8;
 
 type PrimarySiteActivities = Pick<
   BackupProxyActivities,

@@ -1,4 +1,4 @@
-import { type Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type OnFailure } from '../../workflows/run/attention';
 import { bootScriptsText, warningsText } from '../guest-text';
 import { type CliContext } from '../io';
@@ -7,23 +7,33 @@ import { runCommand, type RunOptions } from '../run-command';
 import { tableText } from '../table';
 import { onFailureOption, planRunCommand } from './run-options';
 
+type FailoverOptions = RunOptions & { test?: boolean; planned?: boolean; onFailure: OnFailure };
+
 export function failoverCommand(context: CliContext): Command {
   return planRunCommand('failover', "bring the plan's application up on EC2 and move its DNS records there")
-    .option('--test', 'in the test subnet, without DNS; everything is removed afterwards')
+    .addOption(
+      new Option('--test', 'in the test subnet, without DNS; everything is removed afterwards').conflicts(
+        'planned',
+      ),
+    )
+    .option(
+      '--planned',
+      'shut the VMs down at the primary site first, and replicate what they wrote: nothing is lost; started there again where it fails',
+    )
     .addOption(
       onFailureOption(
         'where a person has to mend something: wait for it, or take all back (as a test does always)',
       ),
     )
-    .action((plan: string, options: RunOptions & { test?: boolean; onFailure: OnFailure }) => {
-      const mode = options.test === true ? 'test' : 'disaster';
+    .action((plan: string, options: FailoverOptions) => {
+      const mode = options.test === true ? 'test' : options.planned === true ? 'planned' : 'disaster';
       return runCommand(
         context,
         {
           type: 'failover',
           mode,
           more: { mode, onFailure: options.onFailure },
-          text: ({ vms, rpoSeconds, rtoSeconds, removed }) =>
+          text: ({ vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed }) =>
             tableText(
               [
                 'VM',
@@ -46,7 +56,9 @@ export function failoverCommand(context: CliContext): Command {
             ) +
             warningsText(vms) +
             bootScriptsText(vms) +
-            `RPO ${secondsText(rpoSeconds)}, RTO ${secondsText(rtoSeconds)}\n` +
+            (downtimeSeconds === undefined
+              ? `RPO ${secondsText(rpoSeconds)}, RTO ${secondsText(rtoSeconds)}\n`
+              : `Nothing was lost. Out of service for ${secondsText(downtimeSeconds)}, ${secondsText(rtoSeconds)} in all. The VMs at the primary site are off.\n`) +
             (mode === 'test' ? `The test is over; ${removed.length} resources were removed.\n` : ''),
         },
         plan,

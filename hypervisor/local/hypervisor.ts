@@ -4,7 +4,14 @@ import { isDeepStrictEqual } from 'node:util';
 import { type SandboxNetwork } from '../../machines/network/segment';
 import { consoleOutput, killMachine, machineIsRunning, powerDown } from '../../machines/machine';
 import { leaveOut } from '../excluded-disks';
-import { VmExistsError, VmNotFoundError, VmRefusedError, type Hypervisor, type OpenDisk } from '../port';
+import {
+  type Hypervisor,
+  NotShutDownError,
+  type OpenDisk,
+  VmExistsError,
+  VmNotFoundError,
+  VmRefusedError,
+} from '../port';
 import { vmSnapshot } from './snapshots/vm-snapshot';
 import { changedAreas } from './snapshots/changed-areas';
 import { prepareForWriting } from './images/content-id';
@@ -190,9 +197,7 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
     async shutDown(vm, timeoutSeconds) {
       const files = new VmFiles(directory, vm);
       await files.read();
-      if (!(await powerDown(files.machine, timeoutSeconds))) {
-        throw new Error(`VM "${vm}" has not shut down within ${timeoutSeconds} s.`);
-      }
+      if (!(await powerDown(files.machine, timeoutSeconds))) throw new NotShutDownError(vm, timeoutSeconds);
     },
 
     async powerOff(vm) {

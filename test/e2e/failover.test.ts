@@ -330,6 +330,27 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
     },
     STEP_MS,
   );
+
+  it(
+    'moves to EC2 as planned without losing an order of a second before',
+    async () => {
+      await placeOrder(sandbox, 'at the last moment');
+      const summary = await (await sandbox.client.failover({ ...argument, mode: 'planned' })).result();
+      expect(summary).toMatchObject({ mode: 'planned', rpoSeconds: 0 });
+      expect(summary.vms.map(({ launchedBy }) => launchedBy)).toEqual(['launch copy', 'launch copy']);
+      expect(await orders(sandbox)).toEqual([
+        'before the backup',
+        'on EC2',
+        'home again',
+        'at the last moment',
+      ]);
+      expect(await shopAddress(sandbox)).not.toBe(shopPrimaryAddress(sandbox.config));
+      const { hypervisor } = sandbox.site;
+      expect((await hypervisor.describeVm('db')).power).toBe('off');
+      expect((await hypervisor.describeVm('web')).power).toBe('off');
+    },
+    STEP_MS,
+  );
 });
 
 /** Capacity of a VMDK, in the words of QEMU; its VM may run. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker, type WorkerOptions } from '@temporalio/worker';
-import { awsProxyHostQueue, AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
+import { awsProxyHostQueue, AWS_PROXY_QUEUE, BACKUP_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
 import { type DrPlan } from '../../plan/schema';
 import { type FailoverRequest, type FailoverSummary } from '../../workflows/failover';
 import { plainPlan } from '../support/e2e-plan';
@@ -57,6 +57,11 @@ export async function failOverOn(
       ...['checkFailover', 'proxyHost', 'createVolumes', 'ensureShellImage', 'launchShell', 'attachVolumes'],
       ...['startInstance', 'waitUntilReady', 'discardShell', 'removeRecoveryResources'],
       ...['registerImage', 'launchInstance', 'deregisterImages', 'readBootScripts', 'requireBootScripts'],
+      'planRestore',
+    ]),
+    await worker(BACKUP_PROXY_QUEUE, [
+      ...['readPower', 'shutDownVm', 'startVm', 'waitUntilReady'],
+      ...['snapshotVm', 'rehearseAdaptation', 'finishBackup', 'releaseVmSnapshot'],
     ]),
     await worker(awsProxyHostQueue(HOST), ['injectDrivers']),
   ];
@@ -90,6 +95,7 @@ const USUAL: Record<string, (plan: DrPlan, input: Input) => unknown> = {
     repository: { bucket: 'lifeboat-shop', prefix: '', region: 'eu-central-1' },
     state: { plan: plan.name, phase: 'protected', generation: 1, digest: '', runId: '', updatedAt: '' },
   }),
+  takePlanState: () => ({ generation: 2 }),
   checkFailover: (plan) => ({
     availabilityZone: ZONE,
     drCopies: plan.vms.map(({ name: vm }) => ({

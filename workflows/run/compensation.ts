@@ -1,4 +1,5 @@
 import { CancellationScope, log } from '@temporalio/workflow';
+import { causeMessage } from './failure-message';
 import { settling } from './settling';
 
 /**
@@ -24,7 +25,7 @@ export class Compensations {
           await undo();
         } catch (error) {
           log.error(`could not ${what}`, { error });
-          failed.push(what);
+          failed.push(`${what} (${causeMessage(error)})`);
         }
       }
     });

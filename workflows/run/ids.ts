@@ -2,11 +2,14 @@
 export type WorkflowType =
   'backup' | 'restore' | 'replication' | 'failover' | 'failback' | 'commit' | 'verify' | 'prune';
 
+/** `disaster` and `planned` move the application to the recovery site; `test` proves that it could, and removes everything. */
+export type FailoverMode = 'disaster' | 'planned' | 'test';
+
 /**
  * A plan has one run of each kind at a time, so the workflow id is the kind and the plan: a second start is refused
  * by Temporal. A test failover may run beside anything.
  */
-export function workflowId(plan: string, type: WorkflowType, mode?: 'disaster' | 'test'): string {
+export function workflowId(plan: string, type: WorkflowType, mode?: FailoverMode): string {
   return `lifeboat:${plan}:${type}${mode === 'test' ? '-test' : ''}`;
 }
 

@@ -1,3 +1,4 @@
+import { NotShutDownError } from '../../port';
 import { type VimClient } from '../vim/client';
 import { isFault } from '../vim/faults';
 import { type ManagedObject, type VirtualMachineQuestionInfo } from '../vim/schema';
@@ -48,7 +49,7 @@ export async function powerOn(client: VimClient, vm: VmRef, name: string): Promi
   }
 }
 
-/** Asks the guest to shut down, by VMware Tools. @throws Error when it has not within the time */
+/** Asks the guest to shut down, by VMware Tools. @throws NotShutDownError */
 export async function shutDown(
   client: VimClient,
   vm: VmRef,
@@ -56,14 +57,16 @@ export async function shutDown(
   timeoutSeconds: number,
 ): Promise<void> {
   if (!(await isOn(client, vm))) return;
-  const late = `"${name}" has not shut down within ${timeoutSeconds} s`;
   try {
     await client.call('ShutdownGuest', vm);
   } catch (error) {
     if (isFault(error, 'ToolsUnavailable'))
-      throw new Error(`${late}: VMware Tools do not run in it, and nothing else can ask its guest to.`, {
-        cause: error,
-      });
+      throw new NotShutDownError(
+        name,
+        timeoutSeconds,
+        'VMware Tools do not run in it, and nothing else can ask its guest to',
+        { cause: error },
+      );
     if (isFault(error, 'InvalidPowerState') && !(await isOn(client, vm))) return;
     throw error;
   }
@@ -78,7 +81,7 @@ export async function shutDown(
     );
   } catch (error) {
     if (!(await isOn(client, vm))) return;
-    throw new Error(`${late}.`, { cause: error });
+    throw new NotShutDownError(name, timeoutSeconds, undefined, { cause: error });
   }
 }
 

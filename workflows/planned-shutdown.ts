@@ -1,0 +1,104 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import { bothNames, type PrimaryVm } from '../plan/primary-vm';
+import { type DrPlan, type PlannedVm } from '../plan/schema';
+import { backupProxy } from './run/activities';
+import { type BegunRun } from './run/begin';
+import { type Compensations } from './run/compensation';
+import { inDependencyOrder } from './run/dependency-order';
+import { causeMessage } from './run/failure-message';
+import { type RunProgress } from './run/run-status';
+import { backUpAndRestore } from './backup-and-restore';
+
+/** What a planned failover goes on from. */
+export interface LastState {
+  /** The recovery point of each VM, of after its shutdown. */
+  recoveryPoints: ReadonlyMap<string, string>;
+  /** Milliseconds since 1970: when the first VM was asked to shut down. */
+  downSince: number;
+}
+
+/**
+ * Brings the DR copies to what the VMs held when they were shut down: a round of replication while they serve, so that little is left
+ * to copy; the shutdown, those first that others do not depend on; and a second round, of VMs that write no more.
+ * What is shut down is started again where the run fails.
+ */
+export async function bringLastState(
+  { plan, run }: BegunRun,
+  progress: RunProgress,
+  compensations: Compensations,
+): Promise<LastState> {
+  // What nobody can wait for until a window opens.
+  const round = { plan: plan.name, digest: run.digest, outsideWindow: true };
+  const vms = plan.vms.map(bothNames);
+  // Before anything is shut down: it is found out here whether the site answers.
+  const { power: before } = await backupProxy.readPower({ vms });
+  await backUpAndRestore(progress, round, 'before the shutdown');
+
+  const running = plan.vms.filter((_, index) => before[index] === 'running');
+  compensations.add('start the VMs at the primary site again', () => startAgain(plan, running, progress));
+  progress.phase('shutting down at the primary site');
+  const downSince = Date.now();
+  await inDependencyOrder(reversed(plan.vms), async (vm) => {
+    progress.vm(vm.name, 'shutting down', 'at the primary site');
+    await backupProxy.shutDownVm(bothNames(vm));
+    progress.vm(vm.name, 'shut down', 'at the primary site');
+  });
+
+  const { backup } = await backUpAndRestore(progress, round, 'after the shutdown');
+  await requireOff(vms);
+  return { recoveryPoints: new Map(backup.vms.map(({ vm, backupId }) => [vm, backupId])), downSince };
+}
+
+/** The VMs, each depending on those that depended on it. */
+function reversed(vms: readonly PlannedVm[]): PlannedVm[] {
+  return vms.map((vm) => ({
+    ...vm,
+    dependsOn: vms.filter(({ dependsOn }) => dependsOn.includes(vm.name)).map(({ name }) => name),
+  }));
+}
+
+/** What somebody has started since writes what no backup has. */
+async function requireOff(vms: PrimaryVm[]): Promise<void> {
+  const { power } = await backupProxy.readPower({ vms });
+  const started = vms.filter((_, index) => power[index] === 'running').map(({ vm }) => vm);
+  if (started.length > 0)
+    throw ApplicationFailure.nonRetryable(
+      `${started.join(', ')}: started again at the primary site after the shutdown, so the last backup lacks what was written since. ` +
+        'Find out by whom, and start the planned failover again.',
+      'StartedMeanwhile',
+    );
+}
+
+/** In their order, as far as it goes. @throws Error that names those which do not serve again */
+async function startAgain(plan: DrPlan, vms: readonly PlannedVm[], progress: RunProgress): Promise<void> {
+  progress.phase('starting the VMs at the primary site again');
+  const failed: string[] = [];
+  await inDependencyOrder(
+    vms.map((vm) => ({
+      ...vm,
+      dependsOn: vm.dependsOn.filter((name) => vms.some((one) => one.name === name)),
+    })),
+    async (vm) => {
+      try {
+        progress.vm(vm.name, 'starting', 'at the primary site');
+        await backupProxy.startVm(bothNames(vm));
+        if (vm.primaryAddress !== undefined)
+          await backupProxy.waitUntilReady({
+            ...bothNames(vm),
+            address: vm.primaryAddress,
+            probe: vm.readiness,
+          });
+        progress.vm(vm.name, 'ready', 'at the primary site');
+      } catch (error) {
+        // Those that depend on it may serve without it, and off they serve nobody.
+        failed.push(`${vm.name}: ${causeMessage(error)}`);
+        progress.vm(vm.name, 'not ready', causeMessage(error));
+      }
+    },
+  );
+  if (failed.length > 0)
+    throw ApplicationFailure.nonRetryable(
+      `Of the plan ${plan.name}, at the primary site, ${failed.join('; ')}`,
+      'NotStartedAgain',
+    );
+}
