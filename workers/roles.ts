@@ -194,7 +194,7 @@ function backupProxyWorker(settings: WorkerSettings): QueueWorker {
   const activities: BackupProxyActivities = {
     ...createBackupActivities({ hypervisor, guestAdapter: guests, objectStore, limits, stateDirectory }),
     ...createFailbackCopyActivities({ hypervisor, ebs, limits, stateDirectory }),
-    ...createPowerActivities({ hypervisor }),
+    ...createPowerActivities({ hypervisor, objectStore }),
     ...createPrimarySiteActivities({
       hypervisor,
       guestAdapter: guests,

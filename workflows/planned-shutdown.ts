@@ -1,11 +1,11 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import { bothNames, type PrimaryVm } from '../plan/primary-vm';
-import { type DrPlan, type PlannedVm } from '../plan/schema';
+import { type PlannedVm } from '../plan/schema';
 import { backupProxy } from './run/activities';
-import { type BegunRun } from './run/begin';
+import { begin, type BegunRun, requirePhase, type RunRequest, take } from './run/begin';
 import { type Compensations } from './run/compensation';
 import { inDependencyOrder } from './run/dependency-order';
-import { causeMessage } from './run/failure-message';
+import { causeMessage, hasFailureType } from './run/failure-message';
 import { type RunProgress } from './run/run-status';
 import { backUpAndRestore } from './backup-and-restore';
 
@@ -23,10 +23,11 @@ export interface LastState {
  * What is shut down is started again where the run fails.
  */
 export async function bringLastState(
-  { plan, run }: BegunRun,
+  begun: BegunRun,
   progress: RunProgress,
   compensations: Compensations,
 ): Promise<LastState> {
+  const { plan, run } = begun;
   // What nobody can wait for until a window opens.
   const round = { plan: plan.name, digest: run.digest, outsideWindow: true };
   const vms = plan.vms.map(bothNames);
@@ -35,12 +36,13 @@ export async function bringLastState(
   await backUpAndRestore(progress, round, 'before the shutdown');
 
   const running = plan.vms.filter((_, index) => before[index] === 'running');
-  compensations.add('start the VMs at the primary site again', () => startAgain(plan, running, progress));
+  compensations.add('start the VMs at the primary site again', () => startAgain(begun, running, progress));
   progress.phase('shutting down at the primary site');
   const downSince = Date.now();
+  const shutdown = new Shutdown(round);
   await inDependencyOrder(reversed(plan.vms), async (vm) => {
     progress.vm(vm.name, 'shutting down', 'at the primary site');
-    await backupProxy.shutDownVm(bothNames(vm));
+    await shutdown.of(vm);
     progress.vm(vm.name, 'shut down', 'at the primary site');
   });
 
@@ -57,6 +59,38 @@ function reversed(vms: readonly PlannedVm[]): PlannedVm[] {
   }));
 }
 
+/** Restores that a schedule begins meanwhile each take the plan's state for a moment. */
+const FENCED_AT_MOST = 10;
+
+/** Shuts VMs down as a run that has read the plan's state, and reads it again where another run has taken it since. */
+class Shutdown {
+  private latest: Promise<BegunRun>;
+
+  constructor(private readonly request: RunRequest) {
+    this.latest = this.read();
+  }
+
+  /** @throws ApplicationFailure WrongPhase where another run has taken the application elsewhere meanwhile */
+  async of(vm: PlannedVm): Promise<void> {
+    for (let fenced = 1; ; fenced++) {
+      const { latest } = this;
+      const { run } = await latest;
+      try {
+        return await backupProxy.shutDownVm({ run, ...bothNames(vm) });
+      } catch (error) {
+        if (!hasFailureType(error, 'Fenced') || fenced === FENCED_AT_MOST) throw error;
+        if (this.latest === latest) this.latest = this.read();
+      }
+    }
+  }
+
+  private async read(): Promise<BegunRun> {
+    const begun = await begin(this.request);
+    requirePhase(begun, ['protected'], 'shut VMs down for');
+    return begun;
+  }
+}
+
 /** What somebody has started since writes what no backup has. */
 async function requireOff(vms: PrimaryVm[]): Promise<void> {
   const { power } = await backupProxy.readPower({ vms });
@@ -69,8 +103,13 @@ async function requireOff(vms: PrimaryVm[]): Promise<void> {
     );
 }
 
-/** In their order, as far as it goes. @throws Error that names those which do not serve again */
-async function startAgain(plan: DrPlan, vms: readonly PlannedVm[], progress: RunProgress): Promise<void> {
+/**
+ * In their order, as far as it goes. The plan's state is taken first: it fences off what may still want to shut them down, and it is refused
+ * where another run has taken the application elsewhere.
+ * @throws ApplicationFailure that names those which do not serve again
+ */
+async function startAgain(begun: BegunRun, vms: readonly PlannedVm[], progress: RunProgress): Promise<void> {
+  const run = await take(begun, ['protected'], 'protected');
   progress.phase('starting the VMs at the primary site again');
   const failed: string[] = [];
   await inDependencyOrder(
@@ -81,7 +120,7 @@ async function startAgain(plan: DrPlan, vms: readonly PlannedVm[], progress: Run
     async (vm) => {
       try {
         progress.vm(vm.name, 'starting', 'at the primary site');
-        await backupProxy.startVm(bothNames(vm));
+        await backupProxy.startVm({ run, ...bothNames(vm) });
         if (vm.primaryAddress !== undefined)
           await backupProxy.waitUntilReady({
             ...bothNames(vm),
@@ -98,7 +137,7 @@ async function startAgain(plan: DrPlan, vms: readonly PlannedVm[], progress: Run
   );
   if (failed.length > 0)
     throw ApplicationFailure.nonRetryable(
-      `Of the plan ${plan.name}, at the primary site, ${failed.join('; ')}`,
+      `Of the plan ${run.plan}, at the primary site, ${failed.join('; ')}`,
       'NotStartedAgain',
     );
 }

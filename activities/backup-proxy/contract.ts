@@ -153,11 +153,15 @@ export interface BackupProxyActivities {
   readPower(input: { vms: PrimaryVm[] }): Promise<{ power: PowerState[] }>;
   /**
    * Asks the guest to shut down, and waits until it has; one that is off already stays so.
+   * @throws ApplicationFailure Fenced, non-retryable, where a run has taken the plan's state since this one read it
    * @throws ApplicationFailure ShutdownFailed, non-retryable: nobody takes its power away
    */
-  shutDownVm(input: PrimaryVm): Promise<void>;
-  /** Starts a VM of the primary site that is off. */
-  startVm(input: PrimaryVm): Promise<void>;
+  shutDownVm(input: PrimaryVm & { run: RunContext }): Promise<void>;
+  /**
+   * Starts a VM of the primary site that is off.
+   * @throws ApplicationFailure Fenced, non-retryable, where the run does not hold the plan's state: the application may run elsewhere
+   */
+  startVm(input: PrimaryVm & { run: RunContext }): Promise<void>;
   /** Asks from the primary site until the probe answers. @throws ApplicationFailure NotReady with the console's end */
   waitUntilReady(input: PrimaryVm & { address: string; probe: ReadinessProbe }): Promise<{ seconds: number }>;
 }

@@ -2,6 +2,9 @@ import { ApplicationFailure } from '@temporalio/common';
 import { mapAhead } from '../../blocks/pipeline';
 import { type Hypervisor, NotShutDownError, type PowerState, VmNotFoundError } from '../../hypervisor/port';
 import { primaryNameOf, primaryNameText } from '../../plan/primary-vm';
+import { type RepositoryAddress } from '../../plan/run';
+import { type ObjectStore } from '../../repository/objects/object-store';
+import { checkGeneration, checkPlanState } from '../../repository/plans/plan-state';
 import { withFailures } from '../failures';
 import { beating } from '../heartbeat';
 import { type BackupProxyActivities } from './contract';
@@ -16,6 +19,7 @@ export const VMS_AT_ONCE = 8;
 
 export interface PowerDependencies {
   hypervisor: Hypervisor;
+  objectStore: (address: RepositoryAddress) => ObjectStore;
   /** Instead of {@link SHUTDOWN_SECONDS}. */
   shutdownSeconds?: number;
 }
@@ -24,7 +28,11 @@ export interface PowerDependencies {
  * The power of the company's own VMs, which a planned failover shuts down. Nothing here takes the power away from a guest: what it
  * has not written would be lost.
  */
-export function createPowerActivities({ hypervisor, shutdownSeconds }: PowerDependencies): PowerActivities {
+export function createPowerActivities({
+  hypervisor,
+  objectStore,
+  shutdownSeconds,
+}: PowerDependencies): PowerActivities {
   return withFailures(
     beating<PowerActivities>({
       async readPower({ vms }) {
@@ -48,7 +56,9 @@ export function createPowerActivities({ hypervisor, shutdownSeconds }: PowerDepe
         return { power };
       },
 
-      async shutDownVm(vm) {
+      async shutDownVm({ run, ...vm }) {
+        // A try that comes late must not shut down what the run has started again.
+        await checkGeneration(objectStore(run.repository), run);
         try {
           await hypervisor.shutDown(primaryNameOf(vm), shutdownSeconds ?? SHUTDOWN_SECONDS);
         } catch (error) {
@@ -60,7 +70,8 @@ export function createPowerActivities({ hypervisor, shutdownSeconds }: PowerDepe
         }
       },
 
-      async startVm(vm) {
+      async startVm({ run, ...vm }) {
+        await checkPlanState(objectStore(run.repository), run);
         const name = primaryNameOf(vm);
         // Started by a try whose reply was lost, or by somebody else.
         if ((await hypervisor.describeVm(name)).power === 'off') await hypervisor.powerOn(name);

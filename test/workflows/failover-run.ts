@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker, type WorkerOptions } from '@temporalio/worker';
-import { awsProxyHostQueue, AWS_PROXY_QUEUE, BACKUP_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
+import {
+  awsProxyHostQueue,
+  AWS_PROXY_QUEUE,
+  BACKUP_PROXY_QUEUE,
+  CONTROL_QUEUE,
+} from '../../activities/task-queues';
 import { type DrPlan } from '../../plan/schema';
 import { type FailoverRequest, type FailoverSummary } from '../../workflows/failover';
 import { plainPlan } from '../support/e2e-plan';

@@ -92,7 +92,12 @@ describeWithTemporal('a planned failover', () => {
     expect(running).toEqual(['db', 'web']);
     const again = of(calls, 'startVm', 'waitUntilReady');
     expect(again).toEqual(['startVm db', 'waitUntilReady db', 'startVm web', 'waitUntilReady web']);
-    expect(of(calls, 'createVolumes', 'takePlanState', 'launchShell')).toEqual(['takePlanState']);
+    expect(of(calls, 'createVolumes', 'launchShell')).toEqual([]);
+    // A shutdown that comes late finds another generation.
+    const shutDown = calls.lastIndexOf('shutDownVm db');
+    const taken = calls.indexOf('takePlanState', shutDown);
+    expect(taken).toBeGreaterThan(shutDown);
+    expect(taken).toBeLessThan(calls.indexOf('startVm db'));
   }, 180_000);
 
   it('starts them again where the recovery site fails, when what it made is removed and the state given back', async () => {
@@ -115,6 +120,18 @@ describeWithTemporal('a planned failover', () => {
     expect(removed).toBeGreaterThan(0);
     expect(calls.indexOf('movePlanState')).toBeGreaterThan(removed);
     expect(calls.indexOf('startVm web')).toBeGreaterThan(calls.indexOf('movePlanState'));
+  }, 180_000);
+
+  it('goes on with the shutdown where a replication has taken the state meanwhile', async () => {
+    let fenced = 0;
+    const { calls, outcome, running } = await failOver({
+      'shutDownVm report': () => {
+        if (fenced++ < 2) throw ApplicationFailure.nonRetryable('The run x has taken the plan.', 'Fenced');
+      },
+    });
+    expect(outcome).toMatchObject({ mode: 'planned' });
+    expect(running).toEqual([]);
+    expect(calls.filter((call) => call === 'shutDownVm report')).toHaveLength(3);
   }, 180_000);
 
   it('boots nothing where a VM was started again after the last backup', async () => {
