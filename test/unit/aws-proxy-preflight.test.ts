@@ -73,6 +73,13 @@ describe('hardwareFindings', () => {
     ).toEqual([]);
   });
 
+  it('counts the addresses of the network card', () => {
+    const type = { ProcessorInfo: { SupportedArchitectures: ['x86_64' as const] } };
+    const ofCard = { ...type, NetworkInfo: { Ipv4AddressesPerInterface: 2 } };
+    expect(hardwareFindings(ofCard, 'bios', 2)).toEqual([]);
+    expect(hardwareFindings(ofCard, 'bios', 3)).toEqual(['takes 2 addresses on its network card, not 3']);
+  });
+
   it('refuses other processors, firmware, disks and cards', () => {
     expect(
       hardwareFindings(
