@@ -84,7 +84,7 @@ const bootScript = z.union([
     .transform((file): { file: string; timeout?: number; required?: boolean } => ({ file })),
 ]);
 
-/** A cluster of more has names of its own; each of them takes a line of what a launch is told. */
+/** Each takes a line of what a launch tells the guest, for which EC2 has 16 KiB; a cluster of more is found by other means. */
 const MAXIMUM_PEERS = 50;
 
 const vm = z

@@ -48,7 +48,9 @@ export function hostLookup(
     const named = namedVms(plan, vm).filter(({ as }) => as === 'dependency' || test !== undefined);
     if (named.length === 0) return [];
     const latestOf = new Map<string, { attempt: number; address: string | undefined }>();
-    for (const { Tags, State, PrivateIpAddress: address } of await instancesOf(run)) {
+    // What the plan fixes need not be asked for.
+    const asked = named.some(({ as }) => as === 'dependency');
+    for (const { Tags, State, PrivateIpAddress: address } of asked ? await instancesOf(run) : []) {
       const tags = readInstance(Tags);
       if (tags === undefined || !THERE.has(State?.Name ?? '')) continue;
       if (tags.attempt < (latestOf.get(tags.vm)?.attempt ?? 0)) continue;
