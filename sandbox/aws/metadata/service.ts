@@ -50,8 +50,9 @@ function instanceAt(
   return account.instances
     .all()
     .find(
-      ({ privateAddress, subnetId, state, host }) =>
-        privateAddress === address &&
+      ({ privateAddress, secondaryAddresses = [], subnetId, state, host }) =>
+        address !== undefined &&
+        [privateAddress, ...secondaryAddresses].includes(address) &&
         state !== 'terminated' &&
         !host &&
         subnets.some(({ id }) => id === subnetId),
