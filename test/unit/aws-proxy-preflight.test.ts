@@ -1,4 +1,5 @@
-import { fixedAddressFindings, siteFindings } from '../../activities/aws-proxy/readiness/network';
+import { fixedAddressFindings } from '../../activities/aws-proxy/readiness/addresses';
+import { siteFindings } from '../../activities/aws-proxy/readiness/network';
 import { hardwareFindings } from '../../activities/aws-proxy/readiness/instance-types';
 
 describe('fixedAddressFindings', () => {

@@ -15,11 +15,10 @@ import { type DrCopySet, findDrCopies, withBackup } from '../account/dr-copy';
 import { findLaunchCopies } from '../account/launch-copy';
 import { lookUpZone, readARecords } from '../dns/hosted-zone';
 import { MAXIMUM_DISKS } from '../launch/instance-volumes';
+import { addressFindings, fixedSubnets } from './addresses';
 import {
   addressCount,
-  addressFindings,
   findSite,
-  fixedSubnets,
   networkFindings,
   type PlacedVm,
   placedVms,

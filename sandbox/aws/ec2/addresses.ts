@@ -1,3 +1,4 @@
+import { type InstanceNetworkInterfaceSpecification } from '@aws-sdk/client-ec2';
 import ipaddr from 'ipaddr.js';
 import { type Account } from '../account';
 import { type SecurityGroupFixture, type SubnetFixture } from '../config';
@@ -32,6 +33,42 @@ export interface WantedAddresses {
   /** EC2 chooses one where this is absent. */
   primary: string | undefined;
   secondary: string[];
+}
+
+/**
+ * The addresses of a network interface. Those that would be on more than one instance, and more than the type takes, are refused.
+ * "A maximum of one may be primary" is of InstanceNetworkInterfaceSpecification; the codes are guesses.
+ */
+export function wantedAddresses(
+  card: InstanceNetworkInterfaceSpecification,
+  instances: number,
+  most: number,
+): WantedAddresses {
+  const listed = card.PrivateIpAddresses ?? [];
+  const primary = listed.filter((entry) => entry.Primary === true);
+  if (card.SecondaryPrivateIpAddressCount !== undefined)
+    throw new AwsError('UnsupportedOperation', 'This sandbox chooses no secondary addresses; name them.');
+  if (primary.length > 1)
+    throw new AwsError('InvalidParameterCombination', 'Only one private IP address can be primary.');
+  if (card.PrivateIpAddress !== undefined && primary.length > 0)
+    throw new AwsError(
+      'InvalidParameterCombination',
+      'privateIpAddress and a primary entry of privateIpAddresses may not be specified on the same request',
+    );
+  const secondary = listed
+    .filter((entry) => entry.Primary !== true)
+    .map((entry) => entry.PrivateIpAddress ?? '');
+  if (instances > 1 && (card.PrivateIpAddress !== undefined || listed.length > 0))
+    throw new AwsError(
+      'InvalidParameterCombination',
+      'A private IP address may not be specified for more than one instance.',
+    );
+  if (1 + secondary.length > most)
+    throw new AwsError(
+      'PrivateIpAddressLimitExceeded',
+      `The instance type takes ${most} private addresses a network interface.`,
+    );
+  return { primary: card.PrivateIpAddress ?? primary[0]?.PrivateIpAddress, secondary };
 }
 
 /**

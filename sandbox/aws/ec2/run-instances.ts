@@ -10,7 +10,7 @@ import { newId } from '../state/ids';
 import { type ImageDevice, type ImageRecord, type InstanceRecord } from '../state/records';
 import { madeBefore, tokenMark } from '../state/tokens';
 import { AwsError } from '../wire/errors';
-import { chooseAddresses, choosePublicAddress, type WantedAddresses } from './addresses';
+import { chooseAddresses, choosePublicAddress, type WantedAddresses, wantedAddresses } from './addresses';
 import { readDevice } from './images';
 import { continueInstance } from './instance-states';
 import { findInstanceType } from './instance-types';
@@ -195,42 +195,6 @@ function readNetwork(
       mostAddresses,
     ),
   };
-}
-
-/**
- * The addresses of a network interface. Those that would be on more than one instance, and more than the type takes, are refused.
- * "A maximum of one may be primary" is of InstanceNetworkInterfaceSpecification; the codes are guesses.
- */
-function wantedAddresses(
-  card: InstanceNetworkInterfaceSpecification,
-  instances: number,
-  most: number,
-): WantedAddresses {
-  const listed = card.PrivateIpAddresses ?? [];
-  const primary = listed.filter((entry) => entry.Primary === true);
-  if (card.SecondaryPrivateIpAddressCount !== undefined)
-    throw new AwsError('UnsupportedOperation', 'This sandbox chooses no secondary addresses; name them.');
-  if (primary.length > 1)
-    throw new AwsError('InvalidParameterCombination', 'Only one private IP address can be primary.');
-  if (card.PrivateIpAddress !== undefined && primary.length > 0)
-    throw new AwsError(
-      'InvalidParameterCombination',
-      'privateIpAddress and a primary entry of privateIpAddresses may not be specified on the same request',
-    );
-  const secondary = listed
-    .filter((entry) => entry.Primary !== true)
-    .map((entry) => entry.PrivateIpAddress ?? '');
-  if (instances > 1 && (card.PrivateIpAddress !== undefined || listed.length > 0))
-    throw new AwsError(
-      'InvalidParameterCombination',
-      'A private IP address may not be specified for more than one instance.',
-    );
-  if (1 + secondary.length > most)
-    throw new AwsError(
-      'PrivateIpAddressLimitExceeded',
-      `The instance type takes ${most} private addresses a network interface.`,
-    );
-  return { primary: card.PrivateIpAddress ?? primary[0]?.PrivateIpAddress, secondary };
 }
 
 function checkCard(card: InstanceNetworkInterfaceSpecification, input: RunInstancesRequest): void {
