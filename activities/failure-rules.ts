@@ -101,7 +101,9 @@ const BY_CODE: Record<string, FailureRule> = {
   ),
   InstanceLimitExceeded: quota('Running On-Demand instances'),
   MaxIOPSLimitExceeded: quota('IOPS of the volume type'),
-  VolumeLimitExceeded: quota('Storage for General Purpose SSD (gp3) volumes, in TiB; L-7A658B76'),
+  VolumeLimitExceeded: quota(
+    'Storage for volumes of the type, in TiB; L-7A658B76 for General Purpose SSD (gp3)',
+  ),
   SnapshotLimitExceeded: quota('Snapshots per Region; L-309BACF6'),
   ServiceQuotaExceededException: quota('Snapshots per Region, or pending EBS direct snapshots'),
   NetworkInterfaceLimitExceeded: quota('Network interfaces per Region; L-DF5E4CA3'),

@@ -16,6 +16,8 @@ export interface BootScript {
 export interface HostEntry {
   address: string;
   names: string[];
+  /** Whether it is the guest itself: names of its own that are not among these lead there as well. */
+  self?: boolean;
 }
 
 /** A disk of the guest other than the boot disk, as a path on this host. */

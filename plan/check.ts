@@ -1,15 +1,13 @@
-import { parse as parseAddress } from 'ipaddr.js';
-import { type z } from 'zod';
-import { didYouMean } from './nearest';
+import { addressProblem } from './address-problem';
 import { findCycle } from './order';
 import { type PlanProblem } from './plan-error';
 import { bothNames, primaryNameOf } from './primary-vm';
 import { show } from './schema-problems';
-import { type planFileSchema } from './schema';
-import { subnetsOf } from './subnets';
-
-/** A plan as its file has it: valid by the schema, boot scripts still paths. */
-export type PlanFile = z.output<typeof planFileSchema>;
+import { repeated } from './repeated';
+import { type PlanFile } from './schema';
+import { checkSites } from './sites-check';
+import { unknownVm } from './unknown-vm';
+import { vmSite } from './vm-site';
 
 /** Longer than a year is a slip of the keyboard, and more than a Temporal timer should be asked for. */
 const MAX_DURATION_SECONDS = 366 * 86_400;
@@ -24,7 +22,7 @@ export function checkPlan(plan: PlanFile): PlanProblem[] {
     ...addresses(plan),
     ...hostNames(plan),
     ...durations(plan),
-    ...recoverySite(plan),
+    ...checkSites(plan),
     ...replication(plan),
     ...dns(plan),
   ];
@@ -49,10 +47,6 @@ function* duplicates(plan: PlanFile): Generator<PlanProblem> {
     (name) => `two VMs of the plan are ${show(name)} at the primary site; give each a primaryVm of its own`,
   );
   yield* repeated(
-    everyVm('privateAddress', (vm) => vm.privateAddress),
-    (address) => `two VMs want the address ${address} in the recovery subnet; give each its own`,
-  );
-  yield* repeated(
     everyVm('primaryAddress', (vm) => vm.primaryAddress),
     (address) => `two VMs have the address ${address} at the primary site; give each its own`,
   );
@@ -63,20 +57,13 @@ function* duplicates(plan: PlanFile): Generator<PlanProblem> {
     (name) => `the host name "${name}" is given twice; a name can lead to one VM only`,
   );
   for (const [index, vm] of plan.vms.entries()) {
-    const within = (field: 'instanceTypes' | 'dependsOn' | 'excludeDisks') =>
+    const within = (field: 'instanceTypes' | 'dependsOn' | 'excludeDisks' | 'peers') =>
       (vm[field] ?? []).map((value, position) => ({ path: ['vms', index, field, position], value }));
     yield* repeated(within('instanceTypes'), (type) => `${type} is listed twice; take one out`);
     yield* repeated(within('excludeDisks'), (key) => `"${key}" is listed twice; take one out`);
     yield* repeated(within('dependsOn'), (name) => `"${name}" is listed twice; take one out`);
+    yield* repeated(within('peers'), (name) => `"${name}" is listed twice; take one out`);
   }
-  for (const which of ['production', 'test'] as const)
-    yield* repeated(
-      plan.recoverySite[which].securityGroups.map((value, position) => ({
-        path: ['recoverySite', which, 'securityGroups', position],
-        value,
-      })),
-      (group) => `${group} is listed twice; take one out`,
-    );
   yield* repeated(
     (plan.dns?.records ?? []).map(({ name }, index) => ({
       path: ['dns', 'records', index, 'name'],
@@ -84,18 +71,6 @@ function* duplicates(plan: PlanFile): Generator<PlanProblem> {
     })),
     (name) => `the record ${name} is given twice; a name can lead to one VM only`,
   );
-}
-
-/** A problem for every value that was there before. */
-function* repeated(
-  entries: { path: PropertyKey[]; value: string }[],
-  message: (value: string) => string,
-): Generator<PlanProblem> {
-  const seen = new Set<string>();
-  for (const { path, value } of entries) {
-    if (seen.has(value)) yield { path, message: message(value) };
-    seen.add(value);
-  }
 }
 
 function* dependencies(plan: PlanFile): Generator<PlanProblem> {
@@ -119,33 +94,12 @@ function* dependencies(plan: PlanFile): Generator<PlanProblem> {
   yield { path: ['vms', index, 'dependsOn', position], message };
 }
 
-function unknownVm(name: string, names: string[]): string {
-  return `there is no VM "${name}" in this plan${didYouMean(name, names) || `; it has ${names.join(', ')}`}`;
-}
-
 function* addresses(plan: PlanFile): Generator<PlanProblem> {
-  for (const [index, vm] of plan.vms.entries())
-    for (const field of ['privateAddress', 'primaryAddress'] as const) {
-      const address = vm[field];
-      if (address === undefined) continue;
-      const range = parseAddress(address).range();
-      // Probes are sent there: never to this host itself, to a metadata service, or to everybody.
-      if (range === 'private' || range === 'unicast' || range === 'carrierGradeNat') continue;
-      yield {
-        path: ['vms', index, field],
-        message: `${address} cannot be a VM's address (it is ${RANGE_NAMES[range] ?? range})`,
-      };
-    }
+  for (const [index, vm] of plan.vms.entries()) {
+    const message = addressProblem(vm.primaryAddress);
+    if (message !== undefined) yield { path: ['vms', index, 'primaryAddress'], message };
+  }
 }
-
-const RANGE_NAMES: Record<string, string> = {
-  loopback: 'a loopback address',
-  linkLocal: 'a link-local address',
-  multicast: 'a multicast address',
-  broadcast: 'the broadcast address',
-  unspecified: 'the unspecified address',
-  reserved: 'from a reserved range',
-};
 
 function* hostNames(plan: PlanFile): Generator<PlanProblem> {
   for (const [index, vm] of plan.vms.entries())
@@ -186,19 +140,6 @@ function* replication({ replication: { copy, launchCopy } }: PlanFile): Generato
     };
 }
 
-function* recoverySite({ recoverySite: { production, test } }: PlanFile): Generator<PlanProblem> {
-  for (const [name, site] of Object.entries({ production, test }))
-    for (const [index, subnet] of (site.subnets ?? []).entries())
-      if (site.subnets?.indexOf(subnet) !== index)
-        yield { path: ['recoverySite', name, 'subnets', index], message: `${subnet} is in the list already` };
-  const shared = subnetsOf(test).findIndex((subnet) => subnetsOf(production).includes(subnet));
-  if (shared >= 0)
-    yield {
-      path: ['recoverySite', 'test', ...(test.subnets === undefined ? ['subnet'] : ['subnets', shared])],
-      message: `${subnetsOf(test)[shared]} is the production subnet, too; a test failover needs a subnet of its own, cut off from it`,
-    };
-}
-
 function* dns(plan: PlanFile): Generator<PlanProblem> {
   const names = plan.vms.map(({ name }) => name);
   for (const [index, record] of (plan.dns?.records ?? []).entries()) {
@@ -206,7 +147,9 @@ function* dns(plan: PlanFile): Generator<PlanProblem> {
     if (!names.includes(record.vm)) yield { path: at('vm'), message: unknownVm(record.vm, names) };
     if (!record.name.includes('.'))
       yield { path: at('name'), message: `"${record.name}" is no full name; write it like www.example.com` };
-    if (record.address === 'public' && !plan.recoverySite.production.publicAddress)
+    const vm = plan.vms.find(({ name }) => name === record.vm);
+    const site = vm && vmSite(plan.recoverySite.production, vm, false);
+    if (record.address === 'public' && !(site ?? plan.recoverySite.production).publicAddress)
       yield {
         path: at('address'),
         message:

@@ -1,9 +1,9 @@
 import path from 'node:path';
 import { BootScriptError, type LoadedBootScript, readBootScript } from './boot-scripts';
-import { checkPlan, type PlanFile } from './check';
+import { checkPlan } from './check';
 import { type PlanDocument, readPlanDocument } from './document';
 import { type PlanProblem } from './plan-error';
-import { type DrPlan, planFileSchema, type PlannedVm } from './schema';
+import { type DrPlan, type PlanFile, planFileSchema, type PlannedVm } from './schema';
 import { schemaProblems } from './schema-problems';
 
 export { PlanError } from './plan-error';

@@ -17,6 +17,11 @@ function problemsOf(schema: z.ZodType, root: unknown, issue: z.core.$ZodIssue): 
       message: `is not known here${didYouMean(key, known) || `; known are ${known.join(', ')}`}`,
     }));
   }
+  if (issue.code === 'invalid_key') {
+    // A name that a person chose, such as a tag's: what is wrong with it is said of it.
+    const message = issue.issues[0]?.message ?? 'is no name that can be used here';
+    return [{ path: issue.path, atKey: true, message }];
+  }
   if (issue.code === 'invalid_union') {
     // The branch for the type that was written is the one whose complaint helps, and it may be about a part.
     const branch = issue.errors.find((issues) => !isOfOtherType(issues[0])) ?? issue.errors.at(-1);
@@ -65,6 +70,7 @@ const TYPE_NAMES: Record<string, string> = {
   boolean: 'true or false',
   array: 'a list (lines that begin with "-")',
   object: 'a group of fields',
+  record: 'a group of fields',
 };
 
 const FORMAT_NAMES: Record<string, string> = {
@@ -95,6 +101,7 @@ function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   let at: unknown = bare(schema);
   for (const part of path) {
     if (at instanceof z.ZodArray) at = bare(at.element);
+    else if (at instanceof z.ZodRecord) at = bare(at.valueType);
     else if (at instanceof z.ZodObject) at = bare((at.shape as Record<PropertyKey, unknown>)[part]);
     else return [];
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { INSTANCE_TYPE } from './instance-type';
 import { replicationLimit } from './replication-limit';
+import { recoverySubnet, vmRecoverySite } from './site-schema';
 
 /**
  * The DR plan: which VMs are protected, in which order they come up, and where they run.
@@ -30,11 +31,6 @@ const dnsName = z
     'must be a DNS name',
   )
   .transform((value) => value.replace(/\.$/, '').toLowerCase());
-
-const awsId = (prefix: string) =>
-  z
-    .string()
-    .regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `must be an id like ${prefix}-0123456789abcdef0`);
 
 /**
  * What the primary site knows a VM by. Longer than any path of VMware's that people have: a name has 80 characters, of
@@ -88,6 +84,9 @@ const bootScript = z.union([
     .transform((file): { file: string; timeout?: number; required?: boolean } => ({ file })),
 ]);
 
+/** Each takes a line of what a launch tells the guest, for which EC2 has 16 KiB; a cluster of more is found by other means. */
+const MAXIMUM_PEERS = 50;
+
 const vm = z
   .object({
     name,
@@ -107,29 +106,16 @@ const vm = z
     hostNames: z.array(dnsName).default([]),
     readiness,
     bootScript: bootScript.optional(),
-    /** Private address in the recovery subnet; AWS chooses one where this is absent. */
+    /** VMs whose host names this one finds although it does not depend on them: members of one cluster. Their addresses are fixed. */
+    peers: z.array(name).max(MAXIMUM_PEERS).optional(),
+    /** Private address in the production subnet; AWS chooses one where this is absent. */
     privateAddress: z.ipv4().optional(),
+    /** Values of this VM's in the place of the recovery site's. */
+    recoverySite: vmRecoverySite.optional(),
     /** Address at the primary site that the readiness probe asks after failback. */
     primaryAddress: z.ipv4(),
   })
   .strict();
-
-/** Zones of a Region are six at most; a company gives each one subnet. */
-const MAXIMUM_SUBNETS = 6;
-
-const site = z
-  .object({
-    subnet: awsId('subnet').optional(),
-    /** Several, one a zone, in order of preference: where AWS has no capacity in one zone, the next is tried. */
-    subnets: z.array(awsId('subnet')).min(1).max(MAXIMUM_SUBNETS).optional(),
-    securityGroups: z.array(awsId('sg')).min(1),
-    publicAddress: z.boolean().default(false),
-  })
-  .strict()
-  .refine(
-    (where) => (where.subnet === undefined) !== (where.subnets === undefined),
-    'needs exactly one of subnet and subnets',
-  );
 
 const dnsRecord = z
   .object({
@@ -166,8 +152,8 @@ export const planFileSchema = z
         region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be like eu-central-1'),
         /** KMS key of the DR copy; a changed key begins a new full copy. */
         kmsKey: z.string().min(1).optional(),
-        production: site,
-        test: site,
+        production: recoverySubnet,
+        test: recoverySubnet,
       })
       .strict(),
     repository: z
@@ -219,7 +205,8 @@ export interface PlannedBootScript extends BootScriptReference {
   required?: boolean;
 }
 
-type PlanFile = z.output<typeof planFileSchema>;
+/** A plan as its file has it: valid by the schema, boot scripts still paths. */
+export type PlanFile = z.output<typeof planFileSchema>;
 
 /** A protected VM of the normalized plan. Durations are in seconds. */
 export type PlannedVm = Omit<PlanFile['vms'][number], 'bootScript'> & { bootScript?: PlannedBootScript };
@@ -229,6 +216,7 @@ export type DrPlan = Omit<PlanFile, 'vms'> & { vms: PlannedVm[] };
 
 export type ReadinessProbe = PlannedVm['readiness'];
 export type RecoverySubnet = DrPlan['recoverySite']['production'];
+export type VmRecoverySite = NonNullable<PlannedVm['recoverySite']>;
 export type PlannedDnsRecord = NonNullable<DrPlan['dns']>['records'][number];
 
 /** Seconds in a duration such as `15m`. */

@@ -120,7 +120,7 @@ function controlWorker(settings: WorkerSettings): QueueWorker {
 function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
   const { region, stateDirectory } = settings;
   const { instanceId, availabilityZone, deviceDirectory, dnsServers } = awsProxySettings();
-  const { ec2, ebs, route53 } = awsClients({ region });
+  const { ec2, ebs, route53, iam } = awsClients({ region });
   const objectStore = recoverySiteObjectStores(settings);
   const host = { ec2, instanceId, deviceNames: new DeviceNames(), deviceDirectory };
   const guests = guestAdapter();
@@ -144,7 +144,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
       objectStore,
       directory: launchCopies(join(stateDirectory, 'aws-proxy')),
     }),
-    ...createReadinessActivities({ ec2, route53, region, objectStore }),
+    ...createReadinessActivities({ ec2, route53, iam, region, objectStore }),
     ...createLaunchActivities({
       ec2,
       ebs,

@@ -4,12 +4,15 @@ import { type HostEntry } from '../guest/port';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm, type RecoverySubnet } from '../plan/schema';
 import { subnetsOf } from '../plan/subnets';
+import { vmSite } from '../plan/vm-site';
+import { type VolumesByDisk } from '../plan/volume-settings';
 import { type OnFailure } from './run/attention';
 
 /** One VM of a failover: what it is made from, where, and what it finds there. */
 export interface FailoverVmRequest {
   run: RunContext;
   vm: PlannedVm;
+  /** The plan's; the VM may have values of its own. */
   site: RecoverySubnet;
   test: boolean;
   /** Where volumes are made. */
@@ -17,6 +20,8 @@ export interface FailoverVmRequest {
   /** The one subnet that the VM can be in, where its address is fixed. */
   fixedSubnet?: string;
   drCopy: DrCopy;
+  /** How the volumes of its disks are made; absent where the plan says nothing of them. */
+  volumes?: VolumesByDisk;
   /** Where this VM finds the VMs that it depends on; only in runs of releases that began a VM when those were ready. */
   hosts?: HostEntry[];
   /** The shell image; absent in runs of those releases. */
@@ -29,15 +34,17 @@ export interface FailoverVmRequest {
 }
 
 /** The subnets that the VM may be launched in, in order of preference. */
-export function subnetsFor({ fixedSubnet, site }: FailoverVmRequest): string[] {
-  return fixedSubnet === undefined ? subnetsOf(site) : [fixedSubnet];
+export function subnetsFor({ fixedSubnet, site, vm, test }: FailoverVmRequest): string[] {
+  return fixedSubnet === undefined ? subnetsOf(vmSite(site, vm, test)) : [fixedSubnet];
 }
 
-/** How the VM's instance is connected there. A fixed address belongs to the production subnet; a test may run beside it. */
+/** How the VM's instance is connected there, and what it is given. */
 export function networkOf({ site, vm, test }: FailoverVmRequest): Omit<LaunchSite, 'subnet'> {
-  return {
-    securityGroups: site.securityGroups,
-    publicAddress: site.publicAddress,
-    privateAddress: test ? undefined : vm.privateAddress,
-  };
+  const { subnet: _, subnets: __, ...network } = vmSite(site, vm, test);
+  return network;
+}
+
+/** What of the plan's the volumes of the VM are made with. */
+export function volumesOf(request: FailoverVmRequest): Pick<FailoverVmRequest, 'volumes'> {
+  return request.volumes === undefined ? {} : { volumes: request.volumes };
 }

@@ -1,7 +1,7 @@
 import { type LaunchedInstance as LaunchedByCopy } from '../activities/aws-proxy/launch/contract';
 import { type Dependencies } from './dependencies';
 import { awsProxy } from './run/activities';
-import { type FailoverVmRequest, networkOf, subnetsFor } from './failover-vm-request';
+import { type FailoverVmRequest, networkOf, subnetsFor, volumesOf } from './failover-vm-request';
 import { type Launch, type LaunchAttempts, type Launched, LaunchTries } from './launch-tries';
 import { Kept } from './run/kept';
 
@@ -54,12 +54,13 @@ export class LaunchedInstance {
         ...networkOf(this.request),
         drCopy,
         test,
+        ...volumesOf(this.request),
       }),
     );
   }
 
   private async register(): Promise<string> {
     const { run, vm, drCopy } = this.request;
-    return (await awsProxy.registerImage({ run, vm: vm.name, drCopy })).imageId;
+    return (await awsProxy.registerImage({ run, vm: vm.name, drCopy, ...volumesOf(this.request) })).imageId;
   }
 }

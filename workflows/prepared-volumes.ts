@@ -1,7 +1,7 @@
 import { type RecoveredVolume } from '../activities/aws-proxy/launch/contract';
 import { type Dependencies } from './dependencies';
 import { awsProxy, control } from './run/activities';
-import { type FailoverVmRequest } from './failover-vm-request';
+import { type FailoverVmRequest, networkOf, volumesOf } from './failover-vm-request';
 import { hasFailureType } from './run/failure-message';
 import { Kept } from './run/kept';
 import { onProxyHost, type ProxyHost } from './run/proxy-host';
@@ -76,14 +76,21 @@ export class PreparedVolumes {
   private create(): Promise<RecoveredVolume[]> {
     const { run, vm, drCopy, test, availabilityZone } = this.request;
     const { attempt } = this;
-    return awsProxy.createVolumes({ run, vm: vm.name, attempt, drCopy, availabilityZone, test });
+    const { tags } = networkOf(this.request);
+    return awsProxy.createVolumes({
+      ...{ run, vm: vm.name, attempt, drCopy, availabilityZone, test },
+      ...volumesOf(this.request),
+      ...(tags === undefined ? {} : { tags }),
+    });
   }
 
   private async inject(host: ProxyHost, volumes: RecoveredVolume[]): Promise<void> {
-    const { run, vm, hosts } = this.request;
+    const { run, vm, hosts, test } = this.request;
     const bootScripts = vm.bootScript ? [vm.bootScript] : [];
     await reportPhase(vm.name, 'injecting drivers');
-    const adapted = await host.activities.injectDrivers({ run, vm: vm.name, volumes, bootScripts, hosts });
+    const adapted = await host.activities.injectDrivers({
+      ...{ run, vm: vm.name, volumes, bootScripts, hosts, test },
+    });
     // Absent in what a worker of an earlier release answered.
     this.told = adapted.warnings ?? [];
   }

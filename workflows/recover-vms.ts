@@ -1,11 +1,12 @@
 import { ApplicationFailure, CancellationScope, patched } from '@temporalio/workflow';
 import { type DrCopy } from '../activities/aws-proxy/account/contract';
-import { type FixedPlace } from '../activities/aws-proxy/readiness/contract';
+import { type VmPlace } from '../activities/aws-proxy/readiness/contract';
 import { type HostEntry } from '../guest/port';
 import { type Firmware } from '../hypervisor/port';
 import { startOrder } from '../plan/order';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
+import { volumesByDisk } from '../plan/volume-settings';
 import { failoverVm, readyDetail, type RecoveredVm } from './failover-vm';
 import { type FailoverVmRequest } from './failover-vm-request';
 import { awsProxy } from './run/activities';
@@ -25,7 +26,7 @@ export interface Recovery {
   availabilityZone: string;
   drCopies: DrCopy[];
   /** Absent in runs of releases whose plans had one subnet. */
-  places?: FixedPlace[];
+  places?: VmPlace[];
   onFailure: OnFailure;
   /** The run's own steps that a person may have to mend. */
   attention: Attention;
@@ -99,11 +100,14 @@ function requestOf(
   const drCopy = drCopies.find((copy) => copy.vm === vm.name);
   if (drCopy === undefined)
     throw ApplicationFailure.nonRetryable(`There is no DR copy of ${vm.name}.`, 'NotReadyForFailover');
-  const place = places.find((fixed) => fixed.vm === vm.name);
+  const place = places.find((of) => of.vm === vm.name);
+  const diskKeys = drCopy.disks.map(({ key }) => key);
+  const volumes = volumesByDisk(plan, vm, test, diskKeys);
   return {
     ...{ run, vm, site, test, drCopy, onFailure },
     availabilityZone: place?.availabilityZone ?? availabilityZone,
-    ...(place === undefined ? {} : { fixedSubnet: place.subnet }),
+    ...(place?.subnet === undefined ? {} : { fixedSubnet: place.subnet }),
+    ...(Object.keys(volumes).length === 0 ? {} : { volumes }),
   };
 }
 

@@ -75,6 +75,8 @@ export interface Fixtures {
   subnets: SubnetFixture[];
   securityGroups: SecurityGroupFixture[];
   hostedZones: { id: string; name: string }[];
+  /** Names of IAM instance profiles; none where absent. */
+  instanceProfiles?: string[];
   buckets: string[];
   /** Running instances without a machine: hosts outside the sandbox's networks, such as the AWS proxy. */
   hostInstances: {

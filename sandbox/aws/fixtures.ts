@@ -13,6 +13,8 @@ export const PRODUCTION_SECURITY_GROUP_ID = 'sg-0a11fe00000000001';
 export const TEST_SECURITY_GROUP_ID = 'sg-0a11fe00000000002';
 export const SHOP_HOSTED_ZONE_ID = 'ZLIFEBOATSHOP';
 export const SHOP_BUCKET = 'lifeboat-shop';
+/** For instances that a plan gives one. */
+export const SHOP_INSTANCE_PROFILE = 'shop-vm';
 
 const HTTP_PORT = 80;
 const REDIS_PORT = 6379;
@@ -69,6 +71,7 @@ export function shopFixtures(): Fixtures {
     subnets: [production.subnet, secondZone, test.subnet],
     securityGroups: [production.securityGroup, test.securityGroup],
     hostedZones: [{ id: SHOP_HOSTED_ZONE_ID, name: 'shop.example' }],
+    instanceProfiles: [SHOP_INSTANCE_PROFILE],
     buckets: [SHOP_BUCKET],
     hostInstances: [
       {

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import { type AddressInfo } from 'node:net';
 import * as ebs from '@aws-sdk/client-ebs';
 import * as ec2 from '@aws-sdk/client-ec2';
+import * as iam from '@aws-sdk/client-iam';
 import * as route53 from '@aws-sdk/client-route-53';
 import * as s3 from '@aws-sdk/client-s3';
 import * as sts from '@aws-sdk/client-sts';
@@ -14,6 +15,7 @@ import { expireSnapshots, type LastWrites } from './ebs/snapshot-states';
 import { writingHandlers } from './ebs/writing';
 import { ec2Handlers } from './ec2/handlers';
 import { injecting } from './faults/injecting';
+import { iamHandlers } from './iam/handlers';
 import { watchInstances } from './ec2/instance-states';
 import { limiting } from './limits';
 import { startMetadataService } from './metadata/service';
@@ -100,6 +102,7 @@ export async function startAwsEndpoint(
         service: describeService({ ...route53 }, new route53.Route53Client(client)),
         handlers: route53Handlers(hosted),
       },
+      { service: describeService({ ...iam }, new iam.IAMClient(client)), handlers: iamHandlers(account) },
       {
         service: describeService({ ...sts }, new sts.STSClient(client)),
         handlers: stsHandlers(config.accessKeyId),

@@ -75,6 +75,60 @@ describe('instances', () => {
       }),
     );
 
+  it('have the addresses of their card that were asked for, each once, and as many as the type takes', async () => {
+    const asked = (PrivateIpAddresses: EC2.PrivateIpAddressSpecification[], more: object = {}) =>
+      launch({
+        NetworkInterfaces: [
+          {
+            DeviceIndex: 0,
+            SubnetId: PRODUCTION_SUBNET_ID,
+            Groups: [PRODUCTION_SECURITY_GROUP_ID],
+            PrivateIpAddresses,
+          },
+        ],
+        ...more,
+      });
+    const first = { Primary: true, PrivateIpAddress: '10.0.1.60' };
+    const second = { Primary: false, PrivateIpAddress: '10.0.1.61' };
+    const { Instances: [launched] = [] } = await asked([first, second]);
+    expect(launched).toMatchObject({ PrivateIpAddress: '10.0.1.60' });
+    const { NetworkInterfaces } = await ec2.send(
+      new EC2.DescribeNetworkInterfacesCommand({
+        Filters: [{ Name: 'addresses.private-ip-address', Values: ['10.0.1.61'] }],
+      }),
+    );
+    expect(NetworkInterfaces?.[0]?.PrivateIpAddresses).toMatchObject([first, second]);
+
+    const other = { Primary: false, PrivateIpAddress: '10.0.1.62' };
+    const refusals: [Promise<unknown>, string][] = [
+      [asked([second]), 'InvalidIPAddress.InUse'],
+      [
+        asked([other, { Primary: false, PrivateIpAddress: '10.9.1.62' }], { InstanceType: 't3.small' }),
+        'InvalidParameterValue',
+      ],
+      [
+        asked([
+          { ...other, Primary: true },
+          { ...other, Primary: true },
+        ]),
+        'InvalidParameterCombination',
+      ],
+      [asked([other], { MaxCount: 2 }), 'InvalidParameterCombination'],
+      // A t3.micro's card takes two.
+      [asked([other, { Primary: false, PrivateIpAddress: '10.0.1.63' }]), 'PrivateIpAddressLimitExceeded'],
+    ];
+    for (const [refused, name] of refusals) expect((await failure(refused)).name).toBe(name);
+    await ec2.send(new EC2.TerminateInstancesCommand({ InstanceIds: [launched?.InstanceId ?? ''] }));
+    await eventually(
+      () =>
+        asked([second]).then(
+          () => 'launched',
+          (error: Error) => error.name,
+        ),
+      (outcome) => outcome === 'launched',
+    );
+  });
+
   it('go through the life of a shell whose root is swapped', async () => {
     const { Instances: [launched] = [] } = await launch({ ClientToken: 'shell' });
     const id = launched?.InstanceId ?? '';

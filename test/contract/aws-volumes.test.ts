@@ -162,4 +162,77 @@ describe('volumes', () => {
       ).name,
     ).toBe('InvalidVolume.ZoneMismatch');
   });
+
+  it('have the performance that their type takes', async () => {
+    const snapshot = await disks.completedSnapshot({});
+    const make = (more: Partial<EC2.CreateVolumeRequest>) =>
+      ec2.send(
+        new EC2.CreateVolumeCommand({
+          AvailabilityZone: 'eu-central-1a',
+          VolumeType: 'gp3',
+          SnapshotId: snapshot,
+          Size: 10,
+          ...more,
+        }),
+      );
+    const made = async (more: Partial<EC2.CreateVolumeRequest>) => {
+      const { VolumeId = '' } = await make(more);
+      const { Volumes } = await ec2.send(new EC2.DescribeVolumesCommand({ VolumeIds: [VolumeId] }));
+      return Volumes?.[0];
+    };
+    expect(await made({})).toMatchObject({ VolumeType: 'gp3', Iops: 3000, Throughput: 125 });
+    expect(await made({ Iops: 5000, Throughput: 1250, VolumeInitializationRate: 300 })).toMatchObject({
+      ...{ Iops: 5000, Throughput: 1250, VolumeInitializationRate: 300 },
+    });
+    expect(await made({ VolumeType: 'gp2' })).toMatchObject({ Iops: 100 });
+    expect(await made({ VolumeType: 'io2', Iops: 10_000 })).toMatchObject({
+      VolumeType: 'io2',
+      Iops: 10_000,
+    });
+
+    const refusals: [Partial<EC2.CreateVolumeRequest>, string, RegExp][] = [
+      [{ Iops: 2999 }, 'InvalidParameterValue', /3000 to 80000/],
+      [{ Iops: 5001 }, 'InvalidParameterValue', /Iops to volume size ratio of 500\.1.* maximum is 500/],
+      [{ Throughput: 124 }, 'InvalidParameterValue', /125 to 2000/],
+      [
+        { Throughput: 1000 },
+        'InvalidParameterValue',
+        /to iops ratio of 0\.333333 is too high; maximum is 0\.25/,
+      ],
+      [{ VolumeType: 'gp2', Iops: 3000 }, 'InvalidParameterCombination', /iops is not supported for gp2/],
+      [
+        { VolumeType: 'gp2', Throughput: 125 },
+        'InvalidParameterCombination',
+        /only be specified for volumeType gp3/,
+      ],
+      [{ VolumeType: 'io1' }, 'MissingParameter', /iops/],
+      [{ VolumeType: 'io1', Iops: 501 }, 'InvalidParameterValue', /maximum is 50$/],
+      [{ VolumeType: 'st1' }, 'InvalidParameterValue', /125 to 16384/],
+      [{ VolumeInitializationRate: 99 }, 'InvalidParameterValue', /volumeInitializationRate/],
+      [
+        { SnapshotId: undefined, VolumeInitializationRate: 100 },
+        'InvalidParameterCombination',
+        /from snapshots/,
+      ],
+    ];
+    for (const [more, name, message] of refusals) {
+      const error = await failure(make(more));
+      expect([error.name, error.message]).toEqual([name, expect.stringMatching(message)]);
+    }
+    const image = (Ebs: EC2.EbsBlockDevice) =>
+      ec2.send(
+        new EC2.RegisterImageCommand({
+          ...{ Name: 'performance', Architecture: 'x86_64', VirtualizationType: 'hvm' },
+          RootDeviceName: '/dev/xvda',
+          BlockDeviceMappings: [{ DeviceName: '/dev/xvda', Ebs: { SnapshotId: snapshot, ...Ebs } }],
+        }),
+      );
+    expect((await failure(image({ VolumeType: 'gp3', VolumeInitializationRate: 100 }))).name).toBe(
+      'InvalidParameterCombination',
+    );
+    expect((await failure(image({ VolumeType: 'st1', VolumeSize: 125 }))).message).toMatch(/root/);
+    const { ImageId = '' } = await image({ VolumeType: 'gp3', Iops: 4000, VolumeSize: 10 });
+    const { Images } = await ec2.send(new EC2.DescribeImagesCommand({ ImageIds: [ImageId] }));
+    expect(Images?.[0]?.BlockDeviceMappings?.[0]?.Ebs).toMatchObject({ VolumeType: 'gp3', Iops: 4000 });
+  });
 });

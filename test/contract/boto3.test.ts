@@ -12,7 +12,7 @@ describe('boto3 (skipped without LIFEBOAT_PYTHON)', () => {
   beforeAll(() => aws.start());
   afterAll(() => aws.stop());
 
-  test('finds what it expects of EC2, EBS direct, Route 53, S3 and STS', async () => {
+  test('finds what it expects of EC2, EBS direct, IAM, Route 53, S3 and STS', async () => {
     const { stdout } = await promisify(execFile)(
       python ?? '',
       [join(__dirname, 'boto3_check.py'), aws.endpoint.endpoint],
@@ -30,6 +30,7 @@ describe('boto3 (skipped without LIFEBOAT_PYTHON)', () => {
       'ebs ok',
       'ec2 ok',
       'errors ok',
+      'iam ok',
       'route53 ok',
       's3 ok',
       'sts ok',

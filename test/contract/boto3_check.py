@@ -45,7 +45,8 @@ def fails(code, call, **arguments):
     raise AssertionError(f"no {code}")
 
 
-ec2, ebs, s3, route53, sts = (client(name) for name in ("ec2", "ebs", "s3", "route53", "sts"))
+names = ("ec2", "ebs", "s3", "route53", "sts", "iam")
+ec2, ebs, s3, route53, sts, iam = (client(name) for name in names)
 
 assert sts.get_caller_identity()["Account"] == "000000000000"
 print("sts ok")
@@ -127,6 +128,16 @@ ec2.stop_instances(InstanceIds=[identifier], Force=True)
 eventually(state, "stopped")
 attribute = ec2.describe_instance_attribute(InstanceId=identifier, Attribute="blockDeviceMapping")
 assert attribute["BlockDeviceMappings"][0]["Ebs"]["DeleteOnTermination"] is True
+assert "IamInstanceProfile" not in instance
+fails(
+    "InvalidParameterValue",
+    ec2.run_instances,
+    ImageId=image,
+    MinCount=1,
+    MaxCount=1,
+    SubnetId=SUBNET,
+    IamInstanceProfile={"Name": "nobody"},
+)
 volume = ec2.create_volume(AvailabilityZone="eu-central-1a", Size=1, VolumeType="gp3")["VolumeId"]
 ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 10})
 assert ec2.attach_volume(VolumeId=volume, InstanceId=identifier, Device="/dev/sdf")["State"] == "attaching"
@@ -171,6 +182,13 @@ assert keys == [key, "parts"], keys
 s3.delete_objects(Bucket="lifeboat-shop", Delete={"Objects": [{"Key": one} for one in keys]})
 assert s3.list_objects_v2(Bucket="lifeboat-shop")["KeyCount"] == 0
 print("s3 ok")
+
+# IAM
+profile = iam.get_instance_profile(InstanceProfileName="shop-vm")["InstanceProfile"]
+assert profile["Arn"] == "arn:aws:iam::000000000000:instance-profile/shop-vm" and profile["Roles"] == []
+fails("NoSuchEntity", iam.get_instance_profile, InstanceProfileName="nobody")
+fails("InvalidAction", iam.list_roles)
+print("iam ok")
 
 # Errors as boto3 reads them
 fails("InvalidVolume.NotFound", ec2.describe_volumes, VolumeIds=["vol-00000000000000000"])

@@ -12,6 +12,7 @@ import {
   PRODUCTION_SECURITY_GROUP_ID,
   PROXY_AVAILABILITY_ZONE,
   PROXY_INSTANCE_ID,
+  SHOP_INSTANCE_PROFILE,
 } from '../../sandbox/aws/fixtures';
 import { listSnapshotIds } from '../support/failover-listing';
 import { DB_DISKS, type FailoverSite, quietEnvironment } from '../support/failover-site';
@@ -55,6 +56,79 @@ describe('ensureShellImage', () => {
     expect(Images?.filter(({ BootMode }) => BootMode === 'uefi').map(({ ImageId }) => ImageId)).toEqual([
       imageId,
     ]);
+  });
+});
+
+describe("what a plan says of a VM's instance and volumes", () => {
+  const tags = { CostCentre: '42', Name: 'database' };
+
+  it('is in the calls that make them, and leaves Lifeboat its own tags', async () => {
+    const runId = 'by-plan';
+    const volumes = await site.activity(steps.activities.createVolumes, {
+      run: site.run(runId),
+      ...{
+        vm: 'db',
+        attempt: 1,
+        drCopy: steps.drCopy,
+        availabilityZone: PROXY_AVAILABILITY_ZONE,
+        test: false,
+      },
+      volumes: {
+        system: { iops: 3000, throughput: 250, volumeInitializationRate: 200 },
+        data: { volumeType: 'gp2' },
+      },
+      // Whoever wrote past the plan's check.
+      tags: { ...tags, 'Lifeboat:role': 'dr-copy', 'lifeboat:vm': 'web' },
+    });
+    const { Volumes = [] } = await steps.ec2.send(
+      new DescribeVolumesCommand({ VolumeIds: volumes.map(({ volumeId }) => volumeId) }),
+    );
+    const [system, data] = volumes.map(({ volumeId }) =>
+      Volumes.find((volume) => volume.VolumeId === volumeId),
+    );
+    expect(system).toMatchObject({
+      ...{ VolumeType: 'gp3', Iops: 3000, Throughput: 250, VolumeInitializationRate: 200 },
+    });
+    expect(data).toMatchObject({ VolumeType: 'gp2', Iops: 100 });
+    expect(data?.Throughput).toBeUndefined();
+    expect(data?.VolumeInitializationRate).toBeUndefined();
+    const tagged = Object.fromEntries(system!.Tags!.map(({ Key, Value }) => [Key, Value]));
+    expect(tagged).toMatchObject({ ...tags, 'lifeboat:vm': 'db', 'lifeboat:role': 'recovery' });
+    expect(tagged).not.toHaveProperty('Lifeboat:role');
+
+    const { imageId } = await steps.shellImage(runId);
+    const request = {
+      ...steps.shellRequest(runId, imageId),
+      instanceProfile: SHOP_INSTANCE_PROFILE,
+      privateAddress: '10.0.1.40',
+      secondaryAddresses: ['10.0.1.41', '10.0.1.42'],
+      tags,
+    };
+    const { instanceId } = await site.activity(steps.activities.launchShell, request);
+    const shell = await steps.describeInstance(instanceId);
+    expect(shell).toMatchObject({
+      PrivateIpAddress: '10.0.1.40',
+      IamInstanceProfile: { Arn: `arn:aws:iam::000000000000:instance-profile/${SHOP_INSTANCE_PROFILE}` },
+    });
+    const addresses = shell.NetworkInterfaces?.[0]?.PrivateIpAddresses;
+    expect(addresses?.map(({ Primary, PrivateIpAddress }) => [Primary, PrivateIpAddress])).toEqual([
+      [true, '10.0.1.40'],
+      [false, '10.0.1.41'],
+      [false, '10.0.1.42'],
+    ]);
+    expect(readInstance(shell.Tags)).toMatchObject({ vm: 'db', run: runId });
+    expect(shell.Tags).toEqual(expect.arrayContaining([{ Key: 'Name', Value: 'database' }]));
+    // By its ARN it is the same, and another is refused.
+    const again = { ...request, attempt: 2, instanceProfile: shell.IamInstanceProfile?.Arn };
+    Object.assign(again, { privateAddress: undefined, secondaryAddresses: undefined });
+    const { instanceId: other } = await site.activity(steps.activities.launchShell, again);
+    expect((await steps.describeInstance(other)).IamInstanceProfile).toEqual(shell.IamInstanceProfile);
+    const unknown = { ...again, attempt: 3, instanceProfile: 'nobody' };
+    await expect(site.activity(steps.activities.launchShell, unknown)).rejects.toMatchObject({
+      message: expect.stringContaining('Invalid IAM Instance Profile name') as string,
+      nonRetryable: true,
+    });
+    await steps.removeRun(runId);
   });
 });
 

@@ -1,5 +1,13 @@
 import { deleteSnapshots } from '../../activities/aws-proxy/account/snapshots';
-import { PROXY_AVAILABILITY_ZONE, TEST_SECURITY_GROUP_ID } from '../../sandbox/aws/fixtures';
+import {
+  PRODUCTION_SUBNET_ID,
+  PROXY_AVAILABILITY_ZONE,
+  SECOND_AVAILABILITY_ZONE,
+  SECOND_ZONE_SUBNET_ID,
+  SHOP_INSTANCE_PROFILE,
+  TEST_SECURITY_GROUP_ID,
+  TEST_SUBNET_ID,
+} from '../../sandbox/aws/fixtures';
 import { waitUntilCompleted } from '../support/failover-listing';
 import { DB_DISKS, type FailoverSite, publishDrCopy, shopPlan } from '../support/failover-site';
 import { type FailoverSteps, openFailoverSteps } from '../support/failover-steps';
@@ -87,6 +95,69 @@ describe('checkFailover', () => {
     );
     plan.vms[0]!.privateAddress = '10.0.2.30';
     await expect(check(plan)).rejects.toThrow('10.0.2.30 of db is not in the subnet');
+  });
+
+  it("looks at a VM's own subnets, groups, addresses and volumes as at the site's", async () => {
+    const plan = shopPlan();
+    const [vm] = plan.vms;
+    delete vm!.privateAddress;
+    vm!.recoverySite = {
+      production: {
+        subnets: [SECOND_ZONE_SUBNET_ID, PRODUCTION_SUBNET_ID],
+        volumes: { disks: { data: { throughput: 500 } } },
+      },
+      test: { privateAddress: '10.0.2.30', secondaryAddresses: ['10.0.2.31'] },
+    };
+    expect(await check(plan)).toMatchObject({
+      availabilityZone: PROXY_AVAILABILITY_ZONE,
+      places: [{ vm: 'db', availabilityZone: SECOND_AVAILABILITY_ZONE }],
+    });
+    expect((await check(plan)).places?.[0]).not.toHaveProperty('subnet');
+    expect(await check(plan, true)).toMatchObject({
+      places: [{ vm: 'db', subnet: TEST_SUBNET_ID, availabilityZone: PROXY_AVAILABILITY_ZONE }],
+    });
+
+    vm!.recoverySite.production = {
+      subnet: 'subnet-0123456789abcdef0',
+      securityGroups: ['sg-0123456789abcdef0'],
+      publicAddress: false,
+      volumes: { volumeType: 'st1', disks: { data: { volumeType: 'io1', iops: 100 }, swap: {} } },
+    };
+    await expect(check(plan)).rejects.toThrow(
+      [
+        '- The subnet subnet-0123456789abcdef0 of db does not exist.',
+        '- The security group sg-0123456789abcdef0 of db does not exist.',
+        '- The plan says how the volume of the disk swap of db is made; it has system, data.',
+        '- The volume of the disk system of db: volumeType: st1 volumes have 125 to 16384 GiB, and this one 2; choose another.',
+        '- The volume of the disk system of db: volumeType: nothing boots from st1 volumes; choose another for this disk.',
+        '- The volume of the disk data of db: iops: must be at most 50 for io1 of 1 GiB (50 a GiB), not 100.',
+        '- The volume of the disk data of db: volumeType: io1 volumes have 4 to 16384 GiB, and this one 1; choose another.',
+        "- www.shop.example is to have db's public address, but recoverySite.production has publicAddress: false.",
+      ].join('\n'),
+    );
+    vm!.recoverySite.test = {
+      instanceProfile: 'nobody',
+      privateAddress: '10.0.2.30',
+      secondaryAddresses: Array.from({ length: 10 }, (_, n) => `10.0.${n === 0 ? 1 : 2}.${100 + n}`),
+    };
+    await expect(check(plan, true)).rejects.toThrow(
+      /m6i\.large of db takes 10 addresses on its network card, not 11[\s\S]*10\.0\.1\.100 of db is not in the subnet[\s\S]*profile nobody of db does not exist/,
+    );
+  });
+
+  it('asks for instance profiles, and fails over all the same where nobody can tell', async () => {
+    const plan = shopPlan();
+    const { production } = plan.recoverySite;
+    production.instanceProfile = SHOP_INSTANCE_PROFILE;
+    await check(plan);
+    production.instanceProfile = `arn:aws:iam::000000000000:instance-profile/${SHOP_INSTANCE_PROFILE}`;
+    await check(plan);
+    production.instanceProfile = `arn:aws:iam::000000000000:instance-profile/other/${SHOP_INSTANCE_PROFILE}`;
+    await expect(check(plan)).rejects.toThrow(/profile arn:\S+ of db does not exist/);
+    production.instanceProfile = 'nobody';
+    await expect(check(plan)).rejects.toThrow('The instance profile nobody of db does not exist.');
+    site.faults.push({ operation: 'GetInstanceProfile', times: 1, code: 'AccessDenied' });
+    await check(plan);
   });
 
   it('is not misled by an incomplete DR copy', async () => {

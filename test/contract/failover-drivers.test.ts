@@ -175,6 +175,20 @@ describe('injectDrivers', () => {
     const lists = site.calls.slice(before).filter(({ operation }) => operation === 'DescribeInstances');
     expect(lists.length).toBeLessThanOrEqual(2);
     expect(await lookUp(run, 'db')).toEqual([]);
+
+    // What the plan fixes need not be listed. In a test, a VM that is nowhere by the plan is itself all the same.
+    const names = ['db.internal', 'sql.internal'];
+    Object.assign(plan.vms[0]!, { privateAddress: '10.0.1.30' });
+    const alone = { ...run, digest: (await publishPlan(site.store, plan, [])).digest };
+    expect(await lookUp(alone, 'db', false)).toEqual([{ address: '10.0.1.30', names, self: true }]);
+    expect(await lookUp(alone, 'db', true)).toEqual([{ address: '127.0.1.1', names, self: true }]);
+    // A run of a release that knew none of it.
+    expect(await lookUp(alone, 'db')).toEqual([]);
+    Object.assign(plan.vms[0]!, { recoverySite: { test: { privateAddress: '10.0.2.30' } } });
+    Object.assign(plan.vms[3]!, { dependsOn: [], peers: ['db'] });
+    const cluster = { ...run, digest: (await publishPlan(site.store, plan, [])).digest };
+    expect(await lookUp(cluster, 'report', false)).toEqual([{ address: '10.0.1.30', names }]);
+    expect(await lookUp(cluster, 'report', true)).toEqual([{ address: '10.0.2.30', names }]);
     await steps.removeRun(runId);
   });
 

@@ -40,6 +40,7 @@ afterAll(async () => {
 async function launch(
   userData: string | undefined,
   MetadataOptions?: EC2.InstanceMetadataOptionsRequest,
+  network: Partial<EC2.RunInstancesRequest> = { SubnetId: PRODUCTION_SUBNET_ID },
 ): Promise<{ id: string; address: string }> {
   const { Instances: [instance] = [] } = await ec2.send(
     new EC2.RunInstancesCommand({
@@ -47,7 +48,7 @@ async function launch(
       InstanceType: 't3.micro',
       MinCount: 1,
       MaxCount: 1,
-      SubnetId: PRODUCTION_SUBNET_ID,
+      ...network,
       UserData: userData === undefined ? undefined : Buffer.from(userData).toString('base64'),
       MetadataOptions,
     }),
@@ -112,6 +113,27 @@ describe('the metadata service', () => {
     expect(await read('meta-data/ami-id')).toEqual([200, imageId]);
     for (const path of ['meta-data/nonsense', 'meta-data/constructor', 'nonsense', 'user-data/x'])
       expect(await read(path)).toEqual([404, '']);
+  });
+
+  it('tells all addresses of the network card, whichever of them asks', async () => {
+    const addresses = ['10.0.1.70', '10.0.1.71'];
+    const card = {
+      ...{ DeviceIndex: 0, SubnetId: PRODUCTION_SUBNET_ID },
+      PrivateIpAddresses: addresses.map((PrivateIpAddress, index) => ({
+        Primary: index === 0,
+        PrivateIpAddress,
+      })),
+    };
+    await launch('two', REQUIRED, { NetworkInterfaces: [card] });
+    for (const address of addresses) {
+      const { body: token } = await newToken(address);
+      const read = async (path: string) =>
+        (await ask(address, 'GET', `/latest/meta-data/${path}`, withToken(token))).body;
+      const mac = await read('mac');
+      expect(mac).toMatch(/^02(:[0-9a-f]{2}){5}$/);
+      expect(await read(`network/interfaces/macs/${mac}/local-ipv4s`)).toBe(addresses.join('\n'));
+      expect(await read('local-ipv4')).toBe(addresses[0]);
+    }
   });
 
   it('gives tokens for a time that is told, to no proxy, and for one instance', async () => {

@@ -11,6 +11,13 @@ import { type DrCopy } from '../../activities/aws-proxy/account/contract';
 import { readRecoveredVolume, tagFilters } from '../../activities/aws-proxy/account/tags';
 import { loadPlanFile } from '../../plan/load';
 import { publishPlan } from '../../repository/plans/plans';
+import {
+  PRODUCTION_SECURITY_GROUP_ID,
+  PRODUCTION_SUBNET_ID,
+  SHOP_INSTANCE_PROFILE,
+  TEST_SECURITY_GROUP_ID,
+  TEST_SUBNET_ID,
+} from '../../sandbox/aws/fixtures';
 import { eventually } from '../support/eventually';
 import { waitUntilCompleted } from '../support/failover-listing';
 import { DB_DISKS, type FailoverSite } from '../support/failover-site';
@@ -20,6 +27,8 @@ import { planFolder } from '../unit/plan-file';
 let steps: FailoverSteps;
 let site: FailoverSite;
 let digest: string;
+/** Of a plan whose VMs form a cluster: neither is started before the other. */
+let clusterDigest: string;
 let drCopy: DrCopy;
 /** The child of the boot disk's snapshot. */
 let launchSnapshot: string;
@@ -31,6 +40,20 @@ beforeAll(async () => {
   const { plan, scripts } = await loadPlanFile(folder.file);
   folder.remove();
   ({ digest } = await publishPlan(site.store, plan, scripts));
+  const [db, web] = plan.vms;
+  const fixed = (last: number) => ({
+    dependsOn: [],
+    privateAddress: `10.0.1.${last}`,
+    recoverySite: { test: { privateAddress: `10.0.2.${last}` } },
+  });
+  const cluster = {
+    ...plan,
+    vms: [
+      { ...db!, ...fixed(30), peers: ['web'] },
+      { ...web!, ...fixed(31), peers: ['db'], hostNames: ['web.shop.example'] },
+    ],
+  };
+  ({ digest: clusterDigest } = await publishPlan(site.store, cluster, scripts));
   const boot = steps.drCopy.disks.find((disk) => disk.boot)!;
   const { SnapshotId = '' } = await site.clients.ebs.send(
     new StartSnapshotCommand({ VolumeSize: boot.volumeGiB, ParentSnapshotId: boot.snapshotId }),
@@ -53,7 +76,7 @@ const launchRequest = (runId: string, imageId: string) => ({
   run: runOf(runId),
   drCopy,
 });
-const launch = (request: ReturnType<typeof launchRequest>) =>
+const launch = (request: Parameters<typeof steps.activities.launchInstance>[0]) =>
   site.activity(steps.activities.launchInstance, request);
 const imagesOf = async (runId: string) => {
   const { Images } = await steps.ec2.send(
@@ -114,6 +137,79 @@ it('launches the VM by one image and one instance, whose volumes are told apart 
   );
   expect(Snapshots).toHaveLength(1 + steps.drCopySnapshots.length);
 });
+
+it('makes instance and volumes as the plan says, and changes no tag of its own', async () => {
+  const runId = 'as-the-plan-says';
+  const volumes = {
+    system: { throughput: 250, volumeInitializationRate: 300 },
+    data: { volumeType: 'gp2' as const, volumeInitializationRate: 100 },
+  };
+  const { imageId } = await site.activity(steps.activities.registerImage, {
+    ...{ run: runOf(runId), vm: 'db', drCopy, volumes },
+  });
+  const launched = await launch({
+    ...launchRequest(runId, imageId),
+    volumes,
+    instanceProfile: SHOP_INSTANCE_PROFILE,
+    privateAddress: '10.0.1.50',
+    secondaryAddresses: ['10.0.1.51'],
+    tags: { CostCentre: '42', Name: 'database' },
+  });
+  expect(launched).toMatchObject({ privateAddress: '10.0.1.50' });
+  const instance = await steps.describeInstance(launched.instanceId);
+  expect(instance.IamInstanceProfile?.Arn).toMatch(SHOP_INSTANCE_PROFILE);
+  const addresses = instance.NetworkInterfaces?.[0]?.PrivateIpAddresses;
+  expect(addresses?.map(({ PrivateIpAddress }) => PrivateIpAddress)).toEqual(['10.0.1.50', '10.0.1.51']);
+  const { Volumes = [] } = await steps.ec2.send(
+    new DescribeVolumesCommand({ Filters: tagFilters({ run: runId }) }),
+  );
+  const of = (disk: string) => Volumes.find(({ Tags }) => readRecoveredVolume(Tags)?.disk === disk);
+  expect(of('system')).toMatchObject({
+    ...{ VolumeType: 'gp3', Iops: 3000, Throughput: 250, VolumeInitializationRate: 300 },
+  });
+  expect(of('data')).toMatchObject({ VolumeType: 'gp2', VolumeInitializationRate: 100 });
+  for (const { Tags } of [instance, ...Volumes])
+    expect(Tags).toEqual(
+      expect.arrayContaining([
+        { Key: 'CostCentre', Value: '42' },
+        { Key: 'Name', Value: 'database' },
+        { Key: 'lifeboat:vm', Value: 'db' },
+      ]),
+    );
+  const { removed } = await steps.removeRun(runId);
+  expect(removed).toEqual(
+    expect.arrayContaining([launched.instanceId, ...Volumes.map(({ VolumeId }) => VolumeId)]),
+  );
+});
+
+it.each([
+  [false, '10.0.1'],
+  [true, '10.0.2'],
+])(
+  'tells members of a cluster where they and the others are before any is there (test: %s)',
+  async (test, net) => {
+    const runId = `cluster-${test}`;
+    const { imageId } = await register(runId);
+    const launchOf = async (vm: string, last: number) => {
+      const { instanceId } = await launch({
+        ...launchRequest(runId, imageId),
+        run: { ...site.run(runId), digest: clusterDigest },
+        ...{ vm, test, drCopy: { ...drCopy, vm } },
+        subnet: test ? TEST_SUBNET_ID : PRODUCTION_SUBNET_ID,
+        securityGroups: [test ? TEST_SECURITY_GROUP_ID : PRODUCTION_SECURITY_GROUP_ID],
+        privateAddress: `${net}.${last}`,
+      });
+      const { UserData } = await steps.ec2.send(
+        new DescribeInstanceAttributeCommand({ InstanceId: instanceId, Attribute: 'userData' }),
+      );
+      return Buffer.from(UserData?.Value ?? '', 'base64').toString();
+    };
+    const told = `lifeboat-launch 1\nrun ${runId}\naddress 198.18.0.1 ${net}.30\naddress 198.18.0.2 ${net}.31\n`;
+    expect(await launchOf('web', 31)).toBe(told);
+    expect(await launchOf('db', 30)).toBe(told);
+    await steps.removeRun(runId);
+  },
+);
 
 it('finds what was registered and launched when the answers were lost', async () => {
   const runId = 'lost';

@@ -147,6 +147,27 @@ it('is made anew for another boot script, and the old one goes', async () => {
   expect(now).not.toContain(old);
 });
 
+it('has a place for the addresses of peers and of itself, and is made anew for another peer', async () => {
+  const cluster = (peers: string) =>
+    GOOD_PLAN.replace('frequency: 15m', 'frequency: 15m\n  launchCopy: true')
+      .replace(
+        '    hostNames: [db.shop.example]',
+        `    hostNames: [db.shop.example]\n    peers: [${peers}]\n    recoverySite: { test: { privateAddress: 10.0.2.30 } }`,
+      )
+      .replace(
+        '    dependsOn: [db]',
+        '    hostNames: [web]\n    privateAddress: 10.0.1.31\n    recoverySite: { test: { privateAddress: 10.0.2.31 } }',
+      );
+  const itself = { address: '198.18.0.1', names: ['db.shop.example'], self: true };
+  await publish(cluster(''));
+  expect(await makeLaunchCopy()).toMatchObject({ outcome: 'made' });
+  expect(adaptations[0]?.hosts).toEqual([itself]);
+  await publish(cluster('web'));
+  expect(await present()).toBeUndefined();
+  expect(await makeLaunchCopy()).toMatchObject({ outcome: 'made' });
+  expect(adaptations[1]?.hosts).toEqual([itself, { address: '198.18.0.2', names: ['web'] }]);
+});
+
 it('goes with the DR copy that it is of', async () => {
   await makeLaunchCopy();
   await backUp(site, 2);

@@ -1,4 +1,5 @@
-import { fixedAddressFindings, siteFindings } from '../../activities/aws-proxy/readiness/network';
+import { fixedAddressFindings } from '../../activities/aws-proxy/readiness/addresses';
+import { siteFindings } from '../../activities/aws-proxy/readiness/network';
 import { hardwareFindings } from '../../activities/aws-proxy/readiness/instance-types';
 
 describe('fixedAddressFindings', () => {
@@ -71,6 +72,13 @@ describe('hardwareFindings', () => {
     expect(
       hardwareFindings({ ProcessorInfo: { SupportedArchitectures: ['i386', 'x86_64'] } }, 'uefi'),
     ).toEqual([]);
+  });
+
+  it('counts the addresses of the network card', () => {
+    const type = { ProcessorInfo: { SupportedArchitectures: ['x86_64' as const] } };
+    const ofCard = { ...type, NetworkInfo: { Ipv4AddressesPerInterface: 2 } };
+    expect(hardwareFindings(ofCard, 'bios', 2)).toEqual([]);
+    expect(hardwareFindings(ofCard, 'bios', 3)).toEqual(['takes 2 addresses on its network card, not 3']);
   });
 
   it('refuses other processors, firmware, disks and cards', () => {

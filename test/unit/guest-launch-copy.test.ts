@@ -47,6 +47,22 @@ describe('a guest adapted for a launch copy', () => {
     expect(listing(disk)).toEqual(files);
   });
 
+  it('has its own names at its own address, whatever it calls itself', async () => {
+    const disk = guest({ 'etc/hostname': 'web01\n' });
+    const itself = { address: placeholderAddress(1), names: ['web'], self: true };
+    await adapter.adaptForRecoverySite(launchCopy(disk, { hosts: [{ address: DB, names: ['db'] }, itself] }));
+    expect(text(disk, '/var/lib/lifeboat/launch/hosts')).toBe(
+      `${DB} db cache\n${placeholderAddress(1)} web web01\n`,
+    );
+    expect(text(disk, '/var/lib/lifeboat/launch/environment')).toContain(
+      `export LIFEBOAT_ADDRESS_WEB=${placeholderAddress(1)}\n`,
+    );
+    await adapter.revertForPrimarySite(disk);
+    expect(text(disk, '/etc/hosts')).toBe(
+      '127.0.0.1 localhost\n192.168.10.30 db cache # the database\n192.168.10.20 web\n',
+    );
+  });
+
   it.each([
     ['without curl', { 'usr/bin/curl': undefined, 'usr/bin/bash': 'bash' }, 'timeout 10 /usr/bin/bash'],
     [

@@ -92,6 +92,20 @@ describe('texts', () => {
     expect(hostsForPrimarySite(changed)).toBe(text);
   });
 
+  it('lead all names of the guest itself to its own address, where that is known', () => {
+    const text =
+      '127.0.0.1 localhost\n127.0.1.1 db01.corp db01\n192.168.10.30 db01 db mail\n192.168.10.31 db2\n';
+    const hosts = [
+      { address: '10.0.1.30', names: ['db'], self: true },
+      { address: '10.0.1.31', names: ['db2'] },
+    ];
+    const self = { names: ['db01.corp', 'db01'], addresses: ['192.168.10.30'] };
+    const changed = hostsForRecoverySite(text, hosts, self);
+    const active = changed.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    expect(active).toEqual(['127.0.0.1 localhost', '10.0.1.30 db db01.corp db01 mail', '10.0.1.31 db2']);
+    expect(hostsForPrimarySite(changed)).toBe(text);
+  });
+
   it.each([
     [
       'hosts',

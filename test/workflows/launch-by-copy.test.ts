@@ -21,7 +21,7 @@ describeWithTemporal('a failover of a VM that has a launch copy', () => {
   Object.assign(plan.recoverySite.test, { subnet: undefined, subnets: SUBNETS });
   plan.vms = plan.vms.map((vm) => ({ ...vm, instanceTypes: ['m6i.large', 'm5.large'] }));
 
-  const failOver = (answers: Answers, calls: string[] = []) =>
+  const failOver = (answers: Answers, calls: string[] = [], of = plan) =>
     failOverOn(
       server(),
       TEST,
@@ -38,7 +38,7 @@ describeWithTemporal('a failover of a VM that has a launch copy', () => {
         deregisterImages: () => undefined,
         ...answers,
       },
-      { of: plan, calls },
+      { of, calls },
     );
 
   it('registers one image a VM and launches it, and asks for nothing else', async () => {
@@ -78,6 +78,81 @@ describeWithTemporal('a failover of a VM that has a launch copy', () => {
       ['m5.large', SUBNETS[1]],
     ]);
     expect(tried.map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4]);
+  }, 180_000);
+
+  it("gives each VM the plan's values for it, by whichever way, and says which fixed addresses hold", async () => {
+    const own = structuredClone(plan);
+    Object.assign(own.recoverySite.test, { instanceProfile: 'shop', tags: { Owner: 'shop' } });
+    own.vms[0] = {
+      ...own.vms[0]!,
+      privateAddress: '10.0.1.30',
+      recoverySite: {
+        production: { volumes: { volumeType: 'gp2' } },
+        test: {
+          subnets: ['subnet-0a11fe0000000000c', 'subnet-0a11fe0000000000d'],
+          securityGroups: ['sg-0a11fe0000000000c'],
+          tags: { CostCentre: '42' },
+          volumes: { disks: { data: { volumeType: 'gp3', iops: 4000 } } },
+        },
+      },
+    };
+    own.vms[1] = {
+      ...own.vms[1]!,
+      recoverySite: { test: { privateAddress: '10.0.2.31', secondaryAddresses: ['10.0.2.32'] } },
+    };
+    const disk = {
+      sizeBytes: 2 ** 33,
+      slot: 0,
+      boot: true,
+      snapshotId: 'snap-0123456789abcdef0',
+      volumeGiB: 8,
+    };
+    const disks = [
+      { ...disk, key: 'system' },
+      { ...disk, key: 'data', slot: 1, boot: false },
+    ];
+    const { inputs, outcome } = await failOver(
+      {
+        checkFailover: () => ({
+          availabilityZone: 'eu-central-1c',
+          drCopies: own.vms.map(({ name: vm }) => ({
+            ...{ vm, ...DR_COPY, disks, configuration: HARDWARE },
+            // web takes the longer way.
+            ...(vm === 'web' ? {} : { launchCopy: { snapshots: [] } }),
+          })),
+          places: [
+            { vm: 'db', availabilityZone: 'eu-central-1b' },
+            { vm: 'web', subnet: SUBNETS[1], availabilityZone: 'eu-central-1a' },
+          ],
+        }),
+      },
+      [],
+      own,
+    );
+    expect(outcome).toMatchObject({ vms: [{ vm: 'db' }, { vm: 'web' }] });
+    const volumes = { system: { volumeType: 'gp2' }, data: { volumeType: 'gp3', iops: 4000 } };
+    expect(inputs.get('registerImage db')).toMatchObject({ volumes });
+    const db = inputs.get('launchInstance db');
+    expect(db).toMatchObject({
+      subnet: 'subnet-0a11fe0000000000c',
+      securityGroups: ['sg-0a11fe0000000000c'],
+      publicAddress: false,
+      instanceProfile: 'shop',
+      tags: { Owner: 'shop', CostCentre: '42' },
+      volumes,
+    });
+    // Its address is of production.
+    expect(db).not.toHaveProperty('privateAddress');
+    const web = { tags: { Owner: 'shop' } };
+    expect(inputs.get('createVolumes web')).toMatchObject({ ...web, availabilityZone: 'eu-central-1a' });
+    expect(inputs.get('createVolumes web')).not.toHaveProperty('volumes');
+    expect(inputs.get('launchShell web')).toMatchObject({
+      ...web,
+      subnet: SUBNETS[1],
+      privateAddress: '10.0.2.31',
+      secondaryAddresses: ['10.0.2.32'],
+    });
+    expect(inputs.get('injectDrivers web')).toMatchObject({ test: true });
   }, 180_000);
 
   it.each(['registerImage', 'launchInstance'])(

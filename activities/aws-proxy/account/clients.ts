@@ -1,5 +1,6 @@
 import { EBSClient } from '@aws-sdk/client-ebs';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import { IAMClient } from '@aws-sdk/client-iam';
 import { Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client } from '@aws-sdk/client-s3';
 import { isThrottlingError, StandardRetryStrategy } from '@smithy/core/retry';
@@ -27,6 +28,8 @@ export interface AwsClients {
   ec2: EC2Client;
   ebs: EBSClient;
   route53: Route53Client;
+  /** One service for all Regions: nothing that a failover needs may depend on it. */
+  iam: IAMClient;
 }
 
 /** Seconds until a connection counts as impossible; across Regions a handshake takes well under one second. */
@@ -118,6 +121,7 @@ export function awsClients(options: AwsClientOptions): AwsClients {
     ec2: naming(paced(new EC2Client(pacedSettings), 'ec2', budgets), 'ec2'),
     ebs: naming(new EBSClient(settings(options)), 'ebs'),
     route53: naming(paced(new Route53Client(pacedSettings), 'route53', budgets), 'route53'),
+    iam: naming(new IAMClient(settings(options)), 'iam'),
   };
 }
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { type EC2Client } from '@aws-sdk/client-ec2';
 import { ADAPTER_VERSION } from '../../../guest/version';
-import { allDependencies } from '../../../plan/order';
-import { type DrPlan, type PlannedVm } from '../../../plan/schema';
+import { namedVms } from '../../../plan/named-vms';
+import { type DrPlan } from '../../../plan/schema';
 import { type LaunchCopy } from './contract';
 import { type DrCopySet } from './dr-copy';
 import { findSnapshots, taggedSnapshots, type TaggedSnapshot } from './snapshots';
@@ -84,6 +84,16 @@ function isWhole({ disks }: DrCopySet, members: LaunchSnapshot[]): boolean {
 
 const snapshotIdOf = ([first]: LaunchSnapshot[]): string => first?.snapshot.SnapshotId ?? '';
 
+/** What is in it of other VMs. Those that others knew before are told as they were: a launch copy of then is one of today. */
+function namesDigested(plan: Pick<DrPlan, 'vms'>, vm: string): unknown[] {
+  const named = namedVms(plan, vm);
+  const of = (kind: string): string[][] => named.filter((one) => one.as === kind).map(({ names }) => names);
+  const dependencies = of('dependency');
+  return named.length === dependencies.length
+    ? [dependencies]
+    : [dependencies, named.map(({ as, names }) => [as, names])];
+}
+
 /** SHA-256 (lower-case hex) of all that decides what is in a launch copy: where one of it changes, it is made anew. */
 export function launchCopyDigest(
   plan: Pick<DrPlan, 'vms'>,
@@ -96,13 +106,7 @@ export function launchCopyDigest(
     drCopy.recoveryPoint,
     snapshots,
     vm?.bootScript === undefined ? null : [vm.bootScript.name, vm.bootScript.sha256],
-    namedDependencies(plan, drCopy.vm).map(({ hostNames }) => hostNames),
+    ...namesDigested(plan, drCopy.vm),
   ];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
-}
-
-/** The VMs whose host names a VM finds at its side, in plan order: those that it depends on, directly or not. */
-export function namedDependencies(plan: Pick<DrPlan, 'vms'>, vm: string): PlannedVm[] {
-  const needed = allDependencies(vm, new Map(plan.vms.map((planned) => [planned.name, planned])));
-  return plan.vms.filter(({ name, hostNames }) => needed.has(name) && hostNames.length > 0);
 }

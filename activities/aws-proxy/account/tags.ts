@@ -120,6 +120,26 @@ export function tagList(values: Partial<TagValues>): { Key: string; Value: strin
     });
 }
 
+/**
+ * The tags of a resource that is made: a name for people, the plan's own, and Lifeboat's, which the plan cannot change. A plan may
+ * name things otherwise.
+ * @throws BadTagsError where a value would not be read back
+ */
+export function tagsOf(
+  name: string | undefined,
+  plansOwn: Readonly<Record<string, string>> | undefined,
+  values: Partial<TagValues>,
+): { Key: string; Value: string }[] {
+  const forPeople = { ...(name === undefined ? {} : { Name: name }), ...plansOwn };
+  return [
+    // The plan's schema has refused these; what goes by them does not rely on that.
+    ...Object.entries(forPeople)
+      .filter(([key]) => !key.toLowerCase().startsWith(TAG_PREFIX))
+      .map(([Key, Value]) => ({ Key, Value })),
+    ...tagList(values),
+  ];
+}
+
 /** Reads fields from a resource's tags. @returns undefined where one is missing or has no proper value: not ours */
 export function readTags<Field extends TagField>(
   tags: Tag[] | undefined,

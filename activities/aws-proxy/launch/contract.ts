@@ -2,6 +2,7 @@ import { type AdaptationReport, type HostEntry } from '../../../guest/port';
 import { type DiskConfiguration, type Firmware } from '../../../hypervisor/port';
 import { type RunContext } from '../../../plan/run';
 import { type BootScriptReference, type ReadinessProbe } from '../../../plan/schema';
+import { type VolumesByDisk } from '../../../plan/volume-settings';
 import { type Attempt, type DrCopy } from '../account/contract';
 
 export interface InstanceAddresses {
@@ -16,6 +17,12 @@ export interface LaunchSite {
   publicAddress: boolean;
   /** AWS chooses one where this is absent. */
   privateAddress?: string;
+  /** Further ones of the same network card; only beside `privateAddress`. */
+  secondaryAddresses?: string[];
+  /** Name or ARN; none where absent. */
+  instanceProfile?: string;
+  /** The plan's own, on all that is made in the launch. */
+  tags?: Record<string, string>;
 }
 
 /** A VM's instance that was launched by its launch copy. */
@@ -52,7 +59,15 @@ export interface BootScriptResult {
 export interface LaunchActivities {
   /** CreateVolume from each snapshot of the DR copy; waits until all are available. */
   createVolumes(
-    input: Attempt & { drCopy: DrCopy; availabilityZone: string; test: boolean },
+    input: Attempt & {
+      drCopy: DrCopy;
+      availabilityZone: string;
+      test: boolean;
+      /** Absent where the plan says nothing of any. */
+      volumes?: VolumesByDisk;
+      /** The plan's own. */
+      tags?: Record<string, string>;
+    },
   ): Promise<RecoveredVolume[]>;
   /** The bootless image of that firmware; registered once per account and Region, from an empty snapshot. */
   ensureShellImage(input: { run: RunContext; firmware: Firmware }): Promise<{ imageId: string }>;
@@ -124,7 +139,12 @@ export interface LaunchActivities {
    * RegisterImage of the launch copy, with the other disks' DR-copy snapshots beside it; the run's and the VM's own.
    * @throws ApplicationFailure LaunchCopyGone, non-retryable: the VM takes the longer way
    */
-  registerImage(input: { run: RunContext; vm: string; drCopy: DrCopy }): Promise<{ imageId: string }>;
+  registerImage(input: {
+    run: RunContext;
+    vm: string;
+    drCopy: DrCopy;
+    volumes?: VolumesByDisk;
+  }): Promise<{ imageId: string }>;
   /**
    * RunInstances of that image: the VM boots at once. Its guest learns by user data what differs from run to run; the
    * instances of the VMs that it depends on have to be there. Waits until it runs and has its addresses.
@@ -138,6 +158,7 @@ export interface LaunchActivities {
         instanceType: string;
         drCopy: DrCopy;
         test: boolean;
+        volumes?: VolumesByDisk;
       },
   ): Promise<LaunchedInstance>;
   /** DeregisterImage of all that the run registered for these VMs; what was launched by it runs on. */
@@ -157,7 +178,8 @@ export interface LaunchHostActivities {
   /**
    * Attaches the boot volume to this host, adapts the guest on it, and detaches it again, also on failure.
    * `bootScripts` are fetched from the repository by digest. `hosts` are where the guest finds the VMs that it depends
-   * on; where they are absent, the run's instances of those VMs are looked up, which have to be there.
+   * on; where they are absent, the run's instances of those VMs are looked up, which have to be there. `test` tells which of
+   * the plan's fixed addresses hold; a run of a release that knew none does not say it.
    */
   injectDrivers(input: {
     run: RunContext;
@@ -165,5 +187,6 @@ export interface LaunchHostActivities {
     volumes: RecoveredVolume[];
     bootScripts: BootScriptReference[];
     hosts?: HostEntry[];
+    test?: boolean;
   }): Promise<AdaptationReport>;
 }

@@ -1,15 +1,22 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { type HostEntry } from '../../../guest/port';
 import { type RepositoryAddress, type RunContext } from '../../../plan/run';
+import { type NamedVm, namedVms } from '../../../plan/named-vms';
 import { type DrPlan } from '../../../plan/schema';
+import { vmSite } from '../../../plan/vm-site';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { loadPlan } from '../../../repository/plans/plans';
-import { namedDependencies } from '../account/launch-copy';
 import { readInstance } from '../account/tags';
 import { type InstancesOfRun } from './instances-of-run';
 
-/** Where a VM of a failover finds those that it depends on: their host names, at their addresses of this run. */
-export type HostLookup = (run: RunContext, vm: string) => Promise<HostEntry[]>;
+/**
+ * Where a VM of a failover finds those that it has to find by name, and itself: their host names, at their addresses of this run.
+ * @param test whether the run is a test, whose fixed addresses are others; undefined where who asks does not know of any
+ */
+export type HostLookup = (run: RunContext, vm: string, test?: boolean) => Promise<HostEntry[]>;
+
+/** Where a VM is to find itself that has no fixed address in this run: as in hosts.ts of its guest. */
+const OWN_ADDRESS = '127.0.1.1';
 
 /** States of an instance that is there, or will be again; what was taken away is listed for an hour yet. */
 const THERE = new Set<string>(['pending', 'running', 'stopping', 'stopped']);
@@ -36,25 +43,38 @@ export function hostLookup(
     }
   }
 
-  return async (run, vm) => {
+  return async (run, vm, test) => {
     const plan = await planOf(run);
-    const named = namedDependencies(plan, vm);
+    const named = namedVms(plan, vm).filter(({ as }) => as === 'dependency' || test !== undefined);
     if (named.length === 0) return [];
     const latestOf = new Map<string, { attempt: number; address: string | undefined }>();
-    for (const { Tags, State, PrivateIpAddress: address } of await instancesOf(run)) {
+    // What the plan fixes need not be asked for.
+    const asked = named.some(({ as }) => as === 'dependency');
+    for (const { Tags, State, PrivateIpAddress: address } of asked ? await instancesOf(run) : []) {
       const tags = readInstance(Tags);
       if (tags === undefined || !THERE.has(State?.Name ?? '')) continue;
       if (tags.attempt < (latestOf.get(tags.vm)?.attempt ?? 0)) continue;
       latestOf.set(tags.vm, { attempt: tags.attempt, address });
     }
-    return named.map(({ name, hostNames: names }) => {
-      const address = latestOf.get(name)?.address;
-      if (address === undefined)
-        throw ApplicationFailure.retryable(
-          `${vm} depends on ${name}, of which no instance of this run is listed yet.`,
-          'WrongState',
+    return named.map((one) => {
+      const { names, as } = one;
+      if (as === 'self') return { address: fixedAddress(plan, one, test) ?? OWN_ADDRESS, names, self: true };
+      const address = as === 'peer' ? fixedAddress(plan, one, test) : latestOf.get(one.vm.name)?.address;
+      if (address !== undefined) return { address, names };
+      // The plan's check refuses peers without.
+      if (as === 'peer')
+        throw ApplicationFailure.nonRetryable(
+          `${vm} is to find ${one.vm.name} by name, which has no fixed address; give it a privateAddress in the plan.`,
+          'InvalidRequest',
         );
-      return { address, names };
+      throw ApplicationFailure.retryable(
+        `${vm} depends on ${one.vm.name}, of which no instance of this run is listed yet.`,
+        'WrongState',
+      );
     });
   };
+}
+
+function fixedAddress(plan: DrPlan, { vm }: NamedVm, test = false): string | undefined {
+  return vmSite(test ? plan.recoverySite.test : plan.recoverySite.production, vm, test).privateAddress;
 }

@@ -10,6 +10,7 @@ import { waitFor, type WaitOptions } from '../account/waiting';
 import { type LaunchActivities } from './contract';
 import { deviceNames } from './instance-volumes';
 import { type InstancesOfRun } from './instances-of-run';
+import { performance } from './volume-parameters';
 
 type RegisterImage = Parameters<LaunchActivities['registerImage']>[0];
 
@@ -64,7 +65,7 @@ export async function registerImage(
 }
 
 /** The launch copy's snapshots where it has one, the DR copy's of all other disks. Terminating deletes the volumes. */
-function mappings({ vm, drCopy }: RegisterImage): BlockDeviceMapping[] {
+function mappings({ vm, drCopy, volumes }: RegisterImage): BlockDeviceMapping[] {
   const children = new Map(
     drCopy.launchCopy?.snapshots.map(({ diskKey, snapshotId }) => [diskKey, snapshotId]),
   );
@@ -73,7 +74,7 @@ function mappings({ vm, drCopy }: RegisterImage): BlockDeviceMapping[] {
     Ebs: {
       SnapshotId: children.get(disk.key) ?? disk.snapshotId,
       VolumeSize: disk.volumeGiB,
-      VolumeType: 'gp3',
+      ...performance(volumes?.[disk.key]),
       DeleteOnTermination: true,
     },
   }));

@@ -1,9 +1,14 @@
-import { CreateTagsCommand, type EC2Client, type Instance } from '@aws-sdk/client-ec2';
+import {
+  type BlockDeviceMapping,
+  CreateTagsCommand,
+  type EC2Client,
+  type Instance,
+} from '@aws-sdk/client-ec2';
 import { launchData, placeholderAddress } from '../../../guest/launch-data';
 import { hasCode } from '../../failures';
 import { launchOnce } from '../../heartbeat';
 import { findInstance } from '../account/lookup';
-import { diskValues, tagList } from '../account/tags';
+import { diskValues, tagsOf } from '../account/tags';
 import { known } from '../account/volumes';
 import { waitFor, type WaitOptions } from '../account/waiting';
 import { type LaunchActivities, type LaunchedInstance } from './contract';
@@ -11,6 +16,7 @@ import { type HostLookup } from './hosts';
 import { disksByDevice, launchCopyGone } from './launch-image';
 import { addresses } from './power';
 import { instanceGone, launchFailed, runInstance } from './run-instance';
+import { initializationRate } from './volume-parameters';
 
 /** What RunInstances says where the image, or a snapshot that it is made of, is gone. */
 const GONE = [
@@ -73,7 +79,7 @@ async function launch(
 ): Promise<string> {
   const { run, vm, drCopy, test } = input;
   const { recoveryPoint } = drCopy;
-  const hosts = await lookUpHosts(run, vm);
+  const hosts = await lookUpHosts(run, vm, test);
   const userData = launchData({
     runId: run.runId,
     addresses: hosts.map(({ address }, index) => ({ placeholder: placeholderAddress(index), address })),
@@ -84,7 +90,13 @@ async function launch(
     `the image ${input.imageId} to be known`,
     async () => {
       try {
-        return await runInstance(ec2, { ...input, recoveryPoint }, { role, recoveryPoint }, userData);
+        const blockDevices = initialized(input);
+        return await runInstance(
+          ec2,
+          { ...input, recoveryPoint, blockDevices },
+          { role, recoveryPoint },
+          userData,
+        );
       } catch (error) {
         if (!hasCode(error, ...GONE)) throw error;
         const isNew = Date.now() - began < IMAGE_KNOWN_SECONDS * 1000;
@@ -96,12 +108,20 @@ async function launch(
   );
 }
 
+/** What of its volumes an image cannot say. All else of a device is as the image has it. */
+function initialized({ vm, drCopy, volumes = {} }: LaunchInstance): BlockDeviceMapping[] {
+  return [...disksByDevice(vm, drCopy)].flatMap(([DeviceName, { key }]) => {
+    const Ebs = initializationRate(volumes[key]);
+    return Ebs.VolumeInitializationRate === undefined ? [] : [{ DeviceName, Ebs }];
+  });
+}
+
 /**
  * Says on each volume which disk it is, as failback goes by that. @returns whether all were there; EC2 may list them late
  */
 async function nameVolumes(
   ec2: EC2Client,
-  { run, vm, drCopy }: LaunchInstance,
+  { run, vm, drCopy, tags }: LaunchInstance,
   instance: Instance,
 ): Promise<boolean> {
   const volumes = new Map(
@@ -111,11 +131,11 @@ async function nameVolumes(
   if (disks.some(([device]) => volumes.get(device) === undefined)) return false;
   for (const [device, disk] of disks)
     await launchOnce(`CreateTags ${disk.key}`, async () => {
-      const name = { Key: 'Name', Value: `${vm} ${disk.key} (${run.plan})` };
       await ec2.send(
         new CreateTagsCommand({
           Resources: [volumes.get(device) ?? ''],
-          Tags: [name, ...tagList(diskValues(disk))],
+          // Beside those that it was launched with, among them the plan's own, which may name it otherwise.
+          Tags: tagsOf(tags?.Name ?? `${vm} ${disk.key} (${run.plan})`, undefined, diskValues(disk)),
         }),
       );
       return 'done';

@@ -1,9 +1,16 @@
-import { type EC2Client, type Instance, RunInstancesCommand } from '@aws-sdk/client-ec2';
+import {
+  type BlockDeviceMapping,
+  type EC2Client,
+  type IamInstanceProfileSpecification,
+  type Instance,
+  type InstanceNetworkInterfaceSpecification,
+  RunInstancesCommand,
+} from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { hasCode } from '../../failures';
 import { clientToken } from '../account/client-token';
 import { type Attempt } from '../account/contract';
-import { runValues, tagList, type TagValues } from '../account/tags';
+import { runValues, tagsOf, type TagValues } from '../account/tags';
 import { known } from '../account/volumes';
 import { type LaunchSite } from './contract';
 
@@ -14,6 +21,8 @@ export type InstanceLaunch = Attempt &
     instanceType: string;
     recoveryPoint: string;
     test: boolean;
+    /** Of the image's devices, what is to be otherwise. */
+    blockDevices?: BlockDeviceMapping[];
   };
 
 /**
@@ -28,9 +37,10 @@ export async function runInstance(
   volumes: Partial<TagValues>,
   userData?: string,
 ): Promise<string> {
-  const { run, vm, attempt, test, recoveryPoint, publicAddress, privateAddress } = input;
+  const { run, vm, attempt, test, recoveryPoint, publicAddress, instanceProfile, tags } = input;
+  const { blockDevices = [] } = input;
   const ours = { ...runValues(run), vm, attempt };
-  const name = { Key: 'Name', Value: `${vm} (${run.plan})` };
+  const name = `${vm} (${run.plan})`;
   const role = test ? 'test' : 'recovery';
   try {
     const { Instances } = await ec2.send(
@@ -41,6 +51,8 @@ export async function runInstance(
         MinCount: 1,
         MaxCount: 1,
         ...(userData === undefined ? {} : { UserData: Buffer.from(userData).toString('base64') }),
+        ...(instanceProfile === undefined ? {} : { IamInstanceProfile: profileOf(instanceProfile) }),
+        ...(blockDevices.length === 0 ? {} : { BlockDeviceMappings: blockDevices }),
         InstanceInitiatedShutdownBehavior: 'stop',
         // IMDSv2 only, and no further than the instance itself: what was protected may be hostile, or be taken over.
         MetadataOptions: { HttpEndpoint: 'enabled', HttpTokens: 'required', HttpPutResponseHopLimit: 1 },
@@ -51,16 +63,16 @@ export async function runInstance(
             Groups: input.securityGroups,
             AssociatePublicIpAddress: publicAddress,
             DeleteOnTermination: true,
-            ...(privateAddress === undefined ? {} : { PrivateIpAddress: privateAddress }),
+            ...addressesOf(input),
           },
         ],
         TagSpecifications: [
           {
             ResourceType: 'instance',
-            Tags: [name, ...tagList({ ...ours, role, recoveryPoint, publicAddress })],
+            Tags: tagsOf(name, tags, { ...ours, role, recoveryPoint, publicAddress }),
           },
-          { ResourceType: 'volume', Tags: tagList({ ...ours, ...volumes }) },
-          { ResourceType: 'network-interface', Tags: [name, ...tagList({ ...ours, role })] },
+          { ResourceType: 'volume', Tags: tagsOf(undefined, tags, { ...ours, ...volumes }) },
+          { ResourceType: 'network-interface', Tags: tagsOf(name, tags, { ...ours, role }) },
         ],
       }),
     );
@@ -72,6 +84,25 @@ export async function runInstance(
       throw noCapacity(input.instanceType, (error as Error).message);
     throw error;
   }
+}
+
+function profileOf(instanceProfile: string): IamInstanceProfileSpecification {
+  return instanceProfile.startsWith('arn:') ? { Arn: instanceProfile } : { Name: instanceProfile };
+}
+
+/** The fixed addresses of the network card: one by itself, or all of them, of which the first is the primary one. */
+function addressesOf({
+  privateAddress,
+  secondaryAddresses = [],
+}: LaunchSite): Pick<InstanceNetworkInterfaceSpecification, 'PrivateIpAddress' | 'PrivateIpAddresses'> {
+  if (privateAddress === undefined) return {};
+  if (secondaryAddresses.length === 0) return { PrivateIpAddress: privateAddress };
+  return {
+    PrivateIpAddresses: [
+      { Primary: true, PrivateIpAddress: privateAddress },
+      ...secondaryAddresses.map((PrivateIpAddress) => ({ Primary: false, PrivateIpAddress })),
+    ],
+  };
 }
 
 /** An instance that EC2 took back while it was starting says why in its state reason only. */

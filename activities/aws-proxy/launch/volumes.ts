@@ -1,10 +1,11 @@
-import { CreateVolumeCommand, type EC2Client, VolumeType } from '@aws-sdk/client-ec2';
+import { CreateVolumeCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { launchOnce } from '../../heartbeat';
 import { clientToken } from '../account/client-token';
 import { type DrCopyDisk } from '../account/contract';
 import { type LaunchActivities, type RecoveredVolume } from './contract';
-import { diskValues, runValues, tagList } from '../account/tags';
+import { initializationRate, performance } from './volume-parameters';
+import { diskValues, runValues, tagsOf } from '../account/tags';
 import { known, volumeAvailable } from '../account/volumes';
 import { type WaitOptions } from '../account/waiting';
 
@@ -37,28 +38,27 @@ export async function createVolumes(
 }
 
 async function createVolume(ec2: EC2Client, input: CreateVolumes, disk: DrCopyDisk): Promise<string> {
-  const { run, vm, attempt, availabilityZone, test, drCopy } = input;
+  const { run, vm, attempt, availabilityZone, test, drCopy, tags } = input;
+  const settings = input.volumes?.[disk.key];
   const { VolumeId } = await ec2.send(
     new CreateVolumeCommand({
       ClientToken: clientToken({ runId: run.runId, vm, disk: disk.key, attempt, call: 'CreateVolume' }),
       AvailabilityZone: availabilityZone,
       SnapshotId: disk.snapshotId,
       Size: disk.volumeGiB,
-      VolumeType: VolumeType.gp3,
+      ...performance(settings),
+      ...initializationRate(settings),
       TagSpecifications: [
         {
           ResourceType: 'volume',
-          Tags: [
-            { Key: 'Name', Value: `${vm} ${disk.key} (${run.plan})` },
-            ...tagList({
-              ...runValues(run),
-              ...diskValues(disk),
-              vm,
-              attempt,
-              role: test ? 'test' : 'recovery',
-              recoveryPoint: drCopy.recoveryPoint,
-            }),
-          ],
+          Tags: tagsOf(`${vm} ${disk.key} (${run.plan})`, tags, {
+            ...runValues(run),
+            ...diskValues(disk),
+            vm,
+            attempt,
+            role: test ? 'test' : 'recovery',
+            recoveryPoint: drCopy.recoveryPoint,
+          }),
         },
       ],
     }),

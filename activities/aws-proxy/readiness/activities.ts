@@ -1,4 +1,5 @@
 import { type EC2Client } from '@aws-sdk/client-ec2';
+import { type IAMClient } from '@aws-sdk/client-iam';
 import { type Route53Client } from '@aws-sdk/client-route-53';
 import { type RepositoryAddress } from '../../../plan/run';
 import { type ObjectStore } from '../../../repository/objects/object-store';
@@ -10,6 +11,7 @@ import { checkFailover } from './preflight';
 export interface ReadinessDependencies {
   ec2: EC2Client;
   route53: Route53Client;
+  iam: IAMClient;
   /** Region that the clients ask. */
   region: string;
   objectStore: (address: RepositoryAddress) => ObjectStore;

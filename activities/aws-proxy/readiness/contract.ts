@@ -7,14 +7,16 @@ export interface FailoverReadiness {
   /** Of the first subnet: where volumes are made. */
   availabilityZone: string;
   drCopies: DrCopy[];
-  /** Where VMs have to be that have a fixed address; absent where none has. */
-  places?: FixedPlace[];
+  /** Where VMs have to be that have a fixed address or subnets of their own; absent where none has. */
+  places?: VmPlace[];
 }
 
-/** The one subnet that a VM can be launched in. */
-export interface FixedPlace {
+/** Where one VM can be launched. */
+export interface VmPlace {
   vm: string;
-  subnet: string;
+  /** The one that its fixed address is in; absent where it can be in any of its subnets. */
+  subnet?: string;
+  /** Where its volumes are made. */
   availabilityZone: string;
 }
 

@@ -13,13 +13,22 @@ import { FILTER_VALUES } from '../account/lookup';
 /** The most that DescribeInstanceTypes gives a page. EC2 API Reference, MaxResults. */
 const PAGE_SIZE = 100;
 
-/** What is wrong with the instance types of the plan. */
+/** What an instance type of a VM has to be good for. */
+export interface TypePlace {
+  /** In which it may run, in order of preference. */
+  zones: string[];
+  /** Private addresses of its network card. */
+  addresses: number;
+}
+
+/** What is wrong with the instance types of the plan. @param places by VM */
 export async function typeFindings(
   ec2: EC2Client,
   plan: DrPlan,
   drCopies: DrCopy[],
-  zones: string[],
+  places: ReadonlyMap<string, TypePlace>,
 ): Promise<string[]> {
+  const zones = [...new Set([...places.values()].flatMap((place) => place.zones))];
   const names = [...new Set(plan.vms.flatMap((vm) => vm.instanceTypes))];
   const types = new Map<string, InstanceTypeInfo>();
   const offered = new Map<string, Set<string>>(zones.map((zone) => [zone, new Set()]));
@@ -41,9 +50,10 @@ export async function typeFindings(
         offered.get(Location ?? '')?.add(InstanceType ?? '');
   }
   const byCopy = new Set(drCopies.flatMap(({ vm, launchCopy }) => (launchCopy === undefined ? [] : [vm])));
-  /** Volumes are made in the first zone; a launch copy goes to any. */
+  /** Volumes are made in the VM's first zone; a launch copy goes to any of its zones. */
   const offerFindings = (vm: string, type: string): string[] => {
-    const possible = byCopy.has(vm) ? zones : zones.slice(0, 1);
+    const all = places.get(vm)?.zones ?? [];
+    const possible = byCopy.has(vm) ? all : all.slice(0, 1);
     return possible.length === 0 || possible.some((zone) => offered.get(zone)?.has(type))
       ? []
       : [`The instance type ${type} of ${vm} is not offered in ${possible.join(' or ')}.`];
@@ -56,7 +66,7 @@ export async function typeFindings(
         return [`The instance type ${name} of ${vm.name} does not exist in this Region.`];
       const firmware = firmwareOf.get(vm.name);
       return [
-        ...hardwareFindings(type, firmware).map(
+        ...hardwareFindings(type, firmware, places.get(vm.name)?.addresses).map(
           (finding) => `The instance type ${name} of ${vm.name} ${finding}.`,
         ),
         ...offerFindings(vm.name, name),
@@ -66,7 +76,12 @@ export async function typeFindings(
 }
 
 /** Why a guest from a data centre would not boot on the type. What EC2 does not say is not held against it. */
-export function hardwareFindings(type: InstanceTypeInfo, firmware: Firmware | undefined): string[] {
+export function hardwareFindings(
+  type: InstanceTypeInfo,
+  firmware: Firmware | undefined,
+  addresses = 1,
+): string[] {
+  const most = type.NetworkInfo?.Ipv4AddressesPerInterface ?? Infinity;
   const architectures: string[] = type.ProcessorInfo?.SupportedArchitectures ?? [];
   const modes: string[] | undefined = type.SupportedBootModes;
   return [
@@ -79,5 +94,6 @@ export function hardwareFindings(type: InstanceTypeInfo, firmware: Firmware | un
     // Older types offer Xen disks and cards, for which no driver is injected.
     ...(type.EbsInfo?.NvmeSupport === 'unsupported' ? ['has no NVMe disks'] : []),
     ...(type.NetworkInfo?.EnaSupport === 'unsupported' ? ['has no ENA network card'] : []),
+    ...(addresses > most ? [`takes ${most} addresses on its network card, not ${addresses}`] : []),
   ];
 }

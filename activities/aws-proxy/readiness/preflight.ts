@@ -1,10 +1,12 @@
-import { type EC2Client } from '@aws-sdk/client-ec2';
+import { type EC2Client, type Subnet } from '@aws-sdk/client-ec2';
+import { type IAMClient } from '@aws-sdk/client-iam';
 import { type Route53Client } from '@aws-sdk/client-route-53';
 import { ApplicationFailure } from '@temporalio/common';
 import { mapAhead } from '../../../blocks/pipeline';
 import { type RepositoryAddress } from '../../../plan/run';
 import { type DrPlan } from '../../../plan/schema';
 import { subnetsOf } from '../../../plan/subnets';
+import { vmSite } from '../../../plan/vm-site';
 import { MANIFESTS_AT_ONCE } from '../../../repository/backups/backups';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { hasCode } from '../../failures';
@@ -13,13 +15,25 @@ import { type DrCopySet, findDrCopies, withBackup } from '../account/dr-copy';
 import { findLaunchCopies } from '../account/launch-copy';
 import { lookUpZone, readARecords } from '../dns/hosted-zone';
 import { MAXIMUM_DISKS } from '../launch/instance-volumes';
-import { addressFindings, findSite, fixedSubnets, siteFindings } from './network';
-import { typeFindings } from './instance-types';
-import { type FailoverReadiness, type ReadinessActivities } from './contract';
+import { addressFindings, fixedSubnets } from './addresses';
+import {
+  addressCount,
+  findSite,
+  networkFindings,
+  type PlacedVm,
+  placedVms,
+  type Site,
+  subnetsIn,
+} from './network';
+import { profileFindings } from './instance-profiles';
+import { typeFindings, type TypePlace } from './instance-types';
+import { volumeFindings } from './volumes';
+import { type FailoverReadiness, type ReadinessActivities, type VmPlace } from './contract';
 
 export interface PreflightDependencies {
   ec2: EC2Client;
   route53: Route53Client;
+  iam: IAMClient;
   /** Region that the clients ask. */
   region: string;
   objectStore: (address: RepositoryAddress) => ObjectStore;
@@ -35,33 +49,66 @@ export async function checkFailover(
   dependencies: PreflightDependencies,
   { run, plan, test }: CheckFailover,
 ): Promise<FailoverReadiness> {
-  const { ec2, region } = dependencies;
+  const { ec2, iam, region } = dependencies;
   if (plan.recoverySite.region !== region)
     throw notReady(plan, test, [
       `The plan's recovery site is in ${plan.recoverySite.region}; this AWS proxy works in ${region}.`,
     ]);
   const wanted = test ? plan.recoverySite.test : plan.recoverySite.production;
-  const site = await findSite(ec2, wanted);
+  const placed = placedVms(plan, test);
+  const site = await findSite(ec2, [wanted, ...placed.map((one) => one.site)]);
+  const fixed = fixedSubnets(placed, site);
+  const places = placesOf(placed, site, fixed);
   const { drCopies, findings: copyFindings } = await checkDrCopies(dependencies, run.repository, plan);
-  const zones = site.subnets.flatMap(({ AvailabilityZone }) => AvailabilityZone ?? []);
   const findings = [
-    ...siteFindings(wanted, site, plan.vms.length),
-    ...(test && subnetsOf(wanted).some((id) => subnetsOf(plan.recoverySite.production).includes(id))
+    ...networkFindings(wanted, placed, site),
+    ...(test && sharesSubnets(plan, placed)
       ? ['The test subnet is the production subnet; a test would meet the application itself.']
       : []),
-    ...(await typeFindings(ec2, plan, drCopies, zones)),
+    ...(await typeFindings(ec2, plan, drCopies, places)),
     ...copyFindings,
-    // The fixed addresses belong to the production subnet; a test gets others.
-    ...(test ? [] : await addressFindings(ec2, plan, site.subnets)),
+    ...volumeFindings(plan, drCopies, test),
+    ...(await addressFindings(ec2, plan.name, placed, fixed)),
+    ...(await profileFindings(iam, placed)),
     ...(await dnsFindings(dependencies.route53, plan)),
   ];
-  const [availabilityZone] = zones;
+  const availabilityZone = subnetsIn(site, wanted)[0]?.AvailabilityZone;
   if (findings.length > 0 || availabilityZone === undefined) throw notReady(plan, test, findings);
-  const fixed = test ? [] : [...fixedSubnets(plan, site.subnets)];
-  const places = fixed.flatMap(([vm, { SubnetId: subnet, AvailabilityZone: zone }]) =>
-    subnet === undefined || zone === undefined ? [] : [{ vm, subnet, availabilityZone: zone }],
+  const told = placed.flatMap(({ vm, ownSubnets }): VmPlace[] => {
+    const zone = places.get(vm)?.zones[0];
+    const subnet = fixed.get(vm)?.SubnetId;
+    if (zone === undefined || (subnet === undefined && !ownSubnets)) return [];
+    return [{ vm, ...(subnet === undefined ? {} : { subnet }), availabilityZone: zone }];
+  });
+  return { availabilityZone, drCopies, ...(told.length === 0 ? {} : { places: told }) };
+}
+
+/** The zones that each VM may be launched in, and what its network card has to take. */
+function placesOf(
+  placed: PlacedVm[],
+  site: Site,
+  fixed: ReadonlyMap<string, Subnet>,
+): Map<string, TypePlace> {
+  return new Map(
+    placed.map(({ vm, site: where }) => {
+      const bound = fixed.get(vm);
+      const subnets = bound === undefined ? subnetsIn(site, where) : [bound];
+      const zones = subnets.flatMap(({ AvailabilityZone }) => AvailabilityZone ?? []);
+      return [vm, { zones, addresses: addressCount(where) }];
+    }),
   );
-  return { availabilityZone, drCopies, ...(places.length === 0 ? {} : { places }) };
+}
+
+/** Whether a VM's test would run in a subnet of production's. */
+function sharesSubnets(plan: DrPlan, placed: PlacedVm[]): boolean {
+  const { production, test } = plan.recoverySite;
+  const ofProduction = new Set([
+    ...subnetsOf(production),
+    ...placedVms(plan, false).flatMap(({ site }) => subnetsOf(site)),
+  ]);
+  return [test, ...placed.map(({ site }) => site)].some((site) =>
+    subnetsOf(site).some((id) => ofProduction.has(id)),
+  );
 }
 
 /** The failure that lists the findings, one a line. */
@@ -150,7 +197,10 @@ async function dnsFindings(route53: Route53Client, plan: DrPlan): Promise<string
     }
     if (present.kind === 'other')
       findings.push(`${name} is ${present.what}, which Lifeboat does not replace.`);
-    if (address === 'public' && !plan.recoverySite.production.publicAddress)
+    const { production } = plan.recoverySite;
+    const planned = plan.vms.find((one) => one.name === vm);
+    const site = planned === undefined ? production : vmSite(production, planned, false);
+    if (address === 'public' && !site.publicAddress)
       findings.push(
         `${name} is to have ${vm}'s public address, but recoverySite.production has publicAddress: false.`,
       );

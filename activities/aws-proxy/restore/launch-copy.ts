@@ -14,6 +14,7 @@ import {
   LARGEST_ADAPTATION_BYTES,
 } from '../../../guest/port';
 import { type RepositoryAddress } from '../../../plan/run';
+import { namedVms } from '../../../plan/named-vms';
 import { type DrPlan } from '../../../plan/schema';
 import { type BackupDisk, withBackupDisks } from '../../../repository/devices/backup-disks';
 import { type ObjectStore } from '../../../repository/objects/object-store';
@@ -30,7 +31,6 @@ import {
   launchCopyDigest,
   launchCopyOf,
   type LaunchSnapshot,
-  namedDependencies,
 } from '../account/launch-copy';
 import { deleteUnusedSnapshots, untilCompleted } from '../account/snapshots';
 import { diskValues, runValues, tagList } from '../account/tags';
@@ -153,16 +153,17 @@ async function adapt(
   { vm, plan, drCopy }: Try,
   disks: ReadonlyMap<string, BackupDisk>,
 ): Promise<AdaptationReport> {
-  const needed = namedDependencies(plan, vm);
-  checkUserData(vm, needed.length);
+  const named = namedVms(plan, vm);
+  checkUserData(vm, named.length);
   const reference = plan.vms.find(({ name }) => name === vm)?.bootScript;
   return guestAdapter.adaptForRecoverySite({
     ...guestDisks(drCopy.disks, ({ key }) => disks.get(key)?.path ?? ''),
     bootScripts:
       reference === undefined ? [] : [bootScriptOf(reference, await loadBootScript(store, reference))],
-    hosts: needed.map(({ hostNames: names }, index) => ({
+    hosts: named.map(({ names, as }, index) => ({
       address: placeholderAddress(index),
       names,
+      ...(as === 'self' ? { self: true } : {}),
     })),
     runId: PLACEHOLDER_RUN_ID,
     launchCopy: true,
@@ -181,7 +182,7 @@ function checkUserData(vm: string, count: number): void {
     launchData({ runId, addresses });
   } catch (error) {
     throw new GuestNotAdaptableError(
-      `${vm} cannot be told of all VMs that it depends on: ${(error as Error).message}`,
+      `${vm} cannot be told of all VMs that it finds by name: ${(error as Error).message}`,
     );
   }
 }

@@ -52,7 +52,10 @@ export function hostsForRecoverySite(
   self: Self = { names: [], addresses: [] },
 ): string {
   const lines = hosts.map((entry) => ({ address: entry.address, names: [...entry.names] }));
+  const own = lines[hosts.findIndex((entry) => entry.self === true)];
   const owner = (name: string) => lines.find((line) => line.names.includes(name.toLowerCase()));
+  // Names that others have by the plan stay theirs, whatever the guest calls itself.
+  own?.names.push(...new Set(self.names.filter((name) => owner(name) === undefined)));
   const loopback: string[] = [];
   const aside = setAside(text, (line) => {
     const [address, ...names] = (line.split('#')[0] ?? '').trim().split(/\s+/);
@@ -60,7 +63,8 @@ export function hostsForRecoverySite(
     const others = names.filter((name) => owner(name) === undefined);
     if (address && names.length > 0 && isSelf(address, names, self)) {
       // The same address a second time, or in another order, is not wrong: what asks takes the first.
-      if (others.length > 0) loopback.push(`${OWN_ADDRESS} ${others.join(' ')}`);
+      if (own !== undefined) own.names.push(...others);
+      else if (others.length > 0) loopback.push(`${OWN_ADDRESS} ${others.join(' ')}`);
       return true;
     }
     if (!address || moved === undefined) return false;
@@ -91,11 +95,11 @@ export function hostsForPrimarySite(text: string): string {
 
 /** @throws Error where an entry is none: it came from a plan and from AWS, and goes into files of the guest */
 export function checkHosts(hosts: HostEntry[]): HostEntry[] {
-  return hosts.map(({ address, names }) => {
+  return hosts.map(({ address, names, self }) => {
     if (isIP(address) === 0) throw new Error(`"${address}" is no IP address.`);
     for (const name of names) {
       if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}$/.test(name)) throw new Error(`"${name}" is no host name.`);
     }
-    return { address, names: names.map((name) => name.toLowerCase()) };
+    return { address, names: names.map((name) => name.toLowerCase()), ...(self === true ? { self } : {}) };
   });
 }

@@ -1,3 +1,4 @@
+import { type InstanceNetworkInterfaceSpecification } from '@aws-sdk/client-ec2';
 import ipaddr from 'ipaddr.js';
 import { type Account } from '../account';
 import { type SecurityGroupFixture, type SubnetFixture } from '../config';
@@ -23,35 +24,93 @@ export function usedAddresses(account: Account, subnetId: string): Set<string> {
     account.instances
       .all()
       .filter((instance) => instance.subnetId === subnetId && instance.state !== 'terminated')
-      .map((instance) => instance.privateAddress),
+      .flatMap(({ privateAddress, secondaryAddresses = [] }) => [privateAddress, ...secondaryAddresses]),
   );
 }
 
+/** Addresses that a request names for its network interface. */
+export interface WantedAddresses {
+  /** EC2 chooses one where this is absent. */
+  primary: string | undefined;
+  secondary: string[];
+}
+
 /**
- * The private address for a new instance: the one asked for, or the lowest that is free.
+ * The addresses of a network interface. Those that would be on more than one instance, and more than the type takes, are refused.
+ * "A maximum of one may be primary" is of InstanceNetworkInterfaceSpecification; the codes are guesses.
+ */
+export function wantedAddresses(
+  card: InstanceNetworkInterfaceSpecification,
+  instances: number,
+  most: number,
+): WantedAddresses {
+  const listed = card.PrivateIpAddresses ?? [];
+  const primary = listed.filter((entry) => entry.Primary === true);
+  if (card.SecondaryPrivateIpAddressCount !== undefined)
+    throw new AwsError('UnsupportedOperation', 'This sandbox chooses no secondary addresses; name them.');
+  if (primary.length > 1)
+    throw new AwsError('InvalidParameterCombination', 'Only one private IP address can be primary.');
+  if (card.PrivateIpAddress !== undefined && primary.length > 0)
+    throw new AwsError(
+      'InvalidParameterCombination',
+      'privateIpAddress and a primary entry of privateIpAddresses may not be specified on the same request',
+    );
+  const secondary = listed
+    .filter((entry) => entry.Primary !== true)
+    .map((entry) => entry.PrivateIpAddress ?? '');
+  if (instances > 1 && (card.PrivateIpAddress !== undefined || listed.length > 0))
+    throw new AwsError(
+      'InvalidParameterCombination',
+      'A private IP address may not be specified for more than one instance.',
+    );
+  if (1 + secondary.length > most)
+    throw new AwsError(
+      'PrivateIpAddressLimitExceeded',
+      `The instance type takes ${most} private addresses a network interface.`,
+    );
+  return { primary: card.PrivateIpAddress ?? primary[0]?.PrivateIpAddress, secondary };
+}
+
+/**
+ * The private addresses of a new instance: those asked for, and the lowest that is free where no primary one is.
  * @throws AwsError InvalidParameterValue, InvalidIPAddress.InUse, InsufficientFreeAddressesInSubnet
  */
-export function choosePrivateAddress(
+export function chooseAddresses(
   account: Account,
   subnet: SubnetFixture,
-  wanted: string | undefined,
-): string {
+  { primary, secondary }: WantedAddresses,
+): { privateAddress: string; secondaryAddresses?: string[] } {
   const used = usedAddresses(account, subnet.id);
-  const [network] = ipaddr.IPv4.parseCIDR(subnet.cidr);
-  const first = toNumber(network.toString());
-  const count = addressCount(subnet.cidr);
-  if (wanted !== undefined) {
-    const index = ipaddr.IPv4.isValidFourPartDecimal(wanted)
-      ? toNumber(wanted) - first - RESERVED_AT_START
-      : -1;
-    if (index < 0 || index >= count)
-      throw new AwsError(
-        'InvalidParameterValue',
-        `Address ${wanted} does not fall within the subnet's address range`,
-      );
-    if (used.has(wanted)) throw new AwsError('InvalidIPAddress.InUse', `Address ${wanted} is in use.`);
-    return wanted;
+  for (const wanted of primary === undefined ? secondary : [primary, ...secondary]) {
+    checkAddress(subnet, wanted, used);
+    used.add(wanted);
   }
+  return {
+    privateAddress: primary ?? lowestFree(subnet, used),
+    ...(secondary.length === 0 ? {} : { secondaryAddresses: secondary }),
+  };
+}
+
+function checkAddress(subnet: SubnetFixture, wanted: string, used: ReadonlySet<string>): void {
+  const index = ipaddr.IPv4.isValidFourPartDecimal(wanted)
+    ? toNumber(wanted) - firstAddress(subnet) - RESERVED_AT_START
+    : -1;
+  if (index < 0 || index >= addressCount(subnet.cidr))
+    throw new AwsError(
+      'InvalidParameterValue',
+      `Address ${wanted} does not fall within the subnet's address range`,
+    );
+  if (used.has(wanted)) throw new AwsError('InvalidIPAddress.InUse', `Address ${wanted} is in use.`);
+}
+
+function firstAddress({ cidr }: SubnetFixture): number {
+  const [network] = ipaddr.IPv4.parseCIDR(cidr);
+  return toNumber(network.toString());
+}
+
+function lowestFree(subnet: SubnetFixture, used: ReadonlySet<string>): string {
+  const first = firstAddress(subnet);
+  const count = addressCount(subnet.cidr);
   for (let index = 0; index < count; index++) {
     const address = toText(first + RESERVED_AT_START + index);
     if (!used.has(address)) return address;

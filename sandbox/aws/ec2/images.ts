@@ -18,7 +18,7 @@ import { filterItems } from './filters';
 import { checkDryRun, findImage, findSnapshot, select } from './lookup';
 import { page } from './paging';
 import { specifiedTags, tagList } from './tags';
-import { checkVolumeSize } from './volumes';
+import { checkBoots, volumeShape } from './volume-types';
 
 function view(account: Account, image: ImageRecord): Image {
   return {
@@ -44,6 +44,8 @@ function view(account: Account, image: ImageRecord): Image {
         SnapshotId: device.snapshotId,
         VolumeSize: device.sizeGiB ?? account.snapshots.get(device.snapshotId ?? '')?.sizeGiB,
         VolumeType: device.volumeType as VolumeType,
+        Iops: device.iops,
+        Throughput: device.throughput,
         DeleteOnTermination: device.deleteOnTermination,
         Encrypted: device.encrypted,
       },
@@ -66,13 +68,24 @@ export function readDevice(
   const snapshot = ebs.SnapshotId === undefined ? undefined : findSnapshot(account, ebs.SnapshotId);
   if (snapshot !== undefined && snapshot.state !== 'completed')
     throw new AwsError('IncorrectState', `Snapshot is in invalid state - ${snapshot.state}`);
-  const volumeType = ebs.VolumeType ?? 'gp2';
-  checkVolumeSize(volumeType, ebs.VolumeSize, snapshot?.sizeGiB);
+  const { volumeType, volumeInitializationRate } = volumeShape(
+    {
+      volumeType: ebs.VolumeType,
+      sizeGiB: ebs.VolumeSize,
+      iops: ebs.Iops,
+      throughput: ebs.Throughput,
+      volumeInitializationRate: ebs.VolumeInitializationRate,
+    },
+    snapshot?.sizeGiB,
+  );
   return {
     deviceName,
     snapshotId: snapshot?.id,
     sizeGiB: ebs.VolumeSize,
     volumeType,
+    iops: ebs.Iops,
+    throughput: ebs.Throughput,
+    volumeInitializationRate,
     deleteOnTermination: ebs.DeleteOnTermination ?? deleteByDefault,
     encrypted: ebs.Encrypted ?? snapshot?.encrypted ?? false,
   };
@@ -101,12 +114,19 @@ export function imageHandlers(account: Account) {
       const blockDevices = (input.BlockDeviceMappings ?? []).map((mapping) =>
         readDevice(account, mapping, true),
       );
+      // "Initialize Amazon EBS volumes" lists where it can be said: for volumes, launches, launch templates and root replacements.
+      if (blockDevices.some((device) => device.volumeInitializationRate !== undefined))
+        throw new AwsError(
+          'InvalidParameterCombination',
+          'The parameter volumeInitializationRate is not supported for images.',
+        );
       const root = blockDevices.find((device) => device.deviceName === rootDeviceName);
       if (root?.snapshotId === undefined)
         throw new AwsError(
           'InvalidBlockDeviceMapping',
           `The root device '${rootDeviceName}' must be made from a snapshot.`,
         );
+      checkBoots(root.volumeType);
       const tags = specifiedTags(input.TagSpecifications, 'image', ['image', 'snapshot']);
       checkDryRun(input);
       const id = newId('ami');

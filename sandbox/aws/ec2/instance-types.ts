@@ -73,7 +73,11 @@ export function instanceTypeHandlers(account: Account) {
             EncryptionSupport: 'supported',
             NvmeSupport: 'required',
           },
-          NetworkInfo: { EnaSupport: 'required', MaximumNetworkInterfaces: 2 },
+          NetworkInfo: {
+            EnaSupport: 'required',
+            MaximumNetworkInterfaces: 2,
+            Ipv4AddressesPerInterface: entry.addressesPerCard,
+          },
           BurstablePerformanceSupported: entry.burstable,
           SupportedBootModes: entry.bootModes,
         })),

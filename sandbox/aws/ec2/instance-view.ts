@@ -12,6 +12,7 @@ import { derivedId, derivedMac } from '../state/ids';
 import { type InstanceRecord, type InstanceState } from '../state/records';
 import { attachedVolumes } from './instance-states';
 import { findInstanceType } from './instance-types';
+import { instanceProfileView } from './instance-profiles';
 import { metadataOptionsView } from './metadata-options';
 import { tagList } from './tags';
 
@@ -97,6 +98,7 @@ export function instanceView(account: Account, instance: InstanceRecord): Instan
     PublicDnsName: publicDnsName(instance.publicAddress),
     AmiLaunchIndex: instance.launchIndex,
     KeyName: instance.keyName,
+    IamInstanceProfile: instanceProfileView(instance.instanceProfile),
     Architecture: instance.architecture as ArchitectureValues,
     BootMode: instance.bootMode as BootModeValues | undefined,
     CurrentInstanceBootMode: instance.bootMode?.startsWith('uefi') ? 'uefi' : 'legacy-bios',
@@ -137,6 +139,11 @@ export function instanceView(account: Account, instance: InstanceRecord): Instan
             },
             PrivateIpAddresses: [
               { Primary: true, PrivateIpAddress: instance.privateAddress, Association: association },
+              ...(instance.secondaryAddresses ?? []).map((address) => ({
+                Primary: false,
+                PrivateIpAddress: address,
+                PrivateDnsName: privateDnsName(account, address),
+              })),
             ],
           },
         ],

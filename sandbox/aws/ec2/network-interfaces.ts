@@ -47,6 +47,10 @@ export function networkInterfaceHandlers(account: Account) {
           'group-id': ({ securityGroups }) => securityGroups,
           'private-ip-address': ({ privateAddress }) => [privateAddress],
           'association.public-ip': ({ publicAddress }) => [publicAddress],
+          'addresses.private-ip-address': ({ privateAddress, secondaryAddresses = [] }) => [
+            privateAddress,
+            ...secondaryAddresses,
+          ],
           status: () => ['in-use'],
         },
         () => ({}),

@@ -10,16 +10,18 @@ import { newId } from '../state/ids';
 import { type ImageDevice, type ImageRecord, type InstanceRecord } from '../state/records';
 import { madeBefore, tokenMark } from '../state/tokens';
 import { AwsError } from '../wire/errors';
-import { choosePrivateAddress, choosePublicAddress } from './addresses';
+import { chooseAddresses, choosePublicAddress, type WantedAddresses, wantedAddresses } from './addresses';
 import { readDevice } from './images';
 import { continueInstance } from './instance-states';
 import { findInstanceType } from './instance-types';
+import { findInstanceProfile } from './instance-profiles';
 import { instanceView } from './instance-view';
 import { checkDryRun, findImage, findSubnet } from './lookup';
 import { readMetadataOptions } from './metadata-options';
 import { specifiedTags } from './tags';
 import { checkUserData } from './user-data';
 import { continueAttachment, createVolumeFile } from './volume-states';
+import { checkBoots, volumeShape } from './volume-types';
 
 /** What RunInstances takes when the request names no type. */
 const DEFAULT_TYPE = 'm5.large';
@@ -32,6 +34,7 @@ const HEEDED = new Set([
   'ClientToken',
   'DisableApiTermination',
   'DryRun',
+  'IamInstanceProfile',
   'ImageId',
   'InstanceInitiatedShutdownBehavior',
   'InstanceType',
@@ -62,7 +65,8 @@ export function runInstances(account: Account, input: RunInstancesRequest): Rese
   const image = findImage(account, input.ImageId);
   const type = findInstanceType(input.InstanceType ?? DEFAULT_TYPE);
   const count = readCount(input);
-  const network = readNetwork(account, input);
+  const network = readNetwork(account, input, count, type.addressesPerCard);
+  const instanceProfile = findInstanceProfile(account, input.IamInstanceProfile);
   const zone = input.Placement?.AvailabilityZone;
   if (zone !== undefined && zone !== network.subnet.availabilityZone)
     throw new AwsError(
@@ -70,6 +74,8 @@ export function runInstances(account: Account, input: RunInstancesRequest): Rese
       `Invalid availability zone: [${zone}] does not match the subnet's.`,
     );
   const devices = mergeDevices(account, image, input.BlockDeviceMappings ?? []);
+  for (const { deviceName, volumeType } of devices)
+    if (deviceName === image.rootDeviceName) checkBoots(volumeType);
   const types = ['instance', 'volume', 'network-interface'];
   const tags = specifiedTags(input.TagSpecifications, 'instance', types);
   const volumeTags = specifiedTags(input.TagSpecifications, 'volume', types);
@@ -98,7 +104,7 @@ export function runInstances(account: Account, input: RunInstancesRequest): Rese
       instanceType: type.name,
       subnetId: network.subnet.id,
       securityGroups: network.securityGroups,
-      privateAddress: choosePrivateAddress(account, network.subnet, network.privateAddress),
+      ...chooseAddresses(account, network.subnet, network.addresses),
       wantsPublicAddress: network.wantsPublicAddress,
       publicAddress: network.wantsPublicAddress ? choosePublicAddress(account) : undefined,
       launchedAt: createdAt,
@@ -106,6 +112,7 @@ export function runInstances(account: Account, input: RunInstancesRequest): Rese
       bootMode: image.bootMode,
       architecture: image.architecture,
       keyName: input.KeyName,
+      instanceProfile,
       userData,
       metadataOptions,
       sourceDestCheck: true,
@@ -146,11 +153,16 @@ interface NetworkChoice {
   subnet: SubnetFixture;
   securityGroups: string[];
   wantsPublicAddress: boolean;
-  privateAddress: string | undefined;
+  addresses: WantedAddresses;
 }
 
 /** The network of the instances: given on the request, or on its one network interface. */
-function readNetwork(account: Account, input: RunInstancesRequest): NetworkChoice {
+function readNetwork(
+  account: Account,
+  input: RunInstancesRequest,
+  instances: number,
+  mostAddresses: number,
+): NetworkChoice {
   const [card, ...more] = input.NetworkInterfaces ?? [];
   if (more.length > 0)
     throw new AwsError('UnsupportedOperation', 'This sandbox gives an instance one network interface.');
@@ -177,7 +189,11 @@ function readNetwork(account: Account, input: RunInstancesRequest): NetworkChoic
     subnet,
     securityGroups,
     wantsPublicAddress: card?.AssociatePublicIpAddress ?? subnet.mapPublicIpOnLaunch ?? false,
-    privateAddress: card?.PrivateIpAddress ?? input.PrivateIpAddress,
+    addresses: wantedAddresses(
+      card ?? { PrivateIpAddress: input.PrivateIpAddress },
+      instances,
+      mostAddresses,
+    ),
   };
 }
 
@@ -212,6 +228,8 @@ function mergeDevices(account: Account, image: ImageRecord, mappings: BlockDevic
         SnapshotId: base.snapshotId,
         VolumeSize: base.sizeGiB,
         VolumeType: base.volumeType as never,
+        Iops: base.iops,
+        Throughput: base.throughput,
         DeleteOnTermination: base.deleteOnTermination,
       };
       devices.set(
@@ -230,17 +248,18 @@ function createVolume(
 ): string {
   const id = newId('vol');
   const snapshot = account.snapshots.get(device.snapshotId ?? '');
+  const { volumeType, iops, throughput, volumeInitializationRate } = device;
+  const request = { volumeType, sizeGiB: device.sizeGiB, iops, throughput, volumeInitializationRate };
   account.volumes.put({
     id,
     tags: of.tags,
     createdAt: of.createdAt,
     state: 'creating',
-    sizeGiB: device.sizeGiB ?? snapshot?.sizeGiB ?? 1,
+    ...volumeShape(request, snapshot?.sizeGiB),
     availabilityZone: of.network.subnet.availabilityZone,
     snapshotId: snapshot?.id,
     encrypted: device.encrypted,
     kmsKeyId: snapshot?.kmsKeyId,
-    volumeType: device.volumeType,
     baseMap: snapshot?.map,
     lineage: snapshot?.lineage ?? id,
     madeFor: of.id,

@@ -20,45 +20,7 @@ import { page } from './paging';
 import { checkZone } from './places';
 import { specifiedTags, tagList } from './tags';
 import { beginAttach, beginDetach, createVolumeFile, removeVolume } from './volume-states';
-
-/** Sizes and performance by type (Amazon EBS User Guide, "EBS volume types"). */
-const VOLUME_TYPES: Record<
-  string,
-  { smallest: number; largest: number; iops?: number; throughput?: number }
-> = {
-  gp2: { smallest: 1, largest: 16_384 },
-  gp3: { smallest: 1, largest: 65_536, iops: 3000, throughput: 125 },
-  io1: { smallest: 4, largest: 16_384 },
-  io2: { smallest: 4, largest: 65_536 },
-  st1: { smallest: 125, largest: 16_384 },
-  sc1: { smallest: 125, largest: 16_384 },
-  standard: { smallest: 1, largest: 1024 },
-};
-
-/** The size that a new volume has. @throws AwsError InvalidParameterValue */
-export function checkVolumeSize(
-  type: string,
-  sizeGiB: number | undefined,
-  snapshotGiB: number | undefined,
-): number {
-  const limits = Object.hasOwn(VOLUME_TYPES, type) ? VOLUME_TYPES[type] : undefined;
-  if (limits === undefined)
-    throw new AwsError('InvalidParameterValue', `Value (${type}) for parameter volumeType is invalid.`);
-  const size = sizeGiB ?? snapshotGiB;
-  if (size === undefined)
-    throw new AwsError('MissingParameter', 'The request must contain the parameter size/snapshot');
-  if (!Number.isInteger(size) || size < limits.smallest || size > limits.largest)
-    throw new AwsError(
-      'InvalidParameterValue',
-      `Volume of ${size}GiB is invalid; it must be ${limits.smallest} to ${limits.largest} GiB.`,
-    );
-  if (snapshotGiB !== undefined && size < snapshotGiB)
-    throw new AwsError(
-      'InvalidParameterValue',
-      `Volume of size ${size}GB is smaller than snapshot of size ${snapshotGiB}GB.`,
-    );
-  return size;
-}
+import { volumeShape } from './volume-types';
 
 export function attachmentView(volume: VolumeRecord): VolumeAttachment | undefined {
   const { attachment } = volume;
@@ -86,6 +48,7 @@ function view(volume: VolumeRecord): Volume {
     VolumeType: volume.volumeType as VolumeType,
     Iops: volume.iops,
     Throughput: volume.throughput,
+    VolumeInitializationRate: volume.volumeInitializationRate,
     Encrypted: volume.encrypted,
     KmsKeyId: volume.kmsKeyId,
     MultiAttachEnabled: false,
@@ -105,8 +68,16 @@ export function volumeHandlers(account: Account) {
       const snapshot = input.SnapshotId === undefined ? undefined : findSnapshot(account, input.SnapshotId);
       if (snapshot !== undefined && snapshot.state !== 'completed')
         throw new AwsError('IncorrectState', `Snapshot is in invalid state - ${snapshot.state}`);
-      const volumeType = input.VolumeType ?? 'gp2';
-      const sizeGiB = checkVolumeSize(volumeType, input.Size, snapshot?.sizeGiB);
+      const shape = volumeShape(
+        {
+          volumeType: input.VolumeType,
+          sizeGiB: input.Size,
+          iops: input.Iops,
+          throughput: input.Throughput,
+          volumeInitializationRate: input.VolumeInitializationRate,
+        },
+        snapshot?.sizeGiB,
+      );
       const kmsKeyId = input.KmsKeyId ?? snapshot?.kmsKeyId;
       if (input.KmsKeyId !== undefined && input.Encrypted === false)
         throw new AwsError(
@@ -123,14 +94,11 @@ export function volumeHandlers(account: Account) {
         createdAt: now(),
         tokenMark: mark,
         state: 'creating',
-        sizeGiB,
+        ...shape,
         availabilityZone,
         snapshotId: snapshot?.id,
         encrypted: snapshot?.encrypted || input.Encrypted || input.KmsKeyId !== undefined,
         kmsKeyId,
-        volumeType,
-        iops: input.Iops ?? VOLUME_TYPES[volumeType]?.iops,
-        throughput: input.Throughput ?? VOLUME_TYPES[volumeType]?.throughput,
         baseMap: snapshot?.map,
         lineage: snapshot?.lineage ?? id,
       });

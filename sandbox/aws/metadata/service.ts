@@ -5,6 +5,7 @@ import { metadataSocket } from '../../../machines/network/segment';
 import { type Account } from '../account';
 import { tokenSigner } from '../ebs/read-tokens';
 import { placeOf, privateDnsName } from '../ec2/instance-view';
+import { derivedMac } from '../state/ids';
 import { type InstanceRecord } from '../state/records';
 import { createProxiedServer } from './proxied';
 import { createMetadataServer, type InstanceMetadata } from './server';
@@ -49,8 +50,9 @@ function instanceAt(
   return account.instances
     .all()
     .find(
-      ({ privateAddress, subnetId, state, host }) =>
-        privateAddress === address &&
+      ({ privateAddress, secondaryAddresses = [], subnetId, state, host }) =>
+        address !== undefined &&
+        [privateAddress, ...secondaryAddresses].includes(address) &&
         state !== 'terminated' &&
         !host &&
         subnets.some(({ id }) => id === subnetId),
@@ -59,6 +61,8 @@ function instanceAt(
 
 function metadataOf(account: Account, instance: InstanceRecord): InstanceMetadata {
   const { httpEndpoint = 'enabled', httpTokens = 'optional' } = instance.metadataOptions ?? {};
+  const mac = derivedMac(instance.id);
+  const addresses = [instance.privateAddress, ...(instance.secondaryAddresses ?? [])];
   return {
     instanceId: instance.id,
     options: { enabled: httpEndpoint === 'enabled', tokens: httpTokens },
@@ -69,6 +73,8 @@ function metadataOf(account: Account, instance: InstanceRecord): InstanceMetadat
       'instance-type': instance.instanceType,
       'local-hostname': privateDnsName(account, instance.privateAddress),
       'local-ipv4': instance.privateAddress,
+      mac,
+      [`network/interfaces/macs/${mac}/local-ipv4s`]: addresses.join('\n'),
       'placement/availability-zone': placeOf(account, instance).availabilityZone,
       'placement/region': account.config.region,
     },

@@ -30,6 +30,8 @@ export interface VolumeRecord extends Resource {
   volumeType: string;
   iops?: number;
   throughput?: number;
+  /** MiB/s that were asked for; here, a volume has all its blocks at once. */
+  volumeInitializationRate?: number;
   attachment?: Attachment;
   /** Block map that the volume's bytes come from: only what differs from it goes into the next snapshot. */
   baseMap?: string;
@@ -78,6 +80,10 @@ export interface ImageDevice {
   snapshotId?: string;
   sizeGiB?: number;
   volumeType: string;
+  iops?: number;
+  throughput?: number;
+  /** Of launches only; no image has it. */
+  volumeInitializationRate?: number;
   deleteOnTermination: boolean;
   encrypted: boolean;
 }
@@ -103,6 +109,8 @@ export interface InstanceRecord extends Resource {
   subnetId: string;
   securityGroups: string[];
   privateAddress: string;
+  /** Further ones of its network interface. */
+  secondaryAddresses?: string[];
   /** Whether the instance gets a public address whenever it starts. */
   wantsPublicAddress: boolean;
   publicAddress?: string;
@@ -113,6 +121,8 @@ export interface InstanceRecord extends Resource {
   bootMode?: 'legacy-bios' | 'uefi' | 'uefi-preferred';
   architecture: string;
   keyName?: string;
+  /** ARN. */
+  instanceProfile?: string;
   /** In base64. */
   userData?: string;
   /** Absent: what EC2 takes where nothing is said. */
