@@ -6,6 +6,7 @@ import { Collection } from './state/collection';
 import {
   type ImageRecord,
   type InstanceRecord,
+  type RootReplacementRecord,
   type SnapshotRecord,
   type Tags,
   type VolumeRecord,
@@ -34,6 +35,7 @@ export interface Account {
   snapshots: Collection<SnapshotRecord>;
   images: Collection<ImageRecord>;
   instances: Collection<InstanceRecord>;
+  rootReplacements: Collection<RootReplacementRecord>;
   fixtureTags: Collection<TaggedFixture>;
   layers: LayerStore;
   maps: MapStore;
@@ -58,6 +60,7 @@ export function openAccount(
     snapshots: new Collection(join(ec2, 'snapshots')),
     images: new Collection(join(ec2, 'images')),
     instances: new Collection(join(ec2, 'instances')),
+    rootReplacements: new Collection(join(ec2, 'root-replacements')),
     fixtureTags: new Collection(join(ec2, 'fixture-tags')),
     layers,
     maps: new MapStore(join(storage, 'maps')),
@@ -92,6 +95,8 @@ export function forgetDeleted(account: Account): void {
   const before = Date.now() - account.times.remember * 1000;
   for (const { id, terminatedAt } of account.instances.all())
     if (terminatedAt !== undefined && Date.parse(terminatedAt) < before) account.instances.delete(id);
+  for (const { id, completedAt } of account.rootReplacements.all())
+    if (completedAt !== undefined && Date.parse(completedAt) < before) account.rootReplacements.delete(id);
   for (const collection of [account.volumes, account.snapshots, account.images])
     for (const { id, deletedAt } of collection.all())
       if (deletedAt !== undefined && Date.parse(deletedAt) < before) collection.delete(id);

@@ -1,5 +1,6 @@
 import { type Limits } from './limits';
 import { type Etags } from './s3/buckets';
+import { type Billing, type ImageRecord } from './state/records';
 
 /** A sandbox's network as the sandbox's other parts know it; see machines/network/segment.ts. */
 export interface NetworkReference {
@@ -19,6 +20,8 @@ export interface Times {
   volumeCreate: number;
   /** attaching → attached and detaching → available. */
   volumeAttach: number;
+  /** pending → in-progress and in-progress → succeeded of a root volume's replacement, each. */
+  rootReplace: number;
   /** pending → completed, on top of the copying. */
   snapshotComplete: number;
   /** PENDING → INSYNC of a DNS change. */
@@ -35,6 +38,7 @@ export const DEFAULT_TIMES: Times = {
   powerDown: 60,
   volumeCreate: 0.3,
   volumeAttach: 0.3,
+  rootReplace: 0.3,
   snapshotComplete: 0.5,
   dnsPropagation: 0.5,
   remember: 3600,
@@ -69,6 +73,20 @@ export interface SecurityGroupFixture {
   tags?: Record<string, string>;
 }
 
+/**
+ * An image that a vendor shares with every account, and that AWS bills for. Nothing is on its root: who needs one here puts
+ * another in its place.
+ */
+export interface VendorImageFixture {
+  id: string;
+  name: string;
+  vendor: NonNullable<ImageRecord['vendor']>;
+  billing: Billing;
+  bootMode?: ImageRecord['bootMode'];
+  rootDeviceName: string;
+  rootGiB: number;
+}
+
 /** What exists in the account when the endpoint starts for the first time. */
 export interface Fixtures {
   vpcs: VpcFixture[];
@@ -77,6 +95,7 @@ export interface Fixtures {
   hostedZones: { id: string; name: string }[];
   /** Names of IAM instance profiles; none where absent. */
   instanceProfiles?: string[];
+  vendorImages?: VendorImageFixture[];
   buckets: string[];
   /** Running instances without a machine: hosts outside the sandbox's networks, such as the AWS proxy. */
   hostInstances: {

@@ -1,4 +1,4 @@
-import { type Fixtures } from './config';
+import { type Fixtures, type VendorImageFixture } from './config';
 
 export const REGION = 'eu-central-1';
 /** The AWS proxy of the sandbox: an instance that is this host. */
@@ -11,6 +11,9 @@ export const SECOND_ZONE_SUBNET_ID = 'subnet-0a11fe00000000003';
 export const SECOND_AVAILABILITY_ZONE = `${REGION}b`;
 export const PRODUCTION_SECURITY_GROUP_ID = 'sg-0a11fe00000000001';
 export const TEST_SECURITY_GROUP_ID = 'sg-0a11fe00000000002';
+/** Images of a licence that AWS bills, for guests of either firmware. */
+export const LICENSED_BIOS_IMAGE_ID = 'ami-0a11fe00000000001';
+export const LICENSED_UEFI_IMAGE_ID = 'ami-0a11fe00000000002';
 export const SHOP_HOSTED_ZONE_ID = 'ZLIFEBOATSHOP';
 export const SHOP_BUCKET = 'lifeboat-shop';
 /** For instances that a plan gives one. */
@@ -72,6 +75,7 @@ export function shopFixtures(): Fixtures {
     securityGroups: [production.securityGroup, test.securityGroup],
     hostedZones: [{ id: SHOP_HOSTED_ZONE_ID, name: 'shop.example' }],
     instanceProfiles: [SHOP_INSTANCE_PROFILE],
+    vendorImages: [windowsImage(LICENSED_BIOS_IMAGE_ID), windowsImage(LICENSED_UEFI_IMAGE_ID, 'uefi')],
     buckets: [SHOP_BUCKET],
     hostInstances: [
       {
@@ -82,5 +86,18 @@ export function shopFixtures(): Fixtures {
         tags: { Name: 'lifeboat-aws-proxy' },
       },
     ],
+  };
+}
+
+/** Codes as in "Understand AMI billing information" (Amazon EC2 User Guide). */
+function windowsImage(id: string, bootMode?: 'uefi'): VendorImageFixture {
+  return {
+    id,
+    name: `Windows_Server-2025-English-Full-Base${bootMode === undefined ? '' : '-UEFI'}-2026.11.11`,
+    vendor: { ownerId: '801119661308', alias: 'amazon' },
+    billing: { platformDetails: 'Windows', usageOperation: 'RunInstances:0002' },
+    bootMode,
+    rootDeviceName: '/dev/sda1',
+    rootGiB: 1,
   };
 }

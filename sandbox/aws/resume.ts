@@ -1,7 +1,8 @@
 import { type Account, collectGarbage, forgetDeleted, now } from './account';
 import { type Fixtures } from './config';
 import { finishSnapshot, isOpen, type LastWrites } from './ebs/snapshot-states';
-import { resumeInstances } from './ec2/instance-states';
+import { continueInstance, resumeInstances } from './ec2/instance-states';
+import { continueRootReplacement, isReplacing, isUnderWay } from './ec2/root-replacement-states';
 import { storeFrozen } from './ec2/snapshot-states';
 import { createVolumeFile } from './ec2/volume-states';
 
@@ -9,6 +10,26 @@ import { createVolumeFile } from './ec2/volume-states';
 export function createFixtures(account: Account, fixtures: Fixtures): void {
   for (const { id, tags } of [...fixtures.vpcs, ...fixtures.subnets, ...fixtures.securityGroups])
     if (!account.fixtureTags.has(id)) account.fixtureTags.put({ id, tags: tags ?? {} });
+  for (const { rootGiB, ...image } of fixtures.vendorImages ?? []) {
+    if (account.images.has(image.id)) continue;
+    account.images.put({
+      ...image,
+      tags: {},
+      createdAt: now(),
+      description: image.name,
+      architecture: 'x86_64',
+      enaSupport: true,
+      blockDevices: [
+        {
+          deviceName: image.rootDeviceName,
+          sizeGiB: rootGiB,
+          volumeType: 'gp3',
+          deleteOnTermination: true,
+          encrypted: false,
+        },
+      ],
+    });
+  }
   for (const host of fixtures.hostInstances) {
     if (account.instances.has(host.id)) continue;
     const createdAt = now();
@@ -50,7 +71,13 @@ export async function resumeAccount(account: Account, lastWrites: LastWrites): P
     else if (isOpen(snapshot)) lastWrites.set(snapshot.id, Date.now());
     else finishSnapshot(account, snapshot.id);
   }
-  await resumeInstances(account);
+  await resumeInstances(account, (id) => isReplacing(account, id));
+  for (const task of account.rootReplacements.all()) {
+    if (!isUnderWay(task)) continue;
+    continueRootReplacement(account, task.id);
+    // Of an instance that is to stop, or to end, after it.
+    continueInstance(account, task.instanceId);
+  }
 }
 
 function removeOrphans(account: Account): void {

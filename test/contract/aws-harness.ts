@@ -30,6 +30,7 @@ export class AwsHarness {
       instanceStop: 0.05,
       volumeCreate: 0.05,
       volumeAttach: 0.05,
+      rootReplace: 0.05,
       snapshotComplete: 0.05,
       dnsPropagation: 0.2,
       watch: 0.1,

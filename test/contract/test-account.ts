@@ -49,6 +49,7 @@ export async function startTestAccount(
         instanceStop: 0.05,
         volumeCreate: 0.05,
         volumeAttach: 0.05,
+        rootReplace: 0.05,
         snapshotComplete: 0.05,
         dnsPropagation: 0.1,
       },

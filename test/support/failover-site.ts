@@ -42,6 +42,8 @@ export interface FailoverSite {
   clients: AwsClients;
   store: ObjectStore;
   deviceDirectory: string;
+  /** The endpoint's, where it looks for rules of faults. */
+  endpointDirectory: string;
   faults: Fault[];
   /** What was asked for, in order. */
   calls: { operation: string; input: Record<string, unknown> }[];
@@ -73,6 +75,7 @@ export async function startFailoverSite(fixtures = shopFixtures()): Promise<Fail
       instanceStop: quick,
       volumeCreate: quick,
       volumeAttach: quick,
+      rootReplace: quick,
       snapshotComplete: quick,
       dnsPropagation: quick,
     },
@@ -101,6 +104,7 @@ export async function startFailoverSite(fixtures = shopFixtures()): Promise<Fail
     clients,
     store: s3ObjectStore(s3, { bucket: SHOP_BUCKET, prefix: '' }),
     deviceDirectory,
+    endpointDirectory: config.directory,
     faults,
     calls,
     run: (runId) => ({

@@ -5,6 +5,7 @@ import { instanceTypeHandlers } from './instance-types';
 import { instanceHandlers } from './instances';
 import { networkInterfaceHandlers } from './network-interfaces';
 import { placeHandlers } from './places';
+import { rootReplacementHandlers } from './root-replacement';
 import { snapshotHandlers } from './snapshots';
 import { tagHandlers } from './tags';
 import { volumeHandlers } from './volumes';
@@ -17,6 +18,7 @@ export function ec2Handlers(account: Account) {
     ...imageHandlers(account),
     ...instanceHandlers(account),
     ...instanceAttributeHandlers(account),
+    ...rootReplacementHandlers(account),
     ...networkInterfaceHandlers(account),
     ...volumeHandlers(account),
     ...snapshotHandlers(account),

@@ -6,13 +6,14 @@ import {
   type DescribeImagesRequest,
   type DescribeImagesResult,
   type Image,
+  type PlatformValues,
   type RegisterImageRequest,
   type RegisterImageResult,
   type VolumeType,
 } from '@aws-sdk/client-ec2';
 import { type Account, ACCOUNT_ID, now } from '../account';
 import { newId } from '../state/ids';
-import { type ImageDevice, type ImageRecord } from '../state/records';
+import { type Billing, type ImageDevice, type ImageRecord } from '../state/records';
 import { AwsError } from '../wire/errors';
 import { filterItems } from './filters';
 import { checkDryRun, findImage, findSnapshot, select } from './lookup';
@@ -26,11 +27,13 @@ function view(account: Account, image: ImageRecord): Image {
     Name: image.name,
     Description: image.description,
     State: 'available',
-    OwnerId: ACCOUNT_ID,
-    Public: false,
+    OwnerId: ownerOf(image),
+    ImageOwnerAlias: image.vendor?.alias,
+    Public: image.vendor !== undefined,
     Architecture: image.architecture as ArchitectureValues,
     ImageType: 'machine',
-    ImageLocation: `${ACCOUNT_ID}/${image.name}`,
+    ImageLocation: `${ownerOf(image)}/${image.name}`,
+    ...billingView(image.billing),
     RootDeviceType: 'ebs',
     RootDeviceName: image.rootDeviceName,
     VirtualizationType: 'hvm',
@@ -52,6 +55,28 @@ function view(account: Account, image: ImageRecord): Image {
     })),
     Tags: tagList(image.tags),
   };
+}
+
+const ownerOf = ({ vendor }: ImageRecord): string => vendor?.ownerId ?? ACCOUNT_ID;
+
+/** "Understand AMI billing information" (Amazon EC2 User Guide). */
+const LINUX: Billing = { platformDetails: 'Linux/UNIX', usageOperation: 'RunInstances' };
+
+/** What an image, or an instance, says of what AWS bills for it. */
+export function billingView({ platformDetails, usageOperation, productCodes = [] }: Billing = LINUX) {
+  return {
+    PlatformDetails: platformDetails,
+    UsageOperation: usageOperation,
+    // The older word, which only Windows has; what the API answers is not what the SDK's enumeration says.
+    Platform: platformDetails.startsWith('Windows') ? ('windows' as PlatformValues) : undefined,
+    ProductCodes: productCodes.map(({ id, type }) => ({ ProductCodeId: id, ProductCodeType: type })),
+  };
+}
+
+/** Whether an image is one of an owner's of the request: an account, `self`, or what AWS calls a vendor. */
+function isOf(image: ImageRecord, owner: string): boolean {
+  if (owner === 'self') return image.vendor === undefined;
+  return owner === ownerOf(image) || (image.vendor !== undefined && owner === image.vendor.alias);
 }
 
 /** A device of a block device mapping. @throws AwsError for a snapshot or size that cannot be */
@@ -147,6 +172,8 @@ export function imageHandlers(account: Account) {
 
     DeregisterImage(input: DeregisterImageRequest): { Return: boolean } {
       const image = findImage(account, input.ImageId);
+      if (image.vendor !== undefined)
+        throw new AwsError('AuthFailure', `Not authorized for image:${image.id}`, 403);
       if (input.DeleteAssociatedSnapshots)
         throw new AwsError(
           'UnsupportedOperation',
@@ -158,9 +185,11 @@ export function imageHandlers(account: Account) {
     },
 
     DescribeImages(input: DescribeImagesRequest): DescribeImagesResult {
-      const mine =
-        !input.Owners?.length || input.Owners.some((owner) => owner === 'self' || owner === ACCOUNT_ID);
-      const images = mine ? select(account.images, input.ImageIds, (id) => findImage(account, id)) : [];
+      const { Owners: owners = [] } = input;
+      // IncludeDeprecated has nothing to add here: no image is ever deprecated.
+      const images = select(account.images, input.ImageIds, (id) => findImage(account, id)).filter(
+        (image) => owners.length === 0 || owners.some((owner) => isOf(image, owner)),
+      );
       const found = filterItems(
         images,
         input.Filters,
@@ -174,7 +203,10 @@ export function imageHandlers(account: Account) {
           'root-device-name': ({ rootDeviceName }) => [rootDeviceName],
           'root-device-type': () => ['ebs'],
           'virtualization-type': () => ['hvm'],
-          'owner-id': () => [ACCOUNT_ID],
+          'owner-id': (image) => [ownerOf(image)],
+          'owner-alias': ({ vendor }) => [vendor?.alias],
+          'is-public': ({ vendor }) => [vendor !== undefined],
+          'product-code': ({ billing }) => billing?.productCodes?.map(({ id }) => id) ?? [],
           'block-device-mapping.snapshot-id': ({ blockDevices }) =>
             blockDevices.map((device) => device.snapshotId),
           'block-device-mapping.device-name': ({ blockDevices }) =>

@@ -158,9 +158,16 @@ function instanceWentOff(account: Account, id: string): void {
   continueInstance(account, id);
 }
 
-/** After a start of the endpoint: takes up running machines and everything that was under way. */
-export async function resumeInstances(account: Account): Promise<void> {
+/**
+ * After a start of the endpoint: takes up running machines and everything that was under way.
+ * @param isReplacing whether an instance's machine may be off because its root is being replaced
+ */
+export async function resumeInstances(
+  account: Account,
+  isReplacing: (instanceId: string) => boolean,
+): Promise<void> {
   for (const instance of account.instances.all()) {
+    if (isReplacing(instance.id)) continue;
     if (instance.state === 'running' && !instance.host) {
       if (!(await account.runner.adopt(machineOf(account, instance)))) instanceWentOff(account, instance.id);
     } else continueInstance(account, instance.id);

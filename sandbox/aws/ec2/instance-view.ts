@@ -10,6 +10,7 @@ import {
 import { type Account, ACCOUNT_ID } from '../account';
 import { derivedId, derivedMac } from '../state/ids';
 import { type InstanceRecord, type InstanceState } from '../state/records';
+import { billingView } from './images';
 import { attachedVolumes } from './instance-states';
 import { findInstanceType } from './instance-types';
 import { instanceProfileView } from './instance-profiles';
@@ -80,6 +81,7 @@ export function instanceView(account: Account, instance: InstanceRecord): Instan
   return {
     InstanceId: instance.id,
     ImageId: instance.imageId,
+    ...billingView(instance.billing),
     State: stateView(instance.state),
     StateReason: instance.stateReason && {
       Code: instance.stateReason.code,

@@ -3,6 +3,7 @@ import { type SubnetFixture } from '../config';
 import {
   type ImageRecord,
   type InstanceRecord,
+  type RootReplacementRecord,
   type SnapshotRecord,
   type VolumeRecord,
 } from '../state/records';
@@ -53,6 +54,13 @@ export const findInstance = (account: Account, id: string | undefined): Instance
     malformed: 'InvalidInstanceID.Malformed',
     missing: 'InvalidInstanceID.NotFound',
     what: 'instance ID',
+  });
+
+export const findRootReplacement = (account: Account, id: string | undefined): RootReplacementRecord =>
+  lookUp(account.rootReplacements, id, 'replacevol', {
+    malformed: 'InvalidReplaceRootVolumeTaskId.Malformed',
+    missing: 'InvalidReplaceRootVolumeTaskId.NotFound',
+    what: 'root volume replacement task',
   });
 
 export function findSubnet(account: Account, id: string | undefined): SubnetFixture {

@@ -101,6 +101,7 @@ export function runInstances(account: Account, input: RunInstancesRequest): Rese
       state: 'pending',
       stateTransitionReason: '',
       imageId: image.id,
+      billing: image.billing,
       instanceType: type.name,
       subnetId: network.subnet.id,
       securityGroups: network.securityGroups,

@@ -65,7 +65,7 @@ interface TaggedResource {
 
 /** Everything that has tags. */
 function taggedResources(account: Account): TaggedResource[] {
-  const { volumes, snapshots, images, instances } = account;
+  const { volumes, snapshots, images, instances, rootReplacements } = account;
   const live = (item: { deletedAt?: string }): boolean => item.deletedAt === undefined;
   const kind = (type: string, id: string, createdAt: string, tags: Tags, set: (tags: Tags) => void) => ({
     type,
@@ -94,6 +94,17 @@ function taggedResources(account: Account): TaggedResource[] {
       .filter(live)
       .map((i) =>
         kind('instance', i.id, i.createdAt, i.tags, (tags) => void instances.update(i.id, { tags })),
+      ),
+    ...rootReplacements
+      .all()
+      .map((r) =>
+        kind(
+          'replace-root-volume-task',
+          r.id,
+          r.createdAt,
+          r.tags,
+          (tags) => void rootReplacements.update(r.id, { tags }),
+        ),
       ),
     ...account.fixtureTags
       .all()

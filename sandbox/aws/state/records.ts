@@ -65,7 +65,18 @@ export interface SnapshotRecord extends Resource {
   copy?: { stagingFile: string; baseMap?: string };
 }
 
+/** What AWS bills for what runs from an image, beside the instance; words of the API. */
+export interface Billing {
+  platformDetails: string;
+  usageOperation: string;
+  productCodes?: { id: string; type: 'devpay' | 'marketplace' }[];
+}
+
 export interface ImageRecord extends Resource {
+  /** The account that shares it with all; absent on this account's own. */
+  vendor?: { ownerId: string; alias: 'amazon' | 'aws-marketplace' };
+  /** Absent: Linux without a licence. */
+  billing?: Billing;
   name: string;
   description: string;
   architecture: string;
@@ -105,6 +116,8 @@ export interface InstanceRecord extends Resource {
   /** How a stop or termination under way goes about it. */
   stopMode?: 'graceful' | 'forced';
   imageId: string;
+  /** The image's, for as long as the instance is there, whatever is on its root. */
+  billing?: Billing;
   instanceType: string;
   subnetId: string;
   securityGroups: string[];
@@ -135,3 +148,19 @@ export interface InstanceRecord extends Resource {
   /** A running instance without machine: this host. */
   host?: boolean;
 }
+
+/** What a root volume is replaced by, and how far that is. */
+export interface RootReplacementRecord extends Resource {
+  instanceId: string;
+  volumeId: string;
+  /** The root that was there before, once it is off. */
+  replacedVolumeId?: string;
+  deleteReplaced: boolean;
+  state: RootReplacementState;
+  startedAt: string;
+  completedAt?: string;
+}
+
+/** EC2 API Reference, ReplaceRootVolumeTask. */
+export type RootReplacementState =
+  'pending' | 'in-progress' | 'failing' | 'succeeded' | 'failed' | 'failed-detached';
