@@ -101,6 +101,8 @@ const vm = z
       .optional(),
     /** EC2 instance types in order of preference: the next is tried when AWS has no capacity for one. */
     instanceTypes: z.array(z.string().regex(INSTANCE_TYPE, 'must be like m6i.large')).min(1),
+    /** An image whose licence AWS bills, such as Windows or RHEL: the instance is launched from it, and bills as it says. */
+    licensedImage: awsId('ami').optional(),
     dependsOn: z.array(name).default([]),
     /** Host names by which the VMs that depend on this one know it; kept right in their /etc/hosts on EC2. */
     hostNames: z.array(dnsName).default([]),

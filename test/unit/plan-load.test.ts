@@ -138,6 +138,23 @@ describe('what of a VM is backed up, and how', () => {
   });
 });
 
+describe('the licensed image of a VM', () => {
+  const licensed = (id: string) => changed('  - name: db\n', `  - name: db\n    licensedImage: ${id}\n`);
+
+  it('is an image, and no other VM has it', async () => {
+    writeFileSync(folder.file, licensed('ami-0123456789abcdef0'));
+    const { plan } = await loadPlanFile(folder.file);
+    expect(plan.vms[0]).toMatchObject({ licensedImage: 'ami-0123456789abcdef0' });
+    expect(plan.vms[1]).not.toHaveProperty('licensedImage');
+  });
+
+  it('is not anything else', async () => {
+    expect(await problemOf(licensed('snap-0123456789abcdef0'))).toContain(
+      'vms[0].licensedImage: must be an id like ami-0123456789abcdef0, not "snap-0123456789abcdef0"',
+    );
+  });
+});
+
 describe('a bad plan gets one error with file, line, column and field', () => {
   const cases: [what: string, text: string, message: string | RegExp][] = [
     [

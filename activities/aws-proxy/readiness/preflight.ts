@@ -27,6 +27,7 @@ import {
 } from './network';
 import { profileFindings } from './instance-profiles';
 import { typeFindings, type TypePlace } from './instance-types';
+import { licensedImageFindings } from './licensed-images';
 import { volumeFindings } from './volumes';
 import { type FailoverReadiness, type ReadinessActivities, type VmPlace } from './contract';
 
@@ -66,6 +67,7 @@ export async function checkFailover(
       ? ['The test subnet is the production subnet; a test would meet the application itself.']
       : []),
     ...(await typeFindings(ec2, plan, drCopies, places)),
+    ...(await licensedImageFindings(ec2, plan, drCopies)),
     ...copyFindings,
     ...volumeFindings(plan, drCopies, test),
     ...(await addressFindings(ec2, plan.name, placed, fixed)),
