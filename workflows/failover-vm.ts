@@ -6,6 +6,7 @@ import { causeMessage, hasFailureType } from './run/failure-message';
 import { Dependencies } from './dependencies';
 import { LaunchAttempts } from './launch-tries';
 import { LaunchedInstance } from './launched-instance';
+import { LicensedInstance } from './licensed-instance';
 import { PreparedVolumes } from './prepared-volumes';
 import { RecoveryInstance } from './recovery-instance';
 import { type RetryRequest } from './run/messages';
@@ -20,8 +21,11 @@ export interface RecoveredVm extends InstanceAddresses {
   availabilityZone: string;
   recoveryPoint: string;
   takenAt: string;
-  /** `launch copy`: one launch of a guest adapted beforehand; `volumes`: adapted and put together in this failover. */
-  launchedBy: 'launch copy' | 'volumes';
+  /**
+   * `launch copy`: one launch of a guest adapted beforehand; `volumes`: adapted and put together in this failover; `licensed
+   * image`: put onto an instance of the plan's licensed image, adapted beforehand or not.
+   */
+  launchedBy: 'launch copy' | 'volumes' | 'licensed image';
   /** Seconds that it took to answer. */
   readySeconds: number;
   /** ISO 8601, UTC: when it answered, and the boot script that the plan requires had ended. */
@@ -40,12 +44,16 @@ export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredV
   const { run, vm, onFailure } = request;
   const dependencies = new Dependencies(request);
   const attempts = new LaunchAttempts();
+  const volumes = new PreparedVolumes(request, dependencies);
+  const { licensedImage } = vm;
   const ways: Ways = {
-    volumes: new PreparedVolumes(request, dependencies),
+    volumes,
     instance: new RecoveryInstance(request, attempts),
-    ...(request.drCopy.launchCopy === undefined
-      ? {}
-      : { byCopy: new LaunchedInstance(request, dependencies, attempts) }),
+    ...(licensedImage !== undefined
+      ? { licensed: new LicensedInstance(request, licensedImage, dependencies, attempts, volumes) }
+      : request.drCopy.launchCopy !== undefined
+        ? { byCopy: new LaunchedInstance(request, dependencies, attempts) }
+        : {}),
     warnings: [],
   };
   const attention = vmAttention(run, vm.name, onFailure);
@@ -53,6 +61,7 @@ export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredV
     if (retry?.instanceTypes) {
       ways.instance.useTypes(retry.instanceTypes);
       ways.byCopy?.useTypes(retry.instanceTypes);
+      ways.licensed?.useTypes(retry.instanceTypes);
     }
     try {
       return await recover(request, ways);
@@ -60,17 +69,22 @@ export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredV
       if (hasFailureType(error, 'InstanceGone')) {
         // Its volumes went with it.
         ways.byCopy?.forget();
+        ways.licensed?.forget();
         ways.instance.forget();
         ways.volumes.forget();
-      } else if (hasFailureType(error, 'VolumeFailed')) ways.volumes.forget();
+      } else if (hasFailureType(error, 'VolumeFailed')) {
+        ways.volumes.forget();
+        ways.licensed?.forgetVolumes();
+      }
       throw error;
     }
   };
   return settling(() => attention.step(step));
 }
 
-/** The ways to an instance: by the launch copy, where there is one; by volumes and a shell, always. */
+/** The ways to an instance: from the plan's licensed image, where it has one; or by the launch copy; or by volumes and a shell. */
 interface Ways {
+  licensed?: LicensedInstance;
   byCopy?: LaunchedInstance;
   volumes: PreparedVolumes;
   instance: RecoveryInstance;
@@ -93,7 +107,10 @@ const whereOf = ({ instanceId, instanceType, privateAddress }: BootedInstance): 
 /** An instance that boots from the DR copy, and proof that it serves. */
 async function recover(request: FailoverVmRequest, ways: Ways): Promise<RecoveredVm> {
   const { run, vm, drCopy } = request;
-  const booted = (await launchByCopy(ways)) ?? (await launchByVolumes(request, ways));
+  const booted =
+    ways.licensed === undefined
+      ? ((await launchByCopy(ways)) ?? (await launchByVolumes(request, ways)))
+      : await launchLicensed(ways.licensed);
   const where = whereOf(booted);
   await reportPhase(vm.name, 'waiting until ready', where);
   const { seconds } = await awsProxy.waitUntilReady({
@@ -117,7 +134,22 @@ async function recover(request: FailoverVmRequest, ways: Ways): Promise<Recovere
     readySeconds: seconds,
     readyAt: new Date().toISOString(),
     ...(bootScripts === undefined ? {} : { bootScripts }),
-    warnings: [...(drCopy.notes ?? []), ...ways.volumes.warnings, ...ways.warnings],
+    warnings: [
+      ...(drCopy.notes ?? []),
+      ...ways.volumes.warnings,
+      ...(ways.licensed?.warnings ?? []),
+      ...ways.warnings,
+    ],
+  };
+}
+
+/** What AWS bills comes with the image. */
+async function launchLicensed(licensed: LicensedInstance): Promise<BootedInstance> {
+  const { instanceId, instanceType, availabilityZone, privateAddress, publicAddress } = await licensed.boot();
+  return {
+    ...{ instanceId, instanceType, availabilityZone, privateAddress },
+    ...(publicAddress === undefined ? {} : { publicAddress }),
+    launchedBy: 'licensed image',
   };
 }
 

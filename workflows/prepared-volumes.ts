@@ -10,6 +10,28 @@ import { reportPhase } from './run/vm-child';
 /** Volumes that AWS may let go to the state `error` before the VM's step fails. */
 const VOLUME_ATTEMPTS = 3;
 
+/**
+ * Makes a VM's volumes, and others where AWS lets one go to the state `error`.
+ * @param next makes the next attempt another than this one, whose client tokens would give the same volumes again
+ */
+export async function untilNoVolumeFails(
+  { run, test }: FailoverVmRequest,
+  make: () => Promise<RecoveredVolume[]>,
+  next: () => void,
+): Promise<RecoveredVolume[]> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await make();
+    } catch (error) {
+      if (!hasFailureType(error, 'VolumeFailed')) throw error;
+      next();
+      if (failures === VOLUME_ATTEMPTS) throw error;
+      // A volume also goes where another run has taken over, and removes what this one made. A test holds no state.
+      if (!test) await control.checkPlanState({ run });
+    }
+  }
+}
+
 /** Volumes from the DR copy, with the drivers that EC2 needs, names and boot scripts in the boot volume; made once. */
 export class PreparedVolumes {
   private readonly kept = new Kept(() => this.make());
@@ -38,18 +60,12 @@ export class PreparedVolumes {
     this.attempt++;
   }
 
-  private async make(): Promise<RecoveredVolume[]> {
-    for (let failures = 1; ; failures++) {
-      try {
-        return await this.makeOnce();
-      } catch (error) {
-        if (!hasFailureType(error, 'VolumeFailed')) throw error;
-        this.attempt++;
-        if (failures === VOLUME_ATTEMPTS) throw error;
-        // A volume also goes where another run has taken over, and removes what this one made. A test holds no state.
-        if (!this.request.test) await control.checkPlanState({ run: this.request.run });
-      }
-    }
+  private make(): Promise<RecoveredVolume[]> {
+    return untilNoVolumeFails(
+      this.request,
+      () => this.makeOnce(),
+      () => this.attempt++,
+    );
   }
 
   private makeOnce(): Promise<RecoveredVolume[]> {

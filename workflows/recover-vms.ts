@@ -44,7 +44,7 @@ const PREPARED: readonly (string | undefined)[] = ['waiting', NEEDS_ATTENTION];
 export async function recoverVms(recovery: Recovery): Promise<Map<string, RecoveredVm>> {
   if (!patched('begun ahead')) return recoverVmsInTurn(recovery);
   const { run, plan, drCopies, attention, progress, images } = recovery;
-  const shells = await attention.step(() => shellImages(run, drCopies));
+  const shells = await attention.step(() => shellImages(run, plan, drCopies));
   const begun = new Map(
     plan.vms.map((vm) => {
       const request = requestOf(recovery, vm);
@@ -70,8 +70,8 @@ export async function recoverVms(recovery: Recovery): Promise<Map<string, Recove
         if (of(vm.name).isAhead) progress.vm(vm.name, 'launching');
         const recovered = await of(vm.name).goOn();
         progress.end(vm.name, 'ready', readyDetail(recovered));
-        if (drCopies.some((copy) => copy.vm === vm.name && copy.launchCopy !== undefined))
-          images.add(vm.name);
+        const hasLaunchCopy = drCopies.some((copy) => copy.vm === vm.name && copy.launchCopy !== undefined);
+        if (hasLaunchCopy && vm.licensedImage === undefined) images.add(vm.name);
         return recovered;
       },
       (vm) => of(vm.name).giveUp(),
@@ -81,9 +81,14 @@ export async function recoverVms(recovery: Recovery): Promise<Map<string, Recove
   }
 }
 
-/** The shell image of every firmware that VMs without a launch copy have: one look for all of them. */
-async function shellImages(run: RunContext, drCopies: DrCopy[]): Promise<Map<Firmware, string>> {
-  const byVolumes = drCopies.filter(({ launchCopy }) => launchCopy === undefined);
+/** The shell image of every firmware that VMs without a launch copy or an image of their own have: one look for all of them. */
+async function shellImages(
+  run: RunContext,
+  { vms }: DrPlan,
+  drCopies: DrCopy[],
+): Promise<Map<Firmware, string>> {
+  const licensed = new Set(vms.flatMap((vm) => (vm.licensedImage === undefined ? [] : [vm.name])));
+  const byVolumes = drCopies.filter(({ vm, launchCopy }) => launchCopy === undefined && !licensed.has(vm));
   const kinds = new Set(byVolumes.map(({ configuration }) => configuration.firmware));
   const images = new Map<Firmware, string>();
   for (const firmware of [...kinds].sort())

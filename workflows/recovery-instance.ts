@@ -57,18 +57,27 @@ export class RecoveryInstance {
   }
 
   /** Starts the instance; where capacity went missing since the launch, the stopped instance changes its type. */
-  async boot(shell: Shell, volumes: RecoveredVolume[]): Promise<Shell & InstanceAddresses> {
-    const { run, vm } = this.request;
-    const { instanceId } = shell;
-    for (const instanceType of this.tries.typesFrom(shell.instanceType)) {
-      await reportPhase(vm.name, 'booting', `${instanceId} (${instanceType}), ${volumes.length} volumes`);
-      try {
-        const addresses = await awsProxy.startInstance({ run, vm: vm.name, instanceId, instanceType });
-        return { instanceId, instanceType, ...addresses };
-      } catch (error) {
-        if (!hasFailureType(error, 'NoCapacity')) throw error;
-      }
-    }
-    throw this.tries.noCapacity();
+  boot(shell: Shell, volumes: RecoveredVolume[]): Promise<Shell & InstanceAddresses> {
+    return bootShell(this.request, this.tries, shell, volumes);
   }
+}
+
+/** Starts a shell that has its volumes, or tells the addresses of one that runs; of another type where there is no capacity. */
+export async function bootShell<T extends { instanceId: string }>(
+  { run, vm }: FailoverVmRequest,
+  tries: LaunchTries<T>,
+  shell: Shell,
+  volumes: RecoveredVolume[],
+): Promise<Shell & InstanceAddresses> {
+  const { instanceId } = shell;
+  for (const instanceType of tries.typesFrom(shell.instanceType)) {
+    await reportPhase(vm.name, 'booting', `${instanceId} (${instanceType}), ${volumes.length} volumes`);
+    try {
+      const addresses = await awsProxy.startInstance({ run, vm: vm.name, instanceId, instanceType });
+      return { instanceId, instanceType, ...addresses };
+    } catch (error) {
+      if (!hasFailureType(error, 'NoCapacity')) throw error;
+    }
+  }
+  throw tries.noCapacity();
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { type WorkflowHandle } from '@temporalio/client';
 import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker, type WorkerOptions } from '@temporalio/worker';
 import {
@@ -32,7 +33,11 @@ export async function failOverOn(
   server: TestWorkflowEnvironment,
   request: FailoverRequest,
   answers: Answers,
-  { of, calls = [] }: { of: DrPlan; calls?: string[] },
+  {
+    of,
+    calls = [],
+    meanwhile,
+  }: { of: DrPlan; calls?: string[]; meanwhile?: (run: WorkflowHandle) => Promise<unknown> },
 ): Promise<{ calls: string[]; inputs: Map<string, Input>; outcome: FailoverSummary | Error }> {
   const inputs = new Map<string, Input>();
   const activities = (names: string[]): WorkerOptions['activities'] =>
@@ -62,7 +67,7 @@ export async function failOverOn(
       ...['checkFailover', 'proxyHost', 'createVolumes', 'ensureShellImage', 'launchShell', 'attachVolumes'],
       ...['startInstance', 'waitUntilReady', 'discardShell', 'removeRecoveryResources'],
       ...['registerImage', 'launchInstance', 'deregisterImages', 'readBootScripts', 'requireBootScripts'],
-      'planRestore',
+      ...['planRestore', 'launchLicensedShell', 'replaceRootVolume', 'stopInstance'],
     ]),
     await worker(BACKUP_PROXY_QUEUE, [
       ...['readPower', 'shutDownVm', 'startVm', 'waitUntilReady'],
@@ -72,14 +77,18 @@ export async function failOverOn(
   ];
   const working = workers.map((one) => one.run());
   try {
-    const outcome = await server.client.workflow
-      .execute<(asked: FailoverRequest) => Promise<FailoverSummary>>('failover', {
+    const run = await server.client.workflow.start<(asked: FailoverRequest) => Promise<FailoverSummary>>(
+      'failover',
+      {
         workflowId: `failover-${randomUUID()}`,
         taskQueue: CONTROL_QUEUE,
         args: [request],
         workflowExecutionTimeout: '150s',
-      })
-      .catch((error: Error) => (error.cause as Error | undefined) ?? error);
+      },
+    );
+    const ended = run.result().catch((error: Error) => (error.cause as Error | undefined) ?? error);
+    await meanwhile?.(run);
+    const outcome = await ended;
     return { calls, inputs, outcome };
   } finally {
     for (const one of workers) one.shutdown();
@@ -110,6 +119,7 @@ const USUAL: Record<string, (plan: DrPlan, input: Input) => unknown> = {
   }),
   proxyHost: () => ({ taskQueue: awsProxyHostQueue(HOST), instanceId: HOST, availabilityZone: ZONE }),
   createVolumes: () => [],
+  launchLicensedShell: () => ({ instanceId: 'i-0123456789abcdef0', availabilityZone: ZONE }),
   ensureShellImage: () => ({ imageId: 'ami-0123456789abcdef0' }),
   launchShell: () => ({ instanceId: 'i-0123456789abcdef0' }),
   injectDrivers: () => ({ family: 'test', kernels: [], modules: [], changed: [], warnings: [] }),

@@ -115,6 +115,8 @@ export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
   requireBootScripts: { profile: 'ready', label: 'wait for the boot script' },
   registerImage: { profile: 'wait', label: 'register the image' },
   launchInstance: { profile: 'wait', label: 'launch instance' },
+  launchLicensedShell: { profile: 'wait', label: 'launch from the licensed image' },
+  replaceRootVolume: { profile: 'wait', label: 'replace the root volume' },
   deregisterImages: { profile: 'wait', label: 'deregister images' },
   discardShell: { profile: 'wait', label: 'discard instance' },
   removeRecoveryResources: { profile: 'wait', label: 'remove what the run made' },

@@ -5,8 +5,10 @@ import {
   type NetworkInterface,
   paginateDescribeInstances,
   paginateDescribeNetworkInterfaces,
+  paginateDescribeReplaceRootVolumeTasks,
   paginateDescribeSnapshots,
   paginateDescribeVolumes,
+  type ReplaceRootVolumeTask,
   type Snapshot,
   type Volume,
 } from '@aws-sdk/client-ec2';
@@ -17,12 +19,15 @@ export const FILTER_VALUES = 200;
 /** Results a page: the most that a Describe call gives together with filters. */
 const PAGE_SIZE = 500;
 const SNAPSHOTS_PAGE_SIZE = 1000;
+/** The most that DescribeReplaceRootVolumeTasks gives (EC2's service model, MaxResults). */
+const TASKS_PAGE_SIZE = 50;
 
 /** Looks at single things of an account; all who work with one client share them. */
 interface Looks {
   instances: SharedLooks<Instance>;
   volumes: SharedLooks<Volume>;
   snapshots: SharedLooks<Snapshot>;
+  rootReplacements: SharedLooks<ReplaceRootVolumeTask[]>;
 }
 
 const looksOfClients = new WeakMap<EC2Client, Looks>();
@@ -42,6 +47,15 @@ function looksOf(ec2: EC2Client): Looks {
       snapshots: new SharedLooks(
         (ids) => listByIds(ec2, 'snapshot-id', ids, listSnapshots),
         ({ SnapshotId }) => SnapshotId,
+      ),
+      rootReplacements: new SharedLooks(
+        async (ids) => [
+          ...Map.groupBy(
+            await listByIds(ec2, 'instance-id', ids, listRootReplacements),
+            ({ InstanceId }) => InstanceId,
+          ).values(),
+        ],
+        ([first]) => first?.InstanceId,
       ),
     };
     looksOfClients.set(ec2, looks);
@@ -75,6 +89,24 @@ export function findVolume(ec2: EC2Client, volumeId: string): Promise<Volume | u
 /** @returns undefined where EC2 does not list it among this account's: gone, or not visible yet */
 export function findSnapshot(ec2: EC2Client, snapshotId: string): Promise<Snapshot | undefined> {
   return looksOf(ec2).snapshots.find(snapshotId);
+}
+
+/** Tasks that replace the instance's root, or have. */
+export async function findRootReplacements(
+  ec2: EC2Client,
+  instanceId: string,
+): Promise<ReplaceRootVolumeTask[]> {
+  return (await looksOf(ec2).rootReplacements.find(instanceId)) ?? [];
+}
+
+async function listRootReplacements(ec2: EC2Client, filters: Filter[]): Promise<ReplaceRootVolumeTask[]> {
+  const found: ReplaceRootVolumeTask[] = [];
+  const pages = paginateDescribeReplaceRootVolumeTasks(
+    { client: ec2, pageSize: TASKS_PAGE_SIZE },
+    { Filters: filters },
+  );
+  for await (const { ReplaceRootVolumeTasks } of pages) found.push(...(ReplaceRootVolumeTasks ?? []));
+  return found;
 }
 
 export async function listInstances(ec2: EC2Client, filters: Filter[]): Promise<Instance[]> {

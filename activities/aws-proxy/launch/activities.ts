@@ -16,6 +16,8 @@ import { attachVolumes } from './instance-volumes';
 import { deregisterImages, registerImage } from './launch-image';
 import { instancesOfRun } from './instances-of-run';
 import { launchInstance } from './launch-instance';
+import { launchLicensedShell } from './licensed-shell';
+import { replaceRootVolume } from './root-replacement';
 import { discardShell, launchShell } from './shell';
 import { removeRecoveryResources, removeRecoverySite } from '../account/clean-up';
 import { ensureShellImage } from './shell-image';
@@ -60,6 +62,8 @@ export function createLaunchActivities(dependencies: LaunchDependencies): Launch
     registerImage: (input) => registerImage(ec2, instancesOf, input, pace),
     launchInstance: (input) => launchInstance(ec2, lookUpHosts, input, pace),
     deregisterImages: (input) => deregisterImages(ec2, input),
+    launchLicensedShell: (input) => launchLicensedShell(ec2, lookUpHosts, input, pace),
+    replaceRootVolume: (input) => replaceRootVolume(ec2, input, pace),
     discardShell: (input) => discardShell(ec2, input, pace),
     removeRecoveryResources: (input) => removeRecoveryResources(ec2, input, pace),
     async removeRecoverySite(input) {

@@ -57,12 +57,17 @@ export interface BootScriptResult {
 
 /** Activities that make EC2 instances of DR copies, and take them down again. */
 export interface LaunchActivities {
-  /** CreateVolume from each snapshot of the DR copy; waits until all are available. */
+  /**
+   * CreateVolume from each snapshot of the DR copy; waits until all are available.
+   * @param input.byLaunchCopy takes the launch copy's snapshots where it has one: the guest on them is adapted already
+   * @throws ApplicationFailure LaunchCopyGone, non-retryable, where it is asked for
+   */
   createVolumes(
     input: Attempt & {
       drCopy: DrCopy;
       availabilityZone: string;
       test: boolean;
+      byLaunchCopy?: boolean;
       /** Absent where the plan says nothing of any. */
       volumes?: VolumesByDisk;
       /** The plan's own. */
@@ -106,8 +111,8 @@ export interface LaunchActivities {
     instanceId: string;
     instanceType: string;
   }): Promise<InstanceAddresses>;
-  /** Graceful stop; waits until stopped. */
-  stopInstance(input: { run: RunContext; vm: string; instanceId: string }): Promise<void>;
+  /** Graceful stop, or by force where nothing on the instance is to be spared; waits until stopped. */
+  stopInstance(input: { run: RunContext; vm: string; instanceId: string; force?: boolean }): Promise<void>;
   /** Asks from the recovery site until the probe answers. @throws ApplicationFailure NotReady with the console's end */
   waitUntilReady(input: {
     vm: string;
@@ -163,6 +168,38 @@ export interface LaunchActivities {
   ): Promise<LaunchedInstance>;
   /** DeregisterImage of all that the run registered for these VMs; what was launched by it runs on. */
   deregisterImages(input: { run: RunContext; vms: string[] }): Promise<void>;
+
+  // ---- from an image whose licence AWS bills
+  /**
+   * RunInstances from the plan's licensed image. `leave` is how it is left: running for {@link replaceRootVolume}, or stopped by
+   * force for {@link attachVolumes}. With `byLaunchCopy`, its guest learns by user data what differs from run
+   * to run; the instances of the VMs that it depends on have to be there then.
+   * @throws ApplicationFailure NoCapacity, non-retryable here: the workflow tries the next type
+   * @throws ApplicationFailure LicensedImageRefused, non-retryable
+   */
+  launchLicensedShell(
+    input: Attempt &
+      LaunchSite & {
+        imageId: string;
+        instanceType: string;
+        recoveryPoint: string;
+        test: boolean;
+        leave: 'running' | 'stopped';
+        byLaunchCopy: boolean;
+      },
+  ): Promise<{ instanceId: string; availabilityZone: string }>;
+  /**
+   * Replaces the running shell's root by the boot volume (CreateReplaceRootVolumeTask), by which the instance boots from it; the
+   * shell's own root is deleted. Sets delete-on-termination.
+   * @throws ApplicationFailure RootReplacementFailed, non-retryable: the root can be changed on the stopped instance
+   * @throws ApplicationFailure InstanceGone, or VolumeFailed for a volume that failed or is gone, non-retryable
+   */
+  replaceRootVolume(input: {
+    run: RunContext;
+    vm: string;
+    instanceId: string;
+    volumes: RecoveredVolume[];
+  }): Promise<void>;
 
   /**
    * Terminates the run's instances of the VM (all VMs without `vm`) and deletes its volumes, network interfaces and

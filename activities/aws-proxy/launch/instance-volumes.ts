@@ -53,7 +53,7 @@ export async function attachVolumes(
   );
 }
 
-async function ownInstance(ec2: EC2Client, { run, vm, instanceId }: AttachVolumes): Promise<Instance> {
+export async function ownInstance(ec2: EC2Client, { run, vm, instanceId }: AttachVolumes): Promise<Instance> {
   const instance = await findInstance(ec2, instanceId);
   const tags = readInstance(instance?.Tags);
   if (instance === undefined || tags?.plan !== run.plan || tags.run !== run.runId || tags.vm !== vm)
@@ -85,7 +85,7 @@ export function deviceNames<Disk extends DiskConfiguration>(
   ]);
 }
 
-async function requireOwnVolume(
+export async function requireOwnVolume(
   ec2: EC2Client,
   { run, vm }: AttachVolumes,
   volumeId: string,
@@ -175,7 +175,7 @@ async function requestAttach(
 }
 
 /** Deletes volumes that this run made for the VM on a proxy host that died: they were begun again elsewhere. */
-async function removeSuperseded(
+export async function removeSuperseded(
   ec2: EC2Client,
   { run, vm, volumes }: AttachVolumes,
   options: WaitOptions,

@@ -47,8 +47,7 @@ export async function registerImage(
       }),
     );
   } catch (error) {
-    if (hasCode(error, 'InvalidSnapshot.NotFound', 'InvalidSnapshotID.NotFound', 'IncorrectState'))
-      throw launchCopyGone(vm, (error as Error).message);
+    if (isSnapshotGone(error)) throw launchCopyGone(vm, (error as Error).message);
     if (!hasCode(error, 'InvalidAMIName.Duplicate')) throw error;
   }
   const imageId = await waitFor(
@@ -83,6 +82,11 @@ function mappings({ vm, drCopy, volumes }: RegisterImage): BlockDeviceMapping[] 
 /** The disk that an instance launched by such an image has at each device name. */
 export function disksByDevice(vm: string, drCopy: DrCopy): Map<string, DrCopy['disks'][number]> {
   return new Map([...deviceNames(vm, drCopy.disks, ROOT_DEVICE)].map(([disk, device]) => [device, disk]));
+}
+
+/** What EC2 says of a snapshot that is not there, or that nothing can be made of. */
+export function isSnapshotGone(error: unknown): boolean {
+  return hasCode(error, 'InvalidSnapshot.NotFound', 'InvalidSnapshotID.NotFound', 'IncorrectState');
 }
 
 export function launchCopyGone(vm: string, why: string): ApplicationFailure {

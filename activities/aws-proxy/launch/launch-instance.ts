@@ -71,19 +71,27 @@ export async function launchInstance(
   };
 }
 
+/** What a guest that was adapted beforehand has to learn of this run, as user data. */
+export async function launchDataOf(
+  lookUpHosts: HostLookup,
+  { run, vm, test }: Pick<LaunchInstance, 'run' | 'vm' | 'test'>,
+): Promise<string> {
+  const hosts = await lookUpHosts(run, vm, test);
+  return launchData({
+    runId: run.runId,
+    addresses: hosts.map(({ address }, index) => ({ placeholder: placeholderAddress(index), address })),
+  });
+}
+
 async function launch(
   ec2: EC2Client,
   lookUpHosts: HostLookup,
   input: LaunchInstance,
   options: WaitOptions,
 ): Promise<string> {
-  const { run, vm, drCopy, test } = input;
+  const { vm, drCopy, test } = input;
   const { recoveryPoint } = drCopy;
-  const hosts = await lookUpHosts(run, vm, test);
-  const userData = launchData({
-    runId: run.runId,
-    addresses: hosts.map(({ address }, index) => ({ placeholder: placeholderAddress(index), address })),
-  });
+  const userData = await launchDataOf(lookUpHosts, input);
   const role = test ? 'test' : 'recovery';
   const began = Date.now();
   return waitFor(

@@ -126,13 +126,16 @@ export async function addresses(
   );
 }
 
-/** Stops gracefully: the guest shuts down by itself, and EC2 takes the power after some minutes. */
+/**
+ * Stops gracefully: the guest shuts down by itself, and EC2 takes the power after some minutes. By force, it is not asked.
+ */
 export async function stopInstance(
   ec2: EC2Client,
   input: StopInstance,
   options: WaitOptions = {},
 ): Promise<void> {
-  const { instanceId } = input;
+  const { instanceId, force } = input;
+  const how = force === true ? { Force: true, SkipOsShutdown: true } : {};
   await waitFor(
     `${instanceId} of ${input.vm} to be stopped`,
     async () => {
@@ -143,7 +146,8 @@ export async function stopInstance(
           `The instance ${instanceId} of ${input.vm} is being terminated; it cannot be stopped.`,
           'InstanceGone',
         );
-      if (State?.Name === 'running') await ec2.send(new StopInstancesCommand({ InstanceIds: [instanceId] }));
+      if (State?.Name === 'running')
+        await ec2.send(new StopInstancesCommand({ InstanceIds: [instanceId], ...how }));
       return undefined;
     },
     options,

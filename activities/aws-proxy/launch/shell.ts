@@ -27,21 +27,35 @@ export async function launchShell(
   options: WaitOptions = {},
 ): Promise<{ instanceId: string }> {
   const instanceId = await launchOnce('RunInstances', () => runInstance(ec2, input, { role: 'shell' }));
-  await waitFor(
-    `the shell ${instanceId} of ${input.vm} to be stopped`,
+  await untilShell(ec2, input, instanceId, 'stopped', options);
+  return { instanceId };
+}
+
+/** Waits until a shell runs, or until it is stopped, by force as soon as it runs. */
+export function untilShell(
+  ec2: EC2Client,
+  { vm, instanceType }: Pick<LaunchShell, 'vm' | 'instanceType'>,
+  instanceId: string,
+  wanted: 'running' | 'stopped',
+  options: WaitOptions,
+): Promise<Instance> {
+  return waitFor(
+    `the shell ${instanceId} of ${vm} to be ${wanted}`,
     async () => {
       const instance = await findInstance(ec2, instanceId);
       switch (instance?.State?.Name) {
         case 'running':
+          if (wanted === 'running') return instance;
           await ec2.send(
             new StopInstancesCommand({ InstanceIds: [instanceId], Force: true, SkipOsShutdown: true }),
           );
           return undefined;
         case 'stopped':
-          return true;
+          // One that was to run was left by its guest, or could not be started: whoever needs its root finds it stopped.
+          return instance;
         case 'shutting-down':
         case 'terminated':
-          throw launchFailed(instance, input.instanceType);
+          throw launchFailed(instance, instanceType);
         default:
           // Not visible yet, pending, or stopping.
           return undefined;
@@ -49,7 +63,6 @@ export async function launchShell(
     },
     options,
   );
-  return { instanceId };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { CreateVolumeCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { launchOnce } from '../../heartbeat';
+import { isSnapshotGone, launchCopyGone } from './launch-image';
 import { clientToken } from '../account/client-token';
 import { type DrCopyDisk } from '../account/contract';
 import { type LaunchActivities, type RecoveredVolume } from './contract';
@@ -12,8 +13,9 @@ import { type WaitOptions } from '../account/waiting';
 type CreateVolumes = Parameters<LaunchActivities['createVolumes']>[0];
 
 /**
- * CreateVolume from each snapshot of the DR copy; waits until all are available.
+ * CreateVolume from each snapshot of the DR copy, or the launch copy's in its place; waits until all are available.
  * @throws ApplicationFailure VolumeFailed, non-retryable: the client token would give the same volume again
+ * @throws ApplicationFailure LaunchCopyGone, non-retryable
  */
 export async function createVolumes(
   ec2: EC2Client,
@@ -38,30 +40,38 @@ export async function createVolumes(
 }
 
 async function createVolume(ec2: EC2Client, input: CreateVolumes, disk: DrCopyDisk): Promise<string> {
-  const { run, vm, attempt, availabilityZone, test, drCopy, tags } = input;
+  const { run, vm, attempt, availabilityZone, test, drCopy, tags, byLaunchCopy = false } = input;
   const settings = input.volumes?.[disk.key];
-  const { VolumeId } = await ec2.send(
-    new CreateVolumeCommand({
-      ClientToken: clientToken({ runId: run.runId, vm, disk: disk.key, attempt, call: 'CreateVolume' }),
-      AvailabilityZone: availabilityZone,
-      SnapshotId: disk.snapshotId,
-      Size: disk.volumeGiB,
-      ...performance(settings),
-      ...initializationRate(settings),
-      TagSpecifications: [
-        {
-          ResourceType: 'volume',
-          Tags: tagsOf(`${vm} ${disk.key} (${run.plan})`, tags, {
-            ...runValues(run),
-            ...diskValues(disk),
-            vm,
-            attempt,
-            role: test ? 'test' : 'recovery',
-            recoveryPoint: drCopy.recoveryPoint,
-          }),
-        },
-      ],
-    }),
-  );
-  return known('CreateVolume', VolumeId);
+  const child = byLaunchCopy
+    ? drCopy.launchCopy?.snapshots.find(({ diskKey }) => diskKey === disk.key)
+    : undefined;
+  // Attempts are counted for each of the two by itself.
+  const call = byLaunchCopy ? 'CreateVolume by launch copy' : 'CreateVolume';
+  const command = new CreateVolumeCommand({
+    ClientToken: clientToken({ runId: run.runId, vm, disk: disk.key, attempt, call }),
+    AvailabilityZone: availabilityZone,
+    SnapshotId: child?.snapshotId ?? disk.snapshotId,
+    Size: disk.volumeGiB,
+    ...performance(settings),
+    ...initializationRate(settings),
+    TagSpecifications: [
+      {
+        ResourceType: 'volume',
+        Tags: tagsOf(`${vm} ${disk.key} (${run.plan})`, tags, {
+          ...runValues(run),
+          ...diskValues(disk),
+          vm,
+          attempt,
+          role: test ? 'test' : 'recovery',
+          recoveryPoint: drCopy.recoveryPoint,
+        }),
+      },
+    ],
+  });
+  try {
+    return known('CreateVolume', (await ec2.send(command)).VolumeId);
+  } catch (error) {
+    if (byLaunchCopy && isSnapshotGone(error)) throw launchCopyGone(vm, (error as Error).message);
+    throw error;
+  }
 }
