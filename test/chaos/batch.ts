@@ -10,6 +10,7 @@ import { siteViolations, strayViolations, type Violation } from './invariants';
 import { drawJourney } from './journeys';
 import { killNowAndThen } from './kills';
 import { drawLaunchCopies, WANTED_SHARE } from './launch-copies';
+import { drawLicensedFaults, drawLicensedImages } from './licensed-images';
 import { type LaunchCounts } from './launch-copy-watch';
 import { SeededRandom } from './random';
 import { silenceNowAndThen } from './silence';
@@ -27,6 +28,9 @@ export interface BatchReport extends LaunchCounts {
 /** Plans that are on their way at the same time: what a kill costs, the start of a worker, is shared by all. */
 export const PLANS = 8;
 
+/** Makes another seed of a seed: what is drawn of licensed images is no draw of anything else. */
+const LICENCES = 0x11ce;
+
 /** A few plans on their journeys at once, while processes are killed and AWS fails, all drawn from one seed. */
 export async function runBatch(
   sandbox: E2eSandbox,
@@ -43,13 +47,17 @@ export async function runBatch(
   const silences = random.fork();
   // Of its own, so that a seed's other draws are what they were before there were launch copies.
   const launches = new SeededRandom(~seed);
+  const licences = new SeededRandom(seed ^ LICENCES);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
-    const journey = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
+    const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
+    const journey = drawLicensedImages(drawn, licences.fork());
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))
     rules.push(...drawLaunchFaults(launches.fork(), `seed-${seed}`));
+  if (travellers.some(({ journey }) => journey.licensed === true))
+    rules.push(...drawLicensedFaults(licences.fork(), `seed-${seed}`));
   const struckBefore = await strikes(paths.aws);
   try {
     for (const traveller of travellers) await traveller.setOut();
@@ -89,6 +97,7 @@ export async function runBatch(
       launchCopiesMade: counted('launchCopiesMade'),
       launchedByCopy: counted('launchedByCopy'),
       launchedByVolumes: counted('launchedByVolumes'),
+      launchedFromLicensed: counted('launchedFromLicensed'),
       violations,
     };
   } finally {

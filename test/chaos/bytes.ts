@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { type Account, type Resource } from './account';
-import { type DiskKey, DISKS, type ExpectedDisks, sameBytes, scribble, writeInto } from './disks';
+import { type DiskKey, disksOf, type ExpectedDisks, sameBytes, scribble, writeInto } from './disks';
 import { type Violation } from './invariants';
 import { type Journey } from './journeys';
 import { persistently } from './persistently';
@@ -41,7 +41,8 @@ export class Bytes {
   /** After a failback, data disks have what the instances wrote. */
   async ofHome(): Promise<Violation[]> {
     const violations: Violation[] = [];
-    for (const { name } of this.journey.vms) {
+    for (const { name, dataSectors } of this.journey.vms) {
+      if (dataSectors === 0) continue;
       const image = this.sandbox.site.rawFile(name, 'data');
       if (!(await sameBytes(this.disks.path(name, 'data', 'recovery'), image)))
         violations.push(corrupt(`${name}/data at home differs from what the instance had`));
@@ -74,8 +75,9 @@ export class Bytes {
       const mine = (await this.account.ofPlan(this.journey.plan)).filter(
         (one) => one.kind === kind && one.tags['lifeboat:role'] === role,
       );
-      return this.journey.vms.flatMap(({ name }) =>
-        DISKS.map((disk): [string, DiskKey, Resource] => {
+      return this.journey.vms.flatMap((vm) =>
+        disksOf(vm).map((disk): [string, DiskKey, Resource] => {
+          const { name } = vm;
           const found = mine.find(
             ({ tags }) => tags['lifeboat:vm'] === name && tags['lifeboat:disk'] === disk,
           );

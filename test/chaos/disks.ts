@@ -4,11 +4,14 @@ import { randomFillSync } from 'node:crypto';
 import { type PrimarySite } from '../../sandbox/datacenter/primary-site';
 import { type Hypervisor } from '../../hypervisor/port';
 import { type Guest, systemDisk } from './guests';
-import { type Journey } from './journeys';
+import { type Journey, type JourneyVm } from './journeys';
 import { type SeededRandom } from './random';
 
 export const DISKS = ['system', 'data'] as const;
 export type DiskKey = (typeof DISKS)[number];
+/** The disks that a VM has. */
+export const disksOf = ({ dataSectors }: Pick<JourneyVm, 'dataSectors'>): readonly DiskKey[] =>
+  dataSectors > 0 ? DISKS : ['system'];
 /** What a disk's bytes were at some time: now, at the last backup, at the last restore, at the recovery site. */
 export type Moment = 'now' | 'backup' | 'dr-copy' | 'recovery';
 
@@ -37,23 +40,26 @@ export class ExpectedDisks {
   /** Makes the VMs in the data centre by its own hypervisor, powered off. */
   async make({ hypervisor }: PrimarySite, random: SeededRandom): Promise<void> {
     await mkdir(this.directory, { recursive: true });
-    for (const { name, guest, dataSectors } of this.journey.vms) {
-      const [system, data] = [this.path(name, 'system', 'now'), this.path(name, 'data', 'now')];
-      await copyFile(await systemDisk(guest), system);
-      const file = await open(data, 'w+');
-      await file.truncate(dataSectors * SECTOR);
-      await file.close();
-      await scribble(data, random, 3);
-      const sizes = await Promise.all([system, data].map(sizeOf));
+    for (const vm of this.journey.vms) {
+      const { name, guest, dataSectors } = vm;
+      await copyFile(await systemDisk(guest), this.path(name, 'system', 'now'));
+      if (dataSectors > 0) {
+        const data = this.path(name, 'data', 'now');
+        const file = await open(data, 'w+');
+        await file.truncate(dataSectors * SECTOR);
+        await file.close();
+        await scribble(data, random, 3);
+      }
       await hypervisor.createVm(name, {
         ...{ cpus: 1, memoryMiB: 32, firmware: 'bios', guestOs: GUEST_OS[guest] },
         nics: [{ network: 'dc', mac: '00:50:56:00:30:01' }],
       });
-      for (const [slot, key] of DISKS.entries()) {
-        await hypervisor.addDisk(name, { key, sizeBytes: sizes[slot] ?? 0, slot, boot: slot === 0 });
+      for (const [slot, key] of disksOf(vm).entries()) {
+        const path = this.path(name, key, 'now');
+        await hypervisor.addDisk(name, { key, sizeBytes: await sizeOf(path), slot, boot: slot === 0 });
         const opened = await hypervisor.openDisk(name, key);
         try {
-          await writeInto([system, data][slot] ?? '', opened.path);
+          await writeInto(path, opened.path);
         } finally {
           await opened.close();
         }
@@ -63,7 +69,8 @@ export class ExpectedDisks {
 
   /** Changes the data disks, in the data centre and here, some of their blocks to zeros. */
   async change(hypervisor: Hypervisor, random: SeededRandom): Promise<void> {
-    for (const { name } of this.journey.vms) {
+    for (const { name, dataSectors } of this.journey.vms) {
+      if (dataSectors === 0) continue;
       const path = this.path(name, 'data', 'now');
       await scribble(path, random, random.whole(1, 3));
       const opened = await hypervisor.openDisk(name, 'data');
@@ -77,9 +84,13 @@ export class ExpectedDisks {
 
   /** Notes that the disks of one moment were those of another. */
   async note(from: Moment, to: Moment): Promise<void> {
-    for (const { name } of this.journey.vms)
-      for (const disk of DISKS)
-        await copyFile(this.path(name, disk, from), this.path(name, disk, to), constants.COPYFILE_FICLONE);
+    for (const vm of this.journey.vms)
+      for (const disk of disksOf(vm))
+        await copyFile(
+          this.path(vm.name, disk, from),
+          this.path(vm.name, disk, to),
+          constants.COPYFILE_FICLONE,
+        );
   }
 
   async forget(): Promise<void> {

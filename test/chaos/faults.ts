@@ -2,7 +2,7 @@ import { type FaultRule } from '../../sandbox/aws/faults/rule';
 import { PRODUCTION_SUBNET_ID, SECOND_ZONE_SUBNET_ID } from '../../sandbox/aws/fixtures';
 import { type SeededRandom } from './random';
 
-type Draw = (random: SeededRandom) => Omit<FaultRule, 'name'>;
+export type Draw = (random: SeededRandom) => Omit<FaultRule, 'name'>;
 
 const MUTATING = [
   'CreateVolume',
@@ -197,6 +197,11 @@ export function drawFaults(random: SeededRandom, batch: string): FaultRule[] {
   return drawn(FAULTS, random.whole(4, 10), random, batch);
 }
 
-function drawn(from: readonly Draw[], count: number, random: SeededRandom, batch: string): FaultRule[] {
+export function drawn(
+  from: readonly Draw[],
+  count: number,
+  random: SeededRandom,
+  batch: string,
+): FaultRule[] {
   return Array.from({ length: count }, (_, n) => ({ name: `${batch}-${n}`, ...random.pick(from)(random) }));
 }

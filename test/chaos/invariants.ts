@@ -1,6 +1,6 @@
 import { type ListedVm } from '../../sandbox/datacenter/primary-site';
 import { type Resource } from './account';
-import { DISKS } from './disks';
+import { disksOf } from './disks';
 import { type Journey } from './journeys';
 
 /** Where a plan's application is, by what the suite has seen its runs complete. */
@@ -17,8 +17,9 @@ export function drCopyViolations(journey: Journey, resources: Resource[]): Viola
   const copies = resources.filter(
     ({ kind, tags }) => kind === 'snapshot' && tags['lifeboat:role'] === 'dr-copy',
   );
-  return journey.vms.flatMap(({ name }) =>
-    DISKS.flatMap((disk): Violation[] => {
+  return journey.vms.flatMap((vm) =>
+    disksOf(vm).flatMap((disk): Violation[] => {
+      const { name } = vm;
       const mine = copies.filter(
         ({ tags }) => tags['lifeboat:vm'] === name && tags['lifeboat:disk'] === disk,
       );
@@ -100,8 +101,9 @@ export function orphanViolations(
     const loose = volumes.filter(({ attachedTo }) => !instances.some(({ id }) => id === attachedTo));
     for (const { id } of loose)
       violations.push({ kind: 'orphan', what: `volume ${id} is attached to nothing` });
-    if (volumes.length > vms * DISKS.length)
-      violations.push({ kind: 'orphan', what: `${volumes.length} volumes for ${vms * DISKS.length} disks` });
+    const disks = journey.vms.flatMap(disksOf).length;
+    if (volumes.length > disks)
+      violations.push({ kind: 'orphan', what: `${volumes.length} volumes for ${disks} disks` });
   }
   return violations;
 }

@@ -29,10 +29,20 @@ export interface Loss {
 /** One plan's way; everything in it is drawn from the batch's seed. */
 export interface Journey {
   plan: string;
-  vms: { name: string; guest: Guest; dataSectors: number; dependsOn: string[] }[];
+  vms: JourneyVm[];
   steps: { step: Step; cancelAfterMs?: number; lose?: Loss }[];
   /** Whether the plan wants launch copies; see launch-copies.ts. */
   launchCopy?: boolean;
+  /** Whether its VMs are launched from an image whose licence AWS bills; see licensed-images.ts. */
+  licensed?: boolean;
+}
+
+export interface JourneyVm {
+  name: string;
+  guest: Guest;
+  /** Of its data disk; none where it has no such disk. */
+  dataSectors: number;
+  dependsOn: string[];
 }
 
 const PROTECT: Step[] = ['backup', 'restore'];

@@ -22,11 +22,21 @@ export interface LaunchCounts {
   launchCopiesMade: number;
   launchedByCopy: number;
   launchedByVolumes: number;
+  launchedFromLicensed: number;
 }
+
+const COUNTED = {
+  'launch copy': 'launchedByCopy',
+  volumes: 'launchedByVolumes',
+  'licensed image': 'launchedFromLicensed',
+} as const satisfies Record<FailoverSummary['vms'][number]['launchedBy'], keyof LaunchCounts>;
 
 /** Looks after the launch copies of one plan: that they are made, hold what they must, and are what failovers launch by. */
 export class LaunchCopyWatch {
-  readonly counts: LaunchCounts = { launchCopiesMade: 0, launchedByCopy: 0, launchedByVolumes: 0 };
+  readonly counts: LaunchCounts = {
+    ...{ launchCopiesMade: 0, launchedByCopy: 0, launchedByVolumes: 0 },
+    launchedFromLicensed: 0,
+  };
   private restoredAt = 0;
 
   constructor(
@@ -123,7 +133,12 @@ export class LaunchCopyWatch {
     return vms.flatMap(({ vm, launchedBy, warnings }): Violation[] => {
       const way = expected.get(vm);
       this.log(`${vm}: launched by ${launchedBy}, expected ${way}; ${warnings.join(' ')}`);
-      this.counts[launchedBy === 'launch copy' ? 'launchedByCopy' : 'launchedByVolumes']++;
+      this.counts[COUNTED[launchedBy]]++;
+      // Which adaptation such a VM boots from, its disk tells.
+      if (this.journey.licensed === true || launchedBy === 'licensed image')
+        return this.journey.licensed === true && launchedBy === 'licensed image'
+          ? []
+          : [lost(`${vm} was launched by its ${launchedBy}`)];
       return way === launchedBy || way === 'either'
         ? []
         : [lost(`${vm} was launched by its ${launchedBy}, not by its ${way}: ${warnings.join(' ')}`)];
@@ -146,24 +161,25 @@ export class LaunchCopyWatch {
       }
       const path = join(this.sandbox.paths.aws, 'storage', 'volumes', `${root.id}.raw`);
       const real = this.named(vm).map((name) => addresses.get(name) ?? 'nowhere');
-      const byCopy = launchedBy === 'launch copy';
+      // A guest that was adapted beforehand has user data to read.
+      const told = await this.account.userData(instanceId);
+      const byCopy = launchedBy === 'launch copy' || (launchedBy === 'licensed image' && told !== '');
       const hosts = byCopy
         ? this.placeholders(vm)
         : this.placeholders(vm).map(({ name }, index) => ({ name, address: real[index] ?? '' }));
-      for (const problem of await this.problems(vm, path, launchedBy, hosts))
+      for (const problem of await this.problems(vm, path, byCopy ? 'launch copy' : 'volumes', hosts))
         violations.push(corrupt(`${vm}: on the root ${root.id}, ${problem}`));
       const [copy] = launchCopiesOf(vm, resources).filter(isWhole);
       if (!byCopy) continue;
       if (copy !== undefined && (await this.account.differences(bootSnapshot(copy), path)).length > 0)
         violations.push(corrupt(`${vm}: the root ${root.id} differs from the launch copy`));
-      const told = [
+      const wanted = [
         'lifeboat-launch 1',
         `run ${runId}`,
         ...real.map((address, index) => `address ${placeholder(index)} ${address}`),
       ];
-      const userData = await this.account.userData(instanceId);
-      if (userData !== `${told.join('\n')}\n`)
-        violations.push(corrupt(`${vm}: the instance is told ${JSON.stringify(userData)}`));
+      if (told !== `${wanted.join('\n')}\n`)
+        violations.push(corrupt(`${vm}: the instance is told ${JSON.stringify(told)}`));
     }
     return violations;
   }

@@ -97,6 +97,7 @@ async function main(): Promise<number> {
     launchCopiesMade: sum('launchCopiesMade'),
     launchedByCopy: sum('launchedByCopy'),
     launchedByVolumes: sum('launchedByVolumes'),
+    launchedFromLicensed: sum('launchedFromLicensed'),
     lost: count('lost'),
     orphans: count('orphan'),
     corrupt: count('corrupt'),

@@ -4,7 +4,12 @@ import { type LifeboatRun } from '../../client/run';
 import { type LifeboatClient } from '../../client/client';
 import { type RunResults } from '../../client/run-types';
 import { type DrPlan } from '../../plan/schema';
-import { PRODUCTION_SUBNET_ID, SECOND_ZONE_SUBNET_ID, SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
+import {
+  LICENSED_BIOS_IMAGE_ID,
+  PRODUCTION_SUBNET_ID,
+  SECOND_ZONE_SUBNET_ID,
+  SHOP_HOSTED_ZONE_ID,
+} from '../../sandbox/aws/fixtures';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { type Account } from './account';
@@ -77,6 +82,7 @@ export class Traveller {
       vm.dependsOn = vms[n]?.dependsOn ?? [];
       vm.instanceTypes = ['m6i.large', 'm5.large', 'm5.xlarge'];
       vm.readiness = { tcp: 80, timeout: 8 };
+      if (journey.licensed === true) vm.licensedImage = LICENSED_BIOS_IMAGE_ID;
       // So that a guest has to be told the addresses of those that it depends on.
       if (journey.launchCopy === true) vm.hostNames = [`${vm.name}.shop.example`];
     }
