@@ -10,7 +10,7 @@ import { siteViolations, strayViolations, type Violation } from './invariants';
 import { drawJourney } from './journeys';
 import { killNowAndThen } from './kills';
 import { drawLaunchCopies, WANTED_SHARE } from './launch-copies';
-import { drawLicensedFaults, drawLicensedImages } from './licensed-images';
+import { drawLicensedFaults, drawLicensedImages, LICENSED_SHARE } from './licensed-images';
 import { type LaunchCounts } from './launch-copy-watch';
 import { SeededRandom } from './random';
 import { silenceNowAndThen } from './silence';
@@ -38,6 +38,7 @@ export async function runBatch(
   log: (line: string) => void,
   plans = PLANS,
   launchCopyShare = WANTED_SHARE,
+  licensedShare = LICENSED_SHARE,
 ): Promise<BatchReport> {
   const random = new SeededRandom(seed);
   const { config, paths } = sandbox;
@@ -51,7 +52,7 @@ export async function runBatch(
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
-    const journey = drawLicensedImages(drawn, licences.fork());
+    const journey = drawLicensedImages(drawn, licences.fork(), licensedShare);
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))

@@ -3,8 +3,8 @@ import { drawn, type Draw } from './faults';
 import { type Journey } from './journeys';
 import { type SeededRandom } from './random';
 
-/** Share of the plans whose VMs are launched from a licensed image. */
-const LICENSED_SHARE = 0.25;
+/** Share of the plans whose VMs are launched from a licensed image, unless somebody says another. */
+export const LICENSED_SHARE = 0.25;
 /** Share of their VMs that have a boot disk alone: the roots of others are not exchanged while they run. */
 const ONE_DISK_SHARE = 0.6;
 
@@ -12,8 +12,8 @@ const ONE_DISK_SHARE = 0.6;
  * Decides whether a plan's VMs are launched from a licensed image. What is drawn here comes from a generator of its own, so that a
  * seed's journeys are otherwise what they were before there were such images.
  */
-export function drawLicensedImages(journey: Journey, random: SeededRandom): Journey {
-  if (!random.chance(LICENSED_SHARE)) return journey;
+export function drawLicensedImages(journey: Journey, random: SeededRandom, share: number): Journey {
+  if (!random.chance(share)) return journey;
   // What is damaged is what a backup alone needs, which is of a data disk.
   const damages = journey.steps.some(({ step }) => step === 'damage the backup');
   return {

@@ -4,6 +4,7 @@ import { openE2eSandbox } from '../support/e2e-sandbox';
 import { removeSystemDisks } from './guests';
 import { type BatchReport, PLANS, runBatch } from './batch';
 import { WANTED_SHARE } from './launch-copies';
+import { LICENSED_SHARE } from './licensed-images';
 import { type LaunchCounts } from './launch-copy-watch';
 import { SeededRandom } from './random';
 
@@ -14,6 +15,7 @@ interface Options {
   dataCentre: DataCentre;
   plans: number;
   launchCopies: number;
+  licensedImages: number;
   json?: boolean;
 }
 
@@ -51,6 +53,12 @@ async function main(): Promise<number> {
       PLANS,
     )
     .option('--launch-copies <share>', 'share of the plans that want launch copies', share, WANTED_SHARE)
+    .option(
+      '--licensed-images <share>',
+      'share of the plans whose VMs are launched from a licensed image',
+      share,
+      LICENSED_SHARE,
+    )
     .option('--json', 'the last line is the result as JSON')
     .parse()
     .opts<Options>();
@@ -73,6 +81,7 @@ async function main(): Promise<number> {
         (line) => say(`  ${line}`),
         options.plans,
         options.launchCopies,
+        options.licensedImages,
       );
       reports.push(report);
       for (const { kind, what } of report.violations) say(`BROKEN (${kind}), seed ${seed}: ${what}`);
