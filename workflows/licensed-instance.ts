@@ -95,8 +95,8 @@ export class LicensedInstance {
       return [shell, await this.volumesByCopy.get()];
     } catch (error) {
       if (!hasFailureType(error, 'LaunchCopyGone')) throw error;
-      this.warnings.push(causeMessage(error));
       await this.leaveLaunchCopy(shell);
+      this.warnings.push(causeMessage(error));
       return this.shellAndPreparedVolumes();
     }
   }

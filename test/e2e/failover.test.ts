@@ -9,6 +9,7 @@ import { type DrPlan } from '../../plan/schema';
 import { openBlockMap, readManifest } from '../../repository/backups/backups';
 import { shopPrimaryAddress } from '../../sandbox/application';
 import {
+  LICENSED_BIOS_IMAGE_ID,
   PRODUCTION_SUBNET_ID,
   SECOND_AVAILABILITY_ZONE,
   SECOND_ZONE_SUBNET_ID,
@@ -61,8 +62,14 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
       await installShopWithArchive(sandbox);
       const loaded = await loadPlanFile(join(projectRoot(), 'examples/shop/plan.yaml'));
       scripts = loaded.scripts;
-      // Without launch copies at first, so that both ways are gone.
-      plan = { ...loaded.plan, replication: { ...loaded.plan.replication, launchCopy: undefined } };
+      // Without launch copies at first, and web from a licensed image, so that all ways are gone.
+      plan = {
+        ...loaded.plan,
+        replication: { ...loaded.plan.replication, launchCopy: undefined },
+        vms: loaded.plan.vms.map((vm) =>
+          vm.name === 'web' ? { ...vm, licensedImage: LICENSED_BIOS_IMAGE_ID } : vm,
+        ),
+      };
       argument = await sandbox.publish(plan, scripts);
     },
     SANDBOX_SECONDS * 1000 + STEP_MS,
@@ -151,7 +158,7 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
       const { vms, removed } = await (await sandbox.client.failover({ ...argument, mode: 'test' })).result();
       expect(vms.map(({ vm, launchedBy }) => `${vm} by ${launchedBy}`).sort()).toEqual([
         'db by volumes',
-        'web by volumes',
+        'web by licensed image',
       ]);
       expect(bootScriptsOf(vms, 'web')).toEqual(WEB_SCRIPT_ENDED);
       for (const { privateAddress, publicAddress } of vms) {
@@ -185,6 +192,7 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
       plan = {
         ...plan,
         replication: { ...plan.replication, launchCopy: true },
+        vms: plan.vms.map((vm) => ({ ...vm, licensedImage: undefined })),
         recoverySite: { ...plan.recoverySite, production: { ...production, subnet: undefined, subnets } },
       };
       argument = await sandbox.publish(plan, scripts);

@@ -34,6 +34,8 @@ describe("EC2's and Route 53's buckets at the endpoint", () => {
     ['CreateTags', {}, 100, 10],
     ['AttachVolume', {}, 50, 5],
     ['RegisterImage', {}, 50, 5],
+    ['CreateReplaceRootVolumeTask', {}, 50, 5],
+    ['DescribeReplaceRootVolumeTasks', FILTER, 100, 20],
     ['DescribeVolumes', IDS, 50, 10],
     ['DescribeVolumes', FILTER, 100, 20],
     ['DescribeVolumes', { MaxResults: 500 }, 100, 20],

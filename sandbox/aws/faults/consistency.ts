@@ -6,12 +6,14 @@ const NOT_FOUND: Record<string, string> = {
   snap: 'InvalidSnapshot.NotFound',
   i: 'InvalidInstanceID.NotFound',
   ami: 'InvalidAMIID.NotFound',
+  replacevol: 'InvalidReplaceRootVolumeTaskId.NotFound',
 };
 
-const ID = /\b(vol|snap|ami|i)-[0-9a-f]{17}\b/g;
+const ID = /\b(vol|snap|ami|i|replacevol)-[0-9a-f]{17}\b/g;
 
 /** Calls that make something, whose answers have its id. */
-const CREATES = /^(Create(Volume|Snapshot|Snapshots|Image)|RunInstances|RegisterImage|StartSnapshot)$/;
+const CREATES =
+  /^(Create(Volume|Snapshot|Snapshots|Image|ReplaceRootVolumeTask)|RunInstances|RegisterImage|StartSnapshot)$/;
 
 /** When what exists was made, as far as this process saw it. */
 export class Creations {
