@@ -3,7 +3,8 @@ import { VOLUME_TYPE_NAMES } from './volume-types';
 
 /** The values of a recovery site, production or test, and those that a VM may have in their place. */
 
-const awsId = (prefix: string) =>
+/** An id of AWS, such as `subnet-…`. */
+export const awsId = (prefix: string) =>
   z
     .string()
     .regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `must be an id like ${prefix}-0123456789abcdef0`);
