@@ -13,7 +13,10 @@ export async function metered(
   try {
     const run = await work();
     const { refused, steadyPerSecond } = await endpoint.tell({ order: 'meter' });
-    return { ...run, counts: { ...run.counts, throttledCalls: refused, steadyPerSecond: steadyPerSecond ?? NaN } };
+    return {
+      ...run,
+      counts: { ...run.counts, throttledCalls: refused, steadyPerSecond: steadyPerSecond ?? NaN },
+    };
   } finally {
     await endpoint.tell({ order: 'behave' });
   }

@@ -17,8 +17,17 @@ const FIRST_STEP = 1;
 const STEP = 0.25;
 /** Part of that step by which the speed must grow for the step to pay. Where latency bounds the speed, it grows as much. */
 const PAYS = 0.3;
-/** Windows after a step that did not pay until the next is tried: networks and services change, but slowly. */
-const REST_WINDOWS = 20;
+/**
+ * Windows by the best of which a limit is known: what disturbs them (other work on the machine, new connections, code that is
+ * not compiled yet) only ever makes them slower. So many are given to a step until it counts as one that does not pay.
+ */
+const BEST_OF = 3;
+/**
+ * Windows after a step that did not pay until the next is tried, the first time; twice as many each time after, up to the last:
+ * networks and services change, but slowly.
+ */
+const FIRST_REST = 2;
+const LAST_REST = 20;
 
 /**
  * How many calls to a service may be under way at once, found out while they are made. More are tried; they stay where
@@ -36,9 +45,12 @@ export class AdaptiveLimit {
   private full = false;
   private held = false;
   private starting = true;
+  /** Speeds of the latest windows at this limit. */
+  private speeds: number[] = [];
   /** What a step that is being tried is measured against. */
   private trial: { limit: number; speed: number } | undefined;
   private rest = 0;
+  private nextRest = FIRST_REST;
 
   /** @param now milliseconds of a clock that only goes forward */
   constructor(
@@ -100,16 +112,32 @@ export class AdaptiveLimit {
   /** @param speed calls a millisecond */
   private judge(speed: number): void {
     const { trial } = this;
-    const { most } = this.bounds;
-    if (trial !== undefined && speed < trial.speed * (1 + PAYS * (this.limit / trial.limit - 1))) {
-      this.limit = trial.limit;
-      this.trial = undefined;
-      this.starting = false;
-      this.rest = REST_WINDOWS;
-    } else if (this.rest > 0) this.rest--;
-    else if (this.limit < most) {
-      this.trial = { limit: this.limit, speed };
-      this.limit = Math.min(most, Math.ceil(this.limit * (1 + (this.starting ? FIRST_STEP : STEP))));
-    } else this.trial = undefined;
+    this.speeds.push(speed);
+    if (trial !== undefined) {
+      const step = this.limit / trial.limit - 1;
+      if (speed >= trial.speed * (1 + PAYS * step)) {
+        this.trial = undefined;
+        this.nextRest = FIRST_REST;
+      } else if (this.speeds.length < BEST_OF) return;
+      else {
+        this.setLimit(trial.limit);
+        this.trial = undefined;
+        this.starting = false;
+        this.rest = this.nextRest;
+        this.nextRest = Math.min(LAST_REST, 2 * this.nextRest);
+        return;
+      }
+    }
+    if (this.speeds.length > BEST_OF) this.speeds.shift();
+    if (this.rest > 0) this.rest--;
+    else if (this.limit < this.bounds.most) {
+      this.trial = { limit: this.limit, speed: Math.max(...this.speeds) };
+      this.setLimit(Math.ceil(this.limit * (1 + (this.starting ? FIRST_STEP : STEP))));
+    }
+  }
+
+  private setLimit(limit: number): void {
+    this.limit = Math.min(this.bounds.most, limit);
+    this.speeds = [];
   }
 }

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { TokenBucket } from '../../sandbox/aws/faults/throttling';
 import { type Answer, type LeanRequest, type LeanResponse } from './http';
-import { BlockMeter } from './meter';
+import { type BlockMeter } from './meter';
 import { LeanSnapshot } from './snapshots';
 
 /** What the parent process may ask of the endpoint. */
@@ -199,10 +199,11 @@ function describe(account: LeanAccount, { body }: LeanRequest): LeanResponse {
   if (form.get('Action') !== 'DescribeSnapshots')
     throw new Refusal('InvalidAction', `Not offered for benchmarks: ${form.get('Action')}`);
   const wanted = form.get('SnapshotId.1');
-  // Snapshots have no tags here, so that none is found by them: every restore begins as the first one.
-  const byTag = form.has('Filter.1.Name');
+  const filters = filtersOf(form);
   const items = [...account.snapshots.values()]
-    .filter(({ id }) => !byTag && (wanted === null || wanted === id))
+    .filter(({ id }) => wanted === null || wanted === id)
+    // Snapshots have no tags here, so that none is found by them: every restore begins as the first one.
+    .filter(({ id }) => filters.every(({ name, values }) => name === 'snapshot-id' && values.includes(id)))
     .map(
       ({ id, sizeGiB, state }) =>
         `<item><snapshotId>${id}</snapshotId><volumeSize>${sizeGiB}</volumeSize><status>${state}</status>` +
@@ -212,4 +213,15 @@ function describe(account: LeanAccount, { body }: LeanRequest): LeanResponse {
     `<DescribeSnapshotsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>bench</requestId>` +
     `<snapshotSet>${items.join('')}</snapshotSet></DescribeSnapshotsResponse>`;
   return { status: 200, headers: { 'content-type': 'text/xml' }, body: Buffer.from(xml) };
+}
+
+/** `Filter.1.Name`, `Filter.1.Value.1` and so on. */
+function filtersOf(form: URLSearchParams): { name: string; values: string[] }[] {
+  return [...form].flatMap(([key, name]) => {
+    const prefix = /^(Filter\.\d+)\.Name$/.exec(key)?.[1];
+    if (prefix === undefined) return [];
+    return [
+      { name, values: [...form].filter(([other]) => other.startsWith(`${prefix}.Value.`)).map(([, v]) => v) },
+    ];
+  });
 }

@@ -33,9 +33,8 @@ export class SharedClock extends VirtualClock {
       this.sleepers.sort((a, b) => a.until - b.until);
       const next = this.sleepers[0];
       if (next === undefined || next.until > end) break;
-      this.sleepers.shift();
       this.at = Math.max(this.at, next.until);
-      next.wake();
+      while (this.sleepers[0]?.until === next.until) this.sleepers.shift()?.wake();
     }
     this.at = end;
   }

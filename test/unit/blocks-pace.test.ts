@@ -1,3 +1,4 @@
+import { AdaptiveLimit } from '../../blocks/concurrency';
 import { Pace } from '../../blocks/pace';
 import { AwsBucket, isRefusal, REFUSAL } from '../support/aws-bucket';
 import { SharedClock } from '../support/shared-clock';
@@ -41,7 +42,7 @@ class Proxy {
 
   private async call(): Promise<void> {
     // No two take the same time there: where all do, the one whose turn is a moment earlier gets every token.
-    await this.clock.sleep((LATENCY_MS * ((this.sent++ * 0.618) % 1)) / 5, never);
+    await this.clock.sleep(Math.round((LATENCY_MS * ((this.sent++ * 0.618) % 1)) / 5), never);
     const admitted = this.aws.request();
     await this.clock.sleep(LATENCY_MS, never);
     if (admitted) return;
@@ -76,8 +77,8 @@ describe('the pace', () => {
 
   it.each([300, 1000])('keeps to a quota of %d a second, with few refusals', async (perSecond) => {
     const proxy = new Proxy(clock, new AwsBucket(clock, { burst: perSecond / 10, perSecond }));
-    await during(clock, 3, proxy);
-    const [figures] = await during(clock, 20, proxy);
+    await during(clock, 2, proxy);
+    const [figures] = await during(clock, 6, proxy);
     expect(figures!.perSecond).toBeGreaterThan(0.96 * perSecond);
     expect(figures!.refused).toBeLessThan(0.05);
     proxy.stop();
@@ -86,25 +87,25 @@ describe('the pace', () => {
   it('is shared by two proxies in nearly equal parts, and taken whole by the one that is left', async () => {
     const aws = new AwsBucket(clock, QUOTA);
     const first = new Proxy(clock, aws);
-    await clock.pass(5000);
+    await clock.pass(2000);
     const second = new Proxy(clock, aws);
-    await clock.pass(15_000);
-    const shared = await during(clock, 20, first, second);
+    await clock.pass(8000);
+    const shared = await during(clock, 8, first, second);
     const speeds = shared.map(({ perSecond }) => perSecond);
     expect(speeds[0]! + speeds[1]!).toBeGreaterThan(960);
     expect(Math.min(...speeds) / Math.max(...speeds)).toBeGreaterThan(0.75);
     for (const { refused } of shared) expect(refused).toBeLessThan(0.1);
     second.stop();
-    await clock.pass(15_000);
-    const [alone] = await during(clock, 5, first);
+    await clock.pass(6000);
+    const [alone] = await during(clock, 3, first);
     expect(alone!.perSecond).toBeGreaterThan(960);
     first.stop();
   }, 30_000);
 
   it('finds a quota that was raised', async () => {
     const proxy = new Proxy(clock, new AwsBucket(clock, { burst: 300, perSecond: 3000 }), 600);
-    await clock.pass(9000);
-    const [figures] = await during(clock, 6, proxy);
+    await clock.pass(7000);
+    const [figures] = await during(clock, 3, proxy);
     expect(figures!.perSecond).toBeGreaterThan(0.9 * 3000);
     proxy.stop();
   });
@@ -172,4 +173,31 @@ describe('the pace', () => {
     expect(made).toBeGreaterThan(5);
     expect(rejected).toHaveLength(50 - made);
   });
+});
+
+it('comes to 95 % of the quota from the first call on, at a tenth of a second a call', async () => {
+  const clock = new SharedClock();
+  const aws = new AwsBucket(clock, QUOTA);
+  const limit = new AdaptiveLimit({ initial: 8, most: 256 }, () => clock.now());
+  const pace = new Pace(clock);
+  let [refused, most] = [0, 0];
+  let left = 6000;
+  const call = async (): Promise<void> => {
+    const admitted = aws.request();
+    await clock.sleep(LATENCY_MS, never);
+    if (admitted) return;
+    refused++;
+    throw REFUSAL;
+  };
+  const work = async (): Promise<void> => {
+    while (left-- > 0) await limit.run((held) => pace.run(call, isRefusal, never, held));
+    most = Math.max(most, limit.current);
+  };
+  let endedAt = 0;
+  void Promise.all(Array.from({ length: 272 }, () => work())).then(() => (endedAt = clock.now()));
+  await clock.pass(8000);
+  expect(endedAt).toBeGreaterThan(0);
+  expect(6000 / (endedAt / 1000)).toBeGreaterThan(950);
+  expect(refused).toBeLessThan(600);
+  expect(most).toBeLessThan(160);
 });
