@@ -32,7 +32,7 @@ const COLLECT_AFTER = 16;
 
 /**
  * Decompresses straight into the block, by one context that is used again and again: a third of the CPU of the documented way,
- * whose context, buffer and copy are new for each block, and no memory that comes and goes (docs/decisions/0029).
+ * whose context, buffer and copy are new for each block, and no memory that comes and goes.
  * @returns {Decompress | undefined} undefined where this Node has no such way
  */
 export function directly() {

@@ -1,4 +1,5 @@
 import { AdaptiveLimit } from '../../blocks/concurrency';
+import { BLOCKS_AHEAD, CALLS_AT_ONCE } from '../../blocks/memory';
 import { Pace } from '../../blocks/pace';
 import { AwsBucket, isRefusal, REFUSAL } from '../support/aws-bucket';
 import { SharedClock } from '../support/shared-clock';
@@ -179,7 +180,7 @@ describe('the pace', () => {
 it('comes to 95 % of the quota from the first call on, at a tenth of a second a call', async () => {
   const clock = new SharedClock();
   const aws = new AwsBucket(clock, QUOTA);
-  const limit = new AdaptiveLimit({ initial: 8, most: 256 }, () => clock.now());
+  const limit = new AdaptiveLimit({ initial: 8, most: CALLS_AT_ONCE }, () => clock.now());
   const pace = new Pace(clock);
   let [refused, most] = [0, 0];
   let left = 6000;
@@ -195,10 +196,12 @@ it('comes to 95 % of the quota from the first call on, at a tenth of a second a 
     most = Math.max(most, limit.current);
   };
   let endedAt = 0;
-  void Promise.all(Array.from({ length: 272 }, () => work())).then(() => (endedAt = clock.now()));
+  void Promise.all(Array.from({ length: CALLS_AT_ONCE + BLOCKS_AHEAD }, () => work())).then(
+    () => (endedAt = clock.now()),
+  );
   await clock.pass(8000);
   expect(endedAt).toBeGreaterThan(0);
   expect(6000 / (endedAt / 1000)).toBeGreaterThan(950);
   expect(refused).toBeLessThan(600);
-  expect(most).toBeLessThan(160);
+  expect(most).toBeLessThan(CALLS_AT_ONCE);
 });
