@@ -70,11 +70,13 @@ export interface DiskCopy {
   totalBytes: number;
   openSink(signal: AbortSignal): Promise<BlockSink>;
   durable: 'at once' | 'when flushed';
+  /** Blocks under way at once, at most, where a service is asked for them: what it takes at once may change. */
+  concurrency?: () => number;
   /** Streams those of the blocks that are not done yet; asks about every block. */
   read(isPending: (index: number) => boolean, signal: AbortSignal): AsyncIterable<BlockInTransit>;
 }
 
-/** Blocks of one copy under way, at most: the calls that the service may be asked at once. */
+/** Blocks of one copy to a device under way, at most: 32 MiB, in memory that other copies share. */
 const CONCURRENCY = 64;
 
 /** Copies blocks under a journal and the activity's cancellation; goes on from where an earlier try was. */
@@ -104,7 +106,7 @@ export async function copyDisk(copy: DiskCopy): Promise<CopyResult> {
         sink,
         journal,
         durable: copy.durable,
-        concurrency: CONCURRENCY,
+        concurrency: copy.concurrency ?? (() => CONCURRENCY),
         signal,
         onDone(_index, resumeAt) {
           countDone();

@@ -1,4 +1,5 @@
 import { type Usage } from './measure';
+import { type Behaviour } from './endpoint/main';
 import { type Workspace } from './workspace';
 
 /** What one run of one side took. */
@@ -44,6 +45,8 @@ export interface Prepared {
 export interface BenchmarkOptions {
   sizeMiB: number;
   pairs: number;
+  /** How the endpoint of EBS direct behaves while our side runs, where the command line says; there is no peer then. */
+  behaviour?: Behaviour;
 }
 
 export interface Benchmark {
@@ -51,5 +54,7 @@ export interface Benchmark {
   /** Size of the disk, where the command line does not say. */
   sizeMiB: number;
   pairs: number;
+  /** Whether the endpoint's behaviour can be chosen. */
+  behaves?: true;
   prepare(workspace: Workspace, options: BenchmarkOptions): Promise<Prepared>;
 }

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectRoot } from '../host/project-root';
 import { type Benchmark } from './benchmark';
+import { type Behaviour } from './endpoint/main';
 import { profileJobs } from './ours/run-job';
 import { MissingPeerError } from './peers/coldsnap';
 import { describeMachine } from './machine';
@@ -60,6 +61,7 @@ const VMS = 1000;
 const VOLUME_VMS = 50;
 
 const USAGE = `usage: npm run bench -- NAME [--json] [--pairs N] [--size-mib N] [--directory PATH] [--profile]
+       npm run bench -- put|restore|failback [--latency-ms N] [--quota N] [--json] ...
        npm run bench -- failover [--json] [--vms N] [--volume-vms N] [--quick] [--directory PATH]
 
   --json        the last line of the output is the result, as JSON
@@ -67,6 +69,8 @@ const USAGE = `usage: npm run bench -- NAME [--json] [--pairs N] [--size-mib N] 
   --size-mib    size of the disk
   --directory   where disks and the endpoints' state are kept (.lifeboat/bench)
   --profile     our side writes a CPU profile of each run into DIRECTORY/profiles (and is slower for it)
+  --latency-ms  EBS direct answers each call after so many milliseconds; without a peer, as --quota
+  --quota       block calls a second that EBS direct takes of each kind, and throttles beyond (AWS: 1000)
   --vms         VMs that fail over by launch copies (${VMS})
   --volume-vms  VMs that fail over by volumes, for comparison; 0 for none (${VOLUME_VMS})
   --quick       states take no time: to see that it works, not how fast
@@ -87,6 +91,15 @@ function wholeNumber(text: string | undefined, otherwise: number, what: string, 
   if (!Number.isSafeInteger(number) || number < least)
     throw new UsageError(`${what} must be a whole number from ${least}.`);
   return number;
+}
+
+function behaviourOf(values: { 'latency-ms'?: string; quota?: string }): Behaviour | undefined {
+  const { 'latency-ms': latency, quota } = values;
+  if (latency === undefined && quota === undefined) return undefined;
+  return {
+    latencyMs: wholeNumber(latency, 0, '--latency-ms', 0),
+    ...(quota === undefined ? {} : { quotaPerSecond: wholeNumber(quota, 1, '--quota') }),
+  };
 }
 
 /** Works in a workspace, and removes it, also on a signal. */
@@ -110,6 +123,8 @@ async function main(): Promise<void> {
       'size-mib': { type: 'string' },
       directory: { type: 'string' },
       profile: { type: 'boolean', default: false },
+      'latency-ms': { type: 'string' },
+      quota: { type: 'string' },
       vms: { type: 'string' },
       'volume-vms': { type: 'string' },
       quick: { type: 'boolean', default: false },
@@ -135,10 +150,13 @@ async function main(): Promise<void> {
   const benchmark = await BENCHMARKS[name]!.load();
   const pairs = wholeNumber(values.pairs, benchmark.pairs, '--pairs');
   const sizeMiB = wholeNumber(values['size-mib'], benchmark.sizeMiB, '--size-mib');
+  const behaviour = behaviourOf(values);
+  if (behaviour !== undefined && benchmark.behaves !== true)
+    throw new UsageError(`--latency-ms and --quota are not for "${name}".`);
   if (values.profile) profileJobs(join(root, 'profiles'));
   await inWorkspace(root, async (workspace) => {
     say(`preparing ${name}: a disk of ${sizeMiB} MiB`);
-    const prepared = await benchmark.prepare(workspace, { sizeMiB, pairs });
+    const prepared = await benchmark.prepare(workspace, { sizeMiB, pairs, behaviour });
     const sides = await runPairs(prepared, pairs, say);
     const ceiling = (await prepared.ceiling?.()) ?? null;
     const machine = await describeMachine();

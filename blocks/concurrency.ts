@@ -1,29 +1,39 @@
 /** Bounds of an {@link AdaptiveLimit}. */
 export interface LimitBounds {
   initial: number;
-  least: number;
   most: number;
 }
 
-/** A window is this many times the limit of calls, and lasts this long at least, so that its speed means something. */
+/**
+ * A window is this many times the limit of calls, and lasts this long at least, so that its speed means something. In the
+ * beginning, where steps are large and waiting costs the most, once the limit.
+ */
 const WINDOW_ROUNDS = 2;
+const FIRST_WINDOW_ROUNDS = 1;
 const WINDOW_MS = 100;
-/** Part by which the limit grows when more is tried. */
+/** Part by which the limit grows in the beginning, until that does not pay: 8 become 128 in four windows. */
+const FIRST_STEP = 1;
+/** Part by which it grows later, when more is tried. */
 const STEP = 0.25;
 /** Part of that step by which the speed must grow for the step to pay. Where latency bounds the speed, it grows as much. */
 const PAYS = 0.3;
-/** Windows after a step that did not pay until the next is tried: networks and services change, but slowly. */
-const REST_WINDOWS = 20;
-/** How much of the limit is left when the service throttles. */
-const BACK_OFF = 0.7;
-/** Milliseconds for which being throttled again says no more: those calls were under way when the limit was lowered. */
-const BACK_OFF_MS = 500;
+/**
+ * Windows by the best of which a limit is known: what disturbs them (other work on the machine, new connections, code that is
+ * not compiled yet) only ever makes them slower. So many are given to a step until it counts as one that does not pay.
+ */
+const BEST_OF = 3;
+/**
+ * Windows after a step that did not pay until the next is tried, the first time; twice as many each time after, up to the last:
+ * networks and services change, but slowly.
+ */
+const FIRST_REST = 2;
+const LAST_REST = 20;
 
 /**
  * How many calls to a service may be under way at once, found out while they are made. More are tried; they stay where
- * they made the calls faster altogether, and go where they only made each wait longer. When the service throttles,
- * there are fewer at once. One limit serves all copies of a process, since the quota is the account's; calls wait in the
- * order in which they came.
+ * they made the calls faster altogether, and go where they only made each wait longer. That is what latency asks for; what
+ * the service takes in a second is for a {@link Pace}, behind which calls wait in their place here. One limit serves all
+ * copies of a process, since the quota is the account's; calls wait in the order in which they came.
  */
 export class AdaptiveLimit {
   private limit: number;
@@ -33,11 +43,14 @@ export class AdaptiveLimit {
   private calls = 0;
   private beganAt: number;
   private full = false;
-  private throttled = false;
+  private held = false;
+  private starting = true;
+  /** Speeds of the latest windows at this limit. */
+  private speeds: number[] = [];
   /** What a step that is being tried is measured against. */
   private trial: { limit: number; speed: number } | undefined;
   private rest = 0;
-  private backedOffAt = -Infinity;
+  private nextRest = FIRST_REST;
 
   /** @param now milliseconds of a clock that only goes forward */
   constructor(
@@ -55,16 +68,16 @@ export class AdaptiveLimit {
 
   /**
    * Runs a call when there is room for it.
-   * @param call is given a function to tell that the service throttled it, however often
+   * @param call is given a function to tell that something else than the service's answer kept it waiting
    */
-  async run<T>(call: (throttled: () => void) => Promise<T>): Promise<T> {
+  async run<T>(call: (held: () => void) => Promise<T>): Promise<T> {
     // A call that was woken took the place of the one that ended, so that none that comes later gets in between.
     if (this.active >= this.limit) {
       this.full = true;
       await new Promise<void>((resolve) => this.waiting.push(resolve));
     } else this.active++;
     try {
-      return await call(() => (this.throttled = true));
+      return await call(() => (this.held = true));
     } finally {
       this.ended();
     }
@@ -72,7 +85,8 @@ export class AdaptiveLimit {
 
   private ended(): void {
     this.calls++;
-    if (this.throttled || this.calls >= this.limit * WINDOW_ROUNDS) this.adapt(this.now());
+    const rounds = this.starting ? FIRST_WINDOW_ROUNDS : WINDOW_ROUNDS;
+    if (this.calls >= this.limit * rounds) this.adapt(this.now());
     this.active--;
     while (this.active < this.limit && this.waiting.length > 0) {
       this.active++;
@@ -81,37 +95,49 @@ export class AdaptiveLimit {
   }
 
   private adapt(now: number): void {
-    const { least, most } = this.bounds;
-    if (this.throttled) {
-      if (now - this.backedOffAt >= BACK_OFF_MS) {
-        this.limit = Math.max(least, Math.floor(this.limit * BACK_OFF));
-        this.backedOffAt = now;
-      }
+    const ms = now - this.beganAt;
+    if (ms < WINDOW_MS) return;
+    if (this.held) {
+      // There is room for more than may go.
       this.trial = undefined;
-      this.rest = REST_WINDOWS;
-    } else {
-      const ms = now - this.beganAt;
-      if (ms < WINDOW_MS) return;
-      // Where nothing waited, the limit was none, and the speed says nothing about it.
-      if (this.full) this.judge(this.calls / ms, most);
-    }
+      this.starting = false;
+    } else if (this.full) this.judge(this.calls / ms);
+    // Where nothing waited, the limit was none, and the speed says nothing about it.
     this.calls = 0;
     this.beganAt = now;
     this.full = false;
-    this.throttled = false;
+    this.held = false;
   }
 
   /** @param speed calls a millisecond */
-  private judge(speed: number, most: number): void {
+  private judge(speed: number): void {
     const { trial } = this;
-    if (trial !== undefined && speed < trial.speed * (1 + PAYS * (this.limit / trial.limit - 1))) {
-      this.limit = trial.limit;
-      this.trial = undefined;
-      this.rest = REST_WINDOWS;
-    } else if (this.rest > 0) this.rest--;
-    else if (this.limit < most) {
-      this.trial = { limit: this.limit, speed };
-      this.limit = Math.min(most, Math.ceil(this.limit * (1 + STEP)));
-    } else this.trial = undefined;
+    this.speeds.push(speed);
+    if (trial !== undefined) {
+      const step = this.limit / trial.limit - 1;
+      if (speed >= trial.speed * (1 + PAYS * step)) {
+        this.trial = undefined;
+        this.nextRest = FIRST_REST;
+      } else if (this.speeds.length < BEST_OF) return;
+      else {
+        this.setLimit(trial.limit);
+        this.trial = undefined;
+        this.starting = false;
+        this.rest = this.nextRest;
+        this.nextRest = Math.min(LAST_REST, 2 * this.nextRest);
+        return;
+      }
+    }
+    if (this.speeds.length > BEST_OF) this.speeds.shift();
+    if (this.rest > 0) this.rest--;
+    else if (this.limit < this.bounds.most) {
+      this.trial = { limit: this.limit, speed: Math.max(...this.speeds) };
+      this.setLimit(Math.ceil(this.limit * (1 + (this.starting ? FIRST_STEP : STEP))));
+    }
+  }
+
+  private setLimit(limit: number): void {
+    this.limit = Math.min(this.bounds.most, limit);
+    this.speeds = [];
   }
 }

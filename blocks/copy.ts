@@ -39,8 +39,11 @@ export interface BlockCopy {
    * (the page cache of a host that may crash).
    */
   durable: 'at once' | 'when flushed';
-  /** Blocks under way at once, at most; the memory for blocks is shared with the other copies of this process. */
-  concurrency: number;
+  /**
+   * Blocks under way at once, at most, asked again and again; the memory for blocks is shared with the other copies of this
+   * process.
+   */
+  concurrency: () => number;
   signal: AbortSignal;
   /** Called for every block that is done for good. `resumeAt` tells, when asked, below which block all are. */
   onDone(index: number, resumeAt: () => number): void;

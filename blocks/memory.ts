@@ -2,12 +2,19 @@ import { alignedSharedMemory } from './aligned';
 import { BLOCK_SIZE } from './port';
 
 /**
- * The memory of all block copies of this process, allocated once and used again: however many disks are copied, and
- * however large they are, it never grows. It is shared with the threads that hash and decompress.
+ * The memory of all block copies of this process, reserved once and used again: however many disks are copied, and
+ * however large they are, it never grows beyond that. It is shared with the threads that hash and decompress.
  */
 
-/** Blocks in memory at once: 36 MiB. 64 calls under way, and some that are being read or decoded. */
-const BLOCKS = 72;
+/**
+ * Calls to EBS direct of one kind under way, at most: the account's 1,000 a second where each takes 160 ms; AWS's own sizing
+ * has 100. As many blocks in memory are 80 MiB. Pieces are handed out again in such an order that those which were never
+ * needed at once take no memory.
+ */
+export const CALLS_AT_ONCE = 160;
+/** Blocks beside those in calls that are being read, decoded or written: some 15 ms of them at the quota. */
+export const BLOCKS_AHEAD = 16;
+const BLOCKS = CALLS_AT_ONCE + BLOCKS_AHEAD;
 /** Bytes of one ranged GET of stored blocks: at 90 MB/s a connection, S3's first-byte latency (30 ms) is half of it. */
 export const STORED_RANGE_BYTES = 2 * 2 ** 20;
 /** Ranged GETs in memory at once: 16 MiB, which bring some 300 MB/s of stored, 500 MB/s of plain blocks. */

@@ -5,13 +5,14 @@
  */
 export async function forEachBounded<T>(
   items: Iterable<T> | AsyncIterable<T>,
-  concurrency: number,
+  concurrency: number | (() => number),
   signal: AbortSignal,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
   let running = 0;
   let failure: { error: unknown } | undefined;
   let wake: (() => void) | undefined;
+  const most = typeof concurrency === 'number' ? () => concurrency : concurrency;
   const anEnd = (): Promise<void> => new Promise((resolve) => (wake = resolve));
   const start = (item: T): void => {
     running++;
@@ -31,7 +32,7 @@ export async function forEachBounded<T>(
       start(item);
       signal.throwIfAborted();
       // A full pipeline waits for any one to end; others may end meanwhile.
-      while (running >= concurrency && !failed()) await anEnd();
+      while (running >= most() && !failed()) await anEnd();
       if (failed()) break;
     }
   } finally {

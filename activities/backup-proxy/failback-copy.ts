@@ -2,7 +2,7 @@ import { type EBSClient } from '@aws-sdk/client-ebs';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { type BlockInTransit } from '../../blocks/copy';
-import { EbsBlockClient } from '../../blocks/ebs/client';
+import { blockClientOf, type EbsBlockClient } from '../../blocks/ebs/client';
 import { getBlock, listBlocks } from '../../blocks/ebs-source';
 import { openFileSink } from '../../blocks/file-sink';
 import { BLOCK_SIZE, type BlockSink } from '../../blocks/port';
@@ -33,7 +33,7 @@ const BLOCKS_PER_GIB = 2 ** 30 / BLOCK_SIZE;
 
 /** The backup proxy's activity that brings blocks home. */
 export function createFailbackCopyActivities(dependencies: FailbackCopyDependencies): FailbackCopyActivities {
-  const blocks = new EbsBlockClient(dependencies.ebs);
+  const blocks = blockClientOf(dependencies.ebs);
   return withFailures({
     copySnapshotToDisk: (input) => copySnapshotToDisk(dependencies, blocks, input),
   } satisfies FailbackCopyActivities);
@@ -80,6 +80,7 @@ async function copySnapshotToDisk(
       totalBytes: listed.bytes,
       openSink: () => openVmDisk(hypervisor, names, disk.key, disk.sizeBytes),
       durable: 'when flushed',
+      concurrency: blocks.roomForGets,
       read: (isPending, signal) => readSnapshot({ ebs, blocks, limit }, snapshot, isPending, signal),
     });
   });

@@ -21,7 +21,7 @@ const REHEARSED_EVERY_SECONDS = 6 * 3600;
 /** Rehearsals at once on one proxy: each may need a machine of a few hundred MiB, and a core. */
 const AT_ONCE = 1;
 
-const limit = new AdaptiveLimit({ initial: AT_ONCE, least: AT_ONCE, most: AT_ONCE });
+const limit = new AdaptiveLimit({ initial: AT_ONCE, most: AT_ONCE });
 
 export interface RehearsalDependencies {
   hypervisor: Hypervisor;

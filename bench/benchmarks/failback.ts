@@ -1,12 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { behaviourFigures, metered } from '../behaving';
 import { type Benchmark } from '../benchmark';
 import { getRequests, sendAll } from '../ceiling';
 import { compareWith, failBackWhole } from '../copies';
 import { kindOf } from '../disk';
 import { findColdsnap } from '../peers/coldsnap';
 import { Site } from '../site';
-import { measureCeiling } from './put';
+import { measureCeiling, versionOf } from './put';
 
 const VM = 'vm';
 
@@ -14,8 +15,9 @@ export const failback: Benchmark = {
   name: 'failback',
   sizeMiB: 4096,
   pairs: 5,
-  async prepare(workspace, { sizeMiB }) {
-    const coldsnap = await findColdsnap();
+  behaves: true,
+  async prepare(workspace, { sizeMiB, behaviour }) {
+    const coldsnap = behaviour === undefined ? await findColdsnap() : undefined;
     const made = await workspace.disk(sizeMiB);
     const endpoint = await workspace.leanEndpoint();
     const site = await Site.create(workspace, endpoint);
@@ -25,20 +27,27 @@ export const failback: Benchmark = {
     return {
       ours: {
         name: 'lifeboat',
-        run: (verify) => failBackWhole(site, VM, { made, snapshotId }, verify),
+        run: (verify) =>
+          metered(endpoint, behaviour, () => failBackWhole(site, VM, { made, snapshotId }, verify)),
       },
-      peer: {
-        name: 'coldsnap download',
-        async run(verify) {
-          await rm(downloaded, { force: true });
-          const usage = await coldsnap.download(endpoint.url, workspace.directory, snapshotId, downloaded);
-          if (verify) await compareWith(made, { path: downloaded, format: 'raw' });
-          return usage;
-        },
-      },
+      ...(coldsnap === undefined
+        ? {}
+        : {
+            peer: {
+              name: 'coldsnap download',
+              async run(verify) {
+                await rm(downloaded, { force: true });
+                const { directory } = workspace;
+                const usage = await coldsnap.download(endpoint.url, directory, snapshotId, downloaded);
+                if (verify) await compareWith(made, { path: downloaded, format: 'raw' });
+                return usage;
+              },
+            },
+          }),
+      ...behaviourFigures(made.dataBlocks, behaviour),
       blocks: made.dataBlocks,
       notes: {
-        coldsnap: coldsnap.version,
+        ...versionOf(coldsnap),
         endpoint:
           'bench/endpoint: blocks come from a file in the page cache, their checksums known beforehand',
         ours: 'a flat VMDK, as VMware has them and failback makes them: written without QEMU between',

@@ -1,16 +1,18 @@
-import { type Benchmark, type Ceiling } from '../benchmark';
+import { behaviourFigures, metered } from '../behaving';
+import { type Benchmark, type Ceiling, type Side } from '../benchmark';
 import { putRequests, sendAll } from '../ceiling';
 import { type MadeDisk } from '../disk';
 import { type Endpoint, type LeanEndpoint, REGION } from '../endpoints';
 import { runJob } from '../ours/run-job';
-import { findColdsnap } from '../peers/coldsnap';
+import { type Coldsnap, findColdsnap } from '../peers/coldsnap';
 
 export const put: Benchmark = {
   name: 'put',
   sizeMiB: 4096,
   pairs: 5,
-  async prepare(workspace, { sizeMiB }) {
-    const coldsnap = await findColdsnap();
+  behaves: true,
+  async prepare(workspace, { sizeMiB, behaviour }) {
+    const coldsnap = behaviour === undefined ? await findColdsnap() : undefined;
     const disk = await workspace.disk(sizeMiB);
     const endpoint = await workspace.leanEndpoint();
     const { directory } = workspace;
@@ -21,27 +23,42 @@ export const put: Benchmark = {
         async run(verify) {
           await endpoint.tell({ order: 'verify', verify });
           const { path, sizeBytes } = disk;
-          const { run, output } = await runJob('put', { region: REGION, path, sizeBytes }, surroundings);
-          await checkSnapshot(endpoint, output.snapshotId, disk);
-          return run;
+          return metered(endpoint, behaviour, async () => {
+            const { run, output } = await runJob('put', { region: REGION, path, sizeBytes }, surroundings);
+            await checkSnapshot(endpoint, output.snapshotId, disk);
+            return run;
+          });
         },
       },
-      peer: {
-        name: 'coldsnap upload',
-        async run(verify) {
-          await endpoint.tell({ order: 'verify', verify });
-          const { usage, snapshotId } = await coldsnap.upload(endpoint.url, directory, disk.path);
-          await checkSnapshot(endpoint, snapshotId, disk);
-          return usage;
-        },
-      },
+      ...(coldsnap === undefined ? {} : { peer: uploads(coldsnap, { endpoint, directory, disk }) }),
+      ...behaviourFigures(disk.dataBlocks, behaviour),
       blocks: disk.dataBlocks,
-      notes: { coldsnap: coldsnap.version, endpoint: LEAN_ENDPOINT },
+      notes: { ...versionOf(coldsnap), endpoint: LEAN_ENDPOINT },
       ceiling: () => putCeiling(endpoint, disk),
       endpointCpuSeconds: () => endpoint.cpuSeconds(),
     };
   },
 };
+
+/** The peer of all that copies a disk into a snapshot. */
+export function uploads(
+  coldsnap: Coldsnap,
+  { endpoint, directory, disk }: { endpoint: LeanEndpoint; directory: string; disk: MadeDisk },
+): Side {
+  return {
+    name: 'coldsnap upload',
+    async run(verify) {
+      await endpoint.tell({ order: 'verify', verify });
+      const { usage, snapshotId } = await coldsnap.upload(endpoint.url, directory, disk.path);
+      await checkSnapshot(endpoint, snapshotId, disk);
+      return usage;
+    },
+  };
+}
+
+/** For a benchmark's notes. */
+export const versionOf = (coldsnap: Coldsnap | undefined): Record<string, string> =>
+  coldsnap === undefined ? {} : { coldsnap: coldsnap.version };
 
 export const LEAN_ENDPOINT =
   'bench/endpoint: blocks are checked against their headers and counted, not kept; in the untimed pair their SHA-256, too';

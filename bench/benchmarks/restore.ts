@@ -1,9 +1,10 @@
+import { behaviourFigures, metered } from '../behaving';
 import { type Benchmark } from '../benchmark';
 import { type Endpoint } from '../endpoints';
 import { runJob } from '../ours/run-job';
 import { findColdsnap } from '../peers/coldsnap';
 import { Site } from '../site';
-import { checkSnapshot, LEAN_ENDPOINT, putCeiling } from './put';
+import { checkSnapshot, LEAN_ENDPOINT, putCeiling, uploads, versionOf } from './put';
 
 const VM = 'vm';
 const DISK = 'system';
@@ -12,8 +13,9 @@ export const restore: Benchmark = {
   name: 'restore',
   sizeMiB: 4096,
   pairs: 5,
-  async prepare(workspace, { sizeMiB }) {
-    const coldsnap = await findColdsnap();
+  behaves: true,
+  async prepare(workspace, { sizeMiB, behaviour }) {
+    const coldsnap = behaviour === undefined ? await findColdsnap() : undefined;
     const disk = await workspace.disk(sizeMiB);
     const s3 = await workspace.sandboxEndpoint();
     const ebs = await workspace.leanEndpoint();
@@ -29,26 +31,20 @@ export const restore: Benchmark = {
         name: 'lifeboat',
         async run(verify) {
           await ebs.tell({ order: 'verify', verify });
-          const { run, output } = await runJob(
-            'restore',
-            { vms: [VM], runId: site.newRunId() },
-            site.newWorker(),
-          );
-          await checkSnapshot(ebs, output[0]?.snapshotId ?? '', disk);
-          return run;
+          return metered(ebs, behaviour, async () => {
+            const job = { vms: [VM], runId: site.newRunId() };
+            const { run, output } = await runJob('restore', job, site.newWorker());
+            await checkSnapshot(ebs, output[0]?.snapshotId ?? '', disk);
+            return run;
+          });
         },
       },
-      peer: {
-        name: 'coldsnap upload',
-        async run(verify) {
-          await ebs.tell({ order: 'verify', verify });
-          const { usage, snapshotId } = await coldsnap.upload(ebs.url, workspace.directory, disk.path);
-          await checkSnapshot(ebs, snapshotId, disk);
-          return usage;
-        },
-      },
+      ...(coldsnap === undefined
+        ? {}
+        : { peer: uploads(coldsnap, { endpoint: ebs, directory: workspace.directory, disk }) }),
+      ...behaviourFigures(disk.dataBlocks, behaviour),
       blocks: disk.dataBlocks,
-      notes: { coldsnap: coldsnap.version, endpoint: LEAN_ENDPOINT, repository: "the sandbox's own S3" },
+      notes: { ...versionOf(coldsnap), endpoint: LEAN_ENDPOINT, repository: "the sandbox's own S3" },
       ceiling: () => putCeiling(ebs, disk),
       endpointCpuSeconds: () => cpuOf(ebs, s3),
     };

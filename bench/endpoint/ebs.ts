@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto';
 import { BLOCK_SIZE } from '../../blocks/port';
+import { TokenBucket } from '../../sandbox/aws/faults/throttling';
 import { type Answer, type LeanRequest, type LeanResponse } from './http';
+import { type BlockMeter } from './meter';
 import { LeanSnapshot } from './snapshots';
 
 /** What the parent process may ask of the endpoint. */
@@ -10,10 +12,25 @@ export interface LeanAccount {
   tokens: Map<string, string>;
   /** Compute the SHA-256 of every block and compare it with the header's. */
   verify: boolean;
-  /** PutSnapshotBlock and GetSnapshotBlock answered. */
+  /** PutSnapshotBlock and GetSnapshotBlock that were carried out. */
   blockCalls: number;
+  /** Of the run that is under way. */
+  meter: BlockMeter;
+  /** By method: PutSnapshotBlock's, GetSnapshotBlock's. Empty where nothing is limited. */
+  buckets: ReadonlyMap<string, TokenBucket>;
 }
 
+/** A bucket for each of the two kinds of block calls. */
+export function blockBuckets(perSecond: number): LeanAccount['buckets'] {
+  const bucket = (): TokenBucket => new TokenBucket(perSecond, Math.max(1, perSecond * BURST_SECONDS));
+  return new Map([
+    ['PUT', bucket()],
+    ['GET', bucket()],
+  ]);
+}
+
+/** Seconds of the quota that an idle bucket holds, as the sandbox's has: AWS does not say. */
+const BURST_SECONDS = 0.1;
 /** MaxResults, where the request does not say (EBS direct API Reference, ListSnapshotBlocks). */
 const PAGE_BLOCKS = 10_000;
 const BLOCK_PATH = /^\/snapshots\/([^/]+)\/blocks\/(\d+)$/;
@@ -61,6 +78,7 @@ function route(account: LeanAccount, request: LeanRequest, memory: Buffer): Lean
     const snapshot = find(account, block[1]);
     const index = Number(block[2]);
     if (index >= snapshot.blocks) throw invalid(`BlockIndex ${index} is beyond the volume size.`);
+    admit(account, method);
     account.blockCalls++;
     if (method === 'PUT') return put(account, snapshot, index, request);
     if (method === 'GET') return get(snapshot, index, memory);
@@ -72,6 +90,18 @@ function route(account: LeanAccount, request: LeanRequest, memory: Buffer): Lean
   if (method === 'GET' && listed !== null) return list(find(account, listed[1]), request);
   if (method === 'POST' && path === '/') return describe(account, request);
   throw new Refusal('UnknownOperationException', `Not offered for benchmarks: ${method} ${path}`, 404);
+}
+
+/** @throws Refusal where the call comes too fast */
+function admit({ buckets, meter }: LeanAccount, method: string): void {
+  const bucket = buckets.get(method);
+  if (bucket?.has() === false) {
+    meter.refused++;
+    // "Error retries", Amazon EBS User Guide: this one for the account, RequestThrottledException for a snapshot.
+    throw new Refusal('ThrottlingException', 'Rate exceeded');
+  }
+  bucket?.take();
+  meter.count();
 }
 
 export function nextSnapshotId({ snapshots }: LeanAccount): string {
@@ -169,10 +199,11 @@ function describe(account: LeanAccount, { body }: LeanRequest): LeanResponse {
   if (form.get('Action') !== 'DescribeSnapshots')
     throw new Refusal('InvalidAction', `Not offered for benchmarks: ${form.get('Action')}`);
   const wanted = form.get('SnapshotId.1');
-  // Snapshots have no tags here, so that none is found by them: every restore begins as the first one.
-  const byTag = form.has('Filter.1.Name');
+  const filters = filtersOf(form);
   const items = [...account.snapshots.values()]
-    .filter(({ id }) => !byTag && (wanted === null || wanted === id))
+    .filter(({ id }) => wanted === null || wanted === id)
+    // Snapshots have no tags here, so that none is found by them: every restore begins as the first one.
+    .filter(({ id }) => filters.every(({ name, values }) => name === 'snapshot-id' && values.includes(id)))
     .map(
       ({ id, sizeGiB, state }) =>
         `<item><snapshotId>${id}</snapshotId><volumeSize>${sizeGiB}</volumeSize><status>${state}</status>` +
@@ -182,4 +213,15 @@ function describe(account: LeanAccount, { body }: LeanRequest): LeanResponse {
     `<DescribeSnapshotsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>bench</requestId>` +
     `<snapshotSet>${items.join('')}</snapshotSet></DescribeSnapshotsResponse>`;
   return { status: 200, headers: { 'content-type': 'text/xml' }, body: Buffer.from(xml) };
+}
+
+/** `Filter.1.Name`, `Filter.1.Value.1` and so on. */
+function filtersOf(form: URLSearchParams): { name: string; values: string[] }[] {
+  return [...form].flatMap(([key, name]) => {
+    const prefix = /^(Filter\.\d+)\.Name$/.exec(key)?.[1];
+    if (prefix === undefined) return [];
+    return [
+      { name, values: [...form].filter(([other]) => other.startsWith(`${prefix}.Value.`)).map(([, v]) => v) },
+    ];
+  });
 }

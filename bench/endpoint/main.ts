@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { type AddressInfo } from 'node:net';
-import { ebsAnswers, type LeanAccount, nextSnapshotId } from './ebs';
+import { blockBuckets, ebsAnswers, type LeanAccount, nextSnapshotId } from './ebs';
 import { leanServer } from './http';
+import { BlockMeter, type MeterReading } from './meter';
 import { LeanSnapshot } from './snapshots';
 
 /** What the benchmark tells its endpoint, over the channel of a forked process. Each is answered, in order. */
@@ -10,7 +11,18 @@ export type EndpointOrder =
   | { order: 'add snapshot'; sizeGiB: number }
   | { order: 'add disk'; path: string; sumsPath: string }
   | { order: 'compare'; snapshotId: string; sumsPath: string }
-  | { order: 'count' };
+  | { order: 'count' }
+  /** From now on, behave so; the meter begins anew. */
+  | ({ order: 'behave' } & Behaviour)
+  | { order: 'meter' };
+
+/** How the endpoint answers; as fast as it can where nothing is said. */
+export interface Behaviour {
+  /** Milliseconds after which a call is answered. */
+  latencyMs?: number;
+  /** Block calls of each kind that it takes in a second. */
+  quotaPerSecond?: number;
+}
 
 export interface EndpointAnswers {
   verify: undefined;
@@ -18,9 +30,20 @@ export interface EndpointAnswers {
   'add disk': { snapshotId: string };
   compare: { state: string; written: number; puts: number; firstDifference?: number };
   count: { blockCalls: number };
+  behave: undefined;
+  meter: MeterReading;
 }
 
-const account: LeanAccount = { snapshots: new Map(), tokens: new Map(), verify: false, blockCalls: 0 };
+const account: LeanAccount = {
+  snapshots: new Map(),
+  tokens: new Map(),
+  verify: false,
+  blockCalls: 0,
+  meter: new BlockMeter(),
+  buckets: new Map(),
+};
+
+let latencyMs = 0;
 
 function carryOut(order: EndpointOrder): EndpointAnswers[EndpointOrder['order']] {
   switch (order.order) {
@@ -40,6 +63,13 @@ function carryOut(order: EndpointOrder): EndpointAnswers[EndpointOrder['order']]
     }
     case 'count':
       return { blockCalls: account.blockCalls };
+    case 'behave':
+      latencyMs = order.latencyMs ?? 0;
+      account.buckets = order.quotaPerSecond === undefined ? new Map() : blockBuckets(order.quotaPerSecond);
+      account.meter = new BlockMeter();
+      return undefined;
+    case 'meter':
+      return account.meter.read();
   }
 }
 
@@ -49,7 +79,7 @@ function add(snapshot: LeanSnapshot): { snapshotId: string } {
 }
 
 /** A forked process: says its address, then does what it is told until the channel closes. */
-const server = leanServer(ebsAnswers(account));
+const server = leanServer(ebsAnswers(account), () => latencyMs);
 server.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo;
   process.send?.({ url: `http://127.0.0.1:${port}` });

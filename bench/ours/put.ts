@@ -10,8 +10,6 @@ import { fileBlocks } from '../../blocks/file-blocks';
 import { CopyJournal } from '../../blocks/journal';
 import { BLOCK_SIZE, type BlockSink } from '../../blocks/port';
 
-/** Blocks under way, as in a restore. */
-const CONCURRENCY = 72;
 const DIGEST_BYTES = 32;
 
 export interface PutJob {
@@ -39,7 +37,7 @@ export async function put({ region, path, sizeBytes }: PutJob): Promise<{ snapsh
     sink: emptyTarget(written.sink),
     journal,
     durable: 'at once',
-    concurrency: CONCURRENCY,
+    concurrency: client.roomForPuts,
     signal,
     onDone: () => undefined,
   });

@@ -4,6 +4,8 @@ import { type SdkError } from '@smithy/types';
 import { type Dispatcher } from 'undici';
 import { type Backoff, withBackoff } from '../backoff';
 import { AdaptiveLimit } from '../concurrency';
+import { BLOCKS_AHEAD, CALLS_AT_ONCE } from '../memory';
+import { Pace } from '../pace';
 import { BLOCK_SIZE } from '../port';
 import { isTransientAwsError } from '../transient';
 import { type Answer, exchange, payloadAgent } from '../exchange';
@@ -16,13 +18,10 @@ import { EMPTY_SHA256, percentEncoded, Signer, type UnsignedRequest } from './si
  * times the CPU on each. Where to send, as whom and by which clock stay the SDK client's.
  */
 
-/** Some 20 s in all: throttling passes by then; longer troubles are for the activity's retry. */
+/** Some 20 s in all; longer troubles are for the activity's retry. Throttling is the pace's own. */
 const BACKOFF: Backoff = { attempts: 12, baseMs: 100, capMs: 5000 };
-/**
- * Calls under way. An account may make 1,000 of each kind a second; at 30 to 50 ms a call, 64 reach that, and where a
- * snapshot is another continent away they still bring 300 MB/s.
- */
-const LIMIT = { initial: 8, least: 2, most: 64 };
+/** Calls of a kind under way: few where the service is near, as many as there is memory for where it is not. */
+const LIMIT = { initial: 8, most: CALLS_AT_ONCE };
 /** Milliseconds for which endpoint and scope of the client are believed to be as they were. */
 const ROUTE_AGE_MS = 60_000;
 
@@ -32,13 +31,36 @@ interface Learned {
   until: number;
 }
 
+/** What AWS counts by itself, and so is limited by itself. */
+interface CallKind {
+  limit: AdaptiveLimit;
+  pace: Pace;
+}
+
+const newKind = (): CallKind => ({ limit: new AdaptiveLimit(LIMIT), pace: new Pace() });
+
+const clients = new WeakMap<EBSClient, EbsBlockClient>();
+
+/** The one client of a process for an SDK client: all that copies blocks with it shares the account's quota, and so one limit. */
+export function blockClientOf(ebs: EBSClient): EbsBlockClient {
+  const client = clients.get(ebs) ?? new EbsBlockClient(ebs);
+  clients.set(ebs, client);
+  return client;
+}
+
 export class EbsBlockClient {
-  private readonly agent = payloadAgent(LIMIT.most);
-  private readonly puts = new AdaptiveLimit(LIMIT);
-  private readonly gets = new AdaptiveLimit(LIMIT);
+  /** Both kinds go to one host. */
+  private readonly agent = payloadAgent(2 * LIMIT.most);
+  private readonly puts = newKind();
+  private readonly gets = newKind();
   private learned: Promise<Learned> | undefined;
 
   constructor(private readonly ebs: EBSClient) {}
+
+  /** Blocks of a copy to EBS that may be under way: those in calls, and some that are being made ready. */
+  readonly roomForPuts = (): number => this.puts.limit.current + BLOCKS_AHEAD;
+  /** Blocks of a copy from EBS that may be under way: those in calls, and some that are being written. */
+  readonly roomForGets = (): number => this.gets.limit.current + BLOCKS_AHEAD;
 
   /**
    * PutSnapshotBlock.
@@ -107,20 +129,17 @@ export class EbsBlockClient {
   }
 
   private call<T>(
-    limit: AdaptiveLimit,
+    { limit, pace }: CallKind,
     signal: AbortSignal,
     mayHeal: (error: unknown) => boolean,
     attempt: () => Promise<T>,
   ): Promise<T> {
-    return limit.run((throttled) =>
+    return limit.run((held) =>
       withBackoff(
         BACKOFF,
         signal,
-        (error) => {
-          if (error instanceof Error && isThrottlingError(error as SdkError)) throttled();
-          return isTransientAwsError(error) || mayHeal(error);
-        },
-        attempt,
+        (error) => !isThrottled(error) && (isTransientAwsError(error) || mayHeal(error)),
+        () => pace.run(attempt, isThrottled, signal, held),
       ),
     );
   }
@@ -205,6 +224,10 @@ export class DamagedTransferError extends Error {
     super(`Block ${index} of ${snapshotId} did not arrive as EBS sent it: its checksum does not match.`);
     this.name = 'DamagedTransferError';
   }
+}
+
+function isThrottled(error: unknown): boolean {
+  return error instanceof Error && isThrottlingError(error as SdkError);
 }
 
 function isDamagedTransfer(error: unknown): boolean {

@@ -3,10 +3,8 @@
 import { Buffer } from 'node:buffer';
 import { hash } from 'node:crypto';
 import { readSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
-import { zstdDecompressSync } from 'node:zlib';
+import { directly, documented } from './zstd.mjs';
 
 /** @typedef {import('./job.js').JobOutcome} JobOutcome */
 
@@ -14,15 +12,6 @@ import { zstdDecompressSync } from 'node:zlib';
 export const KINDS = { hash: 0, decodeRaw: 1, decodeZstd: 2, read: 3, placeRaw: 4, placeZstd: 5 };
 export const NUMBERS = 6;
 const DIGEST_BYTES = 32;
-/** Blocks between two collections of what decompressing them has left: 8 MiB. */
-const COLLECT_AFTER = 16;
-
-/**
- * Collects young garbage. The threads make next to no objects, so that V8 sees no need to, while each block that was
- * decompressed holds on to 512 KiB outside of its heap.
- */
-setFlagsFromString('--expose-gc');
-const collect = /** @type {(options: { type: 'minor' }) => void} */ (runInNewContext('gc'));
 
 /** Bytes that cannot be made into a block. */
 class Damaged extends Error {}
@@ -37,24 +26,17 @@ export function performer({ blocks, stored, digests, blockBytes, blocksOffset })
   const sums = Buffer.from(digests);
   const zeros = Buffer.alloc(blockBytes);
 
-  let decompressed = 0;
+  /** @type {import('./zstd.mjs').Decompress | undefined} */
+  let zstd;
 
   /** @param {Buffer} block @param {Buffer} bytes */
   function decompress(block, bytes) {
-    if (++decompressed % COLLECT_AFTER === 0) collect({ type: 'minor' });
-    let made;
+    zstd ??= directly() ?? documented();
     try {
-      // A few hostile bytes may claim to be terabytes; nothing longer than a block is made of them. There is room for all
-      // of the output, so that zstd decompresses in one pass, and some more: a full buffer makes zlib get another one.
-      made = zstdDecompressSync(bytes, { chunkSize: blockBytes + 64, maxOutputLength: blockBytes });
+      zstd(block, bytes);
     } catch (error) {
-      throw new Damaged(
-        `it cannot be decompressed (${error instanceof Error ? error.message : String(error)})`,
-      );
+      throw new Damaged(error instanceof Error ? error.message : String(error));
     }
-    if (made.length !== blockBytes) throw new Damaged(`it has ${made.length} bytes`);
-    // Not copy(): into shared memory, that goes byte by byte wherever the two are not aligned alike.
-    block.fill(made);
   }
 
   /** @param {Buffer} block @param {number} fd @param {number} position @param {number} length */

@@ -21,7 +21,7 @@ const KEPT_BYTES = 32 * 2 ** 20;
 /** Ranged GETs of all devices of this process under way: what is asked for at once is little, and memory is bounded. */
 const GETS_AT_ONCE = 8;
 
-const limit = new AdaptiveLimit({ initial: GETS_AT_ONCE, least: GETS_AT_ONCE, most: GETS_AT_ONCE });
+const limit = new AdaptiveLimit({ initial: GETS_AT_ONCE, most: GETS_AT_ONCE });
 
 /** A stretch of a pack that was asked for. */
 interface StoredRange {

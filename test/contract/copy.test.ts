@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type RestorePlan } from '../../activities/aws-proxy/restore/contract';
 import { isCopyProgress } from '../../blocks/progress';
 import { BLOCK_SIZE } from '../../blocks/port';
+import { TokenBucket } from '../../sandbox/aws/faults/throttling';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
 import { backUp } from './copy-backup';
@@ -255,6 +256,27 @@ describe('a copy that is interrupted', () => {
     const { results, snapshotIds } = await restore(site, 'direct', site.run);
     expect(results).toMatchObject([{ blocks: 40, blocksSentAgain: 0 }]);
     expect(calls).toBeGreaterThan(40);
+    const bytes = await snapshotBytes(site, snapshotIds[0]!, 40 * BLOCK_SIZE);
+    expect(bytes.equals(patternDisk(patterns.slice(0, 40)))).toBe(true);
+  }, 60_000);
+
+  it('goes slower where the account takes fewer calls than it makes, and ends whole', async () => {
+    site.hypervisor.setDisk('system', patternDisk(patterns.slice(0, 40)));
+    await backUp(site, 1);
+    const bucket = new TokenBucket(150, 10);
+    let refusals = 0;
+    fault = (operation) => {
+      if (operation !== 'PutSnapshotBlock') return;
+      // At first it takes none, as where other proxies have used all of it: more often than a block would be tried.
+      if (refusals < 600 || !bucket.has()) {
+        refusals++;
+        throw new AwsError('ThrottlingException', 'Rate exceeded', 400);
+      }
+      bucket.take();
+    };
+    const { results, snapshotIds } = await restore(site, 'direct', site.run);
+    expect(results).toMatchObject([{ blocks: 40, blocksSentAgain: 0 }]);
+    expect(refusals).toBeGreaterThanOrEqual(600);
     const bytes = await snapshotBytes(site, snapshotIds[0]!, 40 * BLOCK_SIZE);
     expect(bytes.equals(patternDisk(patterns.slice(0, 40)))).toBe(true);
   }, 60_000);

@@ -1,13 +1,17 @@
+import { execFileSync } from 'node:child_process';
 import { hash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { constants, zstdCompressSync } from 'node:zlib';
 import { blockMemory, type Lease, storedMemory } from '../../blocks/memory';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { JOB_KINDS, JOB_NUMBERS } from '../../blocks/threads/job';
 import { decodeInto, readInto, sha256Of, UndecodableError } from '../../blocks/threads/pool';
+
+const ZSTD_WAYS = join(__dirname, '../../blocks/threads/zstd.mjs');
 
 const leases: Lease[] = [];
 afterEach(() => leases.splice(0).forEach((lease) => lease.release()));
@@ -84,6 +88,60 @@ it('refuse what is no block, bombs among it, and go on', async () => {
   for (const [bytes, encoding] of bad)
     await expect(decodeInto(into, await storedPiece(bytes), encoding)).rejects.toThrow(UndecodableError);
   expect(await sha256Of(into)).toHaveLength(32);
+});
+
+describe('the ways to decompress', () => {
+  /** jest compiles tests for CommonJS, in which plain modules cannot be loaded: a process of its own does it. */
+  const agree = (frames: Buffer[]): { direct: boolean; outcomes: [string, string][] } => {
+    const script = `
+      import { directly, documented } from ${JSON.stringify(pathToFileURL(ZSTD_WAYS).href)};
+      const direct = directly();
+      const outcome = (way, frame) => {
+        const block = Buffer.from(new SharedArrayBuffer(${BLOCK_SIZE}));
+        try { way(block, frame); } catch (error) { return 'refused'; }
+        return process.getBuiltinModule('node:crypto').hash('sha256', block);
+      };
+      const frames = JSON.parse(process.getBuiltinModule('node:fs').readFileSync(0, 'utf8'));
+      const ways = [direct ?? documented(), documented()];
+      const outcomes = frames.map((frame) => ways.map((way) => outcome(way, Buffer.from(frame, 'base64'))));
+      console.log(JSON.stringify({ direct: direct !== undefined, outcomes }));`;
+    const input = JSON.stringify(frames.map((frame) => frame.toString('base64')));
+    const args = ['--input-type=module', '-e', script];
+    const said = execFileSync(process.execPath, args, { input, maxBuffer: 2 ** 24 });
+    return JSON.parse(said.toString()) as ReturnType<typeof agree>;
+  };
+
+  it('are one in what they make, and in what they refuse; this Node has the direct one', () => {
+    const plain = Buffer.concat([randomBytes(BLOCK_SIZE / 2), Buffer.alloc(BLOCK_SIZE / 2, 'text ')]);
+    const frame = zstdCompressSync(plain);
+    const flipped = Buffer.from(frame);
+    flipped[4711] = flipped[4711]! ^ 1;
+    const level22 = { params: { [constants.ZSTD_c_compressionLevel]: 22 } };
+    const good = [frame, zstdCompressSync(plain, level22), Buffer.concat([frame, Buffer.from('xx')])];
+    const bad = [
+      Buffer.alloc(0),
+      frame.subarray(0, 3),
+      frame.subarray(0, 1000),
+      frame.subarray(0, frame.length - 1),
+      randomBytes(1000),
+      zstdCompressSync(plain.subarray(1)),
+      zstdCompressSync(Buffer.concat([plain, Buffer.alloc(1)])),
+      zstdCompressSync(Buffer.alloc(64 * 2 ** 20)),
+      Buffer.concat([frame, frame]),
+    ];
+    // What was refused must leave nothing behind for the next one.
+    const { direct, outcomes } = agree([...bad, ...good, flipped, ...bad, ...good]);
+    expect(direct).toBe(true);
+    for (const [one, other] of outcomes) expect(one).toBe(other);
+    const sha256 = hash('sha256', plain);
+    expect(outcomes.map(([one]) => one)).toEqual([
+      ...bad.map(() => 'refused'),
+      ...good.map(() => sha256),
+      expect.not.stringContaining(sha256),
+      ...bad.map(() => 'refused'),
+      ...good.map(() => sha256),
+    ]);
+  });
 });
 
 it('read blocks from files, tell zeros, and pad the last one', async () => {

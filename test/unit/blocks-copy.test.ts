@@ -244,7 +244,7 @@ describe('copyBlocks', () => {
         sink,
         journal,
         durable,
-        concurrency: 4,
+        concurrency: () => 4,
         signal: never,
         onDone,
       });

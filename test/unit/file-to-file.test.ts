@@ -55,7 +55,7 @@ async function copy(files: Files, sizeBytes: number, empty: boolean, signal: Abo
       sink: empty ? emptyTarget(counting) : counting,
       journal,
       durable: 'when flushed',
-      concurrency: 8,
+      concurrency: () => 8,
       signal,
       onDone: () => undefined,
     });

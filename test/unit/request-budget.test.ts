@@ -1,76 +1,11 @@
 import { type BudgetOptions, RequestBudget } from '../../activities/aws-proxy/account/request-budget';
+import { AwsBucket, isRefusal, REFUSAL } from '../support/aws-bucket';
+import { SharedClock } from '../support/shared-clock';
 import { VirtualClock } from '../support/virtual-clock';
 
 /** RunInstances and StartInstances have it. */
 const SMALLEST = { burst: 5, perSecond: 2 };
-const REFUSAL = new Error('RequestLimitExceeded');
-const isRefusal = (error: unknown): boolean => error === REFUSAL;
 const never = new AbortController().signal;
-
-/** AWS's bucket, for all who use it, by the same clock. */
-class AwsBucket {
-  admitted = 0;
-  refused = 0;
-  private tokens: number;
-  private at = 0;
-
-  constructor(
-    private readonly clock: VirtualClock,
-    private readonly size = SMALLEST,
-  ) {
-    this.tokens = size.burst;
-  }
-
-  request(): boolean {
-    const now = this.clock.now();
-    this.tokens = Math.min(this.size.burst, this.tokens + ((now - this.at) / 1000) * this.size.perSecond);
-    this.at = now;
-    if (this.tokens < 1) {
-      this.refused++;
-      return false;
-    }
-    this.tokens -= 1;
-    this.admitted++;
-    return true;
-  }
-
-  call = (): Promise<void> => (this.request() ? Promise.resolve() : Promise.reject(REFUSAL));
-}
-
-/**
- * Time that goes on by the earliest of all that is waited for, once nothing else is left to do: for several budgets, and for
- * answers that take their time.
- */
-class SharedClock extends VirtualClock {
-  private at = 0;
-  private readonly sleepers: { until: number; wake: () => void }[] = [];
-
-  override now(): number {
-    return this.at;
-  }
-
-  override sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-    return new Promise((wake, reject) => {
-      this.sleepers.push({ until: this.at + milliseconds, wake });
-      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-    });
-  }
-
-  /** Lets so much time pass. */
-  async pass(milliseconds: number): Promise<void> {
-    const end = this.at + milliseconds;
-    for (;;) {
-      await new Promise(setImmediate);
-      this.sleepers.sort((a, b) => a.until - b.until);
-      const next = this.sleepers[0];
-      if (next === undefined || next.until > end) break;
-      this.sleepers.shift();
-      this.at = Math.max(this.at, next.until);
-      next.wake();
-    }
-    this.at = end;
-  }
-}
 
 function budget(clock: VirtualClock, options: BudgetOptions = {}, size = SMALLEST): RequestBudget {
   return new RequestBudget(size, { clock, random: () => 0.5, ...options });
@@ -79,7 +14,7 @@ function budget(clock: VirtualClock, options: BudgetOptions = {}, size = SMALLES
 describe('the budget of a bucket', () => {
   it('lets the burst go at once and then the refill, in order, and nothing is refused', async () => {
     const clock = new VirtualClock();
-    const aws = new AwsBucket(clock);
+    const aws = new AwsBucket(clock, SMALLEST);
     const one = budget(clock);
     const order: number[] = [];
     const call = (n: number) => one.run(() => (order.push(n), aws.call()), isRefusal);
@@ -106,7 +41,7 @@ describe('the budget of a bucket', () => {
     'counts on nothing that AWS may not have: requests that arrive up to %d ms late',
     async (late) => {
       const clock = new SharedClock();
-      const aws = new AwsBucket(clock);
+      const aws = new AwsBucket(clock, SMALLEST);
       const one = budget(clock);
       let way = 0;
       const calls = Array.from({ length: 60 }, (_, n) =>
@@ -125,7 +60,7 @@ describe('the budget of a bucket', () => {
 
   it('does not wait for answers that take long', async () => {
     const clock = new SharedClock();
-    const aws = new AwsBucket(clock);
+    const aws = new AwsBucket(clock, SMALLEST);
     const one = budget(clock);
     const calls = Array.from({ length: 45 }, () =>
       one.run(async () => {
@@ -167,7 +102,7 @@ describe('the budget of a bucket', () => {
 
   it('comes to equal parts with others who use the bucket, and to all of it when they have gone', async () => {
     const clock = new SharedClock();
-    const aws = new AwsBucket(clock);
+    const aws = new AwsBucket(clock, SMALLEST);
     const done = { a: 0, b: 0 };
     let bWorks = true;
     let seed = 1;

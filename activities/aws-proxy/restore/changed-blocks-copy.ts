@@ -6,7 +6,7 @@ import { forEachBounded } from '../../../blocks/pipeline';
 import { BLOCK_SIZE } from '../../../blocks/port';
 import { type WrittenBlocks } from './snapshot-completion';
 
-/** PutSnapshotBlock calls under way: half of a restore's, whose quota of the account they share. */
+/** PutSnapshotBlock calls under way: a launch copy has some tens of blocks, and their memory is not that of restores. */
 const CONCURRENCY = 16;
 
 /**

@@ -4,7 +4,7 @@ import { CreateTagsCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { AdaptiveLimit } from '../../../blocks/concurrency';
-import { EbsBlockClient } from '../../../blocks/ebs/client';
+import { blockClientOf, type EbsBlockClient } from '../../../blocks/ebs/client';
 import { BLOCK_SIZE } from '../../../blocks/port';
 import { launchData, PLACEHOLDER_RUN_ID, placeholderAddress } from '../../../guest/launch-data';
 import {
@@ -72,8 +72,8 @@ const AT_ONCE = 1;
  * snapshots; no volume is made, and nothing attached.
  */
 export function createLaunchCopyActivities(dependencies: LaunchCopyDependencies): LaunchCopyActivities {
-  const blocks = new EbsBlockClient(dependencies.ebs);
-  const limit = new AdaptiveLimit({ initial: AT_ONCE, least: AT_ONCE, most: AT_ONCE });
+  const blocks = blockClientOf(dependencies.ebs);
+  const limit = new AdaptiveLimit({ initial: AT_ONCE, most: AT_ONCE });
   return withFailures(
     beating<LaunchCopyActivities>({
       makeLaunchCopy: (input) => makeLaunchCopy(dependencies, blocks, (work) => limit.run(work), input),

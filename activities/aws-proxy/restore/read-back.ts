@@ -25,7 +25,7 @@ export interface DiskVerification {
   onGood(index: number): void;
 }
 
-/** GetSnapshotBlock calls under way: half of a restore's puts, whose quota of the account it shares. */
+/** GetSnapshotBlock calls under way: few, as a check on demand leaves the account's quota to failbacks. */
 const CONCURRENCY = 16;
 
 /** A block that the map or the snapshot has. */

@@ -1,6 +1,6 @@
 import { StartSnapshotCommand, type EBSClient } from '@aws-sdk/client-ebs';
 import { type EC2Client } from '@aws-sdk/client-ec2';
-import { EbsBlockClient } from '../../../blocks/ebs/client';
+import { blockClientOf, type EbsBlockClient } from '../../../blocks/ebs/client';
 import { ebsSnapshotSink } from '../../../blocks/ebs-sink';
 import { BLOCK_SIZE } from '../../../blocks/port';
 import { type RepositoryAddress } from '../../../plan/run';
@@ -40,8 +40,7 @@ export const TIMEOUT_MINUTES = 6 * 60;
 /** The direct way of a restore: EBS direct APIs. */
 export function createSnapshotCopyActivities(dependencies: SnapshotCopyDependencies): SnapshotCopyActivities {
   const { ebs, objectStore } = dependencies;
-  // One for all copies of this process: they share the account's quota, and so one limit.
-  const blocks = new EbsBlockClient(ebs);
+  const blocks = blockClientOf(ebs);
   return withFailures({
     async startSnapshot({ run, vm, attempt, restore, disk, kmsKey }) {
       const { blockMapSha256 } = await backedUpDisk(
@@ -116,6 +115,7 @@ async function copyExtent(
         ...totals,
         openSink: (signal) => Promise.resolve(ebsSnapshotSink(blocks, snapshotId, signal)),
         durable: 'at once',
+        concurrency: blocks.roomForPuts,
         // EBS compares every block with the checksum that comes with it, and refuses it where they differ.
         read: (isPending, signal) =>
           readBlocks(store, pendingBlocks(maps, extent, isPending), signal, 'by the target'),

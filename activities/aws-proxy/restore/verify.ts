@@ -2,7 +2,7 @@ import { type EBSClient } from '@aws-sdk/client-ebs';
 import { type EC2Client } from '@aws-sdk/client-ec2';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import { EbsBlockClient } from '../../../blocks/ebs/client';
+import { blockClientOf, type EbsBlockClient } from '../../../blocks/ebs/client';
 import { BLOCK_SIZE } from '../../../blocks/port';
 import { type RepositoryAddress } from '../../../plan/run';
 import { openBlockMap } from '../../../repository/backups/backups';
@@ -33,7 +33,7 @@ type VerifyProgress = TrackedProgress & Pick<VerifyHeartbeat, 'beganAt'>;
 
 /** Reading a DR copy back and comparing it with its backup, on demand. Changes nothing. */
 export function createVerifyActivities(dependencies: VerifyDependencies): VerifyActivities {
-  const blocks = new EbsBlockClient(dependencies.ebs);
+  const blocks = blockClientOf(dependencies.ebs);
   return withFailures({
     async readDrCopy({ run, vm }) {
       const copy = await findDrCopy(dependencies.ec2, run.plan, vm);
