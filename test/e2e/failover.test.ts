@@ -2,10 +2,12 @@ import { paginateDescribeVolumes } from '@aws-sdk/client-ec2';
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { decode } from 'jpeg-js';
 import { look } from '../../client/progress';
 import { siteStatus } from '../../client/site-status';
 import { loadPlanFile, type LoadedPlan } from '../../plan/load';
 import { type DrPlan } from '../../plan/schema';
+import { readConsoleOutput, readScreenshot } from '../../repository/plans/consoles';
 import { openBlockMap, readManifest } from '../../repository/backups/backups';
 import { shopPrimaryAddress } from '../../sandbox/application';
 import {
@@ -154,6 +156,14 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
         'web by volumes',
       ]);
       expect(bootScriptsOf(vms, 'web')).toEqual(WEB_SCRIPT_ENDED);
+      for (const { vm, console: shown, warnings } of vms) {
+        expect(warnings).toEqual([]);
+        expect(['ok', 'initializing']).toContain(shown?.statusChecks?.instance);
+        const picture = decode(await readScreenshot(sandbox.store, shown?.screenshot ?? ''));
+        // A guest that boots has written there.
+        expect([vm, picture.data.some((colour, at) => at % 4 !== 3 && colour > 100)]).toEqual([vm, true]);
+        expect(await readConsoleOutput(sandbox.store, shown?.output ?? '')).toMatch(/systemd|login:/);
+      }
       for (const { privateAddress, publicAddress } of vms) {
         expect(privateAddress).toMatch(/^10\.0\.2\./);
         expect(publicAddress).toBeUndefined();

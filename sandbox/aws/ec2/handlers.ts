@@ -1,6 +1,8 @@
 import { type Account } from '../account';
+import { consoleHandlers } from './consoles';
 import { imageHandlers } from './images';
 import { instanceAttributeHandlers } from './instance-attributes';
+import { instanceStatusHandlers } from './instance-status';
 import { instanceTypeHandlers } from './instance-types';
 import { instanceHandlers } from './instances';
 import { networkInterfaceHandlers } from './network-interfaces';
@@ -17,6 +19,8 @@ export function ec2Handlers(account: Account) {
     ...imageHandlers(account),
     ...instanceHandlers(account),
     ...instanceAttributeHandlers(account),
+    ...instanceStatusHandlers(account),
+    ...consoleHandlers(account),
     ...networkInterfaceHandlers(account),
     ...volumeHandlers(account),
     ...snapshotHandlers(account),
