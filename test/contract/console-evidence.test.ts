@@ -194,6 +194,15 @@ describe('the command "console"', () => {
 });
 
 describe('status checks', () => {
+  it('of all VMs that an activity looks at cost as many calls as there are answers', async () => {
+    const vms = Array.from({ length: 30 }, (_, n) => ({ vm: `vm-${n}`, instanceId }));
+    const all = await site.activity(steps.activities.keepConsoles, { run: site.run('many'), vms });
+    expect(all.map(({ vm }) => vm).sort()).toEqual(vms.map(({ vm }) => vm).sort());
+    expect(all.every(({ console }) => console.statusChecks?.instance === 'ok')).toBe(true);
+    expect(looks('GetConsoleScreenshot')).toBe(30);
+    expect(looks('DescribeInstanceStatus')).toBe(1);
+  });
+
   it('of many are asked for together, and one that is gone keeps nobody from the others', async () => {
     const ids = Array.from({ length: 120 }, (_, n) => `i-${n.toString(16).padStart(17, '0')}`);
     const found = await Promise.all([...ids, instanceId].map((id) => findInstanceStatus(steps.ec2, id)));

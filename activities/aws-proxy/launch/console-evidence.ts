@@ -1,20 +1,13 @@
 import { performance } from 'node:perf_hooks';
-import { type EC2Client, GetConsoleScreenshotCommand } from '@aws-sdk/client-ec2';
+import { type EC2Client } from '@aws-sdk/client-ec2';
 import { cancellationSignal, sleep } from '@temporalio/activity';
-import { ApplicationFailure } from '@temporalio/common';
 import { forEachBounded } from '../../../blocks/pipeline';
 import { type RepositoryAddress, type RunContext } from '../../../plan/run';
 import { type ObjectStore } from '../../../repository/objects/object-store';
-import {
-  type ConsoleOutcome,
-  keepConsole,
-  pruneConsoles,
-  SCREENSHOT_BYTES,
-  screenshotProblem,
-} from '../../../repository/plans/consoles';
+import { type ConsoleOutcome, keepConsole, pruneConsoles } from '../../../repository/plans/consoles';
 import { toFailure } from '../../failures';
-import { findInstanceStatus } from '../account/lookup';
-import { type AwaitedConsole, type CheckSummary, type ConsoleEvidence, type KeptEvidence } from './contract';
+import { type AwaitedConsole, type ConsoleEvidence, type KeptEvidence } from './contract';
+import { type StatusChecks, statusChecksOf, takeScreenshot } from './instance-looks';
 import { consoleBytes } from './power';
 
 interface Dependencies {
@@ -47,9 +40,14 @@ export async function keepConsoles(
   const signal = cancellationSignal();
   const begun = performance.now();
   const kept: KeptEvidence[] = [];
+  // Of all at the same time: they share EC2's answers.
+  const checks = new Map(vms.map((of) => [of, lookAtChecks(dependencies.ec2, of, pace)]));
   await forEachBounded(vms, CONSOLES_AT_ONCE, signal, async (of) => {
     if ((performance.now() - begun) / 1000 < LIMIT_SECONDS) {
-      const { vm, console, warnings } = await takeConsole(dependencies, run, of, 'ready', pace);
+      const { vm, console, warnings } = await takeConsole(dependencies, run, of, {
+        ...{ outcome: 'ready', pace },
+        checks: checks.get(of),
+      });
       kept.push({ vm, console, warnings });
     } else
       kept.push({
@@ -75,7 +73,7 @@ export function notReadyEvidence(
     (output ?? (await consoleBytes(ec2, of.instanceId))).toString('utf8');
   if (run === undefined) return { console };
   const remarks = async (): Promise<string> => {
-    const taken = await takeConsole({ ec2, objectStore }, run, of, 'not-ready', pace);
+    const taken = await takeConsole({ ec2, objectStore }, run, of, { outcome: 'not-ready', pace });
     ({ output } = taken);
     const { statusChecks, screenshot } = taken.console;
     const { bucket, prefix } = run.repository;
@@ -102,84 +100,78 @@ interface TakenConsole extends KeptEvidence {
   troubles: string[];
 }
 
+/** What a look gave; or, in a sentence, why it gave nothing. */
+interface Look<T> {
+  seen?: T;
+  trouble?: string;
+}
+
+/** Tries several times. @throws what cancels the activity, and nothing else */
+async function lookAt<T>(step: string, work: () => Promise<T>, pace: Pace): Promise<Look<T>> {
+  try {
+    return { seen: await severalTimes(step, work, pace) };
+  } catch (error) {
+    cancellationSignal().throwIfAborted();
+    return { trouble: toFailure(error, step).message };
+  }
+}
+
+function lookAtChecks(
+  ec2: EC2Client,
+  { vm, instanceId }: AwaitedConsole,
+  pace: Pace,
+): Promise<Look<StatusChecks | undefined>> {
+  const looking = lookAt(`ask for the status checks of ${vm}`, () => statusChecksOf(ec2, instanceId), pace);
+  // Where the activity is cancelled, others are told.
+  looking.catch(() => undefined);
+  return looking;
+}
+
 /** Looks at a VM's console and status checks, and keeps what is seen. */
 async function takeConsole(
   { ec2, objectStore }: Dependencies,
   run: RunContext,
-  { vm, instanceId }: AwaitedConsole,
-  outcome: ConsoleOutcome,
-  pace: Pace,
+  of: AwaitedConsole,
+  {
+    outcome,
+    pace,
+    checks = lookAtChecks(ec2, of, pace),
+  }: { outcome: ConsoleOutcome; pace: Pace; checks?: ReturnType<typeof lookAtChecks> },
 ): Promise<TakenConsole> {
+  const { vm, instanceId } = of;
   const troubles: string[] = [];
-  const tried = async <T>(step: string, work: () => Promise<T>): Promise<T | undefined> => {
-    try {
-      return await severalTimes(step, work, pace);
-    } catch (error) {
-      cancellationSignal().throwIfAborted();
-      troubles.push(toFailure(error, step).message);
-      return undefined;
-    }
+  const seen = <T>(look: Look<T>): T | undefined => {
+    if (look.trouble !== undefined) troubles.push(look.trouble);
+    return look.seen;
   };
-  const [statusChecks, screenshot, output] = await Promise.all([
-    tried(`ask for the status checks of ${vm}`, () => statusChecksOf(ec2, instanceId)),
-    tried(`take a picture of the screen of ${vm}`, () => takeScreenshot(ec2, instanceId)),
-    tried(`read the console of ${vm}`, () => consoleBytes(ec2, instanceId)),
+  const [checked, shown, written] = await Promise.all([
+    checks,
+    lookAt(`take a picture of the screen of ${vm}`, () => takeScreenshot(ec2, instanceId), pace),
+    lookAt(`read the console of ${vm}`, () => consoleBytes(ec2, instanceId), pace),
   ]);
+  const [statusChecks, screenshot, output] = [seen(checked), seen(shown), seen(written)];
   const console: ConsoleEvidence = {
     takenAt: new Date().toISOString(),
     ...(statusChecks === undefined ? {} : { statusChecks }),
   };
   const store = objectStore(run.repository);
-  const of = { plan: run.plan, vm, runId: run.runId, outcome };
-  await tried(`keep what the console of ${vm} shows`, async () => {
-    if (screenshot !== undefined) console.screenshot = await keepConsole(store, of, 'screenshot', screenshot);
+  const name = { plan: run.plan, vm, runId: run.runId, outcome };
+  const keep = async (): Promise<void> => {
+    if (screenshot !== undefined)
+      console.screenshot = await keepConsole(store, name, 'screenshot', screenshot);
     if (output !== undefined && output.length > 0)
-      console.output = await keepConsole(store, of, 'output', output);
-  });
-  if (console.screenshot !== undefined || console.output !== undefined)
-    await tried(`delete what the console of ${vm} showed in old runs`, () =>
-      pruneConsoles(store, run.plan, vm),
-    );
+      console.output = await keepConsole(store, name, 'output', output);
+  };
+  seen(await lookAt(`keep what the console of ${vm} shows`, keep, pace));
+  if (console.screenshot !== undefined || console.output !== undefined) {
+    const prune = (): Promise<void> => pruneConsoles(store, run.plan, vm);
+    seen(await lookAt(`delete what the console of ${vm} showed in old runs`, prune, pace));
+  }
   const warnings = [...troubles, ...(statusChecks === undefined ? [] : failedChecks(vm, statusChecks))];
   return { vm, console, warnings, troubles, ...(output === undefined ? {} : { output }) };
 }
 
-/** EC2's picture of the screen, without a key pressed before: a guest that waits for one must not go on by it. @throws ApplicationFailure BadScreenshot, non-retryable, where it is none */
-async function takeScreenshot(ec2: EC2Client, InstanceId: string): Promise<Buffer> {
-  const { ImageData = '' } = await ec2.send(new GetConsoleScreenshotCommand({ InstanceId }));
-  // Four letters are three bytes; what is far too large is not even decoded.
-  const problem =
-    ImageData.length > (SCREENSHOT_BYTES / 3) * 4 + 4
-      ? `it has ${ImageData.length} letters of base64, more than any screen of EC2's`
-      : screenshotProblem(Buffer.from(ImageData, 'base64'));
-  if (problem !== undefined)
-    throw ApplicationFailure.nonRetryable(
-      `EC2's picture of the screen of ${InstanceId} cannot be used: ${problem}.`,
-      'BadScreenshot',
-    );
-  return Buffer.from(ImageData, 'base64');
-}
-
-const SUMMARIES: readonly CheckSummary[] = [
-  'ok',
-  'impaired',
-  'initializing',
-  'insufficient-data',
-  'not-applicable',
-];
-
-async function statusChecksOf(ec2: EC2Client, instanceId: string): Promise<ConsoleEvidence['statusChecks']> {
-  const status = await findInstanceStatus(ec2, instanceId);
-  if (status === undefined) return undefined;
-  const summary = (told: string | undefined): CheckSummary =>
-    SUMMARIES.find((one) => one === told) ?? 'insufficient-data';
-  return {
-    system: summary(status.SystemStatus?.Status),
-    instance: summary(status.InstanceStatus?.Status),
-  };
-}
-
-function failedChecks(vm: string, checks: { system: CheckSummary; instance: CheckSummary }): string[] {
+function failedChecks(vm: string, checks: StatusChecks): string[] {
   return (['system', 'instance'] as const)
     .filter((which) => checks[which] === 'impaired')
     .map((which) => `EC2's ${which} status check of ${vm} is impaired, although it answers its probe.`);
