@@ -13,6 +13,8 @@ export interface ProbeRequest {
   dial: Dial;
   /** What the guest wrote to its console, for the failure; its errors are told there, too. */
   console: () => Promise<string>;
+  /** What else tells why, in whole sentences for the failure. It is asked before the console, and throws nothing. */
+  remarks?: () => Promise<string>;
   /** Ends the wait: the activity was cancelled. */
   signal: AbortSignal;
   heartbeat: () => void;
@@ -42,7 +44,11 @@ export async function waitUntilAnswers(request: ProbeRequest): Promise<{ seconds
     const answer = await ask(request);
     if (answer === undefined) return { seconds: Math.round(elapsed() * 10) / 10 };
     signal.throwIfAborted();
-    if (elapsed() + pollSeconds > probe.timeout) throw await notReady(request, answer);
+    if (elapsed() + pollSeconds > probe.timeout) {
+      const failure = await notReady(request, answer);
+      signal.throwIfAborted();
+      throw failure;
+    }
     await pause(pollSeconds * 1000, undefined, { signal });
   }
 }
@@ -110,12 +116,13 @@ function httpStatus(
 }
 
 async function notReady(
-  { address, probe, console }: ProbeRequest,
+  { address, probe, console, remarks }: ProbeRequest,
   answer: string,
 ): Promise<ApplicationFailure> {
   const asked = probe.http
     ? `GET http://${address}:${probe.http.port}${probe.http.path}`
     : `TCP port ${probe.tcp} of ${address}`;
+  const told = (await remarks?.()) ?? '';
   let end: string;
   try {
     end = lastLines(await console());
@@ -123,7 +130,7 @@ async function notReady(
     end = `(could not be read: ${error instanceof Error ? error.message : String(error)})`;
   }
   return ApplicationFailure.nonRetryable(
-    `The VM was not ready within ${probe.timeout} seconds. ${asked}: ${answer}. The console's end:\n${end}`,
+    `The VM was not ready within ${probe.timeout} seconds. ${asked}: ${answer}.${told === '' ? '' : ` ${told}`} The console's end:\n${end}`,
     'NotReady',
   );
 }

@@ -1,4 +1,4 @@
-import { type BootScriptResult } from '../activities/aws-proxy/launch/contract';
+import { type BootScriptResult, type ConsoleEvidence } from '../activities/aws-proxy/launch/contract';
 import { type GuestRehearsal } from '../repository/backups/manifest';
 import { rehearsalFindings } from '../repository/backups/rehearsal-findings';
 
@@ -31,3 +31,24 @@ export const bootScriptsText = (
       }),
     )
     .join('');
+
+/** Where a failover's console evidence is, in a line for all of its VMs; nothing where there is none. */
+export function consolesText(
+  plan: string,
+  vms: readonly { vm: string; console?: ConsoleEvidence }[],
+): string {
+  const shown = vms.filter(({ console }) => console?.screenshot !== undefined).length;
+  if (shown === 0) return '';
+  const checks = new Map<string, number>();
+  for (const { console } of vms) {
+    if (console?.statusChecks === undefined) continue;
+    const { system, instance } = console.statusChecks;
+    const told = system === instance ? system : `system ${system}, instance ${instance}`;
+    checks.set(told, (checks.get(told) ?? 0) + 1);
+  }
+  const counts = [...checks].map(([told, count]) => `${count} ${told}`).join('; ');
+  return (
+    `Screens of ${shown} of ${vms.length} VMs are kept: lifeboat console ${plan} VM\n` +
+    (counts === '' ? '' : `EC2's status checks: ${counts}\n`)
+  );
+}

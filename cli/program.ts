@@ -5,6 +5,7 @@ import { printable } from '../plan/printable';
 import { projectRoot } from '../host/project-root';
 import { backupCommand } from './commands/backup';
 import { commitCommand } from './commands/commit';
+import { consoleCommand } from './commands/console';
 import { demoCommand } from './commands/demo';
 import { failbackCommand } from './commands/failback';
 import { failoverCommand } from './commands/failover';
@@ -34,6 +35,7 @@ const COMMANDS = [
   verifyCommand,
   scheduleCommand,
   statusCommand,
+  consoleCommand,
   sweepCommand,
   repositoryCommand,
   vsphereCommand,

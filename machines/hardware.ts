@@ -188,6 +188,8 @@ function controllerOf({ diskController }: MachineHardware): MachineController {
 function ec2Arguments({ disks, nics }: MachineHardware): string[] {
   return [
     ...['-machine', 'pc'],
+    // A Nitro instance has a plain VGA card as PCI device 3. Nobody looks at it but whoever asks for a picture of it.
+    ...device({ driver: 'VGA', addr: '3' }),
     // On Nitro the root disk is PCI device 4 and the first card is 5 (ens5); other disks come after those.
     ...disks.flatMap((disk) =>
       device({

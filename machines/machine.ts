@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../host/atomic-file';
@@ -151,6 +151,26 @@ export async function consoleOutput(directory: string): Promise<Buffer> {
   } finally {
     await file.close();
   }
+}
+
+/**
+ * What is on the machine's screen: a picture in the PPM format (P6, 8 bits a colour).
+ * @throws the system's error where the machine does not run; QmpError where it has no graphics card
+ */
+export async function screenshot(directory: string): Promise<Buffer> {
+  const filename = join(directory, `screen-${randomUUID()}.ppm`);
+  try {
+    await withQmp(await qmpSocketOf(directory), (qmp) => qmp.execute('screendump', { filename }));
+    return await readFile(filename);
+  } finally {
+    await rm(filename, { force: true });
+  }
+}
+
+/** Presses a key that writes nothing, upon which a screen that was blanked comes back. */
+export async function wakeUp(directory: string): Promise<void> {
+  const keys = [{ type: 'qcode', data: 'shift' }];
+  await withQmp(await qmpSocketOf(directory), (qmp) => qmp.execute('send-key', { keys }));
 }
 
 /** The monitor's socket of a machine that has been started. */

@@ -1,4 +1,8 @@
-import { type BootScriptResult, type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
+import {
+  type BootScriptResult,
+  type ConsoleEvidence,
+  type InstanceAddresses,
+} from '../activities/aws-proxy/launch/contract';
 import { requireBootScript, requiresBootScript } from './boot-scripts';
 import { awsProxy } from './run/activities';
 import { type FailoverVmRequest } from './failover-vm-request';
@@ -32,6 +36,8 @@ export interface RecoveredVm extends InstanceAddresses {
   readyAt: string;
   /** How its boot scripts ended; absent where the plan has none for it. */
   bootScripts?: BootScriptResult[];
+  /** What its console showed when it was up; absent in runs of earlier releases. */
+  console?: ConsoleEvidence;
   /** What an operator should know of the guest although it runs; one sentence each. */
   warnings: string[];
 }
@@ -114,6 +120,7 @@ async function recover(request: FailoverVmRequest, ways: Ways): Promise<Recovere
   const where = whereOf(booted);
   await reportPhase(vm.name, 'waiting until ready', where);
   const { seconds } = await awsProxy.waitUntilReady({
+    run,
     vm: vm.name,
     instanceId: booted.instanceId,
     address: booted.privateAddress,

@@ -6,6 +6,7 @@ import { Attention, type OnFailure, requireOnFailure } from './run/attention';
 import { begin, type BegunRun, requirePhase, type RunRequest, take } from './run/begin';
 import { compensating, type Compensations } from './run/compensation';
 import { addBootScripts } from './boot-scripts';
+import { ConsoleEvidenceOfRun } from './console-evidence';
 import { moveDns, proveDns, returnDns } from './dns';
 import { type RecoveredVm } from './failover-vm';
 import { recoverVms } from './recover-vms';
@@ -59,14 +60,23 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     plan.name,
     plan.vms.map((vm) => vm.name),
   );
-  const readingPhase = (): void => progress.phase("reading boot scripts' exit statuses");
+  /** What of the VMs is known only after all of them are up: how their boot scripts ended, and what their consoles show. */
+  const tell = async (
+    run: RunContext,
+    recovered: ReadonlyMap<string, RecoveredVm>,
+    consoles: ConsoleEvidenceOfRun,
+  ): Promise<Map<string, RecoveredVm>> =>
+    consoles.addTo(
+      await addBootScripts(run, plan, recovered, () => progress.phase("reading boot scripts' exit statuses")),
+      () => progress.phase('keeping what the consoles show'),
+    );
   if (!test) requirePhase(begun, from, 'fail over');
 
   progress.phase('checking');
   let ready = await awsProxy.checkFailover({ run: begun.run, plan, test });
   let downSince: number | undefined;
 
-  const { recovered, images, expected, removed } = await compensating(async (compensations) => {
+  const { recovered, images, consoles, expected, removed } = await compensating(async (compensations) => {
     if (planned) {
       const last = await bringLastState(begun, progress, compensations);
       progress.phase('checking again');
@@ -87,21 +97,24 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
 
     progress.phase('recovering VMs');
     const images = new ServedImages(run);
+    const consoles = new ConsoleEvidenceOfRun(run);
     const recovered = await recoverVms({
       ...{ run, plan, test, ...ready, onFailure, attention, progress, images },
+      onReady: consoles.add,
     });
     if (test) {
-      const told = await addBootScripts(run, plan, recovered, readingPhase);
+      const told = await tell(run, recovered, consoles);
       progress.phase('removing the test');
       await images.removed(recovered);
-      return { recovered: told, images, expected: [], ...(await awsProxy.removeRecoveryResources({ run })) };
+      const { removed } = await awsProxy.removeRecoveryResources({ run });
+      return { recovered: told, images, consoles, expected: [], removed };
     }
 
     progress.phase('moving DNS');
     compensations.add('return DNS', () => returnDns(run, plan));
     const expected = await attention.step(() => moveDns(run, plan, recovered));
     await control.movePlanState({ run, to: 'failed-over' });
-    return { recovered, images, expected, removed: [] };
+    return { recovered, images, consoles, expected, removed: [] };
   });
 
   let servingSince = Math.max(...[...recovered.values()].map(({ readyAt }) => Date.parse(readyAt)));
@@ -114,7 +127,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
       await images.removed(recovered);
     }
   }
-  const told = test ? recovered : await addBootScripts(begun.run, plan, recovered, readingPhase);
+  const told = test ? recovered : await tell(begun.run, recovered, consoles);
   progress.phase('done');
   return {
     plan: plan.name,

@@ -78,16 +78,27 @@ export class LaunchTries<T> {
     const { vm } = this.request;
     for (const instanceType of this.types)
       for (const subnet of this.where.subnets) {
-        const attempt = this.attempts.next();
-        try {
-          return { ...(await launch(attempt, instanceType, subnet)), instanceType };
-        } catch (error) {
-          if (!hasFailureType(error, 'NoCapacity')) {
+        // Another launch where EC2 took the first back for an error of its own.
+        for (let again = false; ; again = true) {
+          const attempt = this.attempts.next();
+          try {
+            const launched = { ...(await launch(attempt, instanceType, subnet)), instanceType };
+            this.doubtful = undefined;
+            return launched;
+          } catch (error) {
+            if (hasFailureType(error, 'NoCapacity')) {
+              // AWS's own words may name zones that have capacity.
+              await reportPhase(
+                vm.name,
+                'no capacity',
+                `${instanceType} in ${subnet}: ${causeMessage(error)}`,
+              );
+              break;
+            }
             this.doubtful = attempt;
-            throw error;
+            if (again || !hasFailureType(error, 'LaunchAborted')) throw error;
+            await reportPhase(vm.name, 'launching again', causeMessage(error));
           }
-          // AWS's own words may name zones that have capacity.
-          await reportPhase(vm.name, 'no capacity', `${instanceType} in ${subnet}: ${causeMessage(error)}`);
         }
       }
     throw this.noCapacity();

@@ -32,6 +32,8 @@ export interface Recovery {
   attention: Attention;
   progress: RunProgress;
   images: ServedImages;
+  /** Is told of each VM that is up; nothing waits for it. */
+  onReady: (vm: RecoveredVm) => void;
 }
 
 /** Phases of a VM begun ahead that has all that can be made before its turn, or cannot have it without a person. */
@@ -43,7 +45,7 @@ const PREPARED: readonly (string | undefined)[] = ['waiting', NEEDS_ATTENTION];
  */
 export async function recoverVms(recovery: Recovery): Promise<Map<string, RecoveredVm>> {
   if (!patched('begun ahead')) return recoverVmsInTurn(recovery);
-  const { run, plan, drCopies, attention, progress, images } = recovery;
+  const { run, plan, drCopies, attention, progress, images, onReady } = recovery;
   const shells = await attention.step(() => shellImages(run, plan, drCopies));
   const begun = new Map(
     plan.vms.map((vm) => {
@@ -72,6 +74,7 @@ export async function recoverVms(recovery: Recovery): Promise<Map<string, Recove
         progress.end(vm.name, 'ready', readyDetail(recovered));
         const hasLaunchCopy = drCopies.some((copy) => copy.vm === vm.name && copy.launchCopy !== undefined);
         if (hasLaunchCopy && vm.licensedImage === undefined) images.add(vm.name);
+        onReady(recovered);
         return recovered;
       },
       (vm) => of(vm.name).giveUp(),

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type OnFailure } from '../../workflows/run/attention';
-import { bootScriptsText, warningsText } from '../guest-text';
+import { bootScriptsText, consolesText, warningsText } from '../guest-text';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
@@ -33,7 +33,7 @@ export function failoverCommand(context: CliContext): Command {
           type: 'failover',
           mode,
           more: { mode, onFailure: options.onFailure },
-          text: ({ vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed }) =>
+          text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed }) =>
             tableText(
               [
                 'VM',
@@ -56,6 +56,7 @@ export function failoverCommand(context: CliContext): Command {
             ) +
             warningsText(vms) +
             bootScriptsText(vms) +
+            consolesText(name, vms) +
             (downtimeSeconds === undefined
               ? `RPO ${secondsText(rpoSeconds)}, RTO ${secondsText(rtoSeconds)}\n`
               : `Nothing was lost. Out of service for ${secondsText(downtimeSeconds)}, ${secondsText(rtoSeconds)} in all. The VMs at the primary site are off.\n`) +

@@ -12,6 +12,8 @@ export interface NetworkReference {
 export interface Times {
   /** pending → running, on top of what the machine takes to be started. */
   instanceStart: number;
+  /** From a start until the status checks have been made; until then they are `initializing`. Minutes on EC2. */
+  statusChecks: number;
   /** stopping → stopped and shutting-down → terminated, on top of what the machine takes to go off. */
   instanceStop: number;
   /** How long a plain stop waits for the guest to power itself off before the power is taken away. */
@@ -34,6 +36,7 @@ export interface Times {
 
 export const DEFAULT_TIMES: Times = {
   instanceStart: 0.5,
+  statusChecks: 2,
   instanceStop: 0.5,
   powerDown: 60,
   volumeCreate: 0.3,

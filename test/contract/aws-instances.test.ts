@@ -1,4 +1,7 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as EC2 from '@aws-sdk/client-ec2';
+import { FAULTS_FILE } from '../../sandbox/aws/faults/rule';
 import {
   PRODUCTION_SECURITY_GROUP_ID,
   PRODUCTION_SUBNET_ID,
@@ -204,6 +207,106 @@ describe('instances', () => {
       (await failure(ec2.send(new EC2.DescribeVolumesCommand({ VolumeIds: [volumes[0] ?? ''] })))).name,
     ).toBe('InvalidVolume.NotFound');
     await disks.volumeState(volumes[1] ?? '', 'available');
+  });
+
+  it('end where their first start fails, and stop again where a later one does', async () => {
+    const startsFail = (operation: string): void =>
+      writeFileSync(
+        join(aws.config.directory, FAULTS_FILE),
+        JSON.stringify({
+          rules: [{ name: operation, operations: [operation], fault: { kind: 'resource-error' } }],
+        }),
+      );
+    const quietly = jest.spyOn(console, 'error').mockImplementation(() => undefined);
+    const reason = {
+      Code: 'Server.InternalError',
+      Message: 'Server.InternalError: Internal error on launch',
+    };
+    try {
+      startsFail('RunInstances');
+      const { Instances: [failed] = [] } = await launch();
+      await disks.instanceState(failed?.InstanceId ?? '', 'terminated');
+      expect((await disks.describeInstance(failed?.InstanceId ?? ''))?.StateReason).toEqual(reason);
+
+      startsFail('StartInstances');
+      const { Instances: [good] = [] } = await launch();
+      const InstanceIds = [good?.InstanceId ?? ''];
+      await disks.instanceState(InstanceIds[0]!, 'running');
+      await ec2.send(new EC2.StopInstancesCommand({ InstanceIds }));
+      await disks.instanceState(InstanceIds[0]!, 'stopped');
+      await ec2.send(new EC2.StartInstancesCommand({ InstanceIds }));
+      await eventually(
+        async () => (await disks.describeInstance(InstanceIds[0]!))?.StateReason?.Code,
+        (code) => code === reason.Code,
+      );
+      await disks.instanceState(InstanceIds[0]!, 'stopped');
+      await ec2.send(new EC2.TerminateInstancesCommand({ InstanceIds }));
+    } finally {
+      rmSync(join(aws.config.directory, FAULTS_FILE));
+      quietly.mockRestore();
+    }
+  });
+
+  it('have status checks, which take their time, and a screen', async () => {
+    const { Instances: made = [] } = await launch({ MinCount: 6, MaxCount: 6 });
+    const InstanceIds = made.map(({ InstanceId }) => InstanceId ?? '');
+    for (const id of InstanceIds) await disks.instanceState(id, 'running');
+    const statuses = async (input: EC2.DescribeInstanceStatusRequest) =>
+      (await ec2.send(new EC2.DescribeInstanceStatusCommand(input))).InstanceStatuses ?? [];
+    const checksTake = async (seconds: number): Promise<void> => {
+      aws.config.times = { ...aws.config.times, statusChecks: seconds };
+      await aws.restart();
+    };
+    await checksTake(3600);
+    const first = await statuses({ InstanceIds });
+    expect(first).toHaveLength(6);
+    expect(first[0]).toMatchObject({
+      InstanceState: { Name: 'running' },
+      SystemStatus: { Status: 'initializing', Details: [{ Name: 'reachability', Status: 'initializing' }] },
+    });
+    const good = { InstanceIds, Filters: [{ Name: 'instance-status.status', Values: ['ok'] }] };
+    expect(await statuses(good)).toEqual([]);
+    await checksTake(0);
+    expect(await statuses(good)).toHaveLength(6);
+    await ec2.send(new EC2.StopInstancesCommand({ InstanceIds: InstanceIds.slice(0, 1) }));
+    await disks.instanceState(InstanceIds[0]!, 'stopped');
+    expect(await statuses({ InstanceIds })).toHaveLength(5);
+    expect(
+      (await statuses({ InstanceIds, IncludeAllInstances: true })).find(
+        ({ InstanceId }) => InstanceId === InstanceIds[0],
+      ),
+    ).toMatchObject({ InstanceStatus: { Status: 'not-applicable', Details: [] } });
+    const pages: number[] = [];
+    for await (const { InstanceStatuses = [] } of EC2.paginateDescribeInstanceStatus(
+      { client: ec2, pageSize: 5 },
+      { IncludeAllInstances: true },
+    ))
+      pages.push(InstanceStatuses.length);
+    expect(pages.length).toBeGreaterThan(1);
+    expect(Math.max(...pages)).toBe(5);
+    const refused = async (input: EC2.DescribeInstanceStatusRequest) => (await failure(statuses(input))).name;
+    expect(await refused({ InstanceIds, MaxResults: 5 })).toBe('InvalidParameterCombination');
+    expect(await refused({ InstanceIds: Array.from({ length: 101 }, () => InstanceIds[0]!) })).toBe(
+      'InvalidParameterValue',
+    );
+    expect(await refused({ Filters: [{ Name: 'instance-id', Values: InstanceIds }] })).toBe(
+      'InvalidParameterValue',
+    );
+
+    const screen = (InstanceId: string, DryRun?: boolean) =>
+      ec2.send(new EC2.GetConsoleScreenshotCommand({ InstanceId, DryRun }));
+    const { ImageData = '' } = await screen(InstanceIds[1]!);
+    expect(Buffer.from(ImageData, 'base64').subarray(0, 3)).toEqual(Buffer.from([0xff, 0xd8, 0xff]));
+    for (const [id, code] of [
+      [InstanceIds[0]!, 'IncorrectInstanceState'],
+      ['i-00000000000000000', 'InvalidInstanceID.NotFound'],
+      ['nonsense', 'InvalidInstanceID.Malformed'],
+      [PROXY_INSTANCE_ID, 'UnsupportedOperation'],
+    ] as const)
+      expect((await failure(screen(id))).name).toBe(code);
+    expect((await failure(screen(InstanceIds[1]!, true))).name).toBe('DryRunOperation');
+    await ec2.send(new EC2.TerminateInstancesCommand({ InstanceIds }));
+    for (const id of InstanceIds) await disks.instanceState(id, 'terminated');
   });
 
   it('refuse what cannot be', async () => {

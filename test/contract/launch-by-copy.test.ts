@@ -1,3 +1,5 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs';
 import {
   DeregisterImageCommand,
@@ -18,6 +20,7 @@ import {
   TEST_SECURITY_GROUP_ID,
   TEST_SUBNET_ID,
 } from '../../sandbox/aws/fixtures';
+import { FAULTS_FILE } from '../../sandbox/aws/faults/rule';
 import { eventually } from '../support/eventually';
 import { waitUntilCompleted } from '../support/failover-listing';
 import { DB_DISKS, type FailoverSite } from '../support/failover-site';
@@ -264,6 +267,28 @@ it('does not wait for an instance that has stopped', async () => {
     type: 'LaunchFailed',
     nonRetryable: true,
   });
+  await steps.removeRun(runId);
+});
+
+it('tells an instance that EC2 took back for an error of its own, so that it is launched again', async () => {
+  const runId = 'aborted';
+  const { imageId } = await register(runId);
+  const rule = { name: 'aborted', operations: ['RunInstances'], times: 1, fault: { kind: 'resource-error' } };
+  const faults = join(dirname(site.deviceDirectory), 'aws', FAULTS_FILE);
+  await writeFile(faults, JSON.stringify({ rules: [rule] }));
+  const quietly = jest.spyOn(console, 'error').mockImplementation(() => undefined);
+  try {
+    await expect(launch(launchRequest(runId, imageId))).rejects.toMatchObject({
+      type: 'LaunchAborted',
+      nonRetryable: true,
+      message: expect.stringMatching(/EC2 terminated i-.*Internal error on launch/) as string,
+    });
+  } finally {
+    quietly.mockRestore();
+    await rm(faults);
+  }
+  const { instanceId } = await launch({ ...launchRequest(runId, imageId), attempt: 2 });
+  expect(await steps.describeInstance(instanceId)).toMatchObject({ State: { Name: 'running' } });
   await steps.removeRun(runId);
 });
 

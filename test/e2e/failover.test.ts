@@ -2,10 +2,12 @@ import { paginateDescribeVolumes } from '@aws-sdk/client-ec2';
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { decode } from 'jpeg-js';
 import { look } from '../../client/progress';
 import { siteStatus } from '../../client/site-status';
 import { loadPlanFile, type LoadedPlan } from '../../plan/load';
 import { type DrPlan } from '../../plan/schema';
+import { readConsoleOutput, readScreenshot } from '../../repository/plans/consoles';
 import { openBlockMap, readManifest } from '../../repository/backups/backups';
 import { shopPrimaryAddress } from '../../sandbox/application';
 import {
@@ -148,10 +150,10 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
   it(
     'is tested in the other subnet while it serves, and nothing of the test is left',
     async () => {
-      // The shell image stays on purpose: it is registered once for all failovers.
-      const besidesShell = async () =>
-        (await everything(sandbox)).filter((line) => !line.includes('lifeboat:role=shell'));
-      const before = await besidesShell();
+      // The shell image stays on purpose: it is registered once for all failovers. So does what proves that it was a test.
+      const ofTheTest = async () =>
+        (await everything(sandbox)).filter((line) => !/lifeboat:role=shell|^object consoles\//.test(line));
+      const before = await ofTheTest();
       // It does nothing for half a minute but wait for its disk: meanwhile this goes on. What becomes of it is the next test's.
       asItIs = bootAsItIs();
       asItIs.catch(() => undefined);
@@ -161,13 +163,23 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
         'web by licensed image',
       ]);
       expect(bootScriptsOf(vms, 'web')).toEqual(WEB_SCRIPT_ENDED);
+      for (const { vm, console: shown, warnings } of vms) {
+        expect(warnings).toEqual([]);
+        expect(['ok', 'initializing']).toContain(shown?.statusChecks?.instance);
+        const picture = decode(await readScreenshot(sandbox.store, shown?.screenshot ?? ''));
+        // A guest that boots has written there.
+        expect([vm, picture.data.some((colour, at) => at % 4 !== 3 && colour > 100)]).toEqual([vm, true]);
+        expect(await readConsoleOutput(sandbox.store, shown?.output ?? '')).toContain(
+          'lifeboat: drivers of this site are loaded',
+        );
+      }
       for (const { privateAddress, publicAddress } of vms) {
         expect(privateAddress).toMatch(/^10\.0\.2\./);
         expect(publicAddress).toBeUndefined();
       }
       // Two instances, db's three volumes and web's one.
       expect(removed).toHaveLength(6);
-      expect(await besidesShell()).toEqual(before);
+      expect(await ofTheTest()).toEqual(before);
       expect(await orders(sandbox)).toEqual(['before the backup']);
     },
     STEP_MS,

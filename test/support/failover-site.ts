@@ -72,6 +72,7 @@ export async function startFailoverSite(fixtures = shopFixtures()): Promise<Fail
     runner: 'no-boot',
     times: {
       instanceStart: quick,
+      statusChecks: quick,
       instanceStop: quick,
       volumeCreate: quick,
       volumeAttach: quick,

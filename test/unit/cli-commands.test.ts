@@ -56,6 +56,7 @@ describe('the command line', () => {
       'schedule',
       'repository',
       'status',
+      'console',
       'worker',
       'sandbox',
       'demo',

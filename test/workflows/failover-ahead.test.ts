@@ -43,7 +43,12 @@ describeWithTemporal('a failover whose VMs depend on each other', () => {
       },
       { calls },
     );
-    expect(outcome).toMatchObject({ vms: [{ vm: 'db' }, { vm: 'web' }] });
+    expect(outcome).toMatchObject({
+      vms: ['db', 'web'].map((vm) => ({ vm, console: { screenshot: vm }, warnings: [] })),
+    });
+    // What their consoles show is kept before they go, and no VM has waited for that.
+    expect(calls.lastIndexOf('keepConsoles')).toBeGreaterThan(calls.indexOf('waitUntilReady web'));
+    expect(calls.indexOf('removeRecoveryResources')).toBeGreaterThan(calls.lastIndexOf('keepConsoles'));
     expect(calls.filter((call) => call === 'ensureShellImage')).toHaveLength(1);
     expect(inputs.get('launchShell web')).toMatchObject({ imageId: 'ami-0123456789abcdef0' });
     // Where they find each other is for the activity to look up: told here, it would grow with the square of the plan.
@@ -74,6 +79,49 @@ describeWithTemporal('a failover whose VMs depend on each other', () => {
     expect(calls.indexOf('removeRecoveryResources')).toBeGreaterThan(calls.indexOf('shell of web made'));
     expect(calls).not.toContain('injectDrivers web');
   }, 180_000);
+
+  it('keeps what consoles show after the application serves, and completes where it cannot', async () => {
+    const { calls, outcome } = await failOver(
+      { plan: 'shop', mode: 'disaster', onFailure: 'undo' },
+      {
+        takePlanState: () => ({ generation: 2 }),
+        keepConsoles: () => {
+          throw ApplicationFailure.nonRetryable('The bucket is gone.', 'NotFound');
+        },
+      },
+    );
+    expect(outcome).toMatchObject({
+      vms: ['db', 'web'].map((vm) => ({
+        ...{ vm, console: { takenAt: expect.any(String) as string } },
+        warnings: [expect.stringMatching(/console showed was not kept: .*The bucket is gone\./)],
+      })),
+    });
+    expect(calls.lastIndexOf('keepConsoles')).toBeGreaterThan(calls.indexOf('movePlanState'));
+  }, 180_000);
+
+  it.each([1, 2])(
+    'launches once more where EC2 ends an instance for its own error: %i times',
+    async (times) => {
+      const tried: (number | undefined)[] = [];
+      const { outcome } = await failOver(
+        { plan: 'shop', mode: 'test' },
+        {
+          'launchShell db': ({ attempt }) => {
+            tried.push(attempt);
+            if (tried.length > times) return { instanceId: 'i-0123456789abcdef0' };
+            throw ApplicationFailure.nonRetryable('Internal error on launch.', 'LaunchAborted');
+          },
+        },
+      );
+      expect(tried).toEqual([1, 2]);
+      expect(outcome).toMatchObject(
+        times === 1
+          ? { vms: [{ vm: 'db' }, { vm: 'web' }] }
+          : { message: expect.stringContaining('db: launchShell: Internal error on launch.') as string },
+      );
+    },
+    180_000,
+  );
 
   it('ends where each VM has so many names that those of all would fill a message', async () => {
     const vms = Array.from({ length: 16 }, (_, n) => `vm-${n}`);

@@ -21,7 +21,7 @@ const bundle = () => (bundled ??= bundleWorkflowCode({ workflowsPath: require.re
 
 export interface Input {
   vm?: string;
-  vms?: string[];
+  vms?: (string | { vm: string })[];
   attempt?: number;
   instanceType?: string;
   subnet?: string;
@@ -67,7 +67,7 @@ export async function failOverOn(
       ...['checkFailover', 'proxyHost', 'createVolumes', 'ensureShellImage', 'launchShell', 'attachVolumes'],
       ...['startInstance', 'waitUntilReady', 'discardShell', 'removeRecoveryResources'],
       ...['registerImage', 'launchInstance', 'deregisterImages', 'readBootScripts', 'requireBootScripts'],
-      ...['planRestore', 'launchLicensedShell', 'replaceRootVolume', 'stopInstance'],
+      ...['keepConsoles', 'planRestore', 'launchLicensedShell', 'replaceRootVolume', 'stopInstance'],
     ]),
     await worker(BACKUP_PROXY_QUEUE, [
       ...['readPower', 'shutDownVm', 'startVm', 'waitUntilReady'],
@@ -125,5 +125,9 @@ const USUAL: Record<string, (plan: DrPlan, input: Input) => unknown> = {
   injectDrivers: () => ({ family: 'test', kernels: [], modules: [], changed: [], warnings: [] }),
   startInstance: () => ({ privateAddress: '10.0.1.20' }),
   waitUntilReady: () => ({ seconds: 1 }),
+  keepConsoles: (_, { vms = [] }) =>
+    vms
+      .map((one) => (typeof one === 'string' ? one : one.vm))
+      .map((vm) => ({ vm, console: { takenAt: '2026-11-30T00:00:00Z', screenshot: vm }, warnings: [] })),
   removeRecoveryResources: () => ({ removed: [] }),
 };

@@ -113,6 +113,7 @@ export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
   waitUntilReady: { profile: 'ready', label: 'wait until ready' },
   readBootScripts: { profile: 'ready', label: "read the boot scripts' exit statuses" },
   requireBootScripts: { profile: 'ready', label: 'wait for the boot script' },
+  keepConsoles: { profile: 'wait', label: 'keep what the consoles show' },
   registerImage: { profile: 'wait', label: 'register the image' },
   launchInstance: { profile: 'wait', label: 'launch instance' },
   launchLicensedShell: { profile: 'wait', label: 'launch from the licensed image' },

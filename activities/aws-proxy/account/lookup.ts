@@ -1,7 +1,9 @@
 import {
+  DescribeInstanceStatusCommand,
   type EC2Client,
   type Filter,
   type Instance,
+  type InstanceStatus,
   type NetworkInterface,
   paginateDescribeInstances,
   paginateDescribeNetworkInterfaces,
@@ -12,6 +14,7 @@ import {
   type Snapshot,
   type Volume,
 } from '@aws-sdk/client-ec2';
+import { hasCode } from '../../failures';
 import { SharedLooks } from './shared-looks';
 
 /** Most values that one filter takes. EC2 API Reference, "Filtering". */
@@ -21,10 +24,13 @@ const PAGE_SIZE = 500;
 const SNAPSHOTS_PAGE_SIZE = 1000;
 /** The most that DescribeReplaceRootVolumeTasks gives (EC2's service model, MaxResults). */
 const TASKS_PAGE_SIZE = 50;
+/** "Maximum 100 explicitly specified instance IDs". EC2 API Reference, DescribeInstanceStatus, which has no filter of ids. */
+const STATUS_IDS = 100;
 
 /** Looks at single things of an account; all who work with one client share them. */
 interface Looks {
   instances: SharedLooks<Instance>;
+  statuses: SharedLooks<InstanceStatus>;
   volumes: SharedLooks<Volume>;
   snapshots: SharedLooks<Snapshot>;
   rootReplacements: SharedLooks<ReplaceRootVolumeTask[]>;
@@ -38,6 +44,10 @@ function looksOf(ec2: EC2Client): Looks {
     looks = {
       instances: new SharedLooks(
         (ids) => listByIds(ec2, 'instance-id', ids, listInstances),
+        ({ InstanceId }) => InstanceId,
+      ),
+      statuses: new SharedLooks(
+        (ids) => listStatuses(ec2, ids),
         ({ InstanceId }) => InstanceId,
       ),
       volumes: new SharedLooks(
@@ -81,6 +91,11 @@ export function findInstance(ec2: EC2Client, instanceId: string): Promise<Instan
   return looksOf(ec2).instances.find(instanceId);
 }
 
+/** Its state and status checks. @returns undefined where EC2 does not list it: gone, or not visible yet */
+export function findInstanceStatus(ec2: EC2Client, instanceId: string): Promise<InstanceStatus | undefined> {
+  return looksOf(ec2).statuses.find(instanceId);
+}
+
 /** @returns undefined where EC2 does not list it: gone, or not visible yet */
 export function findVolume(ec2: EC2Client, volumeId: string): Promise<Volume | undefined> {
   return looksOf(ec2).volumes.find(volumeId);
@@ -107,6 +122,30 @@ async function listRootReplacements(ec2: EC2Client, filters: Filter[]): Promise<
   );
   for await (const { ReplaceRootVolumeTasks } of pages) found.push(...(ReplaceRootVolumeTasks ?? []));
   return found;
+}
+
+async function listStatuses(ec2: EC2Client, ids: string[]): Promise<InstanceStatus[]> {
+  const found: InstanceStatus[] = [];
+  for (let at = 0; at < ids.length; at += STATUS_IDS)
+    found.push(...(await statusesOf(ec2, ids.slice(at, at + STATUS_IDS))));
+  return found;
+}
+
+/** One id that EC2 does not know makes the whole call fail: then those of each half are asked for, down to the one. */
+async function statusesOf(ec2: EC2Client, InstanceIds: string[]): Promise<InstanceStatus[]> {
+  try {
+    const asked = { InstanceIds, IncludeAllInstances: true };
+    const { InstanceStatuses } = await ec2.send(new DescribeInstanceStatusCommand(asked));
+    return InstanceStatuses ?? [];
+  } catch (error) {
+    if (!hasCode(error, 'InvalidInstanceID.NotFound')) throw error;
+    if (InstanceIds.length === 1) return [];
+    const middle = Math.ceil(InstanceIds.length / 2);
+    return [
+      ...(await statusesOf(ec2, InstanceIds.slice(0, middle))),
+      ...(await statusesOf(ec2, InstanceIds.slice(middle))),
+    ];
+  }
 }
 
 export async function listInstances(ec2: EC2Client, filters: Filter[]): Promise<Instance[]> {

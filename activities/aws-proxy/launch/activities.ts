@@ -9,8 +9,9 @@ import { withFailures } from '../../failures';
 import { beating } from '../../heartbeat';
 import { waitUntilAnswers } from '../../probe';
 import { readBootScripts, requireBootScripts } from './boot-scripts';
+import { keepConsoles, notReadyEvidence } from './console-evidence';
 import { type DriverDependencies, injectDrivers } from './drivers';
-import { consoleOutput, startInstance, stopInstance } from './power';
+import { startInstance, stopInstance } from './power';
 import { hostLookup } from './hosts';
 import { attachVolumes } from './instance-volumes';
 import { deregisterImages, registerImage } from './launch-image';
@@ -47,18 +48,19 @@ export function createLaunchActivities(dependencies: LaunchDependencies): Launch
     attachVolumes: (input) => attachVolumes(ec2, input, pace),
     startInstance: (input) => startInstance(ec2, input, pace),
     stopInstance: (input) => stopInstance(ec2, input, pace),
-    waitUntilReady: ({ instanceId, address, probe }) =>
+    waitUntilReady: ({ run, vm, instanceId, address, probe }) =>
       waitUntilAnswers({
         address,
         probe,
         dial,
-        console: () => consoleOutput(ec2, instanceId),
+        ...notReadyEvidence({ ec2, objectStore }, run, { vm, instanceId }, pace),
         signal: cancellationSignal(),
         heartbeat,
         pollSeconds,
       }),
     readBootScripts: (input) => readBootScripts(ec2, input, pace),
     requireBootScripts: (input) => requireBootScripts(ec2, input, pace),
+    keepConsoles: (input) => keepConsoles({ ec2, objectStore }, input, pace),
     registerImage: (input) => registerImage(ec2, instancesOf, input, pace),
     launchInstance: (input) => launchInstance(ec2, lookUpHosts, input, pace),
     deregisterImages: (input) => deregisterImages(ec2, input),

@@ -55,6 +55,38 @@ export interface BootScriptResult {
   reason?: string;
 }
 
+/** A VM that runs, whose console is looked at. */
+export interface AwaitedConsole {
+  vm: string;
+  instanceId: string;
+}
+
+/** A status check of EC2 as a whole; its own words (EC2 API Reference, InstanceStatusSummary). */
+export type CheckSummary = 'ok' | 'impaired' | 'initializing' | 'insufficient-data' | 'not-applicable';
+
+/**
+ * What a VM's console showed, and how its instance's status checks stood: for people, and for those who have to be shown that a
+ * failover worked. It is what the guest shows and says of itself.
+ */
+export interface ConsoleEvidence {
+  /** ISO 8601, UTC. */
+  takenAt: string;
+  /** EC2's system and instance status check; absent where they could not be asked for. */
+  statusChecks?: { system: CheckSummary; instance: CheckSummary };
+  /** Key of the screen's picture (JPEG) in the backup repository, below its prefix; absent where there is none. */
+  screenshot?: string;
+  /** Key of the end of what the guest wrote to its serial console; absent where it wrote nothing, or it could not be read. */
+  output?: string;
+}
+
+/** Console evidence that was kept of a VM. */
+export interface KeptEvidence {
+  vm: string;
+  console: ConsoleEvidence;
+  /** What could not be had, and checks that have failed; one sentence each. */
+  warnings: string[];
+}
+
 /** Activities that make EC2 instances of DR copies, and take them down again. */
 export interface LaunchActivities {
   /**
@@ -113,8 +145,13 @@ export interface LaunchActivities {
   }): Promise<InstanceAddresses>;
   /** Graceful stop, or by force where nothing on the instance is to be spared; waits until stopped. */
   stopInstance(input: { run: RunContext; vm: string; instanceId: string; force?: boolean }): Promise<void>;
-  /** Asks from the recovery site until the probe answers. @throws ApplicationFailure NotReady with the console's end */
+  /**
+   * Asks from the recovery site until the probe answers.
+   * @throws ApplicationFailure NotReady with what the status checks say, where the screen's picture is kept, and the console's end
+   */
   waitUntilReady(input: {
+    /** Absent in runs of earlier releases, of which no picture is kept. */
+    run?: RunContext;
     vm: string;
     instanceId: string;
     address: string;
@@ -133,6 +170,10 @@ export interface LaunchActivities {
    * @throws ApplicationFailure BootScriptFailed, non-retryable, with the console's end
    */
   requireBootScripts(input: { run: RunContext } & AwaitedBootScripts): Promise<BootScriptResult[]>;
+  /**
+   * Keeps in the repository what the consoles of VMs that are ready show. What cannot be had is a warning, and fails nothing.
+   */
+  keepConsoles(input: { run: RunContext; vms: AwaitedConsole[] }): Promise<KeptEvidence[]>;
   /**
    * Takes one attempt's instance away, of which it is not known whether it came to be, before the next. A shell's volumes
    * are kept; those of an instance that was launched by a launch copy go with it.

@@ -156,6 +156,11 @@ export async function stopInstance(
 
 /** The newest of what the instance wrote to its serial console. Nitro instances have it at any time (`Latest`). */
 export async function consoleOutput(ec2: EC2Client, instanceId: string): Promise<string> {
+  return (await consoleBytes(ec2, instanceId)).toString('utf8');
+}
+
+/** The same as it is: a guest may write anything there. */
+export async function consoleBytes(ec2: EC2Client, instanceId: string): Promise<Buffer> {
   const { Output } = await ec2.send(new GetConsoleOutputCommand({ InstanceId: instanceId, Latest: true }));
-  return Buffer.from(Output ?? '', 'base64').toString('utf8');
+  return Buffer.from(Output ?? '', 'base64');
 }

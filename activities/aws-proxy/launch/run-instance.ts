@@ -105,10 +105,22 @@ function addressesOf({
   };
 }
 
-/** An instance that EC2 took back while it was starting says why in its state reason only. */
+/** What another launch may do away with: "An internal error caused the instance to terminate at launch". */
+const OF_ANOTHER_LAUNCH = 'Server.InternalError';
+
+/**
+ * An instance that EC2 took back while it was starting says why in its state reason only ("Troubleshoot instance launch
+ * issues", Amazon EC2 User Guide).
+ * @returns NoCapacity; LaunchAborted, where EC2 itself is to blame and a further launch is worth a try; or LaunchFailed
+ */
 export function launchFailed(instance: Instance, instanceType: string): ApplicationFailure {
   const { Code: code = '', Message: message = 'no reason given' } = instance.StateReason ?? {};
   if (isCapacityReason(code)) return noCapacity(instanceType, message);
+  if (code === OF_ANOTHER_LAUNCH && instance.State?.Name !== 'stopped')
+    return ApplicationFailure.nonRetryable(
+      `EC2 terminated ${instance.InstanceId} while it was starting: ${message} (${code}).`,
+      'LaunchAborted',
+    );
   return ApplicationFailure.nonRetryable(
     `EC2 ended ${instance.InstanceId} while it was starting: ${message} (${code}).`,
     'LaunchFailed',

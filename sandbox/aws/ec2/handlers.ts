@@ -1,6 +1,8 @@
 import { type Account } from '../account';
+import { consoleHandlers } from './consoles';
 import { imageHandlers } from './images';
 import { instanceAttributeHandlers } from './instance-attributes';
+import { instanceStatusHandlers } from './instance-status';
 import { instanceTypeHandlers } from './instance-types';
 import { instanceHandlers } from './instances';
 import { networkInterfaceHandlers } from './network-interfaces';
@@ -19,6 +21,8 @@ export function ec2Handlers(account: Account) {
     ...instanceHandlers(account),
     ...instanceAttributeHandlers(account),
     ...rootReplacementHandlers(account),
+    ...instanceStatusHandlers(account),
+    ...consoleHandlers(account),
     ...networkInterfaceHandlers(account),
     ...volumeHandlers(account),
     ...snapshotHandlers(account),

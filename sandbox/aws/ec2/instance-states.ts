@@ -82,15 +82,16 @@ async function startUp(account: Account, { id }: InstanceRecord): Promise<void> 
     account.log(`${id} could not be started`, error);
     const message = 'Server.InternalError: Internal error on launch';
     const reason = { code: 'Server.InternalError', message };
-    // The way of EC2: a stopped instance that does not start is stopped again.
+    // The way of EC2: what was never up is terminated, and a stopped instance that does not start is stopped again.
+    const state = instance.hasRun === true ? 'stopping' : 'shutting-down';
     if (stillPending() !== undefined)
-      account.instances.update(id, { state: 'stopping', stateReason: reason, stopMode: 'forced' });
+      account.instances.update(id, { state, stateReason: reason, stopMode: 'forced' });
     continueInstance(account, id);
     return;
   }
   await account.background.wait(account.times.instanceStart);
   if (stillPending() !== undefined)
-    account.instances.update(id, { state: 'running', stateReason: undefined });
+    account.instances.update(id, { state: 'running', stateReason: undefined, hasRun: true });
 }
 
 async function goDown(account: Account, instance: InstanceRecord): Promise<void> {

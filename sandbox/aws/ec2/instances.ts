@@ -1,10 +1,6 @@
 import {
   type DescribeInstancesRequest,
   type DescribeInstancesResult,
-  type DescribeInstanceStatusRequest,
-  type DescribeInstanceStatusResult,
-  type GetConsoleOutputRequest,
-  type GetConsoleOutputResult,
   type InstanceStateChange,
   type RunInstancesRequest,
   type StartInstancesRequest,
@@ -24,9 +20,6 @@ import { interfaceId, placeOf, stateView } from './instance-view';
 import { checkDryRun, findInstance, select } from './lookup';
 import { page } from './paging';
 import { reservation, runInstances } from './run-instances';
-
-/** GetConsoleOutput answers with the last 64 KiB. */
-const CONSOLE_BYTES = 64 * 1024;
 
 export function instanceFilters(account: Account): FilterFields<InstanceRecord> {
   return {
@@ -204,41 +197,6 @@ export function instanceHandlers(account: Account) {
       return {
         Reservations: [...reservations.values()].map((group) => reservation(account, group)),
         NextToken,
-      };
-    },
-
-    DescribeInstanceStatus(input: DescribeInstanceStatusRequest): DescribeInstanceStatusResult {
-      const instances = select(account.instances, input.InstanceIds, find).filter(
-        ({ state }) => input.IncludeAllInstances || state === 'running',
-      );
-      const found = filterItems(instances, input.Filters, instanceFilters(account), ({ tags }) => tags);
-      const { items, NextToken } = page(found, input);
-      return {
-        InstanceStatuses: items.map((instance) => {
-          const status = instance.state === 'running' ? 'ok' : 'not-applicable';
-          return {
-            InstanceId: instance.id,
-            AvailabilityZone: placeOf(account, instance).availabilityZone,
-            InstanceState: stateView(instance.state),
-            InstanceStatus: { Status: status, Details: [] },
-            SystemStatus: { Status: status, Details: [] },
-            Events: [],
-          };
-        }),
-        NextToken,
-      };
-    },
-
-    async GetConsoleOutput(input: GetConsoleOutputRequest): Promise<GetConsoleOutputResult> {
-      const instance = find(input.InstanceId ?? '');
-      const output =
-        instance.host || instance.state === 'terminated'
-          ? Buffer.alloc(0)
-          : await account.runner.console(instance.id);
-      return {
-        InstanceId: instance.id,
-        Timestamp: new Date(),
-        Output: output.subarray(-CONSOLE_BYTES).toString('base64'),
       };
     },
   };

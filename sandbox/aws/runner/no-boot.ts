@@ -25,6 +25,8 @@ export function noBootRunner({ directory }: { directory: string }): InstanceRunn
     forget: async () => {},
     whilePaused: (_instanceId, work) => work(),
     console: (instanceId) => consoleOutput(join(directory, 'ec2', 'machines', instanceId)),
+    screen: async () => undefined,
+    answersArp: async ({ instanceId }) => running.has(instanceId),
     close: async () => {},
   };
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { dialThroughRelay, RelayRefusedError } from '../../../machines/network/dial';
 import { publish } from '../../../machines/network/publish';
 import {
   ensureTap,
@@ -18,7 +19,9 @@ import {
   pauseMachine,
   powerDown,
   resumeMachine,
+  screenshot,
   startMachine,
+  wakeUp,
 } from '../../../machines/machine';
 import { type AwsEndpointConfig } from '../config';
 import { type InstanceMachine, type InstanceRunner } from './runner';
@@ -29,6 +32,9 @@ const tapName = (instanceId: string): string =>
 
 /** EBS volumes show their id as the serial number of the NVMe device, without the hyphen. */
 const serial = (volumeId: string): string => volumeId.replace('-', '');
+
+/** Nothing listens there ("discard", RFC 863): whatever a guest answers, it has told its hardware address before. */
+const DISCARD_PORT = 9;
 
 /** Instances as QEMU machines on the sandbox's segments. Machines outlive the endpoint, which finds them again. */
 export function qemuRunner(
@@ -152,6 +158,23 @@ export function qemuRunner(
 
     async console(instanceId) {
       return existsSync(directoryOf(instanceId)) ? consoleOutput(directoryOf(instanceId)) : Buffer.alloc(0);
+    },
+
+    async screen(instanceId, wakesUp) {
+      if (wakesUp) await wakeUp(directoryOf(instanceId));
+      return screenshot(directoryOf(instanceId));
+    },
+
+    async answersArp({ instanceId, nic }) {
+      if (!(await machineIsRunning(directoryOf(instanceId)))) return false;
+      try {
+        (await dialThroughRelay(relaySocket(network, nic.segment), nic.address, DISCARD_PORT)).destroy();
+        return true;
+      } catch (error) {
+        if (!(error instanceof RelayRefusedError)) throw error;
+        // Refused, or dropped by a firewall: the kernel knew where to send it. Without an answer to ARP it says this.
+        return !error.message.includes('EHOSTUNREACH');
+      }
     },
 
     async close() {

@@ -30,6 +30,13 @@ export interface InstanceRunner {
   /** Runs `work` while the machine stands still. */
   whilePaused<T>(instanceId: string, work: () => Promise<T>): Promise<T>;
   console(instanceId: string): Promise<Buffer>;
+  /**
+   * The screen of a machine that runs, in the PPM format; undefined where instances have none, as they only change states.
+   * @param wakeUp whether a key is pressed first
+   */
+  screen(instanceId: string, wakeUp: boolean): Promise<Buffer | undefined>;
+  /** Whether the guest answers ARP requests for its address: what EC2's instance status check asks. */
+  answersArp(machine: Pick<InstanceMachine, 'instanceId' | 'nic'>): Promise<boolean>;
   /** Gives up what belongs to this process (published ports); machines run on. */
   close(): Promise<void>;
 }

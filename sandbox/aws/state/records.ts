@@ -130,6 +130,8 @@ export interface InstanceRecord extends Resource {
   /** The one that it had last. */
   previousPublicAddress?: string;
   launchedAt: string;
+  /** Whether it has been up since it was launched. */
+  hasRun?: boolean;
   rootDeviceName: string;
   bootMode?: 'legacy-bios' | 'uefi' | 'uefi-preferred';
   architecture: string;
