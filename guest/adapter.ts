@@ -6,6 +6,7 @@ import { findLayout, readBootDisk } from './disk/layout';
 import { NotPlainError } from './disk/not-plain';
 import { openPlainSystem } from './disk/plain-system';
 import { replayJournal } from './files/check';
+import { DebugfsProcesses } from './files/debugfs-session';
 import { withGuest } from './files/open-guest';
 import { GuestFileError } from './files/port';
 import { type OperatingSystemFamily } from './family';
@@ -20,8 +21,8 @@ import { GuestNotAdaptableError, type AdaptationReport, type GuestAdapter, type 
 export function guestAdapter(): GuestAdapter {
   return {
     adaptForRecoverySite: (adaptation) =>
-      asNotAdaptable(async () => {
-        const system = await openSystemOf(adaptation.diskPath, adaptation, 'write');
+      onGuest(async (debugfs) => {
+        const system = await openSystemOf(adaptation.diskPath, adaptation, 'write', debugfs);
         return working(system, async (family) => {
           const loaders = await addLoader(adaptation.diskPath, family.efi);
           const report = await family.adapt(system, adaptation);
@@ -29,11 +30,11 @@ export function guestAdapter(): GuestAdapter {
         });
       }),
     revertForPrimarySite: (diskPath, others = { dataDisks: [] }) =>
-      asNotAdaptable(async () => {
+      onGuest(async (debugfs) => {
         // Not even the journal of a guest that was never adapted is touched.
-        const report = await reportIfNeverAdapted(await openSystemOf(diskPath, others, 'look'));
+        const report = await reportIfNeverAdapted(await openSystemOf(diskPath, others, 'look', debugfs));
         if (report !== undefined) return report;
-        const system = await openSystemOf(diskPath, others, 'write');
+        const system = await openSystemOf(diskPath, others, 'write', debugfs);
         return working(system, async (family) => {
           const report = await family.revert(system);
           const loaders = await removeLoader(diskPath, family.efi);
@@ -78,12 +79,13 @@ async function openSystemOf(
   diskPath: string,
   others: OtherDisks,
   mode: 'look' | 'write',
+  debugfs: DebugfsProcesses,
 ): Promise<GuestSystem> {
   try {
-    const layout = await findLayout(diskPath);
+    const layout = await findLayout(diskPath, debugfs);
     // Before anything is read that is acted upon: what the journal holds is newer.
     if (mode === 'write') await replayJournal(diskPath, layout.root.offset, false);
-    return await openPlainSystem(diskPath, others, layout);
+    return await openPlainSystem(diskPath, others, layout, debugfs);
   } catch (error) {
     if (!(error instanceof NotPlainError)) throw error;
     return openApplianceSystem(diskPath, others, mode);
@@ -134,10 +136,10 @@ async function working(
   }
 }
 
-/** A file of the guest that is not as it must be is the guest's fault, and trying again does not help. */
-async function asNotAdaptable<T>(work: () => Promise<T>): Promise<T> {
+/** Works on one guest. A file of it that is not as it must be is the guest's fault, and trying again does not help. */
+async function onGuest<T>(work: (debugfs: DebugfsProcesses) => Promise<T>): Promise<T> {
   try {
-    return await work();
+    return await DebugfsProcesses.during(work);
   } catch (error) {
     if (error instanceof GuestFileError) throw new GuestNotAdaptableError(error.message);
     throw error;

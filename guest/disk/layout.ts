@@ -4,6 +4,7 @@ import { readPartitionTable, type Partition, type PartitionTable } from './parti
 import { mayHoldSystem, NotPlainError } from './not-plain';
 import { isPlain, plainSource } from './plain-source';
 import { openSystem } from './system-mounts';
+import { type DebugfsProcesses } from '../files/debugfs-session';
 import { withGuest } from '../files/open-guest';
 import { GuestNotAdaptableError } from '../port';
 
@@ -43,14 +44,14 @@ export async function readBootDisk(diskPath: string): Promise<BootDisk> {
  * @throws NotPlainError where something holds it, or may hold it, that the appliance opens
  * @throws ToolTooOldError where that may be the one that this host's tools are too old for
  */
-export async function findLayout(diskPath: string): Promise<GuestLayout> {
+export async function findLayout(diskPath: string, debugfs?: DebugfsProcesses): Promise<GuestLayout> {
   const { table, partitions } = await readBootDisk(diskPath);
   const roots: FoundPartition[] = [];
   const failures: unknown[] = [];
   for (const partition of partitions) {
     if (!isPlain(partition.identity.type)) continue;
     try {
-      if (await holdsRoot(diskPath, partition)) roots.push(partition);
+      if (await holdsRoot(diskPath, partition, debugfs)) roots.push(partition);
     } catch (error) {
       // Another file system than the root may be as it likes.
       failures.push(error);
@@ -76,8 +77,12 @@ export async function findLayout(diskPath: string): Promise<GuestLayout> {
   return { table, root, partitions };
 }
 
-async function holdsRoot(diskPath: string, { offset }: FoundPartition): Promise<boolean> {
-  const mount = { mountPoint: '/', source: plainSource({ diskPath, offset }) };
+async function holdsRoot(
+  diskPath: string,
+  { offset }: FoundPartition,
+  debugfs?: DebugfsProcesses,
+): Promise<boolean> {
+  const mount = { mountPoint: '/', source: plainSource({ diskPath, offset }, debugfs) };
   return withGuest(
     () => openSystem([mount], false),
     async (files) =>

@@ -1,4 +1,5 @@
 import { DebugfsFileSystem } from '../files/debugfs';
+import { type DebugfsProcesses } from '../files/debugfs-session';
 import { type FileSystemSource } from './system-mounts';
 
 /** Whether a file system of this type, by libblkid's name, can be opened without an appliance. */
@@ -13,11 +14,15 @@ export interface PlainSource extends FileSystemSource {
   offset: number;
 }
 
-export function plainSource({ diskPath, offset }: { diskPath: string; offset: number }): PlainSource {
+/** @param debugfs what opens it; a process of its own each time where absent */
+export function plainSource(
+  { diskPath, offset }: { diskPath: string; offset: number },
+  debugfs?: DebugfsProcesses,
+): PlainSource {
   return {
     key: `${offset} ${diskPath}`,
     diskPath,
     offset,
-    open: (writable) => DebugfsFileSystem.open(diskPath, offset, writable),
+    open: (writable) => DebugfsFileSystem.open(diskPath, offset, writable, debugfs),
   };
 }

@@ -1,4 +1,5 @@
 import { expectSound, replayJournal } from '../files/check';
+import { type DebugfsProcesses } from '../files/debugfs-session';
 import { withGuest } from '../files/open-guest';
 import { type GuestSystem } from '../guest-system';
 import { type FstabEntry } from '../linux/disks/fstab';
@@ -20,6 +21,7 @@ export async function openPlainSystem(
   diskPath: string,
   others: OtherDisks,
   layout: GuestLayout,
+  debugfs: DebugfsProcesses,
 ): Promise<GuestSystem> {
   const names = await DeviceNames.read(diskPath, others);
   const root = names.contents.find(
@@ -27,16 +29,18 @@ export async function openPlainSystem(
   );
   if (root === undefined) throw new Error(`Partition ${layout.root.number} of ${diskPath} has gone.`);
   await withGuest(
-    () => openSystem([{ mountPoint: '/', source: plainSource(root) }], false),
+    () => openSystem([{ mountPoint: '/', source: plainSource(root, debugfs) }], false),
     (files) => learnDisks(files, root, names),
   );
   const sources = new Map<string, PlainSource>();
   const source = (content: DiskContent): PlainSource => {
-    const found = plainSource(content);
+    const found = plainSource(content, debugfs);
     sources.set(found.key, found);
     return found;
   };
-  const system = await systemMounts(source(root), async (entry) => source(await contentOf(entry, names)));
+  const system = await systemMounts(source(root), async (entry) =>
+    source(await contentOf(entry, names, debugfs)),
+  );
   return {
     names,
     warnings: [],
@@ -52,8 +56,12 @@ export async function openPlainSystem(
   };
 }
 
-async function contentOf({ device, mountPoint, type }: FstabEntry, names: DeviceNames): Promise<DiskContent> {
-  const content = names.find(device) ?? (await contentByFiles(mountPoint, names));
+async function contentOf(
+  { device, mountPoint, type }: FstabEntry,
+  names: DeviceNames,
+  debugfs: DebugfsProcesses,
+): Promise<DiskContent> {
+  const content = names.find(device) ?? (await contentByFiles(mountPoint, names, debugfs));
   if (content !== undefined && isPlain(content.identity.type)) return content;
   const message =
     `The guest mounts ${mountPoint} from ${device} (${content?.identity.type ?? type}), and ` +
@@ -76,13 +84,17 @@ const SIGNS: Record<string, RegExp> = {
   '/usr': /^(sbin|share)$/,
 };
 
-async function contentByFiles(mountPoint: string, known: DeviceNames): Promise<DiskContent | undefined> {
+async function contentByFiles(
+  mountPoint: string,
+  known: DeviceNames,
+  debugfs: DebugfsProcesses,
+): Promise<DiskContent | undefined> {
   const sign = SIGNS[mountPoint];
   const fitting: DiskContent[] = [];
   for (const content of sign === undefined ? [] : known.unclaimed) {
     if (!isPlain(content.identity.type)) continue;
     const names = await withGuest(
-      () => openSystem([{ mountPoint: '/', source: plainSource(content) }], false),
+      () => openSystem([{ mountPoint: '/', source: plainSource(content, debugfs) }], false),
       (files) => files.list('/'),
     );
     if (names.some((name) => sign?.test(name))) fitting.push(content);

@@ -1,128 +1,85 @@
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { ToolMissingError } from '../../host/run-tool';
+import { DebugfsProcess, type DebugfsOutput } from './debugfs-process';
 import { e2fsprogsTooOld, saysTooOld } from './e2fsprogs-version';
-import { Turns } from './turns';
-
-/** What one command may print. A directory with 100,000 names prints about 5 MiB. */
-const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
-/** Longest silence; the slowest command writes an initramfs of 512 MiB. */
-const COMMAND_SECONDS = 300;
-
-/** What a batch of commands printed. */
-export interface DebugfsOutput {
-  stdout: string;
-  /** Empty where everything went well: `debugfs` says so nowhere else. */
-  stderr: string;
-}
 
 /**
- * One `debugfs` process on one file system, given commands line by line (`-f -`), which saves opening the file
- * system for each. The end of a command's output is found by two lines that no file can forge, as they hold a
- * random number: a comment, which debugfs repeats on stdout, and an unknown command, which it complains of on stderr.
+ * Processes of `debugfs` that wait for their next file system. Work on one guest opens its file systems some twenty times, one
+ * after the other; to start a process for each costs more than all that is done in it, as the system copies the tables of this
+ * one's memory for it. For one guest only: a hostile file system shall not meet another guest's.
  */
-export class DebugfsSession {
-  private stdout = '';
-  private stderr = '';
-  private waiting: { resolve: () => void; reject: (error: Error) => void } | undefined;
-  private failure: Error | undefined;
-  private count = 0;
-  private readonly turns = new Turns();
-  private readonly nonce = randomBytes(12).toString('hex');
-  private readonly closed: Promise<number | null>;
+export class DebugfsProcesses {
+  private readonly idle: DebugfsProcess[] = [];
 
-  private constructor(
-    private readonly child: ChildProcessWithoutNullStreams,
-    private readonly device: string,
-  ) {
-    child.stdout.setEncoding('latin1').on('data', (text: string) => this.receive('stdout', text));
-    child.stderr.setEncoding('latin1').on('data', (text: string) => this.receive('stderr', text));
-    child.stdin.on('error', (error) => this.fail(error));
-    this.closed = new Promise((resolve) => {
-      child.on('error', (error: NodeJS.ErrnoException) => {
-        this.fail(error.code === 'ENOENT' ? new ToolMissingError('debugfs') : error);
-        resolve(null);
-      });
-      child.on('close', (code) => {
-        this.fail(new Error(`debugfs on ${this.device} ended early: ${this.stderr.trim()}`));
-        resolve(code);
-      });
-    });
+  /** Does the work with processes of its own, and ends them whatever happens. */
+  static async during<T>(work: (processes: DebugfsProcesses) => Promise<T>): Promise<T> {
+    const processes = new DebugfsProcesses();
+    try {
+      return await work(processes);
+    } finally {
+      await Promise.all(processes.idle.splice(0).map((one) => one.end()));
+    }
   }
 
-  /** @param device a path, with `?offset=` where the file system does not begin at its start */
-  static async open(device: string, writable: boolean): Promise<DebugfsSession> {
+  take(): DebugfsProcess {
+    for (let one = this.idle.pop(); one !== undefined; one = this.idle.pop()) if (!one.failed) return one;
+    return new DebugfsProcess();
+  }
+
+  /** @param process one that has nothing open */
+  giveBack(process: DebugfsProcess): void {
+    this.idle.push(process);
+  }
+}
+
+/** One file system that is open in `debugfs`, which saves opening it for each command. */
+export class DebugfsSession {
+  private constructor(
+    private readonly process: DebugfsProcess,
+    private readonly device: string,
+    private readonly processes: DebugfsProcesses | undefined,
+  ) {}
+
+  /**
+   * @param device a path, with `?offset=` where the file system does not begin at its start
+   * @param processes where its process is taken from and given back to; without them it has one of its own
+   */
+  static async open(
+    device: string,
+    writable: boolean,
+    processes?: DebugfsProcesses,
+  ): Promise<DebugfsSession> {
+    const process = processes?.take() ?? new DebugfsProcess();
+    process.device = device;
     // A file system that was copied while in use may have bitmaps that its journal has yet to put right; -c, which
     // is for reading only, leaves them out.
-    const child = spawn('debugfs', [writable ? '-w' : '-c', '-f', '-', device], {
-      env: { ...process.env, LC_ALL: 'C' },
-    });
-    const session = new DebugfsSession(child, device);
-    // The banner comes first; an error to open the file system does not end debugfs.
-    const { stderr } = await session.run([]);
+    const { stderr } = await process.run([`open ${writable ? '-w' : '-c'} ${quoted(device)}`]);
+    // A new process has its banner first; an error to open the file system does not end debugfs.
     const problem = stderr.replace(/^debugfs \d.*\n?/, '').trim();
     if (problem !== '') {
-      await session.close().catch(() => undefined);
+      await process.end();
       if (saysTooOld(problem)) throw await e2fsprogsTooOld(device, problem);
       throw new Error(`debugfs cannot open ${device}: ${problem}`);
     }
-    return session;
+    return new DebugfsSession(process, device, processes);
   }
 
   /** Runs commands, which must hold no line ends. Callers that come together have their turns. */
   run(commands: string[]): Promise<DebugfsOutput> {
-    return this.turns.take(() => this.runNow(commands));
+    return this.process.run(commands);
   }
 
-  private async runNow(commands: string[]): Promise<DebugfsOutput> {
-    const marker = `lifeboat-${this.nonce}-${++this.count}`;
-    if (commands.some((command) => /[\r\n]/.test(command)))
-      throw new Error('A debugfs command holds a line end.');
-    if (this.failure) throw this.failure;
-    const timer = setTimeout(() => this.kill(`no answer for ${COMMAND_SECONDS} s`), COMMAND_SECONDS * 1000);
-    try {
-      const done = new Promise<void>((resolve, reject) => (this.waiting = { resolve, reject }));
-      this.child.stdin.write([...commands, `#${marker}`, marker, ''].join('\n'), 'latin1');
-      this.receive('stdout', '');
-      await done;
-    } finally {
-      clearTimeout(timer);
-      this.waiting = undefined;
-    }
-    const [stdout, stderr] = [this.stdout, this.stderr];
-    this.stdout = this.stderr = '';
-    return {
-      stdout: stdout.slice(0, stdout.indexOf(`#${marker}`)),
-      // The prefix is what debugfs puts before its complaint.
-      stderr: stderr.slice(0, stderr.indexOf(marker)).replace(/debugfs: Command not found $/, ''),
-    };
-  }
-
-  /** Ends the process, which writes what it holds back. @throws Error where that fails */
+  /** Closes the file system, for which debugfs writes back what it holds. @throws Error where that fails */
   async close(): Promise<void> {
-    const clean = this.failure === undefined;
-    this.child.stdin.end();
-    await this.closed;
-    const complaint = this.stderr.trim();
-    if (clean && complaint !== '') throw new Error(`debugfs cannot close ${this.device}: ${complaint}`);
+    const { process, device, processes } = this;
+    // What went wrong was said where it did.
+    if (process.failed) return process.end();
+    const complaint = (await process.run(['close'])).stderr.trim();
+    if (complaint === '' && processes !== undefined) return processes.giveBack(process);
+    await process.end();
+    if (complaint !== '') throw new Error(`debugfs cannot close ${device}: ${complaint}`);
   }
+}
 
-  private receive(stream: 'stdout' | 'stderr', text: string): void {
-    this[stream] += text;
-    if (this[stream].length > MAX_OUTPUT_BYTES) return this.kill('it printed too much');
-    const marker = `lifeboat-${this.nonce}-${this.count}`;
-    // stdout has the marker twice: as the comment, and as the command that follows it.
-    if (this.stdout.includes(`debugfs: ${marker}\n`) && this.stderr.includes(`${marker}\n`))
-      this.waiting?.resolve();
-  }
-
-  private kill(reason: string): void {
-    this.fail(new Error(`debugfs on ${this.device} was ended: ${reason}`));
-    this.child.kill('SIGKILL');
-  }
-
-  private fail(error: Error): void {
-    this.failure ??= error;
-    this.waiting?.reject(this.failure);
-  }
+/** A word as debugfs reads it, byte for byte: commands are sent as Latin-1. */
+function quoted(word: string): string {
+  return `"${Buffer.from(word).toString('latin1').replaceAll('"', '""')}"`;
 }

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DebugfsSession } from './debugfs-session';
+import { DebugfsSession, type DebugfsProcesses } from './debugfs-session';
 import { type FileSource, type GuestFileSystem } from './file-system';
 import { isPlainName, nameOf, parentOf } from './guest-path';
 import {
@@ -33,9 +33,14 @@ export class DebugfsFileSystem implements GuestFileSystem {
     readonly device: string,
   ) {}
 
-  static async open(diskPath: string, offset: number, writable: boolean): Promise<DebugfsFileSystem> {
+  static async open(
+    diskPath: string,
+    offset: number,
+    writable: boolean,
+    processes?: DebugfsProcesses,
+  ): Promise<DebugfsFileSystem> {
     const device = deviceAt(diskPath, offset);
-    const session = await DebugfsSession.open(device, writable);
+    const session = await DebugfsSession.open(device, writable, processes);
     return new DebugfsFileSystem(session, await mkdtemp(join(tmpdir(), 'lifeboat-guest-')), device);
   }
 

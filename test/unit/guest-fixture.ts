@@ -94,7 +94,9 @@ export function archive(tree: Tree): Buffer {
   return packed;
 }
 
+/** Made by tools, and the same for every guest. */
 let usual: Buffer | undefined;
+let nvme: Buffer | undefined;
 
 export function debian(
   changes: Record<string, string | Uint8Array | { link: string } | undefined> = {},
@@ -137,7 +139,7 @@ export function debian(
       '',
     ].join('\n'),
     [`${modules}/modules.builtin`]: 'kernel/drivers/virtio/virtio_pci.ko\n',
-    [`${modules}/kernel/drivers/nvme/host/nvme.ko.xz`]: execFileSync('xz', ['-c'], { input: 'code of nvme' }),
+    [`${modules}/kernel/drivers/nvme/host/nvme.ko.xz`]: (nvme ??= execFileSync('xz', ['-c'], { input: 'code of nvme' })),
     [`${modules}/kernel/drivers/nvme/host/nvme-core.ko`]: 'code of nvme-core',
     [`${modules}/kernel/lib/crc64.ko.gz`]: gzipSync('code of crc64'),
     [`${modules}/kernel/drivers/net/ethernet/amazon/ena/ena.ko.zst`]: zstdCompressSync(
