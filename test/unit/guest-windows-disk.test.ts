@@ -73,6 +73,20 @@ function copyOf(disk: string): string {
   return path;
 }
 
+const made = new Map<WindowsLayout, Promise<string>>();
+/** A disk of one's own, with some files of people. It is made once for each layout, which an appliance has to start for. */
+async function freshDisk(layout: WindowsLayout): Promise<string> {
+  const disk =
+    made.get(layout) ??
+    makeWindowsDisk(layout, {
+      'Users/Jürgen/日記.txt': 'mine',
+      'Program Files/a b.txt': '',
+      'Users/x.txt': 'not committed 1',
+    });
+  made.set(layout, disk);
+  return copyOf(await disk);
+}
+
 async function failure(work: Promise<unknown>): Promise<Error> {
   const error = await work.then(
     () => new Error('It did not fail.'),
@@ -125,10 +139,7 @@ describe.each([
   ['MBR', MBR],
 ])('a Windows on NTFS and %s', (_, layout) => {
   (layout === GPT ? it : long)('is adapted once and again, and comes home as it was', async () => {
-    const disk = await makeWindowsDisk(layout, {
-      'Users/Jürgen/日記.txt': 'mine',
-      'Program Files/a b.txt': '',
-    });
+    const disk = await freshDisk(layout);
     const before = contentOf(disk, layout);
     expect(Object.keys(before.files)).toContain('users/jürgen/日記.txt');
     const report = await adapt(disk);
@@ -262,7 +273,7 @@ describe('a Windows that was not shut down', () => {
   const to = '192.168.10.77 db';
 
   it('has what is in the log of its NTFS, and not what was not committed', async () => {
-    const disk = await makeWindowsDisk(GPT, { 'Users/x.txt': 'not committed 1' });
+    const disk = await freshDisk(GPT);
     patchVolume(disk, GPT, (volume) =>
       leaveUnended(volume, [
         { from, to, committed: true },
@@ -286,12 +297,10 @@ describe('a Windows that was not shut down', () => {
 });
 
 describe('a Windows that cannot be adapted', () => {
-  let gpt: Promise<string> | undefined;
-  /** A copy of one disk, changed. */
-  async function changed(change: (volume: Buffer) => void, layout = GPT): Promise<string> {
-    gpt ??= makeWindowsDisk(GPT);
-    const disk = copyOf(await gpt);
-    patchVolume(disk, layout, change);
+  /** A disk of one's own, changed. */
+  async function changed(change: (volume: Buffer) => void): Promise<string> {
+    const disk = await freshDisk(GPT);
+    patchVolume(disk, GPT, change);
     return disk;
   }
 
