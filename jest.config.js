@@ -15,7 +15,7 @@ module.exports = {
   // 500 ms it is killed, with a warning of a leak. A real leak still gets it.
   workerGracefulExitTimeout: 10_000,
   // Every tool that a test starts costs in proportion to the memory of the process that starts it, whose page tables the system
-  // copies: 3 ms of system time at 100 MB, 47 ms at 600 MB, and some files start thousands. A process that is used on and on
-  // comes to 950 MB after 18 files; a new one costs a second.
-  workerIdleMemoryLimit: '250MB',
+  // copies: 7 ms of system time at 100 MB, 47 ms at 600 MB, and some files start hundreds. A process used on and on comes to 950 MB
+  // after 18 files. A new one costs 0.3 s: there is one wherever a file has left more than what jest itself holds.
+  workerIdleMemoryLimit: '100MB',
 };

@@ -1,9 +1,6 @@
 const { default: Sequencer } = require('@jest/test-sequencer');
 
-/**
- * Files that start thousands of tools. In a process that is still small they take half the time (jest.config.js has the figures): so
- * one of the two begins with them, and the other one with the longest.
- */
+/** Files that start hundreds of tools: one of the two processes has them while the other has the longest, which waits most of the time. */
 const MANY_TOOLS = [
   'unit/guest-stay',
   'unit/guest-disk-names',

@@ -7,6 +7,7 @@ import { e2fsprogsTooOld, saysTooOld } from './e2fsprogs-version';
  * one's memory for it. For one guest only: a hostile file system shall not meet another guest's.
  */
 export class DebugfsProcesses {
+  private readonly all = new Set<DebugfsProcess>();
   private readonly idle: DebugfsProcess[] = [];
 
   /** Does the work with processes of its own, and ends them whatever happens. */
@@ -15,13 +16,16 @@ export class DebugfsProcesses {
     try {
       return await work(processes);
     } finally {
-      await Promise.all(processes.idle.splice(0).map((one) => one.end()));
+      // One that has something open, too: nobody has closed it.
+      await Promise.all([...processes.all].map((one) => one.end()));
     }
   }
 
   take(): DebugfsProcess {
     for (let one = this.idle.pop(); one !== undefined; one = this.idle.pop()) if (!one.failed) return one;
-    return new DebugfsProcess();
+    const started = new DebugfsProcess();
+    this.all.add(started);
+    return started;
   }
 
   /** @param process one that has nothing open */
