@@ -38,7 +38,8 @@ export class DebugfsProcess {
     const { child } = this;
     child.stdout.setEncoding('latin1').on('data', (text: string) => this.receive('stdout', text));
     child.stderr.setEncoding('latin1').on('data', (text: string) => this.receive('stderr', text));
-    child.stdin.on('error', (error) => this.fail(error));
+    // One that has ended is told by its end, not by the broken pipe.
+    child.stdin.on('error', () => undefined);
     this.closed = new Promise((resolve) => {
       child.on('error', (error: NodeJS.ErrnoException) => {
         this.fail(error.code === 'ENOENT' ? new ToolMissingError('debugfs') : error);
