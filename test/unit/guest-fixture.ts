@@ -139,7 +139,9 @@ export function debian(
       '',
     ].join('\n'),
     [`${modules}/modules.builtin`]: 'kernel/drivers/virtio/virtio_pci.ko\n',
-    [`${modules}/kernel/drivers/nvme/host/nvme.ko.xz`]: (nvme ??= execFileSync('xz', ['-c'], { input: 'code of nvme' })),
+    [`${modules}/kernel/drivers/nvme/host/nvme.ko.xz`]: (nvme ??= execFileSync('xz', ['-c'], {
+      input: 'code of nvme',
+    })),
     [`${modules}/kernel/drivers/nvme/host/nvme-core.ko`]: 'code of nvme-core',
     [`${modules}/kernel/lib/crc64.ko.gz`]: gzipSync('code of crc64'),
     [`${modules}/kernel/drivers/net/ethernet/amazon/ena/ena.ko.zst`]: zstdCompressSync(
