@@ -17,9 +17,15 @@ export type GuestKind = 'ext4' | 'xfs on LVM' | 'btrfs';
 
 const RELEASE = '6.1.0-1-amd64';
 const UUID = '5e9f2f6c-3b4e-4d5c-9a3e-0c6f2f0a1b2c';
-/** Of an initramfs with most drivers, compressed; and of a module. */
-const INITRAMFS_BYTES = 40 * 2 ** 20;
-const MODULE_BYTES = 150 * 1024;
+
+/** Bytes of what makes a guest large. */
+export interface GuestSizes {
+  initramfs: number;
+  kernel: number;
+  module: number;
+}
+/** Of an initramfs with most drivers, compressed. */
+const REAL_SIZES: GuestSizes = { initramfs: 40 * 2 ** 20, kernel: 8 * 2 ** 20, module: 150 * 1024 };
 const FIRST_BYTE = 2 ** 20;
 const TOOL_SECONDS = 300;
 const LVM = '/bin/lvm';
@@ -32,9 +38,10 @@ export async function makeGuestDisk(
   path: string,
   sizeMiB: number,
   directory: string,
+  sizes = REAL_SIZES,
 ): Promise<void> {
   const source = await mkdtemp(join(directory, 'tree-'));
-  await writeTree(kind === 'ext4' ? debian() : rhel(kind), source);
+  await writeTree(kind === 'ext4' ? debian(sizes) : rhel(kind, sizes), source);
   await writeFile(path, '');
   await truncate(path, sizeMiB * 2 ** 20);
   const type = kind === 'xfs on LVM' ? '8e' : '83';
@@ -97,7 +104,7 @@ async function writeTree(tree: Tree, directory: string): Promise<void> {
   }
 }
 
-function common(fstab: string): Tree {
+function common(fstab: string, sizes: GuestSizes): Tree {
   const modules = `usr/lib/modules/${RELEASE}`;
   const drivers = ['nvme', 'nvme-core', 'ena', 'virtio_net', 'virtio_pci', 'vmw_pvscsi', 'sd_mod', 'vmxnet3'];
   return {
@@ -115,56 +122,62 @@ function common(fstab: string): Tree {
     'etc/systemd/system/multi-user.target.wants/systemd-networkd.service': {
       link: '/lib/systemd/system/systemd-networkd.service',
     },
-    [`boot/vmlinuz-${RELEASE}`]: noise('kernel', 8 * 2 ** 20),
+    [`boot/vmlinuz-${RELEASE}`]: noise('kernel', sizes.kernel),
     [`${modules}/modules.dep`]: drivers
       .map((name) => `kernel/${name}.ko:${name === 'nvme' ? ' kernel/nvme-core.ko' : ''}\n`)
       .join(''),
     [`${modules}/modules.builtin`]: '',
-    ...Object.fromEntries(drivers.map((name) => [`${modules}/kernel/${name}.ko`, noise(name, MODULE_BYTES)])),
+    ...Object.fromEntries(drivers.map((name) => [`${modules}/kernel/${name}.ko`, noise(name, sizes.module)])),
   };
 }
 
-function debian(): Tree {
+function debian(sizes: GuestSizes): Tree {
   return {
-    ...common(`UUID=${UUID} / ext4 errors=remount-ro 0 1\n`),
+    ...common(`UUID=${UUID} / ext4 errors=remount-ro 0 1\n`, sizes),
     'etc/os-release': 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n',
     'usr/share/initramfs-tools/init': '#!/bin/sh\n',
     'etc/initramfs-tools/modules': 'vmw_pvscsi\n',
     'etc/default/grub': 'GRUB_CMDLINE_LINUX=""\n',
     'boot/grub/grub.cfg': `menuentry 'Debian' {\n\tlinux /boot/vmlinuz-${RELEASE} root=UUID=${UUID} ro\n\tinitrd /boot/initrd.img-${RELEASE}\n}\n`,
-    [`boot/initrd.img-${RELEASE}`]: initramfs({
-      init: '#!/bin/sh\n',
-      'scripts/functions': 'functions',
-      'conf/initramfs.conf': 'MODULES=most\n',
-      'usr/sbin/modprobe': 'kmod',
-    }),
+    [`boot/initrd.img-${RELEASE}`]: initramfs(
+      {
+        init: '#!/bin/sh\n',
+        'scripts/functions': 'functions',
+        'conf/initramfs.conf': 'MODULES=most\n',
+        'usr/sbin/modprobe': 'kmod',
+      },
+      sizes,
+    ),
   };
 }
 
-function rhel(kind: GuestKind): Tree {
+function rhel(kind: GuestKind, sizes: GuestSizes): Tree {
   const root = kind === 'btrfs' ? `UUID=${UUID}` : '/dev/mapper/rhel-root';
   return {
-    ...common(`${root} / ${kind === 'btrfs' ? 'btrfs' : 'xfs'} defaults 0 0\n`),
+    ...common(`${root} / ${kind === 'btrfs' ? 'btrfs' : 'xfs'} defaults 0 0\n`, sizes),
     'etc/os-release': 'PRETTY_NAME="Rocky Linux 9"\nID=rocky\n',
     'usr/lib/dracut/dracut-functions.sh': '',
     'boot/grub2/grub.cfg': 'insmod blscfg\nblscfg\n',
     [`boot/loader/entries/0-${RELEASE}.conf`]: `title Rocky\nversion ${RELEASE}\nlinux /boot/vmlinuz-${RELEASE}\ninitrd /boot/initramfs-${RELEASE}.img\noptions root=${root} ro\n`,
-    [`boot/initramfs-${RELEASE}.img`]: initramfs({
-      init: { link: 'usr/lib/systemd/systemd' },
-      'usr/lib/systemd/systemd': 'systemd',
-      'usr/lib/dracut/hooks/pre-udev/50-x.sh': '',
-      'usr/bin/dracut-pre-udev': '#!/bin/sh\n',
-      'usr/sbin/insmod': 'kmod',
-    }),
+    [`boot/initramfs-${RELEASE}.img`]: initramfs(
+      {
+        init: { link: 'usr/lib/systemd/systemd' },
+        'usr/lib/systemd/systemd': 'systemd',
+        'usr/lib/dracut/hooks/pre-udev/50-x.sh': '',
+        'usr/bin/dracut-pre-udev': '#!/bin/sh\n',
+        'usr/sbin/insmod': 'kmod',
+      },
+      sizes,
+    ),
   };
 }
 
 /** Of a tree, with as much of what does not compress as makes it as large as real ones are. */
-function initramfs(tree: Tree): Buffer {
+function initramfs(tree: Tree, { initramfs: bytes }: GuestSizes): Buffer {
   const entries = new Map<string, CpioEntry>();
   for (const [path, content] of Object.entries<Tree[string]>({
     ...tree,
-    'usr/lib/firmware/x': noise('x', INITRAMFS_BYTES),
+    'usr/lib/firmware/x': noise('x', bytes),
   })) {
     const parts = path.split('/');
     for (let depth = 1; depth < parts.length; depth++) {
