@@ -6,7 +6,7 @@ import { RunFailedError } from '../../client/errors';
 import { planSweep, sweep } from '../../client/sweep';
 import { type LifeboatRun } from '../../client/run';
 import { type DrPlan } from '../../plan/schema';
-import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
+import { LICENSED_BIOS_IMAGE_ID, SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
 import { type FaultRule } from '../../sandbox/aws/faults/rule';
 import { projectRoot } from '../../host/project-root';
 import { workerEnvironment } from '../../sandbox/supervisor/processes';
@@ -27,7 +27,7 @@ import { startTemporal } from '../workflows/local-temporal';
 const NAME = 'www.shop.example';
 const HOME = '192.168.10.100';
 const VMS = ['web'];
-const JOURNEY_MS = 300_000;
+const JOURNEY_MS = 420_000;
 const LATE_MS = 240_000;
 
 type Activity = (input: unknown) => Promise<unknown>;
@@ -197,6 +197,14 @@ asRoot('activities that run twice, and late (needs root)', () => {
       const { vms } = await (await client.failover({ ...byCopy, mode: 'test' })).result();
       expect(vms).toMatchObject([{ launchedBy: 'launch copy', warnings: [] }]);
       expect(await violations('home')).toEqual([]);
+      const licensed = await sandbox.publish({
+        ...plan,
+        replication: { ...plan.replication, launchCopy: true },
+        vms: plan.vms.map((vm) => ({ ...vm, licensedImage: LICENSED_BIOS_IMAGE_ID })),
+      });
+      const billed = await (await client.failover({ ...licensed, mode: 'test' })).result();
+      expect(billed.vms).toMatchObject([{ launchedBy: 'licensed image' }]);
+      expect(await violations('home')).toEqual([]);
 
       // Its VM is off, and stays so.
       await sandbox.breakAws(refused('RunInstances'));
@@ -224,9 +232,16 @@ asRoot('activities that run twice, and late (needs root)', () => {
       expect(await violations('home')).toEqual([]);
 
       // None was left out, but for what is asked of a host only when work has waited for it, and does nothing, and for
-      // what only reads consoles of guests that have boot scripts, and what starts VMs that ran: there are none (test/contract/power.test.ts).
+      // what only reads consoles of guests that have boot scripts, what starts VMs that ran (there are none: test/contract/power.test.ts), and
+      // what exchanges the root of VMs with one disk (test/contract/licensed-image.test.ts).
       const leftOut = [...activities.keys()].filter((name) => !calls.some((call) => call.name === name));
-      expect(leftOut.sort()).toEqual(['answerPulse', 'readBootScripts', 'requireBootScripts', 'startVm']);
+      expect(leftOut.sort()).toEqual([
+        'answerPulse',
+        'readBootScripts',
+        'replaceRootVolume',
+        'requireBootScripts',
+        'startVm',
+      ]);
     },
     JOURNEY_MS,
   );
