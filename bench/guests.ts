@@ -19,7 +19,7 @@ const RELEASE = '6.1.0-1-amd64';
 const UUID = '5e9f2f6c-3b4e-4d5c-9a3e-0c6f2f0a1b2c';
 
 /** Bytes of what makes a guest large. */
-export interface GuestSizes {
+interface GuestSizes {
   initramfs: number;
   kernel: number;
   module: number;

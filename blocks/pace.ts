@@ -1,5 +1,5 @@
 import { type Clock, processClock } from './rate-limit';
-import { untilAborted } from './until-aborted';
+import { WaitingLine } from './waiting-line';
 
 /** Calls a second of one kind that EBS direct takes of an account, unless it was raised (Amazon EBS endpoints and quotas). */
 const QUOTA_PER_SECOND = 1000;
@@ -22,12 +22,6 @@ const CREDIT_MS = 50;
 /** Milliseconds for which a call is refused again and again until that is its answer; the activity's retry goes on from there. */
 const GIVE_UP_MS = 120_000;
 
-interface Waiting {
-  /** Was refused: goes first. */
-  again: boolean;
-  go: () => void;
-}
-
 /**
  * How many calls a second go to a service that refuses those that come too fast. As many as there are until the first
  * refusal; from then on by a pace, which falls with what is refused and grows while calls wait for it, so that it stays at the
@@ -40,7 +34,7 @@ export class Pace {
   private grownFor = 0;
   private tokens = 0;
   private countedAt: number;
-  private readonly waiting: Waiting[] = [];
+  private readonly waiting = new WaitingLine<void>();
   private sleeping = false;
   /** Answers to calls that were sent before say nothing about the pace as it is. */
   private changedAt = -Infinity;
@@ -91,32 +85,23 @@ export class Pace {
   private async turn(again: boolean, signal: AbortSignal, held: () => void): Promise<void> {
     signal.throwIfAborted();
     this.count();
-    if (this.waiting.length === 0 && this.tokens >= 1) {
+    if (this.waiting.isEmpty && this.tokens >= 1) {
       this.tokens--;
       return;
     }
     held();
-    const one: Waiting = { again, go: () => undefined };
-    const going = new Promise<void>((go) => (one.go = go));
-    const behind = again ? this.waiting.findIndex((other) => !other.again) : -1;
-    this.waiting.splice(behind < 0 ? this.waiting.length : behind, 0, one);
+    const turn = this.waiting.wait(again, signal);
     this.serve();
-    try {
-      await untilAborted(going, signal);
-    } catch (error) {
-      const at = this.waiting.indexOf(one);
-      if (at >= 0) this.waiting.splice(at, 1);
-      throw error;
-    }
+    await turn;
   }
 
   private serve(): void {
     this.count();
-    while (this.waiting.length > 0 && this.tokens >= 1) {
+    while (!this.waiting.isEmpty && this.tokens >= 1) {
       this.tokens--;
-      this.waiting.shift()!.go();
+      this.waiting.next();
     }
-    if (this.waiting.length === 0 || this.sleeping) return;
+    if (this.waiting.isEmpty || this.sleeping) return;
     this.sleeping = true;
     const milliseconds = Math.ceil(((1 - this.tokens) / this.rate) * 1000);
     // Never cut short: it is over before anybody would mind.
@@ -131,7 +116,7 @@ export class Pace {
     const now = this.clock.now();
     const seconds = (now - this.countedAt) / 1000;
     this.countedAt = now;
-    if (this.waiting.length > 0) {
+    if (!this.waiting.isEmpty) {
       this.grownFor += seconds;
       const growth = GROWTH * 2 ** (this.grownFor / GROWTH_DOUBLES_SECONDS);
       // Never more than twice as fast in a second.

@@ -5,7 +5,7 @@ import { DEFAULT_VOLUME_TYPE, type VolumeSettings } from './volume-types';
 export type VolumesByDisk = Record<string, VolumeSettings>;
 
 /** Where something is said of volumes. What stands later goes before. */
-export interface VolumeLayer {
+interface VolumeLayer {
   path: PropertyKey[];
   settings: VolumeSettings;
 }

@@ -41,7 +41,7 @@ const VOLUME_TYPES = {
   sc1: { smallestGiB: 125, largestGiB: 16_384, boots: false },
 } as const satisfies Record<string, VolumeType>;
 
-export type VolumeTypeName = keyof typeof VOLUME_TYPES;
+type VolumeTypeName = keyof typeof VOLUME_TYPES;
 export const VOLUME_TYPE_NAMES = Object.keys(VOLUME_TYPES) as VolumeTypeName[];
 export const DEFAULT_VOLUME_TYPE = 'gp3' satisfies VolumeTypeName;
 
@@ -50,7 +50,7 @@ const THROUGHPUT = { least: 125, most: 2000, perIops: 0.25 };
 const INITIALIZATION_RATE = { least: 100, most: 300 };
 
 /** What EC2 would refuse of a volume, in words for a person: the field, and a sentence's end. */
-export interface VolumeProblem {
+interface VolumeProblem {
   field: keyof VolumeSettings;
   message: string;
 }

@@ -1,4 +1,5 @@
 import { condition, setHandler } from '@temporalio/workflow';
+import { someOf } from '../plan/some-of';
 import { type FailoverVmRequest } from './failover-vm-request';
 import { dependenciesReadySignal } from './run/messages';
 import { reportPhase } from './run/vm-child';
@@ -22,13 +23,4 @@ export class Dependencies {
     await reportPhase(name, 'waiting', `for ${someOf(dependsOn)}`);
     await condition(() => this.areReady);
   }
-}
-
-/** Names that a person takes in; of a large plan, each VM would else tell the run of all the VMs before it. */
-const SHOWN_NAMES = 5;
-
-export function someOf(names: readonly string[]): string {
-  const shown = names.slice(0, SHOWN_NAMES).join(', ');
-  const more = names.length - SHOWN_NAMES;
-  return more > 0 ? `${shown} and ${more} more` : shown;
 }

@@ -1,5 +1,5 @@
 import { type DrCopy } from '../activities/aws-proxy/account/contract';
-import { type LaunchSite } from '../activities/aws-proxy/launch/contract';
+import { type LaunchActivities, type LaunchSite } from '../activities/aws-proxy/launch/contract';
 import { type HostEntry } from '../guest/port';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm, type RecoverySubnet } from '../plan/schema';
@@ -7,6 +7,12 @@ import { subnetsOf } from '../plan/subnets';
 import { vmSite } from '../plan/vm-site';
 import { type VolumesByDisk } from '../plan/volume-settings';
 import { type OnFailure } from './run/attention';
+
+/**
+ * `launch copy`: one launch of a guest adapted beforehand; `volumes`: adapted and put together in the failover; `licensed
+ * image`: put onto an instance of the plan's licensed image, adapted beforehand or not.
+ */
+export type Way = 'launch copy' | 'volumes' | 'licensed image';
 
 /** One VM of a failover: what it is made from, where, and what it finds there. */
 export interface FailoverVmRequest {
@@ -47,4 +53,25 @@ export function networkOf({ site, vm, test }: FailoverVmRequest): Omit<LaunchSit
 /** What of the plan's the volumes of the VM are made with. */
 export function volumesOf(request: FailoverVmRequest): Pick<FailoverVmRequest, 'volumes'> {
   return request.volumes === undefined ? {} : { volumes: request.volumes };
+}
+
+/** What an attempt at the VM's volumes is told, by whichever way. */
+export function volumeRequest(
+  request: FailoverVmRequest,
+  attempt: number,
+  availabilityZone: string,
+): Parameters<LaunchActivities['createVolumes']>[0] {
+  const { run, vm, drCopy, test } = request;
+  const { tags } = networkOf(request);
+  return {
+    ...{ run, vm: vm.name, attempt, drCopy, availabilityZone, test },
+    ...volumesOf(request),
+    ...(tags === undefined ? {} : { tags }),
+  };
+}
+
+/** How the VM's instance comes to be, where nothing has gone since the check: the licence first, then the shortest way. */
+export function plannedWay(vm: PlannedVm, { launchCopy }: DrCopy): Way {
+  if (vm.licensedImage !== undefined) return 'licensed image';
+  return launchCopy === undefined ? 'volumes' : 'launch copy';
 }

@@ -5,7 +5,7 @@ import {
 } from '../activities/aws-proxy/launch/contract';
 import { requireBootScript, requiresBootScript } from './boot-scripts';
 import { awsProxy } from './run/activities';
-import { type FailoverVmRequest } from './failover-vm-request';
+import { type FailoverVmRequest, plannedWay, type Way } from './failover-vm-request';
 import { causeMessage, hasFailureType } from './run/failure-message';
 import { Dependencies } from './dependencies';
 import { LaunchAttempts } from './launch-tries';
@@ -25,11 +25,7 @@ export interface RecoveredVm extends InstanceAddresses {
   availabilityZone: string;
   recoveryPoint: string;
   takenAt: string;
-  /**
-   * `launch copy`: one launch of a guest adapted beforehand; `volumes`: adapted and put together in this failover; `licensed
-   * image`: put onto an instance of the plan's licensed image, adapted beforehand or not.
-   */
-  launchedBy: 'launch copy' | 'volumes' | 'licensed image';
+  launchedBy: Way;
   /** Seconds that it took to answer. */
   readySeconds: number;
   /** ISO 8601, UTC: when it answered, and the boot script that the plan requires had ended. */
@@ -51,17 +47,11 @@ export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredV
   const dependencies = new Dependencies(request);
   const attempts = new LaunchAttempts();
   const volumes = new PreparedVolumes(request, dependencies);
-  const { licensedImage } = vm;
-  const ways: Ways = {
-    volumes,
-    instance: new RecoveryInstance(request, attempts),
-    ...(licensedImage !== undefined
-      ? { licensed: new LicensedInstance(request, licensedImage, dependencies, attempts, volumes) }
-      : request.drCopy.launchCopy !== undefined
-        ? { byCopy: new LaunchedInstance(request, dependencies, attempts) }
-        : {}),
-    warnings: [],
-  };
+  const ways: Ways = { volumes, instance: new RecoveryInstance(request, attempts), warnings: [] };
+  if (vm.licensedImage !== undefined)
+    ways.licensed = new LicensedInstance(request, vm.licensedImage, dependencies, attempts, volumes);
+  else if (plannedWay(vm, request.drCopy) === 'launch copy')
+    ways.byCopy = new LaunchedInstance(request, dependencies, attempts);
   const attention = vmAttention(run, vm.name, onFailure);
   const step = async (retry?: RetryRequest): Promise<RecoveredVm> => {
     if (retry?.instanceTypes) {

@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/workflow';
+import { type InstanceLaunch } from '../activities/aws-proxy/launch/contract';
 import { awsProxy } from './run/activities';
-import { type FailoverVmRequest } from './failover-vm-request';
+import { type FailoverVmRequest, networkOf } from './failover-vm-request';
 import { causeMessage, hasFailureType } from './run/failure-message';
 import { Kept } from './run/kept';
 import { reportPhase } from './run/vm-child';
@@ -8,8 +9,10 @@ import { reportPhase } from './run/vm-child';
 /** What was launched, of which type. */
 export type Launched<T> = T & { instanceType: string };
 
-/** Launches an instance of a type in a subnet. Each attempt has a number of its own. */
-export type Launch<T> = (attempt: number, instanceType: string, subnet: string) => Promise<T>;
+/** What every launch is told, by whichever way: whose, of which type, and where. Each attempt has a number of its own. */
+export type LaunchAttempt = Omit<InstanceLaunch, 'imageId'>;
+
+export type Launch<T> = (launch: LaunchAttempt) => Promise<T>;
 
 /** Attempts at an instance of one VM, by whichever way: no two have the same number, which is in tokens and tags. */
 export class LaunchAttempts {
@@ -30,14 +33,14 @@ export class LaunchTries<T> {
   /**
    * @param begin makes what has to be there before the first launch, and then goes on with the launch itself. Histories of
    *   earlier releases tell in which order the steps of a VM are asked for: nothing waits between the two.
-   * @param where the subnets that it may be in, in order of preference; and whether an instance's volumes are its own, and go
+   * @param where the subnets that it may be in, in order of preference, as they are when it is launched; and whether an instance's volumes are its own, and go
    *   with it when it is discarded
    */
   constructor(
     private readonly request: FailoverVmRequest,
     private readonly attempts: LaunchAttempts,
     private readonly begin: (first: (launch: Launch<T>) => Promise<Launched<T>>) => Promise<Launched<T>>,
-    private readonly where: { subnets: string[]; launchedByCopy: boolean },
+    private readonly where: { subnets: () => string[]; launchedByCopy: boolean },
   ) {
     this.types = request.vm.instanceTypes;
   }
@@ -75,33 +78,42 @@ export class LaunchTries<T> {
   }
 
   private async first(launch: Launch<T>): Promise<Launched<T>> {
-    const { vm } = this.request;
     for (const instanceType of this.types)
-      for (const subnet of this.where.subnets) {
-        // Another launch where EC2 took the first back for an error of its own.
-        for (let again = false; ; again = true) {
-          const attempt = this.attempts.next();
-          try {
-            const launched = { ...(await launch(attempt, instanceType, subnet)), instanceType };
-            this.doubtful = undefined;
-            return launched;
-          } catch (error) {
-            if (hasFailureType(error, 'NoCapacity')) {
-              // AWS's own words may name zones that have capacity.
-              await reportPhase(
-                vm.name,
-                'no capacity',
-                `${instanceType} in ${subnet}: ${causeMessage(error)}`,
-              );
-              break;
-            }
-            this.doubtful = attempt;
-            if (again || !hasFailureType(error, 'LaunchAborted')) throw error;
-            await reportPhase(vm.name, 'launching again', causeMessage(error));
-          }
-        }
+      for (const subnet of this.where.subnets()) {
+        const launched = await this.launchIn(launch, instanceType, subnet);
+        if (launched !== undefined) return launched;
       }
     throw this.noCapacity();
+  }
+
+  /**
+   * @param again whether EC2 took the first instance back for an error of its own
+   * @returns undefined where there is no capacity
+   */
+  private async launchIn(
+    launch: Launch<T>,
+    instanceType: string,
+    subnet: string,
+    again = false,
+  ): Promise<Launched<T> | undefined> {
+    const { run, vm, test } = this.request;
+    const attempt = this.attempts.next();
+    try {
+      const network = networkOf(this.request);
+      const launched = await launch({ run, vm: vm.name, attempt, instanceType, subnet, ...network, test });
+      this.doubtful = undefined;
+      return { ...launched, instanceType };
+    } catch (error) {
+      if (hasFailureType(error, 'NoCapacity')) {
+        // AWS's own words may name zones that have capacity.
+        await reportPhase(vm.name, 'no capacity', `${instanceType} in ${subnet}: ${causeMessage(error)}`);
+        return undefined;
+      }
+      this.doubtful = attempt;
+      if (again || !hasFailureType(error, 'LaunchAborted')) throw error;
+      await reportPhase(vm.name, 'launching again', causeMessage(error));
+      return this.launchIn(launch, instanceType, subnet, true);
+    }
   }
 
   noCapacity(): ApplicationFailure {

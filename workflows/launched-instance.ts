@@ -1,7 +1,7 @@
 import { type LaunchedInstance as LaunchedByCopy } from '../activities/aws-proxy/launch/contract';
 import { type Dependencies } from './dependencies';
 import { awsProxy } from './run/activities';
-import { type FailoverVmRequest, networkOf, subnetsFor, volumesOf } from './failover-vm-request';
+import { type FailoverVmRequest, subnetsFor, volumesOf } from './failover-vm-request';
 import { type Launch, type LaunchAttempts, type Launched, LaunchTries } from './launch-tries';
 import { Kept } from './run/kept';
 
@@ -16,7 +16,7 @@ export class LaunchedInstance {
     attempts: LaunchAttempts,
   ) {
     this.tries = new LaunchTries(request, attempts, (first) => this.launch(first), {
-      subnets: subnetsFor(request),
+      subnets: () => subnetsFor(request),
       launchedByCopy: true,
     });
   }
@@ -40,22 +40,11 @@ export class LaunchedInstance {
   private async launch(
     first: (launch: Launch<LaunchedByCopy>) => Promise<Launched<LaunchedByCopy>>,
   ): Promise<Launched<LaunchedByCopy>> {
-    const { run, vm, drCopy, test } = this.request;
+    const { drCopy } = this.request;
     const imageId = await this.image.get();
     await this.dependencies.ready();
-    return first((attempt, instanceType, subnet) =>
-      awsProxy.launchInstance({
-        run,
-        vm: vm.name,
-        attempt,
-        imageId,
-        instanceType,
-        subnet,
-        ...networkOf(this.request),
-        drCopy,
-        test,
-        ...volumesOf(this.request),
-      }),
+    return first((launch) =>
+      awsProxy.launchInstance({ ...launch, imageId, drCopy, ...volumesOf(this.request) }),
     );
   }
 

@@ -1,6 +1,6 @@
 import { type InstanceAddresses, type RecoveredVolume } from '../activities/aws-proxy/launch/contract';
 import { type Dependencies } from './dependencies';
-import { type FailoverVmRequest, networkOf, subnetsFor, volumesOf } from './failover-vm-request';
+import { type FailoverVmRequest, subnetsFor, volumeRequest } from './failover-vm-request';
 import { type Launch, type LaunchAttempts, type Launched, LaunchTries } from './launch-tries';
 import { type PreparedVolumes, untilNoVolumeFails } from './prepared-volumes';
 import { bootShell } from './recovery-instance';
@@ -21,7 +21,7 @@ interface LicensedShell {
  * on the stopped one where it has, since the image's guest must not see the VM's data, and where EC2's exchange has failed.
  */
 export class LicensedInstance {
-  private tries: LaunchTries<LicensedShell>;
+  private readonly tries: LaunchTries<LicensedShell>;
   private readonly volumesByCopy = new Kept(() => this.makeByCopy());
   private volumeAttempt = 1;
   private byLaunchCopy: boolean;
@@ -34,11 +34,16 @@ export class LicensedInstance {
     private readonly request: FailoverVmRequest,
     private readonly imageId: string,
     private readonly dependencies: Dependencies,
-    private readonly attempts: LaunchAttempts,
+    attempts: LaunchAttempts,
     private readonly prepared: PreparedVolumes,
   ) {
     this.byLaunchCopy = request.drCopy.launchCopy !== undefined;
-    this.tries = this.newTries();
+    this.tries = new LaunchTries(request, attempts, (first) => this.launch(first), {
+      // Volumes that are adapted on a proxy are made in the first zone.
+      subnets: () => subnetsFor(request).slice(0, this.byLaunchCopy ? undefined : 1),
+      // Nothing but its own root is on it before it has come to be.
+      launchedByCopy: false,
+    });
   }
 
   /** Tries these types from now on. */
@@ -106,23 +111,12 @@ export class LicensedInstance {
     return Promise.all([this.tries.get(), this.prepared.volumes()]);
   }
 
-  /** Volumes that are adapted on a proxy are made in the first zone, and the shell may be in another. */
+  /** The shell may be in another zone than the volumes that are adapted on a proxy. */
   private async leaveLaunchCopy({ attempt }: LicensedShell): Promise<void> {
     const { run, vm } = this.request;
     await awsProxy.discardShell({ run, vm: vm.name, attempt });
     this.byLaunchCopy = false;
-    this.tries = this.newTries(this.tries);
-  }
-
-  private newTries(before?: LaunchTries<LicensedShell>): LaunchTries<LicensedShell> {
-    const subnets = subnetsFor(this.request);
-    const tries = new LaunchTries<LicensedShell>(this.request, this.attempts, (first) => this.launch(first), {
-      subnets: this.byLaunchCopy ? subnets : subnets.slice(0, 1),
-      // Nothing but its own root is on it before it has come to be.
-      launchedByCopy: false,
-    });
-    if (before !== undefined) tries.useTypes(before.typesFrom(''));
-    return tries;
+    this.tries.forget();
   }
 
   /**
@@ -132,45 +126,28 @@ export class LicensedInstance {
   private async launch(
     first: (launch: Launch<LicensedShell>) => Promise<Launched<LicensedShell>>,
   ): Promise<Launched<LicensedShell>> {
-    const { run, vm, drCopy, test } = this.request;
+    const { vm, drCopy } = this.request;
     const { imageId, byLaunchCopy } = this;
-    const leave = drCopy.disks.length === 1 ? 'running' : 'stopped';
+    const leave = drCopy.disks.length === 1 ? ('running' as const) : ('stopped' as const);
     if (byLaunchCopy || leave === 'running') await this.dependencies.ready();
-    return first(async (attempt, instanceType, subnet) => {
+    return first(async (launch) => {
+      const { attempt, instanceType, subnet } = launch;
       await reportPhase(vm.name, 'launching', `${instanceType} in ${subnet} from ${imageId}`);
-      const shell = await awsProxy.launchLicensedShell({
-        run,
-        vm: vm.name,
-        attempt,
-        imageId,
-        instanceType,
-        subnet,
-        ...networkOf(this.request),
-        recoveryPoint: drCopy.recoveryPoint,
-        test,
-        leave,
-        byLaunchCopy,
-      });
-      return { ...shell, attempt };
+      const { recoveryPoint } = drCopy;
+      const asked = { ...launch, imageId, recoveryPoint, leave, byLaunchCopy };
+      return { ...(await awsProxy.launchLicensedShell(asked)), attempt };
     });
   }
 
   /** In the zone where the instance is. */
   private makeByCopy(): Promise<RecoveredVolume[]> {
-    const { run, vm, drCopy, test } = this.request;
     return untilNoVolumeFails(
       this.request,
       async () => {
         const { availabilityZone } = await this.tries.get();
-        await reportPhase(vm.name, 'creating volumes', availabilityZone);
-        const { volumeAttempt: attempt } = this;
-        const { tags } = networkOf(this.request);
-        return awsProxy.createVolumes({
-          ...{ run, vm: vm.name, attempt, drCopy, availabilityZone, test },
-          ...volumesOf(this.request),
-          ...(tags === undefined ? {} : { tags }),
-          byLaunchCopy: true,
-        });
+        await reportPhase(this.request.vm.name, 'creating volumes', availabilityZone);
+        const asked = volumeRequest(this.request, this.volumeAttempt, availabilityZone);
+        return awsProxy.createVolumes({ ...asked, byLaunchCopy: true });
       },
       () => this.volumeAttempt++,
     );

@@ -53,10 +53,9 @@ export async function bringLastState(
 
 /** The VMs, each depending on those that depended on it. */
 function reversed(vms: readonly PlannedVm[]): PlannedVm[] {
-  return vms.map((vm) => ({
-    ...vm,
-    dependsOn: vms.filter(({ dependsOn }) => dependsOn.includes(vm.name)).map(({ name }) => name),
-  }));
+  const dependents = new Map<string, string[]>(vms.map(({ name }) => [name, []]));
+  for (const { name, dependsOn } of vms) for (const needed of dependsOn) dependents.get(needed)?.push(name);
+  return vms.map((vm) => ({ ...vm, dependsOn: dependents.get(vm.name) ?? [] }));
 }
 
 /** Restores that a schedule begins meanwhile each take the plan's state for a moment. */
@@ -112,11 +111,9 @@ async function startAgain(begun: BegunRun, vms: readonly PlannedVm[], progress: 
   const run = await take(begun, ['protected'], 'protected');
   progress.phase('starting the VMs at the primary site again');
   const failed: string[] = [];
+  const names = new Set(vms.map(({ name }) => name));
   await inDependencyOrder(
-    vms.map((vm) => ({
-      ...vm,
-      dependsOn: vm.dependsOn.filter((name) => vms.some((one) => one.name === name)),
-    })),
+    vms.map((vm) => ({ ...vm, dependsOn: vm.dependsOn.filter((name) => names.has(name)) })),
     async (vm) => {
       try {
         progress.vm(vm.name, 'starting', 'at the primary site');

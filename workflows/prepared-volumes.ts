@@ -1,7 +1,7 @@
 import { type RecoveredVolume } from '../activities/aws-proxy/launch/contract';
 import { type Dependencies } from './dependencies';
 import { awsProxy, control } from './run/activities';
-import { type FailoverVmRequest, networkOf, volumesOf } from './failover-vm-request';
+import { type FailoverVmRequest, volumeRequest } from './failover-vm-request';
 import { hasFailureType } from './run/failure-message';
 import { Kept } from './run/kept';
 import { onProxyHost, type ProxyHost } from './run/proxy-host';
@@ -90,14 +90,8 @@ export class PreparedVolumes {
   }
 
   private create(): Promise<RecoveredVolume[]> {
-    const { run, vm, drCopy, test, availabilityZone } = this.request;
-    const { attempt } = this;
-    const { tags } = networkOf(this.request);
-    return awsProxy.createVolumes({
-      ...{ run, vm: vm.name, attempt, drCopy, availabilityZone, test },
-      ...volumesOf(this.request),
-      ...(tags === undefined ? {} : { tags }),
-    });
+    const { request, attempt } = this;
+    return awsProxy.createVolumes(volumeRequest(request, attempt, request.availabilityZone));
   }
 
   private async inject(host: ProxyHost, volumes: RecoveredVolume[]): Promise<void> {

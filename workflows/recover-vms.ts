@@ -8,7 +8,7 @@ import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { volumesByDisk } from '../plan/volume-settings';
 import { failoverVm, readyDetail, type RecoveredVm } from './failover-vm';
-import { type FailoverVmRequest } from './failover-vm-request';
+import { type FailoverVmRequest, plannedWay, type Way } from './failover-vm-request';
 import { awsProxy } from './run/activities';
 import { type Attention, type OnFailure } from './run/attention';
 import { inDependencyOrder } from './run/dependency-order';
@@ -45,12 +45,15 @@ const PREPARED: readonly (string | undefined)[] = ['waiting', NEEDS_ATTENTION];
  */
 export async function recoverVms(recovery: Recovery): Promise<Map<string, RecoveredVm>> {
   if (!patched('begun ahead')) return recoverVmsInTurn(recovery);
-  const { run, plan, drCopies, attention, progress, images, onReady } = recovery;
-  const shells = await attention.step(() => shellImages(run, plan, drCopies));
+  const { run, plan, attention, progress, images, onReady } = recovery;
+  const requests = plan.vms.map((vm) => requestOf(recovery, vm));
+  const by = (way: Way): FailoverVmRequest[] =>
+    requests.filter(({ vm, drCopy }) => plannedWay(vm, drCopy) === way);
+  const shells = await attention.step(() => shellImages(run, by('volumes')));
   const begun = new Map(
-    plan.vms.map((vm) => {
-      const request = requestOf(recovery, vm);
-      const imageId = shells.get(request.drCopy.configuration.firmware);
+    requests.map((request) => {
+      const { vm, drCopy } = request;
+      const imageId = shells.get(drCopy.configuration.firmware);
       const start = (ahead: boolean) => {
         progress.vm(vm.name, ahead ? 'preparing' : 'launching');
         const told = { ...request, imageId, ahead, toldByRun: true };
@@ -61,6 +64,8 @@ export async function recoverVms(recovery: Recovery): Promise<Map<string, Recove
   );
   const of = (vm: string): VmAhead<RecoveredVm> => begun.get(vm) as VmAhead<RecoveredVm>;
 
+  // Also those that take the longer way in the end: their images may have been registered.
+  const withImage = new Set(by('launch copy').map(({ vm }) => vm.name));
   const preparing = new CancellationScope();
   const names = startOrder(plan).slice(1).flat();
   const isPrepared = (vm: string): boolean => PREPARED.includes(progress.phaseOf(vm));
@@ -72,8 +77,7 @@ export async function recoverVms(recovery: Recovery): Promise<Map<string, Recove
         if (of(vm.name).isAhead) progress.vm(vm.name, 'launching');
         const recovered = await of(vm.name).goOn();
         progress.end(vm.name, 'ready', readyDetail(recovered));
-        const hasLaunchCopy = drCopies.some((copy) => copy.vm === vm.name && copy.launchCopy !== undefined);
-        if (hasLaunchCopy && vm.licensedImage === undefined) images.add(vm.name);
+        if (withImage.has(vm.name)) images.add(vm.name);
         onReady(recovered);
         return recovered;
       },
@@ -84,15 +88,9 @@ export async function recoverVms(recovery: Recovery): Promise<Map<string, Recove
   }
 }
 
-/** The shell image of every firmware that VMs without a launch copy or an image of their own have: one look for all of them. */
-async function shellImages(
-  run: RunContext,
-  { vms }: DrPlan,
-  drCopies: DrCopy[],
-): Promise<Map<Firmware, string>> {
-  const licensed = new Set(vms.flatMap((vm) => (vm.licensedImage === undefined ? [] : [vm.name])));
-  const byVolumes = drCopies.filter(({ vm, launchCopy }) => launchCopy === undefined && !licensed.has(vm));
-  const kinds = new Set(byVolumes.map(({ configuration }) => configuration.firmware));
+/** The shell image of every firmware that VMs launched by volumes have: one look for all of them. */
+async function shellImages(run: RunContext, byVolumes: FailoverVmRequest[]): Promise<Map<Firmware, string>> {
+  const kinds = new Set(byVolumes.map(({ drCopy }) => drCopy.configuration.firmware));
   const images = new Map<Firmware, string>();
   for (const firmware of [...kinds].sort())
     images.set(firmware, (await awsProxy.ensureShellImage({ run, firmware })).imageId);

@@ -1,7 +1,7 @@
 import { type InstanceAddresses, type RecoveredVolume } from '../activities/aws-proxy/launch/contract';
 import { awsProxy } from './run/activities';
 import { hasFailureType } from './run/failure-message';
-import { type FailoverVmRequest, networkOf, subnetsFor } from './failover-vm-request';
+import { type FailoverVmRequest, subnetsFor } from './failover-vm-request';
 import { type Launch, type LaunchAttempts, type Launched, LaunchTries } from './launch-tries';
 import { reportPhase } from './run/vm-child';
 
@@ -17,7 +17,7 @@ export class RecoveryInstance {
   ) {
     this.tries = new LaunchTries(request, attempts, (first) => this.launch(first), {
       // Its volumes are made in one zone.
-      subnets: subnetsFor(request).slice(0, 1),
+      subnets: () => subnetsFor(request).slice(0, 1),
       launchedByCopy: false,
     });
   }
@@ -38,22 +38,11 @@ export class RecoveryInstance {
   }
 
   private async launch(first: (launch: Launch<{ instanceId: string }>) => Promise<Shell>): Promise<Shell> {
-    const { run, vm, drCopy, test } = this.request;
+    const { run, drCopy } = this.request;
     const { firmware } = drCopy.configuration;
     const imageId = this.request.imageId ?? (await awsProxy.ensureShellImage({ run, firmware })).imageId;
-    return first((attempt, instanceType, subnet) =>
-      awsProxy.launchShell({
-        run,
-        vm: vm.name,
-        attempt,
-        imageId,
-        instanceType,
-        subnet,
-        ...networkOf(this.request),
-        recoveryPoint: drCopy.recoveryPoint,
-        test,
-      }),
-    );
+    const { recoveryPoint } = drCopy;
+    return first((launch) => awsProxy.launchShell({ ...launch, imageId, recoveryPoint }));
   }
 
   /** Starts the instance; where capacity went missing since the launch, the stopped instance changes its type. */

@@ -1,22 +1,23 @@
-import { CancellationScope, condition } from '@temporalio/workflow';
 import { type RunContext } from '../plan/run';
 import { awsProxy } from './run/activities';
 import { causeMessage } from './run/failure-message';
+import { Gathered } from './run/gathered';
 
 /** Images of so many VMs are removed by one activity, so that what it has to tell stays small. */
 const VMS_AT_ONCE = 200;
-
-/** How long served images are gathered: a plan of a thousand VMs, whose launches take AWS eight minutes, needs some fifty activities. */
-const GATHERED_FOR = '10 seconds';
 
 /**
  * Images that VMs were launched by. What has been launched runs on without them, so they go while other VMs boot, and nobody waits
  * for it. An image costs nothing: that one could not be removed is no failure.
  */
 export class ServedImages {
-  private served: string[] = [];
-  private wanted = false;
-  private removing: Promise<void> | undefined;
+  /** Also where the run is cancelled: of what serves, nothing is taken back any more. */
+  private readonly served = new Gathered<string>((vms) => this.remove(vms), {
+    most: VMS_AT_ONCE,
+    // A thousand VMs, whose launches take AWS eight minutes, need some fifty activities.
+    within: '10 seconds',
+    nonCancellable: true,
+  });
   /** Why the image of a VM is left, by VM. */
   private readonly left = new Map<string, string>();
 
@@ -24,15 +25,12 @@ export class ServedImages {
 
   /** The VM is up. */
   add(vm: string): void {
-    this.served.push(vm);
-    // Also where the run is cancelled: of what serves, nothing is taken back any more.
-    this.removing ??= CancellationScope.nonCancellable(() => this.remove());
+    this.served.add(vm);
   }
 
   /** Waits until all are removed; a VM whose image is left gets a warning. */
   async removed(recovered: ReadonlyMap<string, { warnings: string[] }>): Promise<void> {
-    this.wanted = true;
-    await this.removing;
+    await this.served.end();
     for (const [vm, why] of this.left)
       recovered
         .get(vm)
@@ -41,14 +39,8 @@ export class ServedImages {
         );
   }
 
-  private async remove(): Promise<void> {
-    await condition(() => this.wanted || this.served.length >= VMS_AT_ONCE, GATHERED_FOR);
-    while (this.served.length > 0) await this.removeOf(this.served.splice(0, VMS_AT_ONCE));
-    this.removing = undefined;
-  }
-
   /** Never fails. */
-  private async removeOf(vms: string[]): Promise<void> {
+  private async remove(vms: string[]): Promise<void> {
     try {
       await awsProxy.deregisterImages({ run: this.run, vms });
     } catch (error) {

@@ -17,7 +17,7 @@ const SHUTDOWN_SECONDS = 900;
 /** VMs that a hypervisor is asked for at once: one after another, a thousand take minutes; vCenter serves many users at a time. */
 export const VMS_AT_ONCE = 8;
 
-export interface PowerDependencies {
+interface PowerDependencies {
   hypervisor: Hypervisor;
   objectStore: (address: RepositoryAddress) => ObjectStore;
   /** Instead of {@link SHUTDOWN_SECONDS}. */

@@ -44,7 +44,7 @@ export interface KeptConsole {
 }
 
 /** What the objects of a VM in a run are named by. */
-export interface ConsoleOf {
+interface ConsoleOf {
   plan: string;
   vm: string;
   runId: string;

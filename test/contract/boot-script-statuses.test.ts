@@ -1,5 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import { eventually } from '../support/eventually';
 import { type FailoverSite } from '../support/failover-site';
 import { type FailoverSteps, openFailoverSteps } from '../support/failover-steps';
@@ -21,11 +19,7 @@ afterEach(() => {
   site.calls.length = 0;
 });
 
-async function saysOnConsole(text: string): Promise<void> {
-  const directory = join(dirname(site.deviceDirectory), 'aws/ec2/machines', instanceId);
-  await mkdir(directory, { recursive: true });
-  await writeFile(join(directory, 'console.log'), text);
-}
+const saysOnConsole = (text: string): Promise<void> => steps.writeConsole(instanceId, text);
 const status = (name: string, exit: number): string =>
   `lifeboat: boot script ${name} of run ${RUN} exit status ${exit}\n`;
 const looks = (): number => site.calls.filter(({ operation }) => operation === 'GetConsoleOutput').length;

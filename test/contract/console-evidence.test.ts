@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo } from 'node:net';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type EC2Client } from '@aws-sdk/client-ec2';
 import { findInstanceStatus } from '../../activities/aws-proxy/account/lookup';
 import { createLaunchActivities } from '../../activities/aws-proxy/launch/activities';
@@ -24,9 +24,7 @@ beforeAll(async () => {
   ({ instanceId } = await site.activity(steps.activities.launchShell, steps.shellRequest(RUN, imageId)));
   const start = { run: site.run(RUN), vm: 'db', instanceId, instanceType: 'm6i.large' };
   await site.activity(steps.activities.startInstance, start);
-  const directory = join(dirname(site.deviceDirectory), 'aws/ec2/machines', instanceId);
-  await mkdir(directory, { recursive: true });
-  await writeFile(join(directory, 'console.log'), 'fsck: UNEXPECTED INCONSISTENCY\n');
+  await steps.writeConsole(instanceId, 'fsck: UNEXPECTED INCONSISTENCY\n');
 });
 afterAll(() => site.stop());
 afterEach(() => {

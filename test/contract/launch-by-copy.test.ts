@@ -1,6 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs';
 import {
   DeregisterImageCommand,
   DescribeImagesCommand,
@@ -11,7 +10,6 @@ import {
 } from '@aws-sdk/client-ec2';
 import { type DrCopy } from '../../activities/aws-proxy/account/contract';
 import { readRecoveredVolume, tagFilters } from '../../activities/aws-proxy/account/tags';
-import { loadPlanFile } from '../../plan/load';
 import { publishPlan } from '../../repository/plans/plans';
 import {
   PRODUCTION_SECURITY_GROUP_ID,
@@ -22,10 +20,9 @@ import {
 } from '../../sandbox/aws/fixtures';
 import { FAULTS_FILE } from '../../sandbox/aws/faults/rule';
 import { eventually } from '../support/eventually';
-import { waitUntilCompleted } from '../support/failover-listing';
 import { DB_DISKS, type FailoverSite } from '../support/failover-site';
 import { type FailoverSteps, openFailoverSteps } from '../support/failover-steps';
-import { planFolder } from '../unit/plan-file';
+import { planOf } from '../unit/plan-file';
 
 let steps: FailoverSteps;
 let site: FailoverSite;
@@ -39,9 +36,7 @@ let launchSnapshot: string;
 beforeAll(async () => {
   steps = await openFailoverSteps();
   ({ site } = steps);
-  const folder = planFolder();
-  const { plan, scripts } = await loadPlanFile(folder.file);
-  folder.remove();
+  const { plan, scripts } = await planOf();
   ({ digest } = await publishPlan(site.store, plan, scripts));
   const [db, web] = plan.vms;
   const fixed = (last: number) => ({
@@ -57,14 +52,9 @@ beforeAll(async () => {
     ],
   };
   ({ digest: clusterDigest } = await publishPlan(site.store, cluster, scripts));
-  const boot = steps.drCopy.disks.find((disk) => disk.boot)!;
-  const { SnapshotId = '' } = await site.clients.ebs.send(
-    new StartSnapshotCommand({ VolumeSize: boot.volumeGiB, ParentSnapshotId: boot.snapshotId }),
-  );
-  await site.clients.ebs.send(new CompleteSnapshotCommand({ SnapshotId, ChangedBlocksCount: 0 }));
-  await waitUntilCompleted(steps.ec2, [SnapshotId]);
-  launchSnapshot = SnapshotId;
-  drCopy = { ...steps.drCopy, launchCopy: { snapshots: [{ diskKey: boot.key, snapshotId: SnapshotId }] } };
+  const launchCopy = await steps.launchCopy();
+  launchSnapshot = launchCopy.snapshots[0]!.snapshotId;
+  drCopy = { ...steps.drCopy, launchCopy };
 });
 afterAll(() => site.stop());
 afterEach(() => {

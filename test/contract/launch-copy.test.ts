@@ -5,7 +5,6 @@ import { findLaunchSnapshots, launchCopyOf } from '../../activities/aws-proxy/ac
 import { createLaunchCopyActivities } from '../../activities/aws-proxy/restore/launch-copy';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { GuestNotAdaptableError, type GuestAdapter, type RecoverySiteAdaptation } from '../../guest/port';
-import { loadPlanFile } from '../../plan/load';
 import { type RunContext } from '../../plan/run';
 import { type DrPlan } from '../../plan/schema';
 import { publishPlan } from '../../repository/plans/plans';
@@ -13,7 +12,7 @@ import { takePlanState } from '../../repository/plans/plan-state';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 import { listIfExists } from '../../host/if-exists';
 import { patternDisk } from '../support/synthetic-disk';
-import { GOOD_PLAN, planFolder } from '../unit/plan-file';
+import { GOOD_PLAN, planOf } from '../unit/plan-file';
 import { backUp } from './copy-backup';
 import { restore, runNumber, snapshotBytes } from './copy-restore';
 import { type CopySite, inActivity, newEnvironment, startCopySite, VM } from './copy-site';
@@ -44,9 +43,7 @@ const adapter: GuestAdapter = {
 };
 
 async function publish(text: string): Promise<void> {
-  const folder = planFolder(text);
-  const loaded = await loadPlanFile(folder.file);
-  folder.remove();
+  const loaded = await planOf(text);
   ({ plan } = loaded);
   run = { ...run, digest: (await publishPlan(site.store, plan, loaded.scripts)).digest };
 }

@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs';
 import {
   DescribeImagesCommand,
   DescribeInstanceAttributeCommand,
@@ -13,7 +12,6 @@ import { type DrCopy } from '../../activities/aws-proxy/account/contract';
 import { type RecoveredVolume } from '../../activities/aws-proxy/launch/contract';
 import { imageFindings } from '../../activities/aws-proxy/readiness/licensed-images';
 import { readRecoveredVolume } from '../../activities/aws-proxy/account/tags';
-import { loadPlanFile } from '../../plan/load';
 import { publishPlan } from '../../repository/plans/plans';
 import {
   LICENSED_BIOS_IMAGE_ID,
@@ -22,10 +20,9 @@ import {
   SECOND_ZONE_SUBNET_ID,
 } from '../../sandbox/aws/fixtures';
 import { FAULTS_FILE, type FaultRule } from '../../sandbox/aws/faults/rule';
-import { waitUntilCompleted } from '../support/failover-listing';
 import { type FailoverSite, shopPlan } from '../support/failover-site';
 import { type FailoverSteps, openFailoverSteps } from '../support/failover-steps';
-import { planFolder } from '../unit/plan-file';
+import { planOf } from '../unit/plan-file';
 import { retried } from './run-activity';
 
 let steps: FailoverSteps;
@@ -38,19 +35,12 @@ let launchSnapshot: string;
 beforeAll(async () => {
   steps = await openFailoverSteps();
   ({ site } = steps);
-  const folder = planFolder();
-  const { plan, scripts } = await loadPlanFile(folder.file);
-  folder.remove();
+  const { plan, scripts } = await planOf();
   ({ digest } = await publishPlan(site.store, plan, scripts));
   const boot = steps.drCopy.disks.find((disk) => disk.boot)!;
-  const { SnapshotId = '' } = await site.clients.ebs.send(
-    new StartSnapshotCommand({ VolumeSize: boot.volumeGiB, ParentSnapshotId: boot.snapshotId }),
-  );
-  await site.clients.ebs.send(new CompleteSnapshotCommand({ SnapshotId, ChangedBlocksCount: 0 }));
-  await waitUntilCompleted(steps.ec2, [SnapshotId]);
-  launchSnapshot = SnapshotId;
-  const snapshots = [{ diskKey: boot.key, snapshotId: SnapshotId }];
-  drCopy = { ...steps.drCopy, disks: [boot], launchCopy: { snapshots } };
+  const launchCopy = await steps.launchCopy();
+  launchSnapshot = launchCopy.snapshots[0]!.snapshotId;
+  drCopy = { ...steps.drCopy, disks: [boot], launchCopy };
 });
 afterAll(() => site.stop());
 afterEach(() => {

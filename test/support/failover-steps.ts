@@ -1,3 +1,6 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs';
 import { DescribeInstancesCommand, DescribeVolumesCommand, type Instance } from '@aws-sdk/client-ec2';
 import { type DrCopy } from '../../activities/aws-proxy/account/contract';
 import { type RecoveredVolume } from '../../activities/aws-proxy/launch/contract';
@@ -64,6 +67,25 @@ export async function openFailoverSteps() {
       recoveryPoint: drCopy.recoveryPoint,
       test: false,
     }),
+
+    /** A launch copy of the DR copy, with nothing in it that the DR copy has not: a child of the boot disk's snapshot. */
+    async launchCopy(): Promise<NonNullable<DrCopy['launchCopy']>> {
+      const boot = drCopy.disks.find((disk) => disk.boot)!;
+      const { SnapshotId: snapshotId = '' } = await site.clients.ebs.send(
+        new StartSnapshotCommand({ VolumeSize: boot.volumeGiB, ParentSnapshotId: boot.snapshotId }),
+      );
+      const { ebs } = site.clients;
+      await ebs.send(new CompleteSnapshotCommand({ SnapshotId: snapshotId, ChangedBlocksCount: 0 }));
+      await waitUntilCompleted(ec2, [snapshotId]);
+      return { snapshots: [{ diskKey: boot.key, snapshotId }] };
+    },
+
+    /** What the instance's guest has written to its serial console, as far as the endpoint knows. */
+    async writeConsole(instanceId: string, text: string): Promise<void> {
+      const directory = join(dirname(site.deviceDirectory), 'aws/ec2/machines', instanceId);
+      await mkdir(directory, { recursive: true });
+      await writeFile(join(directory, 'console.log'), text);
+    },
 
     removeRun: (runId: string) => site.activity(activities.removeRecoveryResources, { run: site.run(runId) }),
 

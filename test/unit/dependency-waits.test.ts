@@ -1,4 +1,4 @@
-import { someOf } from '../../workflows/dependencies';
+import { someOf } from '../../plan/some-of';
 import { SharedWaits } from '../../workflows/run/dependency-order';
 
 it('waits once for all who wait for the same VMs', async () => {

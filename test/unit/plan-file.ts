@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { loadPlanFile } from '../../plan/load';
 
 /** A plan file that is right, line by line, for tests that make one line wrong. */
 export const GOOD_PLAN = `name: shop
@@ -45,4 +46,14 @@ export function planFolder(text: string = GOOD_PLAN) {
   writeFileSync(file, text);
   writeFileSync(path.join(directory, 'hello.sh'), '#!/bin/sh\necho hello\n');
   return { directory, file, remove: () => rmSync(directory, { recursive: true, force: true }) };
+}
+
+/** The plan that such a file holds, with its boot scripts. */
+export async function planOf(text: string = GOOD_PLAN) {
+  const folder = planFolder(text);
+  try {
+    return await loadPlanFile(folder.file);
+  } finally {
+    folder.remove();
+  }
 }

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
 import { registerSearchAttributes } from '../../workers/search-attributes';
 
 /** The Temporal CLI, whose dev server is the real server: TEMPORAL_CLI, else the project's own, else that on PATH. */
@@ -38,4 +39,25 @@ export async function startTemporal(): Promise<TestWorkflowEnvironment> {
   });
   await registerSearchAttributes(server.connection, server.namespace ?? 'default');
   return server;
+}
+
+/** Runs workers of the product's workflows and of these activities of AWS proxies. @returns what ends them */
+export async function runAwsWorkers(
+  connection: TestWorkflowEnvironment['nativeConnection'],
+  activities: object,
+): Promise<() => Promise<void>> {
+  const workers = [
+    await Worker.create({
+      connection,
+      taskQueue: CONTROL_QUEUE,
+      workflowsPath: require.resolve('../../workflows'),
+      activities: {},
+    }),
+    await Worker.create({ connection, taskQueue: AWS_PROXY_QUEUE, activities }),
+  ];
+  const working = workers.map((worker) => worker.run());
+  return async () => {
+    for (const worker of workers) worker.shutdown();
+    await Promise.all(working);
+  };
 }

@@ -4,7 +4,7 @@ import { AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
 import { plainPlan } from '../support/e2e-plan';
 import { eventually } from '../support/eventually';
 import { RUN } from '../support/run-context';
-import { describeWithTemporal, temporalForTests } from './local-temporal';
+import { describeWithTemporal, runAwsWorkers, temporalForTests } from './local-temporal';
 
 /** Restores whose work is in the queue before the failover's is. */
 const RESTORES = 40;
@@ -78,24 +78,11 @@ describeWithTemporal('work of several runs in one queue', () => {
 
   it('does what a launched VM only has to answer before further launches of its run', async () => {
     const { client, nativeConnection: connection } = server();
-    const workers = [
-      await Worker.create({
-        connection,
-        taskQueue: CONTROL_QUEUE,
-        workflowsPath: require.resolve('../../workflows'),
-        activities: {},
-      }),
-      await Worker.create({
-        connection,
-        taskQueue: AWS_PROXY_QUEUE,
-        activities: {
-          registerImage: () => ({ imageId: 'ami-0123456789abcdef1' }),
-          launchInstance: () => ({ instanceId: 'i-0123456789abcdef1', privateAddress: '10.0.1.20' }),
-          waitUntilReady: () => ({ seconds: 1 }),
-        },
-      }),
-    ];
-    const running = workers.map((worker) => worker.run());
+    const stop = await runAwsWorkers(connection, {
+      registerImage: () => ({ imageId: 'ami-0123456789abcdef1' }),
+      launchInstance: () => ({ instanceId: 'i-0123456789abcdef1', privateAddress: '10.0.1.20' }),
+      waitUntilReady: () => ({ seconds: 1 }),
+    });
     const { vms, recoverySite } = plainPlan('shop', ['db']);
     const launchCopy = { snapshots: [{ diskKey: 'system', snapshotId: 'snap-0123456789abcdef0' }] };
     const drCopy = {
@@ -114,8 +101,7 @@ describeWithTemporal('work of several runs in one queue', () => {
     });
     await failover.result();
     const { events } = await failover.fetchHistory();
-    for (const worker of workers) worker.shutdown();
-    await Promise.all(running);
+    await stop();
     const keys = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: activity }) =>
       activity ? [[activity.activityType?.name, activity.priority?.priorityKey]] : [],
     );

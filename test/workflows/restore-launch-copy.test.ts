@@ -1,9 +1,8 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { Worker } from '@temporalio/worker';
-import { AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
+import { CONTROL_QUEUE } from '../../activities/task-queues';
 import { type VmRestoreRequest, type VmRestoreResult } from '../../workflows/restore';
 import { RUN } from '../support/run-context';
-import { describeWithTemporal, temporalForTests } from './local-temporal';
+import { describeWithTemporal, runAwsWorkers, temporalForTests } from './local-temporal';
 
 const refuse = (message: string, type: string) => (): never => {
   throw ApplicationFailure.nonRetryable(message, type);
@@ -19,20 +18,7 @@ describeWithTemporal('a restore whose launch copy cannot be made', () => {
   ): Promise<VmRestoreResult> {
     const { client, nativeConnection: connection } = server();
     const planRestore = () => ({ upToDate: true, recoveryPoint: 'r', takenAt: '2026-11-30T00:00:00Z' });
-    const workers = [
-      await Worker.create({
-        connection,
-        taskQueue: CONTROL_QUEUE,
-        workflowsPath: require.resolve('../../workflows'),
-        activities: {},
-      }),
-      await Worker.create({
-        connection,
-        taskQueue: AWS_PROXY_QUEUE,
-        activities: { planRestore, ...answers },
-      }),
-    ];
-    const working = workers.map((worker) => worker.run());
+    const stop = await runAwsWorkers(connection, { planRestore, ...answers });
     try {
       return await client.workflow.execute<(request: VmRestoreRequest) => Promise<VmRestoreResult>>(
         'restoreVm',
@@ -43,8 +29,7 @@ describeWithTemporal('a restore whose launch copy cannot be made', () => {
         },
       );
     } finally {
-      for (const worker of workers) worker.shutdown();
-      await Promise.all(working);
+      await stop();
     }
   }
 

@@ -3,13 +3,12 @@ import { Worker } from '@temporalio/worker';
 import { createControlActivities } from '../../activities/control/activities';
 import { CONTROL_QUEUE } from '../../activities/task-queues';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
-import { loadPlanFile } from '../../plan/load';
 import { publishPlan } from '../../repository/plans/plans';
 import { statusQuery } from '../../workflows/run/messages';
 import { endRun } from '../support/end-run';
 import { eventually } from '../support/eventually';
 import { MemoryObjectStore } from '../support/memory-object-store';
-import { GOOD_PLAN, planFolder } from '../unit/plan-file';
+import { GOOD_PLAN, planOf } from '../unit/plan-file';
 import { describeWithTemporal, startTemporal } from './local-temporal';
 
 const CLOSED = new Date('2026-01-15T12:00:00Z');
@@ -28,10 +27,8 @@ describeWithTemporal('a plan with a window for backups, on a real Temporal serve
     server = await startTemporal();
     const store = new MemoryObjectStore();
     const limit = 'frequency: 15m\n  limit: { between: "22:00-06:00", timeZone: Europe/Berlin }';
-    const folder = planFolder(GOOD_PLAN.replace('frequency: 15m', limit));
-    const { plan, scripts } = await loadPlanFile(folder.file);
+    const { plan, scripts } = await planOf(GOOD_PLAN.replace('frequency: 15m', limit));
     await publishPlan(store, plan, scripts);
-    folder.remove();
     worker = await Worker.create({
       connection: server.nativeConnection,
       taskQueue: CONTROL_QUEUE,

@@ -8,7 +8,7 @@ import { type VmAhead } from './vm-ahead';
 const PREPARED_AT_ONCE = 100;
 
 /** VMs that are to be begun ahead, and what is known of them. */
-export interface Preparation<Result> {
+interface Preparation<Result> {
   /** In the order in which their turns can come. */
   names: readonly string[];
   of: (name: string) => VmAhead<Result>;

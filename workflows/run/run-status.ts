@@ -113,6 +113,7 @@ export class RunProgress {
 
   /** An activity of a VM, or of the run itself, keeps failing. It is of the present phase, and ends with it. */
   private trouble(vm: string | undefined, text: string): void {
+    if (vm !== undefined && this.ended.has(vm)) return;
     const row = this.rows.get(vm ?? '') ?? this.status;
     row.trouble = text;
     this.show();

@@ -7,7 +7,7 @@ interface StartedChild<Result> {
 }
 
 /** Starts the VM's child workflow. `ahead`: not all that the VM depends on is ready yet, and it waits to be told. */
-export type StartVm<Result> = (ahead: boolean) => Promise<StartedChild<Result>>;
+type StartVm<Result> = (ahead: boolean) => Promise<StartedChild<Result>>;
 
 /** A VM's child workflow, which may be begun before all that the VM depends on is ready. */
 export class VmAhead<Result> {

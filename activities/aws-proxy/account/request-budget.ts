@@ -1,4 +1,5 @@
 import { type Clock, processClock } from '../../../blocks/rate-limit';
+import { WaitingLine } from '../../../blocks/waiting-line';
 
 /** A token bucket of AWS: what it holds, and what it gets back a second. A request takes one token. */
 export interface BucketSize {
@@ -37,12 +38,6 @@ interface Sent {
   at: number;
 }
 
-interface Waiting {
-  /** Has been refused: those come first, in their order. */
-  again: boolean;
-  go: (sent: Sent) => void;
-}
-
 /**
  * This process's part of one token bucket of AWS: requests wait here for their turn, in the order in which they came, instead
  * of being refused there. Where one is refused all the same, others use the bucket, too: the budget has half of the refill
@@ -56,7 +51,7 @@ export class RequestBudget {
   private countedAt: number;
   private share = 1;
   private readonly underWay = new Set<Sent>();
-  private readonly waiting: Waiting[] = [];
+  private readonly waiting = new WaitingLine<Sent>();
   private serving: AbortController | undefined;
   private refusals = 0;
   private refusedAt = -Infinity;
@@ -114,33 +109,22 @@ export class RequestBudget {
     });
   }
 
-  private turn(signal: AbortSignal | undefined, again: boolean): Promise<Sent> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted === true) return reject(signal.reason as Error);
-      const leave = (): void => {
-        this.waiting.splice(this.waiting.indexOf(one), 1);
-        if (this.waiting.length === 0) this.stopServing();
-        reject(signal?.reason as Error);
-      };
-      const one: Waiting = {
-        again,
-        go(sent) {
-          signal?.removeEventListener('abort', leave);
-          resolve(sent);
-        },
-      };
-      signal?.addEventListener('abort', leave, { once: true });
-      const behind = again ? this.waiting.findIndex((other) => !other.again) : -1;
-      this.waiting.splice(behind < 0 ? this.waiting.length : behind, 0, one);
-      void this.serve();
-    });
+  private async turn(signal: AbortSignal | undefined, again: boolean): Promise<Sent> {
+    const turn = this.waiting.wait(again, signal);
+    void this.serve();
+    try {
+      return await turn;
+    } catch (error) {
+      if (this.waiting.isEmpty) this.stopServing();
+      throw error;
+    }
   }
 
   private async serve(): Promise<void> {
     if (this.serving !== undefined) return;
     const serving = new AbortController();
     this.serving = serving;
-    while (this.waiting.length > 0) {
+    while (!this.waiting.isEmpty) {
       const milliseconds = this.untilTurn();
       if (milliseconds > 0) {
         try {
@@ -154,7 +138,7 @@ export class RequestBudget {
         const sent = { at: this.clock.now() };
         this.tokens -= 1;
         this.underWay.add(sent);
-        this.waiting.shift()?.go(sent);
+        this.waiting.next(sent);
       }
     }
     this.serving = undefined;

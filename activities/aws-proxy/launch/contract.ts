@@ -25,6 +25,17 @@ export interface LaunchSite {
   tags?: Record<string, string>;
 }
 
+/** One launch of a VM's instance, by whichever way. */
+export type InstanceLaunch = Attempt &
+  LaunchSite & {
+    imageId: string;
+    instanceType: string;
+    test: boolean;
+  };
+
+/** Of an instance that gets the VM's disks afterwards. */
+export type ShellLaunch = InstanceLaunch & { recoveryPoint: string };
+
 /** A VM's instance that was launched by its launch copy. */
 export interface LaunchedInstance extends InstanceAddresses {
   instanceId: string;
@@ -112,15 +123,7 @@ export interface LaunchActivities {
    * RunInstances from the shell image, stopped again as soon as it runs (Force, SkipOsShutdown).
    * @throws ApplicationFailure NoCapacity, non-retryable here: the workflow tries the next type
    */
-  launchShell(
-    input: Attempt &
-      LaunchSite & {
-        imageId: string;
-        instanceType: string;
-        recoveryPoint: string;
-        test: boolean;
-      },
-  ): Promise<{ instanceId: string }>;
+  launchShell(input: ShellLaunch): Promise<{ instanceId: string }>;
   /**
    * Replaces the stopped shell's root by the volumes and deletes that root; sets delete-on-termination.
    * @throws ApplicationFailure InstanceGone, or VolumeFailed for a volume that failed or is gone, non-retryable
@@ -198,14 +201,7 @@ export interface LaunchActivities {
    * @throws ApplicationFailure LaunchCopyGone, non-retryable
    */
   launchInstance(
-    input: Attempt &
-      LaunchSite & {
-        imageId: string;
-        instanceType: string;
-        drCopy: DrCopy;
-        test: boolean;
-        volumes?: VolumesByDisk;
-      },
+    input: InstanceLaunch & { drCopy: DrCopy; volumes?: VolumesByDisk },
   ): Promise<LaunchedInstance>;
   /** DeregisterImage of all that the run registered for these VMs; what was launched by it runs on. */
   deregisterImages(input: { run: RunContext; vms: string[] }): Promise<void>;
@@ -219,15 +215,7 @@ export interface LaunchActivities {
    * @throws ApplicationFailure LicensedImageRefused, non-retryable
    */
   launchLicensedShell(
-    input: Attempt &
-      LaunchSite & {
-        imageId: string;
-        instanceType: string;
-        recoveryPoint: string;
-        test: boolean;
-        leave: 'running' | 'stopped';
-        byLaunchCopy: boolean;
-      },
+    input: ShellLaunch & { leave: 'running' | 'stopped'; byLaunchCopy: boolean },
   ): Promise<{ instanceId: string; availabilityZone: string }>;
   /**
    * Replaces the running shell's root by the boot volume (CreateReplaceRootVolumeTask), by which the instance boots from it; the

@@ -13,16 +13,17 @@ export type StatusChecks = NonNullable<ConsoleEvidence['statusChecks']>;
 export async function takeScreenshot(ec2: EC2Client, InstanceId: string): Promise<Buffer> {
   const { ImageData = '' } = await ec2.send(new GetConsoleScreenshotCommand({ InstanceId }));
   // Four letters are three bytes; what is far too large is not even decoded.
-  const problem =
-    ImageData.length > (SCREENSHOT_BYTES / 3) * 4 + 4
-      ? `it has ${ImageData.length} letters of base64, more than any screen of EC2's`
-      : screenshotProblem(Buffer.from(ImageData, 'base64'));
+  const isTooLong = ImageData.length > (SCREENSHOT_BYTES / 3) * 4 + 4;
+  const picture = Buffer.from(isTooLong ? '' : ImageData, 'base64');
+  const problem = isTooLong
+    ? `it has ${ImageData.length} letters of base64, more than any screen of EC2's`
+    : screenshotProblem(picture);
   if (problem !== undefined)
     throw ApplicationFailure.nonRetryable(
       `EC2's picture of the screen of ${InstanceId} cannot be used: ${problem}.`,
       'BadScreenshot',
     );
-  return Buffer.from(ImageData, 'base64');
+  return picture;
 }
 
 const SUMMARIES: readonly CheckSummary[] = [

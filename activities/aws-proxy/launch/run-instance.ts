@@ -9,31 +9,20 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import { hasCode } from '../../failures';
 import { clientToken } from '../account/client-token';
-import { type Attempt } from '../account/contract';
 import { runValues, tagsOf, type TagValues } from '../account/tags';
 import { known } from '../account/volumes';
-import { type LaunchSite } from './contract';
-
-/** What is launched: a shell, or a VM. */
-export type InstanceLaunch = Attempt &
-  LaunchSite & {
-    imageId: string;
-    instanceType: string;
-    recoveryPoint: string;
-    test: boolean;
-    /** Of the image's devices, what is to be otherwise. */
-    blockDevices?: BlockDeviceMapping[];
-  };
+import { type LaunchSite, type ShellLaunch } from './contract';
 
 /**
  * RunInstances, of one instance of the VM.
+ * @param input a shell, or a VM of that recovery point; `blockDevices`: of the image's devices, what is to be otherwise
  * @param volumes what its volumes are for, and what is known of all of them
  * @param userData what the guest may read about itself; at most 16 KiB ("Instance user data", Amazon EC2 User Guide)
  * @throws ApplicationFailure NoCapacity, non-retryable
  */
 export async function runInstance(
   ec2: EC2Client,
-  input: InstanceLaunch,
+  input: ShellLaunch & { blockDevices?: BlockDeviceMapping[] },
   volumes: Partial<TagValues>,
   userData?: string,
 ): Promise<string> {

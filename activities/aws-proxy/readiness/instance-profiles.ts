@@ -2,7 +2,8 @@ import { GetInstanceProfileCommand, type IAMClient } from '@aws-sdk/client-iam';
 import { log } from '@temporalio/activity';
 import { mapAhead } from '../../../blocks/pipeline';
 import { hasCode } from '../../failures';
-import { type PlacedVm, someVms } from './network';
+import { someOf } from '../../../plan/some-of';
+import { type PlacedVm } from './network';
 
 /** Looks at once: IAM gives an account some tens of reads a second, and a plan has a handful of profiles. */
 const LOOKS_AT_ONCE = 4;
@@ -22,7 +23,7 @@ export async function profileFindings(iam: IAMClient, placed: PlacedVm[]): Promi
   const check = async ([profile, of]: [string, PlacedVm[]]): Promise<string[]> => {
     const state = await look(iam, profile);
     return state === 'missing'
-      ? [`The instance profile ${profile} of ${someVms(of.map(({ vm }) => vm))} does not exist.`]
+      ? [`The instance profile ${profile} of ${someOf(of.map(({ vm }) => vm))} does not exist.`]
       : [];
   };
   for await (const found of mapAhead([...vms], LOOKS_AT_ONCE, check)) findings.push(...found);

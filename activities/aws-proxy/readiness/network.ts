@@ -6,6 +6,7 @@ import {
   type Subnet,
 } from '@aws-sdk/client-ec2';
 import { type DrPlan } from '../../../plan/schema';
+import { someOf } from '../../../plan/some-of';
 import { subnetsOf } from '../../../plan/subnets';
 import { overridesOf, type VmSite, vmSite } from '../../../plan/vm-site';
 import { FILTER_VALUES } from '../account/lookup';
@@ -72,14 +73,6 @@ export function subnetsIn({ subnets }: Site, wanted: Pick<VmSite, 'subnet' | 'su
   return subnetsOf(wanted).flatMap((id) => subnets.find(({ SubnetId }) => SubnetId === id) ?? []);
 }
 
-/** VMs that a finding names; of a large plan, all would hide what is wrong with them. */
-const SHOWN_VMS = 5;
-
-export function someVms(vms: string[]): string {
-  const more = vms.length > SHOWN_VMS ? ` and ${vms.length - SHOWN_VMS} more` : '';
-  return `${vms.slice(0, SHOWN_VMS).join(', ')}${more}`;
-}
-
 /** What is wrong with the networks of the plan and of the VMs that have other ones. */
 export function networkFindings(wanted: Wanted, placed: PlacedVm[], site: Site): string[] {
   const keyOf = ({ securityGroups, ...where }: Wanted): string =>
@@ -98,7 +91,7 @@ export function networkFindings(wanted: Wanted, placed: PlacedVm[], site: Site):
     const bound = placed.filter((one) => subnetsOf(one.site).every((id) => within.has(id)));
     const addresses = bound.reduce((sum, one) => sum + addressCount(one.site), 0);
     const here = { ...site, subnets: subnetsIn(site, where) };
-    const of = vms.length === 0 ? '' : ` of ${someVms(vms)}`;
+    const of = vms.length === 0 ? '' : ` of ${someOf(vms)}`;
     return siteFindings(where, here, bound.length, addresses, of);
   });
   // Of two places with the same subnets, both say what is wrong with these.

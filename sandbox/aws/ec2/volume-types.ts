@@ -29,7 +29,7 @@ const VOLUME_TYPES: Record<string, VolumeType> = {
 /** MiB/s at which a volume may be asked to load its snapshot. */
 const INITIALIZATION_RATE = { least: 100, most: 300 };
 
-export interface VolumeRequest {
+interface VolumeRequest {
   volumeType?: string;
   sizeGiB?: number;
   iops?: number;
@@ -37,7 +37,7 @@ export interface VolumeRequest {
   volumeInitializationRate?: number;
 }
 
-export interface VolumeShape {
+interface VolumeShape {
   volumeType: string;
   sizeGiB: number;
   iops?: number;

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 
-export type ResourcePrefix = 'i' | 'vol' | 'snap' | 'ami' | 'eni' | 'eni-attach' | 'r' | 'replacevol';
+type ResourcePrefix = 'i' | 'vol' | 'snap' | 'ami' | 'eni' | 'eni-attach' | 'r' | 'replacevol';
 
 /** A new id of EC2's long form: prefix and 17 hex digits. */
 export function newId(prefix: ResourcePrefix): string {

@@ -164,5 +164,5 @@ export interface RootReplacementRecord extends Resource {
 }
 
 /** EC2 API Reference, ReplaceRootVolumeTask. */
-export type RootReplacementState =
+type RootReplacementState =
   'pending' | 'in-progress' | 'failing' | 'succeeded' | 'failed' | 'failed-detached';
