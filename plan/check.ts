@@ -5,9 +5,9 @@ import { bothNames, primaryNameOf } from './primary-vm';
 import { show } from './schema-problems';
 import { repeated } from './repeated';
 import { type PlanFile } from './schema';
-import { checkSites } from './sites-check';
+import { checkSites } from './recovery-site/sites-check';
 import { unknownVm } from './unknown-vm';
-import { vmSite } from './vm-site';
+import { vmSite } from './recovery-site/vm-site';
 
 /** Longer than a year is a slip of the keyboard, and more than a Temporal timer should be asked for. */
 const MAX_DURATION_SECONDS = 366 * 86_400;

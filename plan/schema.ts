@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { INSTANCE_TYPE } from './instance-type';
 import { replicationLimit } from './replication-limit';
-import { awsId, recoverySubnet, vmRecoverySite } from './site-schema';
+import { awsId, recoverySubnet, vmRecoverySite } from './recovery-site/site-schema';
 
 /**
  * The DR plan: which VMs are protected, in which order they come up, and where they run.

@@ -3,9 +3,9 @@ import { type LaunchActivities, type LaunchSite } from '../activities/aws-proxy/
 import { type HostEntry } from '../guest/port';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm, type RecoverySubnet } from '../plan/schema';
-import { subnetsOf } from '../plan/subnets';
-import { vmSite } from '../plan/vm-site';
-import { type VolumesByDisk } from '../plan/volume-settings';
+import { subnetsOf } from '../plan/recovery-site/subnets';
+import { vmSite } from '../plan/recovery-site/vm-site';
+import { type VolumesByDisk } from '../plan/recovery-site/volume-settings';
 import { type OnFailure } from './run/attention';
 
 /**

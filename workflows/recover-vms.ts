@@ -6,7 +6,7 @@ import { type Firmware } from '../hypervisor/port';
 import { startOrder } from '../plan/order';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
-import { volumesByDisk } from '../plan/volume-settings';
+import { volumesByDisk } from '../plan/recovery-site/volume-settings';
 import { failoverVm, readyDetail, type RecoveredVm } from './failover-vm';
 import { type FailoverVmRequest, plannedWay, type Way } from './failover-vm-request';
 import { awsProxy } from './run/activities';

@@ -6,7 +6,7 @@ import { blockClientOf, type EbsBlockClient } from '../../blocks/ebs/client';
 import { getBlock, listBlocks } from '../../blocks/ebs-source';
 import { openFileSink } from '../../blocks/file-sink';
 import { BLOCK_SIZE, type BlockSink } from '../../blocks/port';
-import { type RateLimit } from '../../blocks/rate-limit';
+import { type RateLimit } from '../../blocks/limits/rate-limit';
 import { type Hypervisor } from '../../hypervisor/port';
 import { primaryNameOf, primaryNameText, type PrimaryVm } from '../../plan/primary-vm';
 import { beatingProgress, copyDisk, newProgress } from '../block-copy';

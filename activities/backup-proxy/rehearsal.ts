@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/common';
-import { AdaptiveLimit } from '../../blocks/concurrency';
+import { AdaptiveLimit } from '../../blocks/limits/concurrency';
 import { GuestNotAdaptableError, type GuestAdapter, LARGEST_ADAPTATION_BYTES } from '../../guest/port';
 import { type DiskConfiguration, type Hypervisor, type OpenDisk } from '../../hypervisor/port';
 import { openScratchDisk, type ScratchDisk, sweepScratchDisks } from '../../machines/scratch-disk';

@@ -1,5 +1,5 @@
 import { withBackoff } from '../../blocks/backoff';
-import { AdaptiveLimit } from '../../blocks/concurrency';
+import { AdaptiveLimit } from '../../blocks/limits/concurrency';
 import { isTransientAwsError } from '../../blocks/transient';
 import { type MapEntry } from '../maps/block-map-format';
 import { type MapPage } from '../maps/map-page';

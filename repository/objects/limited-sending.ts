@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { type RateLimit } from '../../blocks/rate-limit';
+import { type RateLimit } from '../../blocks/limits/rate-limit';
 
 /** How fast a body may go, and what gives it up. */
 export interface LimitedSending {

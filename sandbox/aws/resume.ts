@@ -1,8 +1,8 @@
 import { type Account, collectGarbage, forgetDeleted, now } from './account';
 import { type Fixtures } from './config';
 import { finishSnapshot, isOpen, type LastWrites } from './ebs/snapshot-states';
-import { continueInstance, resumeInstances } from './ec2/instance-states';
-import { continueRootReplacement, isReplacing, isUnderWay } from './ec2/root-replacement-states';
+import { continueInstance, resumeInstances } from './ec2/instances/instance-states';
+import { continueRootReplacement, isReplacing, isUnderWay } from './ec2/instances/root-replacement-states';
 import { storeFrozen } from './ec2/snapshot-states';
 import { createVolumeFile } from './ec2/volume-states';
 

@@ -16,7 +16,7 @@ import { writingHandlers } from './ebs/writing';
 import { ec2Handlers } from './ec2/handlers';
 import { injecting } from './faults/injecting';
 import { iamHandlers } from './iam/handlers';
-import { watchInstances } from './ec2/instance-states';
+import { watchInstances } from './ec2/instances/instance-states';
 import { limiting } from './limits';
 import { startMetadataService } from './metadata/service';
 import { requestCounting } from './request-counts';

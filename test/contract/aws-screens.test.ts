@@ -3,7 +3,7 @@ import * as EC2 from '@aws-sdk/client-ec2';
 import { decode } from 'jpeg-js';
 import { ensureSegment, removeSegment } from '../../machines/network/segment';
 import { PRODUCTION_SUBNET_ID } from '../../sandbox/aws/fixtures';
-import { readPpm } from '../../sandbox/aws/ec2/ppm';
+import { readPpm } from '../../sandbox/aws/ec2/instances/ppm';
 import { SEGMENTS } from '../../sandbox/segments';
 import { awsDisks } from './aws-disks';
 import { AwsHarness, eventually } from './aws-harness';

@@ -18,7 +18,7 @@ import { createDrCopyActivities } from '../../activities/aws-proxy/restore/publi
 import { createBackupActivities } from '../../activities/backup-proxy/backup';
 import { PlanLimits } from '../../activities/backup-proxy/plan-limits';
 import { createFailbackCopyActivities } from '../../activities/backup-proxy/failback-copy';
-import { type Clock } from '../../blocks/rate-limit';
+import { type Clock } from '../../blocks/limits/rate-limit';
 import { type Hypervisor, type OpenDisk, type VmConfiguration } from '../../hypervisor/port';
 import { guestAdapter } from '../../guest/adapter';
 import { type RunContext } from '../../plan/run';

@@ -1,4 +1,4 @@
-import { type Clock } from '../../blocks/rate-limit';
+import { type Clock } from '../../blocks/limits/rate-limit';
 
 export const REFUSAL = new Error('RequestLimitExceeded');
 export const isRefusal = (error: unknown): boolean => error === REFUSAL;

@@ -1,4 +1,4 @@
-import { type Clock } from '../../blocks/rate-limit';
+import { type Clock } from '../../blocks/limits/rate-limit';
 
 /** A clock that goes forward by nothing but being slept by. */
 export class VirtualClock implements Clock {

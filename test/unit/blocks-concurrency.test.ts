@@ -1,4 +1,4 @@
-import { AdaptiveLimit } from '../../blocks/concurrency';
+import { AdaptiveLimit } from '../../blocks/limits/concurrency';
 
 const BOUNDS = { initial: 8, most: 64 };
 

@@ -1,6 +1,6 @@
-import { AdaptiveLimit } from '../../blocks/concurrency';
+import { AdaptiveLimit } from '../../blocks/limits/concurrency';
 import { BLOCKS_AHEAD, CALLS_AT_ONCE } from '../../blocks/memory';
-import { Pace } from '../../blocks/pace';
+import { Pace } from '../../blocks/limits/pace';
 import { AwsBucket, isRefusal, REFUSAL } from '../support/aws-bucket';
 import { SharedClock } from '../support/shared-clock';
 

@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { loadPlanFile, PlanError } from '../../plan/load';
 import { namedVms } from '../../plan/named-vms';
 import { normalizedPlanSchema } from '../../plan/normalized';
-import { vmSite } from '../../plan/vm-site';
-import { volumesByDisk } from '../../plan/volume-settings';
-import { volumeProblems, type VolumeSettings } from '../../plan/volume-types';
+import { vmSite } from '../../plan/recovery-site/vm-site';
+import { volumesByDisk } from '../../plan/recovery-site/volume-settings';
+import { volumeProblems, type VolumeSettings } from '../../plan/recovery-site/volume-types';
 import { GOOD_PLAN, planFolder } from './plan-file';
 
 let folder: ReturnType<typeof planFolder>;

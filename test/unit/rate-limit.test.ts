@@ -1,4 +1,4 @@
-import { type Clock, RateLimit } from '../../blocks/rate-limit';
+import { type Clock, RateLimit } from '../../blocks/limits/rate-limit';
 import { VirtualClock } from '../support/virtual-clock';
 
 const never = new AbortController().signal;

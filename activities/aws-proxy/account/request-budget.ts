@@ -1,5 +1,5 @@
-import { type Clock, processClock } from '../../../blocks/rate-limit';
-import { WaitingLine } from '../../../blocks/waiting-line';
+import { type Clock, processClock } from '../../../blocks/limits/rate-limit';
+import { WaitingLine } from '../../../blocks/limits/waiting-line';
 
 /** A token bucket of AWS: what it holds, and what it gets back a second. A request takes one token. */
 export interface BucketSize {

@@ -2,7 +2,7 @@ import { type AdaptationReport, type HostEntry } from '../../../guest/port';
 import { type DiskConfiguration, type Firmware } from '../../../hypervisor/port';
 import { type RunContext } from '../../../plan/run';
 import { type BootScriptReference, type ReadinessProbe } from '../../../plan/schema';
-import { type VolumesByDisk } from '../../../plan/volume-settings';
+import { type VolumesByDisk } from '../../../plan/recovery-site/volume-settings';
 import { type Attempt, type DrCopy } from '../account/contract';
 
 export interface InstanceAddresses {

@@ -3,7 +3,7 @@ import { type HostEntry } from '../../../guest/port';
 import { type RepositoryAddress, type RunContext } from '../../../plan/run';
 import { type NamedVm, namedVms } from '../../../plan/named-vms';
 import { type DrPlan } from '../../../plan/schema';
-import { vmSite } from '../../../plan/vm-site';
+import { vmSite } from '../../../plan/recovery-site/vm-site';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { loadPlan } from '../../../repository/plans/plans';
 import { readInstance } from '../account/tags';

@@ -1,5 +1,5 @@
 import { type EbsBlockDevice } from '@aws-sdk/client-ec2';
-import { DEFAULT_VOLUME_TYPE, type VolumeSettings } from '../../../plan/volume-types';
+import { DEFAULT_VOLUME_TYPE, type VolumeSettings } from '../../../plan/recovery-site/volume-types';
 
 /** How a volume is to perform: parameters of CreateVolume, and of the devices of an image. */
 export function performance(

@@ -1,6 +1,6 @@
 import { type EC2Client, type Subnet } from '@aws-sdk/client-ec2';
 import ipaddr from 'ipaddr.js';
-import { fixedAddresses } from '../../../plan/vm-site';
+import { fixedAddresses } from '../../../plan/recovery-site/vm-site';
 import { listNetworkInterfaces } from '../account/lookup';
 import { readTags } from '../account/tags';
 import { type PlacedVm, type Site, subnetsIn } from './network';

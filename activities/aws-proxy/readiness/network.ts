@@ -7,8 +7,8 @@ import {
 } from '@aws-sdk/client-ec2';
 import { type DrPlan } from '../../../plan/schema';
 import { someOf } from '../../../plan/some-of';
-import { subnetsOf } from '../../../plan/subnets';
-import { overridesOf, type VmSite, vmSite } from '../../../plan/vm-site';
+import { subnetsOf } from '../../../plan/recovery-site/subnets';
+import { overridesOf, type VmSite, vmSite } from '../../../plan/recovery-site/vm-site';
 import { FILTER_VALUES } from '../account/lookup';
 
 /** What is wanted of a site's network, by the plan or by a VM of it. */

@@ -1,6 +1,6 @@
 import { type DrPlan } from '../../../plan/schema';
-import { diskKeysOf, mergedVolumeSettings, volumeLayers } from '../../../plan/volume-settings';
-import { volumeProblems } from '../../../plan/volume-types';
+import { diskKeysOf, mergedVolumeSettings, volumeLayers } from '../../../plan/recovery-site/volume-settings';
+import { volumeProblems } from '../../../plan/recovery-site/volume-types';
 import { type DrCopy } from '../account/contract';
 
 /** What is wrong with the volumes that the plan wants for the disks that there are: their sizes are known here only. */

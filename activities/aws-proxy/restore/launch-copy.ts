@@ -3,7 +3,7 @@ import { type EBSClient, StartSnapshotCommand } from '@aws-sdk/client-ebs';
 import { CreateTagsCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import { AdaptiveLimit } from '../../../blocks/concurrency';
+import { AdaptiveLimit } from '../../../blocks/limits/concurrency';
 import { blockClientOf, type EbsBlockClient } from '../../../blocks/ebs/client';
 import { BLOCK_SIZE } from '../../../blocks/port';
 import { launchData, PLACEHOLDER_RUN_ID, placeholderAddress } from '../../../guest/launch-data';

@@ -7,7 +7,7 @@ import { type Account } from '../account';
 import { type InstanceRecord } from '../state/records';
 import { AwsError } from '../wire/errors';
 import { filterItems } from './filters';
-import { instanceView, interfaceId, placeOf } from './instance-view';
+import { instanceView, interfaceId, placeOf } from './instances/instance-view';
 import { page } from './paging';
 
 /** Network interfaces: exactly one an instance, until that is terminated. */

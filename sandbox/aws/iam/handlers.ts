@@ -1,6 +1,6 @@
 import { type GetInstanceProfileRequest, type GetInstanceProfileResponse } from '@aws-sdk/client-iam';
 import { type Account } from '../account';
-import { instanceProfileArn, instanceProfileView } from '../ec2/instance-profiles';
+import { instanceProfileArn, instanceProfileView } from '../ec2/instances/instance-profiles';
 import { AwsError } from '../wire/errors';
 
 /** The account's instance profiles, whose roles allow nothing: there are no permissions here. */

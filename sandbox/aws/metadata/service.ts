@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { metadataSocket } from '../../../machines/network/segment';
 import { type Account } from '../account';
 import { tokenSigner } from '../ebs/read-tokens';
-import { placeOf, privateDnsName } from '../ec2/instance-view';
+import { placeOf, privateDnsName } from '../ec2/instances/instance-view';
 import { derivedMac } from '../state/ids';
 import { type InstanceRecord } from '../state/records';
 import { createProxiedServer } from './proxied';

@@ -1,11 +1,11 @@
-import { type Account, now } from '../account';
-import { workFails } from '../faults/afflicted-work';
-import { type InstanceMachine } from '../runner/runner';
-import { derivedMac } from '../state/ids';
-import { type InstanceRecord, type VolumeRecord } from '../state/records';
-import { openPorts } from './addresses';
+import { type Account, now } from '../../account';
+import { workFails } from '../../faults/afflicted-work';
+import { type InstanceMachine } from '../../runner/runner';
+import { derivedMac } from '../../state/ids';
+import { type InstanceRecord, type VolumeRecord } from '../../state/records';
+import { openPorts } from '../addresses';
 import { findInstanceType } from './instance-types';
-import { continueAttachment, hideDevice, removeVolume } from './volume-states';
+import { continueAttachment, hideDevice, removeVolume } from '../volume-states';
 
 /** What a machine gets at most: several must fit on a developer's computer. */
 const DEFAULT_MEMORY_MIB = 384;

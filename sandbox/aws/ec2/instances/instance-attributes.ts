@@ -3,13 +3,13 @@ import {
   type InstanceAttribute,
   type ModifyInstanceAttributeRequest,
 } from '@aws-sdk/client-ec2';
-import { type Account } from '../account';
-import { type InstanceRecord } from '../state/records';
-import { AwsError } from '../wire/errors';
+import { type Account } from '../../account';
+import { type InstanceRecord } from '../../state/records';
+import { AwsError } from '../../wire/errors';
 import { attachedVolumes } from './instance-states';
 import { findInstanceType } from './instance-types';
 import { blockDeviceViews, groupViews } from './instance-view';
-import { checkDryRun, findInstance } from './lookup';
+import { checkDryRun, findInstance } from '../lookup';
 import { checkUserData } from './user-data';
 
 /** What ModifyInstanceAttribute can change here; anything else is refused, not ignored. */

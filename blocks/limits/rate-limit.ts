@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { untilAborted } from './until-aborted';
+import { untilAborted } from '../until-aborted';
 
 /** Time, in milliseconds of any clock that only goes forward. */
 export interface Clock {

@@ -1,10 +1,10 @@
-import { addressProblem } from './address-problem';
-import { type PlanProblem } from './plan-error';
-import { repeated } from './repeated';
-import { type PlanFile } from './schema';
+import { addressProblem } from '../address-problem';
+import { type PlanProblem } from '../plan-error';
+import { repeated } from '../repeated';
+import { type PlanFile } from '../schema';
 import { MAXIMUM_TAGS } from './site-schema';
 import { subnetsOf } from './subnets';
-import { unknownVm } from './unknown-vm';
+import { unknownVm } from '../unknown-vm';
 import { fixedAddresses, overridesOf, vmSite } from './vm-site';
 import { diskKeysOf, mergedVolumeSettings, volumeLayers } from './volume-settings';
 import { volumeProblems } from './volume-types';

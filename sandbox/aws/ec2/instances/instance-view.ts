@@ -7,15 +7,15 @@ import {
   type InstanceStateName,
   type InstanceState as WireState,
 } from '@aws-sdk/client-ec2';
-import { type Account, ACCOUNT_ID } from '../account';
-import { derivedId, derivedMac } from '../state/ids';
-import { type InstanceRecord, type InstanceState } from '../state/records';
-import { billingView } from './images';
+import { type Account, ACCOUNT_ID } from '../../account';
+import { derivedId, derivedMac } from '../../state/ids';
+import { type InstanceRecord, type InstanceState } from '../../state/records';
+import { billingView } from '../images';
 import { attachedVolumes } from './instance-states';
 import { findInstanceType } from './instance-types';
 import { instanceProfileView } from './instance-profiles';
 import { metadataOptionsView } from './metadata-options';
-import { tagList } from './tags';
+import { tagList } from '../tags';
 
 /** EC2 API Reference, InstanceState. */
 const STATE_CODES: Record<InstanceState, number> = {

@@ -2,8 +2,8 @@ import {
   type InstanceMetadataOptionsRequest,
   type InstanceMetadataOptionsResponse,
 } from '@aws-sdk/client-ec2';
-import { type InstanceRecord, type MetadataOptions } from '../state/records';
-import { AwsError } from '../wire/errors';
+import { type InstanceRecord, type MetadataOptions } from '../../state/records';
+import { AwsError } from '../../wire/errors';
 
 /** What EC2 takes where neither the request nor the image nor the account says otherwise. */
 const DEFAULTS: MetadataOptions = { httpEndpoint: 'enabled', httpTokens: 'optional' };

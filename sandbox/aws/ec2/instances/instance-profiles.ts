@@ -1,7 +1,7 @@
 import { type IamInstanceProfile, type IamInstanceProfileSpecification } from '@aws-sdk/client-ec2';
-import { type Account, ACCOUNT_ID } from '../account';
-import { derivedId } from '../state/ids';
-import { AwsError } from '../wire/errors';
+import { type Account, ACCOUNT_ID } from '../../account';
+import { derivedId } from '../../state/ids';
+import { AwsError } from '../../wire/errors';
 
 /** The account has those of its fixtures, which are in no path. */
 export const instanceProfileArn = (name: string): string =>

@@ -1,4 +1,4 @@
-import { AwsError } from '../wire/errors';
+import { AwsError } from '../../wire/errors';
 
 const MAX_BYTES = 16 * 1024;
 

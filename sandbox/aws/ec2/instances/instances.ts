@@ -10,15 +10,15 @@ import {
   type TerminateInstancesRequest,
   type TerminateInstancesResult,
 } from '@aws-sdk/client-ec2';
-import { type Account, now } from '../account';
-import { type InstanceRecord, type InstanceState } from '../state/records';
-import { AwsError } from '../wire/errors';
-import { choosePublicAddress } from './addresses';
-import { type FilterFields, filterItems } from './filters';
+import { type Account, now } from '../../account';
+import { type InstanceRecord, type InstanceState } from '../../state/records';
+import { AwsError } from '../../wire/errors';
+import { choosePublicAddress } from '../addresses';
+import { type FilterFields, filterItems } from '../filters';
 import { attachedVolumes, continueInstance } from './instance-states';
 import { interfaceId, placeOf, stateView } from './instance-view';
-import { checkDryRun, findInstance, select } from './lookup';
-import { page } from './paging';
+import { checkDryRun, findInstance, select } from '../lookup';
+import { page } from '../paging';
 import { reservation, runInstances } from './run-instances';
 
 export function instanceFilters(account: Account): FilterFields<InstanceRecord> {

@@ -1,8 +1,8 @@
-import { type Account, now } from '../account';
-import { workFails } from '../faults/afflicted-work';
-import { type InstanceRecord, type RootReplacementRecord, type VolumeRecord } from '../state/records';
+import { type Account, now } from '../../account';
+import { workFails } from '../../faults/afflicted-work';
+import { type InstanceRecord, type RootReplacementRecord, type VolumeRecord } from '../../state/records';
 import { attachedVolumes, machineOf } from './instance-states';
-import { removeVolume } from './volume-states';
+import { removeVolume } from '../volume-states';
 
 export function rootOf(account: Account, instance: InstanceRecord): VolumeRecord | undefined {
   return attachedVolumes(account, instance.id).find(

@@ -5,12 +5,12 @@ import {
   type DescribeInstanceTypesRequest,
   type DescribeInstanceTypesResult,
 } from '@aws-sdk/client-ec2';
-import { type Account } from '../account';
-import { AwsError } from '../wire/errors';
-import { filterItems } from './filters';
+import { type Account } from '../../account';
+import { AwsError } from '../../wire/errors';
+import { filterItems } from '../filters';
 import { INSTANCE_TYPES, type InstanceTypeEntry } from './instance-type-table';
-import { page } from './paging';
-import { availabilityZones } from './places';
+import { page } from '../paging';
+import { availabilityZones } from '../places';
 
 /** @throws AwsError InvalidInstanceType */
 export function findInstanceType(name: string | undefined): InstanceTypeEntry {

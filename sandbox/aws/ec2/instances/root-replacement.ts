@@ -5,17 +5,17 @@ import {
   type DescribeReplaceRootVolumeTasksResult,
   type ReplaceRootVolumeTask,
 } from '@aws-sdk/client-ec2';
-import { type Account, now } from '../account';
-import { newId } from '../state/ids';
-import { type InstanceRecord, type RootReplacementRecord, type VolumeRecord } from '../state/records';
-import { madeBefore, tokenMark } from '../state/tokens';
-import { AwsError } from '../wire/errors';
-import { filterItems } from './filters';
+import { type Account, now } from '../../account';
+import { newId } from '../../state/ids';
+import { type InstanceRecord, type RootReplacementRecord, type VolumeRecord } from '../../state/records';
+import { madeBefore, tokenMark } from '../../state/tokens';
+import { AwsError } from '../../wire/errors';
+import { filterItems } from '../filters';
 import { placeOf } from './instance-view';
-import { checkDryRun, findInstance, findRootReplacement, findVolume, select } from './lookup';
-import { page } from './paging';
+import { checkDryRun, findInstance, findRootReplacement, findVolume, select } from '../lookup';
+import { page } from '../paging';
 import { continueRootReplacement, isUnderWay, rootOf } from './root-replacement-states';
-import { specifiedTags, tagList } from './tags';
+import { specifiedTags, tagList } from '../tags';
 
 /** What CreateReplaceRootVolumeTask heeds here. Anything else is refused: the root would be another one. */
 const HEEDED = new Set([

@@ -5,9 +5,9 @@ import {
   type GetConsoleScreenshotResult,
 } from '@aws-sdk/client-ec2';
 import { encode } from 'jpeg-js';
-import { type Account } from '../account';
-import { AwsError } from '../wire/errors';
-import { checkDryRun, findInstance } from './lookup';
+import { type Account } from '../../account';
+import { AwsError } from '../../wire/errors';
+import { checkDryRun, findInstance } from '../lookup';
 import { type Picture, readPpm } from './ppm';
 
 /** GetConsoleOutput answers with the last 64 KiB. */

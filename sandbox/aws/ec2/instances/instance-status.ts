@@ -4,14 +4,14 @@ import {
   type InstanceStatus,
   type InstanceStatusSummary,
 } from '@aws-sdk/client-ec2';
-import { type Account } from '../account';
-import { type InstanceRecord } from '../state/records';
-import { AwsError } from '../wire/errors';
-import { type FilterFields, filterItems } from './filters';
+import { type Account } from '../../account';
+import { type InstanceRecord } from '../../state/records';
+import { AwsError } from '../../wire/errors';
+import { type FilterFields, filterItems } from '../filters';
 import { machineOf } from './instance-states';
 import { placeOf, stateView } from './instance-view';
-import { findInstance, select } from './lookup';
-import { page } from './paging';
+import { findInstance, select } from '../lookup';
+import { page } from '../paging';
 
 /** "Maximum 100 explicitly specified instance IDs" (EC2 API Reference, DescribeInstanceStatus). */
 const MOST_IDS = 100;

@@ -4,24 +4,24 @@ import {
   type Reservation,
   type RunInstancesRequest,
 } from '@aws-sdk/client-ec2';
-import { type Account, ACCOUNT_ID, now } from '../account';
-import { type SubnetFixture } from '../config';
-import { newId } from '../state/ids';
-import { type ImageDevice, type ImageRecord, type InstanceRecord } from '../state/records';
-import { madeBefore, tokenMark } from '../state/tokens';
-import { AwsError } from '../wire/errors';
-import { chooseAddresses, choosePublicAddress, type WantedAddresses, wantedAddresses } from './addresses';
-import { readDevice } from './images';
+import { type Account, ACCOUNT_ID, now } from '../../account';
+import { type SubnetFixture } from '../../config';
+import { newId } from '../../state/ids';
+import { type ImageDevice, type ImageRecord, type InstanceRecord } from '../../state/records';
+import { madeBefore, tokenMark } from '../../state/tokens';
+import { AwsError } from '../../wire/errors';
+import { chooseAddresses, choosePublicAddress, type WantedAddresses, wantedAddresses } from '../addresses';
+import { readDevice } from '../images';
 import { continueInstance } from './instance-states';
 import { findInstanceType } from './instance-types';
 import { findInstanceProfile } from './instance-profiles';
 import { instanceView } from './instance-view';
-import { checkDryRun, findImage, findSubnet } from './lookup';
+import { checkDryRun, findImage, findSubnet } from '../lookup';
 import { readMetadataOptions } from './metadata-options';
-import { specifiedTags } from './tags';
+import { specifiedTags } from '../tags';
 import { checkUserData } from './user-data';
-import { continueAttachment, createVolumeFile } from './volume-states';
-import { checkBoots, volumeShape } from './volume-types';
+import { continueAttachment, createVolumeFile } from '../volume-states';
+import { checkBoots, volumeShape } from '../volume-types';
 
 /** What RunInstances takes when the request names no type. */
 const DEFAULT_TYPE = 'm5.large';

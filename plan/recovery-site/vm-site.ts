@@ -1,4 +1,4 @@
-import { type PlannedVm, type RecoverySubnet, type VmRecoverySite } from './schema';
+import { type PlannedVm, type RecoverySubnet, type VmRecoverySite } from '../schema';
 
 /** Where one VM runs at the recovery site: the plan's values, with the VM's own in their place. */
 export interface VmSite extends Omit<RecoverySubnet, 'volumes'> {

@@ -1,4 +1,4 @@
-import { type DrPlan, type PlannedVm } from './schema';
+import { type DrPlan, type PlannedVm } from '../schema';
 import { DEFAULT_VOLUME_TYPE, type VolumeSettings } from './volume-types';
 
 /** Of the disks that the plan says something of, by their keys. */
