@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { openRepository, repositoryAt, repositoryOf, repositoryUrl } from '../client/repository';
 import { loadPlanFile } from '../plan/load';
+import { planNamePattern } from '../plan/names';
 import { type DrPlan } from '../plan/schema';
 import { type ObjectStore } from '../repository/objects/object-store';
 import { loadPlan, planDigest, publishPlan } from '../repository/plans/plans';
@@ -53,7 +54,7 @@ async function fromFile(argument: string, settings: CliSettings, cwd: string): P
 }
 
 async function fromRepository(name: string, settings: CliSettings): Promise<PlanArgument> {
-  if (!/^[a-z][a-z0-9-]{0,39}$/.test(name))
+  if (!planNamePattern.test(name))
     throw new CliError(
       `"${name}" is neither the path of a plan file (with a "/" or ending in .yaml) nor the name of a plan.`,
       EXIT.badInput,

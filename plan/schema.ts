@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { INSTANCE_TYPE } from './instance-type';
+import { planNamePattern } from './names';
 import { replicationLimit } from './replication-limit';
 import { awsId, recoverySubnet, vmRecoverySite } from './recovery-site/site-schema';
 
@@ -13,10 +14,7 @@ import { awsId, recoverySubnet, vmRecoverySite } from './recovery-site/site-sche
 
 const name = z
   .string()
-  .regex(
-    /^[a-z][a-z0-9-]{0,39}$/,
-    'must be 1 to 40 lower-case letters, digits or "-", beginning with a letter',
-  );
+  .regex(planNamePattern, 'must be 1 to 40 lower-case letters, digits or "-", beginning with a letter');
 
 const duration = z
   .union([z.number().int().positive(), z.string().regex(/^\d+(s|m|h|d)$/, 'must be like 30s, 15m, 4h or 1d')])

@@ -9,6 +9,7 @@ import {
   readScreenshot,
 } from '../../repository/plans/consoles';
 import { type ObjectStore } from '../../repository/objects/object-store';
+import { planNamePattern } from '../../plan/names';
 import { printable } from '../../plan/printable';
 import { CliError, EXIT } from '../exit-codes';
 import { type CliContext, writeJson } from '../io';
@@ -54,7 +55,7 @@ async function find(
   vm: string,
   run: string | undefined,
 ): Promise<KeptConsole> {
-  if (!/^[a-z][a-z0-9-]{0,39}$/.test(vm))
+  if (!planNamePattern.test(vm))
     throw new CliError(`"${vm}" is no name that a VM of a plan can have.`, EXIT.badInput);
   const all = await listConsoles(store, plan, vm);
   const found = all.find(({ runId }) => run === undefined || runId === run);

@@ -1,3 +1,5 @@
+import { PLAN_NAME, planNamePattern } from '../../plan/names';
+
 /**
  * Where the objects of a backup repository are. All keys are relative to the repository's prefix and depend on no plan:
  * a VM's backups outlive the plan that made them.
@@ -10,21 +12,19 @@
  *   pins/<vm>/<user>.json, see pins.ts
  */
 
-/** VM names as a DR plan allows them; see plan/schema.ts. */
-const VM = '[a-z][a-z0-9-]{0,39}';
 /** Disk keys: letters, digits and "-"; see DiskConfiguration. 64 is far more than any adapter makes. */
 const DISK = '[A-Za-z0-9-]{1,64}';
 /** UTC time of the backup, then 8 hex digits of its run: ids sort by time. */
 const BACKUP_ID = '\\d{8}T\\d{6}Z-[0-9a-f]{8}';
 
-const vmPattern = new RegExp(`^${VM}$`);
 const diskPattern = new RegExp(`^${DISK}$`);
 const backupIdPattern = new RegExp(`^${BACKUP_ID}$`);
 /** Packs and page objects are numbered per backup and disk. */
-const numberedPattern = (kind: string) => new RegExp(`^(${VM})/${kind}/(${BACKUP_ID})-(${DISK})-(\\d{1,9})$`);
+const numberedPattern = (kind: string) =>
+  new RegExp(`^(${PLAN_NAME})/${kind}/(${BACKUP_ID})-(${DISK})-(\\d{1,9})$`);
 const packPattern = numberedPattern('packs');
 const mapPagesPattern = numberedPattern('maps');
-const backupPattern = new RegExp(`^(${VM})/backups/(${BACKUP_ID})/([^/]+)$`);
+const backupPattern = new RegExp(`^(${PLAN_NAME})/backups/(${BACKUP_ID})/([^/]+)$`);
 
 /** No key of a pack or page object is longer: 40 for the VM, 64 for the disk, 25 for the backup, the rest as it stands. */
 export const MAX_OBJECT_KEY_BYTES = 160;
@@ -57,7 +57,7 @@ export function checkBackupId(backupId: string): string {
 
 /** @throws InvalidNameError */
 export function checkVmName(vm: string): string {
-  return checked(vmPattern, 'VM name', vm);
+  return checked(planNamePattern, 'VM name', vm);
 }
 
 /** @throws InvalidNameError */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { checkPlan } from '../../plan/check';
+import { PLAN_NAME, planNamePattern } from '../../plan/names';
 import { normalizedPlanSchema } from '../../plan/normalized';
 import { fieldPath } from '../../plan/plan-error';
 import { type BootScriptReference, type DrPlan } from '../../plan/schema';
@@ -31,6 +32,7 @@ const pointerSchema = z.object({ digest: z.string().regex(sha256Pattern), publis
 const planKey = (digest: string) => `plans/${digest}.json`;
 const scriptKey = (sha256: string) => `plans/scripts/${sha256}`;
 const pointerPrefix = 'plans/by-name/';
+const pointerPattern = new RegExp(`^(${PLAN_NAME})\\.json$`);
 const pointerKey = (name: string) => `${pointerPrefix}${name}.json`;
 
 const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
@@ -77,7 +79,7 @@ export async function loadPlan(
   wantedDigest?: string,
 ): Promise<{ digest: string; plan: DrPlan }> {
   // Both become parts of object keys, and come from whoever started the workflow.
-  if (!/^[a-z][a-z0-9-]{0,39}$/.test(name)) throw new PlanNotFoundError(name);
+  if (!planNamePattern.test(name)) throw new PlanNotFoundError(name);
   if (wantedDigest !== undefined && !sha256Pattern.test(wantedDigest))
     throw new PlanNotFoundError(name, wantedDigest);
 
@@ -106,7 +108,7 @@ export async function loadPlan(
 export async function retentionPolicies(store: ObjectStore, vm: string): Promise<RetentionPolicy[]> {
   const policies: RetentionPolicy[] = [];
   for await (const { key } of store.list(pointerPrefix)) {
-    const name = /^([a-z][a-z0-9-]{0,39})\.json$/.exec(key.slice(pointerPrefix.length))?.[1];
+    const name = pointerPattern.exec(key.slice(pointerPrefix.length))?.[1];
     if (name === undefined) continue;
     const { plan } = await loadPlan(store, name);
     if (plan.vms.some((planned) => planned.name === vm)) policies.push(plan.repository.retention);

@@ -2,6 +2,7 @@ import { type Tag } from '@aws-sdk/client-ec2';
 import { z } from 'zod';
 import { type ControllerPlace, type DiskConfiguration } from '../../../hypervisor/port';
 import { CONTROLLER_KINDS, CONTROLLERS_A_BUS } from '../../../machines/disk-place';
+import { planNamePattern } from '../../../plan/names';
 import { type RunContext } from '../../../plan/run';
 
 /**
@@ -36,7 +37,7 @@ export type Role = (typeof ROLES)[number];
 
 /** Text of a tag that is an id of our own making: a backup, a run. No spaces, nothing that could end a line. */
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/);
-const planName = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/);
+const planName = z.string().regex(planNamePattern);
 
 /** A number in its one decimal notation, as the builder writes it. */
 const wholeNumber = (minimum: number, maximum: number) =>
