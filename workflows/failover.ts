@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import { type DrCopy } from '../activities/aws-proxy/account/contract';
+import { type ChosenLine, type PointChoice } from '../plan/lines';
 import { type PlanPhase, type RunContext } from '../plan/run';
 import { awsProxy, control } from './run/activities';
 import { Attention, type OnFailure, requireOnFailure } from './run/attention';
@@ -9,6 +10,7 @@ import { addBootScripts } from './boot-scripts';
 import { ConsoleEvidenceOfRun } from './console-evidence';
 import { moveDns, proveDns, returnDns } from './dns';
 import { type RecoveredVm } from './failover-vm';
+import { PointCopies, requireChoice } from './recovery-points';
 import { recoverVms } from './recover-vms';
 import { type FailoverMode } from './run/ids';
 import { bringLastState, type LastState } from './planned-shutdown';
@@ -16,7 +18,8 @@ import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
 import { ServedImages } from './served-images';
 
-export interface FailoverRequest extends RunRequest {
+/** With `at` or `point`, an older (or newer) recovery point than the DR copies': see {@link PointChoice}. */
+export interface FailoverRequest extends RunRequest, PointChoice {
   /** `planned`: the VMs are shut down at home first, so that nothing they wrote is lost. */
   mode: FailoverMode;
   /**
@@ -30,6 +33,8 @@ export interface FailoverSummary {
   plan: string;
   mode: FailoverMode;
   vms: RecoveredVm[];
+  /** Where recovery points were chosen: how, and the latest instant of them. */
+  chosen?: ChosenLine;
   /** Seconds between the recovery points and the start of the run: what was lost, at most. 0 where it was planned. */
   rpoSeconds: number;
   /** Seconds from the start of the run until the last VM was ready and (unless a test) DNS had moved. */
@@ -52,6 +57,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   const test = request.mode === 'test';
   const planned = request.mode === 'planned';
   const from: PlanPhase[] = planned ? ['protected'] : ['protected', 'failing-over'];
+  const choice = requireChoice(request);
   const onFailure = test ? 'undo' : requireOnFailure(request.onFailure);
   const started = Date.now();
   const begun = await begin(request);
@@ -73,7 +79,11 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   if (!test) requirePhase(begun, from, 'fail over');
 
   progress.phase('checking');
-  let ready = await awsProxy.checkFailover({ run: begun.run, plan, test });
+  const chosen =
+    choice &&
+    (await awsProxy.choosePoints({ run: begun.run, vms: plan.vms.map(({ name }) => name), choice }));
+  const points = chosen === undefined ? {} : { points: chosen.points };
+  let ready = await awsProxy.checkFailover({ run: begun.run, plan, test, ...points });
   let downSince: number | undefined;
 
   const { recovered, images, consoles, expected, removed } = await compensating(async (compensations) => {
@@ -85,7 +95,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
       ({ downSince } = last);
     }
     // A test changes nothing of the plan, so it holds nothing.
-    const run = test ? begun.run : await takeForFailover(begun, from, compensations);
+    const run = test ? begun.run : await takeForFailover(begun, from, compensations, chosen?.line);
     const attention = new Attention(run, onFailure, (problem) => progress.problem(problem));
     allowRetries(progress, attention);
     compensations.add('remove what the run made', () => awsProxy.removeRecoveryResources({ run }));
@@ -93,6 +103,13 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
       // Its run has died with its orchestrator; taking the state has fenced it off, so what it made can go.
       progress.phase('removing an unfinished failover');
       await awsProxy.removeRecoverySite({ run });
+    }
+
+    if (ready.toCopy !== undefined) {
+      progress.phase('copying recovery points');
+      const copies = new PointCopies(run, plan, ready.toCopy);
+      const copied = await attention.step(() => copies.make());
+      ready = { ...ready, drCopies: [...ready.drCopies, ...copied] };
     }
 
     progress.phase('recovering VMs');
@@ -133,6 +150,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     plan: plan.name,
     mode: request.mode,
     vms: [...told.values()],
+    ...(chosen === undefined ? {} : { chosen: chosen.line }),
     rpoSeconds: planned ? 0 : seconds(started - oldestOf(ready.drCopies)),
     rtoSeconds: seconds(servingSince - started),
     ...(downSince === undefined ? {} : { downtimeSeconds: seconds(servingSince - downSince) }),
@@ -160,8 +178,9 @@ async function takeForFailover(
   begun: BegunRun,
   from: PlanPhase[],
   compensations: Compensations,
+  chosen: ChosenLine | undefined,
 ): Promise<RunContext> {
-  const run = await take(begun, from, 'failing-over');
+  const run = await take(begun, from, 'failing-over', chosen);
   compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'protected' }));
   return run;
 }

@@ -39,7 +39,8 @@ export function createControlActivities({
         ...(closed === undefined ? {} : { closedWindow: closed }),
       };
     },
-    takePlanState: ({ run, from, to }) => takePlanState(objectStore(run.repository), run, from, to),
+    takePlanState: ({ run, from, to, chosen }) =>
+      takePlanState(objectStore(run.repository), run, from, to, chosen),
     movePlanState: ({ run, to }) => movePlanState(objectStore(run.repository), run, to),
     checkPlanState: ({ run }) => checkPlanState(objectStore(run.repository), run),
   } satisfies ControlActivities;

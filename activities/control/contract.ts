@@ -1,3 +1,4 @@
+import { type ChosenLine } from '../../plan/lines';
 import { type DrPlan } from '../../plan/schema';
 import { type ClosedWindow } from '../../plan/replication-limit';
 import { type PlanPhase, type PlanState, type RepositoryAddress, type RunContext } from '../../plan/run';
@@ -28,6 +29,8 @@ export interface ControlActivities {
     /** `none`: there is no state yet. */
     from: (PlanPhase | 'none')[];
     to: PlanPhase;
+    /** Of a failover to chosen recovery points: what it goes on from. */
+    chosen?: ChosenLine;
   }): Promise<PlanState>;
 
   /**

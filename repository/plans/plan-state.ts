@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type ChosenLine, linesAfter } from '../../plan/lines';
 import { type PlanPhase, type PlanState, type RunContext } from '../../plan/run';
 import { DamagedObjectError, parseJsonObject } from '../objects/json-object';
 import { ConflictError, type ObjectStore } from '../objects/object-store';
@@ -49,6 +50,10 @@ const stateSchema: z.ZodType<PlanState> = z.object({
   runId: z.string().min(1),
   formerRunIds: z.array(z.string().min(1)).optional(),
   updatedAt: z.iso.datetime(),
+  chosen: z
+    .object({ at: z.string().optional(), point: z.string().optional(), after: z.iso.datetime() })
+    .optional(),
+  turnedAway: z.array(z.object({ after: z.iso.datetime(), until: z.iso.datetime() })).optional(),
 });
 
 /**
@@ -76,6 +81,7 @@ export async function readPlanState(store: ObjectStore, plan: string): Promise<P
  * Takes the state: moves it from one of `from` to `to` and raises the generation by one. The run that holds it with
  * the phase `to` already gets what it holds: a reply that was lost does no harm. A run gets it once: a call that comes
  * late, when the run has moved it on or lost it, must not take it for a run that is over.
+ * @param chosen of a failover to an older recovery point: what it goes on from
  * @throws WrongPhaseError
  * @throws FencedError
  * @throws ConflictError where others keep changing the state meanwhile
@@ -85,6 +91,7 @@ export async function takePlanState(
   run: Omit<RunContext, 'generation'>,
   from: readonly (PlanPhase | 'none')[],
   to: PlanPhase,
+  chosen?: ChosenLine,
 ): Promise<PlanState> {
   return retryConflicts(async () => {
     const held = await readHeld(store, run.plan);
@@ -93,6 +100,9 @@ export async function takePlanState(
     if (!from.includes(phase)) throw new WrongPhaseError(run.plan, phase, from);
     const formerRunIds = held === undefined ? [] : [held.state.runId, ...(held.state.formerRunIds ?? [])];
     if (formerRunIds.includes(run.runId)) throw new FencedError(run, held?.state);
+    const now = new Date();
+    // Another failover goes on from what it is asked for, whatever one that has died was.
+    const before = { ...held?.state, phase, ...(to === 'failing-over' ? { chosen } : {}) };
     return write(store, held, {
       plan: run.plan,
       phase: to,
@@ -100,7 +110,8 @@ export async function takePlanState(
       digest: run.digest,
       runId: run.runId,
       formerRunIds: formerRunIds.slice(0, FORMER_RUNS),
-      updatedAt: new Date().toISOString(),
+      updatedAt: now.toISOString(),
+      ...linesAfter(before, to, now),
     });
   });
 }
@@ -115,7 +126,14 @@ export async function movePlanState(store: ObjectStore, run: RunContext, to: Pla
     const held = await readHeld(store, run.plan);
     if (held === undefined || !holds(run, held.state)) throw new FencedError(run, held?.state);
     if (held.state.phase === to) return held.state;
-    return write(store, held, { ...held.state, phase: to, updatedAt: new Date().toISOString() });
+    const now = new Date();
+    const { chosen: _, turnedAway: __, ...state } = held.state;
+    return write(store, held, {
+      ...state,
+      ...linesAfter(held.state, to, now),
+      phase: to,
+      updatedAt: now.toISOString(),
+    });
   });
 }
 
