@@ -60,11 +60,7 @@ export function isTurnedAway(
  * The lines of a state that goes on to another phase. Home again for good after a failback, what came home is the line; home
  * again without one, it is the VMs that were there all the time.
  */
-export function linesAfter(
-  before: Lines & { phase: string },
-  to: string,
-  now: Date,
-): Lines {
+export function linesAfter(before: Lines & { phase: string }, to: string, now: Date): Lines {
   const { chosen, turnedAway } = before;
   if (to !== 'protected' || chosen === undefined) return linesOf({ chosen, turnedAway });
   if (before.phase !== 'failed-back') return linesOf({ turnedAway });

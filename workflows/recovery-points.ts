@@ -26,7 +26,8 @@ export function requireChoice({
 }
 
 function problemOf({ at, point }: { at?: unknown; point?: unknown }, mode: FailoverMode): string | undefined {
-  if (at !== undefined && point !== undefined) return 'Say at or point, not both: each names the recovery points.';
+  if (at !== undefined && point !== undefined)
+    return 'Say at or point, not both: each names the recovery points.';
   if (mode === 'planned')
     return 'A planned failover takes the last state of the VMs, so that it goes to no other recovery point: leave at and point out, or fail over with the mode "disaster".';
   if (point !== undefined)

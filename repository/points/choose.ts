@@ -86,7 +86,8 @@ async function newestAt(
     // A disk's instant comes after its backup has begun. The data centre has a clock of its own, though it is no day wrong.
     if (begunAt(id) > at + DAY_MS) continue;
     const manifest = await readManifest(store, vm, id);
-    if (manifest === undefined || Date.parse(manifest.takenAt) > at || isTurnedAway(lines, manifest)) continue;
+    if (manifest === undefined || Date.parse(manifest.takenAt) > at || isTurnedAway(lines, manifest))
+      continue;
     return { vm, recoveryPoint: id, takenAt: manifest.takenAt };
   }
   return undefined;

@@ -5,8 +5,10 @@ import { type BackupManifest } from '../backups/manifest';
 import { type ObjectStore } from '../objects/object-store';
 
 /** A recovery point as people choose among them. */
-export interface RecoveryPoint
-  extends Pick<BackupManifest, 'backupId' | 'takenAt' | 'consistency' | 'notes'> {
+export interface RecoveryPoint extends Pick<
+  BackupManifest,
+  'backupId' | 'takenAt' | 'consistency' | 'notes'
+> {
   kind: 'full' | 'incremental';
   /** Of a line that people have turned away from. */
   turnedAway: boolean;

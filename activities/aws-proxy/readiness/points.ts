@@ -46,7 +46,9 @@ export async function checkPoint(store: ObjectStore, plan: DrPlan, point: Chosen
     return { drCopy, toCopy: point, findings };
   } catch (error) {
     if (!(error instanceof DamagedObjectError)) throw error;
-    return { findings: [...findings, `${error.message.replace(/\.$/, '')}. Choose another recovery point of ${vm}.`] };
+    return {
+      findings: [...findings, `${error.message.replace(/\.$/, '')}. Choose another recovery point of ${vm}.`],
+    };
   }
 }
 

@@ -62,7 +62,11 @@ export async function checkFailover(
   const site = await findSite(ec2, [wanted, ...placed.map((one) => one.site)]);
   const fixed = fixedSubnets(placed, site);
   const places = placesOf(placed, site, fixed);
-  const { drCopies, toCopy, findings: copyFindings } = await checkDrCopies(dependencies, run.repository, plan, points);
+  const {
+    drCopies,
+    toCopy,
+    findings: copyFindings,
+  } = await checkDrCopies(dependencies, run.repository, plan, points);
   const findings = [
     ...networkFindings(wanted, placed, site),
     ...(test && sharesSubnets(plan, placed)
@@ -169,11 +173,7 @@ async function checkDrCopies(
   return { drCopies, toCopy, findings };
 }
 
-async function checkDrCopy(
-  store: ObjectStore,
-  vm: string,
-  set: DrCopySet | undefined,
-): Promise<CheckedCopy> {
+async function checkDrCopy(store: ObjectStore, vm: string, set: DrCopySet | undefined): Promise<CheckedCopy> {
   if (set === undefined)
     return { findings: [`There is no complete DR copy of ${vm}; back it up and restore it first.`] };
   const findings = diskFindings(vm, set.disks.length);

@@ -46,7 +46,10 @@ export function createDrCopyActivities({
       await requirePin(objectStore(run.repository), vm, { runId: run.runId });
       await ec2.send(
         // One call for all: AWS promises no transaction, but a set counts only when all of it has the role.
-        new CreateTagsCommand({ Resources: checked.map(({ snapshot }) => snapshot.SnapshotId), Tags: tagList({ role: 'dr-copy' }) }),
+        new CreateTagsCommand({
+          Resources: checked.map(({ snapshot }) => snapshot.SnapshotId),
+          Tags: tagList({ role: 'dr-copy' }),
+        }),
       );
       const published = (await publishedSets(ec2, run, vm)).find(
         (set) => set.runId === run.runId && set.recoveryPoint === restore.recoveryPoint,

@@ -52,31 +52,37 @@ export function createSnapshotCopyActivities(dependencies: SnapshotCopyDependenc
         disk,
       );
       const send = () =>
-      ebs.send(
-        new StartSnapshotCommand({
-          ClientToken: clientToken({ runId: run.runId, vm, disk: disk.key, attempt, call: 'StartSnapshot' }),
-          VolumeSize: disk.volumeGiB,
-          Timeout: TIMEOUT_MINUTES,
-          Description: `Lifeboat: ${disk.key} of ${vm} at ${restore.takenAt}`,
-          // ParentSnapshotId and Encrypted exclude each other: a child is encrypted as its parent is.
-          ...(disk.parentSnapshotId !== undefined
-            ? { ParentSnapshotId: disk.parentSnapshotId }
-            : kmsKey !== undefined
-              ? { Encrypted: true, KmsKeyArn: kmsKey }
-              : {}),
-          Tags: tagList({
-            ...runValues(run),
-            ...diskValues(disk),
-            vm,
-            attempt,
-            role,
-            diskCount: restore.disks.length,
-            recoveryPoint: restore.recoveryPoint,
-            takenAt: restore.takenAt,
-            blockMap: blockMapSha256,
+        ebs.send(
+          new StartSnapshotCommand({
+            ClientToken: clientToken({
+              runId: run.runId,
+              vm,
+              disk: disk.key,
+              attempt,
+              call: 'StartSnapshot',
+            }),
+            VolumeSize: disk.volumeGiB,
+            Timeout: TIMEOUT_MINUTES,
+            Description: `Lifeboat: ${disk.key} of ${vm} at ${restore.takenAt}`,
+            // ParentSnapshotId and Encrypted exclude each other: a child is encrypted as its parent is.
+            ...(disk.parentSnapshotId !== undefined
+              ? { ParentSnapshotId: disk.parentSnapshotId }
+              : kmsKey !== undefined
+                ? { Encrypted: true, KmsKeyArn: kmsKey }
+                : {}),
+            Tags: tagList({
+              ...runValues(run),
+              ...diskValues(disk),
+              vm,
+              attempt,
+              role,
+              diskCount: restore.disks.length,
+              recoveryPoint: restore.recoveryPoint,
+              takenAt: restore.takenAt,
+              blockMap: blockMapSha256,
+            }),
           }),
-        }),
-      );
+        );
       const { SnapshotId } = await (role === 'point-copy' ? unlessParentGone(ec2, disk, send) : send());
       return { snapshotId: known('StartSnapshot', SnapshotId) };
     },
@@ -143,7 +149,8 @@ async function unlessParentGone<T>(
   try {
     return await start();
   } catch (error) {
-    if (parent === undefined || !isRefusal(error) || (await findSnapshot(ec2, parent)) !== undefined) throw error;
+    if (parent === undefined || !isRefusal(error) || (await findSnapshot(ec2, parent)) !== undefined)
+      throw error;
     throw ApplicationFailure.nonRetryable(
       `The snapshot ${parent} of the DR copy is gone: a restore has replaced it.`,
       'ParentGone',
