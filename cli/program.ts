@@ -9,6 +9,7 @@ import { consoleCommand } from './commands/console';
 import { demoCommand } from './commands/demo';
 import { failbackCommand } from './commands/failback';
 import { failoverCommand } from './commands/failover';
+import { pointsCommand } from './commands/points';
 import { repositoryCommand } from './commands/repository';
 import { restoreCommand } from './commands/restore';
 import { retryCommand } from './commands/retry';
@@ -35,6 +36,7 @@ const COMMANDS = [
   verifyCommand,
   scheduleCommand,
   statusCommand,
+  pointsCommand,
   consoleCommand,
   sweepCommand,
   repositoryCommand,

@@ -5,6 +5,7 @@ import { findLaunchCopies } from '../activities/aws-proxy/account/launch-copy';
 import { readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
 import { mapAhead } from '../blocks/pipeline';
 import { type Consistency } from '../hypervisor/port';
+import { type ChosenLine, isTurnedAway } from '../plan/lines';
 import { type PlanPhase } from '../plan/run';
 import { closedWindow, type ClosedWindow } from '../plan/replication-limit';
 import { type DrPlan } from '../plan/schema';
@@ -25,6 +26,8 @@ export interface SiteStatus {
   since: string | undefined;
   /** Why no scheduled backup begins now; absent where it may. */
   closedWindow: ClosedWindow | undefined;
+  /** What the failover under way, or done, was asked for; undefined where it took what the DR copies hold, or there is none. */
+  chosen: ChosenLine | undefined;
   vms: VmSiteStatus[];
 }
 
@@ -36,6 +39,8 @@ export interface VmSiteStatus {
   launchCopy: LaunchCopy | undefined;
   /** What the backup that the DR copy holds is as, and what an operator should know of it; absent where there is none. */
   backup: BackupStatus | undefined;
+  /** Whether what the DR copy holds is of a line that a failover to an older recovery point turned away from. */
+  turnedAway: boolean;
   /** Whether EC2 can boot what the DR copy holds; absent where that was not tried. */
   guest: GuestRehearsal | undefined;
   /** `moving`: a failover or failback is under way, or stopped half-way. */
@@ -102,6 +107,7 @@ export async function siteStatus(
     generation: state?.generation ?? 0,
     since: state?.updatedAt,
     closedWindow: closedWindow(plan.replication.limit, now),
+    chosen: state?.chosen,
     vms: plan.vms.map(({ name: vm }, index) => {
       const copy = copies.get(vm);
       return {
@@ -109,6 +115,9 @@ export async function siteStatus(
         drCopy: copy === undefined ? undefined : drCopyStatus(copy, now),
         launchCopy: launchCopies.get(vm),
         backup: backupStatus(manifests[index]),
+        turnedAway:
+          copy !== undefined &&
+          isTurnedAway(state ?? {}, { backupId: copy.recoveryPoint, takenAt: copy.takenAt }),
         guest: manifests[index]?.guest,
         runsAt: RUNS_AT[phase],
         instance: instances.get(vm),

@@ -3,6 +3,7 @@ import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
 import { windowText } from '../../plan/daily-window';
+import { someOf } from '../../plan/some-of';
 import { type CliContext, writeJson } from '../io';
 import { guestText, notesText } from '../guest-text';
 import { bytesText, secondsText } from '../numbers';
@@ -36,7 +37,8 @@ export function statusDocument(status: SiteStatus, digest: string) {
     generation: status.generation,
     since: status.since ?? null,
     closedWindow: status.closedWindow ?? null,
-    vms: status.vms.map(({ vm, runsAt, drCopy, launchCopy, backup, guest, instance }) => ({
+    chosen: status.chosen ?? null,
+    vms: status.vms.map(({ vm, runsAt, drCopy, turnedAway, launchCopy, backup, guest, instance }) => ({
       vm,
       runsAt,
       instance:
@@ -48,6 +50,7 @@ export function statusDocument(status: SiteStatus, digest: string) {
               publicAddress: instance.publicAddress ?? null,
             },
       drCopy: drCopy ?? null,
+      turnedAway,
       launchCopy: launchCopy ?? null,
       backup: backup ?? null,
       guest: guest ?? null,
@@ -66,6 +69,7 @@ export function statusText(status: SiteStatus, wantsLaunchCopies = false): strin
     (closedWindow === undefined
       ? ''
       : `Scheduled backups begin ${windowText(closedWindow)} only; the next may at ${closedWindow.opensAt}.\n`) +
+    chosenText(status) +
     tableText(
       ['VM', 'runs at', 'disk', 'size', 'snapshot', 'recovery point', 'age'],
       status.vms.flatMap((vm) => vmRows(vm)),
@@ -79,6 +83,19 @@ export function statusText(status: SiteStatus, wantsLaunchCopies = false): strin
       )
       .join('')
   );
+}
+
+/** Which line goes on, where a failover went to chosen recovery points. */
+function chosenText({ plan, chosen, vms }: SiteStatus): string {
+  if (chosen !== undefined)
+    return (
+      `Recovery points were chosen: what was backed up after ${chosen.after} is of the line that was turned away from (lifeboat points ${plan}).\n` +
+      'Replication waits: after a failback, commit goes on with what came home.\n'
+    );
+  const turned = vms.filter(({ turnedAway }) => turnedAway).map(({ vm }) => vm);
+  return turned.length === 0
+    ? ''
+    : `The DR copy of ${someOf(turned)} is of a line that was turned away from, and no failover takes it unasked: back up and restore.\n`;
 }
 
 const noLaunchCopyText = (vm: string): string =>

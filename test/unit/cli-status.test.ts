@@ -7,6 +7,7 @@ const STATUS: SiteStatus = {
   generation: 4,
   since: '2026-11-23T18:30:00.000Z',
   closedWindow: undefined,
+  chosen: undefined,
   vms: [
     {
       vm: 'db',
@@ -33,6 +34,7 @@ const STATUS: SiteStatus = {
         notes: ['The disk "scratch" is not backed up.'],
         excludedDisks: ['scratch'],
       },
+      turnedAway: false,
       guest: {
         rehearsedAt: '2026-11-23T18:15:02.000Z',
         outcome: 'not adaptable',
@@ -47,6 +49,7 @@ const STATUS: SiteStatus = {
       drCopy: undefined,
       launchCopy: undefined,
       backup: undefined,
+      turnedAway: false,
       guest: undefined,
     },
   ],
@@ -64,12 +67,14 @@ describe('status', () => {
       generation: 4,
       since: '2026-11-23T18:30:00.000Z',
       closedWindow: null,
+      chosen: null,
       vms: [
         {
           vm: 'db',
           runsAt: 'recovery',
           instance: { ...STATUS.vms[0]?.instance, publicAddress: null },
           drCopy: STATUS.vms[0]?.drCopy,
+          turnedAway: false,
           launchCopy: STATUS.vms[0]?.launchCopy,
           backup: STATUS.vms[0]?.backup,
           guest: STATUS.vms[0]?.guest,
@@ -79,6 +84,7 @@ describe('status', () => {
           runsAt: 'recovery',
           instance: null,
           drCopy: null,
+          turnedAway: false,
           launchCopy: null,
           backup: null,
           guest: null,
@@ -99,6 +105,19 @@ describe('status', () => {
     expect(text).toContain('\ndb: The disk "scratch" is not backed up.\n');
     expect(text).toContain('\ndb: The swap of a disk that is gone is left out.\n');
     expect(text).not.toContain('Scheduled backups');
+  });
+
+  it('tells which line goes on after a failover to an older recovery point', () => {
+    const after = '2026-11-23T17:15:00.000Z';
+    const away = statusText({ ...STATUS, chosen: { at: '2026-11-23T17:30:00Z', after } });
+    expect(away).toContain(`what was backed up after ${after} is of the line that was turned away from`);
+    expect(away).toContain('Replication waits: after a failback, commit goes on with what came home.');
+    const [db, web] = STATUS.vms;
+    const home = statusText({ ...STATUS, vms: [{ ...db!, turnedAway: true }, web!] });
+    expect(home).toContain(
+      'The DR copy of db is of a line that was turned away from, and no failover takes it unasked',
+    );
+    expect(statusText(STATUS)).not.toMatch(/turned away|Recovery points/);
   });
 
   it('tells when scheduled backups begin, while they do not', () => {

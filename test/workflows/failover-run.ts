@@ -68,6 +68,14 @@ export async function failOverOn(
       ...['startInstance', 'waitUntilReady', 'discardShell', 'removeRecoveryResources'],
       ...['registerImage', 'launchInstance', 'deregisterImages', 'readBootScripts', 'requireBootScripts'],
       ...['keepConsoles', 'planRestore', 'launchLicensedShell', 'replaceRootVolume', 'stopInstance'],
+      ...[
+        'choosePoints',
+        'planPointCopy',
+        'startSnapshot',
+        'completeSnapshot',
+        'finishPointCopy',
+        'discardPointCopy',
+      ],
     ]),
     await worker(BACKUP_PROXY_QUEUE, [
       ...['readPower', 'shutDownVm', 'startVm', 'waitUntilReady'],
