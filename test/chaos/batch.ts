@@ -12,6 +12,7 @@ import { killNowAndThen } from './kills';
 import { drawLaunchCopies, WANTED_SHARE } from './launch-copies';
 import { drawLicensedFaults, drawLicensedImages, LICENSED_SHARE } from './licensed-images';
 import { type LaunchCounts } from './launch-copy-watch';
+import { drawOlderPoints, OLDER_SHARE } from './older-points';
 import { SeededRandom } from './random';
 import { silenceNowAndThen } from './silence';
 import { Traveller } from './traveller';
@@ -22,6 +23,8 @@ export interface BatchReport extends LaunchCounts {
   runs: number;
   kills: number;
   faults: number;
+  /** Failovers and test failovers to an older recovery point. */
+  olderPoints: number;
   violations: Violation[];
 }
 
@@ -31,6 +34,9 @@ export const PLANS = 8;
 /** Makes another seed of a seed: what is drawn of licensed images is no draw of anything else. */
 const LICENCES = 0x11ce;
 
+/** As {@link LICENCES}, of older recovery points. */
+const OLDER_POINTS = 0x01de;
+
 /** A few plans on their journeys at once, while processes are killed and AWS fails, all drawn from one seed. */
 export async function runBatch(
   sandbox: E2eSandbox,
@@ -39,6 +45,7 @@ export async function runBatch(
   plans = PLANS,
   launchCopyShare = WANTED_SHARE,
   licensedShare = LICENSED_SHARE,
+  olderShare = OLDER_SHARE,
 ): Promise<BatchReport> {
   const random = new SeededRandom(seed);
   const { config, paths } = sandbox;
@@ -49,10 +56,12 @@ export async function runBatch(
   // Of its own, so that a seed's other draws are what they were before there were launch copies.
   const launches = new SeededRandom(~seed);
   const licences = new SeededRandom(seed ^ LICENCES);
+  const olderPoints = new SeededRandom(seed ^ OLDER_POINTS);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
-    const journey = drawLicensedImages(drawn, licences.fork(), licensedShare);
+    const licensed = drawLicensedImages(drawn, licences.fork(), licensedShare);
+    const journey = drawOlderPoints(licensed, olderPoints.fork(), olderShare);
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))
@@ -99,6 +108,7 @@ export async function runBatch(
       launchedByCopy: counted('launchedByCopy'),
       launchedByVolumes: counted('launchedByVolumes'),
       launchedFromLicensed: counted('launchedFromLicensed'),
+      olderPoints: travellers.reduce((sum, { olderPoints: times }) => sum + times, 0),
       violations,
     };
   } finally {

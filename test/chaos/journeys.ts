@@ -1,4 +1,5 @@
 import { GUESTS, type Guest } from './guests';
+import { type Naming } from './older-points';
 import { type SeededRandom } from './random';
 
 /** What is done to a plan, in this order, as an administrator would. */
@@ -30,7 +31,7 @@ export interface Loss {
 export interface Journey {
   plan: string;
   vms: JourneyVm[];
-  steps: { step: Step; cancelAfterMs?: number; lose?: Loss }[];
+  steps: { step: Step; cancelAfterMs?: number; lose?: Loss; older?: Naming }[];
   /** Whether the plan wants launch copies; see launch-copies.ts. */
   launchCopy?: boolean;
   /** Whether its VMs are launched from an image whose licence AWS bills; see licensed-images.ts. */
