@@ -1,5 +1,4 @@
 import { GUESTS, type Guest } from './guests';
-import { type Naming } from './older-points';
 import { type SeededRandom } from './random';
 
 /** What is done to a plan, in this order, as an administrator would. */
@@ -15,6 +14,9 @@ export type Step =
   | 'write at the recovery site'
   | 'failback'
   | 'commit';
+
+/** How a failover names the recovery points before the newest; see older-points.ts. */
+export type Naming = 'at' | 'point';
 
 /** How a launch copy is lost: its snapshots are deleted, or what they are made of is no more what the plan says. */
 export type LossKind = 'deleted' | 'outdated';

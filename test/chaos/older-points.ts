@@ -4,9 +4,6 @@ import { type SeededRandom } from './random';
 /** Share of the failovers to an older recovery point, among those that have one, unless somebody says another. */
 export const OLDER_SHARE = 0.5;
 
-/** How a failover names the recovery points before the newest. */
-export type Naming = 'at' | 'point';
-
 /**
  * Decides which failovers and test failovers go to the recovery point before the newest. What is drawn here comes from a generator of
  * its own, so that a seed's journeys are otherwise what they were before.

@@ -18,7 +18,7 @@ import { type Account } from './account';
 import { Bytes } from './bytes';
 import { damageNewestBackup } from './damage';
 import { ExpectedDisks } from './disks';
-import { type Journey, type Loss, type Step } from './journeys';
+import { type Journey, type Loss, type Naming, type Step } from './journeys';
 import { LaunchCopyWatch } from './launch-copy-watch';
 import {
   dnsViolations,
@@ -27,7 +27,6 @@ import {
   type Violation,
   type Whereabouts,
 } from './invariants';
-import { type Naming } from './older-points';
 import { persistently } from './persistently';
 import { type SeededRandom } from './random';
 import { HungError, type Outcome, runToItsEnd } from './runs';
