@@ -84,7 +84,11 @@ describe('checkReadiness', () => {
         plan.recoverySite.production.subnet = 'subnet-0123456789abcdef0';
         delete plan.vms[0]!.privateAddress;
       },
-      { code: 'network', severity: 'impossible', text: 'The subnet subnet-0123456789abcdef0 does not exist.' },
+      {
+        code: 'network',
+        severity: 'impossible',
+        text: 'The subnet subnet-0123456789abcdef0 does not exist.',
+      },
     ],
     [
       'a security group of another VPC',
@@ -129,7 +133,8 @@ describe('checkReadiness', () => {
     ],
     [
       'a volume for a disk that is not there',
-      (plan) => (plan.vms[0]!.recoverySite = { production: { volumes: { disks: { swap: { iops: 4000 } } } } }),
+      (plan) =>
+        (plan.vms[0]!.recoverySite = { production: { volumes: { disks: { swap: { iops: 4000 } } } } }),
       { code: 'volume', severity: 'impossible', vm: 'db' },
     ],
     [
