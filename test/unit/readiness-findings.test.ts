@@ -6,7 +6,9 @@ import {
 } from '../../activities/aws-proxy/readiness/dr-copy-state';
 import { vmNamedIn } from '../../activities/aws-proxy/readiness/refusal';
 import { vcpuQuotaOf } from '../../activities/aws-proxy/readiness/vcpu-quota';
+import { loadPlanFile, PlanError } from '../../plan/load';
 import { plainPlan } from '../support/e2e-plan';
+import { GOOD_PLAN, planFolder } from './plan-file';
 
 const KEY = 'arn:aws:kms:eu-central-1:000000000000:key/1';
 const set = (kmsKey?: string): DrCopySet => ({
@@ -71,4 +73,22 @@ it.each([
   ['The record db.internal is not there.', undefined],
 ])('of the VMs, "%s" names %s', (text, vm) => {
   expect(vmNamedIn(plainPlan('shop', ['db', 'web-2']), text)).toBe(vm);
+});
+
+it('a plan may say its objectives, as durations, and is the same plan where it does not', async () => {
+  const load = async (more: string): Promise<unknown> => {
+    const folder = planFolder(GOOD_PLAN + more);
+    try {
+      return (await loadPlanFile(folder.file)).plan.objectives;
+    } catch (error) {
+      if (error instanceof PlanError) return error.message;
+      throw error;
+    } finally {
+      folder.remove();
+    }
+  };
+  expect(await load('objectives: { rpo: 2h, rto: 30m }\n')).toEqual({ rpo: 7200, rto: 1800 });
+  expect(await load('')).toBeUndefined();
+  expect(await load('objectives: { rpo: soon }\n')).toMatch(/objectives\.rpo: must be like 30s/);
+  expect(await load('objectives: { rpp: 2h }\n')).toMatch(/objectives\.rpp: is not known here.*"?rpo/);
 });
