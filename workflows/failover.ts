@@ -13,6 +13,7 @@ import { type RecoveredVm } from './failover-vm';
 import { PointCopies, requireChoice } from './recovery-points';
 import { recoverVms } from './recover-vms';
 import { type FailoverMode } from './run/ids';
+import { noted } from './noted-test';
 import { bringLastState, type LastState } from './planned-shutdown';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
@@ -145,14 +146,16 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     }
   }
   const told = test ? recovered : await tell(begun.run, recovered, consoles);
-  progress.phase('done');
+  const rtoSeconds = seconds(servingSince - started);
+  // One to chosen recovery points has not tested the guests of today.
+  progress.phase(test && chosen === undefined ? await noted(begun.run, rtoSeconds) : 'done');
   return {
     plan: plan.name,
     mode: request.mode,
     vms: [...told.values()],
     ...(chosen === undefined ? {} : { chosen: chosen.line }),
     rpoSeconds: planned ? 0 : seconds(started - oldestOf(ready.drCopies)),
-    rtoSeconds: seconds(servingSince - started),
+    rtoSeconds,
     ...(downSince === undefined ? {} : { downtimeSeconds: seconds(servingSince - downSince) }),
     removed,
   };
