@@ -4,6 +4,11 @@ import {
   DeleteSnapshotCommand,
   DescribeVolumesCommand,
   DetachVolumeCommand,
+  ModifyInstanceAttributeCommand,
+  StartInstancesCommand,
+  StopInstancesCommand,
+  waitUntilInstanceRunning,
+  waitUntilInstanceStopped,
 } from '@aws-sdk/client-ec2';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -47,6 +52,13 @@ afterEach(async () => {
   steps.site.faults.length = 0;
   await deleteSnapshots(steps.ec2, await present());
 });
+
+const failback = () =>
+  createFailbackActivities({
+    ...steps.site.clients,
+    objectStore: () => steps.site.store,
+    pollSeconds: 0.05,
+  });
 
 /** A round's copy of `db`. */
 const copy = (runId: string, { since = new Date().toISOString(), attempt = 1, generation = 1 } = {}) =>
@@ -179,6 +191,47 @@ it('is a leftover where a newer one has replaced it, or the application is at ho
   expect(await leftSnapshots('protected')).toHaveLength(4);
 });
 
+it('can be put in the place of a volume by hand, as docs/aws.md says, and goes home then', async () => {
+  await copy('round-1');
+  const { ec2 } = steps;
+  const restored = (await status())!.snapshots.find(({ disk }) => disk === 'data')!;
+  const InstanceIds = [instanceId];
+  await ec2.send(new StopInstancesCommand({ InstanceIds }));
+  await waitUntilInstanceStopped({ client: ec2, minDelay: 1, maxDelay: 1, maxWaitTime: 30 }, { InstanceIds });
+  const { Volumes } = await ec2.send(new DescribeVolumesCommand({ VolumeIds: [restored.volumeId] }));
+  const old = Volumes![0]!;
+  const { VolumeId = '' } = await ec2.send(
+    new CreateVolumeCommand({
+      SnapshotId: restored.snapshotId,
+      AvailabilityZone: old.AvailabilityZone,
+      VolumeType: old.VolumeType,
+      TagSpecifications: [{ ResourceType: 'volume', Tags: old.Tags }],
+    }),
+  );
+  await volumeIs('available', VolumeId);
+  await ec2.send(new DetachVolumeCommand({ VolumeId: old.VolumeId }));
+  await volumeIs('available', old.VolumeId);
+  const DeviceName = old.Attachments![0]!.Device!;
+  await ec2.send(new AttachVolumeCommand({ VolumeId, InstanceId: instanceId, Device: DeviceName }));
+  await volumeIs('attached', VolumeId);
+  await ec2.send(
+    new ModifyInstanceAttributeCommand({
+      InstanceId: instanceId,
+      BlockDeviceMappings: [{ DeviceName, Ebs: { DeleteOnTermination: true } }],
+    }),
+  );
+  await ec2.send(new StartInstancesCommand({ InstanceIds }));
+  await waitUntilInstanceRunning({ client: ec2, minDelay: 1, maxDelay: 1, maxWaitTime: 30 }, { InstanceIds });
+  const [read] = await runActivity(failback().readInstances, {
+    run: steps.site.run('failback-run'),
+    plan: shopPlan(),
+  });
+  expect(read?.disks.map((disk) => [disk.key, disk.volumeId])).toEqual([
+    ['system', volumeIds[0]],
+    ['data', VolumeId],
+  ]);
+});
+
 // From here on the application is on its way home.
 
 it('is made for a run that nobody has fenced off only', async () => {
@@ -192,14 +245,9 @@ it('hinders no failback, and goes with the recovery site', async () => {
   await movePlanState(steps.site.store, run, 'failed-over');
   const made = await copy('round-1', { generation: 2 });
   await movePlanState(steps.site.store, run, 'failing-back');
-  const failback = createFailbackActivities({
-    ...steps.site.clients,
-    objectStore: () => steps.site.store,
-    pollSeconds: 0.05,
-  });
-  const taken = await runActivity(failback.snapshotInstance, { run, vm: 'db', instanceId, pass: 1 });
+  const taken = await runActivity(failback().snapshotInstance, { run, vm: 'db', instanceId, pass: 1 });
   expect(taken.map(({ snapshotId }) => snapshotId)).not.toEqual(expect.arrayContaining(made.snapshotIds));
-  await runActivity(failback.deleteFailbackSnapshots, { run });
+  await runActivity(failback().deleteFailbackSnapshots, { run });
   expect(await present()).toEqual([...made.snapshotIds].sort());
   const { removed } = await steps.site.activity(steps.activities.removeRecoverySite, { run });
   expect(removed).toEqual(expect.arrayContaining(made.snapshotIds));
