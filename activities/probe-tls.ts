@@ -89,10 +89,11 @@ function shakenHands(
     signal.addEventListener('abort', abandon, { once: true });
     secure.on('error', (error) => fail(new Error(handshakeProblem(error), { cause: error })));
     socket.on('error', fail);
-    secure.once('close', () => fail(new Error('the connection was closed in the TLS handshake')));
+    const closed = (): void => fail(new Error('the connection was closed in the TLS handshake'));
+    secure.once('close', closed);
     secure.once('secureConnect', () => {
       signal.removeEventListener('abort', abandon);
-      secure.removeAllListeners('close');
+      secure.off('close', closed);
       resolve(secure);
     });
   });
