@@ -1,7 +1,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import { type Socket } from 'node:net';
 import { printable } from '../plan/printable';
-import { type Probe } from '../plan/readiness';
+import { type Probe } from '../plan/probes';
 
 /** What is asked of a guest over HTTP, in plain or over TLS. */
 export type HttpQuestion = NonNullable<Probe['http']>;

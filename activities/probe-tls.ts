@@ -10,7 +10,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import { printable } from '../plan/printable';
-import { type Probe } from '../plan/readiness';
+import { type Probe } from '../plan/probes';
 
 /** What a probe over TLS wants of the server. */
 type Wanted = Pick<NonNullable<Probe['https']>, 'host' | 'verify'>;

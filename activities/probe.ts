@@ -1,7 +1,7 @@
 import { type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
-import { type Probe, probesOf, type ReadinessProbe } from '../plan/readiness';
+import { type Probe, probesOf, type ReadinessProbe } from '../plan/probes';
 import { lastLines } from './console';
 import { type Dial } from './dial';
 import { httpProblem } from './probe-http';

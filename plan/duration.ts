@@ -6,7 +6,7 @@ export const duration = z
   .transform((value) => (typeof value === 'number' ? value : durationSeconds(value)));
 
 /** Seconds in a duration such as `15m`. */
-function durationSeconds(text: string): number {
+export function durationSeconds(text: string): number {
   const unit = { s: 1, m: 60, h: 3600, d: 86_400 }[text.slice(-1)];
   if (unit === undefined) throw new Error(`"${text}" is not a duration like 30s, 15m, 4h or 1d`);
   return Number(text.slice(0, -1)) * unit;

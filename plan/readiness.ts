@@ -1,88 +1,115 @@
-import { z } from 'zod';
-import { duration } from './duration';
+/**
+ * What a check of a plan says. `impossible` keeps a failover from succeeding; a `warning` does not, but somebody should mend it
+ * before the day.
+ */
+export type Severity = 'impossible' | 'warning';
 
-/** How Lifeboat finds out that a VM serves: it must answer before the VMs that depend on it start. */
+/** What a finding is about; documented in docs/cli.md, and never given another meaning. */
+export type FindingCode =
+  // What a failover asks before it begins.
+  | 'region'
+  | 'network'
+  | 'test-network'
+  | 'instance-type'
+  | 'licensed-image'
+  | 'dr-copy'
+  | 'volume'
+  | 'address'
+  | 'instance-profile'
+  | 'dns'
+  // What only a check asks.
+  | 'dr-copy-age'
+  | 'dr-copy-archived'
+  | 'kms-key'
+  | 'encryption-by-default'
+  | 'launch-copy'
+  | 'guest'
+  | 'guest-not-tried'
+  | 'vcpu-quota'
+  | 'aws-proxy'
+  | 'aws-proxy-zone'
+  | 'backup-proxy'
+  | 'backup-proxy-repository'
+  | 'version'
+  | 'plan-phase'
+  | 'rto'
+  /** Something could not be asked, or there is more than is told. */
+  | 'not-checked';
 
-const port = z.number().int().min(1).max(65535);
-
-/** As many as a person reads the answers of; each is asked anew every other second while a VM boots. */
-const MAXIMUM_PROBES = 8;
-
-/** What is asked for over HTTP, and what the answer has to be. */
-const request = {
-  path: z
-    .string()
-    .startsWith('/', 'must begin with "/"')
-    .regex(
-      /^[\u0021-\u00ff]*$/,
-      "must not hold blanks or other letters than ASCII's; write them as in a URL, a blank as %20",
-    )
-    .default('/'),
-  status: z.number().int().min(100).max(599).default(200),
-  /** The Host header, and with https the server's name in the TLS handshake; the VM's address where it is absent. */
-  host: z
-    .string()
-    .regex(
-      /^[a-z0-9_]([a-z0-9._-]{0,251}[a-z0-9_])?(:\d{1,5})?$/i,
-      'must be a host name like www.shop.example, with ":" and a port only where the application wants one in it',
-    )
-    .optional(),
-  /** Text that must be in the body's first 64 KiB. */
-  contains: z.string().min(1).max(200).optional(),
-};
-
-const http = z.object({ port: port.default(80), ...request }).strict();
-
-const https = z
-  .object({
-    port: port.default(443),
-    ...request,
-    /** Whether the certificate has to be good for `host`, and of an authority that the proxy's host trusts. */
-    verify: z.boolean().default(true),
-  })
-  .strict()
-  .refine(
-    ({ verify, host }) => !verify || host !== undefined,
-    'needs host, the name that the certificate is for; or "verify: false", to take any certificate',
-  );
-
-const one = { tcp: port.optional(), http: http.optional(), https: https.optional() };
-
-const given = (probe: object, ...kinds: string[]): number =>
-  Object.entries(probe).filter(([kind, value]) => kinds.includes(kind) && value !== undefined).length;
-
-export const readiness = z
-  .object({
-    ...one,
-    /** Several probes: the VM is ready when all of them answer at the same time. */
-    all: z
-      .array(
-        z
-          .object(one)
-          .strict()
-          .refine(
-            (probe) => given(probe, 'tcp', 'http', 'https') === 1,
-            'needs exactly one of tcp, http and https',
-          ),
-      )
-      .min(1)
-      .max(MAXIMUM_PROBES)
-      .optional(),
-    /** Seconds until a VM that does not answer counts as not booted. */
-    timeout: duration.default(600),
-  })
-  .strict()
-  .refine(
-    (probe) => given(probe, 'tcp', 'http', 'https', 'all') === 1,
-    'needs exactly one of tcp, http, https and all (a list of several)',
-  );
-
-export type ReadinessProbe = z.output<typeof readiness>;
-
-/** One question to a VM. */
-export type Probe = Pick<ReadinessProbe, 'tcp' | 'http' | 'https'>;
-
-/** The probes that have to answer. */
-export function probesOf({ all, ...single }: ReadinessProbe): Probe[] {
-  return all ?? [single];
+/** One thing that is wrong. */
+export interface Finding {
+  code: FindingCode;
+  severity: Severity;
+  /** Absent where it is not of one VM. */
+  vm?: string;
+  /** What is wrong, in one sentence. */
+  text: string;
+  /** What a person can do. */
+  todo: string;
+  /** What it is about, where its text holds what changes from check to check, such as a number. */
+  about?: string;
 }
+
+/** A finding that is kept. */
+export interface KeptFinding extends Finding {
+  /** ISO 8601, UTC: the check that found it first, of those that have found it one after the other. */
+  since: string;
+}
+
+export type Verdict = 'ready' | 'ready with warnings' | 'not ready';
+
+/** What answers of a site; absent where nothing does. */
+export interface ProxyAnswer {
+  /** As Temporal knows it: role, host and process. */
+  worker: string;
+  /** Lifeboat's version. */
+  version: string;
+  /** Of an AWS proxy. */
+  availabilityZone?: string;
+}
+
+/** The last check of a plan, as it is kept in the repository. */
+export interface KeptCheck {
+  /** Version of the plan that was checked. */
+  digest: string;
+  runId: string;
+  /** ISO 8601, UTC: when it began. */
+  checkedAt: string;
+  verdict: Verdict;
+  findings: KeptFinding[];
+  /** The backups that the DR copies held, by VM; those without a DR copy are absent. */
+  recoveryPoints: Record<string, string>;
+  proxies: { aws?: ProxyAnswer; backup?: ProxyAnswer };
+}
+
+/** The last test failover of a plan that came to a good end. */
+export interface LastTest {
+  digest: string;
+  runId: string;
+  /** ISO 8601, UTC: when it ended. */
+  testedAt: string;
+  /** Seconds until its last VM was ready. */
+  rtoSeconds: number;
+}
+
+export function verdictOf(findings: readonly Pick<Finding, 'severity'>[]): Verdict {
+  if (findings.some(({ severity }) => severity === 'impossible')) return 'not ready';
+  return findings.length === 0 ? 'ready' : 'ready with warnings';
+}
+
+/** Findings with the time since when each is found, the worst first. What was found before keeps its time. */
+export function sinceWhen(
+  findings: readonly Finding[],
+  before: readonly KeptFinding[],
+  now: string,
+): KeptFinding[] {
+  const known = new Map(before.map((finding) => [identityOf(finding), finding.since]));
+  return findings
+    .map((finding) => ({ ...finding, since: known.get(identityOf(finding)) ?? now }))
+    .sort((one, other) => rank(one) - rank(other));
+}
+
+const identityOf = ({ code, vm, text, about }: Finding): string =>
+  JSON.stringify([code, vm ?? '', about ?? text]);
+
+const rank = ({ severity }: Finding): number => (severity === 'impossible' ? 0 : 1);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { duration } from './duration';
 import { INSTANCE_TYPE } from './instance-type';
 import { planNamePattern } from './names';
-import { readiness } from './readiness';
+import { readiness } from './probes';
 import { replicationLimit } from './replication-limit';
 import { awsId, recoverySubnet, vmRecoverySite } from './recovery-site/site-schema';
 
@@ -118,6 +118,16 @@ const retention = z
   })
   .strict();
 
+/** What the business asks for; checks and tests are measured against it. */
+const objectives = z
+  .object({
+    /** Recovery point objective: the oldest that a DR copy may be. */
+    rpo: duration.optional(),
+    /** Recovery time objective: the longest that a failover may take until the application serves. */
+    rto: duration.optional(),
+  })
+  .strict();
+
 export const planFileSchema = z
   .object({
     name,
@@ -154,6 +164,7 @@ export const planFileSchema = z
       })
       .strict()
       .prefault({}),
+    objectives: objectives.optional(),
     vms: z.array(vm).min(1),
     dns: z
       .object({
@@ -189,7 +200,7 @@ export type PlannedVm = Omit<PlanFile['vms'][number], 'bootScript'> & { bootScri
 /** The normalized DR plan. Durations are in seconds. */
 export type DrPlan = Omit<PlanFile, 'vms'> & { vms: PlannedVm[] };
 
-export type { ReadinessProbe } from './readiness';
+export type { ReadinessProbe } from './probes';
 export type RecoverySubnet = DrPlan['recoverySite']['production'];
 export type VmRecoverySite = NonNullable<PlannedVm['recoverySite']>;
 export type PlannedDnsRecord = NonNullable<DrPlan['dns']>['records'][number];

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dialer } from '../../activities/dial';
 import { type ProbeRequest, waitUntilAnswers } from '../../activities/probe';
-import { type Probe } from '../../plan/readiness';
+import { type Probe } from '../../plan/probes';
 import { type Certificate, makeCertificate } from './vim-server';
 
 const servers: Server[] = [];
