@@ -46,6 +46,9 @@ export interface LifeboatClient {
   commit(argument: RunArguments['commit']): Promise<LifeboatRun<'commit'>>;
   verify(argument: RunArguments['verify']): Promise<LifeboatRun<'verify'>>;
   prune(argument: RunArguments['prune']): Promise<LifeboatRun<'prune'>>;
+  checkDnsRecords(argument: RunArguments['checkDnsRecords']): Promise<LifeboatRun<'checkDnsRecords'>>;
+  lowerDnsTtls(argument: RunArguments['lowerDnsTtls']): Promise<LifeboatRun<'lowerDnsTtls'>>;
+  restoreDnsTtls(argument: RunArguments['restoreDnsTtls']): Promise<LifeboatRun<'restoreDnsTtls'>>;
 
   /**
    * Tells the plan's failover or failback to go on with what waits for a person, who has mended what was wrong.
@@ -141,6 +144,9 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     commit: (argument) => start('commit', argument),
     verify: (argument) => start('verify', argument),
     prune: (argument) => start('prune', argument),
+    checkDnsRecords: (argument) => start('checkDnsRecords', argument),
+    lowerDnsTtls: (argument) => start('lowerDnsTtls', argument),
+    restoreDnsTtls: (argument) => start('restoreDnsTtls', argument),
     retry,
     async close() {
       if (options.client === undefined) await temporal.connection.close();

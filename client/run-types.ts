@@ -1,5 +1,6 @@
 import { type BackupRequest, type BackupSummary } from '../workflows/backup';
 import { type CommitSummary } from '../workflows/commit';
+import { type DnsCheckSummary, type TtlSummary } from '../workflows/dns-upkeep';
 import { type FailbackRequest, type FailbackSummary } from '../workflows/failback';
 import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
 import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
@@ -19,6 +20,9 @@ export interface RunArguments {
   commit: RunRequest;
   verify: VerifyRequest;
   prune: PruneRequest;
+  checkDnsRecords: RunRequest;
+  lowerDnsTtls: RunRequest;
+  restoreDnsTtls: RunRequest;
 }
 
 /** What each run returns. */
@@ -31,6 +35,9 @@ export interface RunResults {
   commit: CommitSummary;
   verify: VerifySummary;
   prune: PruneSummary;
+  checkDnsRecords: DnsCheckSummary;
+  lowerDnsTtls: TtlSummary;
+  restoreDnsTtls: TtlSummary;
 }
 
 export type RunArgument<Type extends WorkflowType = WorkflowType> = RunArguments[Type];
@@ -52,6 +59,9 @@ export function runSummary(type: WorkflowType, plan: string, mode?: FailoverMode
     commit: 'Commit the failback of',
     verify: 'Verify the DR copies of',
     prune: 'Prune the backups of',
+    checkDnsRecords: 'Check the DNS records of',
+    lowerDnsTtls: 'Lower the TTLs of',
+    restoreDnsTtls: 'Restore the TTLs of',
   };
   return `${verbs[type]} plan ${plan}`;
 }

@@ -9,3 +9,4 @@ export { failbackVm } from './failback-vm';
 export { verify, verifyVm } from './verify';
 export { commit } from './commit';
 export { prune } from './prune';
+export { checkDnsRecords, lowerDnsTtls, restoreDnsTtls } from './dns-upkeep';
