@@ -94,7 +94,7 @@ function bringHome(moved: Moved, keys: string[], all: readonly ResourceRecordSet
     return leftAlone(moved, `has ${others.join(' and ')} records now, beside which its CNAME cannot be`);
   notes.push(
     ...[...present]
-      .filter(([key]) => !keys.includes(key))
+      .filter(([key, { Type }]) => Type === 'AAAA' && !keys.includes(key))
       .filter(([, set]) => set.SetIdentifier === undefined)
       .map(
         ([, set]) => `${record.name} has ${setText(set)}, which it did not have before; look where it leads.`,
