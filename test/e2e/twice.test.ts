@@ -198,7 +198,11 @@ asRoot('activities that run twice, and late (needs root)', () => {
       expect(await differingSnapshots()).toEqual([]);
       await completed(client.verify(direct));
       await completed(client.checkDnsRecords(direct));
-      await completed(client.lowerDnsTtls(direct));
+      const lowered = await (await client.lowerDnsTtls(direct)).result();
+      expect(lowered.changed.map(({ type, from, to }) => [type, from, to])).toEqual([
+        ['A', 3600, 60],
+        ['AAAA', 300, 60],
+      ]);
       await completed(client.restoreDnsTtls(direct));
       await completed(client.prune({ ...direct, sweep: 'now' }));
       await completed(client.failover({ ...direct, mode: 'test' }));
@@ -233,7 +237,8 @@ asRoot('activities that run twice, and late (needs root)', () => {
       await untilVmsWait(client, failover, VMS.length);
       await sandbox.mendAws();
       await client.retry('shop');
-      await failover.result();
+      const { notes } = await failover.result();
+      expect(notes?.join('\n')).toMatch(/AAAA 2001:db8::100 beside, .* it goes while the plan is away/);
       expect(await violations('away')).toEqual([]);
 
       await sandbox.breakAws(refused('CreateSnapshots'));
