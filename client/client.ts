@@ -14,7 +14,8 @@ import { connect, type ConnectOptions } from './connect';
 import { AlreadyRunningError, NotWaitingError } from './errors';
 import { type LifeboatRun, runOf } from './run';
 import { type RunArgument, type RunArguments, runSummary } from './run-types';
-import { replicationSchedules, type ReplicationSchedules } from './schedules';
+import { checkSchedules } from './check-schedules';
+import { replicationSchedules, type PlanSchedules } from './schedules';
 
 export interface LifeboatClientOptions extends ConnectOptions {
   /** A client of Temporal to use; without it, one is made from the environment, and closed by {@link LifeboatClient.close}. */
@@ -25,7 +26,9 @@ export interface LifeboatClientOptions extends ConnectOptions {
 export interface LifeboatClient {
   readonly temporal: Client;
   readonly namespace: string;
-  readonly schedules: ReplicationSchedules;
+  /** Of replication. */
+  readonly schedules: PlanSchedules;
+  readonly checkSchedules: PlanSchedules;
 
   /**
    * Starts a run.
@@ -49,6 +52,7 @@ export interface LifeboatClient {
   checkDnsRecords(argument: RunArguments['checkDnsRecords']): Promise<LifeboatRun<'checkDnsRecords'>>;
   lowerDnsTtls(argument: RunArguments['lowerDnsTtls']): Promise<LifeboatRun<'lowerDnsTtls'>>;
   restoreDnsTtls(argument: RunArguments['restoreDnsTtls']): Promise<LifeboatRun<'restoreDnsTtls'>>;
+  check(argument: RunArguments['check']): Promise<LifeboatRun<'check'>>;
 
   /**
    * Tells the plan's failover or failback to go on with what waits for a person, who has mended what was wrong.
@@ -134,6 +138,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     temporal,
     namespace: temporal.options.namespace,
     schedules: replicationSchedules(temporal),
+    checkSchedules: checkSchedules(temporal),
     start,
     attach,
     backup: (argument) => start('backup', argument),
@@ -147,6 +152,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     checkDnsRecords: (argument) => start('checkDnsRecords', argument),
     lowerDnsTtls: (argument) => start('lowerDnsTtls', argument),
     restoreDnsTtls: (argument) => start('restoreDnsTtls', argument),
+    check: (argument) => start('check', argument),
     retry,
     async close() {
       if (options.client === undefined) await temporal.connection.close();

@@ -1,4 +1,5 @@
 import { type BackupRequest, type BackupSummary } from '../workflows/backup';
+import { type CheckSummary } from '../workflows/check';
 import { type CommitSummary } from '../workflows/commit';
 import { type DnsCheckSummary, type TtlSummary } from '../workflows/dns-upkeep';
 import { type FailbackRequest, type FailbackSummary } from '../workflows/failback';
@@ -23,6 +24,7 @@ export interface RunArguments {
   checkDnsRecords: RunRequest;
   lowerDnsTtls: RunRequest;
   restoreDnsTtls: RunRequest;
+  check: RunRequest;
 }
 
 /** What each run returns. */
@@ -38,6 +40,7 @@ export interface RunResults {
   checkDnsRecords: DnsCheckSummary;
   lowerDnsTtls: TtlSummary;
   restoreDnsTtls: TtlSummary;
+  check: CheckSummary;
 }
 
 export type RunArgument<Type extends WorkflowType = WorkflowType> = RunArguments[Type];
@@ -62,6 +65,7 @@ export function runSummary(type: WorkflowType, plan: string, mode?: FailoverMode
     checkDnsRecords: 'Check the DNS records of',
     lowerDnsTtls: 'Lower the TTLs of',
     restoreDnsTtls: 'Restore the TTLs of',
+    check: 'Check',
   };
   return `${verbs[type]} plan ${plan}`;
 }

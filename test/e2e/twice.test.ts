@@ -205,6 +205,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
       ]);
       await completed(client.restoreDnsTtls(direct));
       await completed(client.prune({ ...direct, sweep: 'now' }));
+      await completed(client.check(direct));
       await completed(client.failover({ ...direct, mode: 'test' }));
       expect(await violations('home')).toEqual([]);
       const byCopy = await sandbox.publish({

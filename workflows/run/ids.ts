@@ -8,6 +8,7 @@ export type WorkflowType =
   | 'commit'
   | 'verify'
   | 'prune'
+  | 'check'
   | 'checkDnsRecords'
   | 'lowerDnsTtls'
   | 'restoreDnsTtls';
@@ -35,3 +36,6 @@ export function runOfWorkflow(id: string): { workflowId: string; vm?: string } {
 
 /** Id of the Temporal Schedule that replicates a plan. */
 export const replicationScheduleId = (plan: string): string => `lifeboat:${plan}:replication`;
+
+/** Id of the Temporal Schedule that checks a plan. */
+export const checkScheduleId = (plan: string): string => `lifeboat:${plan}:check`;
