@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { dnsRecord } from './dns-record';
 import { duration } from './duration';
 import { INSTANCE_TYPE } from './instance-type';
 import { planNamePattern } from './names';
@@ -92,17 +93,6 @@ const vm = z
   })
   .strict();
 
-const dnsRecord = z
-  .object({
-    name: dnsName,
-    vm: name,
-    /** Which of the instance's addresses the record gets. */
-    address: z.enum(['public', 'private']).default('private'),
-    /** TTL in seconds of the record during failover; Route 53 recommends 60 or less for records that move. */
-    ttl: z.number().int().min(1).max(86_400).default(60),
-  })
-  .strict();
-
 /** Backups that a rule of retention keeps; more than 10,000 of a VM nobody means. */
 const backups = (minimum: number) => z.number().int().min(minimum).max(10_000);
 
@@ -169,7 +159,7 @@ export const planFileSchema = z
     dns: z
       .object({
         hostedZone: z.string().regex(/^Z[A-Z0-9]{1,31}$/, 'must be a Route 53 hosted zone id'),
-        records: z.array(dnsRecord).min(1),
+        records: z.array(dnsRecord(name)).min(1),
       })
       .strict()
       .optional(),
@@ -203,4 +193,4 @@ export type DrPlan = Omit<PlanFile, 'vms'> & { vms: PlannedVm[] };
 export type { ReadinessProbe } from './probes';
 export type RecoverySubnet = DrPlan['recoverySite']['production'];
 export type VmRecoverySite = NonNullable<PlannedVm['recoverySite']>;
-export type PlannedDnsRecord = NonNullable<DrPlan['dns']>['records'][number];
+export { type PlannedDnsRecord } from './dns-record';

@@ -33,7 +33,7 @@ export function failoverCommand(context: CliContext): Command {
           type: 'failover',
           mode,
           more: { mode, onFailure: options.onFailure },
-          text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed }) =>
+          text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed, notes = [] }) =>
             tableText(
               [
                 'VM',
@@ -57,6 +57,7 @@ export function failoverCommand(context: CliContext): Command {
             warningsText(vms) +
             bootScriptsText(vms) +
             consolesText(name, vms) +
+            notes.map((note) => `Mind: ${note}\n`).join('') +
             (downtimeSeconds === undefined
               ? `RPO ${secondsText(rpoSeconds)}, RTO ${secondsText(rtoSeconds)}\n`
               : `Nothing was lost. Out of service for ${secondsText(downtimeSeconds)}, ${secondsText(rtoSeconds)} in all. The VMs at the primary site are off.\n`) +

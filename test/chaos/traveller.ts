@@ -18,6 +18,7 @@ import { awayCopyViolations } from './away-copies';
 import { Bytes } from './bytes';
 import { damageNewestBackup } from './damage';
 import { ExpectedDisks } from './disks';
+import { type DnsKind, dnsKind, setsText } from './dns-kinds';
 import { type Journey, type Loss, type Step } from './journeys';
 import { LaunchCopyWatch } from './launch-copy-watch';
 import {
@@ -49,8 +50,7 @@ export class Traveller {
   private readonly bytes: Bytes;
   readonly launchCopies: LaunchCopyWatch;
   private readonly plan: DrPlan;
-  private readonly record: string;
-  private readonly home: string;
+  private readonly dns: DnsKind;
   private whereabouts: Whereabouts = 'home';
   private hasDrCopy = false;
   /** The VM whose newest backup the suite has damaged. */
@@ -68,15 +68,16 @@ export class Traveller {
     const { plan, vms } = journey;
     this.disks = new ExpectedDisks(join(sandbox.config.directory, 'expected', plan), journey);
     this.bytes = new Bytes(sandbox, account, journey, this.disks);
-    this.record = `${plan}.shop.example`;
-    this.home = `192.168.10.${10 + (number % 200)}`;
+    this.dns = dnsKind(plan, number, `192.168.10.${10 + (number % 200)}`);
     this.plan = plainPlan(
       plan,
       vms.map(({ name }) => name),
       {
         dns: {
           hostedZone: SHOP_HOSTED_ZONE_ID,
-          records: [{ name: this.record, vm: vms[0]!.name, address: 'private', ttl: 60 }],
+          records: [
+            { name: this.dns.name, vm: vms[0]!.name, address: 'private', ttl: 60, ...this.dns.record },
+          ],
         },
       },
     );
@@ -111,7 +112,7 @@ export class Traveller {
   /** The whole way. What goes wrong ends in {@link violations}. */
   async travel(): Promise<void> {
     try {
-      await this.account.setAddress(this.record, this.home);
+      await this.account.setRecords(this.dns.home);
       ({ digest: this.digest } = await persistently(() => this.sandbox.publish(this.plan)));
       for (const { step, cancelAfterMs, lose } of this.journey.steps) {
         await this.take(step, cancelAfterMs, lose);
@@ -372,9 +373,9 @@ export class Traveller {
       ...(this.hasDrCopy ? drCopyViolations(this.journey, resources) : []),
       ...orphanViolations(this.journey, resources, this.whereabouts),
       ...dnsViolations(
-        await this.account.address(this.record),
-        this.home,
-        away?.privateAddress,
+        setsText(await this.account.records(this.dns.name)),
+        setsText(this.dns.home),
+        away?.privateAddress === undefined ? undefined : setsText(this.dns.away(away.privateAddress)),
         this.whereabouts,
       ),
     ];
