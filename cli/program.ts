@@ -6,6 +6,7 @@ import { checkCommand } from './commands/check';
 import { commitCommand } from './commands/commit';
 import { consoleCommand } from './commands/console';
 import { demoCommand } from './commands/demo';
+import { dnsCommand } from './commands/dns';
 import { failbackCommand } from './commands/failback';
 import { failoverCommand } from './commands/failover';
 import { pointsCommand } from './commands/points';
@@ -34,6 +35,7 @@ const COMMANDS = [
   commitCommand,
   retryCommand,
   verifyCommand,
+  dnsCommand,
   scheduleCommand,
   statusCommand,
   pointsCommand,
@@ -111,7 +113,7 @@ function usageMessage({ message, code }: CommanderError): string {
   return `${message.replace(/^error: /, '').replace(/\.?\s*$/, '')}. See: lifeboat --help`;
 }
 
-const COMMAND_NAMES = new Set(['schedule', 'sandbox', 'repository', 'vsphere']);
+const COMMAND_NAMES = new Set(['schedule', 'sandbox', 'repository', 'vsphere', 'dns']);
 
 /** The command's name for the JSON document, such as `schedule show`. */
 function commandOf(argv: readonly string[]): string | null {

@@ -50,6 +50,9 @@ export interface LifeboatClient {
   commit(argument: RunArguments['commit']): Promise<LifeboatRun<'commit'>>;
   verify(argument: RunArguments['verify']): Promise<LifeboatRun<'verify'>>;
   prune(argument: RunArguments['prune']): Promise<LifeboatRun<'prune'>>;
+  checkDnsRecords(argument: RunArguments['checkDnsRecords']): Promise<LifeboatRun<'checkDnsRecords'>>;
+  lowerDnsTtls(argument: RunArguments['lowerDnsTtls']): Promise<LifeboatRun<'lowerDnsTtls'>>;
+  restoreDnsTtls(argument: RunArguments['restoreDnsTtls']): Promise<LifeboatRun<'restoreDnsTtls'>>;
   check(argument: RunArguments['check']): Promise<LifeboatRun<'check'>>;
 
   /**
@@ -147,6 +150,9 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     commit: (argument) => start('commit', argument),
     verify: (argument) => start('verify', argument),
     prune: (argument) => start('prune', argument),
+    checkDnsRecords: (argument) => start('checkDnsRecords', argument),
+    lowerDnsTtls: (argument) => start('lowerDnsTtls', argument),
+    restoreDnsTtls: (argument) => start('restoreDnsTtls', argument),
     check: (argument) => start('check', argument),
     retry,
     async close() {

@@ -1,10 +1,12 @@
 import { type BackupRequest, type BackupSummary } from '../workflows/backup';
 import { type CheckSummary } from '../workflows/check';
 import { type CommitSummary } from '../workflows/commit';
+import { type DnsCheckSummary, type TtlSummary } from '../workflows/dns-upkeep';
 import { type FailbackRequest, type FailbackSummary } from '../workflows/failback';
 import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
 import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
 import { type PruneRequest, type PruneSummary } from '../workflows/prune';
+import { type AwaySummary } from '../workflows/protect-away';
 import { type ReplicationSummary } from '../workflows/replication';
 import { type RestoreSummary } from '../workflows/restore';
 import { type VerifyRequest, type VerifySummary } from '../workflows/verify';
@@ -20,6 +22,9 @@ export interface RunArguments {
   commit: RunRequest;
   verify: VerifyRequest;
   prune: PruneRequest;
+  checkDnsRecords: RunRequest;
+  lowerDnsTtls: RunRequest;
+  restoreDnsTtls: RunRequest;
   check: RunRequest;
 }
 
@@ -27,12 +32,15 @@ export interface RunArguments {
 export interface RunResults {
   backup: BackupSummary;
   restore: RestoreSummary;
-  replication: ReplicationSummary;
+  replication: ReplicationSummary | AwaySummary;
   failover: FailoverSummary;
   failback: FailbackSummary;
   commit: CommitSummary;
   verify: VerifySummary;
   prune: PruneSummary;
+  checkDnsRecords: DnsCheckSummary;
+  lowerDnsTtls: TtlSummary;
+  restoreDnsTtls: TtlSummary;
   check: CheckSummary;
 }
 
@@ -55,6 +63,9 @@ export function runSummary(type: WorkflowType, plan: string, mode?: FailoverMode
     commit: 'Commit the failback of',
     verify: 'Verify the DR copies of',
     prune: 'Prune the backups of',
+    checkDnsRecords: 'Check the DNS records of',
+    lowerDnsTtls: 'Lower the TTLs of',
+    restoreDnsTtls: 'Restore the TTLs of',
     check: 'Check',
   };
   return `${verbs[type]} plan ${plan}`;

@@ -8,6 +8,7 @@ import {
   type AwsProxyHostActivities,
   type AwsProxyPulseActivities,
 } from '../activities/aws-proxy/contract';
+import { createAwayActivities } from '../activities/aws-proxy/away/activities';
 import { createDnsActivities } from '../activities/aws-proxy/dns/activities';
 import { createDrCopyActivities } from '../activities/aws-proxy/restore/publish';
 import { createDriverActivities, createLaunchActivities } from '../activities/aws-proxy/launch/activities';
@@ -129,7 +130,13 @@ function controlWorker(settings: WorkerSettings): QueueWorker {
 
 function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
   const { region, stateDirectory } = settings;
-  const { instanceId, availabilityZone, deviceDirectory, dnsServers } = awsProxySettings();
+  const {
+    instanceId,
+    availabilityZone,
+    deviceDirectory,
+    dnsServers,
+    dnsResolvers: resolvers,
+  } = awsProxySettings();
   const { ec2, ebs, route53, iam, serviceQuotas } = awsClients({ region });
   const objectStore = recoverySiteObjectStores(settings);
   const host = { ec2, instanceId, deviceNames: new DeviceNames(), deviceDirectory };
@@ -156,15 +163,21 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     }),
     ...createChoosePointsActivities({ objectStore }),
     ...createPointCopyActivities({ ec2, objectStore }),
-    ...createReadinessActivities({ ec2, route53, iam, serviceQuotas, region, objectStore }),
+    ...createReadinessActivities({
+      ...{ ec2, route53, iam, serviceQuotas, region, objectStore, resolvers },
+    }),
     ...createLaunchActivities({
       ec2,
       ebs,
       objectStore,
       dial: dialer(parseDialRoutes(settings.dialRoutes)),
     }),
-    ...createDnsActivities({ route53, objectStore, ...(dnsServers.length > 0 ? { dnsServers } : {}) }),
+    ...createDnsActivities({
+      ...{ route53, objectStore, resolvers },
+      ...(dnsServers.length > 0 ? { dnsServers } : {}),
+    }),
     ...createFailbackActivities({ ec2, ebs, objectStore }),
+    ...createAwayActivities({ ec2, objectStore }),
     ...createProxyHostActivities({ instanceId, availabilityZone }),
   };
   const hostActivities: AwsProxyHostActivities = {

@@ -38,7 +38,7 @@ export interface FailbackSummary {
   vms: FailedBackVm[];
   /** Seconds in which the application did not serve: from the first instance's stop until DNS was home. */
   downtimeSeconds: number;
-  /** What an operator should know of the primary site, one sentence each; absent where there is nothing. */
+  /** What an operator should know of the primary site and of DNS, one sentence each; absent where there is nothing. */
   notes?: string[];
 }
 
@@ -68,7 +68,7 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   }));
   const checked = await backupProxy.checkPrimarySite({ run: begun.run, vms });
 
-  const { run, results, downtimeSeconds, expected } = await compensating(async (compensations) => {
+  const { run, results, downtimeSeconds, dns } = await compensating(async (compensations) => {
     const run = await take(begun, ['failed-over', 'failing-back'], 'failing-back');
     compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-over' }));
     compensations.add('start the instances again', () => serveFromInstances(run, plan, instances));
@@ -88,19 +88,19 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
     });
 
     progress.phase('moving DNS');
-    const expected = await returnDns(run, plan);
+    const dns = await returnDns(run, plan);
     const downtimeSeconds = Math.round((Date.now() - stoppedAt) / 100) / 10;
     await control.movePlanState({ run, to: 'failed-back' });
-    return { run, results, downtimeSeconds, expected };
+    return { run, results, downtimeSeconds, dns };
   });
 
   // The application is home: whatever fails from here on takes nothing back.
   progress.phase('asking the name servers');
-  await proveDns(plan, expected, 'primary site');
+  const dnsNotes = await proveDns(plan, dns, 'primary site');
   await awsProxy.deleteFailbackSnapshots({ run });
   progress.phase('done');
   // Runs that began before there were notes have no answer here.
-  const notes = (checked as typeof checked | undefined)?.notes ?? [];
+  const notes = [...((checked as typeof checked | undefined)?.notes ?? []), ...dnsNotes];
   return { plan: plan.name, vms: results, downtimeSeconds, ...(notes.length === 0 ? {} : { notes }) };
 }
 

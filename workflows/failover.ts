@@ -8,7 +8,7 @@ import { begin, type BegunRun, requirePhase, type RunRequest, take } from './run
 import { compensating, type Compensations } from './run/compensation';
 import { addBootScripts } from './boot-scripts';
 import { ConsoleEvidenceOfRun } from './console-evidence';
-import { moveDns, proveDns, returnDns } from './dns';
+import { moveDns, NO_DNS, proveDns, returnDns } from './dns';
 import { type RecoveredVm } from './failover-vm';
 import { PointCopies, requireChoice } from './recovery-points';
 import { recoverVms } from './recover-vms';
@@ -44,6 +44,8 @@ export interface FailoverSummary {
   downtimeSeconds?: number;
   /** Ids of what a test removed. */
   removed: string[];
+  /** What a person should know of DNS, one sentence each; absent where there is nothing. */
+  notes?: string[];
 }
 
 const MODES: readonly FailoverMode[] = ['disaster', 'planned', 'test'];
@@ -87,7 +89,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   let ready = await awsProxy.checkFailover({ run: begun.run, plan, test, ...points });
   let downSince: number | undefined;
 
-  const { recovered, images, consoles, expected, removed } = await compensating(async (compensations) => {
+  const { recovered, images, consoles, dns, removed } = await compensating(async (compensations) => {
     if (planned) {
       const last = await bringLastState(begun, progress, compensations);
       progress.phase('checking again');
@@ -125,21 +127,22 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
       progress.phase('removing the test');
       await images.removed(recovered);
       const { removed } = await awsProxy.removeRecoveryResources({ run });
-      return { recovered: told, images, consoles, expected: [], removed };
+      return { recovered: told, images, consoles, dns: NO_DNS, removed };
     }
 
     progress.phase('moving DNS');
     compensations.add('return DNS', () => returnDns(run, plan));
-    const expected = await attention.step(() => moveDns(run, plan, recovered));
+    const dns = await attention.step(() => moveDns(run, plan, recovered));
     await control.movePlanState({ run, to: 'failed-over' });
-    return { recovered, images, consoles, expected, removed: [] };
+    return { recovered, images, consoles, dns, removed: [] };
   });
 
   let servingSince = Math.max(...[...recovered.values()].map(({ readyAt }) => Date.parse(readyAt)));
+  const notes = [...(ready.notes ?? [])];
   if (!test) {
     progress.phase('asking the name servers');
     try {
-      await proveDns(plan, expected, 'recovery site');
+      notes.push(...(await proveDns(plan, dns, 'recovery site')));
       servingSince = Date.now();
     } finally {
       await images.removed(recovered);
@@ -158,6 +161,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     rtoSeconds,
     ...(downSince === undefined ? {} : { downtimeSeconds: seconds(servingSince - downSince) }),
     removed,
+    ...(notes.length === 0 ? {} : { notes }),
   };
 }
 

@@ -11,3 +11,4 @@ export { verify, verifyVm } from './verify';
 export { check } from './check';
 export { commit } from './commit';
 export { prune } from './prune';
+export { checkDnsRecords, lowerDnsTtls, restoreDnsTtls } from './dns-upkeep';

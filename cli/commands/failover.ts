@@ -54,7 +54,7 @@ export function failoverCommand(context: CliContext): Command {
           mode,
           more: { mode, onFailure: options.onFailure, ...choice },
           choice,
-          text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed, chosen }) =>
+          text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed, chosen, notes = [] }) =>
             tableText(
               [
                 'VM',
@@ -78,6 +78,7 @@ export function failoverCommand(context: CliContext): Command {
             warningsText(vms) +
             bootScriptsText(vms) +
             consolesText(name, vms) +
+            notes.map((note) => `Mind: ${note}\n`).join('') +
             (downtimeSeconds === undefined
               ? `RPO ${secondsText(rpoSeconds)}, RTO ${secondsText(rtoSeconds)}\n`
               : `Nothing was lost. Out of service for ${secondsText(downtimeSeconds)}, ${secondsText(rtoSeconds)} in all. The VMs at the primary site are off.\n`) +

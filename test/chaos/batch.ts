@@ -5,6 +5,7 @@ import { readIfExists } from '../../host/if-exists';
 import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { Account } from './account';
+import { drawAwayCopies } from './away-copies';
 import { drawFaults, drawLaunchFaults } from './faults';
 import { siteViolations, strayViolations, type Violation } from './invariants';
 import { drawJourney } from './journeys';
@@ -33,6 +34,8 @@ export const PLANS = 8;
 
 /** Makes another seed of a seed: what is drawn of licensed images is no draw of anything else. */
 const LICENCES = 0x11ce;
+/** The same of what protects plans that are away. */
+const AWAY = 0xa3a7;
 
 /** As {@link LICENCES}, of older recovery points. */
 const OLDER_POINTS = 0x01de;
@@ -57,11 +60,13 @@ export async function runBatch(
   const launches = new SeededRandom(~seed);
   const licences = new SeededRandom(seed ^ LICENCES);
   const olderPoints = new SeededRandom(seed ^ OLDER_POINTS);
+  const away = new SeededRandom(seed ^ AWAY);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
     const licensed = drawLicensedImages(drawn, licences.fork(), licensedShare);
-    const journey = drawOlderPoints(licensed, olderPoints.fork(), olderShare);
+    const older = drawOlderPoints(licensed, olderPoints.fork(), olderShare);
+    const journey = drawAwayCopies(older, away.fork());
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))

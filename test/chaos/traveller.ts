@@ -16,9 +16,11 @@ import { readReadiness } from '../../repository/plans/readiness-record';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { type Account } from './account';
+import { awayCopyViolations } from './away-copies';
 import { Bytes } from './bytes';
 import { damageNewestBackup } from './damage';
 import { ExpectedDisks } from './disks';
+import { type DnsKind, dnsKind, setsText } from './dns-kinds';
 import { type Journey, type Loss, type Naming, type Step } from './journeys';
 import { LaunchCopyWatch } from './launch-copy-watch';
 import {
@@ -50,8 +52,7 @@ export class Traveller {
   private readonly bytes: Bytes;
   readonly launchCopies: LaunchCopyWatch;
   private readonly plan: DrPlan;
-  private readonly record: string;
-  private readonly home: string;
+  private readonly dns: DnsKind;
   private whereabouts: Whereabouts = 'home';
   private hasDrCopy = false;
   /** The VM whose newest backup the suite has damaged. */
@@ -74,15 +75,16 @@ export class Traveller {
     const { plan, vms } = journey;
     this.disks = new ExpectedDisks(join(sandbox.config.directory, 'expected', plan), journey);
     this.bytes = new Bytes(sandbox, account, journey, this.disks);
-    this.record = `${plan}.shop.example`;
-    this.home = `192.168.10.${10 + (number % 200)}`;
+    this.dns = dnsKind(plan, number, `192.168.10.${10 + (number % 200)}`);
     this.plan = plainPlan(
       plan,
       vms.map(({ name }) => name),
       {
         dns: {
           hostedZone: SHOP_HOSTED_ZONE_ID,
-          records: [{ name: this.record, vm: vms[0]!.name, address: 'private', ttl: 60 }],
+          records: [
+            { name: this.dns.name, vm: vms[0]!.name, address: 'private', ttl: 60, ...this.dns.record },
+          ],
         },
       },
     );
@@ -117,7 +119,7 @@ export class Traveller {
   /** The whole way. What goes wrong ends in {@link violations}. */
   async travel(): Promise<void> {
     try {
-      await this.account.setAddress(this.record, this.home);
+      await this.account.setRecords(this.dns.home);
       ({ digest: this.digest } = await persistently(() => this.sandbox.publish(this.plan)));
       for (const { step, cancelAfterMs, lose, older } of this.journey.steps) {
         await this.take(step, cancelAfterMs, lose, older);
@@ -169,6 +171,8 @@ export class Traveller {
         return;
       case 'write at the recovery site':
         return this.bytes.writeAtRecoverySite(this.random.fork());
+      case 'protect away':
+        return this.protectAway(cancelAfterMs);
       case 'backup':
         return this.backUp(cancelAfterMs);
       case 'restore':
@@ -281,6 +285,20 @@ export class Traveller {
       this.violations.push(...(await this.launchCopies.ofInstances(summary, done.runId)));
   }
 
+  private async protectAway(cancelAfterMs: number | undefined): Promise<void> {
+    const done = await this.run('protect away', { type: 'replication' }, cancelAfterMs);
+    if (done?.ended !== 'completed') return;
+    // What is new may be missing from a list for a moment.
+    const deadline = Date.now() + SETTLE_SECONDS * 1000;
+    for (;;) {
+      const resources = await this.account.ofPlan(this.plan.name);
+      const found = await awayCopyViolations(this.journey, resources, this.account, this.disks);
+      if (found.length === 0) return;
+      if (Date.now() > deadline) return void this.violations.push(...found);
+      await sleep(500);
+    }
+  }
+
   /** A restore from a damaged backup fails, and the DR copy stays what it was; VMs beside it may get their new one. */
   private async restoreInVain(): Promise<void> {
     const argument = { plan: this.plan.name, digest: this.digest };
@@ -320,6 +338,7 @@ export class Traveller {
       if (which.type === 'failover')
         return client.failover({ ...argument, mode: which.mode ?? 'test', onFailure, ...choice });
       if (which.type === 'failback') return client.failback({ ...argument, onFailure });
+      if (which.type === 'replication') return client.replicate(argument);
       return client[which.type](argument) as Promise<LifeboatRun>;
     };
     const whys: string[] = [];
@@ -407,9 +426,9 @@ export class Traveller {
       ...(this.hasDrCopy ? drCopyViolations(this.journey, resources) : []),
       ...orphanViolations(this.journey, resources, this.whereabouts),
       ...dnsViolations(
-        await this.account.address(this.record),
-        this.home,
-        away?.privateAddress,
+        setsText(await this.account.records(this.dns.name)),
+        setsText(this.dns.home),
+        away?.privateAddress === undefined ? undefined : setsText(this.dns.away(away.privateAddress)),
         this.whereabouts,
       ),
     ];

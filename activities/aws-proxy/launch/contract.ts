@@ -8,6 +8,8 @@ import { type Attempt, type DrCopy } from '../account/contract';
 export interface InstanceAddresses {
   privateAddress: string;
   publicAddress?: string;
+  /** Absent where its subnet gives none. */
+  ipv6Addresses?: string[];
 }
 
 /** Where an instance is launched. */
