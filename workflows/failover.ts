@@ -1,5 +1,6 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, patched } from '@temporalio/workflow';
 import { type DrCopy } from '../activities/aws-proxy/account/contract';
+import { wantsFence } from '../plan/fence-order';
 import { type PlanPhase, type RunContext } from '../plan/run';
 import { awsProxy, control } from './run/activities';
 import { Attention, type OnFailure, requireOnFailure } from './run/attention';
@@ -15,6 +16,7 @@ import { bringLastState, type LastState } from './planned-shutdown';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
 import { ServedImages } from './served-images';
+import { type LeftFence, startFence } from './start-fence';
 
 export interface FailoverRequest extends RunRequest {
   /** `planned`: the VMs are shut down at home first, so that nothing they wrote is lost. */
@@ -38,6 +40,8 @@ export interface FailoverSummary {
   downtimeSeconds?: number;
   /** Ids of what a test removed. */
   removed: string[];
+  /** What keeps the VMs off at home from now on; absent where nothing does. */
+  fence?: LeftFence;
 }
 
 const MODES: readonly FailoverMode[] = ['disaster', 'planned', 'test'];
@@ -55,6 +59,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   const onFailure = test ? 'undo' : requireOnFailure(request.onFailure);
   const started = Date.now();
   const begun = await begin(request);
+  if (test) begun.run.test = true;
   const { plan } = begun;
   const progress = new RunProgress(
     plan.name,
@@ -113,10 +118,13 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     progress.phase('moving DNS');
     compensations.add('return DNS', () => returnDns(run, plan));
     const expected = await attention.step(() => moveDns(run, plan, recovered));
-    await control.movePlanState({ run, to: 'failed-over' });
+    // Not before: until now the VMs at home, where there are any, are the only ones that serve for sure.
+    await control.movePlanState({ run, to: 'failed-over', fence: !planned && wantsFence(plan) });
     return { recovered, images, consoles, expected, removed: [] };
   });
 
+  const fence =
+    request.mode === 'disaster' && patched('fences') ? await startFence(begun.run, plan) : undefined;
   let servingSince = Math.max(...[...recovered.values()].map(({ readyAt }) => Date.parse(readyAt)));
   if (!test) {
     progress.phase('asking the name servers');
@@ -137,6 +145,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     rtoSeconds: seconds(servingSince - started),
     ...(downSince === undefined ? {} : { downtimeSeconds: seconds(servingSince - downSince) }),
     removed,
+    ...(fence === undefined ? {} : { fence }),
   };
 }
 

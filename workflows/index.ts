@@ -8,4 +8,6 @@ export { failback } from './failback';
 export { failbackVm } from './failback-vm';
 export { verify, verifyVm } from './verify';
 export { commit } from './commit';
+export { undo } from './undo';
+export { fence } from './fence';
 export { prune } from './prune';

@@ -39,8 +39,9 @@ export function createControlActivities({
         ...(closed === undefined ? {} : { closedWindow: closed }),
       };
     },
-    takePlanState: ({ run, from, to }) => takePlanState(objectStore(run.repository), run, from, to),
-    movePlanState: ({ run, to }) => movePlanState(objectStore(run.repository), run, to),
+    takePlanState: ({ run, from, to, ...taken }) =>
+      takePlanState(objectStore(run.repository), run, from, to, taken),
+    movePlanState: ({ run, to, ...moved }) => movePlanState(objectStore(run.repository), run, to, moved),
     checkPlanState: ({ run }) => checkPlanState(objectStore(run.repository), run),
   } satisfies ControlActivities;
   return withFailures<ControlActivities>(activities);

@@ -1,6 +1,12 @@
 import { type DrPlan } from '../../plan/schema';
 import { type ClosedWindow } from '../../plan/replication-limit';
-import { type PlanPhase, type PlanState, type RepositoryAddress, type RunContext } from '../../plan/run';
+import {
+  type PlanPhase,
+  type PlanState,
+  type RepositoryAddress,
+  type RunContext,
+  type Undone,
+} from '../../plan/run';
 
 /** Activities of the control worker: the plan and its state in the repository bucket. */
 export interface ControlActivities {
@@ -28,13 +34,22 @@ export interface ControlActivities {
     /** `none`: there is no state yet. */
     from: (PlanPhase | 'none')[];
     to: PlanPhase;
+    /** Beside the phase `failing-back`: what is undone. */
+    undoing?: Undone;
   }): Promise<PlanState>;
 
   /**
    * Moves the state that this run holds on, keeping the generation.
    * @throws ApplicationFailure Fenced, non-retryable, where another run has taken the state since
    */
-  movePlanState(input: { run: RunContext; to: PlanPhase }): Promise<PlanState>;
+  movePlanState(input: {
+    run: RunContext;
+    to: PlanPhase;
+    /** To `failed-over`: leaves the order to keep the VMs off at home; one that is there stays as it is. */
+    fence?: boolean;
+    /** To `failed-back`: ISO 8601, UTC, when the recovery site stopped to serve. */
+    homeSince?: string;
+  }): Promise<PlanState>;
 
   /** @throws ApplicationFailure Fenced, non-retryable, where another run has taken the state since */
   checkPlanState(input: { run: RunContext }): Promise<void>;

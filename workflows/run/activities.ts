@@ -79,6 +79,8 @@ export const backupProxy = activitiesOn<BackupProxyActivities>(BACKUP_PROXY_QUEU
   readPower: { profile: 'call', label: 'which VMs run at the primary site?' },
   shutDownVm: { profile: 'wait', label: 'shut the VM down' },
   startVm: { profile: 'wait', label: 'start the VM' },
+  fenceVms: { profile: 'wait', label: 'keep the VMs off at the primary site' },
+  stopVm: { profile: 'wait', label: 'stop the VM at the primary site' },
   checkPrimarySite: { profile: 'wait', label: 'check the primary site' },
   createTemplateVm: { profile: 'wait', label: 'create the template VM' },
   attachDisks: { profile: 'wait', label: 'attach disks' },
