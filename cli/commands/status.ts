@@ -4,6 +4,7 @@ import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
 import { windowText } from '../../plan/daily-window';
 import { type CliContext, writeJson } from '../io';
+import { fenceText } from '../fence-text';
 import { guestText, notesText } from '../guest-text';
 import { bytesText, secondsText } from '../numbers';
 import { findPlan } from '../plan-argument';
@@ -36,6 +37,8 @@ export function statusDocument(status: SiteStatus, digest: string) {
     generation: status.generation,
     since: status.since ?? null,
     closedWindow: status.closedWindow ?? null,
+    fence: status.fence ?? null,
+    undoing: status.undoing ?? null,
     vms: status.vms.map(({ vm, runsAt, drCopy, launchCopy, backup, guest, instance }) => ({
       vm,
       runsAt,
@@ -60,12 +63,16 @@ const RUNS_AT_WORDS = { primary: 'primary site', recovery: 'recovery site', movi
 /** @param wantsLaunchCopies whether the plan does, so that a VM without one is told of */
 export function statusText(status: SiteStatus, wantsLaunchCopies = false): string {
   const phase = status.phase === 'none' ? 'never replicated' : `${status.phase} since ${status.since}`;
-  const { closedWindow } = status;
+  const { closedWindow, fence, undoing } = status;
   return (
     `Plan ${status.plan}: ${phase} (generation ${status.generation})\n` +
     (closedWindow === undefined
       ? ''
       : `Scheduled backups begin ${windowText(closedWindow)} only; the next may at ${closedWindow.opensAt}.\n`) +
+    (undoing === undefined
+      ? ''
+      : `An undo of the ${undoing} is under way, or has ended half-way: lifeboat undo ${status.plan}\n`) +
+    (fence === undefined ? '' : fenceText(fence, fence.standing)) +
     tableText(
       ['VM', 'runs at', 'disk', 'size', 'snapshot', 'recovery point', 'age'],
       status.vms.flatMap((vm) => vmRows(vm)),

@@ -104,7 +104,9 @@ describeWithTemporal('the fence', () => {
       const { outcome, inputs, calls } = await failOverOn(server(), { plan: 'shop', mode }, {}, { of });
       expect(inputs.get('movePlanState')).toMatchObject({ to: 'failed-over', fence: left });
       expect('fence' in outcome && outcome.fence?.workflowId).toEqual(left && 'lifeboat:shop:fence');
-      expect(calls.indexOf('fenceVms')).toBeLessThan(0);
+      // Until then the VMs at home may be all that serves.
+      const asked = calls.indexOf('fenceVms');
+      expect(asked === -1 || asked > calls.lastIndexOf('movePlanState')).toBe(true);
       await endRun(server().client.workflow.getHandle('lifeboat:shop:fence'));
     },
     120_000,

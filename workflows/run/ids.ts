@@ -1,6 +1,15 @@
 /** Names of the workflow types that people and services start. */
 export type WorkflowType =
-  'backup' | 'restore' | 'replication' | 'failover' | 'failback' | 'commit' | 'undo' | 'fence' | 'verify' | 'prune';
+  | 'backup'
+  | 'restore'
+  | 'replication'
+  | 'failover'
+  | 'failback'
+  | 'commit'
+  | 'undo'
+  | 'fence'
+  | 'verify'
+  | 'prune';
 
 /** `disaster` and `planned` move the application to the recovery site; `test` proves that it could, and removes everything. */
 export type FailoverMode = 'disaster' | 'planned' | 'test';
