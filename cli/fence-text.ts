@@ -1,4 +1,5 @@
-import { type FenceOrder, type FenceStanding } from '../plan/fence-order';
+import { type FenceStanding } from '../plan/fence';
+import { type FenceOrder } from '../plan/fence-order';
 
 /** The order to keep a plan's VMs off at home, and what came of it, in a line; VMs whose power was taken in a line each. */
 export function fenceText(fence: FenceOrder, standing: FenceStanding): string {

@@ -1,5 +1,3 @@
-import { type PlanState } from './run';
-
 /**
  * The order to keep the plan's VMs off at the primary site while their successors serve. It is part of the plan's state, so that
  * any orchestrator finds it, and ends with the plan's return.
@@ -21,28 +19,4 @@ export interface FencedVm {
   times: number;
   /** ISO 8601, UTC: the last time. */
   lastAt: string;
-}
-
-/** `open`: VMs are powered off. `paused`: on the way home, or there, they must run. `over`: there is no order, or a person stopped it. */
-export type FenceStanding = 'open' | 'paused' | 'over';
-
-/** What the order means in the phase that the plan is in. */
-export function fenceStanding(state: Pick<PlanState, 'phase' | 'fence'> | undefined): FenceStanding {
-  if (state?.fence?.order !== 'open') return 'over';
-  switch (state.phase) {
-    case 'failed-over':
-      return 'open';
-    // A failover that was taken over, a failback, an undo: each ends in another phase.
-    case 'failing-over':
-    case 'failing-back':
-    case 'failed-back':
-      return 'paused';
-    case 'protected':
-      return 'over';
-  }
-}
-
-/** Whether a failover of the plan leaves the order: also where the plan does not say, as two copies of an application harm more than none. */
-export function wantsFence({ primarySite }: { primarySite: { fence?: 'powerOff' | 'none' } }): boolean {
-  return primarySite.fence !== 'none';
 }

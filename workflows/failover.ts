@@ -1,6 +1,6 @@
 import { ApplicationFailure, patched } from '@temporalio/workflow';
 import { type DrCopy } from '../activities/aws-proxy/account/contract';
-import { wantsFence } from '../plan/fence-order';
+import { wantsFence } from '../plan/fence';
 import { type PlanPhase, type RunContext } from '../plan/run';
 import { awsProxy, control } from './run/activities';
 import { Attention, type OnFailure, requireOnFailure } from './run/attention';

@@ -1,6 +1,6 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { ParentClosePolicy, startChild, WorkflowIdReusePolicy } from '@temporalio/workflow';
-import { wantsFence } from '../plan/fence-order';
+import { wantsFence } from '../plan/fence';
 import { type RunContext } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
 import { fence } from './fence';

@@ -1,4 +1,4 @@
-import { wantsFence } from '../plan/fence-order';
+import { wantsFence } from '../plan/fence';
 import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
 import { awsProxy, control } from './run/activities';
 import { type BegunRun } from './run/begin';

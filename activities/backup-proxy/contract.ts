@@ -10,7 +10,8 @@ import {
 import { type ReplicationLimit } from '../../plan/replication-limit';
 import { type ReadinessProbe } from '../../plan/schema';
 import { type PrimaryVm } from '../../plan/primary-vm';
-import { type FencedVm, type FenceStanding } from '../../plan/fence-order';
+import { type FenceStanding } from '../../plan/fence';
+import { type FencedVm } from '../../plan/fence-order';
 import { type RunContext } from '../../plan/run';
 import { type AdaptationReport } from '../../guest/port';
 import { type GuestRehearsal } from '../../repository/backups/manifest';

@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { mapAhead } from '../../blocks/pipeline';
 import { type Hypervisor, NotShutDownError, VmNotFoundError } from '../../hypervisor/port';
-import { fenceStanding } from '../../plan/fence-order';
+import { fenceStanding } from '../../plan/fence';
 import { primaryNameOf, type PrimaryVm } from '../../plan/primary-vm';
 import { type RepositoryAddress, type RunContext } from '../../plan/run';
 import { type ObjectStore } from '../../repository/objects/object-store';

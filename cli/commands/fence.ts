@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { lifeboatClient } from '../../client/client';
 import { AlreadyRunningError } from '../../client/errors';
 import { runLink } from '../../client/web-ui';
-import { fenceStanding } from '../../plan/fence-order';
+import { fenceStanding } from '../../plan/fence';
 import { orderFence } from '../../repository/plans/fencing';
 import { readPlanState, WrongPhaseError } from '../../repository/plans/plan-state';
 import { CliError, EXIT } from '../exit-codes';

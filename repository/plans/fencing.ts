@@ -1,4 +1,5 @@
-import { fenceStanding, type FenceOrder, type FencedVm } from '../../plan/fence-order';
+import { fenceStanding } from '../../plan/fence';
+import { type FenceOrder, type FencedVm } from '../../plan/fence-order';
 import { type PlanState } from '../../plan/run';
 import { type ObjectStore } from '../objects/object-store';
 import { changePlanState, WrongPhaseError } from './plan-state';

@@ -15,6 +15,7 @@ import { type LaunchCounts } from './launch-copy-watch';
 import { SeededRandom } from './random';
 import { silenceNowAndThen } from './silence';
 import { Traveller } from './traveller';
+import { drawUndos } from './undos';
 
 /** What one batch did and found. */
 export interface BatchReport extends LaunchCounts {
@@ -30,6 +31,7 @@ export const PLANS = 8;
 
 /** Makes another seed of a seed: what is drawn of licensed images is no draw of anything else. */
 const LICENCES = 0x11ce;
+const UNDOS = 0x0d05;
 
 /** A few plans on their journeys at once, while processes are killed and AWS fails, all drawn from one seed. */
 export async function runBatch(
@@ -49,10 +51,11 @@ export async function runBatch(
   // Of its own, so that a seed's other draws are what they were before there were launch copies.
   const launches = new SeededRandom(~seed);
   const licences = new SeededRandom(seed ^ LICENCES);
+  const undos = new SeededRandom(seed ^ UNDOS);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
-    const journey = drawLicensedImages(drawn, licences.fork(), licensedShare);
+    const journey = drawUndos(drawLicensedImages(drawn, licences.fork(), licensedShare), undos.fork());
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))

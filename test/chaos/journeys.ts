@@ -13,6 +13,7 @@ export type Step =
   | 'failover'
   | 'write at the recovery site'
   | 'failback'
+  | 'undo the failback'
   | 'commit';
 
 /** How a launch copy is lost: its snapshots are deleted, or what they are made of is no more what the plan says. */
