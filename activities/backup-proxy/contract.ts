@@ -11,7 +11,7 @@ import { type ReplicationLimit } from '../../plan/replication-limit';
 import { type ReadinessProbe } from '../../plan/schema';
 import { type PrimaryVm } from '../../plan/primary-vm';
 import { type FenceStanding } from '../../plan/fence';
-import { type FencedVm } from '../../plan/fence-order';
+import { type FenceOrder } from '../../plan/fence-order';
 import { type RunContext } from '../../plan/run';
 import { type AdaptationReport } from '../../guest/port';
 import { type GuestRehearsal } from '../../repository/backups/manifest';
@@ -163,17 +163,18 @@ export interface BackupProxyActivities {
     undo?: { plan: string; unfinishedFailbacks: string[] };
   }): Promise<{ power: PowerState[] }>;
   /**
-   * Carries the order out that the plan's state has: takes the power from those of the VMs that run, and writes it down there. A VM
-   * that is not there is none to care for.
-   * @returns `standing`: whether there is an order at all; `digest`: the plan's version that the state was entered with
+   * Carries the order out that the plan's state has: takes the power from those of the VMs that run. A VM that is not there is none to
+   * care for.
+   * @returns `standing`: whether there is an order at all; `digest`: the plan's version that the state was entered with; `fence`: the
+   *   order before this look; `failed`: those that could not be powered off
    * @throws ApplicationFailure Fenced, non-retryable, where a run has taken the plan's state meanwhile
-   * @throws ApplicationFailure NotFenced: those that could not be powered off; the others have been
    */
   fenceVms(input: { run: RunContext; vms: PrimaryVm[] }): Promise<{
     standing: FenceStanding;
     digest: string;
+    fence?: FenceOrder;
     poweredOff: string[];
-    vms: FencedVm[];
+    failed: { vm: string; why: string }[];
   }>;
   /**
    * Stops a VM whose writes are given up: its guest is asked to shut down, and where it does not, its power is taken. One that is off,

@@ -1,11 +1,9 @@
-import { ApplicationFailure } from '@temporalio/common';
 import { mapAhead } from '../../blocks/pipeline';
 import { type Hypervisor, NotShutDownError, VmNotFoundError } from '../../hypervisor/port';
 import { fenceStanding } from '../../plan/fence';
 import { primaryNameOf, type PrimaryVm } from '../../plan/primary-vm';
 import { type RepositoryAddress, type RunContext } from '../../plan/run';
 import { type ObjectStore } from '../../repository/objects/object-store';
-import { recordFenced } from '../../repository/plans/fencing';
 import { checkPlanState, FencedError, readPlanState } from '../../repository/plans/plan-state';
 import { withFailures } from '../failures';
 import { beating } from '../heartbeat';
@@ -51,11 +49,13 @@ export function createFencingActivities({
         const store = objectStore(run.repository);
         const state = await readPlanState(store, run.plan);
         const standing = fenceStanding(state);
-        const told = { standing, digest: state?.digest ?? run.digest };
-        if (standing !== 'open' || state === undefined)
-          return { ...told, poweredOff: [], vms: state?.fence?.vms ?? [] };
+        const told = {
+          ...{ standing, digest: state?.digest ?? run.digest },
+          ...(state?.fence === undefined ? {} : { fence: state.fence }),
+        };
         const poweredOff: string[] = [];
-        const failed: string[] = [];
+        const failed: { vm: string; why: string }[] = [];
+        if (standing !== 'open' || state === undefined) return { ...told, poweredOff, failed };
         const fenceOne = async (vm: PrimaryVm): Promise<void> => {
           try {
             if ((await find(run, vm))?.power !== 'running') return;
@@ -65,17 +65,11 @@ export function createFencingActivities({
           } catch (error) {
             if (error instanceof FencedError) throw error;
             // One that cannot be powered off is no reason to leave the others on.
-            failed.push(`${vm.vm}: ${error instanceof Error ? error.message : String(error)}`);
+            failed.push({ vm: vm.vm, why: error instanceof Error ? error.message : String(error) });
           }
         };
         for await (const _ of mapAhead(vms, VMS_AT_ONCE, fenceOne));
-        const recorded = await recordFenced(store, run.plan, poweredOff);
-        if (failed.length > 0)
-          throw ApplicationFailure.retryable(
-            `Not powered off at the primary site: ${failed.join('; ')}`,
-            'NotFenced',
-          );
-        return { ...told, poweredOff, vms: recorded?.fence?.vms ?? [] };
+        return { ...told, poweredOff, failed };
       },
 
       async stopVm({ run, ...vm }) {

@@ -7,6 +7,7 @@ import {
   readPlanState,
   takePlanState,
 } from '../../repository/plans/plan-state';
+import { recordFenced } from '../../repository/plans/fencing';
 import { loadPlan } from '../../repository/plans/plans';
 import { withFailures } from '../failures';
 import { type ControlActivities } from './contract';
@@ -42,6 +43,7 @@ export function createControlActivities({
     takePlanState: ({ run, from, to, ...taken }) =>
       takePlanState(objectStore(run.repository), run, from, to, taken),
     movePlanState: ({ run, to, ...moved }) => movePlanState(objectStore(run.repository), run, to, moved),
+    recordFence: ({ run, ...look }) => recordFenced(objectStore(run.repository), run.plan, look),
     checkPlanState: ({ run }) => checkPlanState(objectStore(run.repository), run),
   } satisfies ControlActivities;
   return withFailures<ControlActivities>(activities);

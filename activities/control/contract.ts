@@ -1,4 +1,5 @@
 import { type DrPlan } from '../../plan/schema';
+import { type FenceOrder } from '../../plan/fence-order';
 import { type ClosedWindow } from '../../plan/replication-limit';
 import {
   type PlanPhase,
@@ -50,6 +51,13 @@ export interface ControlActivities {
     /** To `failed-back`: ISO 8601, UTC, when the recovery site stopped to serve. */
     homeSince?: string;
   }): Promise<PlanState>;
+
+  /**
+   * Keeps in the plan's state that the fence order was carried out.
+   * @param input.at ISO 8601, UTC: of the look; the same one, or an earlier, changes nothing any more
+   * @param input.vms whose power was taken
+   */
+  recordFence(input: { run: RunContext; at: string; vms: string[] }): Promise<FenceOrder | undefined>;
 
   /** @throws ApplicationFailure Fenced, non-retryable, where another run has taken the state since */
   checkPlanState(input: { run: RunContext }): Promise<void>;

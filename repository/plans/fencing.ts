@@ -1,6 +1,5 @@
 import { fenceStanding } from '../../plan/fence';
 import { type FenceOrder, type FencedVm } from '../../plan/fence-order';
-import { type PlanState } from '../../plan/run';
 import { type ObjectStore } from '../objects/object-store';
 import { changePlanState, WrongPhaseError } from './plan-state';
 
@@ -27,28 +26,31 @@ export async function orderFence(
 }
 
 /**
- * Keeps that the order was carried out. Where the state has gone on meanwhile, it is not there any more to be told of.
+ * Keeps that the order was carried out. Where the state has gone on meanwhile, there is nothing any more to be told of.
+ * @param at ISO 8601, UTC: of the look; one that is kept already, or a later one, is not kept again
  * @param vms whose power was taken
  */
 export async function recordFenced(
   store: ObjectStore,
   plan: string,
-  vms: readonly string[],
-): Promise<PlanState | undefined> {
-  const at = new Date().toISOString();
-  return changePlanState(store, plan, (state) => {
+  { at, vms }: { at: string; vms: readonly string[] },
+): Promise<FenceOrder | undefined> {
+  const changed = await changePlanState(store, plan, (state) => {
     if (state?.fence === undefined || fenceStanding(state) === 'over') return state;
     const { fence } = state;
-    if (vms.length === 0 && fence.answeredAt !== undefined) return state;
+    const before = fence.vms ?? [];
+    const news = vms.filter((vm) => !before.some((one) => one.vm === vm && one.lastAt >= at));
+    if (news.length === 0 && fence.answeredAt !== undefined) return state;
     return {
       ...state,
       fence: {
         ...fence,
         answeredAt: fence.answeredAt ?? at,
-        ...(vms.length === 0 ? {} : { vms: counted(fence.vms ?? [], vms, at) }),
+        ...(news.length === 0 ? {} : { vms: counted(before, news, at) }),
       },
     };
   });
+  return changed?.fence;
 }
 
 function counted(before: readonly FencedVm[], vms: readonly string[], at: string): FencedVm[] {

@@ -130,5 +130,5 @@ const USUAL: Record<string, (plan: DrPlan, input: Input) => unknown> = {
       .map((one) => (typeof one === 'string' ? one : one.vm))
       .map((vm) => ({ vm, console: { takenAt: '2026-11-30T00:00:00Z', screenshot: vm }, warnings: [] })),
   removeRecoveryResources: () => ({ removed: [] }),
-  fenceVms: () => ({ standing: 'over', digest: '0'.repeat(64), poweredOff: [], vms: [] }),
+  fenceVms: () => ({ standing: 'over', digest: '0'.repeat(64), poweredOff: [], failed: [] }),
 };

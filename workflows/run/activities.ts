@@ -67,6 +67,7 @@ export const control = activitiesOn<ControlActivities>(CONTROL_QUEUE, {
   loadPlan: { profile: 'call', label: 'load the DR plan' },
   takePlanState: { profile: 'call', label: "take the plan's state" },
   movePlanState: { profile: 'call', label: "move the plan's state on" },
+  recordFence: { profile: 'call', label: "keep what the fence did in the plan's state" },
   checkPlanState: { profile: 'call', label: "check the plan's generation" },
 });
 
