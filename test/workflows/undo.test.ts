@@ -129,7 +129,7 @@ describeWithTemporal('an undo', () => {
       120_000,
     );
 
-    it.each(['waitUntilReady at home web', 'powerOn db', 'stopInstance db', 'returnDns'])(
+    it.each(['waitUntilReady at home web', 'stopInstance db', 'returnDns'])(
       'takes itself back where it fails at: %s',
       async (call) => {
         const sites = await failedOver();
@@ -229,7 +229,7 @@ describeWithTemporal('an undo', () => {
       expect([state?.homeSince, state?.undoing]).toEqual([undefined, undefined]);
     }, 120_000);
 
-    it.each(['waitUntilReady on EC2 web', 'startInstance db', 'moveDns', 'shutDown db'])(
+    it.each(['waitUntilReady on EC2 web', 'moveDns', 'shutDown db'])(
       'takes itself back where it fails at: %s',
       async (call) => {
         const sites = await failedBack();
