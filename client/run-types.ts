@@ -1,4 +1,5 @@
 import { type BackupRequest, type BackupSummary } from '../workflows/backup';
+import { type CheckSummary } from '../workflows/check';
 import { type CommitSummary } from '../workflows/commit';
 import { type FailbackRequest, type FailbackSummary } from '../workflows/failback';
 import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
@@ -23,6 +24,7 @@ export interface RunArguments {
   fence: RunRequest;
   verify: VerifyRequest;
   prune: PruneRequest;
+  check: RunRequest;
 }
 
 /** What each run returns. */
@@ -37,6 +39,7 @@ export interface RunResults {
   fence: FenceSummary;
   verify: VerifySummary;
   prune: PruneSummary;
+  check: CheckSummary;
 }
 
 export type RunArgument<Type extends WorkflowType = WorkflowType> = RunArguments[Type];
@@ -60,6 +63,7 @@ export function runSummary(type: WorkflowType, plan: string, mode?: FailoverMode
     fence: 'Keep off at the primary site:',
     verify: 'Verify the DR copies of',
     prune: 'Prune the backups of',
+    check: 'Check',
   };
   return `${verbs[type]} plan ${plan}`;
 }

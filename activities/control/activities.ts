@@ -11,6 +11,7 @@ import { recordFenced } from '../../repository/plans/fencing';
 import { loadPlan } from '../../repository/plans/plans';
 import { withFailures } from '../failures';
 import { type ControlActivities } from './contract';
+import { keepCheck, noteTest } from './readiness';
 
 export interface ControlDependencies {
   objectStore: (address: RepositoryAddress) => ObjectStore;
@@ -45,6 +46,8 @@ export function createControlActivities({
     movePlanState: ({ run, to, ...moved }) => movePlanState(objectStore(run.repository), run, to, moved),
     recordFence: ({ run, ...look }) => recordFenced(objectStore(run.repository), run.plan, look),
     checkPlanState: ({ run }) => checkPlanState(objectStore(run.repository), run),
+    keepCheck: (input) => keepCheck(objectStore(input.run.repository), input),
+    noteTest: (input) => noteTest(objectStore(input.run.repository), input),
   } satisfies ControlActivities;
   return withFailures<ControlActivities>(activities);
 }

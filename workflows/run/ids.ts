@@ -9,7 +9,8 @@ export type WorkflowType =
   | 'undo'
   | 'fence'
   | 'verify'
-  | 'prune';
+  | 'prune'
+  | 'check';
 
 /** `disaster` and `planned` move the application to the recovery site; `test` proves that it could, and removes everything. */
 export type FailoverMode = 'disaster' | 'planned' | 'test';
@@ -34,3 +35,6 @@ export function runOfWorkflow(id: string): { workflowId: string; vm?: string } {
 
 /** Id of the Temporal Schedule that replicates a plan. */
 export const replicationScheduleId = (plan: string): string => `lifeboat:${plan}:replication`;
+
+/** Id of the Temporal Schedule that checks a plan. */
+export const checkScheduleId = (plan: string): string => `lifeboat:${plan}:check`;
