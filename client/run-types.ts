@@ -5,6 +5,7 @@ import { type FailbackRequest, type FailbackSummary } from '../workflows/failbac
 import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
 import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
 import { type PruneRequest, type PruneSummary } from '../workflows/prune';
+import { type AwaySummary } from '../workflows/protect-away';
 import { type ReplicationSummary } from '../workflows/replication';
 import { type RestoreSummary } from '../workflows/restore';
 import { type VerifyRequest, type VerifySummary } from '../workflows/verify';
@@ -31,7 +32,7 @@ export interface RunArguments {
 export interface RunResults {
   backup: BackupSummary;
   restore: RestoreSummary;
-  replication: ReplicationSummary;
+  replication: ReplicationSummary | AwaySummary;
   failover: FailoverSummary;
   failback: FailbackSummary;
   commit: CommitSummary;

@@ -8,6 +8,7 @@ import {
   type AwsProxyHostActivities,
   type AwsProxyPulseActivities,
 } from '../activities/aws-proxy/contract';
+import { createAwayActivities } from '../activities/aws-proxy/away/activities';
 import { createDnsActivities } from '../activities/aws-proxy/dns/activities';
 import { createDrCopyActivities } from '../activities/aws-proxy/restore/publish';
 import { createDriverActivities, createLaunchActivities } from '../activities/aws-proxy/launch/activities';
@@ -162,6 +163,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     }),
     ...createDnsActivities({ route53, objectStore, ...(dnsServers.length > 0 ? { dnsServers } : {}) }),
     ...createFailbackActivities({ ec2, ebs, objectStore }),
+    ...createAwayActivities({ ec2, objectStore }),
     ...createProxyHostActivities({ instanceId, availabilityZone }),
   };
   const hostActivities: AwsProxyHostActivities = {

@@ -13,6 +13,7 @@ export type Step =
   | 'lose the data centre'
   | 'failover'
   | 'write at the recovery site'
+  | 'protect away'
   | 'failback'
   | 'undo the failback'
   | 'commit';

@@ -15,6 +15,7 @@ import { readReadiness } from '../../repository/plans/readiness-record';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { type Account } from './account';
+import { awayCopyViolations } from './away-copies';
 import { Bytes } from './bytes';
 import { damageNewestBackup } from './damage';
 import { ExpectedDisks } from './disks';
@@ -162,6 +163,8 @@ export class Traveller {
         return;
       case 'write at the recovery site':
         return this.bytes.writeAtRecoverySite(this.random.fork());
+      case 'protect away':
+        return this.protectAway(cancelAfterMs);
       case 'backup':
         await this.run(step, { type: 'backup' }, cancelAfterMs);
         return this.disks.note('now', 'backup');
@@ -249,6 +252,20 @@ export class Traveller {
       this.violations.push(...(await this.launchCopies.ofInstances(summary, done.runId)));
   }
 
+  private async protectAway(cancelAfterMs: number | undefined): Promise<void> {
+    const done = await this.run('protect away', { type: 'replication' }, cancelAfterMs);
+    if (done?.ended !== 'completed') return;
+    // What is new may be missing from a list for a moment.
+    const deadline = Date.now() + SETTLE_SECONDS * 1000;
+    for (;;) {
+      const resources = await this.account.ofPlan(this.plan.name);
+      const found = await awayCopyViolations(this.journey, resources, this.account, this.disks);
+      if (found.length === 0) return;
+      if (Date.now() > deadline) return void this.violations.push(...found);
+      await sleep(500);
+    }
+  }
+
   /** A restore from a damaged backup fails, and the DR copy stays what it was; VMs beside it may get their new one. */
   private async restoreInVain(): Promise<void> {
     const argument = { plan: this.plan.name, digest: this.digest };
@@ -289,6 +306,7 @@ export class Traveller {
       if (which.type === 'failback') return client.failback({ ...argument, onFailure });
       if (which.type === 'undo')
         return client.undo({ ...argument, discardWritesSince: this.homeSince, homeLost: true });
+      if (which.type === 'replication') return client.replicate(argument);
       return client[which.type](argument) as Promise<LifeboatRun>;
     };
     const whys: string[] = [];

@@ -221,6 +221,8 @@ asRoot('activities that run twice, and late (needs root)', () => {
       await client.retry('shop');
       await failover.result();
       expect(await violations('away')).toEqual([]);
+      await completed(client.replicate(direct));
+      expect(await violations('away')).toEqual([]);
 
       await sandbox.breakAws(refused('CreateSnapshots'));
       await failed(client.failback({ ...direct, onFailure: 'undo' }));

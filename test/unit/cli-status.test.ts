@@ -43,15 +43,23 @@ const STATUS: SiteStatus = {
         problem: 'Kernel 3.16 has no ena.',
         warnings: ['The swap of a disk that is gone is left out.'],
       },
+      awayCopy: {
+        instanceId: 'i-0123456789abcdef0',
+        takenAt: '2026-11-23T19:15:00.000Z',
+        ageSeconds: 125,
+        snapshots: [{ snapshotId: 'snap-4', volumeId: 'vol-1', disk: 'system' }],
+      },
     },
     {
       vm: 'web',
+      primaryVm: '/DC1/vm/WEB\u202e 1',
       runsAt: 'recovery',
       instance: undefined,
       drCopy: undefined,
       launchCopy: undefined,
       backup: undefined,
       guest: undefined,
+      awayCopy: undefined,
     },
   ],
 };
@@ -74,21 +82,25 @@ describe('status', () => {
       vms: [
         {
           vm: 'db',
+          primaryVm: 'db',
           runsAt: 'recovery',
           instance: { ...STATUS.vms[0]?.instance, publicAddress: null },
           drCopy: STATUS.vms[0]?.drCopy,
           launchCopy: STATUS.vms[0]?.launchCopy,
           backup: STATUS.vms[0]?.backup,
           guest: STATUS.vms[0]?.guest,
+          awayCopy: STATUS.vms[0]?.awayCopy,
         },
         {
           vm: 'web',
+          primaryVm: STATUS.vms[1]?.primaryVm,
           runsAt: 'recovery',
           instance: null,
           drCopy: null,
           launchCopy: null,
           backup: null,
           guest: null,
+          awayCopy: null,
         },
       ],
     });
@@ -163,6 +175,16 @@ describe('status', () => {
     const stopped = { ...answered, order: 'stopped', standing: 'over' } as const;
     expect(statusText({ ...STATUS, fence: stopped })).toContain(`fence: stopped at ${since}`);
     expect(statusText({ ...STATUS, undoing: 'failover' })).toContain('half-way: lifeboat undo shop');
+  });
+
+  it('tells what protects the VMs that are away, and what they are called at home', () => {
+    const text = statusText(STATUS);
+    expect(text).toContain('\ndb: away, protected as of 2026-11-23T19:15:00.000Z (2 min 5 s ago).\n');
+    expect(text).toContain('\nweb is "/DC1/vm/WEB? 1" at the primary site.\n');
+    expect(text).toContain('\nweb: away, NOT protected: there is no copy of its instance.');
+    expect(text).not.toContain('db is "');
+    const home = { ...STATUS, phase: 'protected' as const, vms: STATUS.vms.slice(1) };
+    expect(statusText(home)).not.toContain('away');
   });
 
   it('tells when scheduled backups begin, while they do not', () => {

@@ -138,6 +138,8 @@ export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
   checkDiskFits: { profile: 'wait', label: "check the disk's end" },
   stopInstance: { profile: 'wait', label: 'stop the instance' },
   deleteFailbackSnapshots: { profile: 'wait', label: 'delete failback snapshots' },
+  readAwayInstances: { profile: 'call', label: 'find the instances' },
+  makeAwayCopy: { profile: 'wait', label: 'copy the instance' },
   removeRecoverySite: { profile: 'wait', label: 'remove the recovery site' },
   proxyHost: { profile: 'call', label: 'find an AWS proxy' },
 });
