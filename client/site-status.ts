@@ -6,7 +6,9 @@ import { findLaunchCopies } from '../activities/aws-proxy/account/launch-copy';
 import { readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
 import { mapAhead } from '../blocks/pipeline';
 import { type Consistency } from '../hypervisor/port';
-import { type PlanPhase } from '../plan/run';
+import { fenceStanding, type FenceStanding } from '../plan/fence';
+import { type FenceOrder } from '../plan/fence-order';
+import { type PlanPhase, type Undone } from '../plan/run';
 import { closedWindow, type ClosedWindow } from '../plan/replication-limit';
 import { type DrPlan } from '../plan/schema';
 import { MANIFESTS_AT_ONCE, readManifest } from '../repository/backups/backups';
@@ -26,6 +28,10 @@ export interface SiteStatus {
   since: string | undefined;
   /** Why no scheduled backup begins now; absent where it may. */
   closedWindow: ClosedWindow | undefined;
+  /** The order to keep the VMs off at home; absent where there is none. */
+  fence?: FenceOrder & { standing: FenceStanding };
+  /** What is being undone, or was when the undo died; absent otherwise. */
+  undoing?: Undone;
   vms: VmSiteStatus[];
 }
 
@@ -117,6 +123,8 @@ export async function siteStatus(
     generation: state?.generation ?? 0,
     since: state?.updatedAt,
     closedWindow: closedWindow(plan.replication.limit, now),
+    ...(state?.fence === undefined ? {} : { fence: { ...state.fence, standing: fenceStanding(state) } }),
+    ...(state?.undoing === undefined ? {} : { undoing: state.undoing }),
     vms: plan.vms.map(({ name: vm, primaryVm }, index) => {
       const copy = copies.get(vm);
       const instance = instances.get(vm);

@@ -7,6 +7,7 @@ import { printable } from '../../plan/printable';
 import { windowText } from '../../plan/daily-window';
 import { CliError, EXIT } from '../exit-codes';
 import { type CliContext, writeJson } from '../io';
+import { fenceText } from '../fence-text';
 import { guestText, notesText } from '../guest-text';
 import { bytesText, secondsText } from '../numbers';
 import { findPlan } from '../plan-argument';
@@ -73,6 +74,8 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
     generation: status.generation,
     since: status.since ?? null,
     closedWindow: status.closedWindow ?? null,
+    fence: status.fence ?? null,
+    undoing: status.undoing ?? null,
     readiness:
       readiness === undefined
         ? null
@@ -114,13 +117,17 @@ export function statusText(
   readiness?: ReadinessStatus,
 ): string {
   const phase = status.phase === 'none' ? 'never replicated' : `${status.phase} since ${status.since}`;
-  const { closedWindow } = status;
+  const { closedWindow, fence, undoing } = status;
   return (
     `Plan ${status.plan}: ${phase} (generation ${status.generation})\n` +
     (readiness === undefined ? '' : readinessText(status.plan, readiness)) +
     (closedWindow === undefined
       ? ''
       : `Scheduled backups begin ${windowText(closedWindow)} only; the next may at ${closedWindow.opensAt}.\n`) +
+    (undoing === undefined
+      ? ''
+      : `An undo of the ${undoing} is under way, or has ended half-way: lifeboat undo ${status.plan}\n`) +
+    (fence === undefined ? '' : fenceText(fence, fence.standing)) +
     tableText(
       ['VM', 'runs at', 'disk', 'size', 'snapshot', 'recovery point', 'age'],
       status.vms.flatMap((vm) => vmRows(vm)),

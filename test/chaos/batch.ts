@@ -16,6 +16,7 @@ import { type LaunchCounts } from './launch-copy-watch';
 import { SeededRandom } from './random';
 import { silenceNowAndThen } from './silence';
 import { Traveller } from './traveller';
+import { drawUndos } from './undos';
 
 /** What one batch did and found. */
 export interface BatchReport extends LaunchCounts {
@@ -31,6 +32,7 @@ export const PLANS = 8;
 
 /** Makes another seed of a seed: what is drawn of licensed images is no draw of anything else. */
 const LICENCES = 0x11ce;
+const UNDOS = 0x0d05;
 /** The same of what protects plans that are away. */
 const AWAY = 0xa3a7;
 
@@ -53,11 +55,12 @@ export async function runBatch(
   const launches = new SeededRandom(~seed);
   const licences = new SeededRandom(seed ^ LICENCES);
   const away = new SeededRandom(seed ^ AWAY);
+  const undos = new SeededRandom(seed ^ UNDOS);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
     const licensed = drawLicensedImages(drawn, licences.fork(), licensedShare);
-    const journey = drawAwayCopies(licensed, away.fork());
+    const journey = drawUndos(drawAwayCopies(licensed, away.fork()), undos.fork());
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))

@@ -15,6 +15,7 @@ export type Step =
   | 'write at the recovery site'
   | 'protect away'
   | 'failback'
+  | 'undo the failback'
   | 'commit';
 
 /** How a launch copy is lost: its snapshots are deleted, or what they are made of is no more what the plan says. */
