@@ -10,6 +10,7 @@ import { dnsCommand } from './commands/dns';
 import { failbackCommand } from './commands/failback';
 import { failoverCommand } from './commands/failover';
 import { pointsCommand } from './commands/points';
+import { fenceCommand } from './commands/fence';
 import { repositoryCommand } from './commands/repository';
 import { restoreCommand } from './commands/restore';
 import { retryCommand } from './commands/retry';
@@ -17,6 +18,7 @@ import { sandboxCommand } from './commands/sandbox';
 import { scheduleCommand } from './commands/schedule';
 import { statusCommand } from './commands/status';
 import { sweepCommand } from './commands/sweep';
+import { undoCommand } from './commands/undo';
 import { validateCommand } from './commands/validate';
 import { verifyCommand } from './commands/verify';
 import { vsphereCommand } from './commands/vsphere';
@@ -33,6 +35,8 @@ const COMMANDS = [
   failoverCommand,
   failbackCommand,
   commitCommand,
+  undoCommand,
+  fenceCommand,
   retryCommand,
   verifyCommand,
   dnsCommand,

@@ -6,8 +6,10 @@ import { findLaunchCopies } from '../activities/aws-proxy/account/launch-copy';
 import { readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
 import { mapAhead } from '../blocks/pipeline';
 import { type Consistency } from '../hypervisor/port';
+import { fenceStanding, type FenceStanding } from '../plan/fence';
+import { type FenceOrder } from '../plan/fence-order';
 import { type ChosenLine, isTurnedAway } from '../plan/lines';
-import { type PlanPhase } from '../plan/run';
+import { type PlanPhase, type Undone } from '../plan/run';
 import { closedWindow, type ClosedWindow } from '../plan/replication-limit';
 import { type DrPlan } from '../plan/schema';
 import { MANIFESTS_AT_ONCE, readManifest } from '../repository/backups/backups';
@@ -29,6 +31,10 @@ export interface SiteStatus {
   closedWindow: ClosedWindow | undefined;
   /** What the failover under way, or done, was asked for; undefined where it took what the DR copies hold, or there is none. */
   chosen: ChosenLine | undefined;
+  /** The order to keep the VMs off at home; absent where there is none. */
+  fence?: FenceOrder & { standing: FenceStanding };
+  /** What is being undone, or was when the undo died; absent otherwise. */
+  undoing?: Undone;
   vms: VmSiteStatus[];
 }
 
@@ -123,6 +129,8 @@ export async function siteStatus(
     since: state?.updatedAt,
     closedWindow: closedWindow(plan.replication.limit, now),
     chosen: state?.chosen,
+    ...(state?.fence === undefined ? {} : { fence: { ...state.fence, standing: fenceStanding(state) } }),
+    ...(state?.undoing === undefined ? {} : { undoing: state.undoing }),
     vms: plan.vms.map(({ name: vm, primaryVm }, index) => {
       const copy = copies.get(vm);
       const instance = instances.get(vm);

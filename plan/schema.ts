@@ -121,7 +121,13 @@ const objectives = z
 export const planFileSchema = z
   .object({
     name,
-    primarySite: z.object({ hypervisor: z.enum(['local', 'vsphere']) }).strict(),
+    primarySite: z
+      .object({
+        hypervisor: z.enum(['local', 'vsphere']),
+        /** Whether the VMs are powered off there while their successors serve; they are where it is not said. */
+        fence: z.enum(['powerOff', 'none']).optional(),
+      })
+      .strict(),
     recoverySite: z
       .object({
         region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be like eu-central-1'),

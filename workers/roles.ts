@@ -33,6 +33,7 @@ import { createAwsProxyAnswers, createBackupProxyAnswers } from '../activities/a
 import { createBackupActivities } from '../activities/backup-proxy/backup';
 import { type BackupProxyActivities } from '../activities/backup-proxy/contract';
 import { createFailbackCopyActivities } from '../activities/backup-proxy/failback-copy';
+import { createFencingActivities } from '../activities/backup-proxy/fencing';
 import { PlanLimits } from '../activities/backup-proxy/plan-limits';
 import { createPowerActivities } from '../activities/backup-proxy/power';
 import { createPrimarySiteActivities } from '../activities/backup-proxy/primary-site';
@@ -233,6 +234,7 @@ function backupProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     ...createBackupActivities({ hypervisor, guestAdapter: guests, objectStore, limits, stateDirectory }),
     ...createFailbackCopyActivities({ hypervisor, ebs, limits, stateDirectory }),
     ...createPowerActivities({ hypervisor, objectStore }),
+    ...createFencingActivities({ hypervisor, objectStore }),
     ...createPrimarySiteActivities({
       hypervisor,
       guestAdapter: guests,

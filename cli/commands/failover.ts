@@ -54,7 +54,17 @@ export function failoverCommand(context: CliContext): Command {
           mode,
           more: { mode, onFailure: options.onFailure, ...choice },
           choice,
-          text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed, chosen, notes = [] }) =>
+          text: ({
+            plan: name,
+            vms,
+            rpoSeconds,
+            rtoSeconds,
+            downtimeSeconds,
+            removed,
+            chosen,
+            fence,
+            notes = [],
+          }) =>
             tableText(
               [
                 'VM',
@@ -83,6 +93,9 @@ export function failoverCommand(context: CliContext): Command {
               ? `RPO ${secondsText(rpoSeconds)}, RTO ${secondsText(rtoSeconds)}\n`
               : `Nothing was lost. Out of service for ${secondsText(downtimeSeconds)}, ${secondsText(rtoSeconds)} in all. The VMs at the primary site are off.\n`) +
             chosenText(name, mode, chosen) +
+            (fence === undefined
+              ? ''
+              : `The VMs at the primary site are kept off, as soon as it answers: lifeboat fence ${plan}\n`) +
             (mode === 'test' ? `The test is over; ${removed.length} resources were removed.\n` : ''),
         },
         plan,

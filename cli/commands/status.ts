@@ -8,6 +8,7 @@ import { windowText } from '../../plan/daily-window';
 import { someOf } from '../../plan/some-of';
 import { CliError, EXIT } from '../exit-codes';
 import { type CliContext, writeJson } from '../io';
+import { fenceText } from '../fence-text';
 import { guestText, notesText } from '../guest-text';
 import { bytesText, secondsText } from '../numbers';
 import { findPlan } from '../plan-argument';
@@ -75,6 +76,8 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
     since: status.since ?? null,
     closedWindow: status.closedWindow ?? null,
     chosen: status.chosen ?? null,
+    fence: status.fence ?? null,
+    undoing: status.undoing ?? null,
     readiness:
       readiness === undefined
         ? null
@@ -117,7 +120,7 @@ export function statusText(
   readiness?: ReadinessStatus,
 ): string {
   const phase = status.phase === 'none' ? 'never replicated' : `${status.phase} since ${status.since}`;
-  const { closedWindow } = status;
+  const { closedWindow, fence, undoing } = status;
   return (
     `Plan ${status.plan}: ${phase} (generation ${status.generation})\n` +
     (readiness === undefined ? '' : readinessText(status.plan, readiness)) +
@@ -125,6 +128,10 @@ export function statusText(
       ? ''
       : `Scheduled backups begin ${windowText(closedWindow)} only; the next may at ${closedWindow.opensAt}.\n`) +
     chosenText(status) +
+    (undoing === undefined
+      ? ''
+      : `An undo of the ${undoing} is under way, or has ended half-way: lifeboat undo ${status.plan}\n`) +
+    (fence === undefined ? '' : fenceText(fence, fence.standing)) +
     tableText(
       ['VM', 'runs at', 'disk', 'size', 'snapshot', 'recovery point', 'age'],
       status.vms.flatMap((vm) => vmRows(vm)),
@@ -143,7 +150,7 @@ export function statusText(
 
 /** Which line goes on, where a failover went to chosen recovery points. */
 function chosenText({ plan, chosen, vms }: SiteStatus): string {
-  if (chosen !== undefined)
+  if (chosen !== undefined && chosen.undone !== true)
     return (
       `Recovery points were chosen: what was backed up after ${chosen.after} is of the line that was turned away from (lifeboat points ${plan}).\n` +
       'Replication waits: after a failback, commit goes on with what came home.\n'

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { type ChosenLine, linesAfter } from '../../plan/lines';
 import { type PlanPhase, type PlanState, type RunContext } from '../../plan/run';
 import { DamagedObjectError, parseJsonObject } from '../objects/json-object';
 import { ConflictError, type ObjectStore } from '../objects/object-store';
+import { arriving, leaving, type Moved, type Taken, travellingFields } from './travelling-state';
 
 /**
  * The one state of each plan, `state/<plan>.json`. It is written with conditional PUTs only, so that of two runs which
@@ -50,10 +50,7 @@ const stateSchema: z.ZodType<PlanState> = z.object({
   runId: z.string().min(1),
   formerRunIds: z.array(z.string().min(1)).optional(),
   updatedAt: z.iso.datetime(),
-  chosen: z
-    .object({ at: z.string().optional(), point: z.string().optional(), after: z.iso.datetime() })
-    .optional(),
-  turnedAway: z.array(z.object({ after: z.iso.datetime(), until: z.iso.datetime() })).optional(),
+  ...travellingFields,
 });
 
 /**
@@ -81,7 +78,6 @@ export async function readPlanState(store: ObjectStore, plan: string): Promise<P
  * Takes the state: moves it from one of `from` to `to` and raises the generation by one. The run that holds it with
  * the phase `to` already gets what it holds: a reply that was lost does no harm. A run gets it once: a call that comes
  * late, when the run has moved it on or lost it, must not take it for a run that is over.
- * @param chosen of a failover to an older recovery point: what it goes on from
  * @throws WrongPhaseError
  * @throws FencedError
  * @throws ConflictError where others keep changing the state meanwhile
@@ -91,7 +87,7 @@ export async function takePlanState(
   run: Omit<RunContext, 'generation'>,
   from: readonly (PlanPhase | 'none')[],
   to: PlanPhase,
-  chosen?: ChosenLine,
+  taken: Taken = {},
 ): Promise<PlanState> {
   return retryConflicts(async () => {
     const held = await readHeld(store, run.plan);
@@ -100,9 +96,6 @@ export async function takePlanState(
     if (!from.includes(phase)) throw new WrongPhaseError(run.plan, phase, from);
     const formerRunIds = held === undefined ? [] : [held.state.runId, ...(held.state.formerRunIds ?? [])];
     if (formerRunIds.includes(run.runId)) throw new FencedError(run, held?.state);
-    const now = new Date();
-    // Another failover goes on from what it is asked for, whatever one that has died was.
-    const before = { ...held?.state, phase, ...(to === 'failing-over' ? { chosen } : {}) };
     return write(store, held, {
       plan: run.plan,
       phase: to,
@@ -110,8 +103,8 @@ export async function takePlanState(
       digest: run.digest,
       runId: run.runId,
       formerRunIds: formerRunIds.slice(0, FORMER_RUNS),
-      updatedAt: now.toISOString(),
-      ...linesAfter(before, to, now),
+      updatedAt: new Date().toISOString(),
+      ...leaving(held?.state, to, taken),
     });
   });
 }
@@ -121,19 +114,35 @@ export async function takePlanState(
  * @throws FencedError
  * @throws ConflictError where others keep changing the state meanwhile
  */
-export async function movePlanState(store: ObjectStore, run: RunContext, to: PlanPhase): Promise<PlanState> {
+export async function movePlanState(
+  store: ObjectStore,
+  run: RunContext,
+  to: PlanPhase,
+  moved: Moved = {},
+): Promise<PlanState> {
   return retryConflicts(async () => {
     const held = await readHeld(store, run.plan);
     if (held === undefined || !holds(run, held.state)) throw new FencedError(run, held?.state);
     if (held.state.phase === to) return held.state;
-    const now = new Date();
-    const { chosen: _, turnedAway: __, ...state } = held.state;
-    return write(store, held, {
-      ...state,
-      ...linesAfter(held.state, to, now),
-      phase: to,
-      updatedAt: now.toISOString(),
-    });
+    return write(store, held, arriving(held.state, to, moved, new Date().toISOString()));
+  });
+}
+
+/**
+ * Changes what the state says beside its phase, whoever holds it.
+ * @param change gets the state as it is; what it returns is written, unless it is the same object
+ * @throws ConflictError where others keep changing the state meanwhile
+ */
+export async function changePlanState(
+  store: ObjectStore,
+  plan: string,
+  change: (state: PlanState | undefined) => PlanState | undefined,
+): Promise<PlanState | undefined> {
+  return retryConflicts(async () => {
+    const held = await readHeld(store, plan);
+    const changed = change(held?.state);
+    if (changed === undefined || changed === held?.state) return held?.state;
+    return write(store, held, changed);
   });
 }
 

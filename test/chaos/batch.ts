@@ -17,6 +17,7 @@ import { drawOlderPoints, OLDER_SHARE } from './older-points';
 import { SeededRandom } from './random';
 import { silenceNowAndThen } from './silence';
 import { Traveller } from './traveller';
+import { drawUndos } from './undos';
 
 /** What one batch did and found. */
 export interface BatchReport extends LaunchCounts {
@@ -34,6 +35,7 @@ export const PLANS = 8;
 
 /** Makes another seed of a seed: what is drawn of licensed images is no draw of anything else. */
 const LICENCES = 0x11ce;
+const UNDOS = 0x0d05;
 /** The same of what protects plans that are away. */
 const AWAY = 0xa3a7;
 
@@ -61,12 +63,13 @@ export async function runBatch(
   const licences = new SeededRandom(seed ^ LICENCES);
   const olderPoints = new SeededRandom(seed ^ OLDER_POINTS);
   const away = new SeededRandom(seed ^ AWAY);
+  const undos = new SeededRandom(seed ^ UNDOS);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
     const licensed = drawLicensedImages(drawn, licences.fork(), licensedShare);
     const older = drawOlderPoints(licensed, olderPoints.fork(), olderShare);
-    const journey = drawAwayCopies(older, away.fork());
+    const journey = drawUndos(drawAwayCopies(older, away.fork()), undos.fork());
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))

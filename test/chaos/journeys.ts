@@ -15,6 +15,7 @@ export type Step =
   | 'write at the recovery site'
   | 'protect away'
   | 'failback'
+  | 'undo the failback'
   | 'commit';
 
 /** How a failover names the recovery points before the newest; see older-points.ts. */

@@ -12,6 +12,7 @@ import {
   SECOND_ZONE_SUBNET_ID,
   SHOP_HOSTED_ZONE_ID,
 } from '../../sandbox/aws/fixtures';
+import { orderFence } from '../../repository/plans/fencing';
 import { readReadiness } from '../../repository/plans/readiness-record';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox } from '../support/e2e-sandbox';
@@ -63,6 +64,8 @@ export class Traveller {
   /** Failovers and test failovers to an older recovery point that were done. */
   olderPoints = 0;
   private wentToOlder = false;
+  /** What an undo of the failback has to say. */
+  private homeSince = '';
 
   constructor(
     private readonly sandbox: E2eSandbox,
@@ -144,6 +147,9 @@ export class Traveller {
 
   /** Makes room for others. */
   async leave(): Promise<void> {
+    // What keeps its VMs off at home would look at them for as long as the suite goes on.
+    if ((await persistently(() => this.phase())) === 'failed-over')
+      await persistently(() => orderFence(this.sandbox.store, this.plan.name, 'stopped'));
     await this.account.removeAll(this.plan.name);
     const present = await this.sandbox.site.hypervisor.listVms();
     for (const { name } of this.journey.vms)
@@ -187,6 +193,10 @@ export class Traveller {
       case 'failback':
         await this.run(step, { type: 'failback' }, cancelAfterMs);
         this.violations.push(...(await this.bytes.ofHome()), ...(await this.launchCopies.ofHome()));
+        return this.requireOn();
+      case 'undo the failback':
+        // The data centre is lost at the same time: nothing there is asked, or shuts down.
+        await this.run(step, { type: 'undo' }, cancelAfterMs);
         return;
       case 'commit':
         await this.run(step, { type: 'commit' }, undefined);
@@ -199,6 +209,16 @@ export class Traveller {
     await this.disks.note('now', 'backup');
     if (done?.ended !== 'completed') return;
     this.backups = [(done.result as RunResults['backup']).vms, ...this.backups].slice(0, 2);
+  }
+
+  /** The fence lets be what a failback has started. */
+  private async requireOn(): Promise<void> {
+    if (this.whereabouts !== 'home again') return;
+    for (const { name } of this.journey.vms) {
+      const { power } = await persistently(() => this.sandbox.site.hypervisor.describeVm(name));
+      if (power !== 'running')
+        this.violations.push({ kind: 'lost', what: `${name} is off at home after its failback` });
+    }
   }
 
   private async restore(cancelAfterMs: number | undefined, quiet: boolean): Promise<void> {
@@ -338,11 +358,14 @@ export class Traveller {
       if (which.type === 'failover')
         return client.failover({ ...argument, mode: which.mode ?? 'test', onFailure, ...choice });
       if (which.type === 'failback') return client.failback({ ...argument, onFailure });
+      if (which.type === 'undo')
+        return client.undo({ ...argument, discardWritesSince: this.homeSince, homeLost: true });
       if (which.type === 'replication') return client.replicate(argument);
       return client[which.type](argument) as Promise<LifeboatRun>;
     };
     const whys: string[] = [];
     for (let attempt = 0; attempt < TRIES; attempt++) {
+      if (which.type === 'undo') this.homeSince = (await persistently(() => this.state())).homeSince ?? '';
       const cancel = attempt === 0 ? cancelAfterMs : undefined;
       const outcome = await this.outcome(which, start, cancel);
       this.runs++;
@@ -383,9 +406,13 @@ export class Traveller {
    */
   private async follow(step: Step, { ended }: Outcome): Promise<boolean> {
     const completed = ended === 'completed';
-    if (step !== 'failover' && step !== 'failback' && step !== 'commit') return completed;
+    if (step !== 'failover' && step !== 'failback' && step !== 'undo the failback' && step !== 'commit')
+      return completed;
     const phase = await persistently(() => this.phase());
-    const wanted = { failover: 'failed-over', failback: 'failed-back', commit: 'protected' }[step];
+    const wanted = {
+      ...{ failover: 'failed-over', failback: 'failed-back' },
+      ...{ 'undo the failback': 'failed-over', commit: 'protected' },
+    }[step];
     if (completed && phase !== wanted)
       this.violations.push({ kind: 'lost', what: `${step} says that it is done, and the plan is ${phase}` });
     if (phase === 'failed-over') this.whereabouts = 'away';
@@ -396,8 +423,12 @@ export class Traveller {
   }
 
   private async phase(): Promise<string> {
+    return (await this.state()).phase ?? 'none';
+  }
+
+  private async state(): Promise<{ phase?: string; homeSince?: string }> {
     const object = await this.sandbox.store.get(`state/${this.plan.name}.json`);
-    return (JSON.parse(object?.body.toString() ?? '{}') as { phase?: string }).phase ?? 'none';
+    return JSON.parse(object?.body.toString() ?? '{}') as { phase?: string; homeSince?: string };
   }
 
   /** Compares the account and DNS with what must be there; what is only late is waited for. */

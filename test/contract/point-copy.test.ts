@@ -182,7 +182,9 @@ describe('replication after a failover to an older recovery point', () => {
     await restore(site, 'direct', site.run);
     const run = runNumber(site, 2);
     const { line } = await inActivity(points().choosePoints, { run, vms: [VM], choice: { point: idOf(1) } });
-    const { generation } = await takePlanState(site.store, run, ['protected'], 'failing-over', line);
+    const { generation } = await takePlanState(site.store, run, ['protected'], 'failing-over', {
+      chosen: line,
+    });
     for (const phase of ['failed-over', 'failed-back', 'protected'] as const)
       await movePlanState(site.store, { ...run, generation }, phase);
 

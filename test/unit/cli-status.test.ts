@@ -80,6 +80,8 @@ describe('status', () => {
       since: '2026-11-23T18:30:00.000Z',
       closedWindow: null,
       chosen: null,
+      fence: null,
+      undoing: null,
       readiness: null,
       vms: [
         {
@@ -174,6 +176,24 @@ describe('status', () => {
       'The DR copy of db is of a line that was turned away from, and no failover takes it unasked',
     );
     expect(statusText(STATUS)).not.toMatch(/turned away|Recovery points/);
+  });
+
+  it('tells what keeps the VMs off at home, and what became of it', () => {
+    const since = '2026-11-23T18:30:00.000Z';
+    const open = { order: 'open', since, standing: 'open' } as const;
+    expect(statusText(STATUS)).not.toContain('fence');
+    expect(statusText({ ...STATUS, fence: open })).toContain(
+      `\nfence: ordered at ${since}, waiting for the data centre\n`,
+    );
+    const vms = [{ vm: 'db', times: 2, lastAt: '2026-11-23T20:01:00.000Z' }];
+    const answered = { ...open, answeredAt: '2026-11-23T20:00:00.000Z', vms };
+    expect(statusText({ ...STATUS, fence: answered })).toMatch(
+      /fence: the VMs are kept off .*answered at 2026-11-23T20:00:00\.000Z\n {2}db powered off .*20:01:00\.000Z, 2 times/,
+    );
+    expect(statusText({ ...STATUS, fence: { ...answered, standing: 'paused' } })).toContain('fence: paused');
+    const stopped = { ...answered, order: 'stopped', standing: 'over' } as const;
+    expect(statusText({ ...STATUS, fence: stopped })).toContain(`fence: stopped at ${since}`);
+    expect(statusText({ ...STATUS, undoing: 'failover' })).toContain('half-way: lifeboat undo shop');
   });
 
   it('tells what protects the VMs that are away, and what they are called at home', () => {

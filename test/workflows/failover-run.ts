@@ -82,7 +82,7 @@ export async function failOverOn(
       ],
     ]),
     await worker(BACKUP_PROXY_QUEUE, [
-      ...['readPower', 'shutDownVm', 'startVm', 'waitUntilReady'],
+      ...['readPower', 'shutDownVm', 'startVm', 'waitUntilReady', 'fenceVms'],
       ...['snapshotVm', 'rehearseAdaptation', 'finishBackup', 'releaseVmSnapshot'],
     ]),
     await worker(awsProxyHostQueue(HOST), ['injectDrivers']),
@@ -142,4 +142,5 @@ const USUAL: Record<string, (plan: DrPlan, input: Input) => unknown> = {
       .map((one) => (typeof one === 'string' ? one : one.vm))
       .map((vm) => ({ vm, console: { takenAt: '2026-11-30T00:00:00Z', screenshot: vm }, warnings: [] })),
   removeRecoveryResources: () => ({ removed: [] }),
+  fenceVms: () => ({ standing: 'over', digest: '0'.repeat(64), poweredOff: [], failed: [] }),
 };

@@ -6,6 +6,8 @@ export type WorkflowType =
   | 'failover'
   | 'failback'
   | 'commit'
+  | 'undo'
+  | 'fence'
   | 'verify'
   | 'prune'
   | 'check'

@@ -62,7 +62,10 @@ export function removeRecoveryResources(
   return removeAll(ec2, { plan: run.plan, run: run.runId, ...(vm === undefined ? {} : { vm }) }, options);
 }
 
-/** Terminates and deletes everything that the plan has at the recovery site, of whatever run; DR copies stay. */
+/**
+ * Terminates and deletes everything that the plan has at the recovery site, of whatever run; DR copies stay. So does what a test
+ * failover has made: it holds nothing of the plan, and may be under way. It removes that itself, and a sweep does where it has died.
+ */
 export function removeRecoverySite(
   ec2: EC2Client,
   { run }: { run: Pick<RunContext, 'plan'> },
@@ -105,10 +108,12 @@ export async function findAll(ec2: EC2Client, scope: Scope): Promise<Found> {
 /** What may be removed of what was listed. The filters have chosen already; what deletes does not rely on that. */
 function removable(found: Found, scope: Scope): Found {
   const ours = (tags: Tag[] | undefined): boolean => {
-    const read = readTags(tags, ['plan', 'run', 'vm', 'role']);
+    const read = readTags(tags, ['plan', 'run', 'vm', 'role', 'mode']);
+    const ofTest = read?.role === 'test' || read?.mode === 'test';
     return (
       read !== undefined &&
       REMOVABLE.has(read.role) &&
+      (scope.run !== undefined || !ofTest) &&
       read.plan === scope.plan &&
       (scope.run === undefined || read.run === scope.run) &&
       (scope.vm === undefined || read.vm === scope.vm)

@@ -63,6 +63,8 @@ const FIELDS = {
   disk: { key: 'disk', form: z.string().regex(/^[A-Za-z0-9-]{1,64}$/) },
   run: { key: 'run', form: id },
   role: { key: 'role', form: z.enum(ROLES) },
+  /** On all that a test failover makes, whatever its role; missing on everything else. */
+  mode: { key: 'mode', form: z.literal('test') },
   diskCount: { key: 'disk-count', form: wholeNumber(1, 64) },
   recoveryPoint: { key: 'recovery-point', form: id },
   takenAt: { key: 'taken-at', form: z.iso.datetime() },
@@ -95,7 +97,7 @@ const FIELDS = {
 
 export type TagField = keyof typeof FIELDS;
 /** Tags that a resource may lack, as those of an earlier release do. A wrong one is no better than a wrong other. */
-const OPTIONAL_FIELDS = ['controller'] as const satisfies TagField[];
+const OPTIONAL_FIELDS = ['controller', 'mode'] as const satisfies TagField[];
 type OptionalField = (typeof OPTIONAL_FIELDS)[number];
 type FormOutput<Field extends TagField> = z.output<(typeof FIELDS)[Field]['form']>;
 export type TagValues = { [Field in Exclude<TagField, OptionalField>]: FormOutput<Field> } & {
@@ -217,8 +219,10 @@ function controllerOf(text: string): { controller: ControllerPlace } {
   return { controller: { kind: kind as ControllerPlace['kind'], bus: Number(bus) } };
 }
 
-export function runValues(run: Pick<RunContext, 'plan' | 'runId'>): Pick<TagValues, 'plan' | 'run'> {
-  return { plan: run.plan, run: run.runId };
+export function runValues(
+  run: Pick<RunContext, 'plan' | 'runId' | 'test'>,
+): Pick<TagValues, 'plan' | 'run' | 'mode'> {
+  return { plan: run.plan, run: run.runId, ...(run.test === true ? { mode: 'test' } : {}) };
 }
 
 /** Fields of a snapshot of replication (`pending-copy` until its set is published, `dr-copy` from then on), or of a point's copy. */

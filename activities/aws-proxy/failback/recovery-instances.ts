@@ -61,6 +61,7 @@ export async function readRecoveryInstances(
       vm,
       ...hardwareOf(found, types, before),
       original: withoutDisks(before),
+      ...recoveredAt(found),
       disks,
       ...(notes === undefined ? {} : { notes }),
     });
@@ -122,6 +123,12 @@ export function instanceOf(found: Found[], vm: string): Found | string {
       'Terminate the one that does not serve.'
     );
   return last;
+}
+
+/** By its volumes: an instance's own launch time is that of its last start. */
+function recoveredAt({ volumes }: Found): { recoveredAt?: string } {
+  const times = volumes.flatMap(({ CreateTime }) => (CreateTime === undefined ? [] : [CreateTime.getTime()]));
+  return times.length === 0 ? {} : { recoveredAt: new Date(Math.min(...times)).toISOString() };
 }
 
 async function instanceTypes(ec2: EC2Client, found: Found[]): Promise<Map<string, InstanceTypeInfo>> {

@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { type RunContext } from '../../../plan/run';
 import { type CopySnapshot } from '../account/dr-copy';
 import { untilCompleted } from '../account/snapshots';
-import { diskValues, runValues } from '../account/tags';
+import { diskValues } from '../account/tags';
 import { type RestoreDisk, type RestorePlan } from './contract';
 
 /** A copy whose snapshots are to be looked at. */
@@ -67,7 +67,8 @@ function checkTags(
   { snapshot, tags }: CopySnapshot,
 ): void {
   const values = {
-    ...runValues(run),
+    plan: run.plan,
+    run: run.runId,
     vm,
     ...diskValues(disk),
     diskCount: restore.disks.length,
