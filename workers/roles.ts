@@ -32,6 +32,7 @@ import { createFailbackCopyActivities } from '../activities/backup-proxy/failbac
 import { PlanLimits } from '../activities/backup-proxy/plan-limits';
 import { createPowerActivities } from '../activities/backup-proxy/power';
 import { createPrimarySiteActivities } from '../activities/backup-proxy/primary-site';
+import { createSurvivorActivities } from '../activities/backup-proxy/survivors';
 import { createControlActivities } from '../activities/control/activities';
 import { dialer, parseDialRoutes } from '../activities/dial';
 import { guestAdapter } from '../guest/adapter';
@@ -193,7 +194,8 @@ function backupProxyWorker(settings: WorkerSettings): QueueWorker {
   const limits = new PlanLimits();
   const activities: BackupProxyActivities = {
     ...createBackupActivities({ hypervisor, guestAdapter: guests, objectStore, limits, stateDirectory }),
-    ...createFailbackCopyActivities({ hypervisor, ebs, limits, stateDirectory }),
+    ...createFailbackCopyActivities({ hypervisor, ebs, objectStore, limits, stateDirectory }),
+    ...createSurvivorActivities({ hypervisor, objectStore }),
     ...createPowerActivities({ hypervisor, objectStore }),
     ...createPrimarySiteActivities({
       hypervisor,

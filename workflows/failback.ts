@@ -9,11 +9,12 @@ import { bothNames, type PrimaryVm } from '../plan/primary-vm';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { type AwsProxyActivities } from '../activities/aws-proxy/contract';
+import { type BackupProxyActivities, type SurvivorDisk } from '../activities/backup-proxy/contract';
 import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
 import { awsProxy, backupProxy, control } from './run/activities';
 import { type OnFailure, requireOnFailure } from './run/attention';
-import { begin, requirePhase, type RunRequest, take } from './run/begin';
-import { compensating } from './run/compensation';
+import { type BegunRun, begin, requirePhase, type RunRequest, take } from './run/begin';
+import { compensating, type Compensations } from './run/compensation';
 import { inDependencyOrder } from './run/dependency-order';
 import { moveDns, proveDns, returnDns } from './dns';
 import { failbackVm, type FailedBackVm } from './failback-vm';
@@ -31,6 +32,8 @@ export interface FailbackRequest extends RunRequest {
    * takes itself back. From the first stop on it always takes itself back, so that the instances serve again.
    */
   onFailure?: OnFailure;
+  /** Makes new VMs although there are some of their names at home: those are kept under other names. */
+  replace?: boolean;
 }
 
 export interface FailbackSummary {
@@ -45,7 +48,7 @@ export interface FailbackSummary {
 type RecoveryInstance = Awaited<ReturnType<AwsProxyActivities['readInstances']>>[number];
 type VmChild = ChildWorkflowHandle<typeof failbackVm>;
 
-/** Brings the application home into a data centre that may be brand new and empty. */
+/** Brings the application home: into a data centre that may be brand new and empty, or to the VMs that survived there. */
 export async function failback(request: FailbackRequest): Promise<FailbackSummary> {
   const onFailure = requireOnFailure(request?.onFailure);
   const begun = await begin(request);
@@ -61,21 +64,23 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   const instances = await awsProxy.readInstances({ run: begun.run, plan });
   const names = new Map<string, PrimaryVm>(plan.vms.map((vm) => [vm.name, bothNames(vm)]));
   const namesOf = (vm: string): PrimaryVm => names.get(vm) ?? { vm };
-  const vms = instances.map(({ vm, disks, original }) => ({
+  const vms = instances.map(({ vm, disks, original, excludedDisks }) => ({
     ...namesOf(vm),
-    disks: disks.map(({ key, sizeBytes }) => ({ key, sizeBytes })),
+    disks: disks.map(({ key, sizeBytes, boot }) => ({ key, sizeBytes, boot })),
     configuration: original,
+    ...(excludedDisks === undefined ? {} : { excludedDisks }),
   }));
-  const checked = await backupProxy.checkPrimarySite({ run: begun.run, vms });
+  const checked = await backupProxy.checkPrimarySite({
+    ...{ run: begun.run, vms },
+    survivors: request.replace === true ? 'replace' : 'use',
+  });
+  const there = vmsThatAreThere(begun, checked);
 
   const { run, results, downtimeSeconds, expected } = await compensating(async (compensations) => {
     const run = await take(begun, ['failed-over', 'failing-back'], 'failing-back');
     compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-over' }));
     compensations.add('start the instances again', () => serveFromInstances(run, plan, instances));
-    for (const { vm } of instances)
-      compensations.add(`remove ${vm}'s template VM`, () =>
-        backupProxy.removeTemplateVm({ run, ...namesOf(vm) }),
-      );
+    for (const { vm } of instances) takeBackAtHome(compensations, run, namesOf(vm), there);
     compensations.add('delete the failback snapshots', () => awsProxy.deleteFailbackSnapshots({ run }));
 
     const { results, stoppedAt } = await bringVmsHome({
@@ -85,6 +90,7 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
       progress,
       hardware: request.hardware,
       onFailure,
+      there,
     });
 
     progress.phase('moving DNS');
@@ -98,10 +104,54 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   progress.phase('asking the name servers');
   await proveDns(plan, expected, 'primary site');
   await awsProxy.deleteFailbackSnapshots({ run });
+  for (const vm of there.survived) await backupProxy.dropVmHold({ run, ...namesOf(vm) });
   progress.phase('done');
   // Runs that began before there were notes have no answer here.
   const notes = (checked as typeof checked | undefined)?.notes ?? [];
   return { plan: plan.name, vms: results, downtimeSeconds, ...(notes.length === 0 ? {} : { notes }) };
+}
+
+/** What is at home under the VMs' names. */
+interface VmsThatAreThere {
+  /** VMs that are as their last backups know them. */
+  survived: ReadonlySet<string>;
+  /** By VM: what another of its name is to be called. */
+  asides: ReadonlyMap<string, string>;
+  /** A dead failback has left half a copy in what it holds; one that had come to its end has not. */
+  leftHold: 'drop' | 'revert';
+}
+
+/** Workers of earlier releases answer without either, or with nothing at all. */
+function vmsThatAreThere(
+  { phase }: BegunRun,
+  checked: Awaited<ReturnType<BackupProxyActivities['checkPrimarySite']>> | undefined,
+): VmsThatAreThere {
+  return {
+    survived: new Set(checked?.survived),
+    asides: new Map(checked?.setAside?.map(({ vm, aside }) => [vm, aside])),
+    leftHold: phase === 'failing-back' ? 'revert' : 'drop',
+  };
+}
+
+/** A VM that survived is given back as it was; any other was made, and goes, and what had its name has it again. */
+function takeBackAtHome(
+  compensations: Compensations,
+  run: RunContext,
+  names: PrimaryVm,
+  { survived, asides }: VmsThatAreThere,
+): void {
+  if (survived.has(names.vm)) {
+    compensations.add(`give ${names.vm} back as it was`, () => backupProxy.revertVm({ run, ...names }));
+    return;
+  }
+  const aside = asides.get(names.vm);
+  if (aside !== undefined)
+    compensations.add(`give the VM ${aside} its name back`, () =>
+      backupProxy.bringVmBack({ run, ...names, aside }),
+    );
+  compensations.add(`remove ${names.vm}'s template VM`, () =>
+    backupProxy.removeTemplateVm({ run, ...names }),
+  );
 }
 
 /** Takes a failback back: the instances run again, and DNS follows them, as a stop costs them their public address. */
@@ -123,6 +173,7 @@ interface Homecoming {
   progress: RunProgress;
   hardware?: 'instance' | 'original';
   onFailure: OnFailure;
+  there: VmsThatAreThere;
 }
 
 /**
@@ -177,7 +228,7 @@ async function bringVmsHome(homecoming: Homecoming): Promise<{ results: FailedBa
 }
 
 function startFailback(
-  { run, plan, hardware, onFailure }: Homecoming,
+  { run, plan, hardware, onFailure, there }: Homecoming,
   vm: PlannedVm,
   instance: RecoveryInstance,
 ): Promise<VmChild> {
@@ -186,10 +237,21 @@ function startFailback(
     hardware === 'original'
       ? original
       : { ...original, cpus: instance.cpus, memoryMiB: instance.memoryMiB, firmware: instance.firmware };
-  const { vm: name, instanceId, disks, notes } = instance;
+  const { vm: name, instanceId, disks, notes, recoveryPoint = '' } = instance;
+  const aside = there.asides.get(name);
+  const compared = disks.map(({ key, copySnapshotId }) => [
+    key,
+    { recoveryPoint, ...(copySnapshotId === undefined ? {} : { copySnapshotId }) },
+  ]);
+  const survivor = {
+    leftHold: there.leftHold,
+    disks: Object.fromEntries(compared) as Record<string, SurvivorDisk>,
+  };
   return startVmChild(failbackVm, run, name, 'Fail back', {
     ...{ run, vm, instanceId, configuration, disks, notes, onFailure },
     limit: plan.replication.limit,
+    ...(there.survived.has(name) ? { survivor } : {}),
+    ...(aside === undefined ? {} : { aside }),
   });
 }
 

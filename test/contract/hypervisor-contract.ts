@@ -10,6 +10,7 @@ import {
   VmExistsError,
   VmNotFoundError,
 } from '../../hypervisor/port';
+import { holdContract } from './hold-contract';
 
 /** What a contract run needs of an adapter besides the port: somewhere to run, and a guest that writes. */
 export interface HypervisorUnderTest {
@@ -72,9 +73,9 @@ export function hypervisorContract(
     return (await by.listVms()).filter((vm) => !site.others?.includes(vm));
   }
 
-  /** A VM without what a site may add to what it was given: its own name for it, and the kind of its controller. */
+  /** A VM without what a site may add to what it was given: its own names for it, and the kind of its controller. */
   async function described(vm: string) {
-    const { displayName: _, diskController: __, ...rest } = await hypervisor.describeVm(vm);
+    const { displayName: _, diskController: __, identity: ___, ...rest } = await hypervisor.describeVm(vm);
     return rest;
   }
 
@@ -429,6 +430,8 @@ export function hypervisorContract(
     await hypervisor.deleteVm('web');
     expect(await listed()).toEqual([]);
   });
+
+  holdContract({ site: () => site, hardware: HARDWARE, disks: [SYSTEM, DATA] });
 }
 
 /** Places that a guest tells apart by their controller alone, or by the slot alone, on two controllers of each bus. */
