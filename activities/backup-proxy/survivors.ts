@@ -1,9 +1,9 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { type DescribedVm, type Hypervisor, VmNotFoundError } from '../../hypervisor/port';
 import { primaryNameOf, primaryNameText, type PrimaryVm } from '../../plan/primary-vm';
-import { type RepositoryAddress } from '../../plan/run';
+import { type RepositoryAddress, type RunContext } from '../../plan/run';
 import { type ObjectStore } from '../../repository/objects/object-store';
-import { checkPlanState } from '../../repository/plans/plan-state';
+import { checkPlanState, FencedError, readPlanState } from '../../repository/plans/plan-state';
 import { withFailures } from '../failures';
 import { beating } from '../heartbeat';
 import { type BackupProxyActivities } from './contract';
@@ -30,8 +30,8 @@ export function createSurvivorActivities({
   return withFailures(
     beating<SurvivorActivities>({
       async holdVm({ run, leftHold, ...names }) {
-        // A try that comes late must not hold a VM that serves, or another run's.
-        await checkPlanState(objectStore(run.repository), run);
+        // A try that comes late must not hold a VM that serves, or was given back.
+        await checkFailingBack(objectStore(run.repository), run);
         const name = primaryNameOf(names);
         const { heldBy, power } = await hypervisor.describeVm(name);
         if (power === 'running') throw running(names);
@@ -52,7 +52,7 @@ export function createSurvivorActivities({
       },
 
       async setVmAside({ run, aside, ...names }) {
-        await checkPlanState(objectStore(run.repository), run);
+        await checkFailingBack(objectStore(run.repository), run);
         const name = primaryNameOf(names);
         const existing = await find(hypervisor, name);
         // Set aside by a try whose reply was lost; the template VM may be there already.
@@ -75,6 +75,13 @@ export function createSurvivorActivities({
       },
     }),
   );
+}
+
+/** @throws FencedError where the run's failback does not go on */
+async function checkFailingBack(store: ObjectStore, run: RunContext): Promise<void> {
+  await checkPlanState(store, run);
+  const state = await readPlanState(store, run.plan);
+  if (state?.phase !== 'failing-back') throw new FencedError(run, state);
 }
 
 async function find(hypervisor: Hypervisor, name: string): Promise<DescribedVm | undefined> {

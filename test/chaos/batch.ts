@@ -13,6 +13,7 @@ import { drawLaunchCopies, WANTED_SHARE } from './launch-copies';
 import { drawLicensedFaults, drawLicensedImages, LICENSED_SHARE } from './licensed-images';
 import { type LaunchCounts } from './launch-copy-watch';
 import { SeededRandom } from './random';
+import { drawSurvival } from './survivors';
 import { silenceNowAndThen } from './silence';
 import { Traveller } from './traveller';
 
@@ -30,6 +31,8 @@ export const PLANS = 8;
 
 /** Makes another seed of a seed: what is drawn of licensed images is no draw of anything else. */
 const LICENCES = 0x11ce;
+/** As {@link LICENCES}, of data centres that survive. */
+const SURVIVALS = 0x5afe;
 
 /** A few plans on their journeys at once, while processes are killed and AWS fails, all drawn from one seed. */
 export async function runBatch(
@@ -49,10 +52,12 @@ export async function runBatch(
   // Of its own, so that a seed's other draws are what they were before there were launch copies.
   const launches = new SeededRandom(~seed);
   const licences = new SeededRandom(seed ^ LICENCES);
+  const survivals = new SeededRandom(seed ^ SURVIVALS);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
-    const journey = drawLicensedImages(drawn, licences.fork(), licensedShare);
+    const licensed = drawLicensedImages(drawn, licences.fork(), licensedShare);
+    const journey = drawSurvival(licensed, survivals.fork());
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))

@@ -10,6 +10,7 @@ export type Step =
   | 'restore in vain'
   | 'test failover'
   | 'lose the data centre'
+  | 'lose power in the data centre'
   | 'failover'
   | 'write at the recovery site'
   | 'failback'

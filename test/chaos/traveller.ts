@@ -51,6 +51,8 @@ export class Traveller {
   private readonly home: string;
   private whereabouts: Whereabouts = 'home';
   private hasDrCopy = false;
+  /** Whether the VMs are at home still while the application is away. */
+  private survived = false;
   /** The VM whose newest backup the suite has damaged. */
   private damagedVm: string | undefined;
   private digest = '';
@@ -153,6 +155,11 @@ export class Traveller {
         for (const { name } of this.journey.vms)
           await persistently(() => this.sandbox.site.hypervisor.deleteVm(name));
         return;
+      case 'lose power in the data centre':
+        this.survived = true;
+        return persistently(() =>
+          this.disks.changeSurvivors(this.sandbox.site.hypervisor, this.random.fork()),
+        );
       case 'write at the recovery site':
         return this.bytes.writeAtRecoverySite(this.random.fork());
       case 'backup':
@@ -305,6 +312,8 @@ export class Traveller {
     else if (phase === 'failed-back') this.whereabouts = 'home again';
     else if (phase === 'protected') this.whereabouts = 'home';
     else this.violations.push({ kind: 'lost', what: `after ${step}, which ${ended}, the plan is ${phase}` });
+    if (step === 'failback' && phase === 'failed-over' && this.survived)
+      this.violations.push(...(await persistently(() => this.bytes.ofSurvivors())));
     return phase === wanted;
   }
 

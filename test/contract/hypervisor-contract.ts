@@ -10,7 +10,6 @@ import {
   VmExistsError,
   VmNotFoundError,
 } from '../../hypervisor/port';
-import { holdContract } from './hold-contract';
 
 /** What a contract run needs of an adapter besides the port: somewhere to run, and a guest that writes. */
 export interface HypervisorUnderTest {
@@ -430,8 +429,6 @@ export function hypervisorContract(
     await hypervisor.deleteVm('web');
     expect(await listed()).toEqual([]);
   });
-
-  holdContract({ site: () => site, hardware: HARDWARE, disks: [SYSTEM, DATA] });
 }
 
 /** Places that a guest tells apart by their controller alone, or by the slot alone, on two controllers of each bus. */
