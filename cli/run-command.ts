@@ -29,6 +29,8 @@ export interface RunCommand<Type extends WorkflowType> {
   command?: string;
   /** The result for people. */
   text(result: RunResults[Type]): string;
+  /** The exit code of a completed run whose result decides it; 0 where this is absent. */
+  exitCode?(result: RunResults[Type]): ExitCode;
 }
 
 /** The JSON document of a command with a run; documented in docs/cli.md. */
@@ -69,7 +71,7 @@ export async function runCommand<Type extends WorkflowType>(
     if (link !== undefined) io.err(`  ${link}\n`);
 
     const end: RunEnd<Type> = options.wait ? await follow(io, client, run) : { outcome: 'started' };
-    exit(exitCodeOf(end));
+    exit(exitCodeOf(command, end));
     if (options.json === true) writeJson(io, runDocument(run, link, plan, end));
     tellEnd(io, command, planArgument, end, options.json === true);
   } finally {
@@ -180,8 +182,9 @@ async function show(
   }
 }
 
-function exitCodeOf(end: RunEnd<WorkflowType>): ExitCode {
-  if (end.outcome === 'completed' || end.outcome === 'started') return EXIT.ok;
+function exitCodeOf<Type extends WorkflowType>({ exitCode }: RunCommand<Type>, end: RunEnd<Type>): ExitCode {
+  if ('result' in end) return exitCode?.(end.result) ?? EXIT.ok;
+  if (end.outcome === 'started') return EXIT.ok;
   return end.outcome === 'detached' ? EXIT.detached : EXIT.failed;
 }
 

@@ -14,7 +14,8 @@ import { connect, type ConnectOptions } from './connect';
 import { AlreadyRunningError, NotWaitingError } from './errors';
 import { type LifeboatRun, runOf } from './run';
 import { type RunArgument, type RunArguments, runSummary } from './run-types';
-import { replicationSchedules, type ReplicationSchedules } from './schedules';
+import { checkSchedules } from './check-schedules';
+import { replicationSchedules, type PlanSchedules } from './schedules';
 
 export interface LifeboatClientOptions extends ConnectOptions {
   /** A client of Temporal to use; without it, one is made from the environment, and closed by {@link LifeboatClient.close}. */
@@ -25,7 +26,9 @@ export interface LifeboatClientOptions extends ConnectOptions {
 export interface LifeboatClient {
   readonly temporal: Client;
   readonly namespace: string;
-  readonly schedules: ReplicationSchedules;
+  /** Of replication. */
+  readonly schedules: PlanSchedules;
+  readonly checkSchedules: PlanSchedules;
 
   /**
    * Starts a run.
@@ -46,6 +49,7 @@ export interface LifeboatClient {
   commit(argument: RunArguments['commit']): Promise<LifeboatRun<'commit'>>;
   verify(argument: RunArguments['verify']): Promise<LifeboatRun<'verify'>>;
   prune(argument: RunArguments['prune']): Promise<LifeboatRun<'prune'>>;
+  check(argument: RunArguments['check']): Promise<LifeboatRun<'check'>>;
 
   /**
    * Tells the plan's failover or failback to go on with what waits for a person, who has mended what was wrong.
@@ -131,6 +135,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     temporal,
     namespace: temporal.options.namespace,
     schedules: replicationSchedules(temporal),
+    checkSchedules: checkSchedules(temporal),
     start,
     attach,
     backup: (argument) => start('backup', argument),
@@ -141,6 +146,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     commit: (argument) => start('commit', argument),
     verify: (argument) => start('verify', argument),
     prune: (argument) => start('prune', argument),
+    check: (argument) => start('check', argument),
     retry,
     async close() {
       if (options.client === undefined) await temporal.connection.close();

@@ -1,4 +1,5 @@
 import { type BackupRequest, type BackupSummary } from '../workflows/backup';
+import { type CheckSummary } from '../workflows/check';
 import { type CommitSummary } from '../workflows/commit';
 import { type FailbackRequest, type FailbackSummary } from '../workflows/failback';
 import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
@@ -19,6 +20,7 @@ export interface RunArguments {
   commit: RunRequest;
   verify: VerifyRequest;
   prune: PruneRequest;
+  check: RunRequest;
 }
 
 /** What each run returns. */
@@ -31,6 +33,7 @@ export interface RunResults {
   commit: CommitSummary;
   verify: VerifySummary;
   prune: PruneSummary;
+  check: CheckSummary;
 }
 
 export type RunArgument<Type extends WorkflowType = WorkflowType> = RunArguments[Type];
@@ -52,6 +55,7 @@ export function runSummary(type: WorkflowType, plan: string, mode?: FailoverMode
     commit: 'Commit the failback of',
     verify: 'Verify the DR copies of',
     prune: 'Prune the backups of',
+    check: 'Check',
   };
   return `${verbs[type]} plan ${plan}`;
 }

@@ -143,6 +143,16 @@ const retention = z
   })
   .strict();
 
+/** What the business asks for; checks and tests are measured against it. */
+const objectives = z
+  .object({
+    /** Recovery point objective: the oldest that a DR copy may be. */
+    rpo: duration.optional(),
+    /** Recovery time objective: the longest that a failover may take until the application serves. */
+    rto: duration.optional(),
+  })
+  .strict();
+
 export const planFileSchema = z
   .object({
     name,
@@ -179,6 +189,7 @@ export const planFileSchema = z
       })
       .strict()
       .prefault({}),
+    objectives: objectives.optional(),
     vms: z.array(vm).min(1),
     dns: z
       .object({

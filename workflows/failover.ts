@@ -11,6 +11,7 @@ import { moveDns, proveDns, returnDns } from './dns';
 import { type RecoveredVm } from './failover-vm';
 import { recoverVms } from './recover-vms';
 import { type FailoverMode } from './run/ids';
+import { noted } from './noted-test';
 import { bringLastState, type LastState } from './planned-shutdown';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
@@ -128,13 +129,14 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     }
   }
   const told = test ? recovered : await tell(begun.run, recovered, consoles);
-  progress.phase('done');
+  const rtoSeconds = seconds(servingSince - started);
+  progress.phase(test ? await noted(begun.run, rtoSeconds) : 'done');
   return {
     plan: plan.name,
     mode: request.mode,
     vms: [...told.values()],
     rpoSeconds: planned ? 0 : seconds(started - oldestOf(ready.drCopies)),
-    rtoSeconds: seconds(servingSince - started),
+    rtoSeconds,
     ...(downSince === undefined ? {} : { downtimeSeconds: seconds(servingSince - downSince) }),
     removed,
   };

@@ -1,14 +1,18 @@
 import { Command } from 'commander';
 import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
+import { type Present, type ReadinessStatus, readReadinessStatus } from '../../client/readiness-status';
 import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
 import { windowText } from '../../plan/daily-window';
+import { CliError, EXIT } from '../exit-codes';
 import { type CliContext, writeJson } from '../io';
 import { guestText, notesText } from '../guest-text';
 import { bytesText, secondsText } from '../numbers';
 import { findPlan } from '../plan-argument';
+import { readinessText } from '../readiness-text';
 import { siteSettings } from '../run-command';
 import { tableText } from '../table';
+import { watch } from '../watch';
 
 /** `status PLAN`: DR copies and where the VMs run, from the two sites alone. */
 export function statusCommand({ io }: CliContext): Command {
@@ -16,17 +20,49 @@ export function statusCommand({ io }: CliContext): Command {
     .description('show the DR copies and where each VM runs; asks the sites, not Temporal')
     .argument('<plan>', 'path of a plan file, or name of a published plan')
     .option('--json', 'write one JSON document to stdout')
-    .action(async (argument: string, options: { json?: boolean }) => {
-      const { plan, digest, store } = await findPlan(argument, siteSettings(io), io.cwd);
-      const { ec2 } = awsClients({ region: plan.recoverySite.region, maxAttempts: CLIENT_ATTEMPTS });
-      const status = await siteStatus(plan, { ec2, store });
-      if (options.json === true) writeJson(io, statusDocument(status, digest));
-      else io.out(statusText(status, plan.replication.launchCopy === true));
+    .option('--watch', 'show it again every 10 seconds, until Ctrl-C')
+    .action(async (argument: string, { json, watch: again }: { json?: boolean; watch?: boolean }) => {
+      if (json === true && again === true)
+        throw new CliError('--json writes one document; leave out --watch, or --json.', EXIT.badInput);
+      const settings = siteSettings(io);
+      const look = async (): Promise<Looked> => {
+        const { plan, digest, store } = await findPlan(argument, settings, io.cwd);
+        const { ec2 } = awsClients({ region: plan.recoverySite.region, maxAttempts: CLIENT_ATTEMPTS });
+        const status = await siteStatus(plan, { ec2, store });
+        const readiness = await readReadinessStatus(store, plan.name, presentOf(status, digest));
+        ec2.destroy();
+        return { status, digest, readiness, wantsLaunchCopies: plan.replication.launchCopy === true };
+      };
+      const text = async (): Promise<string> => {
+        const { status, wantsLaunchCopies, readiness } = await look();
+        return statusText(status, wantsLaunchCopies, readiness);
+      };
+      if (again === true) return watch(io, text, WATCH_SECONDS);
+      if (json !== true) return io.out(await text());
+      const { status, digest, readiness } = await look();
+      writeJson(io, statusDocument(status, digest, readiness));
     });
 }
 
+/** Seconds between two looks: each asks EC2 three times, and nothing that is shown changes sooner. */
+const WATCH_SECONDS = 10;
+
+interface Looked {
+  status: SiteStatus;
+  digest: string;
+  readiness: ReadinessStatus;
+  wantsLaunchCopies: boolean;
+}
+
+/** What a kept check is compared with. */
+const presentOf = ({ vms }: SiteStatus, digest: string): Present => ({
+  digest,
+  drCopies: new Map(vms.flatMap(({ vm, drCopy }) => (drCopy === undefined ? [] : [[vm, drCopy]]))),
+  now: new Date(),
+});
+
 /** The document of `status --json`; absent values are null, so that every field is always there. */
-export function statusDocument(status: SiteStatus, digest: string) {
+export function statusDocument(status: SiteStatus, digest: string, readiness?: ReadinessStatus) {
   return {
     command: 'status',
     ok: true,
@@ -36,6 +72,15 @@ export function statusDocument(status: SiteStatus, digest: string) {
     generation: status.generation,
     since: status.since ?? null,
     closedWindow: status.closedWindow ?? null,
+    readiness:
+      readiness === undefined
+        ? null
+        : {
+            ...readiness,
+            because: readiness.because ?? null,
+            check: readiness.check ?? null,
+            lastTest: readiness.lastTest ?? null,
+          },
     vms: status.vms.map(({ vm, runsAt, drCopy, launchCopy, backup, guest, instance }) => ({
       vm,
       runsAt,
@@ -58,11 +103,16 @@ export function statusDocument(status: SiteStatus, digest: string) {
 const RUNS_AT_WORDS = { primary: 'primary site', recovery: 'recovery site', moving: 'being moved' };
 
 /** @param wantsLaunchCopies whether the plan does, so that a VM without one is told of */
-export function statusText(status: SiteStatus, wantsLaunchCopies = false): string {
+export function statusText(
+  status: SiteStatus,
+  wantsLaunchCopies = false,
+  readiness?: ReadinessStatus,
+): string {
   const phase = status.phase === 'none' ? 'never replicated' : `${status.phase} since ${status.since}`;
   const { closedWindow } = status;
   return (
     `Plan ${status.plan}: ${phase} (generation ${status.generation})\n` +
+    (readiness === undefined ? '' : readinessText(status.plan, readiness)) +
     (closedWindow === undefined
       ? ''
       : `Scheduled backups begin ${windowText(closedWindow)} only; the next may at ${closedWindow.opensAt}.\n`) +

@@ -10,6 +10,7 @@ import {
   SECOND_ZONE_SUBNET_ID,
   SHOP_HOSTED_ZONE_ID,
 } from '../../sandbox/aws/fixtures';
+import { readReadiness } from '../../repository/plans/readiness-record';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { type Account } from './account';
@@ -167,6 +168,8 @@ export class Traveller {
         return this.disks.note('now', 'backup');
       case 'restore':
         return this.restore(cancelAfterMs, false);
+      case 'check':
+        return this.check();
       case 'test failover':
       case 'failover':
         return this.failOver(step, cancelAfterMs, lose);
@@ -190,6 +193,15 @@ export class Traveller {
       ...(await this.launchCopies.restored(summary, quiet)),
       ...(await this.launchCopies.ofLaunchCopies()),
     );
+  }
+
+  /** Whatever a check finds while things die, it comes to its end, and is kept. */
+  private async check(): Promise<void> {
+    const done = await this.run('check', { type: 'check' }, undefined);
+    if (done?.ended !== 'completed') return;
+    const record = await persistently(() => readReadiness(this.sandbox.store, this.plan.name));
+    if (record?.check?.runId !== done.runId)
+      this.violations.push({ kind: 'lost', what: `the check ${done.runId} of ${this.plan.name} is not kept` });
   }
 
   /** With nothing in its way, a restore makes what there is to make. */

@@ -187,6 +187,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
       expect(await differingSnapshots()).toEqual([]);
       await completed(client.verify(direct));
       await completed(client.prune({ ...direct, sweep: 'now' }));
+      await completed(client.check(direct));
       await completed(client.failover({ ...direct, mode: 'test' }));
       expect(await violations('home')).toEqual([]);
       const byCopy = await sandbox.publish({

@@ -1,5 +1,9 @@
 import { statusDocument, statusText } from '../../cli/commands/status';
+import { CliError, EXIT } from '../../cli/exit-codes';
+import { watch } from '../../cli/watch';
+import { type ReadinessStatus } from '../../client/readiness-status';
 import { type SiteStatus } from '../../client/site-status';
+import { testIo } from './cli-io';
 
 const STATUS: SiteStatus = {
   plan: 'shop',
@@ -64,6 +68,7 @@ describe('status', () => {
       generation: 4,
       since: '2026-11-23T18:30:00.000Z',
       closedWindow: null,
+      readiness: null,
       vms: [
         {
           vm: 'db',
@@ -85,6 +90,45 @@ describe('status', () => {
         },
       ],
     });
+  });
+
+  it('tells the verdict of the last check at once', () => {
+    const readiness: ReadinessStatus = {
+      verdict: 'ready',
+      because: undefined,
+      check: {
+        ...{ digest: 'ab', runId: 'run', checkedAt: '2026-11-23T19:00:00.000Z', verdict: 'ready' },
+        ...{ findings: [], recoveryPoints: {}, proxies: {} },
+      },
+      tested: 'never',
+      lastTest: undefined,
+    };
+    expect(statusText(STATUS, false, readiness)).toContain(
+      '(generation 4)\nReadiness: ready, checked at 2026-11-23T19:00:00.000Z; nothing found.\nTested: never.\n',
+    );
+    expect(statusDocument(STATUS, 'ab', readiness).readiness).toEqual({
+      ...readiness,
+      because: null,
+      lastTest: null,
+    });
+  });
+
+  it('is shown again and again until Ctrl-C, also where a look fails in between', async () => {
+    const world = testIo({}, '.');
+    let looks = 0;
+    const look = () => {
+      looks += 1;
+      if (looks === 2) return Promise.reject(new CliError('AWS does not answer.', EXIT.cannotConnect));
+      if (looks === 3) world.interrupt();
+      return Promise.resolve(`look ${looks}\n`);
+    };
+    await watch(world.io, look, 0.01);
+    const time = '\\d{4}-\\d\\d-\\d\\dT[0-9:.]+Z\\n';
+    expect(world.out).toMatch(
+      new RegExp(`^${time}look 1\\n${time}AWS does not answer\\.\\n${time}look 3\\n$`),
+    );
+    const unseen = watch(world.io, () => Promise.reject(new CliError('No plan.', EXIT.badInput)), 1);
+    await expect(unseen).rejects.toThrow('No plan.');
   });
 
   it('has a table with a line a disk', () => {

@@ -60,7 +60,7 @@ export async function failOverOn(
       ...more,
     });
   const workers = [
-    await worker(CONTROL_QUEUE, ['loadPlan', 'takePlanState', 'movePlanState', 'checkPlanState'], {
+    await worker(CONTROL_QUEUE, ['loadPlan', 'takePlanState', 'movePlanState', 'checkPlanState', 'noteTest'], {
       workflowBundle: await bundle(),
     }),
     await worker(AWS_PROXY_QUEUE, [

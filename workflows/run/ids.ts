@@ -1,6 +1,6 @@
 /** Names of the workflow types that people and services start. */
 export type WorkflowType =
-  'backup' | 'restore' | 'replication' | 'failover' | 'failback' | 'commit' | 'verify' | 'prune';
+  'backup' | 'restore' | 'replication' | 'failover' | 'failback' | 'commit' | 'verify' | 'prune' | 'check';
 
 /** `disaster` and `planned` move the application to the recovery site; `test` proves that it could, and removes everything. */
 export type FailoverMode = 'disaster' | 'planned' | 'test';
@@ -25,3 +25,6 @@ export function runOfWorkflow(id: string): { workflowId: string; vm?: string } {
 
 /** Id of the Temporal Schedule that replicates a plan. */
 export const replicationScheduleId = (plan: string): string => `lifeboat:${plan}:replication`;
+
+/** Id of the Temporal Schedule that checks a plan. */
+export const checkScheduleId = (plan: string): string => `lifeboat:${plan}:check`;
