@@ -8,8 +8,11 @@ export function survivorsText(vms: readonly FailedBackVm[]): string {
   );
   if (survived.length === 0) return asides.join('');
   const first = survived.flatMap(({ firstCopy }) => firstCopy);
-  const sum = (counts: (number | undefined)[]): number => counts.reduce<number>((total, n = 0) => total + n, 0);
-  const travelled = sum([...first, ...survived.flatMap(({ changes }) => changes)].map(({ blocks }) => blocks));
+  const sum = (counts: (number | undefined)[]): number =>
+    counts.reduce<number>((total, n = 0) => total + n, 0);
+  const travelled = sum(
+    [...first, ...survived.flatMap(({ changes }) => changes)].map(({ blocks }) => blocks),
+  );
   const compared = sum(first.map(({ comparedBlocks }) => comparedBlocks));
   const data = sum(first.map(({ dataBlocks }) => dataBlocks));
   return (

@@ -16,7 +16,10 @@ type Options = RunOptions & {
 };
 
 export function failbackCommand(context: CliContext): Command {
-  return planRunCommand('failback', 'bring the application home; the data centre may be empty, or have survived')
+  return planRunCommand(
+    'failback',
+    'bring the application home; the data centre may be empty, or have survived',
+  )
     .option('--replace', 'make new VMs where there are some of their names, which are kept under other names')
     .addOption(
       new Option('--hardware <which>', 'CPUs and memory at home: those of the EC2 instance, or those before')

@@ -201,7 +201,10 @@ export class Traveller {
     if (done?.ended !== 'completed') return;
     const record = await persistently(() => readReadiness(this.sandbox.store, this.plan.name));
     if (record?.check?.runId !== done.runId)
-      this.violations.push({ kind: 'lost', what: `the check ${done.runId} of ${this.plan.name} is not kept` });
+      this.violations.push({
+        kind: 'lost',
+        what: `the check ${done.runId} of ${this.plan.name} is not kept`,
+      });
   }
 
   /** With nothing in its way, a restore makes what there is to make. */

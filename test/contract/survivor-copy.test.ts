@@ -135,7 +135,11 @@ describe('a disk that survived at home', () => {
 
   it.each<[string, () => Promise<SurvivorDisk> | SurvivorDisk, RegExp]>([
     ['has no DR copy any more', () => ({ recoveryPoint: idOf(1) }), /no DR copy of .* any more/],
-    ['comes from a backup that is gone', () => ({ recoveryPoint: idOf(7), copySnapshotId }), /lacks the block map/],
+    [
+      'comes from a backup that is gone',
+      () => ({ recoveryPoint: idOf(7), copySnapshotId }),
+      /lacks the block map/,
+    ],
     [
       'has a DR copy of another lineage',
       async () => ({ recoveryPoint: idOf(1), copySnapshotId: await unrelatedSnapshot() }),
@@ -179,7 +183,9 @@ describe('a disk that survived at home', () => {
 
   it('stays as it is where the run does not hold its VM', async () => {
     await write(after(AT_HOME));
-    const refused = await failureOf(copy(runNumber(site, 8), { heldBy: 'lifeboat:shop:another', recoveryPoint: idOf(1) }));
+    const refused = await failureOf(
+      copy(runNumber(site, 8), { heldBy: 'lifeboat:shop:another', recoveryPoint: idOf(1) }),
+    );
     expect(refused).toMatchObject({ type: 'NotOurVm', nonRetryable: true });
     expect((await readFile(path)).equals(patternDisk(after(AT_HOME), SIZE))).toBe(true);
   });

@@ -33,7 +33,14 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
       await hypervisor.createVm(VM, HARDWARE, MARK);
       for (const disk of DISKS) await hypervisor.addDisk(VM, disk);
     }
-    const described = { ...HARDWARE, displayName: VM, identity: SOME_UUID, disks: DISKS, power: 'off', mark: MARK };
+    const described = {
+      ...HARDWARE,
+      displayName: VM,
+      identity: SOME_UUID,
+      disks: DISKS,
+      power: 'off',
+      mark: MARK,
+    };
     expect(await hypervisor.describeVm(VM)).toEqual(described);
     await expect(hypervisor.addDisk(VM, { ...SYSTEM, sizeBytes: 1024 })).rejects.toThrow(
       'and not 1024 bytes',
