@@ -67,20 +67,10 @@ export async function placeOrder(sandbox: Pick<E2eSandbox, 'config'>, item: stri
   await ask(sandbox, '/orders', { method: 'POST', body: JSON.stringify({ item }) });
 }
 
-/** Orders at an address that the application's name does not lead to, once something there takes the order. */
-export function placeOrderAt(address: string, item: string): Promise<void> {
-  const order = { method: 'POST', body: JSON.stringify({ item }) };
-  return eventually(BOOT_SECONDS, async () => void (await askAt(address, '/orders', order)));
-}
-
 export const page = (sandbox: Pick<E2eSandbox, 'config'>): Promise<string> => ask(sandbox, '/');
 
 async function ask(sandbox: Pick<E2eSandbox, 'config'>, path: string, init?: RequestInit): Promise<string> {
-  return askAt(await shopAddress(sandbox), path, init);
-}
-
-async function askAt(address: string, path: string, init?: RequestInit): Promise<string> {
-  const response = await fetch(`http://${address}${path}`, {
+  const response = await fetch(`http://${await shopAddress(sandbox)}${path}`, {
     ...init,
     signal: AbortSignal.timeout(15_000),
   });
