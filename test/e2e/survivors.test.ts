@@ -54,7 +54,6 @@ asRoot('the sample application, whose data centre survives (needs root)', () => 
         for (const { comparedBlocks = 0 } of firstCopy) counts.compared += comparedBlocks;
         expect((await hypervisor.describeVm(vm)).heldBy).toBeUndefined();
       }
-      console.log(JSON.stringify({ vms, counts }));
       expect(counts.travelled).toBeGreaterThan(0);
       expect(counts.travelled).toBeLessThan(0.05 * counts.compared);
       await (await client.commit(argument)).result();
