@@ -9,6 +9,8 @@ export const EXIT = {
   cannotConnect: 3,
   /** Another run of this kind is under way for the plan. */
   alreadyRunning: 4,
+  /** The run is done, but without VMs that were skipped, or that are optional and failed. */
+  doneWithout: 5,
   /** Detached by Ctrl-C; the run goes on. 128 + SIGINT, as shells have it. */
   detached: 130,
 } as const;

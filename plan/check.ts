@@ -1,4 +1,5 @@
 import { addressProblem } from './address-problem';
+import { checkDecisions } from './decisions-check';
 import { findCycle } from './order';
 import { type PlanProblem } from './plan-error';
 import { bothNames, primaryNameOf } from './primary-vm';
@@ -25,6 +26,7 @@ export function checkPlan(plan: PlanFile): PlanProblem[] {
     ...checkSites(plan),
     ...replication(plan),
     ...dns(plan),
+    ...checkDecisions(plan),
   ];
 }
 

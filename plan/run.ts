@@ -44,4 +44,6 @@ export interface PlanState {
   formerRunIds?: string[];
   /** ISO 8601, UTC. */
   updatedAt: string;
+  /** While the application is away: VMs that the failover left out, and that run nowhere by it. Absent where there is none. */
+  without?: string[];
 }

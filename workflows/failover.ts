@@ -1,6 +1,8 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import { type DrCopy } from '../activities/aws-proxy/account/contract';
 import { type PlanPhase, type RunContext } from '../plan/run';
+import { type DrPlan } from '../plan/schema';
+import { someOf } from '../plan/some-of';
 import { awsProxy, control } from './run/activities';
 import { Attention, type OnFailure, requireOnFailure } from './run/attention';
 import { begin, type BegunRun, requirePhase, type RunRequest, take } from './run/begin';
@@ -9,8 +11,12 @@ import { addBootScripts } from './boot-scripts';
 import { ConsoleEvidenceOfRun } from './console-evidence';
 import { moveDns, proveDns, returnDns } from './dns';
 import { type RecoveredVm } from './failover-vm';
+import { LeavingOut, type LeftOutVm } from './leaving-out';
 import { recoverVms } from './recover-vms';
+import { planWithout } from '../plan/without';
+import { Decisions, requireDeciding } from './run/decisions';
 import { type FailoverMode } from './run/ids';
+import { type Approval, type Deciding } from './run/messages';
 import { bringLastState, type LastState } from './planned-shutdown';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
@@ -24,6 +30,8 @@ export interface FailoverRequest extends RunRequest {
    * test always takes itself back: that it failed is what it was to find out.
    */
   onFailure?: OnFailure;
+  /** Who has approved beforehand all that the plan wants approved, and why; without it, each is asked for. */
+  approveAll?: Deciding;
 }
 
 export interface FailoverSummary {
@@ -38,6 +46,10 @@ export interface FailoverSummary {
   downtimeSeconds?: number;
   /** Ids of what a test removed. */
   removed: string[];
+  /** VMs that the application runs without; absent where all are up. */
+  leftOut?: LeftOutVm[];
+  /** What people approved; absent where nothing was to be. */
+  approvals?: Approval[];
 }
 
 const MODES: readonly FailoverMode[] = ['disaster', 'planned', 'test'];
@@ -53,6 +65,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   const planned = request.mode === 'planned';
   const from: PlanPhase[] = planned ? ['protected'] : ['protected', 'failing-over'];
   const onFailure = test ? 'undo' : requireOnFailure(request.onFailure);
+  if (request.approveAll !== undefined) requireApproveAll(request.approveAll);
   const started = Date.now();
   const begun = await begin(request);
   const { plan } = begun;
@@ -60,6 +73,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     plan.name,
     plan.vms.map((vm) => vm.name),
   );
+  const decisions = new Decisions(progress, request.approveAll);
   /** What of the VMs is known only after all of them are up: how their boot scripts ended, and what their consoles show. */
   const tell = async (
     run: RunContext,
@@ -76,46 +90,54 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   let ready = await awsProxy.checkFailover({ run: begun.run, plan, test });
   let downSince: number | undefined;
 
-  const { recovered, images, consoles, expected, removed } = await compensating(async (compensations) => {
-    if (planned) {
-      const last = await bringLastState(begun, progress, compensations);
-      progress.phase('checking again');
-      ready = await awsProxy.checkFailover({ run: begun.run, plan, test });
-      requireLast(ready.drCopies, last);
-      ({ downSince } = last);
-    }
-    // A test changes nothing of the plan, so it holds nothing.
-    const run = test ? begun.run : await takeForFailover(begun, from, compensations);
-    const attention = new Attention(run, onFailure, (problem) => progress.problem(problem));
-    allowRetries(progress, attention);
-    compensations.add('remove what the run made', () => awsProxy.removeRecoveryResources({ run }));
-    if (begun.phase === 'failing-over' && !test) {
-      // Its run has died with its orchestrator; taking the state has fenced it off, so what it made can go.
-      progress.phase('removing an unfinished failover');
-      await awsProxy.removeRecoverySite({ run });
-    }
+  const { recovered, images, consoles, expected, removed, leftOut } = await compensating(
+    async (compensations) => {
+      compensations.tell();
+      if (planned) {
+        const last = await bringLastState(begun, progress, compensations);
+        progress.phase('checking again');
+        ready = await awsProxy.checkFailover({ run: begun.run, plan, test });
+        requireLast(ready.drCopies, last);
+        ({ downSince } = last);
+      }
+      // A test changes nothing of the plan, so it holds nothing.
+      const run = test ? begun.run : await takeForFailover(begun, from, compensations);
+      const attention = new Attention(run, onFailure, (problem) => progress.problem(problem));
+      allowRetries(progress, attention);
+      compensations.add('remove what the run made', () => awsProxy.removeRecoveryResources({ run }));
+      if (begun.phase === 'failing-over' && !test) {
+        // Its run has died with its orchestrator; taking the state has fenced it off, so what it made can go.
+        progress.phase('removing an unfinished failover');
+        await awsProxy.removeRecoverySite({ run });
+      }
 
-    progress.phase('recovering VMs');
-    const images = new ServedImages(run);
-    const consoles = new ConsoleEvidenceOfRun(run);
-    const recovered = await recoverVms({
-      ...{ run, plan, test, ...ready, onFailure, attention, progress, images },
-      onReady: consoles.add,
-    });
-    if (test) {
-      const told = await tell(run, recovered, consoles);
-      progress.phase('removing the test');
-      await images.removed(recovered);
-      const { removed } = await awsProxy.removeRecoveryResources({ run });
-      return { recovered: told, images, consoles, expected: [], removed };
-    }
+      progress.phase('recovering VMs');
+      const images = new ServedImages(run);
+      const consoles = new ConsoleEvidenceOfRun(run);
+      const leavingOut = new LeavingOut(run, plan, progress);
+      const recovered = await recoverVms({
+        ...{ run, plan, test, ...ready, onFailure, attention, progress, images, decisions, leavingOut },
+        onReady: consoles.add,
+      });
+      const leftOut = leavingOut.vms;
+      if (test) {
+        const told = await tell(run, recovered, consoles);
+        progress.phase('removing the test');
+        await images.removed(recovered);
+        const { removed } = await awsProxy.removeRecoveryResources({ run });
+        return { recovered: told, images, consoles, expected: [], removed, leftOut };
+      }
 
-    progress.phase('moving DNS');
-    compensations.add('return DNS', () => returnDns(run, plan));
-    const expected = await attention.step(() => moveDns(run, plan, recovered));
-    await control.movePlanState({ run, to: 'failed-over' });
-    return { recovered, images, consoles, expected, removed: [] };
-  });
+      const present = planWithout(plan, new Set(leftOut.map(({ vm }) => vm)));
+      await untilDnsMayMove(present, decisions, progress);
+      progress.phase('moving DNS');
+      compensations.add('return DNS', () => returnDns(run, plan));
+      const expected = await attention.step(() => moveDns(run, present, recovered));
+      const without = leftOut.map(({ vm }) => vm);
+      await control.movePlanState({ run, to: 'failed-over', ...(without.length === 0 ? {} : { without }) });
+      return { recovered, images, consoles, expected, removed: [], leftOut };
+    },
+  );
 
   let servingSince = Math.max(...[...recovered.values()].map(({ readyAt }) => Date.parse(readyAt)));
   if (!test) {
@@ -128,7 +150,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     }
   }
   const told = test ? recovered : await tell(begun.run, recovered, consoles);
-  progress.phase('done');
+  progress.phase(leftOut.length === 0 ? 'done' : `done without ${someOf(leftOut.map(({ vm }) => vm))}`);
   return {
     plan: plan.name,
     mode: request.mode,
@@ -137,7 +159,28 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     rtoSeconds: seconds(servingSince - started),
     ...(downSince === undefined ? {} : { downtimeSeconds: seconds(servingSince - downSince) }),
     removed,
+    ...(leftOut.length === 0 ? {} : { leftOut }),
+    ...(decisions.approvals.length === 0 ? {} : { approvals: decisions.approvals }),
   };
+}
+
+/** @throws ApplicationFailure BadRequest */
+function requireApproveAll(approveAll: unknown): void {
+  try {
+    requireDeciding(approveAll, '{"approveAll": {"by": "your name", "why": "the reason"}}');
+  } catch (error) {
+    throw ApplicationFailure.nonRetryable((error as Error).message, 'BadRequest');
+  }
+}
+
+/** The last point at which people can hold a failover: what clients see is changed next. */
+async function untilDnsMayMove(plan: DrPlan, decisions: Decisions, progress: RunProgress): Promise<void> {
+  const asks = plan.dns?.approval === true;
+  if (asks || decisions.isPaused) {
+    progress.phase(asks ? 'all VMs are up; DNS waits for approval' : 'all VMs are up; paused');
+    await decisions.pass(asks ? { dns: true } : undefined, 'move DNS to the recovery site');
+  }
+  decisions.refusePauses('All VMs are up and DNS is being moved; there is nothing left to hold.');
 }
 
 const seconds = (milliseconds: number): number => Math.round(milliseconds / 100) / 10;

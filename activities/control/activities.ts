@@ -40,7 +40,7 @@ export function createControlActivities({
       };
     },
     takePlanState: ({ run, from, to }) => takePlanState(objectStore(run.repository), run, from, to),
-    movePlanState: ({ run, to }) => movePlanState(objectStore(run.repository), run, to),
+    movePlanState: ({ run, to, without }) => movePlanState(objectStore(run.repository), run, to, without),
     checkPlanState: ({ run }) => checkPlanState(objectStore(run.repository), run),
   } satisfies ControlActivities;
   return withFailures<ControlActivities>(activities);

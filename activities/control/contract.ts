@@ -31,10 +31,10 @@ export interface ControlActivities {
   }): Promise<PlanState>;
 
   /**
-   * Moves the state that this run holds on, keeping the generation.
+   * Moves the state that this run holds on, keeping the generation. `without` are VMs that a failover left out.
    * @throws ApplicationFailure Fenced, non-retryable, where another run has taken the state since
    */
-  movePlanState(input: { run: RunContext; to: PlanPhase }): Promise<PlanState>;
+  movePlanState(input: { run: RunContext; to: PlanPhase; without?: string[] }): Promise<PlanState>;
 
   /** @throws ApplicationFailure Fenced, non-retryable, where another run has taken the state since */
   checkPlanState(input: { run: RunContext }): Promise<void>;

@@ -49,6 +49,7 @@ const stateSchema: z.ZodType<PlanState> = z.object({
   runId: z.string().min(1),
   formerRunIds: z.array(z.string().min(1)).optional(),
   updatedAt: z.iso.datetime(),
+  without: z.array(z.string().min(1)).optional(),
 });
 
 /**
@@ -101,21 +102,39 @@ export async function takePlanState(
       runId: run.runId,
       formerRunIds: formerRunIds.slice(0, FORMER_RUNS),
       updatedAt: new Date().toISOString(),
+      // A failover begins anew, and at home all are.
+      ...(held?.state.without === undefined || !HOMECOMING.includes(to)
+        ? {}
+        : { without: held.state.without }),
     });
   });
 }
 
+/** Phases on the way home, until which it counts which VMs a failover left out. */
+const HOMECOMING: readonly PlanPhase[] = ['failing-back', 'failed-back'];
+
 /**
  * Moves the state that the run holds on to another phase, keeping the generation.
+ * @param without VMs that a failover left out; those that are known of stay so until the plan is protected again
  * @throws FencedError
  * @throws ConflictError where others keep changing the state meanwhile
  */
-export async function movePlanState(store: ObjectStore, run: RunContext, to: PlanPhase): Promise<PlanState> {
+export async function movePlanState(
+  store: ObjectStore,
+  run: RunContext,
+  to: PlanPhase,
+  without?: string[],
+): Promise<PlanState> {
   return retryConflicts(async () => {
     const held = await readHeld(store, run.plan);
     if (held === undefined || !holds(run, held.state)) throw new FencedError(run, held?.state);
     if (held.state.phase === to) return held.state;
-    return write(store, held, { ...held.state, phase: to, updatedAt: new Date().toISOString() });
+    const { without: known, ...state } = held.state;
+    const left = to === 'protected' ? undefined : (without ?? known);
+    return write(store, held, {
+      ...{ ...state, phase: to, updatedAt: new Date().toISOString() },
+      ...(left === undefined || left.length === 0 ? {} : { without: left }),
+    });
   });
 }
 

@@ -18,6 +18,8 @@ export interface BegunRun {
   /** With the plan's present generation, which gives the right to look, not to change. */
   run: RunContext;
   phase: PlanPhase | 'none';
+  /** VMs that the failover left out, while the application is away. */
+  without: string[];
   /** Why no backup should begin now; absent where it may, and in runs that began before there were windows. */
   closedWindow?: ClosedWindow;
 }
@@ -44,6 +46,7 @@ export async function begin(request: RunRequest): Promise<BegunRun> {
       generation: state?.generation ?? 0,
     },
     phase: state?.phase ?? 'none',
+    without: state?.without ?? [],
     ...(closedWindow === undefined ? {} : { closedWindow }),
   };
 }
