@@ -3,17 +3,21 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { printable } from '../plan/printable';
 import { projectRoot } from '../host/project-root';
+import { approveCommand } from './commands/approve';
 import { backupCommand } from './commands/backup';
+import { cancelCommand } from './commands/cancel';
 import { commitCommand } from './commands/commit';
 import { consoleCommand } from './commands/console';
 import { demoCommand } from './commands/demo';
 import { failbackCommand } from './commands/failback';
 import { failoverCommand } from './commands/failover';
+import { pauseCommand, resumeCommand } from './commands/pause';
 import { repositoryCommand } from './commands/repository';
 import { restoreCommand } from './commands/restore';
 import { retryCommand } from './commands/retry';
 import { sandboxCommand } from './commands/sandbox';
 import { scheduleCommand } from './commands/schedule';
+import { skipCommand } from './commands/skip';
 import { statusCommand } from './commands/status';
 import { sweepCommand } from './commands/sweep';
 import { validateCommand } from './commands/validate';
@@ -32,6 +36,11 @@ const COMMANDS = [
   failbackCommand,
   commitCommand,
   retryCommand,
+  approveCommand,
+  pauseCommand,
+  resumeCommand,
+  skipCommand,
+  cancelCommand,
   verifyCommand,
   scheduleCommand,
   statusCommand,
@@ -52,7 +61,7 @@ export function buildProgram(context: CliContext): Command {
     .helpOption('--help', 'show how a command is used')
     .addHelpText(
       'after',
-      '\nExit codes: 0 ok, 1 failed, 2 bad input, 3 cannot connect, 4 already running, 130 detached.',
+      '\nExit codes: 0 ok, 1 failed, 2 bad input, 3 cannot connect, 4 already running, 5 done without some VMs, 130 detached.',
     );
   for (const build of COMMANDS) program.addCommand(build(context));
   prepare(program, context.io);

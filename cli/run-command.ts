@@ -27,6 +27,8 @@ export interface RunCommand<Type extends WorkflowType> {
   mode?: FailoverMode;
   /** What a person types, where that is not the type. */
   command?: string;
+  /** Whether it is done, but not all that was asked for. */
+  incomplete?(result: RunResults[Type]): boolean;
   /** The result for people. */
   text(result: RunResults[Type]): string;
 }
@@ -69,8 +71,9 @@ export async function runCommand<Type extends WorkflowType>(
     if (link !== undefined) io.err(`  ${link}\n`);
 
     const end: RunEnd<Type> = options.wait ? await follow(io, client, run) : { outcome: 'started' };
-    exit(exitCodeOf(end));
-    if (options.json === true) writeJson(io, runDocument(run, link, plan, end));
+    const exitCode = exitCodeOf(command, end);
+    exit(exitCode);
+    if (options.json === true) writeJson(io, runDocument(run, link, plan, end, exitCode));
     tellEnd(io, command, planArgument, end, options.json === true);
   } finally {
     await client.close();
@@ -180,7 +183,9 @@ async function show(
   }
 }
 
-function exitCodeOf(end: RunEnd<WorkflowType>): ExitCode {
+function exitCodeOf<Type extends WorkflowType>(command: RunCommand<Type>, end: RunEnd<Type>): ExitCode {
+  if (end.outcome === 'completed' && 'result' in end && command.incomplete?.(end.result) === true)
+    return EXIT.doneWithout;
   if (end.outcome === 'completed' || end.outcome === 'started') return EXIT.ok;
   return end.outcome === 'detached' ? EXIT.detached : EXIT.failed;
 }
@@ -190,10 +195,11 @@ function runDocument<Type extends WorkflowType>(
   link: string | undefined,
   { plan, digest }: PlanArgument,
   end: RunEnd<Type>,
+  exitCode: ExitCode,
 ): RunDocument {
   return {
     command: run.type,
-    ok: end.outcome === 'completed' || end.outcome === 'started',
+    ok: exitCode === EXIT.ok,
     plan: plan.name,
     digest: run.digest ?? (run.attached ? null : digest),
     run: { workflowId: run.workflowId, runId: run.runId, webUi: link ?? null },
@@ -226,8 +232,16 @@ function tellEnd<Type extends WorkflowType>(
     if (io.env.LIFEBOAT_DEBUG === '1') io.err(`${end.error.stack}\n${String(end.error.cause)}\n`);
   } else if (end.outcome === 'detached') {
     const again = `lifeboat ${command.command ?? command.type}${command.mode === 'test' || command.mode === 'planned' ? ` --${command.mode}` : ''} ${planArgument}`;
-    io.err(`\nDetached; the run goes on. To follow it again: ${again}\n`);
+    io.err(
+      `\nDetached; the run goes on. To follow it again: ${again}\n${takeBackHint(command, planArgument)}`,
+    );
   }
+}
+
+/** Runs that change where the application runs are not given up by Ctrl-C, but by a command that tells what goes. */
+function takeBackHint<Type extends WorkflowType>({ type, mode }: RunCommand<Type>, plan: string): string {
+  if (type !== 'failover' && type !== 'failback') return '';
+  return `To take it back, after being told what goes: lifeboat cancel${mode === 'test' ? ' --test' : ''} ${plan}\n`;
 }
 
 const OUTCOME_WORDS: Record<RunFailedError['outcome'], string> = {

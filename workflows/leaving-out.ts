@@ -48,6 +48,7 @@ export class LeavingOut {
   ) {
     this.byName = new Map(plan.vms.map((vm) => [vm.name, vm]));
     setHandler(skipUpdate, (request) => this.skip(request), {
+      description: `Goes on without a VM that does not run yet: ${EXAMPLE}; "dependents" "skip" or "start" where others depend on it.`,
       validator: (request) => void this.plannedSkip(request),
     });
   }

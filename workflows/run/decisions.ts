@@ -12,8 +12,12 @@ import {
 } from './messages';
 import { type RunProgress } from './run-status';
 
-/** As long as a person writes, and short enough for a table. */
-const LONGEST_TEXT = 500;
+/** As long as a person writes, short enough for a table, and on one line. */
+const TEXT = /^(?=.*\S)[^\p{Cc}\p{Cs}\u2028\u2029]{1,500}$/u;
+
+/** What updates are sent with, as people are told it. */
+const DECIDE = '{"by": "your name", "why": "the reason"}';
+const APPROVE = '{"dns": true, "by": "your name", "why": "the reason"}';
 
 /** What people call a gate. */
 export function gateName(gate: Gate): string {
@@ -29,9 +33,9 @@ export function gateName(gate: Gate): string {
 export function requireDeciding(request: unknown, example: string): void {
   const { by, why } = (request ?? {}) as Partial<Record<keyof Deciding, unknown>>;
   for (const [name, value] of Object.entries({ by, why }))
-    if (typeof value !== 'string' || value.trim() === '' || value.length > LONGEST_TEXT)
+    if (typeof value !== 'string' || !TEXT.test(value))
       throw new Error(
-        `Say who decides, and why, in at most ${LONGEST_TEXT} characters each (${name} is missing or too long): ${example}`,
+        `Say who decides, and why, in a line of at most 500 characters each (${name} is missing, or is none): ${example}`,
       );
 }
 
@@ -50,19 +54,22 @@ export class Decisions {
     private readonly beforehand?: Deciding,
   ) {
     setHandler(approveUpdate, (request) => this.approve(request), {
+      description: `Lets what waits for approval go on: ${APPROVE}; instead of "dns", "vm", "tier" or "cutOver" as the current details say.`,
       validator: (request) => void this.gateOf(request),
     });
     setHandler(pauseUpdate, (request) => this.pause(request), {
+      description: `No further VM boots, and DNS does not move; what is under way goes on: ${DECIDE}`,
       validator: (request) => {
-        requireDeciding(request, '{"by": "your name", "why": "the reason"}');
+        requireDeciding(request, DECIDE);
         if (this.paused !== undefined)
           throw new Error(`${this.paused.by} has paused this run already: ${this.paused.why}`);
         if (this.unpausable !== undefined) throw new Error(this.unpausable);
       },
     });
     setHandler(resumeUpdate, () => this.resume(), {
+      description: `Lets a paused run go on: ${DECIDE}`,
       validator: (request) => {
-        requireDeciding(request, '{"by": "your name", "why": "the reason"}');
+        requireDeciding(request, DECIDE);
         if (this.paused === undefined) throw new Error('This run is not paused.');
       },
     });
@@ -129,7 +136,7 @@ export class Decisions {
 
   /** @throws Error where nothing waits, or not that, or it does not say which of several */
   private gateOf(request: ApproveRequest): AwaitedApproval {
-    requireDeciding(request, '{"dns": true, "by": "your name", "why": "the reason"}');
+    requireDeciding(request, APPROVE);
     const waiting = [...this.awaited.values()];
     const [only, other] = waiting;
     if (only === undefined) throw new Error('Nothing of this run waits for an approval.');
