@@ -15,6 +15,7 @@ import { type E2eSandbox } from '../support/e2e-sandbox';
 import { type Account } from './account';
 import { Bytes } from './bytes';
 import { damageNewestBackup } from './damage';
+import { askInPlan } from './decisions';
 import { ExpectedDisks } from './disks';
 import { type Journey, type Loss, type Step } from './journeys';
 import { LaunchCopyWatch } from './launch-copy-watch';
@@ -95,6 +96,7 @@ export class Traveller {
         subnets: [PRODUCTION_SUBNET_ID, SECOND_ZONE_SUBNET_ID],
       };
     }
+    askInPlan(this.plan, journey);
     const hostNames = new Map(
       this.plan.vms.flatMap((vm) => vm.hostNames.map((name): [string, string] => [vm.name, name])),
     );

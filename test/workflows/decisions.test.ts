@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import { Worker } from '@temporalio/worker';
 import { runCli } from '../../cli/program';
 import { lifeboatClient } from '../../client/client';
 import { runsUnderWay } from '../../client/runs-under-way';
@@ -10,7 +11,7 @@ import { type CancelPreview, type RunStatus } from '../../workflows/run/messages
 import { eventually } from '../support/eventually';
 import { testIo } from '../unit/cli-io';
 import { planFolder } from '../unit/plan-file';
-import { type Answers, dependent, failOverOn, type Input } from './failover-run';
+import { type Answers, bundle, dependent, failOverOn, type Input } from './failover-run';
 import { describeWithTemporal, temporalForTests } from './local-temporal';
 
 const DISASTER: FailoverRequest = { plan: 'shop', mode: 'disaster' };
@@ -41,9 +42,11 @@ describeWithTemporal('decisions by people', () => {
     workflowId?: string,
   ) {
     const calls: string[] = [];
+    let workflow: WorkflowHandle | undefined;
     const { inputs, outcome } = await failOverOn(server(), request, answers, {
       ...{ of, calls, type, workflowId },
       meanwhile: async (run) => {
+        workflow = run;
         try {
           await decide(personAt(run, calls));
         } catch (error) {
@@ -53,6 +56,9 @@ describeWithTemporal('decisions by people', () => {
         }
       },
     });
+    // A worker that has lost it all would come to the same.
+    const history = await workflow?.fetchHistory();
+    await Worker.runReplayHistory({ workflowBundle: await bundle() }, history ?? {}, workflow?.workflowId);
     return { calls, inputs, outcome };
   }
 
@@ -320,8 +326,8 @@ describeWithTemporal('decisions by people', () => {
       ...{ AWS_ENDPOINT_URL: 'http://127.0.0.1:9', AWS_ACCESS_KEY_ID: 'x', AWS_SECRET_ACCESS_KEY: 'x' },
     });
     const lifeboat = async (argv: string[], ask?: (question: string) => Promise<string>) => {
-      const { io, ...world } = testIo(process.env, folder.directory);
-      const code = await runCli(argv, ask === undefined ? io : { ...io, ask });
+      const world = testIo(process.env, folder.directory);
+      const code = await runCli(argv, ask === undefined ? world.io : { ...world.io, ask });
       return { code, world };
     };
     const reason = ['--reason', 'looked at it', '--by', 'ada'];
@@ -352,6 +358,9 @@ describeWithTemporal('decisions by people', () => {
             Promise.resolve(asked.push(question) > 0 ? 'no' : ''),
           );
           expect(no.code).toBe(1);
+          expect(no.world.err).toMatch(
+            /Cancelling lifeboat:shop:failover takes back, in this order:\n {2}remove what the run made\n {2}give the plan's state back\n/,
+          );
           expect(asked).toEqual(['Cancel it? Type yes: ']);
           expect((await lifeboat(['cancel', file])).code).toBe(2);
           expect((await person.run.describe()).status.name).toBe('RUNNING');
