@@ -84,7 +84,12 @@ const FAULTS: readonly Draw[] = [
     fault: { kind: 'resource-error' },
   }),
   () => ({ operations: ['CreateVolume'], times: 1, fault: { kind: 'resource-error' } }),
-  () => ({ operations: ['StartInstances'], times: 1, fault: { kind: 'resource-error' } }),
+  (random) => ({
+    operations: [random.pick(['StartInstances', 'RunInstances'] as const)],
+    skip: random.whole(0, 2),
+    times: 1,
+    fault: { kind: 'resource-error' },
+  }),
   (random) => ({
     operations: ['CreateVolume'],
     times: 1,

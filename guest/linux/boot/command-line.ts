@@ -12,6 +12,7 @@ import {
   SERIAL_CONSOLE,
 } from './grub';
 import { commandLineForRecoverySite } from '../disks/kernel-command-line';
+import { primaryNetworkOf, withPrimaryNetwork } from '../network/kernel-arguments';
 import { type BlsEntry, readBlsEntries } from './bls';
 import { grubenvFiles, readGrubText } from './grub-files';
 import { GRUBENV_BYTES, parseGrubenv, withGrubenvValue } from './grubenv';
@@ -62,16 +63,34 @@ export function isCommandLineFile(path: string): boolean {
   return path === KERNEL_CMDLINE || path.startsWith('/boot/');
 }
 
-/** A file with kernel arguments that has changed since, without what we put in. */
+/** A file with kernel arguments that has changed since, without what we put in, and with the network that we left out. */
 export function argumentsForPrimarySite(path: string, text: string, original: string): string {
   if (path.endsWith('/grub.cfg')) return grubCfgForPrimarySite(text, original);
-  if (original.includes(SERIAL_CONSOLE)) return text;
-  const undone = text.replaceAll(` ${SERIAL_CONSOLE}`, '');
-  return path.endsWith('/grubenv') ? undone.padEnd(text.length, '#') : undone;
+  const undone = original.includes(SERIAL_CONSOLE) ? text : text.replaceAll(` ${SERIAL_CONSOLE}`, '');
+  const network = primaryNetworkOf(original);
+  if (path.endsWith('/grubenv')) return grubenvForPrimarySite(undone.padEnd(text.length, '#'), network);
+  return path === KERNEL_CMDLINE
+    ? firstLine(undone, (line) => withPrimaryNetwork(line, network))
+    : optionsWithNetwork(undone, network);
+}
+
+/** A block that has no room for them goes without: the entries of the menu are GRUB's own then, too. */
+function grubenvForPrimarySite(text: string, network: string[]): string {
+  const kernelopts = parseGrubenv(text).get(KERNELOPTS);
+  if (kernelopts === undefined || network.length === 0) return text;
+  return withGrubenvValue(text, KERNELOPTS, withPrimaryNetwork(kernelopts, network)) ?? text;
+}
+
+/** A boot entry's last line of options has them. */
+function optionsWithNetwork(text: string, network: string[]): string {
+  const lines = text.split('\n');
+  const last = lines.findLastIndex((line) => OPTIONS_LINE.test(line));
+  return lines.map((line, index) => (index === last ? withPrimaryNetwork(line, network) : line)).join('\n');
 }
 
 /**
- * Takes our console out of boot entries that were made at the recovery site, from arguments that had it by us.
+ * Takes our console out of boot entries that were made at the recovery site, from arguments that had it by us, and puts the network
+ * in that those lacked by us.
  * @param restored paths of files that are as they were before
  * @returns paths of the entries
  */
@@ -79,12 +98,18 @@ export async function cleanNewEntries(files: GuestFiles, restored: ReadonlySet<s
   const sources = [KERNEL_CMDLINE, ...(await grubenvFiles(files))].filter((path) => restored.has(path));
   const texts: string[] = [];
   for (const path of sources) texts.push((await readGrubText(files, path)) ?? SERIAL_CONSOLE);
-  if (!texts.some((text) => !text.includes(SERIAL_CONSOLE))) return [];
+  const ourConsole = texts.some((text) => !text.includes(SERIAL_CONSOLE));
+  const network = [...new Set(texts.flatMap(primaryNetworkOf))];
+  if (!ourConsole && network.length === 0) return [];
   const cleaned: string[] = [];
-  for (const { source, options } of await readBlsEntries(files)) {
-    if (restored.has(source) || !options.includes(SERIAL_CONSOLE)) continue;
+  for (const { source } of await readBlsEntries(files)) {
+    if (restored.has(source)) continue;
     const text = (await readGrubText(files, source)) ?? '';
-    await files.write(source, Buffer.from(argumentsForPrimarySite(source, text, ''), 'latin1'));
+    const undone = ourConsole ? argumentsForPrimarySite(source, text, '') : text;
+    // Entries that take their arguments from grubenv get them there.
+    const changed = text.includes(`$${KERNELOPTS}`) ? undone : optionsWithNetwork(undone, network);
+    if (changed === text) continue;
+    await files.write(source, Buffer.from(changed, 'latin1'));
     cleaned.push(source);
   }
   return cleaned;

@@ -1,6 +1,7 @@
 import { type DeviceNames } from '../../disk/device-names';
 import { type Warn } from '../disks/fstab';
 import { commandLineForRecoverySite } from '../disks/kernel-command-line';
+import { primaryNetworkOf, withPrimaryNetwork } from '../network/kernel-arguments';
 import { commentOutWithReplacement, setAside, withBlock } from '../changes/marked-text';
 
 /** The last console= is where /dev/console leads, and so what EC2's console output shows. */
@@ -67,12 +68,22 @@ export function argumentsForRecoverySite(
   return hasSerialConsole(lasting) ? lasting : `${lasting.trimEnd()} ${SERIAL_CONSOLE}`;
 }
 
-/** A grub.cfg that was made anew since, without what we put in. Names by UUID are right at both sites and stay. */
+/**
+ * A grub.cfg that was made anew since, without what we put in and with the network that we left out. Names by UUID are right at both
+ * sites and stay.
+ */
 export function grubCfgForPrimarySite(text: string, original: string): string {
-  if (original.includes(SERIAL_CONSOLE)) return text;
+  const hadConsole = original.includes(SERIAL_CONSOLE);
+  const network = primaryNetworkOf(original.split('\n').find((line) => LINUX_LINE.test(line)) ?? '');
+  let foreign = false;
   return text
     .split('\n')
-    .map((line) => (LINUX_LINE.test(line) ? line.replaceAll(` ${SERIAL_CONSOLE}`, '') : line))
+    .map((line) => {
+      if (ENTRY_LINE.test(line)) foreign = FOREIGN_ENTRY.test(line);
+      if (!LINUX_LINE.test(line)) return line;
+      const undone = hadConsole ? line : line.replaceAll(` ${SERIAL_CONSOLE}`, '');
+      return foreign ? undone : withPrimaryNetwork(undone, network);
+    })
     .join('\n');
 }
 

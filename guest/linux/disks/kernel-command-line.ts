@@ -1,4 +1,5 @@
 import { type DeviceNames } from '../../disk/device-names';
+import { withoutPrimaryNetwork } from '../network/kernel-arguments';
 import { type Warn } from './fstab';
 
 /** Arguments whose value is a disk, as mount calls it: `UUID=…` is taken there. */
@@ -15,7 +16,7 @@ export interface CommandLineOptions {
 
 /**
  * A kernel's command line, or any text with its arguments, by names that hold on EC2. A resume= of nothing, which an
- * initramfs would wait for, is left out.
+ * initramfs would wait for, is left out, and so is the primary site's network.
  * @throws GuestNotAdaptableError where the root file system has no name that holds
  */
 export function commandLineForRecoverySite(
@@ -24,7 +25,8 @@ export function commandLineForRecoverySite(
   { where, own }: CommandLineOptions,
   warn: Warn,
 ): string {
-  return text.replace(ARGUMENT, (whole, before: string, key: string, value: string) => {
+  const here = own ? withoutPrimaryNetwork(text, where, warn) : text;
+  return here.replace(ARGUMENT, (whole, before: string, key: string, value: string) => {
     // cryptdevice=/dev/sda2:name, cryptopts=source=/dev/sda2,…: the disk ends where its own punctuation begins.
     const inner = /(?:^|[=,])(\/dev\/[^:,=]+)/.exec(value)?.[1];
     const plain = DISK_ARGUMENT.test(key);
