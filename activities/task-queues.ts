@@ -12,3 +12,12 @@ export const awsProxyHostQueue = (instanceId: string): string => `lifeboat-aws-p
 
 /** One AWS proxy answers here at once, however long its other queues are: whoever waits for it learns that it is there. */
 export const awsProxyPulseQueue = (instanceId: string): string => `lifeboat-aws-proxy-pulse-${instanceId}`;
+
+/**
+ * Any AWS proxy answers here at once, or, with a zone, any in that zone: nothing else is ever waited for on these queues, so that
+ * whoever asks learns whether one is there.
+ */
+export const awsProxyAnswerQueue = (zone?: string): string =>
+  `lifeboat-aws-proxy-answers${zone === undefined ? '' : `-${zone}`}`;
+/** As {@link awsProxyAnswerQueue}, of backup proxies. */
+export const BACKUP_PROXY_ANSWER_QUEUE = 'lifeboat-backup-proxy-answers';

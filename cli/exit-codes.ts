@@ -9,8 +9,12 @@ export const EXIT = {
   cannotConnect: 3,
   /** Another run of this kind is under way for the plan. */
   alreadyRunning: 4,
+  /** A check found what does not keep a failover from succeeding. */
+  readyWithWarnings: 5,
+  /** A check found what keeps a failover from succeeding. */
+  notReady: 6,
   /** The run is done, but without VMs that were skipped, or that are optional and failed. */
-  doneWithout: 5,
+  doneWithout: 7,
   /** Detached by Ctrl-C; the run goes on. 128 + SIGINT, as shells have it. */
   detached: 130,
 } as const;

@@ -6,6 +6,8 @@ export interface CliIo {
   err(text: string): void;
   /** Whether a person watches stderr, so that progress bars make sense. */
   stderrIsTty: boolean;
+  /** Whether a person watches stdout; not where absent. */
+  stdoutIsTty?: boolean;
   /** The process's environment. The sandbox's settings are put into it, where AWS's and Temporal's SDKs read them. */
   env: NodeJS.ProcessEnv;
   /** Working directory; relative paths start here. */

@@ -1,11 +1,10 @@
 import { Command, CommanderError } from 'commander';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
+import { lifeboatVersion } from '../host/version';
 import { printable } from '../plan/printable';
-import { projectRoot } from '../host/project-root';
 import { approveCommand } from './commands/approve';
 import { backupCommand } from './commands/backup';
 import { cancelCommand } from './commands/cancel';
+import { checkCommand } from './commands/check';
 import { commitCommand } from './commands/commit';
 import { consoleCommand } from './commands/console';
 import { demoCommand } from './commands/demo';
@@ -30,6 +29,7 @@ import { type CliContext, type CliIo, writeJson } from './io';
 
 const COMMANDS = [
   validateCommand,
+  checkCommand,
   backupCommand,
   restoreCommand,
   failoverCommand,
@@ -57,11 +57,11 @@ const COMMANDS = [
 export function buildProgram(context: CliContext): Command {
   const program = new Command('lifeboat')
     .description('Disaster recovery of data-centre VMs to AWS')
-    .version(version(), '--version', 'show the version')
+    .version(lifeboatVersion(), '--version', 'show the version')
     .helpOption('--help', 'show how a command is used')
     .addHelpText(
       'after',
-      '\nExit codes: 0 ok, 1 failed, 2 bad input, 3 cannot connect, 4 already running, 5 done without some VMs, 130 detached.',
+      '\nExit codes: 0 ok, 1 failed, 2 bad input, 3 cannot connect, 4 already running, 5 ready with warnings, 6 not ready, 7 done without some VMs, 130 detached.',
     );
   for (const build of COMMANDS) program.addCommand(build(context));
   prepare(program, context.io);
@@ -132,11 +132,4 @@ function stackOf(error: unknown): string {
   return error.cause === undefined
     ? (error.stack ?? error.message)
     : `${error.stack}\ncaused by ${stackOf(error.cause)}`;
-}
-
-function version(): string {
-  const manifest = JSON.parse(readFileSync(path.join(projectRoot(), 'package.json'), 'utf8')) as {
-    version: string;
-  };
-  return manifest.version;
 }

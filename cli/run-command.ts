@@ -27,10 +27,10 @@ export interface RunCommand<Type extends WorkflowType> {
   mode?: FailoverMode;
   /** What a person types, where that is not the type. */
   command?: string;
-  /** Whether it is done, but not all that was asked for. */
-  incomplete?(result: RunResults[Type]): boolean;
   /** The result for people. */
   text(result: RunResults[Type]): string;
+  /** The exit code of a completed run whose result decides it; 0 where this is absent. */
+  exitCode?(result: RunResults[Type]): ExitCode;
 }
 
 /** The JSON document of a command with a run; documented in docs/cli.md. */
@@ -71,9 +71,8 @@ export async function runCommand<Type extends WorkflowType>(
     if (link !== undefined) io.err(`  ${link}\n`);
 
     const end: RunEnd<Type> = options.wait ? await follow(io, client, run) : { outcome: 'started' };
-    const exitCode = exitCodeOf(command, end);
-    exit(exitCode);
-    if (options.json === true) writeJson(io, runDocument(run, link, plan, end, exitCode));
+    exit(exitCodeOf(command, end));
+    if (options.json === true) writeJson(io, runDocument(run, link, plan, end));
     tellEnd(io, command, planArgument, end, options.json === true);
   } finally {
     await client.close();
@@ -183,10 +182,9 @@ async function show(
   }
 }
 
-function exitCodeOf<Type extends WorkflowType>(command: RunCommand<Type>, end: RunEnd<Type>): ExitCode {
-  if (end.outcome === 'completed' && 'result' in end && command.incomplete?.(end.result) === true)
-    return EXIT.doneWithout;
-  if (end.outcome === 'completed' || end.outcome === 'started') return EXIT.ok;
+function exitCodeOf<Type extends WorkflowType>({ exitCode }: RunCommand<Type>, end: RunEnd<Type>): ExitCode {
+  if ('result' in end) return exitCode?.(end.result) ?? EXIT.ok;
+  if (end.outcome === 'started') return EXIT.ok;
   return end.outcome === 'detached' ? EXIT.detached : EXIT.failed;
 }
 
@@ -195,11 +193,10 @@ function runDocument<Type extends WorkflowType>(
   link: string | undefined,
   { plan, digest }: PlanArgument,
   end: RunEnd<Type>,
-  exitCode: ExitCode,
 ): RunDocument {
   return {
     command: run.type,
-    ok: exitCode === EXIT.ok,
+    ok: end.outcome === 'completed' || end.outcome === 'started',
     plan: plan.name,
     digest: run.digest ?? (run.attached ? null : digest),
     run: { workflowId: run.workflowId, runId: run.runId, webUi: link ?? null },

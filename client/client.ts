@@ -15,7 +15,8 @@ import { AlreadyRunningError, NotWaitingError } from './errors';
 import { type LifeboatRun, runOf } from './run';
 import { updateRun } from './run-updates';
 import { type RunArgument, type RunArguments, runSummary } from './run-types';
-import { replicationSchedules, type ReplicationSchedules } from './schedules';
+import { checkSchedules } from './check-schedules';
+import { replicationSchedules, type PlanSchedules } from './schedules';
 
 export interface LifeboatClientOptions extends ConnectOptions {
   /** A client of Temporal to use; without it, one is made from the environment, and closed by {@link LifeboatClient.close}. */
@@ -26,7 +27,9 @@ export interface LifeboatClientOptions extends ConnectOptions {
 export interface LifeboatClient {
   readonly temporal: Client;
   readonly namespace: string;
-  readonly schedules: ReplicationSchedules;
+  /** Of replication. */
+  readonly schedules: PlanSchedules;
+  readonly checkSchedules: PlanSchedules;
   /** Approve, pause, resume, skip; what cancelling would take back. */
   readonly decisions: RunDecisions;
 
@@ -49,6 +52,7 @@ export interface LifeboatClient {
   commit(argument: RunArguments['commit']): Promise<LifeboatRun<'commit'>>;
   verify(argument: RunArguments['verify']): Promise<LifeboatRun<'verify'>>;
   prune(argument: RunArguments['prune']): Promise<LifeboatRun<'prune'>>;
+  check(argument: RunArguments['check']): Promise<LifeboatRun<'check'>>;
 
   /**
    * Tells the plan's failover or failback to go on with what waits for a person, who has mended what was wrong.
@@ -124,6 +128,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     temporal,
     namespace: temporal.options.namespace,
     schedules: replicationSchedules(temporal),
+    checkSchedules: checkSchedules(temporal),
     decisions: runDecisions(temporal, attach),
     start,
     attach,
@@ -135,6 +140,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     commit: (argument) => start('commit', argument),
     verify: (argument) => start('verify', argument),
     prune: (argument) => start('prune', argument),
+    check: (argument) => start('check', argument),
     retry,
     async close() {
       if (options.client === undefined) await temporal.connection.close();

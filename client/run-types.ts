@@ -1,9 +1,11 @@
 import { type BackupRequest, type BackupSummary } from '../workflows/backup';
+import { type CheckSummary } from '../workflows/check';
 import { type CommitSummary } from '../workflows/commit';
 import { type FailbackRequest, type FailbackSummary } from '../workflows/failback';
 import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
 import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
 import { type PruneRequest, type PruneSummary } from '../workflows/prune';
+import { type AwaySummary } from '../workflows/protect-away';
 import { type ReplicationSummary } from '../workflows/replication';
 import { type RestoreSummary } from '../workflows/restore';
 import { type VerifyRequest, type VerifySummary } from '../workflows/verify';
@@ -19,18 +21,20 @@ export interface RunArguments {
   commit: RunRequest;
   verify: VerifyRequest;
   prune: PruneRequest;
+  check: RunRequest;
 }
 
 /** What each run returns. */
 export interface RunResults {
   backup: BackupSummary;
   restore: RestoreSummary;
-  replication: ReplicationSummary;
+  replication: ReplicationSummary | AwaySummary;
   failover: FailoverSummary;
   failback: FailbackSummary;
   commit: CommitSummary;
   verify: VerifySummary;
   prune: PruneSummary;
+  check: CheckSummary;
 }
 
 export type RunArgument<Type extends WorkflowType = WorkflowType> = RunArguments[Type];
@@ -52,6 +56,7 @@ export function runSummary(type: WorkflowType, plan: string, mode?: FailoverMode
     commit: 'Commit the failback of',
     verify: 'Verify the DR copies of',
     prune: 'Prune the backups of',
+    check: 'Check',
   };
   return `${verbs[type]} plan ${plan}`;
 }

@@ -10,8 +10,8 @@ import { replicationScheduleId, workflowId } from '../workflows/run/ids';
 import { CONTROL_QUEUE } from '../activities/task-queues';
 import { runSummary } from './run-types';
 
-/** A plan's replication schedule as it is on the Temporal server. Times are ISO 8601, UTC. */
-export interface ReplicationSchedule {
+/** A schedule of a plan as it is on the Temporal server. Times are ISO 8601, UTC. */
+export interface PlanSchedule {
   scheduleId: string;
   /** Seconds between two rounds; undefined where somebody gave the schedule another kind of times. */
   frequencySeconds: number | undefined;
@@ -24,21 +24,32 @@ export interface ReplicationSchedule {
   skipped: number;
 }
 
-export interface ReplicationSchedules {
-  /** Creates the plan's schedule, or gives the one that exists the plan's frequency. */
+/** The schedules of one kind, of which a plan has one. */
+export interface PlanSchedules {
+  /** Creates the plan's schedule, or gives the one that exists this frequency. */
   set(plan: string, frequencySeconds: number): Promise<'created' | 'updated'>;
   /** @returns whether there was one */
   delete(plan: string): Promise<boolean>;
+  /** Begins a round now, where none is under way. */
+  trigger(plan: string): Promise<void>;
   /** @returns undefined where the plan has none */
-  describe(plan: string): Promise<ReplicationSchedule | undefined>;
+  describe(plan: string): Promise<PlanSchedule | undefined>;
 }
 
 /** The Temporal Schedules that run backup and restore at a plan's replication frequency. */
-export function replicationSchedules(temporal: Client): ReplicationSchedules {
-  const handleOf = (plan: string) => temporal.schedule.getHandle(replicationScheduleId(plan));
+export const replicationSchedules = (temporal: Client): PlanSchedules =>
+  planSchedules(temporal, 'replication', replicationScheduleId);
+
+/** The Temporal Schedules that start runs of one type, which have the plan as their argument. */
+export function planSchedules(
+  temporal: Client,
+  type: 'replication' | 'check',
+  idOf: (plan: string) => string,
+): PlanSchedules {
+  const handleOf = (plan: string) => temporal.schedule.getHandle(idOf(plan));
   return {
     async set(plan, frequencySeconds) {
-      const options = scheduleOptions(plan, frequencySeconds);
+      const options = scheduleOptions(type, idOf(plan), plan, frequencySeconds);
       try {
         await temporal.schedule.create(options);
         return 'created';
@@ -59,6 +70,7 @@ export function replicationSchedules(temporal: Client): ReplicationSchedules {
         )) ?? false
       );
     },
+    trigger: (plan) => handleOf(plan).trigger(ScheduleOverlapPolicy.SKIP),
     async describe(plan) {
       const description = await ifThere(() => handleOf(plan).describe());
       return description === undefined ? undefined : shown(description);
@@ -66,18 +78,23 @@ export function replicationSchedules(temporal: Client): ReplicationSchedules {
   };
 }
 
-function scheduleOptions(plan: string, frequencySeconds: number) {
+function scheduleOptions(
+  type: 'replication' | 'check',
+  scheduleId: string,
+  plan: string,
+  frequencySeconds: number,
+) {
   return {
-    scheduleId: replicationScheduleId(plan),
+    scheduleId,
     spec: { intervals: [{ every: frequencySeconds * 1000 }] },
     action: {
       type: 'startWorkflow',
-      workflowType: 'replication',
-      workflowId: workflowId(plan, 'replication'),
+      workflowType: type,
+      workflowId: workflowId(plan, type),
       taskQueue: CONTROL_QUEUE,
       // Without a digest: each round runs with the plan's newest version.
       args: [{ plan }],
-      staticSummary: runSummary('replication', plan),
+      staticSummary: runSummary(type, plan),
     },
     policies: {
       // A round that takes longer than the frequency is followed by the next due one, not by all that it overran.
@@ -91,7 +108,7 @@ function scheduleOptions(plan: string, frequencySeconds: number) {
   } satisfies ScheduleOptions;
 }
 
-function shown({ scheduleId, spec, state, info }: ScheduleDescription): ReplicationSchedule {
+function shown({ scheduleId, spec, state, info }: ScheduleDescription): PlanSchedule {
   const every = spec.intervals?.[0]?.every;
   return {
     scheduleId,

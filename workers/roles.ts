@@ -8,6 +8,7 @@ import {
   type AwsProxyHostActivities,
   type AwsProxyPulseActivities,
 } from '../activities/aws-proxy/contract';
+import { createAwayActivities } from '../activities/aws-proxy/away/activities';
 import { createDnsActivities } from '../activities/aws-proxy/dns/activities';
 import { createDrCopyActivities } from '../activities/aws-proxy/restore/publish';
 import { createDriverActivities, createLaunchActivities } from '../activities/aws-proxy/launch/activities';
@@ -26,6 +27,7 @@ import {
   createHostCopyActivities,
   createVolumeCopyActivities,
 } from '../activities/aws-proxy/restore/volume-copy';
+import { createAwsProxyAnswers, createBackupProxyAnswers } from '../activities/answers';
 import { createBackupActivities } from '../activities/backup-proxy/backup';
 import { type BackupProxyActivities } from '../activities/backup-proxy/contract';
 import { createFailbackCopyActivities } from '../activities/backup-proxy/failback-copy';
@@ -44,8 +46,10 @@ import { type ObjectStore, s3ObjectStore } from '../repository/objects/object-st
 import {
   AWS_PROXY_COPY_QUEUE,
   AWS_PROXY_QUEUE,
+  awsProxyAnswerQueue,
   awsProxyHostQueue,
   awsProxyPulseQueue,
+  BACKUP_PROXY_ANSWER_QUEUE,
   BACKUP_PROXY_QUEUE,
   CONTROL_QUEUE,
 } from '../activities/task-queues';
@@ -57,7 +61,12 @@ export type Role = 'control' | 'aws-proxy' | 'backup-proxy';
 /** What one role's process polls: a Temporal worker for each of its task queues. */
 export type QueueWorker = Pick<
   WorkerOptions,
-  'taskQueue' | 'activities' | 'workflowBundle' | 'maxConcurrentActivityTaskExecutions' | 'maxCachedWorkflows'
+  | 'taskQueue'
+  | 'activities'
+  | 'workflowBundle'
+  | 'maxConcurrentActivityTaskExecutions'
+  | 'maxConcurrentActivityTaskPolls'
+  | 'maxCachedWorkflows'
 > & {
   /** Clears what workers that died have left. @returns what was done, one sentence each */
   atStart?: () => Promise<string[]>;
@@ -67,7 +76,7 @@ export type QueueWorker = Pick<
 const CONCURRENT_COPIES = 8;
 /** Guests prepared at once on one host: each has a volume attached, of which an instance takes 28 at most. */
 const CONCURRENT_HOST_TASKS = 8;
-/** Pulses answered at once: each takes no time, and any number of them is soon through. */
+/** Pulses and other answers given at once: each takes no time, and any number of them is soon through. */
 const CONCURRENT_PULSES = 5;
 /** More than the VMs of any plan that a test has seen; a workflow that falls out of the cache is replayed. */
 const CACHED_WORKFLOWS = 1000;
@@ -81,7 +90,7 @@ export function queueWorkers(role: Role): QueueWorker[] {
     case 'aws-proxy':
       return awsProxyWorkers(settings);
     case 'backup-proxy':
-      return [backupProxyWorker(settings)];
+      return backupProxyWorkers(settings);
   }
 }
 
@@ -120,7 +129,7 @@ function controlWorker(settings: WorkerSettings): QueueWorker {
 function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
   const { region, stateDirectory } = settings;
   const { instanceId, availabilityZone, deviceDirectory, dnsServers } = awsProxySettings();
-  const { ec2, ebs, route53, iam } = awsClients({ region });
+  const { ec2, ebs, route53, iam, serviceQuotas } = awsClients({ region });
   const objectStore = recoverySiteObjectStores(settings);
   const host = { ec2, instanceId, deviceNames: new DeviceNames(), deviceDirectory };
   const guests = guestAdapter();
@@ -144,7 +153,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
       objectStore,
       directory: launchCopies(join(stateDirectory, 'aws-proxy')),
     }),
-    ...createReadinessActivities({ ec2, route53, iam, region, objectStore }),
+    ...createReadinessActivities({ ec2, route53, iam, serviceQuotas, region, objectStore }),
     ...createLaunchActivities({
       ec2,
       ebs,
@@ -153,6 +162,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     }),
     ...createDnsActivities({ route53, objectStore, ...(dnsServers.length > 0 ? { dnsServers } : {}) }),
     ...createFailbackActivities({ ec2, ebs, objectStore }),
+    ...createAwayActivities({ ec2, objectStore }),
     ...createProxyHostActivities({ instanceId, availabilityZone }),
   };
   const hostActivities: AwsProxyHostActivities = {
@@ -164,6 +174,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     }),
   };
   const pulse: AwsProxyPulseActivities = createPulseActivities();
+  const answers = createAwsProxyAnswers({ worker: settings.identity, availabilityZone });
   return [
     { taskQueue: AWS_PROXY_QUEUE, activities },
     {
@@ -181,10 +192,22 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
       activities: pulse,
       maxConcurrentActivityTaskExecutions: CONCURRENT_PULSES,
     },
+    answering(awsProxyAnswerQueue(), answers),
+    answering(awsProxyAnswerQueue(availabilityZone), answers),
   ];
 }
 
-function backupProxyWorker(settings: WorkerSettings): QueueWorker {
+/** A queue where one is asked whether it is there, which is seldom. */
+function answering(taskQueue: string, activities: object): QueueWorker {
+  return {
+    taskQueue,
+    activities,
+    maxConcurrentActivityTaskExecutions: CONCURRENT_PULSES,
+    maxConcurrentActivityTaskPolls: 1,
+  };
+}
+
+function backupProxyWorkers(settings: WorkerSettings): QueueWorker[] {
   const stateDirectory = join(settings.stateDirectory, 'backup-proxy');
   const { hypervisor, atStart } = primarySite(stateDirectory);
   const objectStore = objectStores(settings);
@@ -201,7 +224,11 @@ function backupProxyWorker(settings: WorkerSettings): QueueWorker {
       dial: dialer(parseDialRoutes(settings.dialRoutes)),
     }),
   };
-  return { taskQueue: BACKUP_PROXY_QUEUE, activities, ...(atStart === undefined ? {} : { atStart }) };
+  const answers = createBackupProxyAnswers({ worker: settings.identity, objectStore });
+  return [
+    { taskQueue: BACKUP_PROXY_QUEUE, activities, ...(atStart === undefined ? {} : { atStart }) },
+    answering(BACKUP_PROXY_ANSWER_QUEUE, answers),
+  ];
 }
 
 function primarySite(stateDirectory: string): { hypervisor: Hypervisor; atStart?: () => Promise<string[]> } {

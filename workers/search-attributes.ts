@@ -1,5 +1,5 @@
 import { isGrpcServiceError, type Connection } from '@temporalio/client';
-import { phaseAttribute, planAttribute } from '../workflows/run/messages';
+import { phaseAttribute, planAttribute, readinessAttribute } from '../workflows/run/messages';
 
 /** IndexedValueType KEYWORD of temporal.api.enums.v1. */
 const KEYWORD = 2;
@@ -12,7 +12,7 @@ const ALREADY_EXISTS = 6;
  * `temporal operator search-attribute create`.
  */
 export async function registerSearchAttributes(connection: Connection, namespace: string): Promise<void> {
-  for (const { name } of [planAttribute, phaseAttribute])
+  for (const { name } of [planAttribute, phaseAttribute, readinessAttribute])
     try {
       await connection.operatorService.addSearchAttributes({
         namespace,

@@ -17,6 +17,7 @@ import { planWithout } from '../plan/without';
 import { Decisions, requireDeciding } from './run/decisions';
 import { type FailoverMode } from './run/ids';
 import { type Approval, type Deciding } from './run/messages';
+import { noted } from './noted-test';
 import { bringLastState, type LastState } from './planned-shutdown';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
@@ -150,13 +151,16 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     }
   }
   const told = test ? recovered : await tell(begun.run, recovered, consoles);
-  progress.phase(leftOut.length === 0 ? 'done' : `done without ${someOf(leftOut.map(({ vm }) => vm))}`);
+  const rtoSeconds = seconds(servingSince - started);
+  const done = leftOut.length === 0 ? 'done' : `done without ${someOf(leftOut.map(({ vm }) => vm))}`;
+  // A test that was without a VM has not shown that all of the plan comes up.
+  progress.phase(test && leftOut.length === 0 ? await noted(begun.run, rtoSeconds) : done);
   return {
     plan: plan.name,
     mode: request.mode,
     vms: [...told.values()],
     rpoSeconds: planned ? 0 : seconds(started - oldestOf(ready.drCopies)),
-    rtoSeconds: seconds(servingSince - started),
+    rtoSeconds,
     ...(downSince === undefined ? {} : { downtimeSeconds: seconds(servingSince - downSince) }),
     removed,
     ...(leftOut.length === 0 ? {} : { leftOut }),

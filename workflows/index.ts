@@ -7,5 +7,6 @@ export { failoverVm } from './failover-vm';
 export { failback } from './failback';
 export { failbackVm } from './failback-vm';
 export { verify, verifyVm } from './verify';
+export { check } from './check';
 export { commit } from './commit';
 export { prune } from './prune';

@@ -10,6 +10,7 @@ import {
 import { loadPlan } from '../../repository/plans/plans';
 import { withFailures } from '../failures';
 import { type ControlActivities } from './contract';
+import { keepCheck, noteTest } from './readiness';
 
 export interface ControlDependencies {
   objectStore: (address: RepositoryAddress) => ObjectStore;
@@ -42,6 +43,8 @@ export function createControlActivities({
     takePlanState: ({ run, from, to }) => takePlanState(objectStore(run.repository), run, from, to),
     movePlanState: ({ run, to, without }) => movePlanState(objectStore(run.repository), run, to, without),
     checkPlanState: ({ run }) => checkPlanState(objectStore(run.repository), run),
+    keepCheck: (input) => keepCheck(objectStore(input.run.repository), input),
+    noteTest: (input) => noteTest(objectStore(input.run.repository), input),
   } satisfies ControlActivities;
   return withFailures<ControlActivities>(activities);
 }

@@ -1,4 +1,5 @@
 import { type DrPlan } from '../../plan/schema';
+import { type Finding, type KeptCheck } from '../../plan/readiness';
 import { type ClosedWindow } from '../../plan/replication-limit';
 import { type PlanPhase, type PlanState, type RepositoryAddress, type RunContext } from '../../plan/run';
 
@@ -38,4 +39,25 @@ export interface ControlActivities {
 
   /** @throws ApplicationFailure Fenced, non-retryable, where another run has taken the state since */
   checkPlanState(input: { run: RunContext }): Promise<void>;
+
+  /**
+   * Keeps what a check found: with the time since when each finding is found, what only the control worker knows added, and the
+   * verdict. One that comes late, after a newer check, is judged and not kept.
+   */
+  keepCheck(
+    input: Pick<KeptCheck, 'checkedAt' | 'recoveryPoints' | 'proxies'> & {
+      run: Omit<RunContext, 'generation'>;
+      /** Recovery time objective in seconds; absent where the plan has none. */
+      rto?: number;
+      findings: Finding[];
+    },
+  ): Promise<KeptCheck>;
+
+  /** Notes that a test failover has come to a good end. One that comes late, after a newer test, changes nothing. */
+  noteTest(input: {
+    run: Omit<RunContext, 'generation'>;
+    /** ISO 8601, UTC. */
+    testedAt: string;
+    rtoSeconds: number;
+  }): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type OnFailure } from '../../workflows/run/attention';
+import { EXIT } from '../exit-codes';
 import { type CliContext } from '../io';
 import { copyRow, COPY_HEAD } from '../copy-rows';
 import { approvalsText } from '../decision-text';
@@ -29,7 +30,7 @@ export function failbackCommand(context: CliContext): Command {
         {
           type: 'failback',
           more: { hardware: options.hardware, onFailure: options.onFailure },
-          incomplete: ({ leftOut = [] }) => leftOut.length > 0,
+          exitCode: ({ leftOut = [] }) => (leftOut.length > 0 ? EXIT.doneWithout : EXIT.ok),
           text: ({ vms, downtimeSeconds, notes = [], leftOut = [], approvals }) =>
             tableText(
               ['VM', 'disk', 'copied', ...COPY_HEAD],

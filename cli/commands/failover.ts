@@ -3,6 +3,7 @@ import { type OnFailure } from '../../workflows/run/attention';
 import { bootScriptsText, consolesText, warningsText } from '../guest-text';
 import { approvalsText, leftOutText } from '../decision-text';
 import { byOption } from '../deciding';
+import { EXIT } from '../exit-codes';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
@@ -51,7 +52,7 @@ export function failoverCommand(context: CliContext): Command {
             onFailure: options.onFailure,
             ...(why === undefined ? {} : { approveAll: { by, why } }),
           },
-          incomplete: ({ leftOut = [] }) => leftOut.length > 0,
+          exitCode: ({ leftOut = [] }) => (leftOut.length > 0 ? EXIT.doneWithout : EXIT.ok),
           text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed, leftOut, approvals }) =>
             tableText(
               [

@@ -1,58 +1,81 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
-import { type ReplicationSchedule } from '../../client/schedules';
+import { CHECK_FREQUENCY_SECONDS } from '../../client/check-schedules';
+import { type PlanSchedule } from '../../client/schedules';
 import { CliError, EXIT } from '../exit-codes';
 import { type CliContext, writeJson } from '../io';
 import { secondsText } from '../numbers';
 import { findPlan, isPlanFile, type PlanArgument } from '../plan-argument';
 import { siteSettings } from '../run-command';
 import { loadPlanFile } from '../../plan/load';
+import { durationSeconds } from '../../plan/duration';
 
 interface Options {
   json?: boolean;
 }
 
-/** `schedule create|delete|show`: replication at the plan's frequency. */
+interface CreateOptions extends Options {
+  /** False with `--no-check`. */
+  check: boolean;
+  checkEvery: number;
+}
+
+/** `schedule create|delete|show`: replication at the plan's frequency, and the standing check beside it. */
 export function scheduleCommand(context: CliContext): Command {
   const { io } = context;
-  const schedule = new Command('schedule').description("replicate on a schedule, at the plan's frequency");
+  const schedule = new Command('schedule').description(
+    "replicate on a schedule, at the plan's frequency, and check the plan every half hour",
+  );
 
-  subcommand('create', "create the schedule, or give it the plan's present frequency").action(
-    async (argument: string, options: Options) => {
+  subcommand('create', "create the schedules, or give them the plan's present frequency")
+    .addOption(
+      new Option('--check-every <time>', 'how often the plan is checked, such as 30m or 4h')
+        .default(CHECK_FREQUENCY_SECONDS, '30m')
+        .argParser(checkFrequency),
+    )
+    .option('--no-check', 'without the standing check; one that there is goes')
+    .action(async (argument: string, options: CreateOptions) => {
       const settings = siteSettings(io);
       const plan: PlanArgument = await findPlan(argument, settings, io.cwd);
       await withClient(settings.sandboxFile, async (client) => {
         await plan.publish();
         const { name, replication } = plan.plan;
         const done = await client.schedules.set(name, replication.frequency);
-        const shown = await client.schedules.describe(name);
-        if (options.json === true) writeJson(io, { ...scheduleDocument('create', name, shown), done });
-        else io.out(`The schedule of ${name} is ${done}: every ${secondsText(replication.frequency)}.\n`);
+        if (options.check) {
+          await client.checkSchedules.set(name, options.checkEvery);
+          // This version of the plan may never have been checked.
+          await client.checkSchedules.trigger(name);
+        } else await client.checkSchedules.delete(name);
+        const shown = await showBoth(client, name);
+        if (options.json === true) return writeJson(io, { ...scheduleDocument('create', name, shown), done });
+        io.out(`The schedule of ${name} is ${done}: every ${secondsText(replication.frequency)}.\n`);
+        if (options.check) io.out(`It is checked every ${secondsText(options.checkEvery)}, and now.\n`);
       });
-    },
-  );
+    });
 
-  subcommand('delete', 'delete the schedule; a round that is under way goes on').action(
+  subcommand('delete', 'delete the schedules; a round that is under way goes on').action(
     async (argument: string, options: Options) => {
       const name = await planName(argument);
       await withClient(siteSettings(io).sandboxFile, async (client) => {
         const deleted = await client.schedules.delete(name);
-        if (!deleted) throw none(name);
+        const checked = await client.checkSchedules.delete(name);
+        if (!deleted && !checked) throw none(name);
         if (options.json === true)
-          writeJson(io, { ...scheduleDocument('delete', name, undefined), done: 'deleted' });
+          writeJson(io, { ...scheduleDocument('delete', name, {}), done: 'deleted' });
         else io.out(`The schedule of ${name} is deleted.\n`);
       });
     },
   );
 
-  subcommand('show', 'show the schedule, its next rounds and its last ones').action(
+  subcommand('show', 'show the schedules, their next rounds and the last ones').action(
     async (argument: string, options: Options) => {
       const name = await planName(argument);
       await withClient(siteSettings(io).sandboxFile, async (client) => {
-        const found = await client.schedules.describe(name);
-        if (options.json === true) writeJson(io, scheduleDocument('show', name, found));
-        else if (found === undefined) throw none(name);
-        else io.out(scheduleText(name, found));
+        const found = await showBoth(client, name);
+        if (options.json === true) return writeJson(io, scheduleDocument('show', name, found));
+        if (found.replication === undefined && found.check === undefined) throw none(name);
+        if (found.replication !== undefined) io.out(scheduleText(`${name} is replicated`, found.replication));
+        if (found.check !== undefined) io.out(scheduleText(`${name} is checked`, found.check));
       });
     },
   );
@@ -90,25 +113,43 @@ const none = (plan: string): CliError =>
     EXIT.badInput,
   );
 
-function scheduleDocument(command: string, plan: string, schedule: ReplicationSchedule | undefined) {
+/** A plan's schedules; absent are those that it has not. */
+interface BothSchedules {
+  replication?: PlanSchedule | undefined;
+  check?: PlanSchedule | undefined;
+}
+
+async function showBoth({ schedules, checkSchedules }: LifeboatClient, plan: string): Promise<BothSchedules> {
+  return { replication: await schedules.describe(plan), check: await checkSchedules.describe(plan) };
+}
+
+function checkFrequency(text: string): number {
+  if (!/^[1-9]\d{0,8}(s|m|h|d)$/.test(text)) throw new InvalidArgumentError('It must be like 30m, 4h or 1d.');
+  return durationSeconds(text);
+}
+
+function scheduleDocument(command: string, plan: string, { replication, check }: BothSchedules) {
+  const document = (schedule: PlanSchedule | undefined) =>
+    schedule === undefined
+      ? null
+      : { ...schedule, frequencySeconds: schedule.frequencySeconds ?? null, note: schedule.note ?? null };
   return {
     command: `schedule ${command}`,
     ok: true,
     plan,
-    schedule:
-      schedule === undefined
-        ? null
-        : { ...schedule, frequencySeconds: schedule.frequencySeconds ?? null, note: schedule.note ?? null },
+    schedule: document(replication),
+    checkSchedule: document(check),
   };
 }
 
-function scheduleText(plan: string, schedule: ReplicationSchedule): string {
+/** @param what of the plan goes on by it, such as `shop is replicated` */
+function scheduleText(what: string, schedule: PlanSchedule): string {
   const every =
     schedule.frequencySeconds === undefined
       ? 'at other times'
       : `every ${secondsText(schedule.frequencySeconds)}`;
   const lines = [
-    `The plan ${plan} is replicated ${every}${schedule.paused ? `, but paused (${schedule.note ?? 'no reason given'})` : ''}.`,
+    `The plan ${what} ${every}${schedule.paused ? `, but paused (${schedule.note ?? 'no reason given'})` : ''}.`,
     `next:    ${schedule.nextTimes[0] ?? 'never'}`,
     ...schedule.recentRuns.slice(-5).map(({ at, workflowId }) => `started: ${at}  ${workflowId}`),
     ...(schedule.skipped > 0

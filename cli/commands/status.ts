@@ -3,17 +3,21 @@ import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { lifeboatClient } from '../../client/client';
 import { type RunUnderWay, runsUnderWay } from '../../client/runs-under-way';
+import { type Present, type ReadinessStatus, readReadinessStatus } from '../../client/readiness-status';
 import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
 import { printable } from '../../plan/printable';
 import { windowText } from '../../plan/daily-window';
 import { awaitedText, pausedText } from '../decision-text';
+import { CliError, EXIT } from '../exit-codes';
 import { explainError } from '../explain-error';
 import { type CliContext, writeJson } from '../io';
 import { guestText, notesText } from '../guest-text';
 import { bytesText, secondsText } from '../numbers';
 import { findPlan } from '../plan-argument';
+import { readinessText } from '../readiness-text';
 import { siteSettings } from '../run-command';
 import { tableText } from '../table';
+import { watch } from '../watch';
 
 /** `status PLAN`: DR copies and where the VMs run, from the two sites alone. */
 export function statusCommand({ io }: CliContext): Command {
@@ -23,22 +27,53 @@ export function statusCommand({ io }: CliContext): Command {
     )
     .argument('<plan>', 'path of a plan file, or name of a published plan')
     .option('--json', 'write one JSON document to stdout')
-    .action(async (argument: string, options: { json?: boolean }) => {
+    .option('--watch', 'show it again every 10 seconds, until Ctrl-C')
+    .action(async (argument: string, { json, watch: again }: { json?: boolean; watch?: boolean }) => {
+      if (json === true && again === true)
+        throw new CliError('--json writes one document; leave out --watch, or --json.', EXIT.badInput);
       const settings = siteSettings(io);
-      const { plan, digest, store } = await findPlan(argument, settings, io.cwd);
-      const { ec2 } = awsClients({ region: plan.recoverySite.region, maxAttempts: CLIENT_ATTEMPTS });
-      const [status, runs] = await Promise.all([
-        siteStatus(plan, { ec2, store }),
-        runsOf(plan.name, settings.sandboxFile !== undefined),
-      ]);
-      if (options.json === true)
-        writeJson(io, {
-          ...statusDocument(status, digest),
-          runs: typeof runs === 'string' ? null : runs.map(runDocument),
-        });
-      else io.out(statusText(status, plan.replication.launchCopy === true) + runsText(runs, argument));
+      const look = async (): Promise<Looked> => {
+        const { plan, digest, store } = await findPlan(argument, settings, io.cwd);
+        const { ec2 } = awsClients({ region: plan.recoverySite.region, maxAttempts: CLIENT_ATTEMPTS });
+        const [status, runs] = await Promise.all([
+          siteStatus(plan, { ec2, store }),
+          runsOf(plan.name, settings.sandboxFile !== undefined),
+        ]);
+        const readiness = await readReadinessStatus(store, plan.name, presentOf(status, digest));
+        ec2.destroy();
+        return { status, digest, readiness, runs, wantsLaunchCopies: plan.replication.launchCopy === true };
+      };
+      const text = async (): Promise<string> => {
+        const { status, wantsLaunchCopies, readiness, runs } = await look();
+        return statusText(status, wantsLaunchCopies, readiness) + runsText(runs, argument);
+      };
+      if (again === true) return watch(io, text, WATCH_SECONDS);
+      if (json !== true) return io.out(await text());
+      const { status, digest, readiness, runs } = await look();
+      writeJson(io, {
+        ...statusDocument(status, digest, readiness),
+        runs: typeof runs === 'string' ? null : runs.map(runDocument),
+      });
     });
 }
+
+/** Seconds between two looks: each asks EC2 three times, and nothing that is shown changes sooner. */
+const WATCH_SECONDS = 10;
+
+interface Looked {
+  status: SiteStatus;
+  digest: string;
+  readiness: ReadinessStatus;
+  runs: RunUnderWay[] | string;
+  wantsLaunchCopies: boolean;
+}
+
+/** What a kept check is compared with. */
+const presentOf = ({ vms }: SiteStatus, digest: string): Present => ({
+  digest,
+  drCopies: new Map(vms.flatMap(({ vm, drCopy }) => (drCopy === undefined ? [] : [[vm, drCopy]]))),
+  now: new Date(),
+});
 
 /** Seconds for which Temporal is asked: the sites alone tell where the application runs, and nobody waits for Temporal then. */
 const TEMPORAL_SECONDS = 2;
@@ -84,7 +119,7 @@ export function runsText(runs: RunUnderWay[] | string, plan: string): string {
 }
 
 /** The document of `status --json`; absent values are null, so that every field is always there. */
-export function statusDocument(status: SiteStatus, digest: string) {
+export function statusDocument(status: SiteStatus, digest: string, readiness?: ReadinessStatus) {
   return {
     command: 'status',
     ok: true,
@@ -94,22 +129,35 @@ export function statusDocument(status: SiteStatus, digest: string) {
     generation: status.generation,
     since: status.since ?? null,
     closedWindow: status.closedWindow ?? null,
-    vms: status.vms.map(({ vm, runsAt, drCopy, launchCopy, backup, guest, instance }) => ({
-      vm,
-      runsAt,
-      instance:
-        instance === undefined
-          ? null
-          : {
-              ...instance,
-              privateAddress: instance.privateAddress ?? null,
-              publicAddress: instance.publicAddress ?? null,
-            },
-      drCopy: drCopy ?? null,
-      launchCopy: launchCopy ?? null,
-      backup: backup ?? null,
-      guest: guest ?? null,
-    })),
+    readiness:
+      readiness === undefined
+        ? null
+        : {
+            ...readiness,
+            because: readiness.because ?? null,
+            check: readiness.check ?? null,
+            lastTest: readiness.lastTest ?? null,
+          },
+    vms: status.vms.map(
+      ({ vm, primaryVm, runsAt, drCopy, launchCopy, backup, guest, instance, awayCopy }) => ({
+        vm,
+        primaryVm: primaryVm ?? vm,
+        runsAt,
+        instance:
+          instance === undefined
+            ? null
+            : {
+                ...instance,
+                privateAddress: instance.privateAddress ?? null,
+                publicAddress: instance.publicAddress ?? null,
+              },
+        drCopy: drCopy ?? null,
+        launchCopy: launchCopy ?? null,
+        backup: backup ?? null,
+        guest: guest ?? null,
+        awayCopy: awayCopy ?? null,
+      }),
+    ),
   };
 }
 
@@ -121,11 +169,16 @@ const RUNS_AT_WORDS = {
 };
 
 /** @param wantsLaunchCopies whether the plan does, so that a VM without one is told of */
-export function statusText(status: SiteStatus, wantsLaunchCopies = false): string {
+export function statusText(
+  status: SiteStatus,
+  wantsLaunchCopies = false,
+  readiness?: ReadinessStatus,
+): string {
   const phase = status.phase === 'none' ? 'never replicated' : `${status.phase} since ${status.since}`;
   const { closedWindow } = status;
   return (
     `Plan ${status.plan}: ${phase} (generation ${status.generation})\n` +
+    (readiness === undefined ? '' : readinessText(status.plan, readiness)) +
     (closedWindow === undefined
       ? ''
       : `Scheduled backups begin ${windowText(closedWindow)} only; the next may at ${closedWindow.opensAt}.\n`) +
@@ -133,6 +186,7 @@ export function statusText(status: SiteStatus, wantsLaunchCopies = false): strin
       ['VM', 'runs at', 'disk', 'size', 'snapshot', 'recovery point', 'age'],
       status.vms.flatMap((vm) => vmRows(vm)),
     ) +
+    status.vms.map((vm) => primaryNameLine(vm) + awayText(status, vm)).join('') +
     status.vms
       .map(
         ({ vm, drCopy, launchCopy, backup, guest }) =>
@@ -142,6 +196,20 @@ export function statusText(status: SiteStatus, wantsLaunchCopies = false): strin
       )
       .join('')
   );
+}
+
+const primaryNameLine = ({ vm, primaryVm }: VmSiteStatus): string =>
+  primaryVm === undefined || primaryVm === vm
+    ? ''
+    : `${vm} is "${printable(primaryVm)}" at the primary site.\n`;
+
+/** What protects a VM that runs at the recovery site: its DR copy is of before. */
+function awayText({ plan, phase }: SiteStatus, { vm, awayCopy }: VmSiteStatus): string {
+  if (awayCopy !== undefined)
+    return `${vm}: away, protected as of ${awayCopy.takenAt} (${secondsText(awayCopy.ageSeconds)} ago).\n`;
+  return phase === 'failed-over'
+    ? `${vm}: away, NOT protected: there is no copy of its instance. The plan's schedule makes one each round: lifeboat schedule create ${plan}\n`
+    : '';
 }
 
 const noLaunchCopyText = (vm: string): string =>

@@ -99,6 +99,10 @@ export interface Fixtures {
   /** Names of IAM instance profiles; none where absent. */
   instanceProfiles?: string[];
   vendorImages?: VendorImageFixture[];
+  /** Values that AWS has given this account of quotas, by code; AWS's defaults where absent. They are told, and launches not held to them. */
+  quotas?: Record<string, number>;
+  /** Whether the account encrypts what EBS makes, with the key that AWS manages. Off where absent, as in accounts. */
+  encryptionByDefault?: boolean;
   buckets: string[];
   /** Running instances without a machine: hosts outside the sandbox's networks, such as the AWS proxy. */
   hostInstances: {

@@ -76,6 +76,8 @@ export function shopFixtures(): Fixtures {
     hostedZones: [{ id: SHOP_HOSTED_ZONE_ID, name: 'shop.example' }],
     instanceProfiles: [SHOP_INSTANCE_PROFILE],
     vendorImages: [windowsImage(LICENSED_BIOS_IMAGE_ID), windowsImage(LICENSED_UEFI_IMAGE_ID, 'uefi')],
+    // As an account has it that runs something: enough for the shop twice over.
+    quotas: { 'L-1216C47A': 64 },
     buckets: [SHOP_BUCKET],
     hostInstances: [
       {

@@ -5,6 +5,7 @@ import * as ec2 from '@aws-sdk/client-ec2';
 import * as iam from '@aws-sdk/client-iam';
 import * as route53 from '@aws-sdk/client-route-53';
 import * as s3 from '@aws-sdk/client-s3';
+import * as quotas from '@aws-sdk/client-service-quotas';
 import * as sts from '@aws-sdk/client-sts';
 import { startDnsServer } from '../dns/server';
 import { forgetDeleted, openAccount } from './account';
@@ -29,6 +30,7 @@ import { bucketHandlers } from './s3/bucket-handlers';
 import { BucketStore } from './s3/buckets';
 import { multipartHandlers } from './s3/multipart-handlers';
 import { objectHandlers } from './s3/object-handlers';
+import { quotaHandlers } from './quotas/handlers';
 import { Collection } from './state/collection';
 import { stsHandlers } from './sts/handlers';
 import { createEndpoint, type EndpointOptions } from './wire/endpoint';
@@ -103,6 +105,10 @@ export async function startAwsEndpoint(
         handlers: route53Handlers(hosted),
       },
       { service: describeService({ ...iam }, new iam.IAMClient(client)), handlers: iamHandlers(account) },
+      {
+        service: describeService({ ...quotas }, new quotas.ServiceQuotasClient(client)),
+        handlers: quotaHandlers(account),
+      },
       {
         service: describeService({ ...sts }, new sts.STSClient(client)),
         handlers: stsHandlers(config.accessKeyId),

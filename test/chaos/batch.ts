@@ -5,6 +5,7 @@ import { readIfExists } from '../../host/if-exists';
 import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { Account } from './account';
+import { drawAwayCopies } from './away-copies';
 import { drawDecisions } from './decisions';
 import { drawFaults, drawLaunchFaults } from './faults';
 import { siteViolations, strayViolations, type Violation } from './invariants';
@@ -31,6 +32,8 @@ export const PLANS = 8;
 
 /** Makes another seed of a seed: what is drawn of licensed images is no draw of anything else. */
 const LICENCES = 0x11ce;
+/** The same of what protects plans that are away. */
+const AWAY = 0xa3a7;
 /** The same, of what people are asked. */
 const DECISIONS = 0xdec1;
 
@@ -52,12 +55,14 @@ export async function runBatch(
   // Of its own, so that a seed's other draws are what they were before there were launch copies.
   const launches = new SeededRandom(~seed);
   const licences = new SeededRandom(seed ^ LICENCES);
+  const away = new SeededRandom(seed ^ AWAY);
   const decisions = new SeededRandom(seed ^ DECISIONS);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
     const licensed = drawLicensedImages(drawn, licences.fork(), licensedShare);
-    const journey = drawDecisions(licensed, decisions.fork());
+    const protectedAway = drawAwayCopies(licensed, away.fork());
+    const journey = drawDecisions(protectedAway, decisions.fork());
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))

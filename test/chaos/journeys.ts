@@ -8,10 +8,12 @@ export type Step =
   | 'change the disks'
   | 'damage the backup'
   | 'restore in vain'
+  | 'check'
   | 'test failover'
   | 'lose the data centre'
   | 'failover'
   | 'write at the recovery site'
+  | 'protect away'
   | 'failback'
   | 'commit';
 
@@ -56,10 +58,10 @@ const WAYS: readonly Step[][] = [
   [...PROTECT, ...INCREMENT],
   [...PROTECT, ...INCREMENT, ...INCREMENT],
   [...PROTECT, 'change the disks', 'backup', 'damage the backup', 'restore in vain', 'test failover'],
-  [...PROTECT, 'test failover'],
+  [...PROTECT, 'check', 'test failover'],
   [...PROTECT, ...INCREMENT, 'test failover', ...INCREMENT],
   [...PROTECT, ...AWAY],
-  [...PROTECT, ...INCREMENT, ...AWAY, ...HOME],
+  [...PROTECT, ...INCREMENT, ...AWAY, 'check', ...HOME],
   [...PROTECT, ...AWAY, ...HOME],
 ];
 

@@ -28,7 +28,7 @@ type Start = (client: LifeboatClient) => Promise<LifeboatRun>;
 export async function runToItsEnd(
   client: LifeboatClient,
   which: {
-    type: 'backup' | 'restore' | 'failover' | 'failback' | 'commit';
+    type: 'backup' | 'restore' | 'replication' | 'failover' | 'failback' | 'commit' | 'check';
     plan: string;
     mode?: 'disaster' | 'test';
   },

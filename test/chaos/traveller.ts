@@ -10,9 +10,11 @@ import {
   SECOND_ZONE_SUBNET_ID,
   SHOP_HOSTED_ZONE_ID,
 } from '../../sandbox/aws/fixtures';
+import { readReadiness } from '../../repository/plans/readiness-record';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { type Account } from './account';
+import { awayCopyViolations } from './away-copies';
 import { Bytes } from './bytes';
 import { damageNewestBackup } from './damage';
 import { askInPlan } from './decisions';
@@ -157,11 +159,15 @@ export class Traveller {
         return;
       case 'write at the recovery site':
         return this.bytes.writeAtRecoverySite(this.random.fork());
+      case 'protect away':
+        return this.protectAway(cancelAfterMs);
       case 'backup':
         await this.run(step, { type: 'backup' }, cancelAfterMs);
         return this.disks.note('now', 'backup');
       case 'restore':
         return this.restore(cancelAfterMs, false);
+      case 'check':
+        return this.check();
       case 'test failover':
       case 'failover':
         return this.failOver(step, cancelAfterMs, lose);
@@ -185,6 +191,18 @@ export class Traveller {
       ...(await this.launchCopies.restored(summary, quiet)),
       ...(await this.launchCopies.ofLaunchCopies()),
     );
+  }
+
+  /** Whatever a check finds while things die, it comes to its end, and is kept. */
+  private async check(): Promise<void> {
+    const done = await this.run('check', { type: 'check' }, undefined);
+    if (done?.ended !== 'completed') return;
+    const record = await persistently(() => readReadiness(this.sandbox.store, this.plan.name));
+    if (record?.check?.runId !== done.runId)
+      this.violations.push({
+        kind: 'lost',
+        what: `the check ${done.runId} of ${this.plan.name} is not kept`,
+      });
   }
 
   /** With nothing in its way, a restore makes what there is to make. */
@@ -214,6 +232,20 @@ export class Traveller {
     this.violations.push(...(await this.bytes.ofVolumes()));
     if (summary !== undefined && done?.ended === 'completed')
       this.violations.push(...(await this.launchCopies.ofInstances(summary, done.runId)));
+  }
+
+  private async protectAway(cancelAfterMs: number | undefined): Promise<void> {
+    const done = await this.run('protect away', { type: 'replication' }, cancelAfterMs);
+    if (done?.ended !== 'completed') return;
+    // What is new may be missing from a list for a moment.
+    const deadline = Date.now() + SETTLE_SECONDS * 1000;
+    for (;;) {
+      const resources = await this.account.ofPlan(this.plan.name);
+      const found = await awayCopyViolations(this.journey, resources, this.account, this.disks);
+      if (found.length === 0) return;
+      if (Date.now() > deadline) return void this.violations.push(...found);
+      await sleep(500);
+    }
   }
 
   /** A restore from a damaged backup fails, and the DR copy stays what it was; VMs beside it may get their new one. */
@@ -254,6 +286,7 @@ export class Traveller {
       if (which.type === 'failover')
         return client.failover({ ...argument, mode: which.mode ?? 'test', onFailure });
       if (which.type === 'failback') return client.failback({ ...argument, onFailure });
+      if (which.type === 'replication') return client.replicate(argument);
       return client[which.type](argument) as Promise<LifeboatRun>;
     };
     const whys: string[] = [];

@@ -186,6 +186,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
       expect(await differingSnapshots()).toEqual([]);
       await completed(client.verify(direct));
       await completed(client.prune({ ...direct, sweep: 'now' }));
+      await completed(client.check(direct));
       await completed(client.failover({ ...direct, mode: 'test' }));
       expect(await violations('home')).toEqual([]);
       const byCopy = await sandbox.publish({
@@ -219,6 +220,8 @@ asRoot('activities that run twice, and late (needs root)', () => {
       await sandbox.mendAws();
       await client.retry('shop');
       await failover.result();
+      expect(await violations('away')).toEqual([]);
+      await completed(client.replicate(direct));
       expect(await violations('away')).toEqual([]);
 
       await sandbox.breakAws(refused('CreateSnapshots'));

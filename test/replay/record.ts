@@ -129,6 +129,7 @@ async function main(): Promise<void> {
     await record('replication', () => client.replicate(direct));
     await record('verify', () => client.verify(direct));
     await record('prune', () => client.prune(direct));
+    await record('check', () => client.check(direct));
     await disks.change(sandbox.site.hypervisor, random);
     await record('backup-cancelled', () => client.backup(direct), {
       fault: { kind: 'slow', milliseconds: 1500 },

@@ -47,6 +47,7 @@ describe('the command line', () => {
     const help = await cli('--help');
     expect(help).toMatchObject({ exitCode: 0, err: '' });
     for (const command of [
+      'check',
       'backup',
       'restore',
       'failover',

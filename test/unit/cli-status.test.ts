@@ -1,5 +1,9 @@
 import { statusDocument, statusText } from '../../cli/commands/status';
+import { CliError, EXIT } from '../../cli/exit-codes';
+import { watch } from '../../cli/watch';
+import { type ReadinessStatus } from '../../client/readiness-status';
 import { type SiteStatus } from '../../client/site-status';
+import { testIo } from './cli-io';
 
 const STATUS: SiteStatus = {
   plan: 'shop',
@@ -39,15 +43,23 @@ const STATUS: SiteStatus = {
         problem: 'Kernel 3.16 has no ena.',
         warnings: ['The swap of a disk that is gone is left out.'],
       },
+      awayCopy: {
+        instanceId: 'i-0123456789abcdef0',
+        takenAt: '2026-11-23T19:15:00.000Z',
+        ageSeconds: 125,
+        snapshots: [{ snapshotId: 'snap-4', volumeId: 'vol-1', disk: 'system' }],
+      },
     },
     {
       vm: 'web',
+      primaryVm: '/DC1/vm/WEB\u202e 1',
       runsAt: 'recovery',
       instance: undefined,
       drCopy: undefined,
       launchCopy: undefined,
       backup: undefined,
       guest: undefined,
+      awayCopy: undefined,
     },
   ],
 };
@@ -64,27 +76,71 @@ describe('status', () => {
       generation: 4,
       since: '2026-11-23T18:30:00.000Z',
       closedWindow: null,
+      readiness: null,
       vms: [
         {
           vm: 'db',
+          primaryVm: 'db',
           runsAt: 'recovery',
           instance: { ...STATUS.vms[0]?.instance, publicAddress: null },
           drCopy: STATUS.vms[0]?.drCopy,
           launchCopy: STATUS.vms[0]?.launchCopy,
           backup: STATUS.vms[0]?.backup,
           guest: STATUS.vms[0]?.guest,
+          awayCopy: STATUS.vms[0]?.awayCopy,
         },
         {
           vm: 'web',
+          primaryVm: STATUS.vms[1]?.primaryVm,
           runsAt: 'recovery',
           instance: null,
           drCopy: null,
           launchCopy: null,
           backup: null,
           guest: null,
+          awayCopy: null,
         },
       ],
     });
+  });
+
+  it('tells the verdict of the last check at once', () => {
+    const readiness: ReadinessStatus = {
+      verdict: 'ready',
+      because: undefined,
+      check: {
+        ...{ digest: 'ab', runId: 'run', checkedAt: '2026-11-23T19:00:00.000Z', verdict: 'ready' },
+        ...{ findings: [], recoveryPoints: {}, proxies: {} },
+      },
+      tested: 'never',
+      lastTest: undefined,
+    };
+    expect(statusText(STATUS, false, readiness)).toContain(
+      '(generation 4)\nReadiness: ready, checked at 2026-11-23T19:00:00.000Z; nothing found.\nTested: never.\n',
+    );
+    expect(statusDocument(STATUS, 'ab', readiness).readiness).toEqual({
+      ...readiness,
+      because: null,
+      lastTest: null,
+    });
+  });
+
+  it('is shown again and again until Ctrl-C, also where a look fails in between', async () => {
+    const world = testIo({}, '.');
+    let looks = 0;
+    const look = () => {
+      looks += 1;
+      if (looks === 2) return Promise.reject(new CliError('AWS does not answer.', EXIT.cannotConnect));
+      if (looks === 3) world.interrupt();
+      return Promise.resolve(`look ${looks}\n`);
+    };
+    await watch(world.io, look, 0.01);
+    const time = '\\d{4}-\\d\\d-\\d\\dT[0-9:.]+Z\\n';
+    expect(world.out).toMatch(
+      new RegExp(`^${time}look 1\\n${time}AWS does not answer\\.\\n${time}look 3\\n$`),
+    );
+    const unseen = watch(world.io, () => Promise.reject(new CliError('No plan.', EXIT.badInput)), 1);
+    await expect(unseen).rejects.toThrow('No plan.');
   });
 
   it('has a table with a line a disk', () => {
@@ -99,6 +155,16 @@ describe('status', () => {
     expect(text).toContain('\ndb: The disk "scratch" is not backed up.\n');
     expect(text).toContain('\ndb: The swap of a disk that is gone is left out.\n');
     expect(text).not.toContain('Scheduled backups');
+  });
+
+  it('tells what protects the VMs that are away, and what they are called at home', () => {
+    const text = statusText(STATUS);
+    expect(text).toContain('\ndb: away, protected as of 2026-11-23T19:15:00.000Z (2 min 5 s ago).\n');
+    expect(text).toContain('\nweb is "/DC1/vm/WEB? 1" at the primary site.\n');
+    expect(text).toContain('\nweb: away, NOT protected: there is no copy of its instance.');
+    expect(text).not.toContain('db is "');
+    const home = { ...STATUS, phase: 'protected' as const, vms: STATUS.vms.slice(1) };
+    expect(statusText(home)).not.toContain('away');
   });
 
   it('tells when scheduled backups begin, while they do not', () => {

@@ -7,6 +7,8 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import { type KeptFinding, verdictOf } from '../../plan/readiness';
+import { type CheckSummary } from '../../workflows/check';
 import { type RunRequest } from '../../workflows/run/begin';
 import { statusQuery } from '../../workflows/run/messages';
 
@@ -15,6 +17,7 @@ import { statusQuery } from '../../workflows/run/messages';
  * The runs themselves have tests of their own.
  */
 const activities = proxyActivities<{
+  findings(): Promise<KeptFinding[]>;
   copyDisk(vm: string): Promise<void>;
   launchShell(vm: string): Promise<void>;
 }>({
@@ -56,3 +59,13 @@ export async function failover({ plan, mode }: RunRequest & { mode: string }): P
 export async function failoverVm(vm: string): Promise<void> {
   await activities.launchShell(vm);
 }
+
+export async function check({ plan, digest = '' }: RunRequest): Promise<CheckSummary> {
+  const findings = await activities.findings();
+  const { firstExecutionRunId: runId } = workflowInfo();
+  const checkedAt = new Date().toISOString();
+  const verdict = verdictOf(findings);
+  return { plan, digest, runId, checkedAt, verdict, findings, recoveryPoints: {}, proxies: {} };
+}
+
+export async function replication(): Promise<void> {}

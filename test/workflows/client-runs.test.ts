@@ -9,6 +9,7 @@ import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { AlreadyRunningError } from '../../client/errors';
 import { look } from '../../client/progress';
 import { CONTROL_QUEUE } from '../../activities/task-queues';
+import { type KeptFinding } from '../../plan/readiness';
 import { testIo } from '../unit/cli-io';
 import { GOOD_PLAN, planFolder } from '../unit/plan-file';
 import { finish } from './client-runs-workflows';
@@ -44,6 +45,7 @@ describeWithTemporal('the client and the command on a real Temporal server', () 
             if (isCopied) return;
           }
         },
+        findings: () => Promise.resolve(found),
         async launchShell() {
           throw new Error('There is no such instance type: m6i.huge.');
         },
@@ -78,6 +80,7 @@ describeWithTemporal('the client and the command on a real Temporal server', () 
     folder?.remove();
   }, 60_000);
 
+  let found: KeptFinding[] = [];
   let isCopied = false;
   let copied: Promise<void>;
   let endCopy: () => void;
@@ -187,6 +190,34 @@ describeWithTemporal('the client and the command on a real Temporal server', () 
     expect(test.world.err).toContain('the failover failed: There is no DR copy of shop.');
   }, 60_000);
 
+  it('a check tells by its exit code whether the plan is ready, and what is to be done', async () => {
+    const ready = command('check', folder.file);
+    expect(await ready.done).toBe(0);
+    expect(ready.world.out).toContain(': ready, as of');
+    const finding = {
+      code: 'guest',
+      vm: 'db',
+      text: 'It is odd.',
+      todo: 'Look.',
+      since: '2026-11-30T10:00:00Z',
+    };
+    found = [{ ...finding, code: 'guest', severity: 'warning' }];
+    const warned = command('check', folder.file, '--json');
+    expect(await warned.done).toBe(5);
+    expect(warned.world.json).toMatchObject({
+      command: 'check',
+      ok: true,
+      outcome: 'completed',
+      result: { verdict: 'ready with warnings', findings: found },
+    });
+    found = [{ ...finding, code: 'dns', severity: 'impossible' }];
+    const unready = command('check', folder.file);
+    expect(await unready.done).toBe(6);
+    expect(unready.world.out).toContain(
+      '- impossible · db · since 2026-11-30T10:00:00Z\n  It is odd.\n  To do: Look.\n',
+    );
+  }, 60_000);
+
   it('a schedule is created, updated, shown and deleted', async () => {
     expect(await command('schedule', 'show', 'shop').done).toBe(2);
     const created = command('schedule', 'create', folder.file, '--json');
@@ -207,11 +238,27 @@ describeWithTemporal('the client and the command on a real Temporal server', () 
     const faster = planFolder(GOOD_PLAN.replace('15m', '5m'));
     const updated = command('schedule', 'create', faster.file);
     expect(await updated.done).toBe(0);
-    expect(updated.world.out).toBe('The schedule of shop is updated: every 5 min.\n');
+    expect(updated.world.out).toBe(
+      'The schedule of shop is updated: every 5 min.\nIt is checked every 30 min, and now.\n',
+    );
     faster.remove();
     const shown = command('schedule', 'show', 'shop', '--json');
     expect(await shown.done).toBe(0);
-    expect(shown.world.json).toMatchObject({ schedule: { frequencySeconds: 300 } });
+    expect(shown.world.json).toMatchObject({
+      schedule: { frequencySeconds: 300 },
+      checkSchedule: { scheduleId: 'lifeboat:shop:check', frequencySeconds: 1800 },
+    });
+    const checks = await server.client.schedule.getHandle('lifeboat:shop:check').describe();
+    expect(checks.policies).toMatchObject({ overlap: 'SKIP' });
+    expect(checks.action).toMatchObject({ workflowType: 'check', args: [{ plan: 'shop' }] });
+    // The plan that was just published is checked at once.
+    await until(async () => (await client.checkSchedules.describe('shop'))?.recentRuns.length === 2);
+    expect(await command('schedule', 'create', folder.file, '--check-every', 'often').done).toBe(2);
+    const seldom = command('schedule', 'create', folder.file, '--check-every', '4h');
+    expect(await seldom.done).toBe(0);
+    expect(seldom.world.out).toContain('It is checked every 4 h, and now.\n');
+    expect(await command('schedule', 'create', folder.file, '--no-check').done).toBe(0);
+    expect(await client.checkSchedules.describe('shop')).toBeUndefined();
 
     expect(await command('schedule', 'delete', 'shop').done).toBe(0);
     const gone = command('schedule', 'delete', 'shop');

@@ -70,9 +70,13 @@ export async function failOverOn(
       ...more,
     });
   const workers = [
-    await worker(CONTROL_QUEUE, ['loadPlan', 'takePlanState', 'movePlanState', 'checkPlanState'], {
-      workflowBundle: await bundle(),
-    }),
+    await worker(
+      CONTROL_QUEUE,
+      ['loadPlan', 'takePlanState', 'movePlanState', 'checkPlanState', 'noteTest'],
+      {
+        workflowBundle: await bundle(),
+      },
+    ),
     await worker(AWS_PROXY_QUEUE, [
       ...['checkFailover', 'proxyHost', 'createVolumes', 'ensureShellImage', 'launchShell', 'attachVolumes'],
       ...['startInstance', 'waitUntilReady', 'discardShell', 'removeRecoveryResources'],

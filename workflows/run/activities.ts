@@ -4,6 +4,7 @@ import {
   type AwsProxyHostActivities,
   type AwsProxyPulseActivities,
 } from '../../activities/aws-proxy/contract';
+import { type AwsProxyAnswerActivities, type BackupProxyAnswerActivities } from '../../activities/answers';
 import { type BackupProxyActivities } from '../../activities/backup-proxy/contract';
 import { type ControlActivities } from '../../activities/control/contract';
 import { priority } from './priority';
@@ -12,6 +13,8 @@ import { noted, waitsForCancelled } from './settling';
 import {
   AWS_PROXY_COPY_QUEUE,
   AWS_PROXY_QUEUE,
+  awsProxyAnswerQueue,
+  BACKUP_PROXY_ANSWER_QUEUE,
   BACKUP_PROXY_QUEUE,
   CONTROL_QUEUE,
 } from '../../activities/task-queues';
@@ -68,6 +71,8 @@ export const control = activitiesOn<ControlActivities>(CONTROL_QUEUE, {
   takePlanState: { profile: 'call', label: "take the plan's state" },
   movePlanState: { profile: 'call', label: "move the plan's state on" },
   checkPlanState: { profile: 'call', label: "check the plan's generation" },
+  keepCheck: { profile: 'call', label: 'keep what the check found' },
+  noteTest: { profile: 'call', label: 'note the test' },
 });
 
 export const backupProxy = activitiesOn<BackupProxyActivities>(BACKUP_PROXY_QUEUE, {
@@ -105,6 +110,7 @@ export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
   snapshotCopyVolume: { profile: 'wait', label: 'snapshot copy volume' },
   deleteVolume: { profile: 'wait', label: 'delete volume' },
   checkFailover: { profile: 'wait', label: 'check that failover can work' },
+  checkReadiness: { profile: 'wait', label: 'look at DR copies and account' },
   createVolumes: { profile: 'wait', label: 'create volumes from the DR copy' },
   ensureShellImage: { profile: 'wait', label: 'find the shell image' },
   launchShell: { profile: 'wait', label: 'launch instance' },
@@ -129,6 +135,8 @@ export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
   checkDiskFits: { profile: 'wait', label: "check the disk's end" },
   stopInstance: { profile: 'wait', label: 'stop the instance' },
   deleteFailbackSnapshots: { profile: 'wait', label: 'delete failback snapshots' },
+  readAwayInstances: { profile: 'call', label: 'find the instances' },
+  makeAwayCopy: { profile: 'wait', label: 'copy the instance' },
   removeRecoverySite: { profile: 'wait', label: 'remove the recovery site' },
   proxyHost: { profile: 'call', label: 'find an AWS proxy' },
 });
@@ -151,3 +159,13 @@ export const awsProxyPulse = (taskQueue: string, queueing?: Queueing): AwsProxyP
     { answerPulse: { profile: 'pulse', label: 'is the AWS proxy there?' } },
     queueing,
   );
+
+/** Whether an AWS proxy is there, in a zone where one is named. */
+export const awsProxyAnswers = (zone?: string): AwsProxyAnswerActivities =>
+  activitiesOn<AwsProxyAnswerActivities>(awsProxyAnswerQueue(zone), {
+    answerAsAwsProxy: { profile: 'pulse', label: 'is an AWS proxy there?' },
+  });
+
+export const backupProxyAnswers = activitiesOn<BackupProxyAnswerActivities>(BACKUP_PROXY_ANSWER_QUEUE, {
+  answerAsBackupProxy: { profile: 'pulse', label: 'is a backup proxy there?' },
+});

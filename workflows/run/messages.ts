@@ -150,3 +150,5 @@ export type FailbackGate = 'cutOver' | 'copyChanges' | 'start';
 /** Search attributes; the workers register them before they poll, as an unregistered one hangs the run. */
 export const planAttribute = defineSearchAttributeKey('LifeboatPlan', SearchAttributeType.KEYWORD);
 export const phaseAttribute = defineSearchAttributeKey('LifeboatPhase', SearchAttributeType.KEYWORD);
+/** Of checks: the verdict. */
+export const readinessAttribute = defineSearchAttributeKey('LifeboatReadiness', SearchAttributeType.KEYWORD);

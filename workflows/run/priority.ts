@@ -14,6 +14,7 @@ const KEYS: Record<WorkflowType, number> = {
   backup: 4,
   restore: 4,
   replication: 4,
+  check: 4,
   // Nobody waits for these.
   verify: 5,
   prune: 5,

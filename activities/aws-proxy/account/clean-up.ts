@@ -24,7 +24,17 @@ type Scope = Pick<TagValues, 'plan'> & Partial<Pick<TagValues, 'run' | 'vm'>>;
  * Roles that a failover or a failback makes. Never among them: `dr-copy`, which is what all of this is for, and what
  * replication has under way.
  */
-const REMOVABLE: ReadonlySet<Role> = new Set(['recovery', 'test', 'shell', 'launch-image', 'failback']);
+const REMOVABLE: ReadonlySet<Role> = new Set([
+  'recovery',
+  'test',
+  'shell',
+  'launch-image',
+  'failback',
+  'away-copy',
+]);
+
+/** Those of them that snapshots are made for; the shell image's stays. */
+const REMOVABLE_SNAPSHOTS: ReadonlySet<Role | undefined> = new Set<Role>(['failback', 'away-copy']);
 
 /** EC2 is eventually consistent: what a lost call made may show late, so one empty look proves nothing. */
 const EMPTY_LOOKS = 2;
@@ -107,7 +117,7 @@ function removable(found: Found, scope: Scope): Found {
     volumes: found.volumes.filter(({ Tags, State }) => ours(Tags) && State !== 'deleted'),
     interfaces: found.interfaces.filter(({ TagSet }) => ours(TagSet)),
     snapshots: found.snapshots.filter(
-      ({ Tags }) => ours(Tags) && readTags(Tags, ['role'])?.role === 'failback',
+      ({ Tags }) => ours(Tags) && REMOVABLE_SNAPSHOTS.has(readTags(Tags, ['role'])?.role),
     ),
     images: found.images.filter(({ Tags, State }) => ours(Tags) && State !== 'deregistered'),
   };

@@ -3,6 +3,7 @@ import { EC2Client } from '@aws-sdk/client-ec2';
 import { IAMClient } from '@aws-sdk/client-iam';
 import { Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client } from '@aws-sdk/client-s3';
+import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { isThrottlingError, StandardRetryStrategy } from '@smithy/core/retry';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { type RetryErrorInfo, type SdkError, type StandardRetryToken } from '@smithy/types';
@@ -30,6 +31,8 @@ export interface AwsClients {
   route53: Route53Client;
   /** One service for all Regions: nothing that a failover needs may depend on it. */
   iam: IAMClient;
+  /** What the account may have. Only checks ask it: nothing that a failover needs may depend on it. */
+  serviceQuotas: ServiceQuotasClient;
 }
 
 /** Seconds until a connection counts as impossible; across Regions a handshake takes well under one second. */
@@ -122,6 +125,7 @@ export function awsClients(options: AwsClientOptions): AwsClients {
     ebs: naming(new EBSClient(settings(options)), 'ebs'),
     route53: naming(paced(new Route53Client(pacedSettings), 'route53', budgets), 'route53'),
     iam: naming(new IAMClient(settings(options)), 'iam'),
+    serviceQuotas: naming(new ServiceQuotasClient(settings(options)), 'servicequotas'),
   };
 }
 

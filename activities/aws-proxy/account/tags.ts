@@ -20,6 +20,7 @@ export const TAG_PREFIX = 'lifeboat:';
  * - `recovery`, `test`: instance and volumes of a failover, or of a test failover.
  * - `shell`: the shell image, its snapshot, and the roots that instances launched from it begin with.
  * - `failback`: snapshots of recovered instances on their way home.
+ * - `away-copy`: snapshots of recovered instances, made at the plan's frequency while it is failed over.
  */
 export const ROLES = [
   'pending-copy',
@@ -32,6 +33,7 @@ export const ROLES = [
   'test',
   'shell',
   'failback',
+  'away-copy',
 ] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -85,6 +87,8 @@ const FIELDS = {
   pass: { key: 'pass', form: wholeNumber(1, 2) },
   /** Names one CreateSnapshots call: a retry that does not know how the one before ended can make a second set. */
   set: { key: 'set', form: id },
+  /** Id of the instance that a snapshot is of. */
+  instance: { key: 'instance', form: id },
 } as const;
 
 export type TagField = keyof typeof FIELDS;
@@ -270,6 +274,18 @@ export const FAILBACK_SNAPSHOT_FIELDS = [
   'set',
 ] as const satisfies TagField[];
 
+/** Fields of a snapshot of an instance while its plan is failed over. Which disk it is of is told as well where that is one of the VM's. */
+export const AWAY_SNAPSHOT_FIELDS = [
+  'plan',
+  'vm',
+  'run',
+  'role',
+  'instance',
+  'diskCount',
+  'takenAt',
+  'set',
+] as const satisfies TagField[];
+
 /** A DR copy's (or pending copy's) snapshot, as its tags tell it. @returns undefined for any other snapshot */
 export const readCopySnapshot = (tags: Tag[] | undefined) =>
   readAs(tags, COPY_SNAPSHOT_FIELDS, ['dr-copy', 'pending-copy']);
@@ -277,6 +293,10 @@ export const readCopySnapshot = (tags: Tag[] | undefined) =>
 /** A launch copy's snapshot, or one that is to become it. @returns undefined for any other snapshot */
 export const readLaunchSnapshot = (tags: Tag[] | undefined) =>
   readAs(tags, LAUNCH_SNAPSHOT_FIELDS, ['launch-copy', 'pending-launch-copy']);
+
+/** A snapshot of an instance while its plan is failed over. @returns undefined for any other snapshot */
+export const readAwaySnapshot = (tags: Tag[] | undefined) =>
+  readAs(tags, AWAY_SNAPSHOT_FIELDS, ['away-copy']);
 
 /** A volume of a failover or test. @returns undefined for any other volume */
 export const readRecoveredVolume = (tags: Tag[] | undefined) =>

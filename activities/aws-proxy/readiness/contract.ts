@@ -1,3 +1,4 @@
+import { type Finding } from '../../../plan/readiness';
 import { type RunContext } from '../../../plan/run';
 import { type DrPlan } from '../../../plan/schema';
 import { type DrCopy } from '../account/contract';
@@ -32,4 +33,24 @@ export interface ReadinessActivities {
     plan: DrPlan;
     test: boolean;
   }): Promise<FailoverReadiness>;
+
+  /**
+   * All that can be known of a failover and a test failover, asked by reading only: what {@link checkFailover} asks for either, and
+   * what of DR copies and account gets worse with time. What cannot be asked is a finding, too.
+   */
+  checkReadiness(input: {
+    run: Omit<RunContext, 'generation'>;
+    plan: DrPlan;
+    /** Whether the plan is replicated now, so that its DR copies have to be young. */
+    replicated: boolean;
+  }): Promise<CheckedReadiness>;
+}
+
+/** What a check of the recovery site found. */
+export interface CheckedReadiness {
+  findings: Finding[];
+  /** The backups that the DR copies hold, by VM; those without a DR copy are absent. */
+  recoveryPoints: Record<string, string>;
+  /** Zones in which an AWS proxy has to attach volumes: those of VMs that are not launched by a launch copy. */
+  proxyZones: string[];
 }

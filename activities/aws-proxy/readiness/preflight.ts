@@ -30,6 +30,7 @@ import { typeFindings, type TypePlace } from './instance-types';
 import { licensedImageFindings } from './licensed-images';
 import { volumeFindings } from './volumes';
 import { type FailoverReadiness, type ReadinessActivities, type VmPlace } from './contract';
+import { type RefusalDetails, type StagedFindings } from './refusal';
 
 export interface PreflightDependencies {
   ec2: EC2Client;
@@ -52,30 +53,35 @@ export async function checkFailover(
 ): Promise<FailoverReadiness> {
   const { ec2, iam, region } = dependencies;
   if (plan.recoverySite.region !== region)
-    throw notReady(plan, test, [
-      `The plan's recovery site is in ${plan.recoverySite.region}; this AWS proxy works in ${region}.`,
-    ]);
+    throw notReady(plan, test, {
+      region: [
+        `The plan's recovery site is in ${plan.recoverySite.region}; this AWS proxy works in ${region}.`,
+      ],
+    });
   const wanted = test ? plan.recoverySite.test : plan.recoverySite.production;
   const placed = placedVms(plan, test);
   const site = await findSite(ec2, [wanted, ...placed.map((one) => one.site)]);
   const fixed = fixedSubnets(placed, site);
   const places = placesOf(placed, site, fixed);
   const { drCopies, findings: copyFindings } = await checkDrCopies(dependencies, run.repository, plan);
-  const findings = [
-    ...networkFindings(wanted, placed, site),
-    ...(test && sharesSubnets(plan, placed)
-      ? ['The test subnet is the production subnet; a test would meet the application itself.']
-      : []),
-    ...(await typeFindings(ec2, plan, drCopies, places)),
-    ...(await licensedImageFindings(ec2, plan, drCopies)),
-    ...copyFindings,
-    ...volumeFindings(plan, drCopies, test),
-    ...(await addressFindings(ec2, plan.name, placed, fixed)),
-    ...(await profileFindings(iam, placed)),
-    ...(await dnsFindings(dependencies.route53, plan)),
-  ];
+  // In the order in which they are told.
+  const findings: StagedFindings = {
+    network: networkFindings(wanted, placed, site),
+    'test-network':
+      test && sharesSubnets(plan, placed)
+        ? ['The test subnet is the production subnet; a test would meet the application itself.']
+        : [],
+    'instance-type': await typeFindings(ec2, plan, drCopies, places),
+    'licensed-image': await licensedImageFindings(ec2, plan, drCopies),
+    'dr-copy': copyFindings,
+    volume: volumeFindings(plan, drCopies, test),
+    address: await addressFindings(ec2, plan.name, placed, fixed),
+    'instance-profile': await profileFindings(iam, placed),
+    dns: await dnsFindings(dependencies.route53, plan),
+  };
+  const found = Object.values(findings).some((texts) => texts.length > 0);
   const availabilityZone = subnetsIn(site, wanted)[0]?.AvailabilityZone;
-  if (findings.length > 0 || availabilityZone === undefined) throw notReady(plan, test, findings);
+  if (found || availabilityZone === undefined) throw notReady(plan, test, findings);
   const told = placed.flatMap(({ vm, ownSubnets }): VmPlace[] => {
     const zone = places.get(vm)?.zones[0];
     const subnet = fixed.get(vm)?.SubnetId;
@@ -114,7 +120,8 @@ function sharesSubnets(plan: DrPlan, placed: PlacedVm[]): boolean {
 }
 
 /** The failure that lists the findings, one a line. */
-export function notReady(plan: DrPlan, test: boolean, findings: string[]): ApplicationFailure {
+export function notReady(plan: DrPlan, test: boolean, byStage: StagedFindings): ApplicationFailure {
+  const findings = Object.values(byStage).flat();
   return ApplicationFailure.create({
     message: [
       `The plan ${plan.name} is not ready for a ${test ? 'test ' : ''}failover; nothing was changed.`,
@@ -122,7 +129,7 @@ export function notReady(plan: DrPlan, test: boolean, findings: string[]): Appli
     ].join('\n'),
     type: 'NotReadyForFailover',
     nonRetryable: true,
-    details: [{ findings }],
+    details: [{ findings, byStage } satisfies RefusalDetails],
   });
 }
 

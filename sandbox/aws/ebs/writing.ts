@@ -8,6 +8,7 @@ import {
   type StartSnapshotResponse,
 } from '@aws-sdk/client-ebs';
 import { type Account, ACCOUNT_ID, now } from '../account';
+import { encryptionOf, refusesPlainParents } from '../ec2/encryption';
 import { readTags, tagList } from '../ec2/tags';
 import { newId } from '../state/ids';
 import { type SnapshotRecord } from '../state/records';
@@ -105,6 +106,11 @@ export function writingHandlers(account: Account, lastWrites: LastWrites) {
           );
         if (input.KmsKeyArn !== undefined && input.KmsKeyArn !== parent.kmsKeyId)
           throw validation('INVALID_PARAMETER_VALUE', 'KmsKeyArn must be that of the parent snapshot.');
+        if (!parent.encrypted && refusesPlainParents(account))
+          throw validation(
+            'INVALID_PARAMETER_VALUE',
+            'The account encrypts by default; the parent snapshot must be encrypted.',
+          );
       }
       const pending = account.snapshots
         .all()
@@ -129,8 +135,10 @@ export function writingHandlers(account: Account, lastWrites: LastWrites) {
           volumeId: NO_VOLUME,
           sizeGiB,
           description: input.Description ?? '',
-          encrypted: parent?.encrypted ?? input.Encrypted ?? false,
-          kmsKeyId: parent?.kmsKeyId ?? input.KmsKeyArn,
+          ...encryptionOf(account, {
+            encrypted: parent?.encrypted ?? input.Encrypted ?? false,
+            kmsKeyId: parent?.kmsKeyId ?? input.KmsKeyArn,
+          }),
           lineage: parent?.lineage ?? id,
           parentSnapshotId: parent?.id,
           parentMap: parent?.map,

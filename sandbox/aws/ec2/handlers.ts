@@ -1,5 +1,6 @@
 import { type Account } from '../account';
 import { consoleHandlers } from './instances/consoles';
+import { encryptionHandlers } from './encryption';
 import { imageHandlers } from './images';
 import { instanceAttributeHandlers } from './instances/instance-attributes';
 import { instanceStatusHandlers } from './instances/instance-status';
@@ -27,5 +28,6 @@ export function ec2Handlers(account: Account) {
     ...volumeHandlers(account),
     ...snapshotHandlers(account),
     ...tagHandlers(account),
+    ...encryptionHandlers(account),
   };
 }

@@ -14,6 +14,7 @@ import { newId } from '../state/ids';
 import { type VolumeRecord } from '../state/records';
 import { madeBefore, tokenMark } from '../state/tokens';
 import { AwsError } from '../wire/errors';
+import { encryptionOf } from './encryption';
 import { filterItems } from './filters';
 import { checkDryRun, findInstance, findSnapshot, findVolume, select } from './lookup';
 import { page } from './paging';
@@ -97,8 +98,10 @@ export function volumeHandlers(account: Account) {
         ...shape,
         availabilityZone,
         snapshotId: snapshot?.id,
-        encrypted: snapshot?.encrypted || input.Encrypted || input.KmsKeyId !== undefined,
-        kmsKeyId,
+        ...encryptionOf(account, {
+          encrypted: snapshot?.encrypted || input.Encrypted || input.KmsKeyId !== undefined,
+          kmsKeyId,
+        }),
         baseMap: snapshot?.map,
         lineage: snapshot?.lineage ?? id,
       });

@@ -4,6 +4,7 @@ import { plainBody } from './body';
 import { AwsError } from './errors';
 import { writeError } from './error-response';
 import { type Credential, missingCredential, requestCredential, unknownAccessKey } from './identity';
+import { jsonOperation, readJson, writeJson } from './json-rpc';
 import { readQuery, writeQuery } from './query';
 import { readRest, type RestResponse, writeRest } from './rest';
 import { routeRequest } from './routing';
@@ -113,6 +114,16 @@ async function handle(exchange: Exchange): Promise<RestResponse> {
     const body = writeQuery(service, operation, output, requestId);
     return { status: 200, headers: { 'content-type': 'text/xml;charset=UTF-8' }, body };
   }
+  if (service.kind === 'awsJson1_1') {
+    const operation = jsonOperation(service, request.headers);
+    if (operation === undefined || !Object.hasOwn(exchange.handlers, operation.name))
+      throw new AwsError(
+        'UnknownOperationException',
+        `Not implemented: ${operation?.name ?? 'no operation'}`,
+      );
+    const body = (await plainBody(request).collect(FORM_LIMIT)).toString();
+    return writeJson(operation, await perform(exchange, operation, readJson(operation, body)));
+  }
   const target =
     service.signingName === 's3'
       ? s3Target(exchange.rawPath, request.headers.host)
@@ -141,7 +152,7 @@ async function perform(
   const { service, requestId, options } = exchange;
   for (const name of operation.required)
     if (input[name] === undefined)
-      throw service.kind === 'restJson1'
+      throw service.kind === 'restJson1' || service.kind === 'awsJson1_1'
         ? new AwsError('ValidationException', `${name} is required.`)
         : new AwsError('MissingParameter', `The request must contain the parameter ${name}`);
   const call: Call = { requestId, service: service.signingName, operation: operation.name, input };

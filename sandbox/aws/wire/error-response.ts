@@ -1,5 +1,6 @@
 import { type AwsError } from './errors';
 import { toJson } from './json';
+import { jsonResponse } from './json-rpc';
 import { type RestResponse } from './rest';
 import { mergedTraits } from './schema';
 import { type Service } from './service';
@@ -13,9 +14,10 @@ export function writeError(service: Service, error: AwsError, requestId: string)
   const code = queryCode ?? error.code;
   const status = error.status ?? queryStatus ?? traits.httpError ?? 400;
 
-  if (service.kind === 'restJson1') {
+  if (service.kind === 'restJson1' || service.kind === 'awsJson1_1') {
     const details = { Message: error.message, message: error.message, ...error.details };
-    const body = schema === undefined ? details : toJson(schema, details);
+    const body = (schema === undefined ? details : toJson(schema, details)) as object;
+    if (service.kind === 'awsJson1_1') return jsonResponse({ __type: code, ...body }, status);
     return {
       status,
       headers: { 'content-type': 'application/json', 'x-amzn-errortype': code },

@@ -1,7 +1,7 @@
 import { type NormalizedSchema as Schema } from '@smithy/core/schema';
 import { mergedTraits, NormalizedSchema, requiredMembers } from './schema';
 
-export type ProtocolKind = 'restJson1' | 'restXml' | 'awsQuery' | 'ec2Query';
+export type ProtocolKind = 'restJson1' | 'awsJson1_1' | 'restXml' | 'awsQuery' | 'ec2Query';
 
 /** How a REST operation is told from the others of its service. */
 export interface HttpBinding {

@@ -11,6 +11,7 @@ import { type ImageDevice, type ImageRecord, type InstanceRecord } from '../../s
 import { madeBefore, tokenMark } from '../../state/tokens';
 import { AwsError } from '../../wire/errors';
 import { chooseAddresses, choosePublicAddress, type WantedAddresses, wantedAddresses } from '../addresses';
+import { encryptionOf } from '../encryption';
 import { readDevice } from '../images';
 import { continueInstance } from './instance-states';
 import { findInstanceType } from './instance-types';
@@ -259,8 +260,7 @@ function createVolume(
     ...volumeShape(request, snapshot?.sizeGiB),
     availabilityZone: of.network.subnet.availabilityZone,
     snapshotId: snapshot?.id,
-    encrypted: device.encrypted,
-    kmsKeyId: snapshot?.kmsKeyId,
+    ...encryptionOf(account, { encrypted: device.encrypted, kmsKeyId: snapshot?.kmsKeyId }),
     baseMap: snapshot?.map,
     lineage: snapshot?.lineage ?? id,
     madeFor: of.id,

@@ -1,0 +1,70 @@
+import { lifeboatVersion } from '../host/version';
+import { type ProxyAnswer } from '../plan/readiness';
+import { type RepositoryAddress, type RunContext } from '../plan/run';
+import { type ObjectStore } from '../repository/objects/object-store';
+import { toFailure, withFailures } from './failures';
+
+/** On queues of their own, where nothing else is ever waited for: that nobody answers there means that nobody is there. */
+export interface AwsProxyAnswerActivities {
+  /** Answers: an AWS proxy is there, whatever it is busy with. */
+  answerAsAwsProxy(): Promise<ProxyAnswer>;
+}
+
+export interface BackupProxyAnswerActivities {
+  /** Answers: a backup proxy is there; and whether it reaches the repository from where it is. */
+  answerAsBackupProxy(input: { run: Pick<RunContext, 'repository'> }): Promise<BackupProxyAnswer>;
+}
+
+export interface BackupProxyAnswer extends ProxyAnswer {
+  /** Why the repository cannot be read; absent where it can. */
+  repositoryProblem?: string;
+}
+
+/** Seconds for the repository to answer, within what an answer may take. */
+const REPOSITORY_SECONDS = 10;
+
+/** Who answers: the worker's name for people, as Temporal knows it. */
+interface Answering {
+  worker: string;
+}
+
+export function createAwsProxyAnswers({
+  worker,
+  availabilityZone,
+}: Answering & { availabilityZone: string }): AwsProxyAnswerActivities {
+  return {
+    answerAsAwsProxy: () => Promise.resolve({ worker, version: lifeboatVersion(), availabilityZone }),
+  };
+}
+
+export function createBackupProxyAnswers({
+  worker,
+  objectStore,
+}: Answering & {
+  objectStore: (address: RepositoryAddress) => ObjectStore;
+}): BackupProxyAnswerActivities {
+  return withFailures<BackupProxyAnswerActivities>({
+    async answerAsBackupProxy({ run }) {
+      const repositoryProblem = await problemOf(objectStore(run.repository));
+      const answer = { worker, version: lifeboatVersion() };
+      return { ...answer, ...(repositoryProblem === undefined ? {} : { repositoryProblem }) };
+    },
+  });
+}
+
+async function problemOf(store: ObjectStore): Promise<string | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new Error(`it has not answered within ${REPOSITORY_SECONDS} s`);
+    timer = setTimeout(() => reject(error), REPOSITORY_SECONDS * 1000);
+  });
+  try {
+    // Whether the object is there is no matter: that there is an answer is.
+    await Promise.race([store.get('plans/by-name/'), late]);
+    return undefined;
+  } catch (error) {
+    return toFailure(error, 'read the backup repository').message;
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,127 @@
+import { type EC2Client, type Instance, paginateDescribeInstanceTypes } from '@aws-sdk/client-ec2';
+import {
+  GetAWSDefaultServiceQuotaCommand,
+  GetServiceQuotaCommand,
+  type ServiceQuotasClient,
+} from '@aws-sdk/client-service-quotas';
+import { type Finding } from '../../../plan/readiness';
+import { type DrPlan } from '../../../plan/schema';
+import { hasCode } from '../../failures';
+import { FILTER_VALUES, listInstances } from '../account/lookup';
+import { readTags } from '../account/tags';
+import { type VcpuQuota, vcpuQuotaOf } from './vcpu-quota';
+
+/** The most that DescribeInstanceTypes gives a page. EC2 API Reference, MaxResults. */
+const PAGE_SIZE = 100;
+/** Seconds for an answer: Service Quotas need not be reachable from the proxy's network. */
+const ANSWER_SECONDS = 10;
+
+/** vCPUs by the code of the quota that they count against. */
+type Vcpus = Map<string, { quota: VcpuQuota; vcpus: number }>;
+
+/**
+ * Quotas of vCPUs that the account has too little of for all of the plan's VMs beside what runs. It is counted by each VM's first
+ * instance type: what comes after that is for when AWS has no capacity.
+ */
+export async function vcpuFindings(
+  ec2: EC2Client,
+  serviceQuotas: ServiceQuotasClient,
+  plan: DrPlan,
+): Promise<Finding[]> {
+  const needed = await neededVcpus(ec2, plan);
+  if (needed.size === 0) return [];
+  const running = await runningVcpus(ec2, plan.name);
+  const findings: Finding[] = [];
+  for (const [code, { quota, vcpus: need }] of needed) {
+    const limit = await limitOf(serviceQuotas, code);
+    const used = running.get(code)?.vcpus ?? 0;
+    if (typeof limit === 'string') findings.push(notAsked(quota, limit));
+    else if (used + need > limit) findings.push(tooSmall(quota, { need, used, limit }));
+  }
+  return findings;
+}
+
+function tooSmall(
+  { code, name }: VcpuQuota,
+  { need, used, limit }: { need: number; used: number; limit: number },
+): Finding {
+  return {
+    code: 'vcpu-quota',
+    severity: 'impossible',
+    text: `The plan's VMs need ${need} vCPUs of the quota "${name}" (${code}), which is ${limit}; ${used} are in use beside them.`,
+    todo: `Ask for ${used + need} or more: aws service-quotas request-service-quota-increase --service-code ec2 --quota-code ${code} --desired-value ${used + need}. AWS takes hours to days to grant it.`,
+    about: code,
+  };
+}
+
+function notAsked({ code, name }: VcpuQuota, why: string): Finding {
+  return {
+    code: 'not-checked',
+    severity: 'warning',
+    text: `The quota "${name}" (${code}) could not be asked for: ${why}`,
+    todo: 'Allow the AWS proxy servicequotas:GetServiceQuota and servicequotas:GetAWSDefaultServiceQuota, and a way to the endpoint of Service Quotas.',
+    about: code,
+  };
+}
+
+async function neededVcpus(ec2: EC2Client, { vms }: DrPlan): Promise<Vcpus> {
+  const first = vms.flatMap(({ instanceTypes }) => instanceTypes.slice(0, 1));
+  const known = await vcpusOfTypes(ec2, [...new Set(first)]);
+  const needed: Vcpus = new Map();
+  // A type that does not exist is another finding.
+  for (const type of first) add(needed, type, known.get(type) ?? 0);
+  return needed;
+}
+
+async function vcpusOfTypes(ec2: EC2Client, types: string[]): Promise<Map<string, number>> {
+  const vcpus = new Map<string, number>();
+  for (let at = 0; at < types.length; at += FILTER_VALUES) {
+    const filter = { Name: 'instance-type', Values: types.slice(at, at + FILTER_VALUES) };
+    const pages = paginateDescribeInstanceTypes({ client: ec2, pageSize: PAGE_SIZE }, { Filters: [filter] });
+    for await (const { InstanceTypes } of pages)
+      for (const { InstanceType, VCpuInfo } of InstanceTypes ?? [])
+        vcpus.set(InstanceType ?? '', VCpuInfo?.DefaultVCpus ?? 0);
+  }
+  return vcpus;
+}
+
+/** On-Demand instances that run, but for those of a failover of this plan, which the next one replaces. */
+async function runningVcpus(ec2: EC2Client, plan: string): Promise<Vcpus> {
+  const running: Vcpus = new Map();
+  const states = [{ Name: 'instance-state-name', Values: ['pending', 'running'] }];
+  for (const instance of await listInstances(ec2, states)) {
+    const { InstanceType = '', InstanceLifecycle, Placement, Tags } = instance;
+    // Spot instances and dedicated hosts have quotas of their own.
+    if (InstanceLifecycle !== undefined || Placement?.Tenancy === 'host') continue;
+    const tags = readTags(Tags, ['plan', 'run', 'role']);
+    if (tags?.plan === plan && tags.role === 'recovery') continue;
+    add(running, InstanceType, vcpusOf(instance));
+  }
+  return running;
+}
+
+const vcpusOf = ({ CpuOptions }: Instance): number =>
+  (CpuOptions?.CoreCount ?? 0) * (CpuOptions?.ThreadsPerCore ?? 1);
+
+function add(to: Vcpus, instanceType: string, vcpus: number): void {
+  const quota = vcpuQuotaOf(instanceType);
+  if (quota === undefined) return;
+  to.set(quota.code, { quota, vcpus: (to.get(quota.code)?.vcpus ?? 0) + vcpus });
+}
+
+/** The account's own value, or AWS's default where it has none; in words, why it is not known. */
+async function limitOf(serviceQuotas: ServiceQuotasClient, QuotaCode: string): Promise<number | string> {
+  const asked = { ServiceCode: 'ec2', QuotaCode };
+  const within = () => ({ abortSignal: AbortSignal.timeout(ANSWER_SECONDS * 1000) });
+  try {
+    const { Quota } = await serviceQuotas
+      .send(new GetServiceQuotaCommand(asked), within())
+      .catch((error: unknown) => {
+        if (!hasCode(error, 'NoSuchResourceException')) throw error;
+        return serviceQuotas.send(new GetAWSDefaultServiceQuotaCommand(asked), within());
+      });
+    return Quota?.Value ?? 'AWS gives no value.';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

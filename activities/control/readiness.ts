@@ -1,0 +1,85 @@
+import { lifeboatVersion } from '../../host/version';
+import {
+  type Finding,
+  type KeptCheck,
+  type LastTest,
+  type ProxyAnswer,
+  sinceWhen,
+  verdictOf,
+} from '../../plan/readiness';
+import { secondsText } from '../../plan/seconds-text';
+import { type ObjectStore } from '../../repository/objects/object-store';
+import { changeReadiness } from '../../repository/plans/readiness-record';
+import { type ControlActivities } from './contract';
+
+type KeepCheck = Parameters<ControlActivities['keepCheck']>[0];
+type NoteTest = Parameters<ControlActivities['noteTest']>[0];
+
+/** See {@link ControlActivities}. @param version of this worker */
+export async function keepCheck(
+  store: ObjectStore,
+  { run, rto, findings, ...checked }: KeepCheck,
+  version = lifeboatVersion(),
+): Promise<KeptCheck> {
+  const judge = (before: KeptCheck | undefined, lastTest: LastTest | undefined): KeptCheck => {
+    const all = [
+      ...findings,
+      ...versionFindings(checked.proxies, version),
+      ...timeFindings(rto, run.digest, lastTest),
+    ];
+    return {
+      ...checked,
+      digest: run.digest,
+      runId: run.runId,
+      verdict: verdictOf(all),
+      findings: sinceWhen(all, before?.findings ?? [], checked.checkedAt),
+    };
+  };
+  let kept: KeptCheck | undefined;
+  await changeReadiness(store, run.plan, (record) => {
+    kept = judge(record.check, record.lastTest);
+    const superseded = record.check !== undefined && record.check.checkedAt > checked.checkedAt;
+    return superseded ? record : { ...record, check: kept };
+  });
+  // The record is read at least once.
+  return kept ?? judge(undefined, undefined);
+}
+
+export async function noteTest(store: ObjectStore, { run, testedAt, rtoSeconds }: NoteTest): Promise<void> {
+  await changeReadiness(store, run.plan, (record) =>
+    record.lastTest !== undefined && record.lastTest.testedAt > testedAt
+      ? record
+      : { ...record, lastTest: { digest: run.digest, runId: run.runId, testedAt, rtoSeconds } },
+  );
+}
+
+/** Proxies of another version than the control worker, whose runs ask for what the proxies may not know. */
+function versionFindings({ aws, backup }: KeptCheck['proxies'], version: string): Finding[] {
+  const of = (what: string, proxy: ProxyAnswer | undefined): Finding[] =>
+    proxy === undefined || proxy.version === version
+      ? []
+      : [
+          {
+            code: 'version',
+            severity: 'warning',
+            text: `The ${what} runs version ${proxy.version} of Lifeboat, the control worker ${version}.`,
+            todo: 'Run one version at both sites: upgrade the proxies first, then the control workers.',
+            about: what,
+          },
+        ];
+  return [...of('AWS proxy', aws), ...of('backup proxy', backup)];
+}
+
+/** A recovery time objective that the last test of this version of the plan missed. */
+function timeFindings(rto: number | undefined, digest: string, lastTest: LastTest | undefined): Finding[] {
+  if (rto === undefined || lastTest?.digest !== digest || lastTest.rtoSeconds <= rto) return [];
+  return [
+    {
+      code: 'rto',
+      severity: 'warning',
+      text: `The test failover of ${lastTest.testedAt} took ${secondsText(lastTest.rtoSeconds)}; the plan's objective is ${secondsText(rto)}.`,
+      todo: 'Look at the run in the Web UI for what took long; launch copies and fewer tiers of dependsOn make it shorter.',
+      about: 'rto',
+    },
+  ];
+}

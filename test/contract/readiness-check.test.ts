@@ -1,0 +1,283 @@
+import { deleteSnapshots } from '../../activities/aws-proxy/account/snapshots';
+import { createReadinessActivities } from '../../activities/aws-proxy/readiness/activities';
+import { type Finding } from '../../plan/readiness';
+import { type DrPlan } from '../../plan/schema';
+import { type GuestRehearsal } from '../../repository/backups/manifest';
+import {
+  PROXY_AVAILABILITY_ZONE,
+  REGION,
+  shopFixtures,
+  TEST_SECURITY_GROUP_ID,
+} from '../../sandbox/aws/fixtures';
+import { waitUntilCompleted } from '../support/failover-listing';
+import {
+  DB_DISKS,
+  type FailoverSite,
+  publishDrCopy,
+  shopPlan,
+  startFailoverSite,
+} from '../support/failover-site';
+
+const STANDARD = 'L-1216C47A';
+const KEY = `arn:aws:kms:${REGION}:000000000000:key/11111111-2222-4333-8444-555555555555`;
+
+describe('checkReadiness', () => {
+  const fixtures = shopFixtures();
+  let site: FailoverSite;
+  let activities: ReturnType<typeof createReadinessActivities>;
+
+  beforeAll(async () => {
+    site = await startFailoverSite(fixtures);
+    const dependencies = { ...site.clients, objectStore: () => site.store };
+    activities = createReadinessActivities({ ...dependencies, region: REGION });
+    const tried: GuestRehearsal = {
+      rehearsedAt: '2026-11-23T10:15:01.000Z',
+      outcome: 'adaptable',
+      warnings: [],
+    };
+    const guests: Record<string, GuestRehearsal> = {
+      db: tried,
+      warned: { ...tried, warnings: ['The swap of a disk that is gone is left out.'] },
+      untried: { ...tried, outcome: 'unknown', problem: 'The appliance is missing.' },
+      stuck: { ...tried, outcome: 'not adaptable', problem: 'Kernel 3.16 has no ena.' },
+    };
+    for (const [vm, guest] of Object.entries(guests))
+      await waitUntilCompleted(site.clients.ec2, await publishDrCopy(site, vm, DB_DISKS, guest));
+  });
+  afterAll(() => site.stop());
+  beforeEach(() => {
+    site.faults.length = 0;
+    fixtures.quotas = { [STANDARD]: 64 };
+    fixtures.encryptionByDefault = false;
+  });
+
+  /** A plan with nothing wrong: its DR copies, which are of 2026, may be of any age. */
+  function goodPlan(): DrPlan {
+    return { ...shopPlan(), objectives: { rpo: 3_000_000_000 } };
+  }
+
+  const check = (plan: DrPlan, replicated = true) =>
+    site.activity(activities.checkReadiness, { run: site.run('check'), plan, replicated });
+  const findingsOf = async (plan: DrPlan): Promise<Finding[]> => (await check(plan)).findings;
+
+  it('finds nothing in a plan that is ready, changes nothing, and tells what it looked at', async () => {
+    site.calls.length = 0;
+    expect(await check(goodPlan())).toEqual({
+      findings: [],
+      recoveryPoints: { db: '20261123T101500Z-0199abcd' },
+      proxyZones: [PROXY_AVAILABILITY_ZONE],
+    });
+    const changing = site.calls.filter(({ operation }) => !/^(Describe|Get|List|Head)/.test(operation));
+    expect(changing).toEqual([]);
+  });
+
+  /** What is done to a plan that is ready, or to its account, and what is found then, alone. */
+  const faults: [name: string, spoil: (plan: DrPlan) => void, found: Partial<Finding>][] = [
+    [
+      'another Region',
+      (plan) => (plan.recoverySite.region = 'eu-west-1'),
+      { code: 'region', severity: 'impossible' },
+    ],
+    [
+      'a subnet that is gone',
+      (plan) => {
+        plan.recoverySite.production.subnet = 'subnet-0123456789abcdef0';
+        delete plan.vms[0]!.privateAddress;
+      },
+      {
+        code: 'network',
+        severity: 'impossible',
+        text: 'The subnet subnet-0123456789abcdef0 does not exist.',
+      },
+    ],
+    [
+      'a security group of another VPC',
+      (plan) => (plan.recoverySite.production.securityGroups = [TEST_SECURITY_GROUP_ID]),
+      { code: 'network', severity: 'impossible' },
+    ],
+    [
+      "a test subnet that is production's",
+      (plan) => (plan.recoverySite.test = { ...plan.recoverySite.production, publicAddress: false }),
+      { code: 'test-network', severity: 'warning' },
+    ],
+    [
+      'a security group of tests that is gone',
+      (plan) => (plan.recoverySite.test.securityGroups = ['sg-0123456789abcdef0']),
+      { code: 'network', severity: 'warning' },
+    ],
+    [
+      'a type that does not exist',
+      (plan) => plan.vms[0]!.instanceTypes.push('z9.huge'),
+      { code: 'instance-type', severity: 'impossible', vm: 'db' },
+    ],
+    [
+      'an image that is not shared',
+      (plan) => (plan.vms[0]!.licensedImage = 'ami-0123456789abcdef0'),
+      { code: 'licensed-image', severity: 'impossible', vm: 'db' },
+    ],
+    [
+      'a VM without a DR copy',
+      (plan) => {
+        plan.vms[0]!.name = 'new';
+        plan.dns = undefined;
+      },
+      { code: 'dr-copy', severity: 'impossible', vm: 'new' },
+    ],
+    [
+      'a guest that EC2 cannot boot',
+      (plan) => {
+        plan.vms[0]!.name = 'stuck';
+        plan.dns = undefined;
+      },
+      { code: 'dr-copy', severity: 'impossible', vm: 'stuck' },
+    ],
+    [
+      'a volume for a disk that is not there',
+      (plan) =>
+        (plan.vms[0]!.recoverySite = { production: { volumes: { disks: { swap: { iops: 4000 } } } } }),
+      { code: 'volume', severity: 'impossible', vm: 'db' },
+    ],
+    [
+      'an address that is taken',
+      (plan) => (plan.vms[0]!.privateAddress = '10.0.1.4'),
+      { code: 'address', severity: 'impossible', vm: 'db' },
+    ],
+    [
+      'an instance profile that is not there',
+      (plan) => (plan.recoverySite.production.instanceProfile = 'nobody'),
+      { code: 'instance-profile', severity: 'impossible', vm: 'db' },
+    ],
+    [
+      'a zone that is gone',
+      (plan) => (plan.dns!.hostedZone = 'ZNOTTHERE'),
+      { code: 'dns', severity: 'impossible' },
+    ],
+    [
+      'a record of another zone',
+      (plan) => (plan.dns!.records[0]!.name = 'www.elsewhere.example'),
+      { code: 'dns', severity: 'impossible' },
+    ],
+    [
+      "a DR copy older than the plan's objective",
+      (plan) => (plan.objectives = { rpo: 3600 }),
+      {
+        code: 'dr-copy-age',
+        severity: 'warning',
+        vm: 'db',
+        text: "The DR copy of db is of 2026-11-23T10:15:00.000Z, and older than the plan's objective of 1 h.",
+      },
+    ],
+    [
+      'a DR copy older than two rounds of replication, where the plan has no objective',
+      (plan) => delete plan.objectives,
+      { code: 'dr-copy-age', severity: 'warning', about: "twice the replication's frequency (1 h)" },
+    ],
+    [
+      "a DR copy that is not of the plan's key",
+      (plan) => (plan.recoverySite.kmsKey = KEY),
+      { code: 'kms-key', severity: 'warning', vm: 'db' },
+    ],
+    [
+      'an account that encrypts by default',
+      () => (fixtures.encryptionByDefault = true),
+      { code: 'encryption-by-default', severity: 'warning', vm: 'db' },
+    ],
+    [
+      'launch copies that are not there',
+      (plan) => (plan.replication.launchCopy = true),
+      { code: 'launch-copy', severity: 'warning', vm: 'db' },
+    ],
+    [
+      "a guest's warnings",
+      (plan) => {
+        plan.vms[0]!.name = 'warned';
+        plan.dns = undefined;
+      },
+      { code: 'guest', severity: 'warning', vm: 'warned' },
+    ],
+    [
+      'a guest that was not tried',
+      (plan) => {
+        plan.vms[0]!.name = 'untried';
+        plan.dns = undefined;
+      },
+      { code: 'guest-not-tried', severity: 'warning', vm: 'untried' },
+    ],
+    [
+      'too few vCPUs',
+      () => (fixtures.quotas = { [STANDARD]: 3 }),
+      {
+        code: 'vcpu-quota',
+        severity: 'impossible',
+        // The AWS proxy itself is an m6i.large.
+        text: `The plan's VMs need 2 vCPUs of the quota "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances" (${STANDARD}), which is 3; 2 are in use beside them.`,
+      },
+    ],
+    [
+      'a quota that may not be asked for',
+      () => void site.faults.push({ operation: 'GetServiceQuota', times: 1, code: 'AccessDeniedException' }),
+      { code: 'not-checked', severity: 'warning', about: STANDARD },
+    ],
+    [
+      'a permission that lacks',
+      () =>
+        void site.faults.push({
+          operation: 'GetEbsEncryptionByDefault',
+          times: 1,
+          code: 'UnauthorizedOperation',
+        }),
+      { code: 'not-checked', severity: 'warning', about: 'EBS encryption by default' },
+    ],
+  ];
+
+  it.each(faults)('finds %s, and says what to do', async (_, spoil, found) => {
+    const plan = goodPlan();
+    spoil(plan);
+    const findings = await findingsOf(plan);
+    expect(findings).toEqual([expect.objectContaining(found)]);
+    expect(findings[0]?.todo).toMatch(/\w{3}.*\.$/);
+  });
+
+  it('does not want young DR copies of a plan that is not replicated now', async () => {
+    const plan = { ...goodPlan(), objectives: { rpo: 60 } };
+    expect((await check(plan, false)).findings).toEqual([]);
+  });
+
+  it("takes AWS's default where the account has no value of its own", async () => {
+    fixtures.quotas = {};
+    const plan = goodPlan();
+    site.faults.push({ operation: 'GetServiceQuota', times: 2, code: 'NoSuchResourceException' });
+    // 2 of the plan and 2 that run, of 5.
+    expect(await findingsOf(plan)).toEqual([]);
+    plan.vms[0]!.instanceTypes = ['m6i.xlarge'];
+    expect(await findingsOf(plan)).toMatchObject([{ code: 'vcpu-quota', about: STANDARD }]);
+  });
+
+  it('names what is wrong with both sites once, the worst first', async () => {
+    const plan = goodPlan();
+    plan.vms[0]!.instanceTypes.push('z9.huge');
+    plan.recoverySite.test.securityGroups = ['sg-0123456789abcdef0'];
+    plan.objectives = { rpo: 60 };
+    expect(await findingsOf(plan)).toMatchObject([
+      { code: 'instance-type', severity: 'impossible' },
+      { code: 'network', severity: 'warning' },
+      { code: 'dr-copy-age', severity: 'warning' },
+    ]);
+  });
+
+  it('fails where what a failover needs cannot be asked', async () => {
+    site.faults.push({ operation: 'DescribeSubnets', times: 1, code: 'UnauthorizedOperation' });
+    await expect(check(goodPlan())).rejects.toMatchObject({ type: 'NotPermitted' });
+  });
+
+  it('does not count as a DR copy what is half', async () => {
+    const plan = goodPlan();
+    plan.vms[0]!.name = 'half';
+    plan.dns = undefined;
+    const halves = await publishDrCopy(site, 'half', DB_DISKS);
+    await waitUntilCompleted(site.clients.ec2, halves);
+    expect(await findingsOf(plan)).toEqual([]);
+    await deleteSnapshots(site.clients.ec2, halves.slice(0, 1));
+    expect(await check(plan)).toMatchObject({ findings: [{ code: 'dr-copy' }], recoveryPoints: {} });
+  });
+});

@@ -1,0 +1,228 @@
+import { join } from 'node:path';
+import { ApplicationFailure } from '@temporalio/common';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  Worker,
+  type WorkerOptions,
+  type WorkflowBundle,
+} from '@temporalio/worker';
+import { createAwsProxyAnswers, createBackupProxyAnswers } from '../../activities/answers';
+import { type CheckedReadiness } from '../../activities/aws-proxy/readiness/contract';
+import { createControlActivities } from '../../activities/control/activities';
+import {
+  AWS_PROXY_QUEUE,
+  awsProxyAnswerQueue,
+  BACKUP_PROXY_ANSWER_QUEUE,
+  CONTROL_QUEUE,
+} from '../../activities/task-queues';
+import { lifeboatClient } from '../../client/client';
+import { type PlanPhase } from '../../plan/run';
+import { type ObjectStore } from '../../repository/objects/object-store';
+import { takePlanState } from '../../repository/plans/plan-state';
+import { publishPlan } from '../../repository/plans/plans';
+import { readReadiness } from '../../repository/plans/readiness-record';
+import { type CheckSummary } from '../../workflows/check';
+import { readinessAttribute } from '../../workflows/run/messages';
+import { MemoryObjectStore } from '../support/memory-object-store';
+import { plainPlan } from '../support/e2e-plan';
+import { RUN } from '../support/run-context';
+import { dependent, failOverOn } from './failover-run';
+import { describeWithTemporal, temporalForTests } from './local-temporal';
+
+const ZONE = 'eu-central-1a';
+const SECONDS = 60_000;
+const NOTHING: CheckedReadiness = {
+  findings: [],
+  recoveryPoints: { db: '20261123T101500Z-0199abcd' },
+  proxyZones: [],
+};
+
+/** Who is there to answer, and what is seen of the site. */
+interface Present {
+  aws?: boolean;
+  backup?: boolean;
+  /** What the backup proxy reads the repository by. */
+  backupStore?: ObjectStore;
+  site?: () => Promise<CheckedReadiness>;
+}
+
+describeWithTemporal('a check on a real Temporal server', () => {
+  const server = temporalForTests();
+  const plan = plainPlan('shop', ['db']);
+  let workflowBundle: WorkflowBundle;
+  let store: MemoryObjectStore;
+  beforeAll(async () => {
+    const pace = join(__dirname, '../../workflows/run/pace');
+    workflowBundle = await bundleWorkflowCode({
+      workflowsPath: require.resolve('../../workflows'),
+      logger: new DefaultLogger('ERROR'),
+      webpackConfigHook: (config) => ({
+        ...config,
+        resolve: {
+          ...config.resolve,
+          alias: { ...config.resolve?.alias, [pace]: require.resolve('./busy-host-pace') },
+        },
+      }),
+    });
+  }, 120_000);
+  beforeEach(async () => {
+    store = new MemoryObjectStore();
+    await publishPlan(store, plan, []);
+  });
+
+  /** One check of the plan, with these workers. @returns what it found, and the verdict among its search attributes */
+  async function check({ aws = true, backup = true, backupStore = store, site }: Present) {
+    const { nativeConnection: connection, client: temporal } = server();
+    const worker = (taskQueue: string, more: Partial<WorkerOptions>): Promise<Worker> =>
+      Worker.create({ connection, taskQueue, ...more });
+    const proxy = createAwsProxyAnswers({ worker: 'aws-proxy@here:1', availabilityZone: ZONE });
+    const other = createBackupProxyAnswers({
+      worker: 'backup-proxy@there:2',
+      objectStore: () => backupStore,
+    });
+    const control = createControlActivities({
+      objectStore: () => store,
+      repository: RUN.repository,
+    });
+    const checkReadiness = site ?? (() => Promise.resolve(NOTHING));
+    const workers = [
+      await worker(CONTROL_QUEUE, { workflowBundle, activities: control }),
+      await worker(AWS_PROXY_QUEUE, { activities: { checkReadiness } }),
+      ...(aws
+        ? [
+            await worker(awsProxyAnswerQueue(), { activities: proxy }),
+            await worker(awsProxyAnswerQueue(ZONE), { activities: proxy }),
+          ]
+        : []),
+      ...(backup ? [await worker(BACKUP_PROXY_ANSWER_QUEUE, { activities: other })] : []),
+    ];
+    const working = workers.map((one) => one.run());
+    try {
+      const client = await lifeboatClient({ client: temporal });
+      const run = await client.check({ plan: plan.name });
+      const found = await run.result();
+      const { typedSearchAttributes } = await run.handle.describe();
+      return { found, attribute: typedSearchAttributes.get(readinessAttribute) };
+    } finally {
+      for (const one of workers) one.shutdown();
+      await Promise.all(working);
+    }
+  }
+  const codes = ({ findings }: CheckSummary) => findings.map(({ code, severity }) => [code, severity]);
+
+  it(
+    'is ready where all answer and nothing is found, and says so where people look',
+    async () => {
+      const { found, attribute } = await check({
+        site: () => Promise.resolve({ ...NOTHING, proxyZones: [ZONE] }),
+      });
+      expect(found).toMatchObject({
+        plan: 'shop',
+        verdict: 'ready',
+        findings: [],
+        proxies: {
+          aws: { worker: 'aws-proxy@here:1', availabilityZone: ZONE },
+          backup: { worker: 'backup-proxy@there:2' },
+        },
+      });
+      expect(attribute).toBe('ready');
+      const { plan: _, ...kept } = found;
+      expect(await readReadiness(store, 'shop')).toEqual({ plan: 'shop', check: kept });
+    },
+    SECONDS,
+  );
+
+  it(
+    'finds that nobody answers, at either site, and that nobody does in a zone',
+    async () => {
+      const nobody = await check({ aws: false, backup: false });
+      expect(codes(nobody.found)).toEqual([
+        ['aws-proxy', 'impossible'],
+        ['backup-proxy', 'warning'],
+      ]);
+      expect(nobody).toMatchObject({ attribute: 'not ready', found: { proxies: {}, recoveryPoints: {} } });
+      const elsewhere = await check({
+        site: () => Promise.resolve({ ...NOTHING, proxyZones: [ZONE, 'eu-central-1b'] }),
+      });
+      expect(elsewhere.found.findings).toMatchObject([
+        {
+          code: 'aws-proxy-zone',
+          severity: 'impossible',
+          text: expect.stringContaining('eu-central-1b') as string,
+        },
+      ]);
+    },
+    SECONDS,
+  );
+
+  it(
+    'tells since when, and takes what cannot be looked at for a finding',
+    async () => {
+      const first = await check({ backup: false });
+      const since = first.found.checkedAt;
+      expect(first.found).toMatchObject({ verdict: 'ready with warnings', findings: [{ since }] });
+      const refused = () => {
+        throw ApplicationFailure.nonRetryable('You may not describe subnets.', 'NotPermitted');
+      };
+      const second = await check({ backup: false, site: refused });
+      expect(second.found.findings).toMatchObject([
+        {
+          code: 'not-checked',
+          severity: 'impossible',
+          text: expect.stringContaining('You may not describe subnets.') as string,
+          since: second.found.checkedAt,
+        },
+        { code: 'backup-proxy', since },
+      ]);
+    },
+    SECONDS,
+  );
+
+  it(
+    'tells that a backup proxy does not reach the repository, and that the application is away',
+    async () => {
+      const backupStore = new MemoryObjectStore();
+      backupStore.get = () => Promise.reject(Object.assign(new Error('no way'), { code: 'ECONNREFUSED' }));
+      let replicated: boolean | undefined;
+      const away: PlanPhase = 'failed-over';
+      await takePlanState(store, RUN, ['none'], away);
+      const { found } = await check({
+        backupStore,
+        site: (input?: { replicated: boolean }) => {
+          ({ replicated } = input ?? {});
+          return Promise.resolve(NOTHING);
+        },
+      });
+      expect(codes(found)).toEqual([
+        ['backup-proxy-repository', 'warning'],
+        ['plan-phase', 'warning'],
+      ]);
+      expect(replicated).toBe(false);
+    },
+    SECONDS,
+  );
+
+  it(
+    'is told of a test failover that came to a good end, which does not fail where that cannot be noted',
+    async () => {
+      const of = dependent(['web'], {});
+      const request = { plan: 'shop', mode: 'test' } as const;
+      const good = await failOverOn(server(), request, {}, { of });
+      expect(good.outcome).toMatchObject({ mode: 'test' });
+      expect(good.calls.at(-1)).toBe('noteTest');
+      const noteTest = () => {
+        throw ApplicationFailure.nonRetryable('You may not.', 'NotPermitted');
+      };
+      const unnoted = await failOverOn(server(), request, { noteTest }, { of });
+      expect(unnoted.outcome).toMatchObject({ mode: 'test' });
+      const failing = () => {
+        throw ApplicationFailure.nonRetryable('It does not boot.', 'NotReady');
+      };
+      const failed = await failOverOn(server(), request, { waitUntilReady: failing }, { of });
+      expect(failed.outcome).toBeInstanceOf(Error);
+      expect(failed.calls).not.toContain('noteTest');
+    },
+    SECONDS,
+  );
+});
