@@ -47,8 +47,8 @@ export interface VmSiteStatus {
   backup: BackupStatus | undefined;
   /** Whether EC2 can boot what the DR copy holds; absent where that was not tried. */
   guest: GuestRehearsal | undefined;
-  /** `moving`: a failover or failback is under way, or stopped half-way. */
-  runsAt: 'primary' | 'recovery' | 'moving';
+  /** `moving`: a failover or failback is under way, or stopped half-way. `nowhere`: the failover has left it out. */
+  runsAt: 'primary' | 'recovery' | 'moving' | 'nowhere';
   /** The VM's instance at the recovery site, of a failover; a test's instances are not shown. */
   instance: InstanceStatus | undefined;
   /** What protects it while it runs at the recovery site; absent where there is none of the instance that runs. */
@@ -135,7 +135,7 @@ export async function siteStatus(
         launchCopy: launchCopies.get(vm),
         backup: backupStatus(manifests[index]),
         guest: manifests[index]?.guest,
-        runsAt: RUNS_AT[phase],
+        runsAt: state?.without?.includes(vm) === true ? 'nowhere' : RUNS_AT[phase],
         instance,
         awayCopy: awayCopyStatus(awayCopies.get(vm), instance, now),
       };

@@ -9,6 +9,7 @@ import { type VmConfiguration } from '../hypervisor/port';
 import { bothNames, type PrimaryVm } from '../plan/primary-vm';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
+import { someOf } from '../plan/some-of';
 import { type AwsProxyActivities } from '../activities/aws-proxy/contract';
 import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
 import { awsProxy, backupProxy, control } from './run/activities';
@@ -19,7 +20,9 @@ import { inDependencyOrder } from './run/dependency-order';
 import { moveDns, proveDns, returnDns } from './dns';
 import { failbackVm, type FailedBackVm } from './failback-vm';
 import { causeMessage } from './run/failure-message';
-import { type FailbackGate, openGateSignal } from './run/messages';
+import { planWithout } from '../plan/without';
+import { Decisions } from './run/decisions';
+import { type Approval, type FailbackGate, type Gate, openGateSignal } from './run/messages';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
 import { startVmChild } from './run/vm-child';
@@ -42,6 +45,10 @@ export interface FailbackSummary {
   downtimeSeconds: number;
   /** What an operator should know of the primary site and of DNS, one sentence each; absent where there is nothing. */
   notes?: string[];
+  /** VMs that the failover had left out, and that are not brought home; absent where there is none. */
+  leftOut?: string[];
+  /** What people approved; absent where nothing was to be. */
+  approvals?: Approval[];
 }
 
 type RecoveryInstance = Awaited<ReturnType<AwsProxyActivities['readInstances']>>[number];
@@ -51,12 +58,15 @@ type VmChild = ChildWorkflowHandle<typeof failbackVm>;
 export async function failback(request: FailbackRequest): Promise<FailbackSummary> {
   const onFailure = requireOnFailure(request?.onFailure);
   const begun = await begin(request);
-  const { plan } = begun;
+  // What the failover left out is nowhere to be brought home from.
+  const leftOut = begun.without;
+  const plan = planWithout(begun.plan, new Set(leftOut));
   const progress = new RunProgress(
     plan.name,
     plan.vms.map((vm) => vm.name),
   );
   allowRetries(progress);
+  const decisions = new Decisions(progress);
   requirePhase(begun, ['failed-over', 'failing-back'], 'fail back');
   requireNoUndo(begun);
   const unfinishedFailbacks = unfinishedFailbacksOf(begun);
@@ -73,6 +83,7 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   const checked = await backupProxy.checkPrimarySite({ run: begun.run, vms, unfinishedFailbacks });
 
   const { run, results, downtimeSeconds, dns } = await compensating(async (compensations) => {
+    compensations.tell();
     const run = await take(begun, ['failed-over', 'failing-back'], 'failing-back');
     compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-over' }));
     compensations.add('start the instances again', () => serveFromInstances(run, plan, instances));
@@ -93,10 +104,15 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
       progress,
       hardware: request.hardware,
       onFailure,
+      decisions,
     });
 
+    if (plan.dns?.approval === true) {
+      progress.phase('all VMs are home; DNS waits for approval');
+      await decisions.pass({ dns: true }, 'return DNS to the primary site');
+    }
     progress.phase('moving DNS');
-    const dns = await returnDns(run, plan);
+    const dns = await returnDns(run, begun.plan);
     const downtimeSeconds = Math.round((Date.now() - stoppedAt) / 100) / 10;
     await control.movePlanState({ run, to: 'failed-back', homeSince: new Date(stoppedAt).toISOString() });
     return { run, results, downtimeSeconds, dns };
@@ -104,12 +120,17 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
 
   // The application is home: whatever fails from here on takes nothing back.
   progress.phase('asking the name servers');
-  const dnsNotes = await proveDns(plan, dns, 'primary site');
+  const dnsNotes = await proveDns(begun.plan, dns, 'primary site');
   await awsProxy.deleteFailbackSnapshots({ run });
-  progress.phase('done');
+  progress.phase(leftOut.length === 0 ? 'done' : `done without ${someOf(leftOut)}`);
   // Runs that began before there were notes have no answer here.
   const notes = [...((checked as typeof checked | undefined)?.notes ?? []), ...dnsNotes];
-  return { plan: plan.name, vms: results, downtimeSeconds, ...(notes.length === 0 ? {} : { notes }) };
+  return {
+    ...{ plan: plan.name, vms: results, downtimeSeconds },
+    ...(notes.length === 0 ? {} : { notes }),
+    ...(leftOut.length === 0 ? {} : { leftOut }),
+    ...(decisions.approvals.length === 0 ? {} : { approvals: decisions.approvals }),
+  };
 }
 
 /** Takes a failback back: the instances run again, and DNS follows them, as a stop costs them their public address. */
@@ -131,6 +152,7 @@ interface Homecoming {
   progress: RunProgress;
   hardware?: 'instance' | 'original';
   onFailure: OnFailure;
+  decisions: Decisions;
 }
 
 /**
@@ -138,7 +160,7 @@ interface Homecoming {
  * reverse of dependency order, so that nothing loses what it depends on while it works; they start in that order.
  */
 async function bringVmsHome(homecoming: Homecoming): Promise<{ results: FailedBackVm[]; stoppedAt: number }> {
-  const { run, plan, instances, progress } = homecoming;
+  const { run, plan, instances, progress, decisions } = homecoming;
   return CancellationScope.cancellable(async () => {
     progress.phase('copying while the instances serve');
     const children = new Map<string, VmChild>();
@@ -162,6 +184,14 @@ async function bringVmsHome(homecoming: Homecoming): Promise<{ results: FailedBa
       childOf(children, vm).signal(openGateSignal, gate);
 
     await Promise.all(plan.vms.map((vm) => reached(vm.name, 'copied')));
+    const gate: Gate | undefined = plan.approval?.cutOver === true ? { cutOver: true } : undefined;
+    if (gate !== undefined || decisions.isPaused) {
+      progress.phase('all disks are copied; the instances serve on');
+      await Promise.race([decisions.pass(gate, 'stop the instances and go home'), failure]);
+    }
+    decisions.refusePauses(
+      'The instances are being stopped, or are: to wait now would be an outage. Cancel it, or let it end.',
+    );
     await control.checkPlanState({ run });
 
     progress.phase('stopping the instances');

@@ -41,7 +41,7 @@ export interface ControlActivities {
   }): Promise<PlanState>;
 
   /**
-   * Moves the state that this run holds on, keeping the generation.
+   * Moves the state that this run holds on, keeping the generation. `without` are VMs that a failover left out.
    * @throws ApplicationFailure Fenced, non-retryable, where another run has taken the state since
    */
   movePlanState(input: {
@@ -51,6 +51,8 @@ export interface ControlActivities {
     fence?: boolean;
     /** To `failed-back`: ISO 8601, UTC, when the recovery site stopped to serve. */
     homeSince?: string;
+    /** VMs that a failover left out; those that are known of stay so until the plan is protected again. */
+    without?: string[];
   }): Promise<PlanState>;
 
   /**

@@ -6,6 +6,7 @@ import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { Account } from './account';
 import { drawAwayCopies } from './away-copies';
+import { drawDecisions } from './decisions';
 import { drawFaults, drawLaunchFaults } from './faults';
 import { siteViolations, strayViolations, type Violation } from './invariants';
 import { drawJourney } from './journeys';
@@ -35,6 +36,8 @@ const LICENCES = 0x11ce;
 const UNDOS = 0x0d05;
 /** The same of what protects plans that are away. */
 const AWAY = 0xa3a7;
+/** The same, of what people are asked. */
+const DECISIONS = 0xdec1;
 
 /** A few plans on their journeys at once, while processes are killed and AWS fails, all drawn from one seed. */
 export async function runBatch(
@@ -56,11 +59,13 @@ export async function runBatch(
   const licences = new SeededRandom(seed ^ LICENCES);
   const away = new SeededRandom(seed ^ AWAY);
   const undos = new SeededRandom(seed ^ UNDOS);
+  const decisions = new SeededRandom(seed ^ DECISIONS);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
     const licensed = drawLicensedImages(drawn, licences.fork(), licensedShare);
-    const journey = drawUndos(drawAwayCopies(licensed, away.fork()), undos.fork());
+    const protectedAway = drawAwayCopies(licensed, away.fork());
+    const journey = drawDecisions(drawUndos(protectedAway, undos.fork()), decisions.fork());
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))

@@ -38,6 +38,8 @@ export interface Journey {
   launchCopy?: boolean;
   /** Whether its VMs are launched from an image whose licence AWS bills; see licensed-images.ts. */
   licensed?: boolean;
+  /** What of it people have to approve; see decisions.ts. */
+  asks?: { vms: string[]; beforeTiers: number[]; dns: boolean; cutOver: boolean };
 }
 
 export interface JourneyVm {

@@ -18,6 +18,7 @@ import { type Account } from './account';
 import { awayCopyViolations } from './away-copies';
 import { Bytes } from './bytes';
 import { damageNewestBackup } from './damage';
+import { askInPlan } from './decisions';
 import { ExpectedDisks } from './disks';
 import { type DnsKind, dnsKind, setsText } from './dns-kinds';
 import { type Journey, type Loss, type Step } from './journeys';
@@ -101,6 +102,7 @@ export class Traveller {
         subnets: [PRODUCTION_SUBNET_ID, SECOND_ZONE_SUBNET_ID],
       };
     }
+    askInPlan(this.plan, journey);
     const hostNames = new Map(
       this.plan.vms.flatMap((vm) => vm.hostNames.map((name): [string, string] => [vm.name, name])),
     );
