@@ -4,15 +4,16 @@ import {
   WorkflowIdConflictPolicy,
   WorkflowIdReusePolicy,
   WorkflowNotFoundError,
-  WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
 import { type RetryRequest } from '../workflows/run/messages';
 import { type FailoverMode, workflowId as idOf, type WorkflowType } from '../workflows/run/ids';
 import { CONTROL_QUEUE } from '../activities/task-queues';
 import { connect, type ConnectOptions } from './connect';
+import { type RunDecisions, runDecisions } from './decisions';
 import { AlreadyRunningError, NotWaitingError } from './errors';
 import { type LifeboatRun, runOf } from './run';
+import { updateRun } from './run-updates';
 import { type RunArgument, type RunArguments, runSummary } from './run-types';
 import { checkSchedules } from './check-schedules';
 import { replicationSchedules, type PlanSchedules } from './schedules';
@@ -29,6 +30,8 @@ export interface LifeboatClient {
   /** Of replication. */
   readonly schedules: PlanSchedules;
   readonly checkSchedules: PlanSchedules;
+  /** Approve, pause, resume, skip; what cancelling would take back. */
+  readonly decisions: RunDecisions;
 
   /**
    * Starts a run.
@@ -47,8 +50,12 @@ export interface LifeboatClient {
   failover(argument: RunArguments['failover']): Promise<LifeboatRun<'failover'>>;
   failback(argument: RunArguments['failback']): Promise<LifeboatRun<'failback'>>;
   commit(argument: RunArguments['commit']): Promise<LifeboatRun<'commit'>>;
+  undo(argument: RunArguments['undo']): Promise<LifeboatRun<'undo'>>;
   verify(argument: RunArguments['verify']): Promise<LifeboatRun<'verify'>>;
   prune(argument: RunArguments['prune']): Promise<LifeboatRun<'prune'>>;
+  checkDnsRecords(argument: RunArguments['checkDnsRecords']): Promise<LifeboatRun<'checkDnsRecords'>>;
+  lowerDnsTtls(argument: RunArguments['lowerDnsTtls']): Promise<LifeboatRun<'lowerDnsTtls'>>;
+  restoreDnsTtls(argument: RunArguments['restoreDnsTtls']): Promise<LifeboatRun<'restoreDnsTtls'>>;
   check(argument: RunArguments['check']): Promise<LifeboatRun<'check'>>;
 
   /**
@@ -117,18 +124,8 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
       (await attach('failover', { plan, mode: 'disaster' })) ?? (await attach('failback', { plan }));
     if (run === undefined)
       throw new NotWaitingError(`The plan ${plan} has no failover or failback under way that could go on.`);
-    try {
-      const { vms } = await temporal.workflow
-        .getHandle(run.workflowId, run.runId)
-        .executeUpdate<{ vms: string[] }, [RetryRequest]>('retry', { args: [request] });
-      return { run, vms };
-    } catch (error) {
-      if (error instanceof WorkflowUpdateFailedError)
-        throw new NotWaitingError(error.cause?.message ?? error.message, { cause: error });
-      if (error instanceof WorkflowNotFoundError)
-        throw new NotWaitingError(`The run ${run.workflowId} has ended meanwhile.`, { cause: error });
-      throw error;
-    }
+    const { vms } = await updateRun<{ vms: string[] }, RetryRequest>(temporal, run, 'retry', request);
+    return { run, vms };
   }
 
   return {
@@ -136,6 +133,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     namespace: temporal.options.namespace,
     schedules: replicationSchedules(temporal),
     checkSchedules: checkSchedules(temporal),
+    decisions: runDecisions(temporal, attach),
     start,
     attach,
     backup: (argument) => start('backup', argument),
@@ -144,8 +142,12 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     failover: (argument) => start('failover', argument),
     failback: (argument) => start('failback', argument),
     commit: (argument) => start('commit', argument),
+    undo: (argument) => start('undo', argument),
     verify: (argument) => start('verify', argument),
     prune: (argument) => start('prune', argument),
+    checkDnsRecords: (argument) => start('checkDnsRecords', argument),
+    lowerDnsTtls: (argument) => start('lowerDnsTtls', argument),
+    restoreDnsTtls: (argument) => start('restoreDnsTtls', argument),
     check: (argument) => start('check', argument),
     retry,
     async close() {

@@ -1,14 +1,18 @@
 import { type BackupRequest, type BackupSummary } from '../workflows/backup';
 import { type CheckSummary } from '../workflows/check';
 import { type CommitSummary } from '../workflows/commit';
+import { type DnsCheckSummary, type TtlSummary } from '../workflows/dns-upkeep';
 import { type FailbackRequest, type FailbackSummary } from '../workflows/failback';
 import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
 import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
 import { type PruneRequest, type PruneSummary } from '../workflows/prune';
+import { type AwaySummary } from '../workflows/protect-away';
 import { type ReplicationSummary } from '../workflows/replication';
 import { type RestoreSummary } from '../workflows/restore';
 import { type VerifyRequest, type VerifySummary } from '../workflows/verify';
 import { type RunRequest } from '../workflows/run/begin';
+import { type FenceSummary } from '../workflows/fence';
+import { type UndoRequest, type UndoSummary } from '../workflows/undo-request';
 
 /** The one argument of each run; imported as types only, so that no workflow code runs in a client. */
 export interface RunArguments {
@@ -18,8 +22,13 @@ export interface RunArguments {
   failover: FailoverRequest;
   failback: FailbackRequest;
   commit: RunRequest;
+  undo: UndoRequest;
+  fence: RunRequest;
   verify: VerifyRequest;
   prune: PruneRequest;
+  checkDnsRecords: RunRequest;
+  lowerDnsTtls: RunRequest;
+  restoreDnsTtls: RunRequest;
   check: RunRequest;
 }
 
@@ -27,12 +36,17 @@ export interface RunArguments {
 export interface RunResults {
   backup: BackupSummary;
   restore: RestoreSummary;
-  replication: ReplicationSummary;
+  replication: ReplicationSummary | AwaySummary;
   failover: FailoverSummary;
   failback: FailbackSummary;
   commit: CommitSummary;
+  undo: UndoSummary;
+  fence: FenceSummary;
   verify: VerifySummary;
   prune: PruneSummary;
+  checkDnsRecords: DnsCheckSummary;
+  lowerDnsTtls: TtlSummary;
+  restoreDnsTtls: TtlSummary;
   check: CheckSummary;
 }
 
@@ -53,8 +67,13 @@ export function runSummary(type: WorkflowType, plan: string, mode?: FailoverMode
     failover: FAILOVERS[mode ?? 'disaster'],
     failback: 'Fail back',
     commit: 'Commit the failback of',
+    undo: 'Undo what was done with',
+    fence: 'Keep off at the primary site:',
     verify: 'Verify the DR copies of',
     prune: 'Prune the backups of',
+    checkDnsRecords: 'Check the DNS records of',
+    lowerDnsTtls: 'Lower the TTLs of',
+    restoreDnsTtls: 'Restore the TTLs of',
     check: 'Check',
   };
   return `${verbs[type]} plan ${plan}`;

@@ -1,4 +1,6 @@
 import { addressProblem } from './address-problem';
+import { checkDecisions } from './decisions-check';
+import { checkDnsRecords } from './dns-check';
 import { findCycle } from './order';
 import { type PlanProblem } from './plan-error';
 import { bothNames, primaryNameOf } from './primary-vm';
@@ -7,7 +9,6 @@ import { repeated } from './repeated';
 import { type PlanFile } from './schema';
 import { checkSites } from './recovery-site/sites-check';
 import { unknownVm } from './unknown-vm';
-import { vmSite } from './recovery-site/vm-site';
 
 /** Longer than a year is a slip of the keyboard, and more than a Temporal timer should be asked for. */
 const MAX_DURATION_SECONDS = 366 * 86_400;
@@ -24,7 +25,8 @@ export function checkPlan(plan: PlanFile): PlanProblem[] {
     ...durations(plan),
     ...checkSites(plan),
     ...replication(plan),
-    ...dns(plan),
+    ...checkDnsRecords(plan),
+    ...checkDecisions(plan),
   ];
 }
 
@@ -64,13 +66,6 @@ function* duplicates(plan: PlanFile): Generator<PlanProblem> {
     yield* repeated(within('dependsOn'), (name) => `"${name}" is listed twice; take one out`);
     yield* repeated(within('peers'), (name) => `"${name}" is listed twice; take one out`);
   }
-  yield* repeated(
-    (plan.dns?.records ?? []).map(({ name }, index) => ({
-      path: ['dns', 'records', index, 'name'],
-      value: name,
-    })),
-    (name) => `the record ${name} is given twice; a name can lead to one VM only`,
-  );
 }
 
 function* dependencies(plan: PlanFile): Generator<PlanProblem> {
@@ -138,22 +133,4 @@ function* replication({ replication: { copy, launchCopy } }: PlanFile): Generato
       message:
         'launch copies are written by EBS direct, which "copy: volume" is to do without; set one or the other',
     };
-}
-
-function* dns(plan: PlanFile): Generator<PlanProblem> {
-  const names = plan.vms.map(({ name }) => name);
-  for (const [index, record] of (plan.dns?.records ?? []).entries()) {
-    const at = (field: string): PropertyKey[] => ['dns', 'records', index, field];
-    if (!names.includes(record.vm)) yield { path: at('vm'), message: unknownVm(record.vm, names) };
-    if (!record.name.includes('.'))
-      yield { path: at('name'), message: `"${record.name}" is no full name; write it like www.example.com` };
-    const vm = plan.vms.find(({ name }) => name === record.vm);
-    const site = vm && vmSite(plan.recoverySite.production, vm, false);
-    if (record.address === 'public' && !(site ?? plan.recoverySite.production).publicAddress)
-      yield {
-        path: at('address'),
-        message:
-          'the instances get no public address; set recoverySite.production.publicAddress to true, or use "private"',
-      };
-  }
 }

@@ -26,6 +26,7 @@ const LONGEST = [
   'e2e/families',
   'e2e/survivors',
   'e2e/twice',
+  'e2e/fence-and-undo',
   'unit/appliance',
   'e2e/attention',
   'e2e/truth-in-sites',

@@ -8,6 +8,7 @@ import {
   type AwsProxyHostActivities,
   type AwsProxyPulseActivities,
 } from '../activities/aws-proxy/contract';
+import { createAwayActivities } from '../activities/aws-proxy/away/activities';
 import { createDnsActivities } from '../activities/aws-proxy/dns/activities';
 import { createDrCopyActivities } from '../activities/aws-proxy/restore/publish';
 import { createDriverActivities, createLaunchActivities } from '../activities/aws-proxy/launch/activities';
@@ -30,6 +31,7 @@ import { createAwsProxyAnswers, createBackupProxyAnswers } from '../activities/a
 import { createBackupActivities } from '../activities/backup-proxy/backup';
 import { type BackupProxyActivities } from '../activities/backup-proxy/contract';
 import { createFailbackCopyActivities } from '../activities/backup-proxy/failback-copy';
+import { createFencingActivities } from '../activities/backup-proxy/fencing';
 import { PlanLimits } from '../activities/backup-proxy/plan-limits';
 import { createPowerActivities } from '../activities/backup-proxy/power';
 import { createPrimarySiteActivities } from '../activities/backup-proxy/primary-site';
@@ -128,7 +130,13 @@ function controlWorker(settings: WorkerSettings): QueueWorker {
 
 function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
   const { region, stateDirectory } = settings;
-  const { instanceId, availabilityZone, deviceDirectory, dnsServers } = awsProxySettings();
+  const {
+    instanceId,
+    availabilityZone,
+    deviceDirectory,
+    dnsServers,
+    dnsResolvers: resolvers,
+  } = awsProxySettings();
   const { ec2, ebs, route53, iam, serviceQuotas } = awsClients({ region });
   const objectStore = recoverySiteObjectStores(settings);
   const host = { ec2, instanceId, deviceNames: new DeviceNames(), deviceDirectory };
@@ -153,15 +161,21 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
       objectStore,
       directory: launchCopies(join(stateDirectory, 'aws-proxy')),
     }),
-    ...createReadinessActivities({ ec2, route53, iam, serviceQuotas, region, objectStore }),
+    ...createReadinessActivities({
+      ...{ ec2, route53, iam, serviceQuotas, region, objectStore, resolvers },
+    }),
     ...createLaunchActivities({
       ec2,
       ebs,
       objectStore,
       dial: dialer(parseDialRoutes(settings.dialRoutes)),
     }),
-    ...createDnsActivities({ route53, objectStore, ...(dnsServers.length > 0 ? { dnsServers } : {}) }),
+    ...createDnsActivities({
+      ...{ route53, objectStore, resolvers },
+      ...(dnsServers.length > 0 ? { dnsServers } : {}),
+    }),
     ...createFailbackActivities({ ec2, ebs, objectStore }),
+    ...createAwayActivities({ ec2, objectStore }),
     ...createProxyHostActivities({ instanceId, availabilityZone }),
   };
   const hostActivities: AwsProxyHostActivities = {
@@ -218,6 +232,7 @@ function backupProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     ...createFailbackCopyActivities({ hypervisor, ebs, objectStore, limits, stateDirectory }),
     ...createSurvivorActivities({ hypervisor, objectStore }),
     ...createPowerActivities({ hypervisor, objectStore }),
+    ...createFencingActivities({ hypervisor, objectStore }),
     ...createPrimarySiteActivities({
       hypervisor,
       guestAdapter: guests,

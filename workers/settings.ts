@@ -33,6 +33,8 @@ const awsProxy = z.object({
   LIFEBOAT_DEVICE_DIRECTORY: z.string().min(1).default('/dev/disk/by-id'),
   /** `host:port` of name servers to ask instead of the hosted zone's own. */
   LIFEBOAT_DNS_SERVERS: z.string().default(''),
+  /** `host:port` of recursive resolvers: what they answer is told beside what the zone's own servers do. */
+  LIFEBOAT_DNS_RESOLVERS: z.string().default(''),
 });
 
 const backupProxy = z.object({
@@ -61,6 +63,8 @@ export interface AwsProxySettings {
   deviceDirectory: string;
   /** Empty: ask the zone's own. */
   dnsServers: string[];
+  /** Empty: none is asked. */
+  dnsResolvers: string[];
 }
 
 export type HypervisorSettings =
@@ -99,6 +103,8 @@ export function workerSettings(role: string, env: NodeJS.ProcessEnv = process.en
   };
 }
 
+const listed = (text: string): string[] => text.split(',').filter((entry) => entry !== '');
+
 /** @throws SettingsError */
 export function awsProxySettings(env: NodeJS.ProcessEnv = process.env): AwsProxySettings {
   const values = read(awsProxy, env);
@@ -106,7 +112,8 @@ export function awsProxySettings(env: NodeJS.ProcessEnv = process.env): AwsProxy
     instanceId: values.LIFEBOAT_PROXY_INSTANCE_ID,
     availabilityZone: values.LIFEBOAT_PROXY_AVAILABILITY_ZONE,
     deviceDirectory: values.LIFEBOAT_DEVICE_DIRECTORY,
-    dnsServers: values.LIFEBOAT_DNS_SERVERS.split(',').filter((server) => server !== ''),
+    dnsServers: listed(values.LIFEBOAT_DNS_SERVERS),
+    dnsResolvers: listed(values.LIFEBOAT_DNS_RESOLVERS),
   };
 }
 

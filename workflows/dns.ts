@@ -1,50 +1,80 @@
 import { ApplicationFailure } from '@temporalio/workflow';
+import { type DnsTold, type ExpectedAnswer } from '../activities/aws-proxy/dns/contract';
 import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
+import { type PlannedDnsRecord, vmsOf } from '../plan/dns-record';
 import { type RunContext } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
 import { awsProxy, control } from './run/activities';
 import { causeMessage } from './run/failure-message';
 
-/** Values that the zone's own servers must answer with; nothing where the plan has no DNS. */
-export type ExpectedRecords = { name: string; values: string[] }[];
+/** Of a run that changes no DNS. */
+export const NO_DNS: DnsTold = { expected: [], notes: [] };
+
+/** What earlier releases returned, which are in the histories of runs that began with them. */
+interface ReturnedBefore {
+  returned: { name: string; previous?: { values: string[] } }[];
+}
 
 /** The plan's records go to the instances' addresses. Returns when Route 53 has the change everywhere. */
 export async function moveDns(
   run: RunContext,
   plan: DrPlan,
   instances: ReadonlyMap<string, InstanceAddresses>,
-): Promise<ExpectedRecords> {
-  if (!plan.dns) return [];
-  const records = plan.dns.records.map((record) => {
-    const instance = instances.get(record.vm);
+): Promise<DnsTold> {
+  if (!plan.dns) return NO_DNS;
+  const records = plan.dns.records.map((record) => ({ ...record, ...placesOf(record, instances) }));
+  await control.checkPlanState({ run });
+  const moved = await awsProxy.moveDns({ run, hostedZone: plan.dns.hostedZone, records });
+  // Earlier releases returned what they had stored, and moved simple A records only.
+  return 'expected' in moved
+    ? { expected: moved.expected, notes: moved.notes }
+    : { expected: records.map(({ name, values }) => ({ name, values })), notes: [] };
+}
+
+/** Where a record leads while the plan is away. @throws ApplicationFailure NoAddress */
+function placesOf(
+  record: PlannedDnsRecord,
+  instances: ReadonlyMap<string, InstanceAddresses>,
+): { values: string[]; ipv6Values?: string[] } {
+  if (record.target !== undefined) return { values: [record.target] };
+  const values = vmsOf(record).map((vm) => {
+    const instance = instances.get(vm);
     const value = record.address === 'public' ? instance?.publicAddress : instance?.privateAddress;
     if (value === undefined)
       throw ApplicationFailure.nonRetryable(
-        `${record.vm} has no ${record.address} address for ${record.name}.`,
+        `${vm} has no ${record.address} address for ${record.name}.`,
         'NoAddress',
       );
-    return { ...record, value };
+    return value;
   });
-  await control.checkPlanState({ run });
-  await awsProxy.moveDns({ run, hostedZone: plan.dns.hostedZone, records });
-  return records.map(({ name, value }) => ({ name, values: [value] }));
+  const ipv6Values = vmsOf(record).flatMap((vm) => instances.get(vm)?.ipv6Addresses ?? []);
+  return { values, ...(ipv6Values.length === 0 ? {} : { ipv6Values }) };
 }
 
 /** The records get back what they had before the failover, where they are still ours. */
-export async function returnDns(run: RunContext, plan: DrPlan): Promise<ExpectedRecords> {
-  if (!plan.dns) return [];
-  const { returned } = await awsProxy.returnDns({ run, hostedZone: plan.dns.hostedZone });
-  return returned.flatMap(({ name, previous }) => (previous ? [{ name, values: previous.values }] : []));
+export async function returnDns(run: RunContext, plan: DrPlan): Promise<DnsTold> {
+  if (!plan.dns) return NO_DNS;
+  const result = await awsProxy.returnDns({ run, hostedZone: plan.dns.hostedZone });
+  return 'expected' in result
+    ? { expected: result.expected, notes: result.notes }
+    : { expected: expectedBefore(result), notes: [] };
 }
+
+const expectedBefore = ({ returned }: ReturnedBefore): ExpectedAnswer[] =>
+  returned.flatMap(({ name, previous }) => (previous ? [{ name, values: previous.values }] : []));
 
 /**
  * Asks the zone's own servers. By now the application serves at its new site, so a wrong or missing answer takes
  * nothing back; but the run does not say that it is done.
+ * @returns all that a person should know of the change, one sentence each
  */
-export async function proveDns(plan: DrPlan, expected: ExpectedRecords, site: string): Promise<void> {
-  if (!plan.dns || expected.length === 0) return;
+export async function proveDns(plan: DrPlan, { expected, notes }: DnsTold, site: string): Promise<string[]> {
+  if (!plan.dns || expected.length === 0) return notes;
   try {
-    await awsProxy.checkDns({ hostedZone: plan.dns.hostedZone, expected });
+    // Earlier releases returned nothing.
+    const asked = (await awsProxy.checkDns({ hostedZone: plan.dns.hostedZone, expected })) as
+      { notes: string[] } | undefined;
+    return [...notes, ...(asked?.notes ?? [])];
   } catch (error) {
     throw ApplicationFailure.nonRetryable(
       `The application serves at the ${site} and Route 53 has the new records, but its name servers do not prove it; ` +

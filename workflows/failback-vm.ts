@@ -26,8 +26,8 @@ export interface FailbackVmRequest {
   limit?: ReplicationLimit;
   /** The VM is at home as its last backup knows it; absent where it is to be made. */
   survivor?: {
-    /** What becomes of a hold that a dead run has left. */
-    leftHold: 'drop' | 'revert';
+    /** Runs whose VMs at home are half of what they should be. */
+    unfinishedFailbacks: string[];
     /** By disk key: what the disk is compared by. */
     disks: Record<string, SurvivorDisk>;
   };
@@ -70,7 +70,9 @@ async function bringHome(request: FailbackVmRequest): Promise<FailedBackVm> {
 
   if (survivor !== undefined) {
     await reportPhase(vm, 'holding the VM as it is');
-    await attention.step(() => backupProxy.holdVm({ run, ...names, leftHold: survivor.leftHold }));
+    await attention.step(() =>
+      backupProxy.holdVm({ run, ...names, unfinishedFailbacks: survivor.unfinishedFailbacks }),
+    );
   } else {
     await reportPhase(vm, 'creating the template VM');
     await attention.step(async () => {

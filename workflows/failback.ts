@@ -3,26 +3,31 @@ import {
   CancellationScope,
   type ChildWorkflowHandle,
   condition,
+  patched,
 } from '@temporalio/workflow';
 import { type VmConfiguration } from '../hypervisor/port';
 import { bothNames, type PrimaryVm } from '../plan/primary-vm';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
+import { someOf } from '../plan/some-of';
 import { type AwsProxyActivities } from '../activities/aws-proxy/contract';
 import { type BackupProxyActivities, type SurvivorDisk } from '../activities/backup-proxy/contract';
 import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
 import { awsProxy, backupProxy, control } from './run/activities';
 import { type OnFailure, requireOnFailure } from './run/attention';
-import { type BegunRun, begin, requirePhase, type RunRequest, take } from './run/begin';
+import { begin, requirePhase, type RunRequest, take } from './run/begin';
 import { compensating, type Compensations } from './run/compensation';
 import { inDependencyOrder } from './run/dependency-order';
 import { moveDns, proveDns, returnDns } from './dns';
 import { failbackVm, type FailedBackVm } from './failback-vm';
 import { causeMessage } from './run/failure-message';
-import { type FailbackGate, openGateSignal } from './run/messages';
+import { planWithout } from '../plan/without';
+import { Decisions } from './run/decisions';
+import { type Approval, type FailbackGate, type Gate, openGateSignal } from './run/messages';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
 import { startVmChild } from './run/vm-child';
+import { removeUnfinished, requireNoUndo, unfinishedFailbacksOf } from './unfinished-failbacks';
 
 export interface FailbackRequest extends RunRequest {
   /** CPUs and memory of the VMs at home: those of the EC2 instances (default), or those they had before. */
@@ -41,8 +46,12 @@ export interface FailbackSummary {
   vms: FailedBackVm[];
   /** Seconds in which the application did not serve: from the first instance's stop until DNS was home. */
   downtimeSeconds: number;
-  /** What an operator should know of the primary site, one sentence each; absent where there is nothing. */
+  /** What an operator should know of the primary site and of DNS, one sentence each; absent where there is nothing. */
   notes?: string[];
+  /** VMs that the failover had left out, and that are not brought home; absent where there is none. */
+  leftOut?: string[];
+  /** What people approved; absent where nothing was to be. */
+  approvals?: Approval[];
 }
 
 type RecoveryInstance = Awaited<ReturnType<AwsProxyActivities['readInstances']>>[number];
@@ -52,13 +61,18 @@ type VmChild = ChildWorkflowHandle<typeof failbackVm>;
 export async function failback(request: FailbackRequest): Promise<FailbackSummary> {
   const onFailure = requireOnFailure(request?.onFailure);
   const begun = await begin(request);
-  const { plan } = begun;
+  // What the failover left out is nowhere to be brought home from.
+  const leftOut = begun.without;
+  const plan = planWithout(begun.plan, new Set(leftOut));
   const progress = new RunProgress(
     plan.name,
     plan.vms.map((vm) => vm.name),
   );
   allowRetries(progress);
+  const decisions = new Decisions(progress);
   requirePhase(begun, ['failed-over', 'failing-back'], 'fail back');
+  requireNoUndo(begun);
+  const unfinishedFailbacks = unfinishedFailbacksOf(begun);
 
   progress.phase('checking');
   const instances = await awsProxy.readInstances({ run: begun.run, plan });
@@ -72,16 +86,22 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   }));
   const checked = await backupProxy.checkPrimarySite({
     ...{ run: begun.run, vms },
+    unfinishedFailbacks,
     survivors: request.replace === true ? 'replace' : 'use',
   });
-  const there = vmsThatAreThere(begun, checked);
+  const there = vmsThatAreThere(checked, unfinishedFailbacks);
 
-  const { run, results, downtimeSeconds, expected } = await compensating(async (compensations) => {
+  const { run, results, downtimeSeconds, dns } = await compensating(async (compensations) => {
+    compensations.tell();
     const run = await take(begun, ['failed-over', 'failing-back'], 'failing-back');
     compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-over' }));
     compensations.add('start the instances again', () => serveFromInstances(run, plan, instances));
     for (const { vm } of instances) takeBackAtHome(compensations, run, namesOf(vm), there);
     compensations.add('delete the failback snapshots', () => awsProxy.deleteFailbackSnapshots({ run }));
+    if (unfinishedFailbacks.length > 0 && patched('removes what failbacks left')) {
+      progress.phase('removing what an unfinished failback left');
+      await removeUnfinished(run, unfinishedFailbacks, vms);
+    }
 
     const { results, stoppedAt } = await bringVmsHome({
       run,
@@ -91,24 +111,34 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
       hardware: request.hardware,
       onFailure,
       there,
+      decisions,
     });
 
+    if (plan.dns?.approval === true) {
+      progress.phase('all VMs are home; DNS waits for approval');
+      await decisions.pass({ dns: true }, 'return DNS to the primary site');
+    }
     progress.phase('moving DNS');
-    const expected = await returnDns(run, plan);
+    const dns = await returnDns(run, begun.plan);
     const downtimeSeconds = Math.round((Date.now() - stoppedAt) / 100) / 10;
-    await control.movePlanState({ run, to: 'failed-back' });
-    return { run, results, downtimeSeconds, expected };
+    await control.movePlanState({ run, to: 'failed-back', homeSince: new Date(stoppedAt).toISOString() });
+    return { run, results, downtimeSeconds, dns };
   });
 
   // The application is home: whatever fails from here on takes nothing back.
   progress.phase('asking the name servers');
-  await proveDns(plan, expected, 'primary site');
+  const dnsNotes = await proveDns(begun.plan, dns, 'primary site');
   await awsProxy.deleteFailbackSnapshots({ run });
   for (const vm of there.survived) await backupProxy.dropVmHold({ run, ...namesOf(vm) });
-  progress.phase('done');
+  progress.phase(leftOut.length === 0 ? 'done' : `done without ${someOf(leftOut)}`);
   // Runs that began before there were notes have no answer here.
-  const notes = (checked as typeof checked | undefined)?.notes ?? [];
-  return { plan: plan.name, vms: results, downtimeSeconds, ...(notes.length === 0 ? {} : { notes }) };
+  const notes = [...((checked as typeof checked | undefined)?.notes ?? []), ...dnsNotes];
+  return {
+    ...{ plan: plan.name, vms: results, downtimeSeconds },
+    ...(notes.length === 0 ? {} : { notes }),
+    ...(leftOut.length === 0 ? {} : { leftOut }),
+    ...(decisions.approvals.length === 0 ? {} : { approvals: decisions.approvals }),
+  };
 }
 
 /** What is at home under the VMs' names. */
@@ -117,19 +147,19 @@ interface VmsThatAreThere {
   survived: ReadonlySet<string>;
   /** By VM: what another of its name is to be called. */
   asides: ReadonlyMap<string, string>;
-  /** A dead failback has left half a copy in what it holds; one that had come to its end has not. */
-  leftHold: 'drop' | 'revert';
+  /** Runs that have left half a copy in what they hold. */
+  unfinishedFailbacks: string[];
 }
 
 /** Workers of earlier releases answer without either, or with nothing at all. */
 function vmsThatAreThere(
-  { phase }: BegunRun,
   checked: Awaited<ReturnType<BackupProxyActivities['checkPrimarySite']>> | undefined,
+  unfinishedFailbacks: string[],
 ): VmsThatAreThere {
   return {
     survived: new Set(checked?.survived),
     asides: new Map(checked?.setAside?.map(({ vm, aside }) => [vm, aside])),
-    leftHold: phase === 'failing-back' ? 'revert' : 'drop',
+    unfinishedFailbacks,
   };
 }
 
@@ -155,7 +185,7 @@ function takeBackAtHome(
 }
 
 /** Takes a failback back: the instances run again, and DNS follows them, as a stop costs them their public address. */
-async function serveFromInstances(
+export async function serveFromInstances(
   run: RunContext,
   plan: DrPlan,
   instances: RecoveryInstance[],
@@ -174,6 +204,7 @@ interface Homecoming {
   hardware?: 'instance' | 'original';
   onFailure: OnFailure;
   there: VmsThatAreThere;
+  decisions: Decisions;
 }
 
 /**
@@ -181,7 +212,7 @@ interface Homecoming {
  * reverse of dependency order, so that nothing loses what it depends on while it works; they start in that order.
  */
 async function bringVmsHome(homecoming: Homecoming): Promise<{ results: FailedBackVm[]; stoppedAt: number }> {
-  const { run, plan, instances, progress } = homecoming;
+  const { run, plan, instances, progress, decisions } = homecoming;
   return CancellationScope.cancellable(async () => {
     progress.phase('copying while the instances serve');
     const children = new Map<string, VmChild>();
@@ -205,6 +236,14 @@ async function bringVmsHome(homecoming: Homecoming): Promise<{ results: FailedBa
       childOf(children, vm).signal(openGateSignal, gate);
 
     await Promise.all(plan.vms.map((vm) => reached(vm.name, 'copied')));
+    const gate: Gate | undefined = plan.approval?.cutOver === true ? { cutOver: true } : undefined;
+    if (gate !== undefined || decisions.isPaused) {
+      progress.phase('all disks are copied; the instances serve on');
+      await Promise.race([decisions.pass(gate, 'stop the instances and go home'), failure]);
+    }
+    decisions.refusePauses(
+      'The instances are being stopped, or are: to wait now would be an outage. Cancel it, or let it end.',
+    );
     await control.checkPlanState({ run });
 
     progress.phase('stopping the instances');
@@ -244,7 +283,7 @@ function startFailback(
     { recoveryPoint, ...(copySnapshotId === undefined ? {} : { copySnapshotId }) },
   ]);
   const survivor = {
-    leftHold: there.leftHold,
+    unfinishedFailbacks: there.unfinishedFailbacks,
     disks: Object.fromEntries(compared) as Record<string, SurvivorDisk>,
   };
   return startVmChild(failbackVm, run, name, 'Fail back', {

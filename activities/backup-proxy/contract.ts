@@ -10,6 +10,8 @@ import {
 import { type ReplicationLimit } from '../../plan/replication-limit';
 import { type ReadinessProbe } from '../../plan/schema';
 import { type PrimaryVm } from '../../plan/primary-vm';
+import { type FenceStanding } from '../../plan/fence';
+import { type FenceOrder } from '../../plan/fence-order';
 import { type RunContext } from '../../plan/run';
 import { type AdaptationReport } from '../../guest/port';
 import { type GuestRehearsal } from '../../repository/backups/manifest';
@@ -132,14 +134,16 @@ export interface BackupProxyActivities {
     vms: (PrimaryVm & BackedUpVm)[];
     /** What is done with VMs that are there: they are brought up to date, or set aside. Absent: they are in the way, as once. */
     survivors?: 'use' | 'replace';
+    /** Runs whose VMs will be removed first: they are not in the way, unless they run. */
+    unfinishedFailbacks?: string[];
   }): Promise<{ notes: string[]; survived?: string[]; setAside?: { vm: string; aside: string }[] }>;
   /**
-   * Holds a VM that survived: from now on it can be given back as it is now. A hold that a dead run of the plan has left is
-   * dropped, or the VM reverted to it first.
+   * Holds a VM that survived: from now on it can be given back as it is now. Where another run of the plan holds it still, the VM is
+   * given back as it was if that is one of the unfinished failbacks, and else the hold is dropped.
    * @throws ApplicationFailure Fenced, non-retryable, where the run does not hold the plan's state
    * @throws ApplicationFailure PrimarySiteNotReady, non-retryable, where the VM runs, or is held by somebody else
    */
-  holdVm(input: PrimaryVm & { run: RunContext; leftHold: 'drop' | 'revert' }): Promise<void>;
+  holdVm(input: PrimaryVm & { run: RunContext; unfinishedFailbacks: string[] }): Promise<void>;
   /** Gives a VM back as it was when this run began to hold it; leaves one that it does not hold alone. */
   revertVm(input: PrimaryVm & { run: RunContext }): Promise<void>;
   /** Holds the VM no more; it stays as it is now. */
@@ -185,13 +189,40 @@ export interface BackupProxyActivities {
       configuration: Omit<VmConfiguration, 'disks'>;
     },
   ): Promise<void>;
-  /** Removes a VM that this run created; leaves any other alone. */
-  removeTemplateVm(input: PrimaryVm & { run: RunContext }): Promise<void>;
+  /**
+   * Removes a VM that this run created; leaves any other alone.
+   * @throws ApplicationFailure PrimarySiteNotReady, non-retryable, where it runs and `unlessRunning`
+   */
+  removeTemplateVm(input: PrimaryVm & { run: RunContext; unlessRunning?: boolean }): Promise<void>;
   /**
    * Whether these VMs run, in their order.
-   * @throws ApplicationFailure PrimarySiteNotReady, non-retryable, where one is not there
+   * @throws ApplicationFailure PrimarySiteNotReady, non-retryable, where one is not there, or not whole
    */
-  readPower(input: { vms: PrimaryVm[] }): Promise<{ power: PowerState[] }>;
+  readPower(input: {
+    vms: PrimaryVm[];
+    /** For an undo of a failover, which starts them: none may be what a failback that ended half-way has left. */
+    undo?: { plan: string; unfinishedFailbacks: string[] };
+  }): Promise<{ power: PowerState[] }>;
+  /**
+   * Carries the order out that the plan's state has: takes the power from those of the VMs that run. A VM that is not there is none to
+   * care for.
+   * @returns `standing`: whether there is an order at all; `digest`: the plan's version that the state was entered with; `fence`: the
+   *   order before this look; `failed`: those that could not be powered off
+   * @throws ApplicationFailure Fenced, non-retryable, where a run has taken the plan's state meanwhile
+   */
+  fenceVms(input: { run: RunContext; vms: PrimaryVm[] }): Promise<{
+    standing: FenceStanding;
+    digest: string;
+    fence?: FenceOrder;
+    poweredOff: string[];
+    failed: { vm: string; why: string }[];
+  }>;
+  /**
+   * Stops a VM whose writes are given up: its guest is asked to shut down, and where it does not, its power is taken. One that is off,
+   * or not there, needs nothing.
+   * @throws ApplicationFailure Fenced, non-retryable, where the run does not hold the plan's state
+   */
+  stopVm(input: PrimaryVm & { run: RunContext }): Promise<{ how: 'was off' | 'shut down' | 'powered off' }>;
   /**
    * Asks the guest to shut down, and waits until it has; one that is off already stays so.
    * @throws ApplicationFailure Fenced, non-retryable, where a run has taken the plan's state since this one read it

@@ -18,10 +18,10 @@ import { beating } from '../heartbeat';
 import { otherDisks } from '../other-disks';
 import { waitUntilAnswers } from '../probe';
 import { type BackupProxyActivities } from './contract';
-import { markedRun, markOf } from './marks';
 import { VMS_AT_ONCE } from './power';
 import { asideName, compareWithBackup } from './survivor-check';
 import { runningText } from './survivors';
+import { markedBy, markOf } from './vm-mark';
 
 export interface PrimarySiteDependencies {
   hypervisor: Hypervisor;
@@ -49,11 +49,12 @@ type PrimarySiteActivities = Pick<
 export function createPrimarySiteActivities(dependencies: PrimarySiteDependencies): PrimarySiteActivities {
   const { hypervisor, guestAdapter, dial, pollSeconds } = dependencies;
   const activities = {
-    async checkPrimarySite({ run, vms, survivors }) {
+    async checkPrimarySite({ run, vms, survivors, unfinishedFailbacks = [] }) {
       const problems: string[] = [];
       const notes: string[] = [];
       const survived: string[] = [];
       const setAside: { vm: string; aside: string }[] = [];
+      const unfinished = new Set(unfinishedFailbacks.map((runId) => markOf({ plan: run.plan, runId })));
       let neededBytes = 0;
       const now = new Date();
       const look = async ({ disks, configuration, excludedDisks, ...names }: (typeof vms)[number]) => ({
@@ -64,7 +65,9 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
         const diskBytes = backedUp.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
         if (existing?.mark === markOf(run)) continue;
         if (existing === undefined) neededBytes += diskBytes;
-        else if (survivors === undefined) problems.push(inTheWay(names, existing.mark));
+        else if (unfinished.has(existing.mark ?? '')) {
+          if (existing.power === 'running') problems.push(leftRunning(names));
+        } else if (survivors === undefined) problems.push(inTheWay(names, existing.mark));
         else if (existing.power === 'running') problems.push(runningText(names));
         else if (survivors === 'replace') {
           neededBytes += diskBytes;
@@ -131,9 +134,12 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
       await hypervisor.powerOn(primaryNameOf(names));
     },
 
-    async removeTemplateVm({ run, ...names }) {
-      if ((await describe(hypervisor, names))?.mark === markOf(run))
-        await hypervisor.deleteVm(primaryNameOf(names));
+    async removeTemplateVm({ run, unlessRunning = false, ...names }) {
+      const existing = await describe(hypervisor, names);
+      if (existing?.mark !== markOf(run)) return;
+      if (unlessRunning && existing.power === 'running')
+        throw ApplicationFailure.nonRetryable(leftRunning(names), 'PrimarySiteNotReady');
+      await hypervisor.deleteVm(primaryNameOf(names));
     },
 
     waitUntilReady: ({ address, probe, ...names }) =>
@@ -195,10 +201,18 @@ export async function describeOwn(
   return described;
 }
 
+/** Its run died after its start, and nobody knows for how long it has served. */
+function leftRunning(names: PrimaryVm): string {
+  return (
+    `The VM ${primaryNameText(names)} of a failback that ended half-way runs at the primary site, and may hold what nobody else has. ` +
+    'Look at it: shut it down where nothing on it is needed, and it will be made anew.'
+  );
+}
+
 function inTheWay(names: PrimaryVm, mark: string | undefined): string {
-  const earlier = markedRun(mark);
-  return earlier !== undefined
-    ? `The primary site has a VM ${primaryNameText(names)} of the earlier failback ${earlier}. Remove it.`
+  const by = markedBy(mark);
+  return by !== undefined
+    ? `The primary site has a VM ${primaryNameText(names)} of the earlier failback ${by}. Remove it.`
     : `The primary site has a VM ${primaryNameText(names)} already. Remove it, or rename it if it is still needed.`;
 }
 

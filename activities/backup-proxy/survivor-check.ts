@@ -1,6 +1,6 @@
 import { type DescribedVm, type VmConfiguration } from '../../hypervisor/port';
 import { primaryNameText, type PrimaryVm } from '../../plan/primary-vm';
-import { isMarkOfPlan } from './marks';
+import { markedBy } from './vm-mark';
 
 /** A VM as its last backup knows it, as far as it is told from others by that. */
 export interface BackedUpVm {
@@ -46,7 +46,7 @@ function compareIdentity(
   { identity, mark }: DescribedVm,
 ): Survivor {
   // A failback of the plan has made it: it may be another than the one that was backed up, and is its successor.
-  if (isMarkOfPlan(mark, plan)) return { differences: [], notes: [] };
+  if (markedBy(mark)?.startsWith(`${plan}:`) === true) return { differences: [], notes: [] };
   const before = configuration?.identity;
   if (before === undefined || identity === undefined)
     return {

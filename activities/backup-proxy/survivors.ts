@@ -7,7 +7,7 @@ import { checkPlanState, FencedError, readPlanState } from '../../repository/pla
 import { withFailures } from '../failures';
 import { beating } from '../heartbeat';
 import { type BackupProxyActivities } from './contract';
-import { isMarkOfPlan, markOf } from './marks';
+import { isMarkOfPlan, markOf } from './vm-mark';
 
 interface SurvivorDependencies {
   hypervisor: Hypervisor;
@@ -29,7 +29,7 @@ export function createSurvivorActivities({
 }: SurvivorDependencies): SurvivorActivities {
   return withFailures(
     beating<SurvivorActivities>({
-      async holdVm({ run, leftHold, ...names }) {
+      async holdVm({ run, unfinishedFailbacks, ...names }) {
         // A try that comes late must not hold a VM that serves, or was given back.
         await checkFailingBack(objectStore(run.repository), run);
         const name = primaryNameOf(names);
@@ -37,7 +37,11 @@ export function createSurvivorActivities({
         if (power === 'running') throw running(names);
         if (heldBy !== undefined && heldBy !== markOf(run)) {
           if (!isMarkOfPlan(heldBy, run.plan)) throw heldByOthers(names, heldBy);
-          if (leftHold === 'revert') await hypervisor.revertVm(name, heldBy);
+          // What is there is half a copy; after a failback that came to its end, the VM has served since.
+          const unfinished = unfinishedFailbacks.some(
+            (runId) => heldBy === markOf({ plan: run.plan, runId }),
+          );
+          if (unfinished) await hypervisor.revertVm(name, heldBy);
           else await hypervisor.dropHold(name, heldBy);
         }
         await hypervisor.holdVm(name, markOf(run));

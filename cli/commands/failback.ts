@@ -1,7 +1,9 @@
 import { type Command, Option } from 'commander';
 import { type OnFailure } from '../../workflows/run/attention';
+import { EXIT } from '../exit-codes';
 import { type CliContext } from '../io';
 import { copyRow, COPY_HEAD } from '../copy-rows';
+import { approvalsText } from '../decision-text';
 import { warningsText } from '../guest-text';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
@@ -41,7 +43,8 @@ export function failbackCommand(context: CliContext): Command {
             onFailure: options.onFailure,
             ...(options.replace === undefined ? {} : { replace: options.replace }),
           },
-          text: ({ vms, downtimeSeconds, notes = [] }) =>
+          exitCode: ({ leftOut = [] }) => (leftOut.length > 0 ? EXIT.doneWithout : EXIT.ok),
+          text: ({ vms, downtimeSeconds, notes = [], leftOut = [], approvals }) =>
             tableText(
               ['VM', 'disk', 'copied', ...COPY_HEAD],
               vms.flatMap(({ vm, firstCopy, changes }) => [
@@ -52,6 +55,10 @@ export function failbackCommand(context: CliContext): Command {
             survivorsText(vms) +
             warningsText(vms) +
             notes.map((note) => `Mind: ${note}\n`).join('') +
+            approvalsText(approvals) +
+            leftOut
+              .map((vm) => `Without ${vm}, which the failover had left out: at home it is as it was left.\n`)
+              .join('') +
             `The application did not serve for ${secondsText(downtimeSeconds)}.\n` +
             `What is left on EC2 stays until: lifeboat commit ${plan}\n`,
         },

@@ -1,13 +1,22 @@
 import { type Command, Option } from 'commander';
 import { type OnFailure } from '../../workflows/run/attention';
 import { bootScriptsText, consolesText, warningsText } from '../guest-text';
+import { approvalsText, leftOutText } from '../decision-text';
+import { byOption } from '../deciding';
+import { EXIT } from '../exit-codes';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
 import { tableText } from '../table';
 import { onFailureOption, planRunCommand } from './run-options';
 
-type FailoverOptions = RunOptions & { test?: boolean; planned?: boolean; onFailure: OnFailure };
+type FailoverOptions = RunOptions & {
+  test?: boolean;
+  planned?: boolean;
+  onFailure: OnFailure;
+  approveAll?: string;
+  by: string;
+};
 
 export function failoverCommand(context: CliContext): Command {
   return planRunCommand('failover', "bring the plan's application up on EC2 and move its DNS records there")
@@ -25,15 +34,26 @@ export function failoverCommand(context: CliContext): Command {
         'where a person has to mend something: wait for it, or take all back (as a test does always)',
       ),
     )
+    .option(
+      '--approve-all <reason>',
+      'approve beforehand all that the plan wants approved, a test or not; the reason is kept with the run',
+    )
+    .addOption(byOption())
     .action((plan: string, options: FailoverOptions) => {
+      const { approveAll: why, by } = options;
       const mode = options.test === true ? 'test' : options.planned === true ? 'planned' : 'disaster';
       return runCommand(
         context,
         {
           type: 'failover',
           mode,
-          more: { mode, onFailure: options.onFailure },
-          text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed }) =>
+          more: {
+            mode,
+            onFailure: options.onFailure,
+            ...(why === undefined ? {} : { approveAll: { by, why } }),
+          },
+          exitCode: ({ leftOut = [] }) => (leftOut.length > 0 ? EXIT.doneWithout : EXIT.ok),
+          text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed, ...more }) =>
             tableText(
               [
                 'VM',
@@ -57,9 +77,15 @@ export function failoverCommand(context: CliContext): Command {
             warningsText(vms) +
             bootScriptsText(vms) +
             consolesText(name, vms) +
+            (more.notes ?? []).map((note) => `Mind: ${note}\n`).join('') +
+            approvalsText(more.approvals) +
+            leftOutText(more.leftOut) +
             (downtimeSeconds === undefined
               ? `RPO ${secondsText(rpoSeconds)}, RTO ${secondsText(rtoSeconds)}\n`
               : `Nothing was lost. Out of service for ${secondsText(downtimeSeconds)}, ${secondsText(rtoSeconds)} in all. The VMs at the primary site are off.\n`) +
+            (more.fence === undefined
+              ? ''
+              : `The VMs at the primary site are kept off, as soon as it answers: lifeboat fence ${plan}\n`) +
             (mode === 'test' ? `The test is over; ${removed.length} resources were removed.\n` : ''),
         },
         plan,

@@ -1,11 +1,17 @@
 import { Command } from 'commander';
 import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
+import { lifeboatClient } from '../../client/client';
+import { type RunUnderWay, runsUnderWay } from '../../client/runs-under-way';
 import { type Present, type ReadinessStatus, readReadinessStatus } from '../../client/readiness-status';
 import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
+import { printable } from '../../plan/printable';
 import { windowText } from '../../plan/daily-window';
+import { awaitedText, pausedText } from '../decision-text';
 import { CliError, EXIT } from '../exit-codes';
+import { explainError } from '../explain-error';
 import { type CliContext, writeJson } from '../io';
+import { fenceText } from '../fence-text';
 import { guestText, notesText } from '../guest-text';
 import { bytesText, secondsText } from '../numbers';
 import { findPlan } from '../plan-argument';
@@ -17,7 +23,9 @@ import { watch } from '../watch';
 /** `status PLAN`: DR copies and where the VMs run, from the two sites alone. */
 export function statusCommand({ io }: CliContext): Command {
   return new Command('status')
-    .description('show the DR copies and where each VM runs; asks the sites, not Temporal')
+    .description(
+      'show the DR copies, where each VM runs, and what runs wait for; all but that without Temporal',
+    )
     .argument('<plan>', 'path of a plan file, or name of a published plan')
     .option('--json', 'write one JSON document to stdout')
     .option('--watch', 'show it again every 10 seconds, until Ctrl-C')
@@ -28,19 +36,25 @@ export function statusCommand({ io }: CliContext): Command {
       const look = async (): Promise<Looked> => {
         const { plan, digest, store } = await findPlan(argument, settings, io.cwd);
         const { ec2 } = awsClients({ region: plan.recoverySite.region, maxAttempts: CLIENT_ATTEMPTS });
-        const status = await siteStatus(plan, { ec2, store });
+        const [status, runs] = await Promise.all([
+          siteStatus(plan, { ec2, store }),
+          runsOf(plan.name, settings.sandboxFile !== undefined),
+        ]);
         const readiness = await readReadinessStatus(store, plan.name, presentOf(status, digest));
         ec2.destroy();
-        return { status, digest, readiness, wantsLaunchCopies: plan.replication.launchCopy === true };
+        return { status, digest, readiness, runs, wantsLaunchCopies: plan.replication.launchCopy === true };
       };
       const text = async (): Promise<string> => {
-        const { status, wantsLaunchCopies, readiness } = await look();
-        return statusText(status, wantsLaunchCopies, readiness);
+        const { status, wantsLaunchCopies, readiness, runs } = await look();
+        return statusText(status, wantsLaunchCopies, readiness) + runsText(runs, argument);
       };
       if (again === true) return watch(io, text, WATCH_SECONDS);
       if (json !== true) return io.out(await text());
-      const { status, digest, readiness } = await look();
-      writeJson(io, statusDocument(status, digest, readiness));
+      const { status, digest, readiness, runs } = await look();
+      writeJson(io, {
+        ...statusDocument(status, digest, readiness),
+        runs: typeof runs === 'string' ? null : runs.map(runDocument),
+      });
     });
 }
 
@@ -51,6 +65,7 @@ interface Looked {
   status: SiteStatus;
   digest: string;
   readiness: ReadinessStatus;
+  runs: RunUnderWay[] | string;
   wantsLaunchCopies: boolean;
 }
 
@@ -60,6 +75,49 @@ const presentOf = ({ vms }: SiteStatus, digest: string): Present => ({
   drCopies: new Map(vms.flatMap(({ vm, drCopy }) => (drCopy === undefined ? [] : [[vm, drCopy]]))),
   now: new Date(),
 });
+
+/** Seconds for which Temporal is asked: the sites alone tell where the application runs, and nobody waits for Temporal then. */
+const TEMPORAL_SECONDS = 2;
+
+/** @returns why they are not known, where Temporal does not tell: the sites' answer is there all the same */
+async function runsOf(plan: string, ignoreConfigurationFile: boolean): Promise<RunUnderWay[] | string> {
+  try {
+    const client = await lifeboatClient({ ignoreConfigurationFile, connectSeconds: TEMPORAL_SECONDS });
+    try {
+      return await runsUnderWay(client, plan);
+    } finally {
+      await client.close();
+    }
+  } catch (error) {
+    return explainError(error).message;
+  }
+}
+
+function runDocument({ type, mode, workflowId, runId, status }: RunUnderWay) {
+  return {
+    ...{ type, test: mode === 'test', workflowId, runId },
+    phase: status?.phase ?? null,
+    needsAttention: status?.needsAttention ?? null,
+    awaited: status?.awaited ?? [],
+    paused: status?.paused ?? null,
+  };
+}
+
+/** What goes on, and for whom it waits. @param plan as the person named it */
+export function runsText(runs: RunUnderWay[] | string, plan: string): string {
+  if (typeof runs === 'string') return `What runs are doing is not known: ${runs}\n`;
+  return runs
+    .map(({ type, mode, workflowId, status }) => {
+      const test = mode === 'test' ? ' --test' : '';
+      const lines = [`${workflowId}: ${status?.phase ?? 'no control worker answers'}`];
+      if (status?.needsAttention === true)
+        lines.push(`Needs attention: lifeboat ${type}${test} ${plan} shows it.`);
+      for (const awaited of status?.awaited ?? []) lines.push(awaitedText(awaited, `${plan}${test}`));
+      if (status?.paused !== undefined) lines.push(pausedText(status.paused, `${plan}${test}`));
+      return lines.map((line) => `${printable(line)}\n`).join('');
+    })
+    .join('');
+}
 
 /** The document of `status --json`; absent values are null, so that every field is always there. */
 export function statusDocument(status: SiteStatus, digest: string, readiness?: ReadinessStatus) {
@@ -72,6 +130,8 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
     generation: status.generation,
     since: status.since ?? null,
     closedWindow: status.closedWindow ?? null,
+    fence: status.fence ?? null,
+    undoing: status.undoing ?? null,
     readiness:
       readiness === undefined
         ? null
@@ -81,26 +141,35 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
             check: readiness.check ?? null,
             lastTest: readiness.lastTest ?? null,
           },
-    vms: status.vms.map(({ vm, runsAt, drCopy, launchCopy, backup, guest, instance }) => ({
-      vm,
-      runsAt,
-      instance:
-        instance === undefined
-          ? null
-          : {
-              ...instance,
-              privateAddress: instance.privateAddress ?? null,
-              publicAddress: instance.publicAddress ?? null,
-            },
-      drCopy: drCopy ?? null,
-      launchCopy: launchCopy ?? null,
-      backup: backup ?? null,
-      guest: guest ?? null,
-    })),
+    vms: status.vms.map(
+      ({ vm, primaryVm, runsAt, drCopy, launchCopy, backup, guest, instance, awayCopy }) => ({
+        vm,
+        primaryVm: primaryVm ?? vm,
+        runsAt,
+        instance:
+          instance === undefined
+            ? null
+            : {
+                ...instance,
+                privateAddress: instance.privateAddress ?? null,
+                publicAddress: instance.publicAddress ?? null,
+              },
+        drCopy: drCopy ?? null,
+        launchCopy: launchCopy ?? null,
+        backup: backup ?? null,
+        guest: guest ?? null,
+        awayCopy: awayCopy ?? null,
+      }),
+    ),
   };
 }
 
-const RUNS_AT_WORDS = { primary: 'primary site', recovery: 'recovery site', moving: 'being moved' };
+const RUNS_AT_WORDS = {
+  primary: 'primary site',
+  recovery: 'recovery site',
+  moving: 'being moved',
+  nowhere: 'nowhere: the failover left it out',
+};
 
 /** @param wantsLaunchCopies whether the plan does, so that a VM without one is told of */
 export function statusText(
@@ -109,17 +178,22 @@ export function statusText(
   readiness?: ReadinessStatus,
 ): string {
   const phase = status.phase === 'none' ? 'never replicated' : `${status.phase} since ${status.since}`;
-  const { closedWindow } = status;
+  const { closedWindow, fence, undoing } = status;
   return (
     `Plan ${status.plan}: ${phase} (generation ${status.generation})\n` +
     (readiness === undefined ? '' : readinessText(status.plan, readiness)) +
     (closedWindow === undefined
       ? ''
       : `Scheduled backups begin ${windowText(closedWindow)} only; the next may at ${closedWindow.opensAt}.\n`) +
+    (undoing === undefined
+      ? ''
+      : `An undo of the ${undoing} is under way, or has ended half-way: lifeboat undo ${status.plan}\n`) +
+    (fence === undefined ? '' : fenceText(fence, fence.standing)) +
     tableText(
       ['VM', 'runs at', 'disk', 'size', 'snapshot', 'recovery point', 'age'],
       status.vms.flatMap((vm) => vmRows(vm)),
     ) +
+    status.vms.map((vm) => primaryNameLine(vm) + awayText(status, vm)).join('') +
     status.vms
       .map(
         ({ vm, drCopy, launchCopy, backup, guest }) =>
@@ -129,6 +203,20 @@ export function statusText(
       )
       .join('')
   );
+}
+
+const primaryNameLine = ({ vm, primaryVm }: VmSiteStatus): string =>
+  primaryVm === undefined || primaryVm === vm
+    ? ''
+    : `${vm} is "${printable(primaryVm)}" at the primary site.\n`;
+
+/** What protects a VM that runs at the recovery site: its DR copy is of before. */
+function awayText({ plan, phase }: SiteStatus, { vm, awayCopy }: VmSiteStatus): string {
+  if (awayCopy !== undefined)
+    return `${vm}: away, protected as of ${awayCopy.takenAt} (${secondsText(awayCopy.ageSeconds)} ago).\n`;
+  return phase === 'failed-over'
+    ? `${vm}: away, NOT protected: there is no copy of its instance. The plan's schedule makes one each round: lifeboat schedule create ${plan}\n`
+    : '';
 }
 
 const noLaunchCopyText = (vm: string): string =>

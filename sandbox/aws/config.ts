@@ -63,6 +63,8 @@ export interface SubnetFixture {
   segment: string;
   /** Instances get a public address unless the request says otherwise. */
   mapPublicIpOnLaunch?: boolean;
+  /** A block of 64 bits, of which each instance gets an address; none where it is absent. */
+  ipv6Cidr?: string;
   tags?: Record<string, string>;
 }
 

@@ -23,6 +23,7 @@ import { startMetadataService } from './metadata/service';
 import { requestCounting } from './request-counts';
 import { createFixtures, resumeAccount } from './resume';
 import { route53Handlers } from './route53/handlers';
+import { HealthChecks } from './route53/health-checks';
 import { HostedZones, newZone } from './route53/zones';
 import { noBootRunner } from './runner/no-boot';
 import { qemuRunner } from './runner/qemu';
@@ -102,7 +103,10 @@ export async function startAwsEndpoint(
       },
       {
         service: describeService({ ...route53 }, new route53.Route53Client(client)),
-        handlers: route53Handlers(hosted),
+        handlers: route53Handlers(
+          hosted,
+          new HealthChecks(new Collection(join(config.directory, 'route53-health-checks'))),
+        ),
       },
       { service: describeService({ ...iam }, new iam.IAMClient(client)), handlers: iamHandlers(account) },
       {

@@ -1,12 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net';
-
-/** A value that its record type cannot have. The message is as Route 53 words it. */
-export class InvalidRecordValueError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'InvalidRecordValueError';
-  }
-}
+import { InvalidRecordValueError } from './invalid-value';
+import { serviceRecordData } from './service-record';
 
 const hostName = (text: string): string => text.replace(/\.$/, '');
 
@@ -32,6 +26,8 @@ const READERS: Record<string, (value: string) => unknown> = {
       );
     return value;
   },
+  HTTPS: serviceRecordData,
+  SVCB: serviceRecordData,
   CNAME: checkedHost,
   NS: checkedHost,
   PTR: checkedHost,

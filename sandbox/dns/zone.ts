@@ -1,5 +1,6 @@
 import { type Answer } from 'dns-packet';
 import { recordData } from './record-data';
+import { answering } from './routing';
 
 /** A record set as DNS sees it. Names are lower case, without a dot at the end. */
 export interface DnsRecordSet {
@@ -9,6 +10,15 @@ export interface DnsRecordSet {
   ttl: number;
   /** In the presentation format of zone files, as Route 53 takes them. */
   values: string[];
+  /** Whose values it answers with instead: those of this name, of the same type. */
+  aliasOf?: string;
+  /** How it is chosen among others of its name and type; absent where there are none. */
+  routing?: {
+    identifier: string;
+    weight?: number;
+    failover?: 'PRIMARY' | 'SECONDARY';
+    multiValue?: boolean;
+  };
 }
 
 export interface DnsZone {
@@ -23,6 +33,10 @@ export interface DnsReply {
   authorities: Answer[];
 }
 
+/** Types that dns-packet has no name for, as it calls them. */
+const TYPE_NAMES: Record<string, string> = { UNKNOWN_64: 'SVCB', UNKNOWN_65: 'HTTPS' };
+const WIRE_NAMES = Object.fromEntries(Object.entries(TYPE_NAMES).map(([wire, type]) => [type, wire]));
+
 /** CNAMEs followed inside the zones; more are a loop. */
 const LONGEST_CHAIN = 8;
 
@@ -35,7 +49,12 @@ export function resolve(zones: readonly DnsZone[], question: { name: string; typ
     if (zone === undefined)
       return { rcode: step === 0 ? 'REFUSED' : 'NOERROR', authoritative: step > 0, answers, authorities: [] };
     const sets = setsFor(zone, name);
-    const matching = sets.filter(({ type }) => question.type === 'ANY' || type === question.type);
+    const wanted = TYPE_NAMES[question.type] ?? question.type;
+    const types = new Set(sets.map(({ type }) => type));
+    const matching = [...types]
+      .filter((type) => wanted === 'ANY' || type === wanted)
+      .flatMap((type) => answering(sets.filter((set) => set.type === type)))
+      .flatMap((set) => throughAlias(zones, set));
     if (matching.length > 0)
       return {
         rcode: 'NOERROR',
@@ -43,7 +62,7 @@ export function resolve(zones: readonly DnsZone[], question: { name: string; typ
         answers: [...answers, ...matching.flatMap((set) => toAnswers(set, name))],
         authorities: [],
       };
-    const alias = sets.find(({ type }) => type === 'CNAME');
+    const [alias] = answering(sets.filter(({ type }) => type === 'CNAME'));
     if (alias === undefined) {
       // An empty name with names below it exists all the same (RFC 8020).
       const exists = sets.length > 0 || zone.recordSets.some((set) => set.name.endsWith(`.${name}`));
@@ -58,6 +77,16 @@ export function resolve(zones: readonly DnsZone[], question: { name: string; typ
     name = normalizeName(alias.values[0] ?? '');
   }
   return { rcode: 'NOERROR', authoritative: true, answers, authorities: [] };
+}
+
+/** What a set with an alias answers with; nothing where its target is not in these zones. */
+function throughAlias(zones: readonly DnsZone[], set: DnsRecordSet, step = 0): DnsRecordSet[] {
+  if (set.aliasOf === undefined) return [set];
+  const zone = zoneOf(zones, set.aliasOf);
+  if (zone === undefined || step === LONGEST_CHAIN) return [];
+  return answering(setsFor(zone, set.aliasOf).filter(({ type }) => type === set.type)).flatMap((target) =>
+    throughAlias(zones, target, step + 1),
+  );
 }
 
 export const normalizeName = (name: string): string => name.toLowerCase().replace(/\.$/, '');
@@ -85,7 +114,13 @@ function setsFor(zone: DnsZone, name: string): readonly DnsRecordSet[] {
 function toAnswers(set: DnsRecordSet, name: string): Answer[] {
   return set.values.map(
     (value) =>
-      ({ name, type: set.type, class: 'IN', ttl: set.ttl, data: recordData(set.type, value) }) as Answer,
+      ({
+        name,
+        type: WIRE_NAMES[set.type] ?? set.type,
+        class: 'IN',
+        ttl: set.ttl,
+        data: recordData(set.type, value),
+      }) as Answer,
   );
 }
 

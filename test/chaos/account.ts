@@ -16,6 +16,7 @@ import { EBSClient } from '@aws-sdk/client-ebs';
 import {
   ChangeResourceRecordSetsCommand,
   ListResourceRecordSetsCommand,
+  type ResourceRecordSet,
   Route53Client,
 } from '@aws-sdk/client-route-53';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
@@ -202,12 +203,29 @@ export class Account {
     });
   }
 
-  async setAddress(Name: string, Value: string): Promise<void> {
-    const ResourceRecordSet = { Name, Type: 'A' as const, TTL, ResourceRecords: [{ Value }] };
-    const ChangeBatch = { Changes: [{ Action: 'UPSERT' as const, ResourceRecordSet }] };
+  /** All record sets that a name has, exactly as they are. */
+  records(name: string): Promise<ResourceRecordSet[]> {
+    const wanted = `${name.replace('*', '\\052')}.`;
+    return persistently(async () => {
+      const { ResourceRecordSets = [] } = await this.route53.send(
+        new ListResourceRecordSetsCommand({ HostedZoneId: SHOP_HOSTED_ZONE_ID, StartRecordName: name }),
+      );
+      return ResourceRecordSets.filter(({ Name }) => Name === wanted);
+    });
+  }
+
+  setAddress(Name: string, Value: string): Promise<void> {
+    return this.setRecords([{ Name, Type: 'A', TTL, ResourceRecords: [{ Value }] }]);
+  }
+
+  async setRecords(sets: readonly ResourceRecordSet[]): Promise<void> {
+    const Changes = sets.map((ResourceRecordSet) => ({ Action: 'UPSERT' as const, ResourceRecordSet }));
     await persistently(() =>
       this.route53.send(
-        new ChangeResourceRecordSetsCommand({ HostedZoneId: SHOP_HOSTED_ZONE_ID, ChangeBatch }),
+        new ChangeResourceRecordSetsCommand({
+          HostedZoneId: SHOP_HOSTED_ZONE_ID,
+          ChangeBatch: { Changes },
+        }),
       ),
     );
   }

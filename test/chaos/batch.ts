@@ -5,6 +5,8 @@ import { readIfExists } from '../../host/if-exists';
 import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { Account } from './account';
+import { drawAwayCopies } from './away-copies';
+import { drawDecisions } from './decisions';
 import { drawFaults, drawLaunchFaults } from './faults';
 import { siteViolations, strayViolations, type Violation } from './invariants';
 import { drawJourney } from './journeys';
@@ -16,6 +18,7 @@ import { SeededRandom } from './random';
 import { drawSurvival } from './survivors';
 import { silenceNowAndThen } from './silence';
 import { Traveller } from './traveller';
+import { drawUndos } from './undos';
 
 /** What one batch did and found. */
 export interface BatchReport extends LaunchCounts {
@@ -31,6 +34,11 @@ export const PLANS = 8;
 
 /** Makes another seed of a seed: what is drawn of licensed images is no draw of anything else. */
 const LICENCES = 0x11ce;
+const UNDOS = 0x0d05;
+/** The same of what protects plans that are away. */
+const AWAY = 0xa3a7;
+/** The same, of what people are asked. */
+const DECISIONS = 0xdec1;
 /** As {@link LICENCES}, of data centres that survive. */
 const SURVIVALS = 0x5afe;
 
@@ -53,11 +61,16 @@ export async function runBatch(
   const launches = new SeededRandom(~seed);
   const licences = new SeededRandom(seed ^ LICENCES);
   const survivals = new SeededRandom(seed ^ SURVIVALS);
+  const away = new SeededRandom(seed ^ AWAY);
+  const undos = new SeededRandom(seed ^ UNDOS);
+  const decisions = new SeededRandom(seed ^ DECISIONS);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
     const licensed = drawLicensedImages(drawn, licences.fork(), licensedShare);
-    const journey = drawSurvival(licensed, survivals.fork());
+    const survivors = drawSurvival(licensed, survivals.fork());
+    const protectedAway = drawAwayCopies(survivors, away.fork());
+    const journey = drawDecisions(drawUndos(protectedAway, undos.fork()), decisions.fork());
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))

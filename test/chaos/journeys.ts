@@ -14,7 +14,9 @@ export type Step =
   | 'lose power in the data centre'
   | 'failover'
   | 'write at the recovery site'
+  | 'protect away'
   | 'failback'
+  | 'undo the failback'
   | 'commit';
 
 /** How a launch copy is lost: its snapshots are deleted, or what they are made of is no more what the plan says. */
@@ -37,6 +39,8 @@ export interface Journey {
   launchCopy?: boolean;
   /** Whether its VMs are launched from an image whose licence AWS bills; see licensed-images.ts. */
   licensed?: boolean;
+  /** What of it people have to approve; see decisions.ts. */
+  asks?: { vms: string[]; beforeTiers: number[]; dns: boolean; cutOver: boolean };
 }
 
 export interface JourneyVm {

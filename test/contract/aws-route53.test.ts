@@ -190,4 +190,102 @@ describe('hosted zones', () => {
     expect(new Set(pages).size).toBe(pages.length);
     expect(pages.slice(0, 2)).toEqual(['shop.example. NS', 'shop.example. SOA']);
   });
+
+  it('refuse what routing policies, aliases and sizes do not allow, in the words of Route 53', async () => {
+    const refusal = async (...changes: Parameters<typeof change>) => {
+      const { name, message } = await failure(change(...changes));
+      return `${name}: ${message}`;
+    };
+    const weighted = (id: string, more: Partial<R53.ResourceRecordSet> = {}): R53.ResourceRecordSet => ({
+      ...set('w.shop.example', '10.0.0.1'),
+      SetIdentifier: id,
+      Weight: 1,
+      ...more,
+    });
+    await change(['CREATE', weighted('a')]);
+    expect(await refusal(['CREATE', set('w.shop.example', '10.0.0.2')])).toContain(
+      'RRSet with DNS name w.shop.example., type A, SetIdentifier a cannot be created as other RRSets exist with the same name and type.',
+    );
+    expect(await refusal(['CREATE', weighted('b', { TTL: 5 })])).toContain(
+      'cannot be created as weighted sets must contain the same TTL.',
+    );
+    expect(await refusal(['CREATE', weighted('b', { Weight: undefined, Region: 'eu-central-1' })])).toContain(
+      'cannot be created as a non-latency set exists with the same name and type.',
+    );
+    expect(await refusal(['CREATE', weighted('a')])).toContain(
+      "[name='w.shop.example.', type='A', set-identifier='a'] but it already exists",
+    );
+    expect(await refusal(['DELETE', weighted('a', { Weight: 2 })])).toContain(
+      'do not match the current values',
+    );
+    expect(await refusal(['CREATE', weighted('b', { Weight: undefined })])).toContain(
+      'InvalidInput: Invalid request: Expected exactly one of [Weight, Region, Failover, GeoLocation, or MultiValueAnswer], but found none',
+    );
+    expect(await refusal(['CREATE', { ...set('x.shop.example', '10.0.0.1'), Weight: 1 }])).toContain(
+      "Missing field 'SetIdentifier'",
+    );
+    expect(
+      await refusal([
+        'CREATE',
+        { ...set('p.shop.example', '10.0.0.1'), SetIdentifier: 'p', Failover: 'PRIMARY' },
+      ]),
+    ).toContain('A non-alias primary ResourceRecordSet must have an associated health check.');
+    expect(await refusal(['CREATE', weighted('b', { HealthCheckId: 'none' })])).toMatch(/^NoSuchHealthCheck/);
+    expect(
+      await refusal([
+        'CREATE',
+        {
+          ...{ Name: 'alias2.shop.example', Type: 'A' },
+          AliasTarget: { HostedZoneId, DNSName: 'nobody.shop.example', EvaluateTargetHealth: false },
+        },
+      ]),
+    ).toContain('but that target was not found');
+    expect(await refusal(['CREATE', set('shop.example', 'x.example', 'CNAME')])).toContain('at apex in zone');
+    const many = Array.from({ length: 501 }, (_, n): ['UPSERT', R53.ResourceRecordSet] => [
+      'UPSERT',
+      set(`n${n}.shop.example`, '10.0.0.1'),
+    ]);
+    expect(await refusal(...many)).toContain('Number of records limit of 1000 exceeded.');
+    const long = Array.from({ length: 17 }, (_, n): ['UPSERT', R53.ResourceRecordSet] => [
+      'UPSERT',
+      set(
+        `t${n}.shop.example`,
+        `"${'x'.repeat(250)}" "${'y'.repeat(250)}" "${'z'.repeat(250)}" "${'.'.repeat(250)}"`,
+        'TXT',
+      ),
+    ]);
+    expect(await refusal(...long)).toContain('RDATA character limit of 32000 exceeded.');
+  });
+
+  it('answer by policy, through aliases, for HTTPS records and names with escapes', async () => {
+    const sets: R53.ResourceRecordSet[] = [
+      { ...set('only.shop.example', '10.0.0.7'), SetIdentifier: 'a', Weight: 0 },
+      { ...set('only.shop.example', '10.0.0.8'), SetIdentifier: 'b', Weight: 3 },
+      {
+        ...{ Name: 'through.shop.example', Type: 'A' },
+        AliasTarget: { HostedZoneId, DNSName: 'only.shop.example', EvaluateTargetHealth: false },
+      },
+      set('*.wild.shop.example', '10.0.0.9'),
+      set('a/b.shop.example', '10.0.0.10'),
+      set('only.shop.example', '1 . alpn=h2 ipv4hint=10.0.0.8', 'HTTPS'),
+    ];
+    await inSync(
+      (await change(...sets.map((one): ['CREATE', R53.ResourceRecordSet] => ['CREATE', one]))).ChangeInfo?.Id,
+    );
+    const addresses = async (name: string) =>
+      (await ask(name)).answers?.map((answer) => (answer as { data: unknown }).data);
+    expect(await addresses('only.shop.example')).toEqual(['10.0.0.8']);
+    expect(await addresses('through.shop.example')).toEqual(['10.0.0.8']);
+    expect(await addresses('x.wild.shop.example')).toEqual(['10.0.0.9']);
+    expect(await addresses('a/b.shop.example')).toEqual(['10.0.0.10']);
+    const https = await ask('only.shop.example', 'UNKNOWN_65' as dnsPacket.RecordType);
+    expect((https.answers?.[0] as unknown as { data: Buffer }).data.toString('hex')).toBe(
+      // 1, the root, alpn (1) of 3 bytes, ipv4hint (4) of 4 bytes: RFC 9460, section 2.2.
+      '0001' + '00' + '00010003' + '026832' + '00040004' + '0a000008',
+    );
+    const listed = await route53.send(new R53.ListResourceRecordSetsCommand({ HostedZoneId }));
+    expect(listed.ResourceRecordSets?.map(({ Name }) => Name)).toEqual(
+      expect.arrayContaining(['\\052.wild.shop.example.', 'a\\057b.shop.example.']),
+    );
+  });
 });

@@ -10,9 +10,11 @@ import {
 import { readInstance, readRecoveredVolume } from '../../activities/aws-proxy/account/tags';
 import {
   PRODUCTION_SECURITY_GROUP_ID,
+  PRODUCTION_SUBNET_ID,
   PROXY_AVAILABILITY_ZONE,
   PROXY_INSTANCE_ID,
   SHOP_INSTANCE_PROFILE,
+  shopFixtures,
 } from '../../sandbox/aws/fixtures';
 import { listSnapshotIds } from '../support/failover-listing';
 import { DB_DISKS, type FailoverSite, quietEnvironment } from '../support/failover-site';
@@ -21,7 +23,10 @@ import { type FailoverSteps, idsOf, openFailoverSteps } from '../support/failove
 let steps: FailoverSteps;
 let site: FailoverSite;
 beforeAll(async () => {
-  steps = await openFailoverSteps();
+  const fixtures = shopFixtures();
+  for (const subnet of fixtures.subnets)
+    if (subnet.id === PRODUCTION_SUBNET_ID) subnet.ipv6Cidr = '2001:db8:1::/64';
+  steps = await openFailoverSteps(fixtures);
   ({ site } = steps);
 });
 afterAll(() => site.stop());
@@ -183,6 +188,7 @@ describe('failover of a VM', () => {
     expect(addresses).toEqual({
       privateAddress: '10.0.1.30',
       publicAddress: expect.stringMatching(/^127\.77\./) as string,
+      ipv6Addresses: ['2001:db8:1::a00:11e'],
     });
     expect(await site.activity(steps.activities.startInstance, start)).toEqual(addresses);
     expect(await steps.describeInstance(instanceId)).toMatchObject({

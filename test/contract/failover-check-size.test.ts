@@ -137,6 +137,7 @@ describe('checkFailover of a plan of 300 VMs', () => {
       GetHostedZone: 1,
       ListResourceRecordSets: 2,
       GetObject: VMS,
+      ListHostedZonesByName: 1,
     });
     expect(mostAtOnce).toBe(16);
     expect(await callsFor(planOf(30))).toEqual({ ...calls, GetObject: 30 });

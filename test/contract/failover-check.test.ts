@@ -1,3 +1,4 @@
+import { ChangeResourceRecordSetsCommand } from '@aws-sdk/client-route-53';
 import { deleteSnapshots } from '../../activities/aws-proxy/account/snapshots';
 import {
   PRODUCTION_SUBNET_ID,
@@ -41,6 +42,32 @@ describe('checkFailover', () => {
     await check(shopPlan(), true);
     const changing = site.calls.filter(({ operation }) => !/^(Describe|Get|List|Head)/.test(operation));
     expect(changing).toEqual([]);
+  });
+
+  it('tells of DNS what stops nothing: of the zone always, of the records where no move will tell it', async () => {
+    const plan = shopPlan();
+    const name = plan.dns!.records[0]!.name;
+    const ResourceRecordSet = {
+      Name: name,
+      Type: 'A' as const,
+      TTL: 86_400,
+      ResourceRecords: [{ Value: '192.0.2.7' }],
+    };
+    const apply = (Action: 'CREATE' | 'DELETE') =>
+      site.clients.route53.send(
+        new ChangeResourceRecordSetsCommand({
+          HostedZoneId: plan.dns!.hostedZone,
+          ChangeBatch: { Changes: [{ Action, ResourceRecordSet }] },
+        }),
+      );
+    await apply('CREATE');
+    const zone = expect.stringMatching(/^Accelerated recovery of the zone Z\w+ is off/) as string;
+    expect((await check(plan)).notes).toEqual([zone]);
+    expect((await check(plan, true)).notes).toEqual([
+      zone,
+      expect.stringMatching(/has a TTL of 86400 s, and 60 s while .* Lower it some days before/),
+    ]);
+    await apply('DELETE');
   });
 
   it('knows from the backup that EC2 cannot boot a guest', async () => {

@@ -2,7 +2,7 @@ import { DeleteSnapshotCommand } from '@aws-sdk/client-ec2';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createFailbackCopyActivities } from '../../activities/backup-proxy/failback-copy';
 import { type SurvivorDisk } from '../../activities/backup-proxy/contract';
-import { markOf } from '../../activities/backup-proxy/marks';
+import { markOf } from '../../activities/backup-proxy/vm-mark';
 import { PlanLimits } from '../../activities/backup-proxy/plan-limits';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { type RunContext } from '../../plan/run';

@@ -116,7 +116,7 @@ describe('a VM that is at home when the application comes back', () => {
       expect((await failureOf(check({ survivors }))).message).toMatch(/"db" runs at the primary site/);
     const run = await failingBack('run-a');
     expect(
-      (await failureOf(runActivity(activities().holdVm, { run, vm: 'db', leftHold: 'drop' }))).message,
+      (await failureOf(runActivity(activities().holdVm, { run, vm: 'db', unfinishedFailbacks: [] }))).message,
     ).toMatch(/"db" runs at the primary site/);
   });
 
@@ -134,7 +134,7 @@ describe('a VM that is at home when the application comes back', () => {
     await write('original');
     const run = await failingBack('run-a');
     const input = { run, vm: 'db' };
-    const hold = () => runActivity(activities().holdVm, { ...input, leftHold: 'drop' });
+    const hold = () => runActivity(activities().holdVm, { ...input, unfinishedFailbacks: [] });
     expect(await failureOf(runActivity(activities().revertGuest, input))).toMatchObject({ type: 'NotOurVm' });
     for (let i = 0; i < 2; i++) await hold();
     expect(await check()).toMatchObject({ survived: ['db'] });
@@ -161,23 +161,28 @@ describe('a VM that is at home when the application comes back', () => {
     expect(await bytesAt()).toBe('from EC2');
   });
 
-  it.each(['revert', 'drop'] as const)('is rid of a dead run by a %s', async (leftHold) => {
+  it.each([
+    ['ended half-way, and is what it was before that', ['dead'], 'original'],
+    ['is over, and stays what it is', [], 'half way'],
+  ])('is taken over from a run that %s', async (_what, unfinishedFailbacks, expected) => {
     await write('original');
     const dead = await failingBack('dead');
-    await runActivity(activities().holdVm, { run: dead, vm: 'db', leftHold: 'drop' });
+    await runActivity(activities().holdVm, { run: dead, vm: 'db', unfinishedFailbacks: [] });
     await write('half way');
     const run = await failingBack('run-a');
-    await runActivity(activities().holdVm, { run, vm: 'db', leftHold });
+    await runActivity(activities().holdVm, { run, vm: 'db', unfinishedFailbacks });
     expect((await hypervisor.describeVm('db')).heldBy).toBe('lifeboat:shop:run-a');
-    expect(await bytesAt()).toBe(leftHold === 'revert' ? 'original' : 'half way');
-    const late = runActivity(activities().holdVm, { run: dead, vm: 'db', leftHold });
+    expect(await bytesAt()).toBe(expected);
+    const late = runActivity(activities().holdVm, { run: dead, vm: 'db', unfinishedFailbacks });
     expect(await failureOf(late)).toMatchObject({ type: 'Fenced' });
   });
 
   it('is left to another plan that holds it', async () => {
     await hypervisor.holdVm('db', 'lifeboat:shop-2:run');
     const run = await failingBack('run-a');
-    const refused = await failureOf(runActivity(activities().holdVm, { run, vm: 'db', leftHold: 'revert' }));
+    const refused = await failureOf(
+      runActivity(activities().holdVm, { run, vm: 'db', unfinishedFailbacks: [] }),
+    );
     expect(refused.message).toMatch(/held by "lifeboat:shop-2:run".*Is it in two plans\?/);
   });
 

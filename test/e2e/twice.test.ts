@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { type ResourceRecordSet } from '@aws-sdk/client-route-53';
 import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
@@ -13,6 +14,7 @@ import { workerEnvironment } from '../../sandbox/supervisor/processes';
 import { bundleName } from '../../workers/bundle-name';
 import { queueWorkers, type Role } from '../../workers/roles';
 import { Account } from '../chaos/account';
+import { setsText } from '../chaos/dns-kinds';
 import { DISKS, ExpectedDisks, sameBytes } from '../chaos/disks';
 import { dnsViolations, drCopyViolations, orphanViolations } from '../chaos/invariants';
 import { type Journey } from '../chaos/journeys';
@@ -26,7 +28,12 @@ import { removeSystemDisks } from '../chaos/guests';
 import { startTemporal } from '../workflows/local-temporal';
 
 const NAME = 'www.shop.example';
-const HOME = '192.168.10.100';
+const recordSet = (Type: 'A' | 'AAAA', TTL: number, Value: string): ResourceRecordSet => ({
+  ...{ Name: `${NAME}.`, Type, TTL },
+  ResourceRecords: [{ Value }],
+});
+/** A longer TTL than the plan's, so that there is one to lower. */
+const HOME = [recordSet('A', 3600, '192.168.10.100'), recordSet('AAAA', 300, '2001:db8::100')];
 const VMS = ['web'];
 const JOURNEY_MS = 420_000;
 const LATE_MS = 240_000;
@@ -70,7 +77,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
     account = new Account(config);
     disks = new ExpectedDisks(join(config.directory, 'expected'), journey);
     await disks.make(sandbox.site, new SeededRandom(7));
-    await account.setAddress(NAME, HOME);
+    await account.setRecords(HOME);
 
     // Workers of the test's own, on a server of its own: those of the sandbox have nothing to do.
     Runtime.install({ logger: new DefaultLogger('ERROR') });
@@ -146,7 +153,12 @@ asRoot('activities that run twice, and late (needs root)', () => {
     return [
       ...drCopyViolations(journey, resources),
       ...orphanViolations(journey, resources, whereabouts),
-      ...dnsViolations(await account.address(NAME), HOME, web?.privateAddress, whereabouts),
+      ...dnsViolations(
+        setsText(await account.records(NAME)),
+        setsText(HOME),
+        web?.privateAddress === undefined ? undefined : setsText([recordSet('A', 60, web.privateAddress)]),
+        whereabouts,
+      ),
     ];
   }
 
@@ -186,6 +198,13 @@ asRoot('activities that run twice, and late (needs root)', () => {
       expect(await violations('home')).toEqual([]);
       expect(await differingSnapshots()).toEqual([]);
       await completed(client.verify(direct));
+      await completed(client.checkDnsRecords(direct));
+      const lowered = await (await client.lowerDnsTtls(direct)).result();
+      expect(lowered.changed.map(({ type, from, to }) => [type, from, to])).toEqual([
+        ['A', 3600, 60],
+        ['AAAA', 300, 60],
+      ]);
+      await completed(client.restoreDnsTtls(direct));
       await completed(client.prune({ ...direct, sweep: 'now' }));
       await completed(client.check(direct));
       await completed(client.failover({ ...direct, mode: 'test' }));
@@ -219,7 +238,10 @@ asRoot('activities that run twice, and late (needs root)', () => {
       await untilVmsWait(client, failover, VMS.length);
       await sandbox.mendAws();
       await client.retry('shop');
-      await failover.result();
+      const { notes } = await failover.result();
+      expect(notes?.join('\n')).toMatch(/AAAA 2001:db8::100 beside, .* it goes while the plan is away/);
+      expect(await violations('away')).toEqual([]);
+      await completed(client.replicate(direct));
       expect(await violations('away')).toEqual([]);
 
       // Its VM has survived, and is not what it was any more.
@@ -239,12 +261,23 @@ asRoot('activities that run twice, and late (needs root)', () => {
       await sandbox.mendAws();
       const home = await (await client.failback(direct)).result();
       expect(home.vms).toMatchObject([{ vm: 'web', survived: true }]);
+      // Taken back, and brought home once more; meanwhile the fence is open.
+      const { homeSince } = JSON.parse(
+        (await sandbox.store.get('state/shop.json'))?.body.toString() ?? '{}',
+      ) as {
+        homeSince?: string;
+      };
+      await completed(client.undo({ ...direct, discardWritesSince: homeSince ?? '', homeLost: true }));
+      expect(await violations('away')).toEqual([]);
+      for (const vm of VMS) await sandbox.site.hypervisor.deleteVm(vm);
+      await completed(client.failback(direct));
       for (const vm of VMS) expect(await sameBytes(disks.path(vm, 'data', 'dr-copy'), image(vm))).toBe(true);
       await completed(client.commit(direct));
       expect(await violations('home')).toEqual([]);
 
       // None was left out, but for what is asked of a host only when work has waited for it, and does nothing, and for
-      // what only reads consoles of guests that have boot scripts, what starts VMs that ran (there are none: test/contract/power.test.ts), and
+      // what only reads consoles of guests that have boot scripts, what starts VMs that ran and stops those that are given up (there
+      // are none: test/contract/power.test.ts, fencing.test.ts), and
       // what exchanges the root of VMs with one disk (test/contract/licensed-image.test.ts).
       const leftOut = [...activities.keys()].filter((name) => !calls.some((call) => call.name === name));
       expect(leftOut.sort()).toEqual([
@@ -253,6 +286,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
         'replaceRootVolume',
         'requireBootScripts',
         'startVm',
+        'stopVm',
       ]);
     },
     JOURNEY_MS,
@@ -260,7 +294,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
 
   const everything = async () => ({
     resources: (await account.resources()).sort((a, b) => (a.id < b.id ? -1 : 1)),
-    address: await account.address(NAME),
+    records: await account.records(NAME),
     state: (await sandbox.store.get('state/shop.json'))?.body.toString(),
     vms: await Promise.all(
       (await sandbox.site.hypervisor.listVms()).map(async (vm) => {

@@ -21,8 +21,8 @@ import { DB_DISKS, type FailoverSite, publishDrCopy, startFailoverSite } from '.
 /** The failover activities on a site that has a DR copy of `db`, and the steps that tests begin with. */
 export type FailoverSteps = Awaited<ReturnType<typeof openFailoverSteps>>;
 
-export async function openFailoverSteps() {
-  const site: FailoverSite = await startFailoverSite();
+export async function openFailoverSteps(fixtures?: Parameters<typeof startFailoverSite>[0]) {
+  const site: FailoverSite = await startFailoverSite(fixtures);
   const { ec2 } = site.clients;
   const dependencies = { ...site.clients, objectStore: () => site.store };
   const activities = {

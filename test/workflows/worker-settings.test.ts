@@ -29,6 +29,7 @@ describe('what a worker is told by its environment', () => {
       availabilityZone: 'eu-central-1a',
       deviceDirectory: '/dev/disk/by-id',
       dnsServers: [],
+      dnsResolvers: [],
     });
   });
 
@@ -72,11 +73,13 @@ describe('what a worker is told by its environment', () => {
   });
 
   it("asks the name servers that it is told, instead of the zone's own", () => {
-    const { dnsServers } = awsProxySettings({
+    const { dnsServers, dnsResolvers } = awsProxySettings({
       ...AWS_PROXY,
       LIFEBOAT_DNS_SERVERS: '127.0.0.1:53,127.0.0.2:53',
+      LIFEBOAT_DNS_RESOLVERS: '169.254.169.253:53',
     });
     expect(dnsServers).toEqual(['127.0.0.1:53', '127.0.0.2:53']);
+    expect(dnsResolvers).toEqual(['169.254.169.253:53']);
   });
 
   it('knows the local hypervisor and vSphere only', () => {

@@ -1,4 +1,7 @@
+import { isIPv6 } from 'node:net';
 import { getServers, lookup, Resolver } from 'node:dns/promises';
+import { canonicalRecordName, resolverName } from '../../../plan/record-name';
+import { type ExpectedAnswer } from './contract';
 import { type HostedZone } from './hosted-zone';
 
 /** A server to ask. */
@@ -30,20 +33,62 @@ export async function nameServersOf(zone: HostedZone): Promise<NameServer[]> {
   );
 }
 
-/**
- * The addresses that one server has for a name, sorted; none where it says that there is no record.
- * @returns undefined where the server gives no answer, with the reason
- */
-export async function askForAddresses(
-  server: NameServer,
-  name: string,
-): Promise<{ values: string[] } | { values: undefined; reason: string }> {
+/** What a server answers: values, sorted, none where it says that there is no record; or why it gives no answer. */
+export type Answer =
+  { values: string[]; /** Seconds; the shortest. */ ttl?: number } | { values: undefined; reason: string };
+
+function resolverOf({ address }: NameServer): Resolver {
   const resolver = new Resolver({ timeout: ANSWER_MILLISECONDS, tries: TRIES });
-  resolver.setServers([server.address]);
+  resolver.setServers([address]);
+  return resolver;
+}
+
+/** Asks one server for the addresses, or the target, that a name has. */
+export function ask(
+  server: NameServer,
+  { name, type }: Pick<ExpectedAnswer, 'name' | 'type'>,
+): Promise<Answer> {
+  const resolver = resolverOf(server);
+  const asked = resolverName(name);
+  return answerOf(async () => {
+    if (type === 'CNAME') return { values: (await resolver.resolveCname(asked)).map(canonicalRecordName) };
+    const records =
+      type === undefined
+        ? await resolver.resolve4(asked, { ttl: true })
+        : await resolver.resolve6(asked, { ttl: true });
+    return {
+      values: records.map(({ address }) => address),
+      ttl: Math.min(...records.map(({ ttl }) => ttl)),
+    };
+  });
+}
+
+/** Asks one server which name servers a domain is delegated to. */
+export function askNameServers(server: NameServer, domain: string): Promise<Answer> {
+  return answerOf(async () => ({
+    values: (await resolverOf(server).resolveNs(resolverName(domain))).map(canonicalRecordName),
+  }));
+}
+
+async function answerOf(asking: () => Promise<{ values: string[]; ttl?: number }>): Promise<Answer> {
   try {
-    return { values: (await resolver.resolve4(name)).sort() };
+    const { values, ...more } = await asking();
+    return { values: values.sort(), ...more };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
     return NO_RECORD.includes(code) ? { values: [] } : { values: undefined, reason: code };
   }
+}
+
+/** Whether an answer is one that is expected, however its addresses are written. */
+export function isExpected(answered: readonly string[], { values, any }: ExpectedAnswer): boolean {
+  const wanted = new Set(values.map(oneSpelling));
+  const given = new Set(answered.map(oneSpelling));
+  if (any === true) return given.size > 0 && [...given].every((value) => wanted.has(value));
+  return given.size === wanted.size && [...given].every((value) => wanted.has(value));
+}
+
+/** `2001:DB8:0::1` is `2001:db8::1`. */
+function oneSpelling(value: string): string {
+  return isIPv6(value) ? new URL(`http://[${value}]/`).hostname : value;
 }

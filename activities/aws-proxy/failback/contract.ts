@@ -21,6 +21,8 @@ export interface FailbackActivities {
       recoveryPoint?: string;
       /** Keys of the disks that the plan left out of it; absent where it left none out. */
       excludedDisks?: string[];
+      /** ISO 8601, UTC: when the first of its disks was made of the DR copy; absent in what a worker of an earlier release answers. */
+      recoveredAt?: string;
       /** What an operator should know of that backup; absent where there is nothing. */
       notes?: string[];
     }[]

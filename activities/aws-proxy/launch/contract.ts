@@ -8,6 +8,8 @@ import { type Attempt, type DrCopy } from '../account/contract';
 export interface InstanceAddresses {
   privateAddress: string;
   publicAddress?: string;
+  /** Absent where its subnet gives none. */
+  ipv6Addresses?: string[];
 }
 
 /** Where an instance is launched. */
@@ -32,6 +34,12 @@ export type InstanceLaunch = Attempt &
     instanceType: string;
     test: boolean;
   };
+
+/** A launch in a run that some VMs are left out of. */
+export interface Incomplete {
+  /** Those that the VM depends on: it finds their names at an address that is nobody's. Absent where all are there. */
+  without?: string[];
+}
 
 /** Of an instance that gets the VM's disks afterwards. */
 export type ShellLaunch = InstanceLaunch & { recoveryPoint: string };
@@ -201,7 +209,7 @@ export interface LaunchActivities {
    * @throws ApplicationFailure LaunchCopyGone, non-retryable
    */
   launchInstance(
-    input: InstanceLaunch & { drCopy: DrCopy; volumes?: VolumesByDisk },
+    input: InstanceLaunch & { drCopy: DrCopy; volumes?: VolumesByDisk } & Incomplete,
   ): Promise<LaunchedInstance>;
   /** DeregisterImage of all that the run registered for these VMs; what was launched by it runs on. */
   deregisterImages(input: { run: RunContext; vms: string[] }): Promise<void>;
@@ -215,7 +223,7 @@ export interface LaunchActivities {
    * @throws ApplicationFailure LicensedImageRefused, non-retryable
    */
   launchLicensedShell(
-    input: ShellLaunch & { leave: 'running' | 'stopped'; byLaunchCopy: boolean },
+    input: ShellLaunch & { leave: 'running' | 'stopped'; byLaunchCopy: boolean } & Incomplete,
   ): Promise<{ instanceId: string; availabilityZone: string }>;
   /**
    * Replaces the running shell's root by the boot volume (CreateReplaceRootVolumeTask), by which the instance boots from it; the
@@ -235,7 +243,7 @@ export interface LaunchActivities {
    * snapshots; the DR copy stays. Returns what it removed, after checking that nothing of it is listed any more.
    */
   removeRecoveryResources(input: { run: RunContext; vm?: string }): Promise<{ removed: string[] }>;
-  /** Removes every instance, volume and failback snapshot of the plan at the recovery site; DR copies stay. */
+  /** Removes every instance, volume and failback snapshot of the plan at the recovery site but those of test failovers; DR copies stay. */
   removeRecoverySite(input: { run: RunContext }): Promise<{ removed: string[] }>;
 }
 
@@ -245,7 +253,7 @@ export interface LaunchHostActivities {
    * Attaches the boot volume to this host, adapts the guest on it, and detaches it again, also on failure.
    * `bootScripts` are fetched from the repository by digest. `hosts` are where the guest finds the VMs that it depends
    * on; where they are absent, the run's instances of those VMs are looked up, which have to be there. `test` tells which of
-   * the plan's fixed addresses hold; a run of a release that knew none does not say it.
+   * the plan's fixed addresses hold; a run of a release that knew none does not say it. `without` as in {@link Incomplete}.
    */
   injectDrivers(input: {
     run: RunContext;
@@ -254,5 +262,6 @@ export interface LaunchHostActivities {
     bootScripts: BootScriptReference[];
     hosts?: HostEntry[];
     test?: boolean;
+    without?: string[];
   }): Promise<AdaptationReport>;
 }

@@ -113,14 +113,16 @@ export async function addresses(
   return waitFor(
     `${input.instanceId} of ${input.vm} to have its addresses`,
     async () => {
-      const { PrivateIpAddress: privateAddress, PublicIpAddress: publicAddress } = await requireInstance(
-        ec2,
-        input,
-      );
+      const instance = await requireInstance(ec2, input);
+      const { PrivateIpAddress: privateAddress, PublicIpAddress: publicAddress } = instance;
       if (privateAddress === undefined) return undefined;
-      if (publicAddress !== undefined) return { privateAddress, publicAddress };
+      const ipv6Addresses = (instance.NetworkInterfaces ?? []).flatMap(({ Ipv6Addresses }) =>
+        (Ipv6Addresses ?? []).flatMap(({ Ipv6Address }) => Ipv6Address ?? []),
+      );
+      const always = { privateAddress, ...(ipv6Addresses.length === 0 ? {} : { ipv6Addresses }) };
+      if (publicAddress !== undefined) return { ...always, publicAddress };
       const late = Date.now() - begun > PUBLIC_ADDRESS_SECONDS * 1000;
-      return wantsPublic && !late ? undefined : { privateAddress };
+      return wantsPublic && !late ? undefined : always;
     },
     options,
   );

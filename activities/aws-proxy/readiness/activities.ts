@@ -18,6 +18,8 @@ export interface ReadinessDependencies {
   /** Region that the clients ask. */
   region: string;
   objectStore: (address: RepositoryAddress) => ObjectStore;
+  /** Recursive resolvers that know where a domain is delegated to; none where it is not asked. */
+  resolvers?: string[];
 }
 
 /** What can be known before a failover. */

@@ -10,6 +10,8 @@ export interface FailoverReadiness {
   drCopies: DrCopy[];
   /** Where VMs have to be that have a fixed address or subnets of their own; absent where none has. */
   places?: VmPlace[];
+  /** What stops nothing, and a person should know, one sentence each; absent where there is nothing. */
+  notes?: string[];
 }
 
 /** Where one VM can be launched. */

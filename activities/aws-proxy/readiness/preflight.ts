@@ -6,14 +6,12 @@ import { mapAhead } from '../../../blocks/pipeline';
 import { type RepositoryAddress } from '../../../plan/run';
 import { type DrPlan } from '../../../plan/schema';
 import { subnetsOf } from '../../../plan/recovery-site/subnets';
-import { vmSite } from '../../../plan/recovery-site/vm-site';
 import { MANIFESTS_AT_ONCE } from '../../../repository/backups/backups';
 import { type ObjectStore } from '../../../repository/objects/object-store';
-import { hasCode } from '../../failures';
 import { type DrCopy } from '../account/contract';
 import { type DrCopySet, findDrCopies, withBackup } from '../account/dr-copy';
 import { findLaunchCopies } from '../account/launch-copy';
-import { lookUpZone, readARecords } from '../dns/hosted-zone';
+import { inspectDns } from '../dns/inspect';
 import { MAXIMUM_DISKS } from '../launch/instance-volumes';
 import { addressFindings, fixedSubnets } from './addresses';
 import {
@@ -39,6 +37,8 @@ export interface PreflightDependencies {
   /** Region that the clients ask. */
   region: string;
   objectStore: (address: RepositoryAddress) => ObjectStore;
+  /** Recursive resolvers that know where a domain is delegated to; none where it is not asked. */
+  resolvers?: string[];
 }
 
 type CheckFailover = Parameters<ReadinessActivities['checkFailover']>[0];
@@ -64,6 +64,7 @@ export async function checkFailover(
   const fixed = fixedSubnets(placed, site);
   const places = placesOf(placed, site, fixed);
   const { drCopies, findings: copyFindings } = await checkDrCopies(dependencies, run.repository, plan);
+  const dns = await inspectDns(dependencies, plan);
   // In the order in which they are told.
   const findings: StagedFindings = {
     network: networkFindings(wanted, placed, site),
@@ -77,18 +78,25 @@ export async function checkFailover(
     volume: volumeFindings(plan, drCopies, test),
     address: await addressFindings(ec2, plan.name, placed, fixed),
     'instance-profile': await profileFindings(iam, placed),
-    dns: await dnsFindings(dependencies.route53, plan),
+    dns: dns.findings,
   };
   const found = Object.values(findings).some((texts) => texts.length > 0);
   const availabilityZone = subnetsIn(site, wanted)[0]?.AvailabilityZone;
   if (found || availabilityZone === undefined) throw notReady(plan, test, findings);
+  // What becomes of the records is told by their move, with the addresses; a test has none.
+  const notes = test ? [...dns.zoneNotes, ...dns.notes] : dns.zoneNotes;
   const told = placed.flatMap(({ vm, ownSubnets }): VmPlace[] => {
     const zone = places.get(vm)?.zones[0];
     const subnet = fixed.get(vm)?.SubnetId;
     if (zone === undefined || (subnet === undefined && !ownSubnets)) return [];
     return [{ vm, ...(subnet === undefined ? {} : { subnet }), availabilityZone: zone }];
   });
-  return { availabilityZone, drCopies, ...(told.length === 0 ? {} : { places: told }) };
+  return {
+    availabilityZone,
+    drCopies,
+    ...(told.length === 0 ? {} : { places: told }),
+    ...(notes.length === 0 ? {} : { notes }),
+  };
 }
 
 /** The zones that each VM may be launched in, and what its network card has to take. */
@@ -181,38 +189,4 @@ async function checkDrCopy(
     if (!(error instanceof ApplicationFailure) || error.nonRetryable !== true) throw error;
     return { findings: [...findings, error.message] };
   }
-}
-
-async function dnsFindings(route53: Route53Client, plan: DrPlan): Promise<string[]> {
-  if (plan.dns === undefined) return [];
-  const { hostedZone, records } = plan.dns;
-  let zone;
-  try {
-    zone = await lookUpZone(route53, hostedZone);
-  } catch (error) {
-    if (!hasCode(error, 'NoSuchHostedZone', 'InvalidInput')) throw error;
-    return [`The hosted zone ${hostedZone} does not exist.`];
-  }
-  const { name: apex } = zone;
-  const isInZone = ({ name }: { name: string }) => name === apex || name.endsWith(`.${apex}`);
-  const names = records.filter(isInZone).map(({ name }) => name);
-  const inZone = await readARecords(route53, hostedZone, zone, names);
-  const findings: string[] = [];
-  for (const { name, vm, address } of records) {
-    const present = inZone.get(name);
-    if (present === undefined) {
-      findings.push(`The record ${name} is not in the hosted zone ${hostedZone} (${apex}).`);
-      continue;
-    }
-    if (present.kind === 'other')
-      findings.push(`${name} is ${present.what}, which Lifeboat does not replace.`);
-    const { production } = plan.recoverySite;
-    const planned = plan.vms.find((one) => one.name === vm);
-    const site = planned === undefined ? production : vmSite(production, planned, false);
-    if (address === 'public' && !site.publicAddress)
-      findings.push(
-        `${name} is to have ${vm}'s public address, but recoverySite.production has publicAddress: false.`,
-      );
-  }
-  return findings;
 }

@@ -153,3 +153,14 @@ const toNumber = (address: string): number =>
 
 const toText = (number: number): string =>
   [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join('.');
+
+/** The IPv6 address of an instance, where its subnet has a block: its place there is that of the private address. */
+export function ipv6AddressOf(
+  { ipv6Cidr }: Pick<SubnetFixture, 'ipv6Cidr'>,
+  privateAddress: string,
+): string | undefined {
+  if (ipv6Cidr === undefined) return undefined;
+  const [network] = ipaddr.IPv6.parseCIDR(ipv6Cidr);
+  const host = ipaddr.IPv4.parse(privateAddress).toByteArray();
+  return ipaddr.fromByteArray([...network.toByteArray().slice(0, 12), ...host]).toString();
+}

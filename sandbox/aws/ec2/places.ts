@@ -168,6 +168,11 @@ export function placeHandlers(account: Account) {
           OwnerId: ACCOUNT_ID,
           DefaultForAz: false,
           MapPublicIpOnLaunch: subnet.mapPublicIpOnLaunch ?? false,
+          AssignIpv6AddressOnCreation: subnet.ipv6Cidr !== undefined,
+          Ipv6CidrBlockAssociationSet:
+            subnet.ipv6Cidr === undefined
+              ? []
+              : [{ Ipv6CidrBlock: subnet.ipv6Cidr, Ipv6CidrBlockState: { State: 'associated' } }],
           Tags: tagList(tagsOf(subnet)),
         })),
         NextToken,

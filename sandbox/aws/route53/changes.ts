@@ -1,41 +1,52 @@
-import { type Change } from '@aws-sdk/client-route-53';
-import { InvalidRecordValueError, recordData, SUPPORTED_TYPES } from '../../dns/record-data';
+import { isDeepStrictEqual } from 'node:util';
+import { type Change, type ResourceRecordSet } from '@aws-sdk/client-route-53';
+import { InvalidRecordValueError } from '../../dns/invalid-value';
+import { recordData, SUPPORTED_TYPES } from '../../dns/record-data';
 import { AwsError } from '../wire/errors';
-import { type RecordSet, wireName, type ZoneRecord } from './zones';
+import { type HealthChecks } from './health-checks';
+import {
+  ALIAS_TTL,
+  identifierOf,
+  POLICY_MEMBERS,
+  type RecordSet,
+  routingOf,
+  sameKey,
+  wireName,
+} from './record-set';
+import { zoneProblems } from './set-rules';
+import { type ZoneRecord } from './zones';
 
-/** Members of a ResourceRecordSet that choose among several answers, or compute one; not offered here. */
-const ROUTING_MEMBERS = [
-  'SetIdentifier',
-  'Weight',
-  'Region',
-  'GeoLocation',
-  'GeoProximityLocation',
-  'Failover',
-  'MultiValueAnswer',
-  'HealthCheckId',
-  'TrafficPolicyInstanceId',
-  'CidrRoutingConfig',
-  'AliasTarget',
-] as const;
+/** Members of a ResourceRecordSet that are not offered here. */
+const NOT_OFFERED = ['GeoProximityLocation', 'TrafficPolicyInstanceId', 'CidrRoutingConfig'] as const;
 
 const LARGEST_TTL = 2_147_483_647;
+/** Of one batch, an UPSERT counted twice; and of one set. "Quotas", Amazon Route 53 Developer Guide. */
+const MOST_ELEMENTS = 1000;
+const MOST_CHARACTERS = 32_000;
+const MOST_VALUES = 400;
 
-const same = (a: RecordSet, b: { name: string; type: string }): boolean =>
-  a.name === b.name && a.type === b.type;
+const described = (set: RecordSet): string => {
+  const identifier = identifierOf(set);
+  const which = identifier === undefined ? '' : `, set-identifier='${identifier}'`;
+  return `[name='${set.name}', type='${set.type}'${which}]`;
+};
 
-const described = ({ name, type }: RecordSet): string => `[name='${name}', type='${type}']`;
+const sameContent = (a: RecordSet, b: RecordSet): boolean =>
+  a.ttl === b.ttl &&
+  [...a.values].sort().join('\n') === [...b.values].sort().join('\n') &&
+  isDeepStrictEqual(a.routing, b.routing);
 
 /**
  * The zone's record sets with a batch of changes: all of them or none.
  * @throws AwsError InvalidChangeBatch with every change that cannot be, in the words of Route 53
  */
-export function applyChanges(zone: ZoneRecord, changes: Change[]): RecordSet[] {
-  const problems: string[] = [];
+export function applyChanges(zone: ZoneRecord, changes: Change[], healthChecks: HealthChecks): RecordSet[] {
+  const problems: string[] = sizeProblems(changes);
   let sets = [...zone.recordSets];
   for (const change of changes) {
-    const set = readRecordSet(zone, change, problems);
+    const set = readRecordSet(zone, change, problems, healthChecks);
     if (set === undefined) continue;
-    const present = sets.find((candidate) => same(candidate, set));
+    const present = sets.find((candidate) => sameKey(candidate, set));
     switch (change.Action) {
       case 'CREATE':
         if (present !== undefined)
@@ -48,10 +59,7 @@ export function applyChanges(zone: ZoneRecord, changes: Change[]): RecordSet[] {
       case 'DELETE':
         if (present === undefined)
           problems.push(`Tried to delete resource record set ${described(set)} but it was not found`);
-        else if (
-          present.ttl !== set.ttl ||
-          [...present.values].sort().join('\n') !== [...set.values].sort().join('\n')
-        )
+        else if (!sameContent(present, set))
           problems.push(
             `Tried to delete resource record set ${described(set)} but the values provided do not match the current values`,
           );
@@ -69,11 +77,30 @@ export function applyChanges(zone: ZoneRecord, changes: Change[]): RecordSet[] {
   return sets;
 }
 
-function readRecordSet(zone: ZoneRecord, change: Change, problems: string[]): RecordSet | undefined {
+function sizeProblems(changes: Change[]): string[] {
+  let elements = 0;
+  let characters = 0;
+  for (const { Action, ResourceRecordSet } of changes)
+    for (const { Value = '' } of ResourceRecordSet?.ResourceRecords ?? []) {
+      elements += Action === 'UPSERT' ? 2 : 1;
+      characters += Value.length * (Action === 'UPSERT' ? 2 : 1);
+    }
+  return [
+    ...(elements > MOST_ELEMENTS ? [`Number of records limit of ${MOST_ELEMENTS} exceeded.`] : []),
+    ...(characters > MOST_CHARACTERS ? [`RDATA character limit of ${MOST_CHARACTERS} exceeded.`] : []),
+  ];
+}
+
+function readRecordSet(
+  zone: ZoneRecord,
+  change: Change,
+  problems: string[],
+  healthChecks: HealthChecks,
+): RecordSet | undefined {
   const input = change.ResourceRecordSet;
   if (input?.Name === undefined || input.Type === undefined)
     throw new AwsError('InvalidInput', 'A change needs a resource record set with name and type.');
-  for (const member of ROUTING_MEMBERS)
+  for (const member of NOT_OFFERED)
     if (input[member] !== undefined)
       throw new AwsError('NotImplemented', `${member} is not offered by this endpoint.`, 501);
   if (!SUPPORTED_TYPES.includes(input.Type))
@@ -82,44 +109,57 @@ function readRecordSet(zone: ZoneRecord, change: Change, problems: string[]): Re
       `Records of type ${input.Type} are not offered by this endpoint.`,
       501,
     );
-  const name = wireName(input.Name.replaceAll('\\052', '*'));
+  const name = wireName(input.Name);
+  checkMembers(change, input, name);
+  if (input.HealthCheckId !== undefined) healthChecks.require(input.HealthCheckId);
   const values = (input.ResourceRecords ?? []).map(({ Value = '' }) => Value);
-  if (input.TTL === undefined || values.length === 0)
+  const before = problems.length;
+  problems.push(...valueProblems(zone, name, input.Type, values));
+  if (problems.length > before) return undefined;
+  const routing = routingOf(input);
+  return {
+    ...{ name, type: input.Type, ttl: input.TTL ?? ALIAS_TTL, values },
+    ...(routing === undefined ? {} : { routing }),
+  };
+}
+
+/** @throws AwsError InvalidInput where members are missing or exclude each other */
+function checkMembers({ Action }: Change, input: ResourceRecordSet, name: string): void {
+  const which = `Change with [Action=${Action}, Name=${name}, Type=${input.Type}, SetIdentifier=${input.SetIdentifier ?? 'null'}]`;
+  const own = input.TTL !== undefined && (input.ResourceRecords ?? []).length > 0;
+  const alias = input.AliasTarget !== undefined;
+  if (own === alias || (alias && (input.TTL !== undefined || input.ResourceRecords !== undefined)))
     throw new AwsError(
       'InvalidInput',
-      `Invalid request: Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found none in Change with [Action=${change.Action}, Name=${name}, Type=${input.Type}, SetIdentifier=null]`,
+      `Invalid request: Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found ${alias ? 'more than one' : 'none'} in ${which}`,
     );
-  if (!Number.isInteger(input.TTL) || input.TTL < 0 || input.TTL > LARGEST_TTL)
+  const policies = POLICY_MEMBERS.filter((member) => input[member] !== undefined);
+  if (input.SetIdentifier !== undefined && policies.length !== 1)
+    throw new AwsError(
+      'InvalidInput',
+      `Invalid request: Expected exactly one of [Weight, Region, Failover, GeoLocation, or MultiValueAnswer], but found ${policies.length === 0 ? 'none' : 'more than one'} in ${which}`,
+    );
+  if (input.SetIdentifier === undefined && policies.length > 0)
+    throw new AwsError('InvalidInput', `Invalid request: Missing field 'SetIdentifier' in ${which}`);
+  if (input.TTL !== undefined && (!Number.isInteger(input.TTL) || input.TTL < 0 || input.TTL > LARGEST_TTL))
     throw new AwsError('InvalidInput', `Invalid TTL: ${input.TTL}`);
-  const before = problems.length;
+}
+
+function valueProblems(zone: ZoneRecord, name: string, type: string, values: string[]): string[] {
+  const problems: string[] = [];
   if (name !== zone.name && !name.endsWith(`.${zone.name}`))
     problems.push(`RRSet with DNS name ${name} is not permitted in zone ${zone.name}`);
+  if (values.length > MOST_VALUES) problems.push(`Cannot have more than ${MOST_VALUES} records in a RRSet.`);
   if (new Set(values).size !== values.length)
     problems.push(
       `Duplicate Resource Record: '${values.find((value, index) => values.indexOf(value) < index)}'`,
     );
   for (const value of values)
     try {
-      recordData(input.Type, value);
+      recordData(type, value);
     } catch (error) {
       if (!(error instanceof InvalidRecordValueError)) throw error;
       problems.push(error.message);
     }
-  return problems.length > before ? undefined : { name, type: input.Type, ttl: input.TTL, values };
-}
-
-/** What must hold of a zone after any batch. */
-function zoneProblems(zone: ZoneRecord, sets: RecordSet[]): string[] {
-  const problems: string[] = [];
-  const has = (type: string): boolean => sets.some((set) => set.name === zone.name && set.type === type);
-  if (!has('SOA')) problems.push('A HostedZone must contain exactly one SOA record.');
-  if (!has('NS')) problems.push('A HostedZone must contain at least one NS record for the zone itself.');
-  for (const alias of sets.filter(({ type }) => type === 'CNAME')) {
-    const other = sets.find((set) => set.name === alias.name && set !== alias);
-    if (other !== undefined)
-      problems.push(
-        `RRSet of type CNAME with DNS name ${alias.name} is not permitted as it conflicts with other records with the same DNS name in zone ${zone.name}`,
-      );
-  }
   return problems;
 }

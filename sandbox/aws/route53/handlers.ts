@@ -2,15 +2,14 @@ import type * as r53 from '@aws-sdk/client-route-53';
 import { resolve } from '../../dns/zone';
 import { AwsError } from '../wire/errors';
 import { applyChanges } from './changes';
+import { type HealthChecks, healthCheckView } from './health-checks';
+import { plainName, type RecordSet, recordSetView, wireName } from './record-set';
 import {
   type ChangeRecord,
   type HostedZones,
   NAME_SERVERS,
   newZone,
   newZoneId,
-  plainName,
-  type RecordSet,
-  wireName,
   type ZoneRecord,
 } from './zones';
 
@@ -23,6 +22,9 @@ const zoneView = (zone: ZoneRecord): r53.HostedZone => ({
   CallerReference: zone.callerReference,
   Config: { Comment: zone.comment, PrivateZone: false },
   ResourceRecordSetCount: zone.recordSets.length,
+  ...(zone.acceleratedRecovery === undefined
+    ? {}
+    : { Features: { AcceleratedRecoveryStatus: zone.acceleratedRecovery } }),
 });
 
 const changeView = (change: ChangeRecord): r53.ChangeInfo => ({
@@ -34,11 +36,12 @@ const changeView = (change: ChangeRecord): r53.ChangeInfo => ({
 
 const delegationSet = { NameServers: NAME_SERVERS };
 
-/** Route 53 lists by the labels of the name from the right, then by type. */
-const sortKey = ({ name, type }: { name: string; type: string }): string =>
-  `${name.replace(/\.$/, '').split('.').reverse().join('\u0000')}\u0000\u0000${type}`;
+/** Route 53 lists by the labels of the name from the right, then by type, then by identifier. */
+const sortKey = ({ name, type }: { name: string; type: string }, identifier = ''): string =>
+  `${name.replace(/\.$/, '').split('.').reverse().join('\u0000')}\u0000\u0000${type}\u0000${identifier}`;
 
-const byKey = (a: RecordSet, b: RecordSet): number => (sortKey(a) < sortKey(b) ? -1 : 1);
+const keyOf = (set: RecordSet): string => sortKey(set, set.routing?.SetIdentifier);
+const byKey = (a: RecordSet, b: RecordSet): number => (keyOf(a) < keyOf(b) ? -1 : 1);
 
 function pageSize(wanted: number | undefined, most: number): number {
   const size = Number(wanted ?? most);
@@ -46,7 +49,7 @@ function pageSize(wanted: number | undefined, most: number): number {
   return Math.min(size, most);
 }
 
-export function route53Handlers(hosted: HostedZones) {
+export function route53Handlers(hosted: HostedZones, healthChecks: HealthChecks) {
   const sorted = (): ZoneRecord[] => hosted.zones.all().sort((a, b) => (a.id < b.id ? -1 : 1));
 
   return {
@@ -73,6 +76,25 @@ export function route53Handlers(hosted: HostedZones) {
 
     GetHostedZone(input: r53.GetHostedZoneRequest): r53.GetHostedZoneResponse {
       return { HostedZone: zoneView(hosted.get(input.Id)), DelegationSet: delegationSet };
+    },
+
+    UpdateHostedZoneFeatures(
+      input: r53.UpdateHostedZoneFeaturesRequest,
+    ): r53.UpdateHostedZoneFeaturesResponse {
+      hosted.setAcceleratedRecovery(hosted.get(input.HostedZoneId), input.EnableAcceleratedRecovery === true);
+      return {};
+    },
+
+    CreateHealthCheck(input: r53.CreateHealthCheckRequest): Omit<r53.CreateHealthCheckResponse, never> {
+      const check = healthChecks.create(input);
+      return {
+        HealthCheck: healthCheckView(check),
+        Location: `https://route53.amazonaws.com/2013-04-01/healthcheck/${check.id}`,
+      };
+    },
+
+    GetHealthCheck(input: r53.GetHealthCheckRequest): r53.GetHealthCheckResponse {
+      return { HealthCheck: healthCheckView(healthChecks.require(input.HealthCheckId ?? '')) };
     },
 
     ListHostedZones(input: r53.ListHostedZonesRequest): r53.ListHostedZonesResponse {
@@ -116,7 +138,9 @@ export function route53Handlers(hosted: HostedZones) {
       const changes = input.ChangeBatch?.Changes ?? [];
       if (changes.length === 0) throw new AwsError('InvalidInput', 'The change batch has no changes.');
       return {
-        ChangeInfo: changeView(hosted.submit(zone, applyChanges(zone, changes), input.ChangeBatch?.Comment)),
+        ChangeInfo: changeView(
+          hosted.submit(zone, applyChanges(zone, changes, healthChecks), input.ChangeBatch?.Comment),
+        ),
       };
     },
 
@@ -135,19 +159,18 @@ export function route53Handlers(hosted: HostedZones) {
       const from =
         input.StartRecordName === undefined
           ? ''
-          : sortKey({ name: wireName(plainName(input.StartRecordName)), type: input.StartRecordType ?? '' });
-      const rest = [...zone.recordSets].sort(byKey).filter((set) => sortKey(set) >= from);
+          : sortKey(
+              { name: wireName(input.StartRecordName), type: input.StartRecordType ?? '' },
+              input.StartRecordIdentifier,
+            );
+      const rest = [...zone.recordSets].sort(byKey).filter((set) => keyOf(set) >= from);
       const next = rest[size];
       return {
-        ResourceRecordSets: rest.slice(0, size).map((set) => ({
-          Name: set.name,
-          Type: set.type as r53.RRType,
-          TTL: set.ttl,
-          ResourceRecords: set.values.map((Value) => ({ Value })),
-        })),
+        ResourceRecordSets: rest.slice(0, size).map(recordSetView),
         IsTruncated: next !== undefined,
         NextRecordName: next?.name,
         NextRecordType: next?.type as r53.RRType | undefined,
+        NextRecordIdentifier: next?.routing?.SetIdentifier,
         MaxItems: size,
       };
     },

@@ -1,16 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { type DnsZone, normalizeName } from '../../dns/zone';
+import { type DnsZone } from '../../dns/zone';
 import { type Background } from '../state/background';
 import { type Collection } from '../state/collection';
 import { AwsError } from '../wire/errors';
-
-/** A record set as Route 53 stores it: names lower case and with a dot at the end. */
-export interface RecordSet {
-  name: string;
-  type: string;
-  ttl: number;
-  values: string[];
-}
+import { dnsRecordSet, plainName, type RecordSet, wireName } from './record-set';
 
 export interface ChangeRecord {
   id: string;
@@ -32,6 +25,8 @@ export interface ZoneRecord {
   /** What the name servers answer: the record sets as of the last change in sync. */
   served: RecordSet[];
   changes: ChangeRecord[];
+  /** Absent where it was never asked for. */
+  acceleratedRecovery?: 'ENABLING' | 'ENABLED' | 'DISABLED';
 }
 
 /** Name servers of every zone. They exist under no name: the DNS server's address is a setting. */
@@ -46,13 +41,6 @@ const SOA_TTL = 900;
 
 export const newChangeId = (): string => `C${randomBytes(10).toString('hex').toUpperCase().slice(0, 19)}`;
 export const newZoneId = (): string => `Z${randomBytes(10).toString('hex').toUpperCase().slice(0, 19)}`;
-
-/** A DNS name as Route 53 writes it. `*` is given as an octal code. */
-export function wireName(name: string): string {
-  return `${normalizeName(name).replaceAll('*', '\\052')}.`;
-}
-
-export const plainName = (name: string): string => normalizeName(name.replaceAll('\\052', '*'));
 
 export function newZone(id: string, name: string, callerReference: string, comment?: string): ZoneRecord {
   const zone = wireName(name);
@@ -101,6 +89,17 @@ export class HostedZones {
     return change;
   }
 
+  /** Accelerated recovery on, after a while, or off. */
+  setAcceleratedRecovery(zone: ZoneRecord, enable: boolean): ZoneRecord {
+    if (!enable) return this.zones.put({ ...zone, acceleratedRecovery: 'DISABLED' });
+    void this.background.run(`zone ${zone.id} recovery`, async () => {
+      await this.background.wait(this.propagationSeconds);
+      if (this.zones.get(zone.id)?.acceleratedRecovery === 'ENABLING')
+        this.zones.update(zone.id, { acceleratedRecovery: 'ENABLED' });
+    });
+    return this.zones.put({ ...zone, acceleratedRecovery: 'ENABLING' });
+  }
+
   findChange(id: string): ChangeRecord | undefined {
     for (const { changes } of this.zones.all()) {
       const change = changes.find((candidate) => candidate.id === id);
@@ -113,7 +112,7 @@ export class HostedZones {
   served(): DnsZone[] {
     return this.zones.all().map(({ name, served }) => ({
       name: plainName(name),
-      recordSets: served.map((set) => ({ ...set, name: plainName(set.name) })),
+      recordSets: served.map(dnsRecordSet),
     }));
   }
 

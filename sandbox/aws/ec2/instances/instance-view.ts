@@ -10,6 +10,7 @@ import {
 import { type Account, ACCOUNT_ID } from '../../account';
 import { derivedId, derivedMac } from '../../state/ids';
 import { type InstanceRecord, type InstanceState } from '../../state/records';
+import { ipv6AddressOf } from '../addresses';
 import { billingView } from '../images';
 import { attachedVolumes } from './instance-states';
 import { findInstanceType } from './instance-types';
@@ -42,7 +43,11 @@ export const publicDnsName = (address: string | undefined): string => address ??
 
 export function placeOf(account: Account, instance: InstanceRecord) {
   const subnet = account.config.fixtures.subnets.find(({ id }) => id === instance.subnetId);
-  return { availabilityZone: subnet?.availabilityZone ?? '', vpc: subnet?.vpc ?? '' };
+  return {
+    availabilityZone: subnet?.availabilityZone ?? '',
+    vpc: subnet?.vpc ?? '',
+    ipv6Cidr: subnet?.ipv6Cidr,
+  };
 }
 
 export function groupViews(account: Account, instance: InstanceRecord) {
@@ -66,7 +71,8 @@ export function blockDeviceViews(account: Account, instance: InstanceRecord): In
 
 /** An instance as DescribeInstances and RunInstances show it. */
 export function instanceView(account: Account, instance: InstanceRecord): Instance {
-  const { availabilityZone, vpc } = placeOf(account, instance);
+  const { availabilityZone, vpc, ipv6Cidr } = placeOf(account, instance);
+  const ipv6 = ipv6AddressOf({ ipv6Cidr }, instance.privateAddress);
   const gone = instance.state === 'terminated';
   const groups = groupViews(account, instance);
   const type = findInstanceType(instance.instanceType);
@@ -97,6 +103,7 @@ export function instanceView(account: Account, instance: InstanceRecord): Instan
     PrivateIpAddress: gone ? undefined : instance.privateAddress,
     PrivateDnsName: gone ? '' : privateDnsName(account, instance.privateAddress),
     PublicIpAddress: instance.publicAddress,
+    Ipv6Address: gone ? undefined : ipv6,
     PublicDnsName: publicDnsName(instance.publicAddress),
     AmiLaunchIndex: instance.launchIndex,
     KeyName: instance.keyName,
@@ -139,6 +146,7 @@ export function instanceView(account: Account, instance: InstanceRecord): Instan
               DeviceIndex: 0,
               Status: 'attached',
             },
+            Ipv6Addresses: ipv6 === undefined ? [] : [{ Ipv6Address: ipv6, IsPrimaryIpv6: false }],
             PrivateIpAddresses: [
               { Primary: true, PrivateIpAddress: instance.privateAddress, Association: association },
               ...(instance.secondaryAddresses ?? []).map((address) => ({
