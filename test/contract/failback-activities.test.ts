@@ -103,6 +103,7 @@ describe('reading the instances', () => {
         original: { cpus: 2, memoryMiB: 1024, firmware: 'bios', nics: [], guestOs: 'debian12_64Guest' },
         disks: volumes.map((volume) => ({ ...volume, copySnapshotId: copyOf(volume.key) })),
         recoveryPoint: drCopy.recoveryPoint,
+        recoveredAt: expect.any(String) as string,
       },
     ]);
     expect(drCopy.disks).toMatchObject(DISKS);
