@@ -14,6 +14,7 @@ import { killNowAndThen } from './kills';
 import { drawLaunchCopies, WANTED_SHARE } from './launch-copies';
 import { drawLicensedFaults, drawLicensedImages, LICENSED_SHARE } from './licensed-images';
 import { type LaunchCounts } from './launch-copy-watch';
+import { drawOlderPoints, OLDER_SHARE } from './older-points';
 import { SeededRandom } from './random';
 import { silenceNowAndThen } from './silence';
 import { Traveller } from './traveller';
@@ -25,6 +26,8 @@ export interface BatchReport extends LaunchCounts {
   runs: number;
   kills: number;
   faults: number;
+  /** Failovers and test failovers to an older recovery point. */
+  olderPoints: number;
   violations: Violation[];
 }
 
@@ -39,6 +42,9 @@ const AWAY = 0xa3a7;
 /** The same, of what people are asked. */
 const DECISIONS = 0xdec1;
 
+/** As {@link LICENCES}, of older recovery points. */
+const OLDER_POINTS = 0x01de;
+
 /** A few plans on their journeys at once, while processes are killed and AWS fails, all drawn from one seed. */
 export async function runBatch(
   sandbox: E2eSandbox,
@@ -47,6 +53,7 @@ export async function runBatch(
   plans = PLANS,
   launchCopyShare = WANTED_SHARE,
   licensedShare = LICENSED_SHARE,
+  olderShare = OLDER_SHARE,
 ): Promise<BatchReport> {
   const random = new SeededRandom(seed);
   const { config, paths } = sandbox;
@@ -57,6 +64,7 @@ export async function runBatch(
   // Of its own, so that a seed's other draws are what they were before there were launch copies.
   const launches = new SeededRandom(~seed);
   const licences = new SeededRandom(seed ^ LICENCES);
+  const olderPoints = new SeededRandom(seed ^ OLDER_POINTS);
   const away = new SeededRandom(seed ^ AWAY);
   const undos = new SeededRandom(seed ^ UNDOS);
   const decisions = new SeededRandom(seed ^ DECISIONS);
@@ -64,7 +72,10 @@ export async function runBatch(
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
     const licensed = drawLicensedImages(drawn, licences.fork(), licensedShare);
-    const protectedAway = drawAwayCopies(licensed, away.fork());
+    const protectedAway = drawAwayCopies(
+      drawOlderPoints(licensed, olderPoints.fork(), olderShare),
+      away.fork(),
+    );
     const journey = drawDecisions(drawUndos(protectedAway, undos.fork()), decisions.fork());
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
@@ -112,6 +123,7 @@ export async function runBatch(
       launchedByCopy: counted('launchedByCopy'),
       launchedByVolumes: counted('launchedByVolumes'),
       launchedFromLicensed: counted('launchedFromLicensed'),
+      olderPoints: travellers.reduce((sum, { olderPoints: times }) => sum + times, 0),
       violations,
     };
   } finally {
