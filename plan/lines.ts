@@ -25,6 +25,8 @@ export interface ChosenPoint {
 export interface ChosenLine extends PointChoice {
   /** ISO 8601, UTC: the latest instant of the chosen points. What was backed up after it is of the other line. */
   after: string;
+  /** The failover has been undone but for its commit: the VMs at home were the line all the time. */
+  undone?: true;
 }
 
 /** Backups that were taken after one instant (ISO 8601, UTC), and begun until another. */
@@ -51,7 +53,7 @@ export function isTurnedAway(
 ): boolean {
   const at = Date.parse(takenAt);
   return (
-    (chosen !== undefined && at > Date.parse(chosen.after)) ||
+    (chosen !== undefined && chosen.undone !== true && at > Date.parse(chosen.after)) ||
     turnedAway.some(({ after, until }) => at > Date.parse(after) && begunAt(backupId) <= Date.parse(until))
   );
 }
@@ -60,11 +62,21 @@ export function isTurnedAway(
  * The lines of a state that goes on to another phase. Home again for good after a failback, what came home is the line; home
  * again without one, it is the VMs that were there all the time.
  */
-export function linesAfter(before: Lines & { phase: string }, to: string, now: Date): Lines {
+export function linesAfter(
+  before: Lines & { phase: string; undoing?: string },
+  to: string,
+  now: Date,
+): Lines {
   const { chosen, turnedAway } = before;
-  if (to !== 'protected' || chosen === undefined) return linesOf({ chosen, turnedAway });
-  if (before.phase !== 'failed-back') return linesOf({ turnedAway });
-  const left = { after: chosen.after, until: now.toISOString() };
+  if (chosen === undefined) return linesOf({ turnedAway });
+  const { undone, ...line } = chosen;
+  if (to === 'failed-back' && before.undoing === 'failover')
+    return linesOf({ chosen: { ...line, undone: true }, turnedAway });
+  // A failback that is undone leads to the instances again, whatever it was.
+  if (to === 'failed-over') return linesOf({ chosen: line, turnedAway });
+  if (to !== 'protected') return linesOf({ chosen, turnedAway });
+  if (before.phase !== 'failed-back' || undone === true) return linesOf({ turnedAway });
+  const left = { after: line.after, until: now.toISOString() };
   return { turnedAway: [left, ...(turnedAway ?? [])].slice(0, REMEMBERED) };
 }
 

@@ -125,7 +125,7 @@ export async function movePlanState(
     const held = await readHeld(store, run.plan);
     if (held === undefined || !holds(run, held.state)) throw new FencedError(run, held?.state);
     if (held.state.phase === to) return held.state;
-    return write(store, held, arriving(held.state, to, moved, new Date()));
+    return write(store, held, arriving(held.state, to, moved, new Date().toISOString()));
   });
 }
 

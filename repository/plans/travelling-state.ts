@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type FenceOrder } from '../../plan/fence-order';
-import { type ChosenLine, linesAfter } from '../../plan/lines';
+import { type ChosenLine, type Lines, linesAfter } from '../../plan/lines';
 import { type PlanPhase, type PlanState, type Undone } from '../../plan/run';
 
 /** What a plan's state says beside its phase, and that goes from run to run: {@link leaving} and {@link arriving}. */
@@ -8,7 +8,7 @@ import { type PlanPhase, type PlanState, type Undone } from '../../plan/run';
 /** Of a taking. */
 export interface Taken {
   undoing?: Undone;
-  /** Of a failover to an older recovery point: what it goes on from. */
+  /** Of a failover to chosen recovery points: what it goes on from. */
   chosen?: ChosenLine;
 }
 
@@ -46,14 +46,19 @@ export const travellingFields = {
   unfinishedFailbacks: z.array(z.string().min(1)).max(RUNS_REMEMBERED).optional(),
   without: z.array(z.string().min(1)).optional(),
   chosen: z
-    .object({ at: z.string().optional(), point: z.string().optional(), after: z.iso.datetime() })
+    .object({
+      at: z.string().optional(),
+      point: z.string().optional(),
+      after: z.iso.datetime(),
+      undone: z.literal(true).optional(),
+    })
     .optional(),
   turnedAway: z.array(z.object({ after: z.iso.datetime(), until: z.iso.datetime() })).optional(),
 };
 
 type Travelling = Pick<
   PlanState,
-  'fence' | 'undoing' | 'homeSince' | 'unfinishedFailbacks' | 'without' | 'chosen' | 'turnedAway'
+  'fence' | 'undoing' | 'homeSince' | 'unfinishedFailbacks' | 'without' | keyof Lines
 >;
 
 /** What a run that takes the state finds in it. @param before undefined where there was none */
@@ -61,14 +66,11 @@ export function leaving(
   before: PlanState | undefined,
   to: PlanPhase,
   { undoing, chosen }: Taken,
-  now: Date,
+  now = new Date(),
 ): Travelling {
   // Another failover goes on from what it is asked for, whatever one that has died was.
-  const lines = linesAfter(
-    { phase: 'none', ...before, ...(to === 'failing-over' ? { chosen } : {}) },
-    to,
-    now,
-  );
+  const asked = to === 'failing-over' ? { chosen } : {};
+  const lines = linesAfter({ phase: 'none', ...before, ...asked }, to, now);
   if (before === undefined || to === 'protected') return lines;
   const { fence, homeSince, without } = before;
   // Taken over on its way home: whoever was bringing the VMs there has died. An undo makes none.
@@ -85,18 +87,19 @@ export function leaving(
   };
 }
 
-/** The state of a run that has come to another phase. */
-export function arriving(held: PlanState, to: PlanPhase, moved: Moved, now: Date): PlanState {
-  const { undoing, fence, homeSince, unfinishedFailbacks, without, chosen, turnedAway, ...state } = held;
-  const at = now.toISOString();
-  // Home again by an undo, what goes on is what was at home all the time, whatever recovery points the failover went to.
-  const forgotten = undoing === 'failover' && to === 'failed-back';
-  const lines = linesAfter(
-    { phase: state.phase, chosen: forgotten ? undefined : chosen, turnedAway },
-    to,
-    now,
-  );
-  const arrived = { ...state, ...lines, phase: to, updatedAt: at };
+/** The state of a run that has come to another phase. @param at ISO 8601, UTC */
+export function arriving(before: PlanState, to: PlanPhase, moved: Moved, at: string): PlanState {
+  const {
+    undoing: _,
+    chosen: __,
+    turnedAway: ___,
+    fence,
+    homeSince,
+    unfinishedFailbacks,
+    without,
+    ...state
+  } = before;
+  const arrived = { ...state, ...linesAfter(before, to, new Date(at)), phase: to, updatedAt: at };
   if (to === 'protected') return arrived;
   const order = fence ?? (moved.fence === true ? { order: 'open' as const, since: at } : undefined);
   const since = to === 'failed-over' ? undefined : (moved.homeSince ?? homeSince);
