@@ -90,6 +90,24 @@ describe('the plan state', () => {
       { after: chosen.after, until: expect.stringMatching(/^20.*Z$/) as string },
     ]);
 
+    const again = await held('again', ['protected'], 'failing-over', chosen);
+    await movePlanState(store, again, 'failed-over');
+    const undo = { undoing: 'failover' as const };
+    const { generation: undoing } = await takePlanState(
+      store,
+      run('undo'),
+      ['failed-over'],
+      'failing-back',
+      undo,
+    );
+    await movePlanState(store, { ...run('undo'), generation: undoing }, 'failed-back');
+    expect(await readPlanState(store, 'shop')).toMatchObject({ chosen: { ...chosen, undone: true } });
+    await held('commits for it', ['failed-back'], 'failed-back');
+    const { generation: last } = (await readPlanState(store, 'shop'))!;
+    await movePlanState(store, { ...run('commits for it'), generation: last }, 'protected');
+    expect((await readPlanState(store, 'shop'))?.turnedAway).toEqual(state?.turnedAway);
+    expect(await readPlanState(store, 'shop')).not.toHaveProperty('chosen');
+
     const plain = await held('plain', ['protected'], 'failing-over');
     await movePlanState(store, plain, 'failed-over');
     expect((await readPlanState(store, 'shop'))?.turnedAway).toEqual(state?.turnedAway);
