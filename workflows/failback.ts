@@ -11,11 +11,12 @@ import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { someOf } from '../plan/some-of';
 import { type AwsProxyActivities } from '../activities/aws-proxy/contract';
+import { type BackupProxyActivities, type SurvivorDisk } from '../activities/backup-proxy/contract';
 import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
 import { awsProxy, backupProxy, control } from './run/activities';
 import { type OnFailure, requireOnFailure } from './run/attention';
 import { begin, requirePhase, type RunRequest, take } from './run/begin';
-import { compensating } from './run/compensation';
+import { compensating, type Compensations } from './run/compensation';
 import { inDependencyOrder } from './run/dependency-order';
 import { moveDns, proveDns, returnDns } from './dns';
 import { failbackVm, type FailedBackVm } from './failback-vm';
@@ -36,6 +37,8 @@ export interface FailbackRequest extends RunRequest {
    * takes itself back. From the first stop on it always takes itself back, so that the instances serve again.
    */
   onFailure?: OnFailure;
+  /** Makes new VMs although there are some of their names at home: those are kept under other names. */
+  replace?: boolean;
 }
 
 export interface FailbackSummary {
@@ -54,7 +57,7 @@ export interface FailbackSummary {
 type RecoveryInstance = Awaited<ReturnType<AwsProxyActivities['readInstances']>>[number];
 type VmChild = ChildWorkflowHandle<typeof failbackVm>;
 
-/** Brings the application home into a data centre that may be brand new and empty. */
+/** Brings the application home: into a data centre that may be brand new and empty, or to the VMs that survived there. */
 export async function failback(request: FailbackRequest): Promise<FailbackSummary> {
   const onFailure = requireOnFailure(request?.onFailure);
   const begun = await begin(request);
@@ -75,22 +78,25 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   const instances = await awsProxy.readInstances({ run: begun.run, plan });
   const names = new Map<string, PrimaryVm>(plan.vms.map((vm) => [vm.name, bothNames(vm)]));
   const namesOf = (vm: string): PrimaryVm => names.get(vm) ?? { vm };
-  const vms = instances.map(({ vm, disks, original }) => ({
+  const vms = instances.map(({ vm, disks, original, excludedDisks }) => ({
     ...namesOf(vm),
-    disks: disks.map(({ key, sizeBytes }) => ({ key, sizeBytes })),
+    disks: disks.map(({ key, sizeBytes, boot }) => ({ key, sizeBytes, boot })),
     configuration: original,
+    ...(excludedDisks === undefined ? {} : { excludedDisks }),
   }));
-  const checked = await backupProxy.checkPrimarySite({ run: begun.run, vms, unfinishedFailbacks });
+  const checked = await backupProxy.checkPrimarySite({
+    ...{ run: begun.run, vms },
+    unfinishedFailbacks,
+    survivors: request.replace === true ? 'replace' : 'use',
+  });
+  const there = vmsThatAreThere(checked, unfinishedFailbacks);
 
   const { run, results, downtimeSeconds, dns } = await compensating(async (compensations) => {
     compensations.tell();
     const run = await take(begun, ['failed-over', 'failing-back'], 'failing-back');
     compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-over' }));
     compensations.add('start the instances again', () => serveFromInstances(run, plan, instances));
-    for (const { vm } of instances)
-      compensations.add(`remove ${vm}'s template VM`, () =>
-        backupProxy.removeTemplateVm({ run, ...namesOf(vm) }),
-      );
+    for (const { vm } of instances) takeBackAtHome(compensations, run, namesOf(vm), there);
     compensations.add('delete the failback snapshots', () => awsProxy.deleteFailbackSnapshots({ run }));
     if (unfinishedFailbacks.length > 0 && patched('removes what failbacks left')) {
       progress.phase('removing what an unfinished failback left');
@@ -104,6 +110,7 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
       progress,
       hardware: request.hardware,
       onFailure,
+      there,
       decisions,
     });
 
@@ -122,6 +129,7 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   progress.phase('asking the name servers');
   const dnsNotes = await proveDns(begun.plan, dns, 'primary site');
   await awsProxy.deleteFailbackSnapshots({ run });
+  for (const vm of there.survived) await backupProxy.dropVmHold({ run, ...namesOf(vm) });
   progress.phase(leftOut.length === 0 ? 'done' : `done without ${someOf(leftOut)}`);
   // Runs that began before there were notes have no answer here.
   const notes = [...((checked as typeof checked | undefined)?.notes ?? []), ...dnsNotes];
@@ -131,6 +139,49 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
     ...(leftOut.length === 0 ? {} : { leftOut }),
     ...(decisions.approvals.length === 0 ? {} : { approvals: decisions.approvals }),
   };
+}
+
+/** What is at home under the VMs' names. */
+interface VmsThatAreThere {
+  /** VMs that are as their last backups know them. */
+  survived: ReadonlySet<string>;
+  /** By VM: what another of its name is to be called. */
+  asides: ReadonlyMap<string, string>;
+  /** Runs that have left half a copy in what they hold. */
+  unfinishedFailbacks: string[];
+}
+
+/** Workers of earlier releases answer without either, or with nothing at all. */
+function vmsThatAreThere(
+  checked: Awaited<ReturnType<BackupProxyActivities['checkPrimarySite']>> | undefined,
+  unfinishedFailbacks: string[],
+): VmsThatAreThere {
+  return {
+    survived: new Set(checked?.survived),
+    asides: new Map(checked?.setAside?.map(({ vm, aside }) => [vm, aside])),
+    unfinishedFailbacks,
+  };
+}
+
+/** A VM that survived is given back as it was; any other was made, and goes, and what had its name has it again. */
+function takeBackAtHome(
+  compensations: Compensations,
+  run: RunContext,
+  names: PrimaryVm,
+  { survived, asides }: VmsThatAreThere,
+): void {
+  if (survived.has(names.vm)) {
+    compensations.add(`give ${names.vm} back as it was`, () => backupProxy.revertVm({ run, ...names }));
+    return;
+  }
+  const aside = asides.get(names.vm);
+  if (aside !== undefined)
+    compensations.add(`give the VM ${aside} its name back`, () =>
+      backupProxy.bringVmBack({ run, ...names, aside }),
+    );
+  compensations.add(`remove ${names.vm}'s template VM`, () =>
+    backupProxy.removeTemplateVm({ run, ...names }),
+  );
 }
 
 /** Takes a failback back: the instances run again, and DNS follows them, as a stop costs them their public address. */
@@ -152,6 +203,7 @@ interface Homecoming {
   progress: RunProgress;
   hardware?: 'instance' | 'original';
   onFailure: OnFailure;
+  there: VmsThatAreThere;
   decisions: Decisions;
 }
 
@@ -215,7 +267,7 @@ async function bringVmsHome(homecoming: Homecoming): Promise<{ results: FailedBa
 }
 
 function startFailback(
-  { run, plan, hardware, onFailure }: Homecoming,
+  { run, plan, hardware, onFailure, there }: Homecoming,
   vm: PlannedVm,
   instance: RecoveryInstance,
 ): Promise<VmChild> {
@@ -224,10 +276,21 @@ function startFailback(
     hardware === 'original'
       ? original
       : { ...original, cpus: instance.cpus, memoryMiB: instance.memoryMiB, firmware: instance.firmware };
-  const { vm: name, instanceId, disks, notes } = instance;
+  const { vm: name, instanceId, disks, notes, recoveryPoint = '' } = instance;
+  const aside = there.asides.get(name);
+  const compared = disks.map(({ key, copySnapshotId }) => [
+    key,
+    { recoveryPoint, ...(copySnapshotId === undefined ? {} : { copySnapshotId }) },
+  ]);
+  const survivor = {
+    unfinishedFailbacks: there.unfinishedFailbacks,
+    disks: Object.fromEntries(compared) as Record<string, SurvivorDisk>,
+  };
   return startVmChild(failbackVm, run, name, 'Fail back', {
     ...{ run, vm, instanceId, configuration, disks, notes, onFailure },
     limit: plan.replication.limit,
+    ...(there.survived.has(name) ? { survivor } : {}),
+    ...(aside === undefined ? {} : { aside }),
   });
 }
 

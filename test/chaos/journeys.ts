@@ -11,6 +11,7 @@ export type Step =
   | 'check'
   | 'test failover'
   | 'lose the data centre'
+  | 'lose power in the data centre'
   | 'failover'
   | 'write at the recovery site'
   | 'protect away'

@@ -57,6 +57,8 @@ export class Traveller {
   private readonly dns: DnsKind;
   private whereabouts: Whereabouts = 'home';
   private hasDrCopy = false;
+  /** Whether the VMs are at home still while the application is away. */
+  private survived = false;
   /** The VM whose newest backup the suite has damaged. */
   private damagedVm: string | undefined;
   private digest = '';
@@ -174,9 +176,15 @@ export class Traveller {
       case 'restore in vain':
         return this.restoreInVain();
       case 'lose the data centre':
+        this.survived = false;
         for (const { name } of this.journey.vms)
           await persistently(() => this.sandbox.site.hypervisor.deleteVm(name));
         return;
+      case 'lose power in the data centre':
+        this.survived = true;
+        return persistently(() =>
+          this.disks.changeSurvivors(this.sandbox.site.hypervisor, this.random.fork()),
+        );
       case 'write at the recovery site':
         return this.bytes.writeAtRecoverySite(this.random.fork());
       case 'protect away':
@@ -421,6 +429,8 @@ export class Traveller {
     else if (phase === 'failed-back') this.whereabouts = 'home again';
     else if (phase === 'protected') this.whereabouts = 'home';
     else this.violations.push({ kind: 'lost', what: `after ${step}, which ${ended}, the plan is ${phase}` });
+    if (step === 'failback' && phase === 'failed-over' && this.survived)
+      this.violations.push(...(await persistently(() => this.bytes.ofSurvivors())));
     return phase === wanted;
   }
 
