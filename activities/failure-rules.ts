@@ -229,6 +229,7 @@ const BY_CODE: Record<string, FailureRule> = {
   VmFileError: refusal('VmFileRefused'),
   InvalidNameError: refusal('InvalidName'),
   PlanNotFoundError: refusal('PlanNotFound'),
+  NoSuchPointError: refusal('NoSuchPoint'),
   WrongPhaseError: refusal('WrongPhase'),
   FencedError: refusal('Fenced'),
   DamagedObjectError: refusal('DamagedObject'),

@@ -13,6 +13,7 @@ import { failbackCommand } from './commands/failback';
 import { failoverCommand } from './commands/failover';
 import { fenceCommand } from './commands/fence';
 import { pauseCommand, resumeCommand } from './commands/pause';
+import { pointsCommand } from './commands/points';
 import { repositoryCommand } from './commands/repository';
 import { restoreCommand } from './commands/restore';
 import { retryCommand } from './commands/retry';
@@ -50,6 +51,7 @@ const COMMANDS = [
   dnsCommand,
   scheduleCommand,
   statusCommand,
+  pointsCommand,
   consoleCommand,
   sweepCommand,
   repositoryCommand,

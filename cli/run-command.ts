@@ -5,6 +5,7 @@ import { watchRun } from '../client/progress';
 import { type LifeboatRun } from '../client/run';
 import { type RunArguments, type RunResults, runSummary } from '../client/run-types';
 import { runLink } from '../client/web-ui';
+import { type PointChoice } from '../plan/lines';
 import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
 import { CliError, EXIT, type ExitCode } from './exit-codes';
 import { type CliContext, type CliIo, writeJson } from './io';
@@ -25,6 +26,8 @@ export interface RunCommand<Type extends WorkflowType> {
   /** The argument beside plan and digest. */
   more?: Omit<RunArguments[Type], 'plan' | 'digest'>;
   mode?: FailoverMode;
+  /** Recovery points that a failover is asked for: a run to others that is under way is not the one that was meant. */
+  choice?: PointChoice;
   /** What a person types, where that is not the type. */
   command?: string;
   /** The result for people. */
@@ -67,7 +70,9 @@ export async function runCommand<Type extends WorkflowType>(
     const run = await startOrAttach(client, command, plan);
     const link = runLink(settings.webUi, run.namespace, run);
     const verb = run.attached ? 'attached to' : 'started';
-    io.err(`${runSummary(command.type, plan.plan.name, command.mode)}: ${verb} ${run.workflowId}\n`);
+    io.err(
+      `${runSummary(command.type, plan.plan.name, command.mode)}${pointsText(run.choice ?? {})}: ${verb} ${run.workflowId}\n`,
+    );
     if (link !== undefined) io.err(`  ${link}\n`);
 
     const end: RunEnd<Type> = options.wait ? await follow(io, client, run) : { outcome: 'started' };
@@ -81,12 +86,13 @@ export async function runCommand<Type extends WorkflowType>(
 
 async function startOrAttach<Type extends WorkflowType>(
   client: LifeboatClient,
-  { type, mode, more }: RunCommand<Type>,
+  { type, mode, more, choice = {} }: RunCommand<Type>,
   { plan, digest, byName, publish }: PlanArgument,
 ): Promise<LifeboatRun<Type>> {
   const attach = async () => {
     const running = await client.attach(type, { plan: plan.name, mode });
     if (running === undefined) return undefined;
+    requireSamePoints(choice, running);
     // Asked for by name, the newest version was meant, which a run without a digest has taken, too.
     if (running.digest === digest || (byName && running.digest === undefined)) return running;
     throw alreadyRunning(running.workflowId, running.runId, running.digest);
@@ -105,6 +111,20 @@ async function startOrAttach<Type extends WorkflowType>(
     throw error;
   }
 }
+
+/** Whoever names no points follows what is under way, and is told to which it goes. */
+function requireSamePoints(asked: PointChoice, { workflowId, runId, choice = {} }: LifeboatRun): void {
+  if (asked.at === undefined && asked.point === undefined) return;
+  if (asked.at === choice.at && asked.point === choice.point) return;
+  throw new CliError(
+    `${workflowId} is under way already, to ${pointsText(choice).trim() || 'the recovery points of the DR copies'}; wait for its end, or follow it with the same words.`,
+    EXIT.alreadyRunning,
+    { workflowId, runId },
+  );
+}
+
+const pointsText = ({ at, point }: PointChoice): string =>
+  at !== undefined ? ` --at ${at}` : point !== undefined ? ` --point ${point}` : '';
 
 function alreadyRunning(workflowId: string, runId: string, digest: string | undefined): CliError {
   const version =
@@ -228,7 +248,7 @@ function tellEnd<Type extends WorkflowType>(
     io.err(`lifeboat: the ${command.type} ${OUTCOME_WORDS[end.error.outcome]}: ${end.error.sentence}\n`);
     if (io.env.LIFEBOAT_DEBUG === '1') io.err(`${end.error.stack}\n${String(end.error.cause)}\n`);
   } else if (end.outcome === 'detached') {
-    const again = `lifeboat ${command.command ?? command.type}${command.mode === 'test' || command.mode === 'planned' ? ` --${command.mode}` : ''} ${planArgument}`;
+    const again = `lifeboat ${command.command ?? command.type}${command.mode === 'test' || command.mode === 'planned' ? ` --${command.mode}` : ''}${pointsText(command.choice ?? {})} ${planArgument}`;
     io.err(
       `\nDetached; the run goes on. To follow it again: ${again}\n${takeBackHint(command, planArgument)}`,
     );

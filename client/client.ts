@@ -6,6 +6,7 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
+import { type PointChoice } from '../plan/lines';
 import { type RetryRequest } from '../workflows/run/messages';
 import { type FailoverMode, workflowId as idOf, type WorkflowType } from '../workflows/run/ids';
 import { CONTROL_QUEUE } from '../activities/task-queues';
@@ -108,8 +109,8 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     try {
       const { runId, status } = await temporal.workflow.getHandle(workflowId).describe();
       if (status.name !== 'RUNNING') return undefined;
-      const digest = await digestOf(temporal, workflowId, runId);
-      return runOf(temporal, type, { plan, digest }, { workflowId, runId, attached: true });
+      const argument = await argumentOf(temporal, workflowId, runId);
+      return runOf(temporal, type, { plan, ...argument }, { workflowId, runId, attached: true });
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return undefined;
       throw error;
@@ -156,8 +157,15 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
   };
 }
 
-/** Version of the plan that a run was started with: in its argument, which is in the first event of its history. */
-async function digestOf(temporal: Client, workflowId: string, runId: string): Promise<string | undefined> {
+/**
+ * Version of the plan, and recovery points, that a run was started with: in its argument, which is in the first event of its
+ * history.
+ */
+async function argumentOf(
+  temporal: Client,
+  workflowId: string,
+  runId: string,
+): Promise<{ digest: string | undefined } & PointChoice> {
   const { history } = await temporal.workflowService.getWorkflowExecutionHistory({
     namespace: temporal.options.namespace,
     execution: { workflowId, runId },
@@ -165,7 +173,12 @@ async function digestOf(temporal: Client, workflowId: string, runId: string): Pr
   });
   const input = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads;
   const [argument] = await decodeArrayFromPayloads(temporal.options.loadedDataConverter, input);
-  const digest: unknown =
-    typeof argument === 'object' && argument !== null && 'digest' in argument ? argument.digest : undefined;
-  return typeof digest === 'string' ? digest : undefined;
+  const read = (field: 'digest' | 'at' | 'point'): string | undefined => {
+    const value: unknown =
+      typeof argument === 'object' && argument !== null
+        ? (argument as Record<string, unknown>)[field]
+        : undefined;
+    return typeof value === 'string' ? value : undefined;
+  };
+  return { digest: read('digest'), at: read('at'), point: read('point') };
 }

@@ -3,6 +3,7 @@ import {
   WorkflowFailedError,
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
+import { type PointChoice } from '../plan/lines';
 import { type WorkflowType } from '../workflows/run/ids';
 import { isUnreachable } from './connect';
 import { runFailed } from './failure';
@@ -17,6 +18,8 @@ export interface LifeboatRun<Type extends WorkflowType = WorkflowType> {
   plan: string;
   /** Version of the plan that the run was started with; undefined where none was named. */
   digest: string | undefined;
+  /** Recovery points that a failover was asked for; absent where it takes those of the DR copies. */
+  choice?: PointChoice;
   namespace: string;
   workflowId: string;
   runId: string;
@@ -36,7 +39,7 @@ export interface LifeboatRun<Type extends WorkflowType = WorkflowType> {
 export function runOf<Type extends WorkflowType>(
   client: Client,
   type: Type,
-  argument: Pick<RunArgument, 'plan' | 'digest'>,
+  argument: Pick<RunArgument, 'plan' | 'digest'> & PointChoice,
   execution: { workflowId: string; runId: string; attached: boolean },
 ): LifeboatRun<Type> {
   const { workflowId, runId, attached } = execution;
@@ -45,6 +48,7 @@ export function runOf<Type extends WorkflowType>(
     type,
     plan: argument.plan,
     digest: argument.digest,
+    ...choiceOf(argument),
     namespace: client.options.namespace,
     workflowId,
     runId,
@@ -64,6 +68,11 @@ export function runOf<Type extends WorkflowType>(
       }
     },
   };
+}
+
+function choiceOf({ at, point }: PointChoice): Pick<LifeboatRun, 'choice'> {
+  if (at !== undefined) return { choice: { at } };
+  return point === undefined ? {} : { choice: { point } };
 }
 
 async function untilAnswering(client: Client): Promise<void> {

@@ -8,6 +8,7 @@ import { mapAhead } from '../blocks/pipeline';
 import { type Consistency } from '../hypervisor/port';
 import { fenceStanding, type FenceStanding } from '../plan/fence';
 import { type FenceOrder } from '../plan/fence-order';
+import { type ChosenLine, isTurnedAway } from '../plan/lines';
 import { type PlanPhase, type Undone } from '../plan/run';
 import { closedWindow, type ClosedWindow } from '../plan/replication-limit';
 import { type DrPlan } from '../plan/schema';
@@ -32,6 +33,8 @@ export interface SiteStatus {
   fence?: FenceOrder & { standing: FenceStanding };
   /** What is being undone, or was when the undo died; absent otherwise. */
   undoing?: Undone;
+  /** What the failover under way, or done, was asked for; undefined where it took what the DR copies hold, or there is none. */
+  chosen: ChosenLine | undefined;
   vms: VmSiteStatus[];
 }
 
@@ -45,6 +48,8 @@ export interface VmSiteStatus {
   launchCopy: LaunchCopy | undefined;
   /** What the backup that the DR copy holds is as, and what an operator should know of it; absent where there is none. */
   backup: BackupStatus | undefined;
+  /** Whether what the DR copy holds is of a line that a failover to an older recovery point turned away from. */
+  turnedAway: boolean;
   /** Whether EC2 can boot what the DR copy holds; absent where that was not tried. */
   guest: GuestRehearsal | undefined;
   /** `moving`: a failover or failback is under way, or stopped half-way. `nowhere`: the failover has left it out. */
@@ -125,6 +130,7 @@ export async function siteStatus(
     closedWindow: closedWindow(plan.replication.limit, now),
     ...(state?.fence === undefined ? {} : { fence: { ...state.fence, standing: fenceStanding(state) } }),
     ...(state?.undoing === undefined ? {} : { undoing: state.undoing }),
+    chosen: state?.chosen,
     vms: plan.vms.map(({ name: vm, primaryVm }, index) => {
       const copy = copies.get(vm);
       const instance = instances.get(vm);
@@ -134,6 +140,9 @@ export async function siteStatus(
         drCopy: copy === undefined ? undefined : drCopyStatus(copy, now),
         launchCopy: launchCopies.get(vm),
         backup: backupStatus(manifests[index]),
+        turnedAway:
+          copy !== undefined &&
+          isTurnedAway(state ?? {}, { backupId: copy.recoveryPoint, takenAt: copy.takenAt }),
         guest: manifests[index]?.guest,
         runsAt: state?.without?.includes(vm) === true ? 'nowhere' : RUNS_AT[phase],
         instance,

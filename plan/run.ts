@@ -1,4 +1,5 @@
 import { type FenceOrder } from './fence-order';
+import { type Lines } from './lines';
 
 /**
  * What every run carries: which plan, in which version, where its truth lives, and who the run is.
@@ -36,7 +37,7 @@ export type PlanPhase = 'protected' | 'failing-over' | 'failed-over' | 'failing-
  * A run that changes things takes it first; the generation rises by one each time, which fences off the run that
  * held it before.
  */
-export interface PlanState {
+export interface PlanState extends Lines {
   plan: string;
   phase: PlanPhase;
   generation: number;

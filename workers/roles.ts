@@ -12,6 +12,8 @@ import { createAwayActivities } from '../activities/aws-proxy/away/activities';
 import { createDnsActivities } from '../activities/aws-proxy/dns/activities';
 import { createDrCopyActivities } from '../activities/aws-proxy/restore/publish';
 import { createDriverActivities, createLaunchActivities } from '../activities/aws-proxy/launch/activities';
+import { createChoosePointsActivities } from '../activities/aws-proxy/points/choose';
+import { createPointCopyActivities } from '../activities/aws-proxy/points/copy';
 import { createReadinessActivities } from '../activities/aws-proxy/readiness/activities';
 import {
   createProxyHostActivities,
@@ -161,6 +163,8 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
       objectStore,
       directory: launchCopies(join(stateDirectory, 'aws-proxy')),
     }),
+    ...createChoosePointsActivities({ objectStore }),
+    ...createPointCopyActivities({ ec2, objectStore }),
     ...createReadinessActivities({
       ...{ ec2, route53, iam, serviceQuotas, region, objectStore, resolvers },
     }),

@@ -1,6 +1,7 @@
 import { ApplicationFailure, patched } from '@temporalio/workflow';
 import { type DrCopy } from '../activities/aws-proxy/account/contract';
 import { wantsFence } from '../plan/fence';
+import { type ChosenLine, type PointChoice } from '../plan/lines';
 import { type PlanPhase, type RunContext } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
 import { someOf } from '../plan/some-of';
@@ -13,6 +14,7 @@ import { ConsoleEvidenceOfRun } from './console-evidence';
 import { moveDns, NO_DNS, proveDns, returnDns } from './dns';
 import { type RecoveredVm } from './failover-vm';
 import { LeavingOut, type LeftOutVm } from './leaving-out';
+import { PointCopies, requireChoice } from './recovery-points';
 import { recoverVms } from './recover-vms';
 import { planWithout } from '../plan/without';
 import { Decisions, requireDeciding } from './run/decisions';
@@ -25,7 +27,8 @@ import { RunProgress } from './run/run-status';
 import { ServedImages } from './served-images';
 import { type LeftFence, startFence } from './start-fence';
 
-export interface FailoverRequest extends RunRequest {
+/** With `at` or `point`, an older (or newer) recovery point than the DR copies': see {@link PointChoice}. */
+export interface FailoverRequest extends RunRequest, PointChoice {
   /** `planned`: the VMs are shut down at home first, so that nothing they wrote is lost. */
   mode: FailoverMode;
   /**
@@ -41,6 +44,8 @@ export interface FailoverSummary {
   plan: string;
   mode: FailoverMode;
   vms: RecoveredVm[];
+  /** Where recovery points were chosen: how, and the latest instant of them. */
+  chosen?: ChosenLine;
   /** Seconds between the recovery points and the start of the run: what was lost, at most. 0 where it was planned. */
   rpoSeconds: number;
   /** Seconds from the start of the run until the last VM was ready and (unless a test) DNS had moved. */
@@ -71,6 +76,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   const test = request.mode === 'test';
   const planned = request.mode === 'planned';
   const from: PlanPhase[] = planned ? ['protected'] : ['protected', 'failing-over'];
+  const choice = requireChoice(request);
   const onFailure = test ? 'undo' : requireOnFailure(request.onFailure);
   if (request.approveAll !== undefined) requireApproveAll(request.approveAll);
   const started = Date.now();
@@ -95,7 +101,11 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   if (!test) requirePhase(begun, from, 'fail over');
 
   progress.phase('checking');
-  let ready = await awsProxy.checkFailover({ run: begun.run, plan, test });
+  const chosen =
+    choice &&
+    (await awsProxy.choosePoints({ run: begun.run, vms: plan.vms.map(({ name }) => name), choice }));
+  const points = chosen === undefined ? {} : { points: chosen.points };
+  let ready = await awsProxy.checkFailover({ run: begun.run, plan, test, ...points });
   let downSince: number | undefined;
 
   const { recovered, images, consoles, dns, removed, leftOut } = await compensating(async (compensations) => {
@@ -108,7 +118,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
       ({ downSince } = last);
     }
     // A test changes nothing of the plan, so it holds nothing.
-    const run = test ? begun.run : await takeForFailover(begun, from, compensations);
+    const run = test ? begun.run : await takeForFailover(begun, from, compensations, chosen?.line);
     const attention = new Attention(run, onFailure, (problem) => progress.problem(problem));
     allowRetries(progress, attention);
     compensations.add('remove what the run made', () => awsProxy.removeRecoveryResources({ run }));
@@ -116,6 +126,13 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
       // Its run has died with its orchestrator; taking the state has fenced it off, so what it made can go.
       progress.phase('removing an unfinished failover');
       await awsProxy.removeRecoverySite({ run });
+    }
+
+    if (ready.toCopy !== undefined) {
+      progress.phase('copying recovery points');
+      const copies = new PointCopies(run, plan, ready.toCopy);
+      const copied = await attention.step(() => copies.make());
+      ready = { ...ready, drCopies: [...ready.drCopies, ...copied] };
     }
 
     progress.phase('recovering VMs');
@@ -165,12 +182,14 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   const told = test ? recovered : await tell(begun.run, recovered, consoles);
   const rtoSeconds = seconds(servingSince - started);
   const done = leftOut.length === 0 ? 'done' : `done without ${someOf(leftOut.map(({ vm }) => vm))}`;
-  // A test that was without a VM has not shown that all of the plan comes up.
-  progress.phase(test && leftOut.length === 0 ? await noted(begun.run, rtoSeconds) : done);
+  // A test that was without a VM has not shown that all of the plan comes up, nor has one of older recovery points tried the guests of today.
+  const proves = test && leftOut.length === 0 && chosen === undefined;
+  progress.phase(proves ? await noted(begun.run, rtoSeconds) : done);
   return {
     plan: plan.name,
     mode: request.mode,
     vms: [...told.values()],
+    ...(chosen === undefined ? {} : { chosen: chosen.line }),
     rpoSeconds: planned ? 0 : seconds(started - oldestOf(ready.drCopies)),
     rtoSeconds,
     ...(downSince === undefined ? {} : { downtimeSeconds: seconds(servingSince - downSince) }),
@@ -221,8 +240,9 @@ async function takeForFailover(
   begun: BegunRun,
   from: PlanPhase[],
   compensations: Compensations,
+  chosen: ChosenLine | undefined,
 ): Promise<RunContext> {
-  const run = await take(begun, from, 'failing-over');
+  const run = await take(begun, from, 'failing-over', chosen);
   compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'protected' }));
   return run;
 }

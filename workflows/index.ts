@@ -3,6 +3,7 @@ export { backup, backupVm } from './backup';
 export { restore, restoreVm } from './restore';
 export { replication } from './replication';
 export { failover } from './failover';
+export { copyPoint } from './copy-point';
 export { failoverVm } from './failover-vm';
 export { failback } from './failback';
 export { failbackVm } from './failback-vm';

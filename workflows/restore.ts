@@ -6,6 +6,7 @@ import {
 } from '../activities/aws-proxy/restore/contract';
 import { type CopyResult } from '../activities/copy-result';
 import { type RunContext } from '../plan/run';
+import { type CopiedDisk, copyDirect } from './direct-copy';
 import { awsProxy, control } from './run/activities';
 import { begin, requirePhase, type RunRequest, take } from './run/begin';
 import { compensating } from './run/compensation';
@@ -15,9 +16,6 @@ import { onProxyHost } from './run/proxy-host';
 import { RunProgress } from './run/run-status';
 import { unlessCancelled } from './run/settling';
 import { reportPhase, runVmChild } from './run/vm-child';
-
-/** Attempts at one disk's snapshot: AWS may put a pending one into error, and it is then begun again. */
-const SNAPSHOT_ATTEMPTS = 3;
 
 export interface VmRestoreRequest {
   run: RunContext;
@@ -152,60 +150,6 @@ async function discardLaunchCopy(run: RunContext, vm: string): Promise<string> {
     if (isCancellation(error)) throw error;
     return ` What was begun of it is left for the next restore, or for "lifeboat sweep": ${causeMessage(error)}`;
   }
-}
-
-type CopiedDisk = CopyResult & { key: string; snapshotId: string };
-
-/**
- * EBS direct: start a snapshot as the parent's child, put the blocks, complete it. The extents of a disk are pieces of
- * work of their own, so that all AWS proxies share them, and a dead one's are soon done again.
- */
-async function copyDirect(
-  { run, vm, kmsKey }: VmRestoreRequest,
-  restore: RestorePlan,
-  { extents, ...disk }: PlannedRestoreDisk,
-): Promise<CopiedDisk> {
-  const { recoveryPoint } = restore;
-  const beganAt = Date.now();
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const { snapshotId } = await awsProxy.startSnapshot({ run, vm, attempt, restore, disk, kmsKey });
-      const target = { run, vm, attempt, recoveryPoint, disk, snapshotId };
-      let blocksBefore = 0;
-      const copied = await allOrNone(
-        extents.map((extent) => {
-          const input = { ...target, extent, blocksBefore };
-          blocksBefore += extent.blocks;
-          return () => awsProxy.copyExtent(input);
-        }),
-      );
-      await awsProxy.completeSnapshot(target);
-      return { key: disk.key, snapshotId, ...together(copied), seconds: (Date.now() - beganAt) / 1000 };
-    } catch (error) {
-      if (!hasFailureType(error, 'SnapshotFailed') || attempt === SNAPSHOT_ATTEMPTS) throw error;
-    }
-  }
-}
-
-/** Runs all; where one fails, the others are cancelled, as their work would be for nothing. */
-async function allOrNone<T>(steps: (() => Promise<T>)[]): Promise<T[]> {
-  const scope = new CancellationScope();
-  try {
-    return await scope.run(() => Promise.all(steps.map((step) => step())));
-  } catch (error) {
-    scope.cancel();
-    throw error;
-  }
-}
-
-function together(extents: readonly CopyResult[]): Omit<CopyResult, 'seconds'> {
-  const sum = (of: (result: CopyResult) => number): number =>
-    extents.reduce((total, result) => total + of(result), 0);
-  return {
-    blocks: sum(({ blocks }) => blocks),
-    bytes: sum(({ bytes }) => bytes),
-    blocksSentAgain: sum(({ blocksSentAgain }) => blocksSentAgain),
-  };
 }
 
 /** Where EBS direct cannot be used: a volume on the AWS proxy is written, snapshotted and deleted. */

@@ -2,12 +2,14 @@ import { type AwayActivities } from './away/contract';
 import { type DnsActivities } from './dns/contract';
 import { type FailbackActivities } from './failback/contract';
 import { type LaunchActivities, type LaunchHostActivities } from './launch/contract';
+import { type PointActivities } from './points/contract';
 import { type ProxyHostActivities, type PulseActivities } from './proxy-host/contract';
 import { type ReadinessActivities } from './readiness/contract';
 import { type RestoreActivities, type RestoreHostActivities } from './restore/contract';
 
 /** Activities on any AWS proxy, by stage. */
 export type AwsProxyActivities = RestoreActivities &
+  PointActivities &
   ReadinessActivities &
   LaunchActivities &
   DnsActivities &

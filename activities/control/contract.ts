@@ -1,3 +1,4 @@
+import { type ChosenLine } from '../../plan/lines';
 import { type DrPlan } from '../../plan/schema';
 import { type FenceOrder } from '../../plan/fence-order';
 import { type Finding, type KeptCheck } from '../../plan/readiness';
@@ -38,6 +39,8 @@ export interface ControlActivities {
     to: PlanPhase;
     /** Beside the phase `failing-back`: what is undone. */
     undoing?: Undone;
+    /** Of a failover to chosen recovery points: what it goes on from. */
+    chosen?: ChosenLine;
   }): Promise<PlanState>;
 
   /**

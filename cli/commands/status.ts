@@ -8,6 +8,7 @@ import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/sit
 import { printable } from '../../plan/printable';
 import { windowText } from '../../plan/daily-window';
 import { awaitedText, pausedText } from '../decision-text';
+import { someOf } from '../../plan/some-of';
 import { CliError, EXIT } from '../exit-codes';
 import { explainError } from '../explain-error';
 import { type CliContext, writeJson } from '../io';
@@ -132,6 +133,7 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
     closedWindow: status.closedWindow ?? null,
     fence: status.fence ?? null,
     undoing: status.undoing ?? null,
+    chosen: status.chosen ?? null,
     readiness:
       readiness === undefined
         ? null
@@ -142,7 +144,7 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
             lastTest: readiness.lastTest ?? null,
           },
     vms: status.vms.map(
-      ({ vm, primaryVm, runsAt, drCopy, launchCopy, backup, guest, instance, awayCopy }) => ({
+      ({ vm, primaryVm, runsAt, drCopy, turnedAway, launchCopy, backup, guest, instance, awayCopy }) => ({
         vm,
         primaryVm: primaryVm ?? vm,
         runsAt,
@@ -155,6 +157,7 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
                 publicAddress: instance.publicAddress ?? null,
               },
         drCopy: drCopy ?? null,
+        turnedAway,
         launchCopy: launchCopy ?? null,
         backup: backup ?? null,
         guest: guest ?? null,
@@ -185,6 +188,7 @@ export function statusText(
     (closedWindow === undefined
       ? ''
       : `Scheduled backups begin ${windowText(closedWindow)} only; the next may at ${closedWindow.opensAt}.\n`) +
+    chosenText(status) +
     (undoing === undefined
       ? ''
       : `An undo of the ${undoing} is under way, or has ended half-way: lifeboat undo ${status.plan}\n`) +
@@ -203,6 +207,19 @@ export function statusText(
       )
       .join('')
   );
+}
+
+/** Which line goes on, where a failover went to chosen recovery points. */
+function chosenText({ plan, chosen, vms }: SiteStatus): string {
+  if (chosen !== undefined)
+    return (
+      `Recovery points were chosen: what was backed up after ${chosen.after} is of the line that was turned away from (lifeboat points ${plan}).\n` +
+      'Replication waits: after a failback, commit goes on with what came home.\n'
+    );
+  const turned = vms.filter(({ turnedAway }) => turnedAway).map(({ vm }) => vm);
+  return turned.length === 0
+    ? ''
+    : `The DR copy of ${someOf(turned)} is of a line that was turned away from, and no failover takes it unasked: back up and restore.\n`;
 }
 
 const primaryNameLine = ({ vm, primaryVm }: VmSiteStatus): string =>

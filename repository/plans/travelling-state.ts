@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type FenceOrder } from '../../plan/fence-order';
+import { type ChosenLine, type Lines, linesAfter } from '../../plan/lines';
 import { type PlanPhase, type PlanState, type Undone } from '../../plan/run';
 
 /** What a plan's state says beside its phase, and that goes from run to run: {@link leaving} and {@link arriving}. */
@@ -7,6 +8,8 @@ import { type PlanPhase, type PlanState, type Undone } from '../../plan/run';
 /** Of a taking. */
 export interface Taken {
   undoing?: Undone;
+  /** Of a failover to chosen recovery points: what it goes on from. */
+  chosen?: ChosenLine;
 }
 
 /** Of a move. */
@@ -42,18 +45,39 @@ export const travellingFields = {
   homeSince: z.iso.datetime().optional(),
   unfinishedFailbacks: z.array(z.string().min(1)).max(RUNS_REMEMBERED).optional(),
   without: z.array(z.string().min(1)).optional(),
+  chosen: z
+    .object({
+      at: z.string().optional(),
+      point: z.string().optional(),
+      after: z.iso.datetime(),
+      undone: z.literal(true).optional(),
+    })
+    .optional(),
+  turnedAway: z.array(z.object({ after: z.iso.datetime(), until: z.iso.datetime() })).optional(),
 };
 
-type Travelling = Pick<PlanState, 'fence' | 'undoing' | 'homeSince' | 'unfinishedFailbacks' | 'without'>;
+type Travelling = Pick<
+  PlanState,
+  'fence' | 'undoing' | 'homeSince' | 'unfinishedFailbacks' | 'without' | keyof Lines
+>;
 
 /** What a run that takes the state finds in it. @param before undefined where there was none */
-export function leaving(before: PlanState | undefined, to: PlanPhase, { undoing }: Taken): Travelling {
-  if (before === undefined || to === 'protected') return {};
+export function leaving(
+  before: PlanState | undefined,
+  to: PlanPhase,
+  { undoing, chosen }: Taken,
+  now = new Date(),
+): Travelling {
+  // Another failover goes on from what it is asked for, whatever one that has died was.
+  const asked = to === 'failing-over' ? { chosen } : {};
+  const lines = linesAfter({ phase: 'none', ...before, ...asked }, to, now);
+  if (before === undefined || to === 'protected') return lines;
   const { fence, homeSince, without } = before;
   // Taken over on its way home: whoever was bringing the VMs there has died. An undo makes none.
   const died = before.phase === 'failing-back' && before.undoing === undefined ? [before.runId] : [];
   const unfinished = [...died, ...(before.unfinishedFailbacks ?? [])].slice(0, RUNS_REMEMBERED);
   return {
+    ...lines,
     ...(fence === undefined ? {} : { fence }),
     ...(undoing === undefined ? {} : { undoing }),
     ...(homeSince === undefined ? {} : { homeSince }),
@@ -64,13 +88,18 @@ export function leaving(before: PlanState | undefined, to: PlanPhase, { undoing 
 }
 
 /** The state of a run that has come to another phase. @param at ISO 8601, UTC */
-export function arriving(
-  { undoing: _, fence, homeSince, unfinishedFailbacks, without, ...state }: PlanState,
-  to: PlanPhase,
-  moved: Moved,
-  at: string,
-): PlanState {
-  const arrived = { ...state, phase: to, updatedAt: at };
+export function arriving(before: PlanState, to: PlanPhase, moved: Moved, at: string): PlanState {
+  const {
+    undoing: _,
+    chosen: __,
+    turnedAway: ___,
+    fence,
+    homeSince,
+    unfinishedFailbacks,
+    without,
+    ...state
+  } = before;
+  const arrived = { ...state, ...linesAfter(before, to, new Date(at)), phase: to, updatedAt: at };
   if (to === 'protected') return arrived;
   const order = fence ?? (moved.fence === true ? { order: 'open' as const, since: at } : undefined);
   const since = to === 'failed-over' ? undefined : (moved.homeSince ?? homeSince);

@@ -14,6 +14,7 @@ import { killNowAndThen } from './kills';
 import { drawLaunchCopies, WANTED_SHARE } from './launch-copies';
 import { drawLicensedFaults, drawLicensedImages, LICENSED_SHARE } from './licensed-images';
 import { type LaunchCounts } from './launch-copy-watch';
+import { drawOlderPoints, OLDER_SHARE } from './older-points';
 import { SeededRandom } from './random';
 import { drawSurvival } from './survivors';
 import { silenceNowAndThen } from './silence';
@@ -26,6 +27,8 @@ export interface BatchReport extends LaunchCounts {
   runs: number;
   kills: number;
   faults: number;
+  /** Failovers and test failovers to an older recovery point. */
+  olderPoints: number;
   violations: Violation[];
 }
 
@@ -42,6 +45,9 @@ const DECISIONS = 0xdec1;
 /** As {@link LICENCES}, of data centres that survive. */
 const SURVIVALS = 0x5afe;
 
+/** As {@link LICENCES}, of older recovery points. */
+const OLDER_POINTS = 0x01de;
+
 /** A few plans on their journeys at once, while processes are killed and AWS fails, all drawn from one seed. */
 export async function runBatch(
   sandbox: E2eSandbox,
@@ -50,6 +56,7 @@ export async function runBatch(
   plans = PLANS,
   launchCopyShare = WANTED_SHARE,
   licensedShare = LICENSED_SHARE,
+  olderShare = OLDER_SHARE,
 ): Promise<BatchReport> {
   const random = new SeededRandom(seed);
   const { config, paths } = sandbox;
@@ -60,6 +67,7 @@ export async function runBatch(
   // Of its own, so that a seed's other draws are what they were before there were launch copies.
   const launches = new SeededRandom(~seed);
   const licences = new SeededRandom(seed ^ LICENCES);
+  const olderPoints = new SeededRandom(seed ^ OLDER_POINTS);
   const survivals = new SeededRandom(seed ^ SURVIVALS);
   const away = new SeededRandom(seed ^ AWAY);
   const undos = new SeededRandom(seed ^ UNDOS);
@@ -68,8 +76,8 @@ export async function runBatch(
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
     const licensed = drawLicensedImages(drawn, licences.fork(), licensedShare);
-    const survivors = drawSurvival(licensed, survivals.fork());
-    const protectedAway = drawAwayCopies(survivors, away.fork());
+    const older = drawOlderPoints(licensed, olderPoints.fork(), olderShare);
+    const protectedAway = drawAwayCopies(drawSurvival(older, survivals.fork()), away.fork());
     const journey = drawDecisions(drawUndos(protectedAway, undos.fork()), decisions.fork());
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
@@ -117,6 +125,7 @@ export async function runBatch(
       launchedByCopy: counted('launchedByCopy'),
       launchedByVolumes: counted('launchedByVolumes'),
       launchedFromLicensed: counted('launchedFromLicensed'),
+      olderPoints: travellers.reduce((sum, { olderPoints: times }) => sum + times, 0),
       violations,
     };
   } finally {

@@ -1,7 +1,15 @@
 import { join } from 'node:path';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { type Account, type Resource } from './account';
-import { type DiskKey, disksOf, type ExpectedDisks, sameBytes, scribble, writeInto } from './disks';
+import {
+  type DiskKey,
+  disksOf,
+  type ExpectedDisks,
+  type Moment,
+  sameBytes,
+  scribble,
+  writeInto,
+} from './disks';
 import { type Violation } from './invariants';
 import { type Journey } from './journeys';
 import { persistently } from './persistently';
@@ -29,12 +37,25 @@ export class Bytes {
     return violations;
   }
 
+  /** Snapshots of a recovery point that a failover went to, of every disk. */
+  async ofPointCopies(): Promise<Violation[]> {
+    const violations: Violation[] = [];
+    for (const [vm, disk, { id }] of await this.resources('snapshot', 'point-copy')) {
+      const different = await this.account.differences(id, this.disks.path(vm, disk, 'older'));
+      if (different.length > 0)
+        violations.push(
+          corrupt(`${vm}/${disk}: blocks ${different.join(', ')} of ${id}, an older point, differ`),
+        );
+    }
+    return violations;
+  }
+
   /** Data disks are as they were copied; the root has the recovery site's drivers. */
-  async ofVolumes(): Promise<Violation[]> {
+  async ofVolumes(moment: Moment): Promise<Violation[]> {
     const violations: Violation[] = [];
     for (const [vm, disk, volume] of await this.dataVolumes())
-      if (!(await sameBytes(this.disks.path(vm, disk, 'dr-copy'), this.volumeFile(volume))))
-        violations.push(corrupt(`${vm}/${disk}: the volume ${volume.id} differs from its DR copy`));
+      if (!(await sameBytes(this.disks.path(vm, disk, moment), this.volumeFile(volume))))
+        violations.push(corrupt(`${vm}/${disk}: the volume ${volume.id} differs from ${moment}`));
     return violations;
   }
 

@@ -12,8 +12,11 @@ export type DiskKey = (typeof DISKS)[number];
 /** The disks that a VM has. */
 export const disksOf = ({ dataSectors }: Pick<JourneyVm, 'dataSectors'>): readonly DiskKey[] =>
   dataSectors > 0 ? DISKS : ['system'];
-/** What a disk's bytes were at some time: now, at the last backup, at the last restore, at the recovery site, after the disaster. */
-export type Moment = 'now' | 'backup' | 'dr-copy' | 'recovery' | 'survived';
+/**
+ * What a disk's bytes were at some time: now, at the last backup and the one before, at the last restore, at the recovery site, after the
+ * disaster.
+ */
+export type Moment = 'now' | 'backup' | 'older' | 'dr-copy' | 'recovery' | 'survived';
 
 /** What the hypervisor has them down as. */
 const GUEST_OS: Record<Guest, string> = {

@@ -56,7 +56,7 @@ export const isWhole = (snapshots: Resource[]): boolean =>
 
 /**
  * What is there for the plan besides its DR copies, at most one launch copy of each where it wants them, and, while it runs at
- * the recovery site, its instances and their copies.
+ * the recovery site, its instances and their copies, and the older recovery points that they were made from.
  */
 export function orphanViolations(
   journey: Journey,
@@ -65,6 +65,7 @@ export function orphanViolations(
 ): Violation[] {
   const vms = journey.vms.length;
   const serving = whereabouts === 'home' ? 0 : vms;
+  const olderPoints = journey.steps.some(({ step, older }) => step === 'failover' && older !== undefined);
   const launchCopies =
     journey.launchCopy === true ? journey.vms.map(({ name }) => launchCopiesOf(name, resources)) : [];
   const launchable = new Set(launchCopies.flat(2));
@@ -74,6 +75,12 @@ export function orphanViolations(
       !launchable.has(one) &&
       // What protects it while it is away, and until its failback is committed.
       !(serving > 0 && one.kind === 'snapshot' && one.tags['lifeboat:role'] === 'away-copy') &&
+      !(
+        olderPoints &&
+        serving > 0 &&
+        one.kind === 'snapshot' &&
+        one.tags['lifeboat:role'] === 'point-copy'
+      ) &&
       !(
         (one.kind === 'instance' || one.kind === 'volume') &&
         serving > 0 &&

@@ -19,6 +19,9 @@ export type Step =
   | 'undo the failback'
   | 'commit';
 
+/** How a failover names the recovery points before the newest; see older-points.ts. */
+export type Naming = 'at' | 'point';
+
 /** How a launch copy is lost: its snapshots are deleted, or what they are made of is no more what the plan says. */
 export type LossKind = 'deleted' | 'outdated';
 
@@ -34,7 +37,7 @@ export interface Loss {
 export interface Journey {
   plan: string;
   vms: JourneyVm[];
-  steps: { step: Step; cancelAfterMs?: number; lose?: Loss }[];
+  steps: { step: Step; cancelAfterMs?: number; lose?: Loss; older?: Naming }[];
   /** Whether the plan wants launch copies; see launch-copies.ts. */
   launchCopy?: boolean;
   /** Whether its VMs are launched from an image whose licence AWS bills; see licensed-images.ts. */

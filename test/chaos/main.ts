@@ -6,6 +6,7 @@ import { type BatchReport, PLANS, runBatch } from './batch';
 import { WANTED_SHARE } from './launch-copies';
 import { LICENSED_SHARE } from './licensed-images';
 import { type LaunchCounts } from './launch-copy-watch';
+import { OLDER_SHARE } from './older-points';
 import { SeededRandom } from './random';
 
 interface Options {
@@ -16,6 +17,7 @@ interface Options {
   plans: number;
   launchCopies: number;
   licensedImages: number;
+  olderPoints: number;
   json?: boolean;
 }
 
@@ -59,6 +61,12 @@ async function main(): Promise<number> {
       share,
       LICENSED_SHARE,
     )
+    .option(
+      '--older-points <share>',
+      'share of the failovers to an older recovery point, among those that have one',
+      share,
+      OLDER_SHARE,
+    )
     .option('--json', 'the last line is the result as JSON')
     .parse()
     .opts<Options>();
@@ -82,6 +90,7 @@ async function main(): Promise<number> {
         options.plans,
         options.launchCopies,
         options.licensedImages,
+        options.olderPoints,
       );
       reports.push(report);
       for (const { kind, what } of report.violations) say(`BROKEN (${kind}), seed ${seed}: ${what}`);
@@ -97,7 +106,7 @@ async function main(): Promise<number> {
   }
   const count = (kind: string): number =>
     reports.flatMap(({ violations }) => violations).filter((violation) => violation.kind === kind).length;
-  const sum = (what: 'runs' | 'kills' | 'faults' | keyof LaunchCounts): number =>
+  const sum = (what: 'runs' | 'kills' | 'faults' | 'olderPoints' | keyof LaunchCounts): number =>
     reports.reduce((total, one) => total + one[what], 0);
   const result = {
     runs: sum('runs'),
@@ -107,6 +116,7 @@ async function main(): Promise<number> {
     launchedByCopy: sum('launchedByCopy'),
     launchedByVolumes: sum('launchedByVolumes'),
     launchedFromLicensed: sum('launchedFromLicensed'),
+    olderPoints: sum('olderPoints'),
     lost: count('lost'),
     orphans: count('orphan'),
     corrupt: count('corrupt'),

@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type LifeboatRun } from '../../client/run';
 import { type LifeboatClient } from '../../client/client';
 import { type RunResults } from '../../client/run-types';
+import { type BackupResult } from '../../activities/backup-proxy/contract';
+import { type PointChoice } from '../../plan/lines';
 import { type DrPlan } from '../../plan/schema';
 import {
   LICENSED_BIOS_IMAGE_ID,
@@ -21,7 +23,7 @@ import { damageNewestBackup } from './damage';
 import { askInPlan } from './decisions';
 import { ExpectedDisks } from './disks';
 import { type DnsKind, dnsKind, setsText } from './dns-kinds';
-import { type Journey, type Loss, type Step } from './journeys';
+import { type Journey, type Loss, type Naming, type Step } from './journeys';
 import { LaunchCopyWatch } from './launch-copy-watch';
 import {
   dnsViolations,
@@ -62,6 +64,11 @@ export class Traveller {
   private digest = '';
   /** What an undo of the failback has to say. */
   private homeSince = '';
+  /** The last backup and the one before, of each VM. */
+  private backups: BackupResult[][] = [];
+  /** Failovers and test failovers to an older recovery point that were done. */
+  olderPoints = 0;
+  private wentToOlder = false;
 
   constructor(
     private readonly sandbox: E2eSandbox,
@@ -121,8 +128,8 @@ export class Traveller {
     try {
       await this.account.setRecords(this.dns.home);
       ({ digest: this.digest } = await persistently(() => this.sandbox.publish(this.plan)));
-      for (const { step, cancelAfterMs, lose } of this.journey.steps) {
-        await this.take(step, cancelAfterMs, lose);
+      for (const { step, cancelAfterMs, lose, older } of this.journey.steps) {
+        await this.take(step, cancelAfterMs, lose, older);
         if (this.violations.length > 0) return;
       }
     } catch (error) {
@@ -135,8 +142,9 @@ export class Traveller {
 
   /** What holds when nothing is under way, and all that dies is up again. */
   async arrive(): Promise<void> {
-    if (this.journey.launchCopy === true && this.hasDrCopy && this.damagedVm === undefined)
-      await this.restoreInQuiet();
+    // Without a backup of what came home, no restore is wanted.
+    const restorable = this.damagedVm === undefined && !this.wentToOlder;
+    if (this.journey.launchCopy === true && this.hasDrCopy && restorable) await this.restoreInQuiet();
     await this.look('at the end');
     await this.disks.forget();
   }
@@ -152,7 +160,12 @@ export class Traveller {
       if (present.includes(name)) await this.sandbox.site.hypervisor.deleteVm(name);
   }
 
-  private async take(step: Step, cancelAfterMs: number | undefined, lose: Loss | undefined): Promise<void> {
+  private async take(
+    step: Step,
+    cancelAfterMs: number | undefined,
+    lose: Loss | undefined,
+    older: Naming | undefined,
+  ): Promise<void> {
     switch (step) {
       case 'change the disks':
         return persistently(() => this.disks.change(this.sandbox.site.hypervisor, this.random.fork()));
@@ -177,15 +190,16 @@ export class Traveller {
       case 'protect away':
         return this.protectAway(cancelAfterMs);
       case 'backup':
-        await this.run(step, { type: 'backup' }, cancelAfterMs);
-        return this.disks.note('now', 'backup');
+        return this.backUp(cancelAfterMs);
       case 'restore':
         return this.restore(cancelAfterMs, false);
       case 'check':
         return this.check();
       case 'test failover':
       case 'failover':
-        return this.failOver(step, cancelAfterMs, lose);
+        return older === undefined
+          ? this.failOver(step, cancelAfterMs, lose)
+          : this.failOverToOlder(step, cancelAfterMs, older);
       case 'failback':
         await this.run(step, { type: 'failback' }, cancelAfterMs);
         this.violations.push(...(await this.bytes.ofHome()), ...(await this.launchCopies.ofHome()));
@@ -207,6 +221,14 @@ export class Traveller {
       if (power !== 'running')
         this.violations.push({ kind: 'lost', what: `${name} is off at home after its failback` });
     }
+  }
+
+  private async backUp(cancelAfterMs: number | undefined): Promise<void> {
+    const done = await this.run('backup', { type: 'backup' }, cancelAfterMs);
+    if (this.backups.length > 0) await this.disks.note('backup', 'older');
+    await this.disks.note('now', 'backup');
+    if (done?.ended !== 'completed') return;
+    this.backups = [(done.result as RunResults['backup']).vms, ...this.backups].slice(0, 2);
   }
 
   private async restore(cancelAfterMs: number | undefined, quiet: boolean): Promise<void> {
@@ -258,7 +280,37 @@ export class Traveller {
     if (summary !== undefined) this.violations.push(...this.launchCopies.launched(summary, expected));
     if (mode === 'test') return;
     await this.disks.note('dr-copy', 'recovery');
-    this.violations.push(...(await this.bytes.ofVolumes()));
+    this.violations.push(...(await this.bytes.ofVolumes('dr-copy')));
+    if (summary !== undefined && done?.ended === 'completed')
+      this.violations.push(...(await this.launchCopies.ofInstances(summary, done.runId)));
+  }
+
+  /** To the backup before the newest: the DR copies, which hold the newest, stay what they are. */
+  private async failOverToOlder(
+    step: 'failover' | 'test failover',
+    cancelAfterMs: number | undefined,
+    naming: Naming,
+  ): Promise<void> {
+    const [, older = []] = this.backups;
+    const instants = older.map(({ takenAt }) => takenAt).sort();
+    const choice = naming === 'at' ? { at: instants.at(-1) } : { point: older[0]?.backupId };
+    const mode = step === 'failover' ? 'disaster' : 'test';
+    const done = await this.run(step, { type: 'failover', mode }, cancelAfterMs, choice);
+    const summary = done?.ended === 'completed' ? (done.result as RunResults['failover']) : undefined;
+    for (const { vm, recoveryPoint, launchedBy } of summary?.vms ?? [])
+      if (!older.some((one) => one.vm === vm && one.backupId === recoveryPoint))
+        this.violations.push({
+          kind: 'corrupt',
+          what: `${vm} booted ${recoveryPoint}, not the point that was asked for`,
+        });
+      else if (launchedBy === 'launch copy')
+        this.violations.push({ kind: 'corrupt', what: `${vm} booted the launch copy of another point` });
+    if (summary !== undefined) this.olderPoints++;
+    this.violations.push(...(await this.bytes.ofDrCopies()));
+    if (mode === 'test' || this.violations.length > 0) return;
+    this.wentToOlder = true;
+    await this.disks.note('older', 'recovery');
+    this.violations.push(...(await this.bytes.ofPointCopies()), ...(await this.bytes.ofVolumes('older')));
     if (summary !== undefined && done?.ended === 'completed')
       this.violations.push(...(await this.launchCopies.ofInstances(summary, done.runId)));
   }
@@ -307,13 +359,14 @@ export class Traveller {
     step: Step,
     which: Omit<RunType, 'plan'>,
     cancelAfterMs: number | undefined,
+    choice: PointChoice = {},
   ): Promise<Outcome | undefined> {
     const plan = this.plan.name;
     const argument = { plan, digest: this.digest };
     const onFailure = this.random.pick(['wait', 'undo'] as const);
     const start = (client: LifeboatClient): Promise<LifeboatRun> => {
       if (which.type === 'failover')
-        return client.failover({ ...argument, mode: which.mode ?? 'test', onFailure });
+        return client.failover({ ...argument, mode: which.mode ?? 'test', onFailure, ...choice });
       if (which.type === 'failback') return client.failback({ ...argument, onFailure });
       if (which.type === 'undo')
         return client.undo({ ...argument, discardWritesSince: this.homeSince, homeLost: true });

@@ -125,7 +125,7 @@ describe('checkFailover of a plan of 300 VMs', () => {
     );
   }
 
-  it('asks as often as for 30: for each VM its manifest alone, some of them at once', async () => {
+  it('asks as often as for 30: the state of the plan, and for each VM its manifest alone, some of them at once', async () => {
     const calls = await callsFor(planOf(VMS));
     expect(calls).toEqual({
       DescribeSubnets: 1,
@@ -136,11 +136,11 @@ describe('checkFailover of a plan of 300 VMs', () => {
       DescribeNetworkInterfaces: 1,
       GetHostedZone: 1,
       ListResourceRecordSets: 2,
-      GetObject: VMS,
+      GetObject: VMS + 1,
       ListHostedZonesByName: 1,
     });
     expect(mostAtOnce).toBe(16);
-    expect(await callsFor(planOf(30))).toEqual({ ...calls, GetObject: 30 });
+    expect(await callsFor(planOf(30))).toEqual({ ...calls, GetObject: 31 });
   });
 
   it("finds the same as for each alone, in the plan's order", async () => {

@@ -51,6 +51,68 @@ function interrupted(inner: ObjectStore, between: () => Promise<unknown>): Objec
 }
 
 describe('the plan state', () => {
+  it('remembers the line that a failover to an older point turned away from, and whose way home says which goes on', async () => {
+    const chosen = { at: '2026-11-23T17:30:00Z', after: '2026-11-23T17:15:00.000Z' };
+    const held = async (
+      id: string,
+      from: Parameters<typeof takePlanState>[2],
+      to: PlanPhase,
+      line?: typeof chosen,
+    ) => {
+      const { generation } = await takePlanState(store, run(id), from, to, {
+        ...(line === undefined ? {} : { chosen: line }),
+      });
+      return { ...run(id), generation };
+    };
+    await held('replication', ['none'], 'protected');
+    const taken = await held('taken-back', ['protected'], 'failing-over', chosen);
+    expect(await readPlanState(store, 'shop')).toMatchObject({ chosen });
+    await movePlanState(store, taken, 'protected');
+    expect(await readPlanState(store, 'shop')).not.toHaveProperty('chosen');
+    expect(await readPlanState(store, 'shop')).not.toHaveProperty('turnedAway');
+
+    const died = await held('died', ['protected'], 'failing-over', chosen);
+    expect(died.generation).toBe(3);
+    const failover = await held('failover', ['failing-over'], 'failing-over', {
+      ...chosen,
+      at: '2026-11-23T17:20:00Z',
+    });
+    await movePlanState(store, failover, 'failed-over');
+    const failback = await held('failback', ['failed-over'], 'failing-back');
+    await movePlanState(store, failback, 'failed-back');
+    const commit = await held('commit', ['failed-back'], 'failed-back');
+    expect(await readPlanState(store, 'shop')).toMatchObject({ chosen: { at: '2026-11-23T17:20:00Z' } });
+    await movePlanState(store, commit, 'protected');
+    await held('replication-2', ['protected'], 'protected');
+    const state = await readPlanState(store, 'shop');
+    expect(state).not.toHaveProperty('chosen');
+    expect(state?.turnedAway).toEqual([
+      { after: chosen.after, until: expect.stringMatching(/^20.*Z$/) as string },
+    ]);
+
+    const again = await held('again', ['protected'], 'failing-over', chosen);
+    await movePlanState(store, again, 'failed-over');
+    const undo = { undoing: 'failover' as const };
+    const { generation: undoing } = await takePlanState(
+      store,
+      run('undo'),
+      ['failed-over'],
+      'failing-back',
+      undo,
+    );
+    await movePlanState(store, { ...run('undo'), generation: undoing }, 'failed-back');
+    expect(await readPlanState(store, 'shop')).toMatchObject({ chosen: { ...chosen, undone: true } });
+    await held('commits for it', ['failed-back'], 'failed-back');
+    const { generation: last } = (await readPlanState(store, 'shop'))!;
+    await movePlanState(store, { ...run('commits for it'), generation: last }, 'protected');
+    expect((await readPlanState(store, 'shop'))?.turnedAway).toEqual(state?.turnedAway);
+    expect(await readPlanState(store, 'shop')).not.toHaveProperty('chosen');
+
+    const plain = await held('plain', ['protected'], 'failing-over');
+    await movePlanState(store, plain, 'failed-over');
+    expect((await readPlanState(store, 'shop'))?.turnedAway).toEqual(state?.turnedAway);
+  });
+
   it('begins with generation 1 and rises by one with every taking', async () => {
     const first = await takePlanState(store, run('run-a'), ['none'], 'protected');
     expect(first).toMatchObject({ plan: 'shop', phase: 'protected', generation: 1, runId: 'run-a' });

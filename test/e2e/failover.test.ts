@@ -30,6 +30,7 @@ import {
   installShopWithArchive,
   letKernelTalk,
   orders,
+  ordersInTest,
   page,
   placeOrder,
   shopAddress,
@@ -43,6 +44,10 @@ const GIVE_UP_SECONDS = 240;
 
 /** As the guest itself tells it on its serial console. */
 const WEB_SCRIPT_ENDED = [{ name: 'web.sh', status: 0 }];
+/** Orders of the first recovery point, and what stands for an attacker's work, which the DR copy has as well. */
+const BEFORE_ATTACK = ['before the backup'];
+const BOTH_DAYS = [...BEFORE_ATTACK, 'encrypted'];
+
 const bootScriptsOf = (vms: RecoveredVm[], name: string) => vms.find(({ vm }) => vm === name)?.bootScripts;
 
 /** Namespaces, taps and FUSE need root. */
@@ -55,6 +60,8 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
   let scripts: LoadedPlan['scripts'];
   let argument: { plan: string; digest: string };
   let protection: RestoreSummary;
+  /** Instant of the last backup before the attack. */
+  let beforeAttack: string;
   let emptyAccount: string[];
 
   beforeAll(
@@ -89,6 +96,13 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
     'is replicated while it serves, disk by disk as the backup has it',
     async () => {
       await placeOrder(sandbox, 'before the backup');
+      const first = await (await sandbox.client.backup(argument)).result();
+      beforeAttack =
+        first.vms
+          .map(({ takenAt }) => takenAt)
+          .sort()
+          .at(-1) ?? '';
+      await placeOrder(sandbox, 'encrypted');
       await (await sandbox.client.backup(argument)).result();
       protection = await (await sandbox.client.restore(argument)).result();
       expect(protection.vms.map(({ vm, kind }) => [vm, kind]).sort()).toEqual([
@@ -148,7 +162,7 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
   }
 
   it(
-    'is tested in the other subnet while it serves, and nothing of the test is left',
+    'is tested as it was before an attack, in the other subnet while it serves, and nothing of the test is left',
     async () => {
       // The shell image stays on purpose: it is registered once for all failovers. So does what proves that it was a test.
       const ofTheTest = async () =>
@@ -157,7 +171,12 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
       // It does nothing for half a minute but wait for its disk: meanwhile this goes on. What becomes of it is the next test's.
       asItIs = bootAsItIs();
       asItIs.catch(() => undefined);
-      const { vms, removed } = await (await sandbox.client.failover({ ...argument, mode: 'test' })).result();
+      const test = await sandbox.client.failover({ ...argument, mode: 'test', at: beforeAttack });
+      const served = eventually(STEP_MS / 1000, () => ordersInTest(sandbox, plan.name, 'web'));
+      const { vms, removed, chosen } = await test.result();
+      expect(await served).toEqual(BEFORE_ATTACK);
+      expect(chosen).toEqual({ at: beforeAttack, after: new Date(beforeAttack).toISOString() });
+      expect(vms.every(({ takenAt }) => takenAt <= beforeAttack)).toBe(true);
       expect(vms.map(({ vm, launchedBy }) => `${vm} by ${launchedBy}`).sort()).toEqual([
         'db by volumes',
         'web by licensed image',
@@ -177,10 +196,10 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
         expect(privateAddress).toMatch(/^10\.0\.2\./);
         expect(publicAddress).toBeUndefined();
       }
-      // Two instances, db's three volumes and web's one.
-      expect(removed).toHaveLength(6);
+      // Two instances, db's three volumes and web's one, and the snapshots that they were made from.
+      expect(removed).toHaveLength(10);
       expect(await ofTheTest()).toEqual(before);
-      expect(await orders(sandbox)).toEqual(['before the backup']);
+      expect(await orders(sandbox)).toEqual(BOTH_DAYS);
     },
     STEP_MS,
   );
@@ -265,7 +284,7 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
       expect(await shopAddress(sandbox)).toBe(web?.publicAddress);
       expect(await shopAddress(sandbox)).not.toBe(shopPrimaryAddress(sandbox.config));
       // web read it from db, so both serve.
-      expect(await orders(sandbox)).toEqual(['before the backup']);
+      expect(await orders(sandbox)).toEqual(BOTH_DAYS);
       expect(bootScriptsOf(summary.vms, 'web')).toEqual(WEB_SCRIPT_ENDED);
       expect(bootScriptsOf(summary.vms, 'db')).toBeUndefined();
       // What the plan's boot script has left.
@@ -293,9 +312,9 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
       const summary = await (await sandbox.client.failback(argument)).result();
       expect(summary.vms.map(({ vm }) => vm).sort()).toEqual(['db', 'web']);
       expect(await shopAddress(sandbox)).toBe(shopPrimaryAddress(sandbox.config));
-      expect(await orders(sandbox)).toEqual(['before the backup', 'on EC2']);
+      expect(await orders(sandbox)).toEqual([...BOTH_DAYS, 'on EC2']);
       await placeOrder(sandbox, 'home again');
-      expect(await orders(sandbox)).toEqual(['before the backup', 'on EC2', 'home again']);
+      expect(await orders(sandbox)).toEqual([...BOTH_DAYS, 'on EC2', 'home again']);
 
       const sizes: Record<string, number> = {};
       for (const vm of await sandbox.site.hypervisor.listVms())
@@ -346,7 +365,7 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
         ['db', 'primary', undefined],
         ['web', 'primary', undefined],
       ]);
-      expect(await orders(sandbox)).toHaveLength(3);
+      expect(await orders(sandbox)).toHaveLength(4);
     },
     STEP_MS,
   );
@@ -358,12 +377,7 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
       const summary = await (await sandbox.client.failover({ ...argument, mode: 'planned' })).result();
       expect(summary).toMatchObject({ mode: 'planned', rpoSeconds: 0 });
       expect(summary.vms.map(({ launchedBy }) => launchedBy)).toEqual(['launch copy', 'launch copy']);
-      expect(await orders(sandbox)).toEqual([
-        'before the backup',
-        'on EC2',
-        'home again',
-        'at the last moment',
-      ]);
+      expect(await orders(sandbox)).toEqual([...BOTH_DAYS, 'on EC2', 'home again', 'at the last moment']);
       expect(await shopAddress(sandbox)).not.toBe(shopPrimaryAddress(sandbox.config));
       const { hypervisor } = sandbox.site;
       expect((await hypervisor.describeVm('db')).power).toBe('off');

@@ -187,7 +187,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
       });
       const random = new SeededRandom(8);
 
-      await completed(client.backup(direct));
+      const [older] = (await (await client.backup(direct)).result()).vms;
       await sandbox.breakAws(refused('CompleteSnapshot'));
       await failed(client.restore(direct));
       await sandbox.mendAws();
@@ -208,6 +208,14 @@ asRoot('activities that run twice, and late (needs root)', () => {
       await completed(client.prune({ ...direct, sweep: 'now' }));
       await completed(client.check(direct));
       await completed(client.failover({ ...direct, mode: 'test' }));
+      expect(await violations('home')).toEqual([]);
+      const before = { ...direct, mode: 'test' as const, point: older?.backupId };
+      expect((await (await client.failover(before)).result()).vms).toMatchObject([
+        { recoveryPoint: older?.backupId, launchedBy: 'volumes' },
+      ]);
+      await sandbox.breakAws(refused('StartSnapshot'));
+      await failed(client.failover(before));
+      await sandbox.mendAws();
       expect(await violations('home')).toEqual([]);
       const byCopy = await sandbox.publish({
         ...plan,

@@ -1,6 +1,13 @@
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { Resolver } from 'node:dns/promises';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { listInstances } from '../../activities/aws-proxy/account/lookup';
+import { tagFilters } from '../../activities/aws-proxy/account/tags';
+import { dialer, parseDialRoutes } from '../../activities/dial';
+import { workerEnvironment } from '../../sandbox/supervisor/processes';
 import { installShop, nameShop, SHOP_NAME } from '../../sandbox/application';
 import { buildShopGuests } from '../../sandbox/guests/build';
 import { projectRoot } from '../../host/project-root';
@@ -61,6 +68,30 @@ export function orders(sandbox: Pick<E2eSandbox, 'config'>): Promise<string[]> {
     const listed = JSON.parse(await ask(sandbox, '/orders')) as { item: string }[];
     return listed.map(({ item }) => item);
   });
+}
+
+/**
+ * What the application lists in a test failover, whose instances no name leads to, asked as an AWS proxy asks them.
+ * @throws Error where it does not answer (yet)
+ */
+export async function ordersInTest(
+  { aws, config }: Pick<E2eSandbox, 'aws' | 'config'>,
+  plan: string,
+  vm: string,
+): Promise<string[]> {
+  const [instance] = (await listInstances(aws.ec2, tagFilters({ plan, vm, role: 'test' }))).filter(
+    ({ State }) => State?.Name === 'running',
+  );
+  if (instance?.PrivateIpAddress === undefined) throw new Error(`${vm} has no instance yet.`);
+  const host = instance.PrivateIpAddress;
+  const signal = AbortSignal.timeout(5000);
+  const dial = dialer(parseDialRoutes(workerEnvironment(config).LIFEBOAT_DIAL ?? ''));
+  const socket = await dial(host, 80, signal);
+  const [answer] = (await once(
+    get({ host, path: '/orders', createConnection: () => socket, signal }),
+    'response',
+  )) as [IncomingMessage];
+  return (JSON.parse(await text(answer)) as { item: string }[]).map(({ item }) => item);
 }
 
 export async function placeOrder(sandbox: Pick<E2eSandbox, 'config'>, item: string): Promise<void> {

@@ -43,6 +43,16 @@ async function httpServer(answer: http.RequestListener) {
 }
 
 describe('the command line', () => {
+  it.each([
+    [['--at', '2026-11-30T09:15:00'], '--at must be a date, a time and its zone, like 2026-11-30T09:15:00Z'],
+    [['--at', '2026-11-30T09:15:00Z', '--planned'], "'--at <time>' cannot be used with option '--planned'"],
+    [['--at', '2026-11-30T09:15:00Z', '--point', 'x'], "cannot be used with option '--"],
+  ])('refuses a failover to %j before anything is asked', async (options, message) => {
+    const refused = await cli('failover', 'shop', ...options);
+    expect(refused.exitCode).toBe(2);
+    expect(refused.err).toContain(message);
+  });
+
   it('shows its help and version on stdout', async () => {
     const help = await cli('--help');
     expect(help).toMatchObject({ exitCode: 0, err: '' });
@@ -57,6 +67,7 @@ describe('the command line', () => {
       'schedule',
       'repository',
       'status',
+      'points',
       'console',
       'worker',
       'sandbox',

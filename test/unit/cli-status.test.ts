@@ -11,6 +11,7 @@ const STATUS: SiteStatus = {
   generation: 4,
   since: '2026-11-23T18:30:00.000Z',
   closedWindow: undefined,
+  chosen: undefined,
   vms: [
     {
       vm: 'db',
@@ -37,6 +38,7 @@ const STATUS: SiteStatus = {
         notes: ['The disk "scratch" is not backed up.'],
         excludedDisks: ['scratch'],
       },
+      turnedAway: false,
       guest: {
         rehearsedAt: '2026-11-23T18:15:02.000Z',
         outcome: 'not adaptable',
@@ -58,6 +60,7 @@ const STATUS: SiteStatus = {
       drCopy: undefined,
       launchCopy: undefined,
       backup: undefined,
+      turnedAway: false,
       guest: undefined,
       awayCopy: undefined,
     },
@@ -78,6 +81,7 @@ describe('status', () => {
       closedWindow: null,
       fence: null,
       undoing: null,
+      chosen: null,
       readiness: null,
       vms: [
         {
@@ -86,6 +90,7 @@ describe('status', () => {
           runsAt: 'recovery',
           instance: { ...STATUS.vms[0]?.instance, publicAddress: null },
           drCopy: STATUS.vms[0]?.drCopy,
+          turnedAway: false,
           launchCopy: STATUS.vms[0]?.launchCopy,
           backup: STATUS.vms[0]?.backup,
           guest: STATUS.vms[0]?.guest,
@@ -97,6 +102,7 @@ describe('status', () => {
           runsAt: 'recovery',
           instance: null,
           drCopy: null,
+          turnedAway: false,
           launchCopy: null,
           backup: null,
           guest: null,
@@ -175,6 +181,19 @@ describe('status', () => {
     const stopped = { ...answered, order: 'stopped', standing: 'over' } as const;
     expect(statusText({ ...STATUS, fence: stopped })).toContain(`fence: stopped at ${since}`);
     expect(statusText({ ...STATUS, undoing: 'failover' })).toContain('half-way: lifeboat undo shop');
+  });
+
+  it('tells which line goes on after a failover to an older recovery point', () => {
+    const after = '2026-11-23T17:15:00.000Z';
+    const away = statusText({ ...STATUS, chosen: { at: '2026-11-23T17:30:00Z', after } });
+    expect(away).toContain(`what was backed up after ${after} is of the line that was turned away from`);
+    expect(away).toContain('Replication waits: after a failback, commit goes on with what came home.');
+    const [db, web] = STATUS.vms;
+    const home = statusText({ ...STATUS, vms: [{ ...db!, turnedAway: true }, web!] });
+    expect(home).toContain(
+      'The DR copy of db is of a line that was turned away from, and no failover takes it unasked',
+    );
+    expect(statusText(STATUS)).not.toMatch(/turned away|Recovery points/);
   });
 
   it('tells what protects the VMs that are away, and what they are called at home', () => {

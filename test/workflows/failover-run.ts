@@ -84,6 +84,8 @@ export async function failOverOn(
       ...['keepConsoles', 'planRestore', 'launchLicensedShell', 'replaceRootVolume', 'stopInstance'],
       ...['moveDns', 'returnDns', 'checkDns'],
       ...['readInstances', 'snapshotInstance', 'checkDiskFits', 'deleteFailbackSnapshots'],
+      ...['choosePoints', 'planPointCopy', 'startSnapshot', 'completeSnapshot'],
+      ...['finishPointCopy', 'discardPointCopy'],
     ]),
     await worker(BACKUP_PROXY_QUEUE, [
       ...['readPower', 'shutDownVm', 'startVm', 'waitUntilReady', 'fenceVms'],

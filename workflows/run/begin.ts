@@ -1,4 +1,5 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import { type ChosenLine } from '../../plan/lines';
 import { type ClosedWindow } from '../../plan/replication-limit';
 import { type DrPlan } from '../../plan/schema';
 import { type PlanPhase, type PlanState, type RunContext } from '../../plan/run';
@@ -59,8 +60,12 @@ export async function take(
   begun: BegunRun,
   from: (PlanPhase | 'none')[],
   to: PlanPhase,
+  chosen?: ChosenLine,
 ): Promise<RunContext> {
-  const { generation } = await control.takePlanState({ run: begun.run, from, to });
+  const { generation } = await control.takePlanState({
+    ...{ run: begun.run, from, to },
+    ...(chosen === undefined ? {} : { chosen }),
+  });
   return { ...begun.run, generation };
 }
 

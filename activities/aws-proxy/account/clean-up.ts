@@ -29,12 +29,17 @@ const REMOVABLE: ReadonlySet<Role> = new Set([
   'test',
   'shell',
   'launch-image',
+  'point-copy',
   'failback',
   'away-copy',
 ]);
 
 /** Those of them that snapshots are made for; the shell image's stays. */
-const REMOVABLE_SNAPSHOTS: ReadonlySet<Role | undefined> = new Set<Role>(['failback', 'away-copy']);
+const REMOVABLE_SNAPSHOTS: ReadonlySet<Role | undefined> = new Set<Role>([
+  'point-copy',
+  'failback',
+  'away-copy',
+]);
 
 /** EC2 is eventually consistent: what a lost call made may show late, so one empty look proves nothing. */
 const EMPTY_LOOKS = 2;

@@ -48,6 +48,7 @@ const REASONS: Record<Exclude<Role, 'dr-copy'>, string> = {
   'pending-copy': 'its restore ended without it',
   'pending-launch-copy': 'its restore ended without it',
   'launch-copy': 'the DR copy that it is of has been replaced',
+  'point-copy': 'what was made of it has ended',
   'launch-image': 'what was launched by it runs, or its failover has ended',
   'copy-volume': 'its restore has ended',
   recovery: 'the application runs at the primary site',
@@ -190,7 +191,9 @@ function reasonOf(
       ? `the copy of ${newest.takenAt} has replaced it`
       : undefined;
   }
-  if (role === 'recovery' || role === 'shell') return AWAY.has(needs.phase) ? undefined : REASONS[role];
+  // A point's copy, as what was made of it: it is in its lineage, which tells what a failback has to copy.
+  if (role === 'recovery' || role === 'shell' || role === 'point-copy')
+    return AWAY.has(needs.phase) ? undefined : REASONS[role];
   // What was launched by it runs on without it.
   if (role === 'launch-image')
     return run === needs.holder && needs.phase === 'failing-over' ? undefined : REASONS[role];

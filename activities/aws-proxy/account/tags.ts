@@ -15,6 +15,7 @@ export const TAG_PREFIX = 'lifeboat:';
  * What a resource is for.
  * - `pending-copy`: a snapshot that a restore is writing; `dr-copy` as soon as its set is published.
  * - `pending-launch-copy`: a snapshot of a launch copy that is being made; `launch-copy` as soon as it is whole.
+ * - `point-copy`: a snapshot of another recovery point than the DR copy's, for one failover or test failover.
  * - `launch-image`: the image that a failover launches a launch copy by.
  * - `copy-volume`: the volume of a restore the volume way.
  * - `recovery`, `test`: instance and volumes of a failover, or of a test failover.
@@ -27,6 +28,7 @@ export const ROLES = [
   'dr-copy',
   'pending-launch-copy',
   'launch-copy',
+  'point-copy',
   'launch-image',
   'copy-volume',
   'recovery',
@@ -223,7 +225,7 @@ export function runValues(
   return { plan: run.plan, run: run.runId, ...(run.test === true ? { mode: 'test' } : {}) };
 }
 
-/** Fields of a snapshot of replication: `pending-copy` until its set is published, `dr-copy` from then on. */
+/** Fields of a snapshot of replication (`pending-copy` until its set is published, `dr-copy` from then on), or of a point's copy. */
 export const COPY_SNAPSHOT_FIELDS = [
   'plan',
   'vm',
@@ -293,6 +295,10 @@ export const AWAY_SNAPSHOT_FIELDS = [
 /** A DR copy's (or pending copy's) snapshot, as its tags tell it. @returns undefined for any other snapshot */
 export const readCopySnapshot = (tags: Tag[] | undefined) =>
   readAs(tags, COPY_SNAPSHOT_FIELDS, ['dr-copy', 'pending-copy']);
+
+/** A snapshot of a recovery point that was chosen, as its tags tell it. @returns undefined for any other snapshot */
+export const readPointSnapshot = (tags: Tag[] | undefined) =>
+  readAs(tags, COPY_SNAPSHOT_FIELDS, ['point-copy']);
 
 /** A launch copy's snapshot, or one that is to become it. @returns undefined for any other snapshot */
 export const readLaunchSnapshot = (tags: Tag[] | undefined) =>

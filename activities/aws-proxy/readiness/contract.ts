@@ -1,3 +1,4 @@
+import { type ChosenPoint } from '../../../plan/lines';
 import { type Finding } from '../../../plan/readiness';
 import { type RunContext } from '../../../plan/run';
 import { type DrPlan } from '../../../plan/schema';
@@ -7,7 +8,10 @@ import { type DrCopy } from '../account/contract';
 export interface FailoverReadiness {
   /** Of the first subnet: where volumes are made. */
   availabilityZone: string;
+  /** Of those VMs whose recovery point a DR copy holds. */
   drCopies: DrCopy[];
+  /** Recovery points that no DR copy holds, whose snapshots have to be made; absent where there are none. */
+  toCopy?: ChosenPoint[];
   /** Where VMs have to be that have a fixed address or subnets of their own; absent where none has. */
   places?: VmPlace[];
   /** What stops nothing, and a person should know, one sentence each; absent where there is nothing. */
@@ -34,6 +38,8 @@ export interface ReadinessActivities {
     run: Omit<RunContext, 'generation'>;
     plan: DrPlan;
     test: boolean;
+    /** The recovery points that were chosen, where they were; those that the DR copies hold otherwise. */
+    points?: ChosenPoint[];
   }): Promise<FailoverReadiness>;
 
   /**

@@ -3,16 +3,17 @@ import { type IAMClient } from '@aws-sdk/client-iam';
 import { type Route53Client } from '@aws-sdk/client-route-53';
 import { ApplicationFailure } from '@temporalio/common';
 import { mapAhead } from '../../../blocks/pipeline';
+import { type ChosenPoint } from '../../../plan/lines';
 import { type RepositoryAddress } from '../../../plan/run';
 import { type DrPlan } from '../../../plan/schema';
 import { subnetsOf } from '../../../plan/recovery-site/subnets';
 import { MANIFESTS_AT_ONCE } from '../../../repository/backups/backups';
+import { readPlanState } from '../../../repository/plans/plan-state';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { type DrCopy } from '../account/contract';
 import { type DrCopySet, findDrCopies, withBackup } from '../account/dr-copy';
 import { findLaunchCopies } from '../account/launch-copy';
 import { inspectDns } from '../dns/inspect';
-import { MAXIMUM_DISKS } from '../launch/instance-volumes';
 import { addressFindings, fixedSubnets } from './addresses';
 import {
   addressCount,
@@ -24,6 +25,7 @@ import {
   subnetsIn,
 } from './network';
 import { profileFindings } from './instance-profiles';
+import { type CheckedCopy, checkPoint, diskFindings, guestFindings, lineFindings } from './points';
 import { typeFindings, type TypePlace } from './instance-types';
 import { licensedImageFindings } from './licensed-images';
 import { volumeFindings } from './volumes';
@@ -49,7 +51,7 @@ type CheckFailover = Parameters<ReadinessActivities['checkFailover']>[0];
  */
 export async function checkFailover(
   dependencies: PreflightDependencies,
-  { run, plan, test }: CheckFailover,
+  { run, plan, test, points }: CheckFailover,
 ): Promise<FailoverReadiness> {
   const { ec2, iam, region } = dependencies;
   if (plan.recoverySite.region !== region)
@@ -63,7 +65,11 @@ export async function checkFailover(
   const site = await findSite(ec2, [wanted, ...placed.map((one) => one.site)]);
   const fixed = fixedSubnets(placed, site);
   const places = placesOf(placed, site, fixed);
-  const { drCopies, findings: copyFindings } = await checkDrCopies(dependencies, run.repository, plan);
+  const {
+    drCopies,
+    toCopy,
+    findings: copyFindings,
+  } = await checkDrCopies(dependencies, run.repository, plan, points);
   const dns = await inspectDns(dependencies, plan);
   // In the order in which they are told.
   const findings: StagedFindings = {
@@ -91,9 +97,11 @@ export async function checkFailover(
     if (zone === undefined || (subnet === undefined && !ownSubnets)) return [];
     return [{ vm, ...(subnet === undefined ? {} : { subnet }), availabilityZone: zone }];
   });
+  const unmade = new Set(toCopy.map(({ vm }) => vm));
   return {
     availabilityZone,
-    drCopies,
+    drCopies: drCopies.filter(({ vm }) => !unmade.has(vm)),
+    ...(toCopy.length === 0 ? {} : { toCopy }),
     ...(told.length === 0 ? {} : { places: told }),
     ...(notes.length === 0 ? {} : { notes }),
   };
@@ -141,48 +149,50 @@ export function notReady(plan: DrPlan, test: boolean, byStage: StagedFindings): 
   });
 }
 
-/** The DR copies of the plan's VMs, by one list of snapshots; and what is wrong with them, in the plan's order. */
+/** The DR copies of the plan's VMs, those that are yet to be made included, by one list of snapshots; and what is wrong with them, in the plan's order. */
 async function checkDrCopies(
   { ec2, objectStore }: PreflightDependencies,
   repository: RepositoryAddress,
   plan: DrPlan,
-): Promise<{ drCopies: DrCopy[]; findings: string[] }> {
+  points: ChosenPoint[] | undefined,
+): Promise<{ drCopies: DrCopy[]; toCopy: ChosenPoint[]; findings: string[] }> {
   const sets = await findDrCopies(ec2, plan.name);
   const launchCopies = await findLaunchCopies(ec2, plan, sets);
   const store = objectStore(repository);
   const drCopies: DrCopy[] = [];
+  const toCopy: ChosenPoint[] = [];
   const findings: string[] = [];
-  const check = ({ name }: DrPlan['vms'][number]) => checkDrCopy(store, name, sets.get(name));
+  const lines = points === undefined ? ((await readPlanState(store, plan.name)) ?? {}) : {};
+  const chosen = new Map(points?.map((point) => [point.vm, point]));
+  const check = ({ name }: DrPlan['vms'][number]): Promise<CheckedCopy> => {
+    const point = chosen.get(name);
+    const set = sets.get(name);
+    return point === undefined || point.recoveryPoint === set?.recoveryPoint
+      ? checkDrCopy(store, name, set)
+      : checkPoint(store, plan, point);
+  };
   for await (const checked of mapAhead(plan.vms, MANIFESTS_AT_ONCE, check)) {
     const { drCopy } = checked;
+    if (checked.toCopy !== undefined) toCopy.push(checked.toCopy);
     if (drCopy !== undefined) {
-      const launchCopy = launchCopies.get(drCopy.vm);
+      const launchCopy = checked.toCopy === undefined ? launchCopies.get(drCopy.vm) : undefined;
       drCopies.push(launchCopy === undefined ? drCopy : { ...drCopy, launchCopy });
+      findings.push(...lineFindings(lines, plan.name, drCopy));
     }
     findings.push(...checked.findings);
   }
-  return { drCopies, findings };
+  return { drCopies, toCopy, findings };
 }
 
-async function checkDrCopy(
-  store: ObjectStore,
-  vm: string,
-  set: DrCopySet | undefined,
-): Promise<{ drCopy?: DrCopy; findings: string[] }> {
+async function checkDrCopy(store: ObjectStore, vm: string, set: DrCopySet | undefined): Promise<CheckedCopy> {
   if (set === undefined)
     return { findings: [`There is no complete DR copy of ${vm}; back it up and restore it first.`] };
-  const findings: string[] = [];
-  if (set.disks.length > MAXIMUM_DISKS)
-    findings.push(
-      `${vm} has ${set.disks.length} disks; at most ${MAXIMUM_DISKS} can be attached to an AWS proxy at once.`,
-    );
+  const findings = diskFindings(vm, set.disks.length);
   try {
     const { drCopy, guest } = await withBackup(store, set);
-    if (guest?.outcome === 'not adaptable')
-      findings.push(
-        `EC2 cannot boot ${vm} as it was at ${drCopy.takenAt}: ${guest.problem ?? ''} ` +
-          `Mend it at the primary site, then back up and restore ${vm} again.`,
-      );
+    findings.push(
+      ...guestFindings(drCopy, guest, `Mend it at the primary site, then back up and restore ${vm} again.`),
+    );
     return { drCopy, findings };
   } catch (error) {
     // What the repository lacks is one finding among others; that it cannot be reached is not.

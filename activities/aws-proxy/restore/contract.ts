@@ -81,9 +81,18 @@ export interface RestoreActivities {
    * @throws ApplicationFailure BackupNotFound, non-retryable
    */
   planRestore(input: { run: RunContext; vm: string; kmsKey?: string }): Promise<RestorePlan>;
-  /** StartSnapshot: a pending snapshot, tagged as this run's. */
+  /**
+   * StartSnapshot: a pending snapshot, tagged as this run's.
+   * @throws ApplicationFailure ParentGone, non-retryable, of a point's copy, where a restore has replaced the DR copy meanwhile
+   */
   startSnapshot(
-    input: Attempt & { restore: RestorePlan; disk: RestoreDisk; kmsKey?: string },
+    input: Attempt & {
+      restore: RestorePlan;
+      disk: RestoreDisk;
+      kmsKey?: string;
+      /** What it is for; a restore where this is absent. */
+      role?: 'pending-copy' | 'point-copy';
+    },
   ): Promise<{ snapshotId: string }>;
   /**
    * Writes those of an extent's blocks that differ from the parent into a pending snapshot. Resumes from recorded

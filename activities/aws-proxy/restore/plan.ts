@@ -7,6 +7,8 @@ import { DamagedObjectError } from '../../../repository/objects/json-object';
 import { type BackedUpDisk, type BackupManifest } from '../../../repository/backups/manifest';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { pinBackups } from '../../../repository/backups/pins';
+import { isTurnedAway } from '../../../plan/lines';
+import { readPlanState } from '../../../repository/plans/plan-state';
 import { withFailures } from '../../failures';
 import { whileBeating } from '../../heartbeat';
 import {
@@ -37,52 +39,76 @@ export function createRestorePlanActivities({
     planRestore: ({ run, vm, kmsKey }) =>
       whileBeating(async () => {
         const store = objectStore(run.repository);
-        if (kmsKey !== undefined && !KMS_KEY_ARN.test(kmsKey))
-          throw ApplicationFailure.nonRetryable(
-            `recoverySite.kmsKey in the plan is "${kmsKey}"; write the ARN of the key (arn:aws:kms:…:key/…).`,
-            'InvalidPlan',
-          );
+        requireKmsKey(kmsKey);
         const manifest = await newestManifest(store, vm);
         if (manifest === undefined)
           throw ApplicationFailure.nonRetryable(
             `The backup repository has no backup of ${vm} yet. Back it up first: lifeboat backup.`,
             'BackupNotFound',
           );
-        const plan = await compare(store, manifest, await findDrCopy(ec2, run.plan, vm), kmsKey);
-        if (!plan.upToDate) await pin(store, run, vm, plan);
+        if (isTurnedAway((await readPlanState(store, run.plan)) ?? {}, manifest))
+          throw ApplicationFailure.nonRetryable(
+            `The newest backup of ${vm}, of ${manifest.takenAt}, is of the line that a failover to an older recovery point ` +
+              `turned away from. Back ${vm} up first: lifeboat backup.`,
+            'TurnedAway',
+          );
+        const copy = await findDrCopy(ec2, run.plan, vm);
+        requireNewer(manifest, copy);
+        const plan = await compare(store, manifest, copy, kmsKey);
+        if (!plan.upToDate && !(await pin(store, run, vm, plan)))
+          throw ApplicationFailure.create({
+            type: 'BackupRetired',
+            message: `The backup ${plan.recoveryPoint} of ${vm} was retired a moment ago; a newer one is there.`,
+            nextRetryDelay: '1 second',
+          });
         return plan;
       }),
   } satisfies RestorePlanActivities);
 }
 
-/** Keeps what the restore will read from being collected; given up when its DR copy is published, or discarded. */
-async function pin(store: ObjectStore, run: RunContext, vm: string, plan: RestorePlan): Promise<void> {
+/** @throws ApplicationFailure InvalidPlan, non-retryable, where the plan's KMS key is not what StartSnapshot takes */
+export function requireKmsKey(kmsKey: string | undefined): void {
+  if (kmsKey !== undefined && !KMS_KEY_ARN.test(kmsKey))
+    throw ApplicationFailure.nonRetryable(
+      `recoverySite.kmsKey in the plan is "${kmsKey}"; write the ARN of the key (arn:aws:kms:…:key/…).`,
+      'InvalidPlan',
+    );
+}
+
+/**
+ * Keeps what the restore will read from being collected; given up when its DR copy is published, or discarded.
+ * @returns false where the backup is not in use any more
+ */
+export async function pin(
+  store: ObjectStore,
+  run: RunContext,
+  vm: string,
+  plan: RestorePlan,
+): Promise<boolean> {
   const user = { runId: run.runId };
   // The DR copy itself holds these, for as long as it is the DR copy.
   const parents = plan.disks.flatMap(({ parentRecoveryPoint }) => parentRecoveryPoint ?? []);
   await pinBackups(store, vm, user, [...new Set(parents)]);
-  if (!(await pinInUse(store, vm, user, [plan.recoveryPoint])))
-    throw ApplicationFailure.create({
-      type: 'BackupRetired',
-      message: `The backup ${plan.recoveryPoint} of ${vm} was retired a moment ago; a newer one is there.`,
-      nextRetryDelay: '1 second',
-    });
+  return pinInUse(store, vm, user, [plan.recoveryPoint]);
 }
 
-async function compare(
-  store: ObjectStore,
-  manifest: BackupManifest,
-  copy: DrCopySet | undefined,
-  kmsKey: string | undefined,
-): Promise<RestorePlan> {
-  const { vm, backupId: recoveryPoint, takenAt } = manifest;
+function requireNewer({ vm, takenAt }: BackupManifest, copy: DrCopySet | undefined): void {
   if (copy !== undefined && Date.parse(copy.takenAt) > Date.parse(takenAt))
     throw ApplicationFailure.nonRetryable(
       `The DR copy of ${vm} holds ${copy.takenAt}, but the newest backup in the repository is older: ${takenAt}. ` +
         `Restoring it would lose data. Back ${vm} up again, or check that the plan names the right repository.`,
       'BackupOlderThanDrCopy',
     );
+}
 
+/** What a copy of a backup, newer or older, as children of a DR copy's snapshots has to write. */
+export async function compare(
+  store: ObjectStore,
+  manifest: BackupManifest,
+  copy: DrCopySet | undefined,
+  kmsKey: string | undefined,
+): Promise<RestorePlan> {
+  const { vm, backupId: recoveryPoint, takenAt } = manifest;
   const disks: PlannedRestoreDisk[] = [];
   const reasons: string[] = [];
   for (const disk of manifest.configuration.disks) {

@@ -1,5 +1,6 @@
 import { StartSnapshotCommand, type EBSClient } from '@aws-sdk/client-ebs';
 import { type EC2Client } from '@aws-sdk/client-ec2';
+import { ApplicationFailure } from '@temporalio/common';
 import { blockClientOf, type EbsBlockClient } from '../../../blocks/ebs/client';
 import { ebsSnapshotSink } from '../../../blocks/ebs-sink';
 import { BLOCK_SIZE } from '../../../blocks/port';
@@ -13,6 +14,7 @@ import { whileBeating } from '../../heartbeat';
 import { clientToken } from '../account/client-token';
 import { type RestoreActivities, type RestoreDisk } from './contract';
 import { backedUpDisk, linearChecksum, openRestoreMaps, pendingBlocks } from './extents';
+import { findSnapshot } from '../account/lookup';
 import { diskValues, runValues, tagList } from '../account/tags';
 import { known } from '../account/volumes';
 import { completeSnapshot, snapshotFailed, snapshotState } from './snapshot-completion';
@@ -39,41 +41,49 @@ export const TIMEOUT_MINUTES = 6 * 60;
 
 /** The direct way of a restore: EBS direct APIs. */
 export function createSnapshotCopyActivities(dependencies: SnapshotCopyDependencies): SnapshotCopyActivities {
-  const { ebs, objectStore } = dependencies;
+  const { ec2, ebs, objectStore } = dependencies;
   const blocks = blockClientOf(ebs);
   return withFailures({
-    async startSnapshot({ run, vm, attempt, restore, disk, kmsKey }) {
+    async startSnapshot({ run, vm, attempt, restore, disk, kmsKey, role = 'pending-copy' }) {
       const { blockMapSha256 } = await backedUpDisk(
         objectStore(run.repository),
         vm,
         restore.recoveryPoint,
         disk,
       );
-      const { SnapshotId } = await ebs.send(
-        new StartSnapshotCommand({
-          ClientToken: clientToken({ runId: run.runId, vm, disk: disk.key, attempt, call: 'StartSnapshot' }),
-          VolumeSize: disk.volumeGiB,
-          Timeout: TIMEOUT_MINUTES,
-          Description: `Lifeboat: ${disk.key} of ${vm} at ${restore.takenAt}`,
-          // ParentSnapshotId and Encrypted exclude each other: a child is encrypted as its parent is.
-          ...(disk.parentSnapshotId !== undefined
-            ? { ParentSnapshotId: disk.parentSnapshotId }
-            : kmsKey !== undefined
-              ? { Encrypted: true, KmsKeyArn: kmsKey }
-              : {}),
-          Tags: tagList({
-            ...runValues(run),
-            ...diskValues(disk),
-            vm,
-            attempt,
-            role: 'pending-copy',
-            diskCount: restore.disks.length,
-            recoveryPoint: restore.recoveryPoint,
-            takenAt: restore.takenAt,
-            blockMap: blockMapSha256,
+      const send = () =>
+        ebs.send(
+          new StartSnapshotCommand({
+            ClientToken: clientToken({
+              runId: run.runId,
+              vm,
+              disk: disk.key,
+              attempt,
+              call: 'StartSnapshot',
+            }),
+            VolumeSize: disk.volumeGiB,
+            Timeout: TIMEOUT_MINUTES,
+            Description: `Lifeboat: ${disk.key} of ${vm} at ${restore.takenAt}`,
+            // ParentSnapshotId and Encrypted exclude each other: a child is encrypted as its parent is.
+            ...(disk.parentSnapshotId !== undefined
+              ? { ParentSnapshotId: disk.parentSnapshotId }
+              : kmsKey !== undefined
+                ? { Encrypted: true, KmsKeyArn: kmsKey }
+                : {}),
+            Tags: tagList({
+              ...runValues(run),
+              ...diskValues(disk),
+              vm,
+              attempt,
+              role,
+              diskCount: restore.disks.length,
+              recoveryPoint: restore.recoveryPoint,
+              takenAt: restore.takenAt,
+              blockMap: blockMapSha256,
+            }),
           }),
-        }),
-      );
+        );
+      const { SnapshotId } = await (role === 'point-copy' ? unlessParentGone(ec2, disk, send) : send());
       return { snapshotId: known('StartSnapshot', SnapshotId) };
     },
 
@@ -128,6 +138,24 @@ async function copyExtent(
       throw error;
     }
   });
+}
+
+/** A DR copy that a restore has replaced is gone for good, where a test failover copies beside it. */
+async function unlessParentGone<T>(
+  ec2: EC2Client,
+  { parentSnapshotId: parent }: RestoreDisk,
+  start: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    if (parent === undefined || !isRefusal(error) || (await findSnapshot(ec2, parent)) !== undefined)
+      throw error;
+    throw ApplicationFailure.nonRetryable(
+      `The snapshot ${parent} of the DR copy is gone: a restore has replaced it.`,
+      'ParentGone',
+    );
+  }
 }
 
 function parentOf(disk: RestoreDisk): string {
