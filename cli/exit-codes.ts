@@ -13,6 +13,8 @@ export const EXIT = {
   readyWithWarnings: 5,
   /** A check found what keeps a failover from succeeding. */
   notReady: 6,
+  /** The run is done, but without VMs that were skipped, or that are optional and failed. */
+  doneWithout: 7,
   /** Detached by Ctrl-C; the run goes on. 128 + SIGINT, as shells have it. */
   detached: 130,
 } as const;

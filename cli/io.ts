@@ -12,6 +12,8 @@ export interface CliIo {
   env: NodeJS.ProcessEnv;
   /** Working directory; relative paths start here. */
   cwd: string;
+  /** Asks the person at the terminal for a line; absent where there is none. */
+  ask?(question: string): Promise<string>;
   /** Calls back at Ctrl-C, once. @returns a function that stops listening */
   onInterrupt(callback: () => void): () => void;
 }

@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline/promises';
 import { type CliIo } from './io';
 import { runCli } from './program';
 
@@ -9,11 +10,21 @@ const io: CliIo = {
   stdoutIsTty: process.stdout.isTTY === true,
   env: process.env,
   cwd: process.cwd(),
+  ...(process.stdin.isTTY === true ? { ask } : {}),
   onInterrupt(callback) {
     process.once('SIGINT', callback);
     return () => process.off('SIGINT', callback);
   },
 };
+
+async function ask(question: string): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await lines.question(question);
+  } finally {
+    lines.close();
+  }
+}
 
 // A reader that goes away (`lifeboat status | head`) is no error.
 for (const stream of [process.stdout, process.stderr])

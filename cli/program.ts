@@ -1,7 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { lifeboatVersion } from '../host/version';
 import { printable } from '../plan/printable';
+import { approveCommand } from './commands/approve';
 import { backupCommand } from './commands/backup';
+import { cancelCommand } from './commands/cancel';
 import { checkCommand } from './commands/check';
 import { commitCommand } from './commands/commit';
 import { consoleCommand } from './commands/console';
@@ -9,13 +11,15 @@ import { demoCommand } from './commands/demo';
 import { dnsCommand } from './commands/dns';
 import { failbackCommand } from './commands/failback';
 import { failoverCommand } from './commands/failover';
-import { pointsCommand } from './commands/points';
 import { fenceCommand } from './commands/fence';
+import { pauseCommand, resumeCommand } from './commands/pause';
+import { pointsCommand } from './commands/points';
 import { repositoryCommand } from './commands/repository';
 import { restoreCommand } from './commands/restore';
 import { retryCommand } from './commands/retry';
 import { sandboxCommand } from './commands/sandbox';
 import { scheduleCommand } from './commands/schedule';
+import { skipCommand } from './commands/skip';
 import { statusCommand } from './commands/status';
 import { sweepCommand } from './commands/sweep';
 import { undoCommand } from './commands/undo';
@@ -38,6 +42,11 @@ const COMMANDS = [
   undoCommand,
   fenceCommand,
   retryCommand,
+  approveCommand,
+  pauseCommand,
+  resumeCommand,
+  skipCommand,
+  cancelCommand,
   verifyCommand,
   dnsCommand,
   scheduleCommand,
@@ -60,7 +69,7 @@ export function buildProgram(context: CliContext): Command {
     .helpOption('--help', 'show how a command is used')
     .addHelpText(
       'after',
-      '\nExit codes: 0 ok, 1 failed, 2 bad input, 3 cannot connect, 4 already running, 5 ready with warnings, 6 not ready, 130 detached.',
+      '\nExit codes: 0 ok, 1 failed, 2 bad input, 3 cannot connect, 4 already running, 5 ready with warnings, 6 not ready, 7 done without some VMs, 130 detached.',
     );
   for (const build of COMMANDS) program.addCommand(build(context));
   prepare(program, context.io);

@@ -2,6 +2,7 @@ import { MultiBar, type SingleBar } from 'cli-progress';
 import { type CopyProgress } from '../blocks/progress';
 import { type RunSnapshot } from '../client/progress';
 import { printable } from '../plan/printable';
+import { awaitedText, pausedText } from './decision-text';
 import { type CliIo } from './io';
 import { bytesText, secondsText } from './numbers';
 
@@ -39,6 +40,9 @@ function lineView(
         );
         for (const { vm, phase, detail } of status.vms)
           if (phase !== 'waiting') tell(`vm ${vm}`, `${vm}: ${phase}${detail === '' ? '' : ` (${detail})`}`);
+        for (const awaited of status.awaited ?? [])
+          tell(`gate ${awaited.gate} ${awaited.since}`, awaitedText(awaited, 'PLAN'));
+        tell('paused', status.paused === undefined ? '' : pausedText(status.paused, 'PLAN'));
         tell('hint', status.needsAttention ? 'Mend it, then in another terminal: lifeboat retry PLAN' : '');
       }
       for (const { step, attempt, message } of retries)

@@ -249,8 +249,16 @@ function tellEnd<Type extends WorkflowType>(
     if (io.env.LIFEBOAT_DEBUG === '1') io.err(`${end.error.stack}\n${String(end.error.cause)}\n`);
   } else if (end.outcome === 'detached') {
     const again = `lifeboat ${command.command ?? command.type}${command.mode === 'test' || command.mode === 'planned' ? ` --${command.mode}` : ''}${pointsText(command.choice ?? {})} ${planArgument}`;
-    io.err(`\nDetached; the run goes on. To follow it again: ${again}\n`);
+    io.err(
+      `\nDetached; the run goes on. To follow it again: ${again}\n${takeBackHint(command, planArgument)}`,
+    );
   }
+}
+
+/** Runs that change where the application runs are not given up by Ctrl-C, but by a command that tells what goes. */
+function takeBackHint<Type extends WorkflowType>({ type, mode }: RunCommand<Type>, plan: string): string {
+  if (type !== 'failover' && type !== 'failback') return '';
+  return `To take it back, after being told what goes: lifeboat cancel${mode === 'test' ? ' --test' : ''} ${plan}\n`;
 }
 
 const OUTCOME_WORDS: Record<RunFailedError['outcome'], string> = {

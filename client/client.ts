@@ -4,7 +4,6 @@ import {
   WorkflowIdConflictPolicy,
   WorkflowIdReusePolicy,
   WorkflowNotFoundError,
-  WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
 import { type PointChoice } from '../plan/lines';
@@ -12,8 +11,10 @@ import { type RetryRequest } from '../workflows/run/messages';
 import { type FailoverMode, workflowId as idOf, type WorkflowType } from '../workflows/run/ids';
 import { CONTROL_QUEUE } from '../activities/task-queues';
 import { connect, type ConnectOptions } from './connect';
+import { type RunDecisions, runDecisions } from './decisions';
 import { AlreadyRunningError, NotWaitingError } from './errors';
 import { type LifeboatRun, runOf } from './run';
+import { updateRun } from './run-updates';
 import { type RunArgument, type RunArguments, runSummary } from './run-types';
 import { checkSchedules } from './check-schedules';
 import { replicationSchedules, type PlanSchedules } from './schedules';
@@ -30,6 +31,8 @@ export interface LifeboatClient {
   /** Of replication. */
   readonly schedules: PlanSchedules;
   readonly checkSchedules: PlanSchedules;
+  /** Approve, pause, resume, skip; what cancelling would take back. */
+  readonly decisions: RunDecisions;
 
   /**
    * Starts a run.
@@ -122,18 +125,8 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
       (await attach('failover', { plan, mode: 'disaster' })) ?? (await attach('failback', { plan }));
     if (run === undefined)
       throw new NotWaitingError(`The plan ${plan} has no failover or failback under way that could go on.`);
-    try {
-      const { vms } = await temporal.workflow
-        .getHandle(run.workflowId, run.runId)
-        .executeUpdate<{ vms: string[] }, [RetryRequest]>('retry', { args: [request] });
-      return { run, vms };
-    } catch (error) {
-      if (error instanceof WorkflowUpdateFailedError)
-        throw new NotWaitingError(error.cause?.message ?? error.message, { cause: error });
-      if (error instanceof WorkflowNotFoundError)
-        throw new NotWaitingError(`The run ${run.workflowId} has ended meanwhile.`, { cause: error });
-      throw error;
-    }
+    const { vms } = await updateRun<{ vms: string[] }, RetryRequest>(temporal, run, 'retry', request);
+    return { run, vms };
   }
 
   return {
@@ -141,6 +134,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     namespace: temporal.options.namespace,
     schedules: replicationSchedules(temporal),
     checkSchedules: checkSchedules(temporal),
+    decisions: runDecisions(temporal, attach),
     start,
     attach,
     backup: (argument) => start('backup', argument),

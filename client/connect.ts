@@ -16,6 +16,8 @@ export interface ConnectOptions {
   namespace?: string;
   /** Heed the environment only, and not Temporal's configuration file of this user. */
   ignoreConfigurationFile?: boolean;
+  /** Seconds until a server that does not answer counts as unreachable, instead of the usual ones. */
+  connectSeconds?: number;
 }
 
 /**
@@ -32,7 +34,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Client> {
     const connection = await Connection.connect({
       ...connectionOptions,
       address,
-      connectTimeout: CONNECT_TIMEOUT_SECONDS * 1000,
+      connectTimeout: (options.connectSeconds ?? CONNECT_TIMEOUT_SECONDS) * 1000,
     });
     return new Client({ connection, namespace: options.namespace ?? namespace ?? 'default' });
   } catch (cause) {

@@ -29,12 +29,12 @@ export interface SiteStatus {
   since: string | undefined;
   /** Why no scheduled backup begins now; absent where it may. */
   closedWindow: ClosedWindow | undefined;
-  /** What the failover under way, or done, was asked for; undefined where it took what the DR copies hold, or there is none. */
-  chosen: ChosenLine | undefined;
   /** The order to keep the VMs off at home; absent where there is none. */
   fence?: FenceOrder & { standing: FenceStanding };
   /** What is being undone, or was when the undo died; absent otherwise. */
   undoing?: Undone;
+  /** What the failover under way, or done, was asked for; undefined where it took what the DR copies hold, or there is none. */
+  chosen: ChosenLine | undefined;
   vms: VmSiteStatus[];
 }
 
@@ -52,8 +52,8 @@ export interface VmSiteStatus {
   turnedAway: boolean;
   /** Whether EC2 can boot what the DR copy holds; absent where that was not tried. */
   guest: GuestRehearsal | undefined;
-  /** `moving`: a failover or failback is under way, or stopped half-way. */
-  runsAt: 'primary' | 'recovery' | 'moving';
+  /** `moving`: a failover or failback is under way, or stopped half-way. `nowhere`: the failover has left it out. */
+  runsAt: 'primary' | 'recovery' | 'moving' | 'nowhere';
   /** The VM's instance at the recovery site, of a failover; a test's instances are not shown. */
   instance: InstanceStatus | undefined;
   /** What protects it while it runs at the recovery site; absent where there is none of the instance that runs. */
@@ -128,9 +128,9 @@ export async function siteStatus(
     generation: state?.generation ?? 0,
     since: state?.updatedAt,
     closedWindow: closedWindow(plan.replication.limit, now),
-    chosen: state?.chosen,
     ...(state?.fence === undefined ? {} : { fence: { ...state.fence, standing: fenceStanding(state) } }),
     ...(state?.undoing === undefined ? {} : { undoing: state.undoing }),
+    chosen: state?.chosen,
     vms: plan.vms.map(({ name: vm, primaryVm }, index) => {
       const copy = copies.get(vm);
       const instance = instances.get(vm);
@@ -144,7 +144,7 @@ export async function siteStatus(
           copy !== undefined &&
           isTurnedAway(state ?? {}, { backupId: copy.recoveryPoint, takenAt: copy.takenAt }),
         guest: manifests[index]?.guest,
-        runsAt: RUNS_AT[phase],
+        runsAt: state?.without?.includes(vm) === true ? 'nowhere' : RUNS_AT[phase],
         instance,
         awayCopy: awayCopyStatus(awayCopies.get(vm), instance, now),
       };

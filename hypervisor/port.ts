@@ -28,6 +28,11 @@ export interface VmConfiguration {
   guestOs: string;
   /** What people at the primary site call it, where that is not the name that the plan has for it. */
   displayName?: string;
+  /**
+   * What the site itself tells the VM from all others by, whatever it is called; a copy of a VM has another. Absent where the
+   * site has no such thing, and in backups of earlier releases.
+   */
+  identity?: string;
   /** The controller of disks that name none; `pvscsi` where it is not said. */
   diskController?: ControllerKind;
   disks: DiskConfiguration[];
@@ -128,6 +133,17 @@ export class VmRefusedError extends Error {
   }
 }
 
+/** A VM that is held already, by somebody else. */
+export class VmHeldError extends Error {
+  constructor(
+    readonly vm: string,
+    readonly heldBy: string,
+  ) {
+    super(`The VM "${vm}" is held by "${heldBy}".`);
+    this.name = 'VmHeldError';
+  }
+}
+
 /** A guest that has not shut down within the time it had. It may still do so. */
 export class NotShutDownError extends Error {
   /** @param why what is known of it, a sentence without its end */
@@ -140,14 +156,18 @@ export class NotShutDownError extends Error {
   }
 }
 
+/** A VM as the site has it now. */
+export type DescribedVm = VmConfiguration & { power: PowerState; mark?: string; heldBy?: string };
+
 export interface Hypervisor {
   /** Names of all VMs, sorted. */
   listVms(): Promise<string[]>;
   /**
-   * `mark` is what {@link createVm} was given; absent on a VM that was created without one.
+   * `mark` is what {@link createVm} was given; absent on a VM that was created without one. `heldBy` is what {@link holdVm}
+   * was given; absent on a VM that is not held.
    * @throws VmNotFoundError
    */
-  describeVm(vm: string): Promise<VmConfiguration & { power: PowerState; mark?: string }>;
+  describeVm(vm: string): Promise<DescribedVm>;
 
   /**
    * Holds all disks of the VM as they are at one instant, under an id that the caller chooses. The guest goes on.
@@ -190,6 +210,25 @@ export interface Hypervisor {
   configureVm(vm: string, configuration: Omit<VmConfiguration, 'disks'>): Promise<void>;
   /** Removes a VM and its disks; running or not. */
   deleteVm(vm: string): Promise<void>;
+
+  /**
+   * Keeps a powered-off VM's disks and hardware as they are, whatever is done to the VM from now on, under an id that the caller
+   * chooses. Called again with the same id, it changes nothing.
+   * @throws VmHeldError where it is held under another id; Error where it runs, or a disk of it is open
+   */
+  holdVm(vm: string, holdId: string): Promise<void>;
+  /**
+   * Gives back exactly what {@link holdVm} kept: the VM is off, its disks and hardware are what they were, and it is held no more.
+   * Whoever has a disk of it open loses it. A VM that is not held under this id stays as it is; one that is gone is no error.
+   */
+  revertVm(vm: string, holdId: string): Promise<void>;
+  /** Gives up what {@link holdVm} kept; the VM stays as it is now, running or not. One that is not held, or gone, is no error. */
+  dropHold(vm: string, holdId: string): Promise<void>;
+  /**
+   * Gives a powered-off VM another name, its disks untouched.
+   * @throws VmNotFoundError; VmExistsError where a VM has that name; VmRefusedError where it cannot be had
+   */
+  renameVm(vm: string, name: string): Promise<void>;
 
   powerOn(vm: string): Promise<void>;
   /** Asks the guest to shut down and waits until it has; one that is off stays so. @throws NotShutDownError */

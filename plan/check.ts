@@ -1,4 +1,5 @@
 import { addressProblem } from './address-problem';
+import { checkDecisions } from './decisions-check';
 import { checkDnsRecords } from './dns-check';
 import { findCycle } from './order';
 import { type PlanProblem } from './plan-error';
@@ -25,6 +26,7 @@ export function checkPlan(plan: PlanFile): PlanProblem[] {
     ...checkSites(plan),
     ...replication(plan),
     ...checkDnsRecords(plan),
+    ...checkDecisions(plan),
   ];
 }
 

@@ -57,6 +57,8 @@ export interface PlanState extends Lines {
   homeSince?: string;
   /** Runs of failbacks that ended half-way, and whose VMs may still be at home; absent where there are none. */
   unfinishedFailbacks?: string[];
+  /** While the application is away: VMs that the failover left out, and that run nowhere by it. Absent where there is none. */
+  without?: string[];
 }
 
 /** What an undo takes back. */

@@ -90,6 +90,20 @@ const vm = z
     recoverySite: vmRecoverySite.optional(),
     /** Address at the primary site that the readiness probe asks after failback. */
     primaryAddress: z.ipv4(),
+    /** Whether a person has to approve before it boots; what can be made before that is made. */
+    approval: z.boolean().optional(),
+    /** Whether the application can do without it: where it fails, the others go on, also those that depend on it. */
+    optional: z.boolean().optional(),
+  })
+  .strict();
+
+/** What of the run as a whole a person has to approve; VMs and DNS have an `approval` of their own. */
+const approval = z
+  .object({
+    /** Tiers of the start order, the first being 1, none of whose VMs boots before somebody has approved it. */
+    beforeTiers: z.array(z.number().int().min(1)).min(1).max(100).optional(),
+    /** Of a failback: before the first instance is stopped. */
+    cutOver: z.boolean().optional(),
   })
   .strict();
 
@@ -166,9 +180,12 @@ export const planFileSchema = z
       .object({
         hostedZone: z.string().regex(/^Z[A-Z0-9]{1,31}$/, 'must be a Route 53 hosted zone id'),
         records: z.array(dnsRecord(name)).min(1),
+        /** Whether a person has to approve before the records move, in either direction. */
+        approval: z.boolean().optional(),
       })
       .strict()
       .optional(),
+    approval: approval.optional(),
   })
   .strict();
 

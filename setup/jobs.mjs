@@ -19,6 +19,7 @@ async function ensureTestTools() {
   await (await import('./guest-tools.mjs')).ensureGuestTools();
   await (await import('./boot-tree.mjs')).ensureBootTree();
   await (await import('./appliance.mjs')).ensureAppliance();
+  await (await import('./browser.mjs')).ensureBrowser();
 }
 
 /** Compiled by a Go of its own, which needs nothing of the others. */

@@ -24,6 +24,7 @@ const LONGEST = [
   'contract/guest-boot-judged',
   'unit/guest-appliance',
   'e2e/families',
+  'e2e/survivors',
   'e2e/twice',
   'e2e/fence-and-undo',
   'unit/appliance',

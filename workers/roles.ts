@@ -37,6 +37,7 @@ import { createFencingActivities } from '../activities/backup-proxy/fencing';
 import { PlanLimits } from '../activities/backup-proxy/plan-limits';
 import { createPowerActivities } from '../activities/backup-proxy/power';
 import { createPrimarySiteActivities } from '../activities/backup-proxy/primary-site';
+import { createSurvivorActivities } from '../activities/backup-proxy/survivors';
 import { createControlActivities } from '../activities/control/activities';
 import { dialer, parseDialRoutes } from '../activities/dial';
 import { guestAdapter } from '../guest/adapter';
@@ -232,7 +233,8 @@ function backupProxyWorkers(settings: WorkerSettings): QueueWorker[] {
   const limits = new PlanLimits();
   const activities: BackupProxyActivities = {
     ...createBackupActivities({ hypervisor, guestAdapter: guests, objectStore, limits, stateDirectory }),
-    ...createFailbackCopyActivities({ hypervisor, ebs, limits, stateDirectory }),
+    ...createFailbackCopyActivities({ hypervisor, ebs, objectStore, limits, stateDirectory }),
+    ...createSurvivorActivities({ hypervisor, objectStore }),
     ...createPowerActivities({ hypervisor, objectStore }),
     ...createFencingActivities({ hypervisor, objectStore }),
     ...createPrimarySiteActivities({

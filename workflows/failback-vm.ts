@@ -1,4 +1,5 @@
 import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow';
+import { type SurvivorCopy, type SurvivorDisk } from '../activities/backup-proxy/contract';
 import { type CopyResult } from '../activities/copy-result';
 import { type DiskConfiguration, type VmConfiguration } from '../hypervisor/port';
 import { bothNames } from '../plan/primary-vm';
@@ -23,13 +24,26 @@ export interface FailbackVmRequest {
   onFailure: OnFailure;
   /** The plan's; absent where it has none. */
   limit?: ReplicationLimit;
+  /** The VM is at home as its last backup knows it; absent where it is to be made. */
+  survivor?: {
+    /** Runs whose VMs at home are half of what they should be. */
+    unfinishedFailbacks: string[];
+    /** By disk key: what the disk is compared by. */
+    disks: Record<string, SurvivorDisk>;
+  };
+  /** What another VM of that name is to be called from now on; absent where there is none in the way. */
+  aside?: string;
 }
 
 /** A VM that runs, and answers, at the primary site again. */
 export interface FailedBackVm {
   vm: string;
+  /** There where the VM was at home, so that only what differed was copied. */
+  survived?: true;
+  /** What the VM that had its name is called now; absent where there was none. */
+  aside?: string;
   /** Copied while the instance served. */
-  firstCopy: (CopyResult & { key: string })[];
+  firstCopy: (CopyResult & SurvivorCopy & { key: string })[];
   /** Copied after it was stopped. */
   changes: (CopyResult & { key: string })[];
   readySeconds: number;
@@ -37,13 +51,16 @@ export interface FailedBackVm {
   warnings: string[];
 }
 
-/** One VM home: template VM, disks, blocks while the instance serves, the changed blocks after its stop, start. */
+/**
+ * One VM home: template VM and disks, or the VM that survived; blocks while the instance serves, the changed blocks after its stop,
+ * start.
+ */
 export function failbackVm(request: FailbackVmRequest): Promise<FailedBackVm> {
   return settling(() => bringHome(request));
 }
 
 async function bringHome(request: FailbackVmRequest): Promise<FailedBackVm> {
-  const { run, instanceId, configuration, disks, limit, notes = [] } = request;
+  const { run, instanceId, configuration, disks, limit, survivor, aside, notes = [] } = request;
   const vm = request.vm.name;
   const names = bothNames(request.vm);
   const open = new Set<FailbackGate>();
@@ -51,11 +68,19 @@ async function bringHome(request: FailbackVmRequest): Promise<FailedBackVm> {
   const attention = vmAttention(run, vm, request.onFailure);
   const gate = (name: FailbackGate): Promise<void> => condition(() => open.has(name));
 
-  await reportPhase(vm, 'creating the template VM');
-  await attention.step(async () => {
-    await backupProxy.createTemplateVm({ run, ...names, configuration });
-    await backupProxy.attachDisks({ run, ...names, disks });
-  });
+  if (survivor !== undefined) {
+    await reportPhase(vm, 'holding the VM as it is');
+    await attention.step(() =>
+      backupProxy.holdVm({ run, ...names, unfinishedFailbacks: survivor.unfinishedFailbacks }),
+    );
+  } else {
+    await reportPhase(vm, 'creating the template VM');
+    await attention.step(async () => {
+      if (aside !== undefined) await backupProxy.setVmAside({ run, ...names, aside });
+      await backupProxy.createTemplateVm({ run, ...names, configuration });
+      await backupProxy.attachDisks({ run, ...names, disks });
+    });
+  }
 
   await reportPhase(vm, 'copying', `while ${instanceId} serves`);
   const first = await attention.step(() => awsProxy.snapshotInstance({ run, vm, instanceId, pass: 1 }));
@@ -64,7 +89,10 @@ async function bringHome(request: FailbackVmRequest): Promise<FailedBackVm> {
   // Each by itself: a disk that is copied is not copied again for another's sake.
   const firstCopy = await eachDisk(disks, (disk) =>
     attention.step(() =>
-      backupProxy.copySnapshotToDisk({ run, ...names, disk, snapshotId: snapshotOf(first, disk), limit }),
+      backupProxy.copySnapshotToDisk({
+        ...{ run, ...names, disk, snapshotId: snapshotOf(first, disk), limit },
+        ...(survivor === undefined ? {} : { survivor: survivor.disks[disk.key] }),
+      }),
     ),
   );
   await reportPhase(vm, 'copied', `${sumBlocks(firstCopy)} blocks`);
@@ -101,10 +129,12 @@ async function bringHome(request: FailbackVmRequest): Promise<FailedBackVm> {
   // Absent in what a worker of an earlier release answered.
   return {
     vm,
+    ...(survivor === undefined ? {} : { survived: true }),
+    ...(aside === undefined ? {} : { aside }),
     firstCopy,
     changes,
     readySeconds: seconds,
-    warnings: [...notes, ...(reverted.warnings ?? [])],
+    warnings: [...notes, ...firstCopy.flatMap(({ note }) => note ?? []), ...(reverted.warnings ?? [])],
   };
 }
 

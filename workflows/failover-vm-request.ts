@@ -34,6 +34,8 @@ export interface FailoverVmRequest {
   imageId?: string;
   /** Whether the VM is begun ahead, and waits for {@link dependenciesReadySignal} before its drivers are injected. */
   ahead?: boolean;
+  /** VMs that it depends on and that are left out of the run; absent where none is, and where it is begun ahead. */
+  without?: string[];
   /** Whether the run itself tells people that the VM begins, and is ready: a thousand VMs would signal it a thousand times. */
   toldByRun?: boolean;
   onFailure: OnFailure;

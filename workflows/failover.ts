@@ -3,6 +3,8 @@ import { type DrCopy } from '../activities/aws-proxy/account/contract';
 import { wantsFence } from '../plan/fence';
 import { type ChosenLine, type PointChoice } from '../plan/lines';
 import { type PlanPhase, type RunContext } from '../plan/run';
+import { type DrPlan } from '../plan/schema';
+import { someOf } from '../plan/some-of';
 import { awsProxy, control } from './run/activities';
 import { Attention, type OnFailure, requireOnFailure } from './run/attention';
 import { begin, type BegunRun, requirePhase, type RunRequest, take } from './run/begin';
@@ -11,9 +13,13 @@ import { addBootScripts } from './boot-scripts';
 import { ConsoleEvidenceOfRun } from './console-evidence';
 import { moveDns, NO_DNS, proveDns, returnDns } from './dns';
 import { type RecoveredVm } from './failover-vm';
+import { LeavingOut, type LeftOutVm } from './leaving-out';
 import { PointCopies, requireChoice } from './recovery-points';
 import { recoverVms } from './recover-vms';
+import { planWithout } from '../plan/without';
+import { Decisions, requireDeciding } from './run/decisions';
 import { type FailoverMode } from './run/ids';
+import { type Approval, type Deciding } from './run/messages';
 import { noted } from './noted-test';
 import { bringLastState, type LastState } from './planned-shutdown';
 import { allowRetries } from './run/retries';
@@ -30,6 +36,8 @@ export interface FailoverRequest extends RunRequest, PointChoice {
    * test always takes itself back: that it failed is what it was to find out.
    */
   onFailure?: OnFailure;
+  /** Who has approved beforehand all that the plan wants approved, and why; without it, each is asked for. */
+  approveAll?: Deciding;
 }
 
 export interface FailoverSummary {
@@ -50,6 +58,10 @@ export interface FailoverSummary {
   notes?: string[];
   /** What keeps the VMs off at home from now on; absent where nothing does. */
   fence?: LeftFence;
+  /** VMs that the application runs without; absent where all are up. */
+  leftOut?: LeftOutVm[];
+  /** What people approved; absent where nothing was to be. */
+  approvals?: Approval[];
 }
 
 const MODES: readonly FailoverMode[] = ['disaster', 'planned', 'test'];
@@ -66,6 +78,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   const from: PlanPhase[] = planned ? ['protected'] : ['protected', 'failing-over'];
   const choice = requireChoice(request);
   const onFailure = test ? 'undo' : requireOnFailure(request.onFailure);
+  if (request.approveAll !== undefined) requireApproveAll(request.approveAll);
   const started = Date.now();
   const begun = await begin(request);
   if (test) begun.run.test = true;
@@ -74,6 +87,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     plan.name,
     plan.vms.map((vm) => vm.name),
   );
+  const decisions = new Decisions(progress, request.approveAll);
   /** What of the VMs is known only after all of them are up: how their boot scripts ended, and what their consoles show. */
   const tell = async (
     run: RunContext,
@@ -94,7 +108,8 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   let ready = await awsProxy.checkFailover({ run: begun.run, plan, test, ...points });
   let downSince: number | undefined;
 
-  const { recovered, images, consoles, dns, removed } = await compensating(async (compensations) => {
+  const { recovered, images, consoles, dns, removed, leftOut } = await compensating(async (compensations) => {
+    compensations.tell();
     if (planned) {
       const last = await bringLastState(begun, progress, compensations);
       progress.phase('checking again');
@@ -123,24 +138,32 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     progress.phase('recovering VMs');
     const images = new ServedImages(run);
     const consoles = new ConsoleEvidenceOfRun(run);
+    const leavingOut = new LeavingOut(run, plan, progress);
     const recovered = await recoverVms({
-      ...{ run, plan, test, ...ready, onFailure, attention, progress, images },
+      ...{ run, plan, test, ...ready, onFailure, attention, progress, images, decisions, leavingOut },
       onReady: consoles.add,
     });
+    const leftOut = leavingOut.vms;
     if (test) {
       const told = await tell(run, recovered, consoles);
       progress.phase('removing the test');
       await images.removed(recovered);
       const { removed } = await awsProxy.removeRecoveryResources({ run });
-      return { recovered: told, images, consoles, dns: NO_DNS, removed };
+      return { recovered: told, images, consoles, dns: NO_DNS, removed, leftOut };
     }
 
+    const present = planWithout(plan, new Set(leftOut.map(({ vm }) => vm)));
+    await untilDnsMayMove(present, decisions, progress);
     progress.phase('moving DNS');
     compensations.add('return DNS', () => returnDns(run, plan));
-    const dns = await attention.step(() => moveDns(run, plan, recovered));
+    const dns = await attention.step(() => moveDns(run, present, recovered));
+    const without = leftOut.map(({ vm }) => vm);
     // Not before: until now the VMs at home, where there are any, are the only ones that serve for sure.
-    await control.movePlanState({ run, to: 'failed-over', fence: !planned && wantsFence(plan) });
-    return { recovered, images, consoles, dns, removed: [] };
+    await control.movePlanState({
+      ...{ run, to: 'failed-over' as const, fence: !planned && wantsFence(plan) },
+      ...(without.length === 0 ? {} : { without }),
+    });
+    return { recovered, images, consoles, dns, removed: [], leftOut };
   });
 
   const fence =
@@ -158,8 +181,10 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   }
   const told = test ? recovered : await tell(begun.run, recovered, consoles);
   const rtoSeconds = seconds(servingSince - started);
-  // One to chosen recovery points has not tested the guests of today.
-  progress.phase(test && chosen === undefined ? await noted(begun.run, rtoSeconds) : 'done');
+  const done = leftOut.length === 0 ? 'done' : `done without ${someOf(leftOut.map(({ vm }) => vm))}`;
+  // A test that was without a VM has not shown that all of the plan comes up, nor has one of older recovery points tried the guests of today.
+  const proves = test && leftOut.length === 0 && chosen === undefined;
+  progress.phase(proves ? await noted(begun.run, rtoSeconds) : done);
   return {
     plan: plan.name,
     mode: request.mode,
@@ -171,7 +196,28 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     removed,
     ...(notes.length === 0 ? {} : { notes }),
     ...(fence === undefined ? {} : { fence }),
+    ...(leftOut.length === 0 ? {} : { leftOut }),
+    ...(decisions.approvals.length === 0 ? {} : { approvals: decisions.approvals }),
   };
+}
+
+/** @throws ApplicationFailure BadRequest */
+function requireApproveAll(approveAll: unknown): void {
+  try {
+    requireDeciding(approveAll, '{"approveAll": {"by": "your name", "why": "the reason"}}');
+  } catch (error) {
+    throw ApplicationFailure.nonRetryable((error as Error).message, 'BadRequest');
+  }
+}
+
+/** The last point at which people can hold a failover: what clients see is changed next. */
+async function untilDnsMayMove(plan: DrPlan, decisions: Decisions, progress: RunProgress): Promise<void> {
+  const asks = plan.dns?.approval === true;
+  if (asks || decisions.isPaused) {
+    progress.phase(asks ? 'all VMs are up; DNS waits for approval' : 'all VMs are up; paused');
+    await decisions.pass(asks ? { dns: true } : undefined, 'move DNS to the recovery site');
+  }
+  decisions.refusePauses('All VMs are up and DNS is being moved; there is nothing left to hold.');
 }
 
 const seconds = (milliseconds: number): number => Math.round(milliseconds / 100) / 10;

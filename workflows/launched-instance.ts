@@ -1,5 +1,5 @@
 import { type LaunchedInstance as LaunchedByCopy } from '../activities/aws-proxy/launch/contract';
-import { type Dependencies } from './dependencies';
+import { type Dependencies, leftOutOf } from './dependencies';
 import { awsProxy } from './run/activities';
 import { type FailoverVmRequest, subnetsFor, volumesOf } from './failover-vm-request';
 import { type Launch, type LaunchAttempts, type Launched, LaunchTries } from './launch-tries';
@@ -44,7 +44,10 @@ export class LaunchedInstance {
     const imageId = await this.image.get();
     await this.dependencies.ready();
     return first((launch) =>
-      awsProxy.launchInstance({ ...launch, imageId, drCopy, ...volumesOf(this.request) }),
+      awsProxy.launchInstance({
+        ...{ ...launch, imageId, drCopy, ...volumesOf(this.request) },
+        ...leftOutOf(this.dependencies),
+      }),
     );
   }
 

@@ -1,5 +1,5 @@
 import { type InstanceAddresses, type RecoveredVolume } from '../activities/aws-proxy/launch/contract';
-import { type Dependencies } from './dependencies';
+import { type Dependencies, leftOutOf } from './dependencies';
 import { type FailoverVmRequest, subnetsFor, volumeRequest } from './failover-vm-request';
 import { type Launch, type LaunchAttempts, type Launched, LaunchTries } from './launch-tries';
 import { type PreparedVolumes, untilNoVolumeFails } from './prepared-volumes';
@@ -134,7 +134,10 @@ export class LicensedInstance {
       const { attempt, instanceType, subnet } = launch;
       await reportPhase(vm.name, 'launching', `${instanceType} in ${subnet} from ${imageId}`);
       const { recoveryPoint } = drCopy;
-      const asked = { ...launch, imageId, recoveryPoint, leave, byLaunchCopy };
+      const asked = {
+        ...{ ...launch, imageId, recoveryPoint, leave, byLaunchCopy },
+        ...leftOutOf(this.dependencies),
+      };
       return { ...(await awsProxy.launchLicensedShell(asked)), attempt };
     });
   }

@@ -1,5 +1,5 @@
 import { type RecoveredVolume } from '../activities/aws-proxy/launch/contract';
-import { type Dependencies } from './dependencies';
+import { type Dependencies, leftOutOf } from './dependencies';
 import { awsProxy, control } from './run/activities';
 import { type FailoverVmRequest, volumeRequest } from './failover-vm-request';
 import { hasFailureType } from './run/failure-message';
@@ -100,6 +100,7 @@ export class PreparedVolumes {
     await reportPhase(vm.name, 'injecting drivers');
     const adapted = await host.activities.injectDrivers({
       ...{ run, vm: vm.name, volumes, bootScripts, hosts, test },
+      ...leftOutOf(this.dependencies),
     });
     // Absent in what a worker of an earlier release answered.
     this.told = adapted.warnings ?? [];

@@ -9,8 +9,10 @@ import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { volumesByDisk } from '../plan/recovery-site/volume-settings';
 import { failoverVm, readyDetail, type RecoveredVm } from './failover-vm';
 import { type FailoverVmRequest, plannedWay, type Way } from './failover-vm-request';
+import { type LeavingOut } from './leaving-out';
 import { awsProxy } from './run/activities';
 import { type Attention, type OnFailure } from './run/attention';
+import { type Decisions } from './run/decisions';
 import { inDependencyOrder } from './run/dependency-order';
 import { NEEDS_ATTENTION } from './run/messages';
 import { prepareAhead } from './run/prepare-ahead';
@@ -18,6 +20,7 @@ import { type RunProgress } from './run/run-status';
 import { VmAhead } from './run/vm-ahead';
 import { runVmChild, startVmChild } from './run/vm-child';
 import { type ServedImages } from './served-images';
+import { Turns } from './turns';
 
 export interface Recovery {
   run: RunContext;
@@ -32,6 +35,8 @@ export interface Recovery {
   attention: Attention;
   progress: RunProgress;
   images: ServedImages;
+  decisions: Decisions;
+  leavingOut: LeavingOut;
   /** Is told of each VM that is up; nothing waits for it. */
   onReady: (vm: RecoveredVm) => void;
 }
@@ -41,11 +46,13 @@ const PREPARED: readonly (string | undefined)[] = ['waiting', NEEDS_ATTENTION];
 
 /**
  * One child workflow a VM. Those that depend on none begin at once, in the plan's order; then the others are begun ahead, tier by
- * tier, so that images, volumes and shells are made while other VMs boot. Each goes on when all that it depends on is ready.
+ * tier, so that images, volumes and shells are made while other VMs boot. Each goes on when all that it depends on is ready, or left out,
+ * and people let it.
+ * @returns the VMs that are up
  */
 export async function recoverVms(recovery: Recovery): Promise<Map<string, RecoveredVm>> {
   if (!patched('begun ahead')) return recoverVmsInTurn(recovery);
-  const { run, plan, attention, progress, images, onReady } = recovery;
+  const { run, plan, attention, progress, images, onReady, leavingOut } = recovery;
   const requests = plan.vms.map((vm) => requestOf(recovery, vm));
   const by = (way: Way): FailoverVmRequest[] =>
     requests.filter(({ vm, drCopy }) => plannedWay(vm, drCopy) === way);
@@ -56,7 +63,11 @@ export async function recoverVms(recovery: Recovery): Promise<Map<string, Recove
       const imageId = shells.get(drCopy.configuration.firmware);
       const start = (ahead: boolean) => {
         progress.vm(vm.name, ahead ? 'preparing' : 'launching');
-        const told = { ...request, imageId, ahead, toldByRun: true };
+        const without = ahead ? [] : leavingOut.neededBy(vm.name);
+        const told = {
+          ...{ ...request, imageId, ahead, toldByRun: true },
+          ...(without.length === 0 ? {} : { without }),
+        };
         return startVmChild(failoverVm, run, vm.name, summaryOf(recovery), told);
       };
       return [vm.name, new VmAhead(start)];
@@ -70,22 +81,55 @@ export async function recoverVms(recovery: Recovery): Promise<Map<string, Recove
   const names = startOrder(plan).slice(1).flat();
   const isPrepared = (vm: string): boolean => PREPARED.includes(progress.phaseOf(vm));
   void preparing.run(() => prepareAhead({ names, of, isPrepared })).catch(() => undefined);
+  const serve = async (vm: PlannedVm): Promise<RecoveredVm> => {
+    if (of(vm.name).isAhead) progress.vm(vm.name, 'launching');
+    const recovered = await of(vm.name).goOn(leavingOut.neededBy(vm.name));
+    progress.end(vm.name, 'ready', readyDetail(recovered));
+    if (withImage.has(vm.name)) images.add(vm.name);
+    onReady(recovered);
+    return recovered;
+  };
+  const giveUp = (vm: string): Promise<void> => of(vm).giveUp();
   try {
-    return await inDependencyOrder(
+    // Runs that began before people could decide anything go on as they did.
+    if (!patched('decisions')) return await inDependencyOrder(plan.vms, serve, ({ name }) => giveUp(name));
+    const turns = new Turns(plan, recovery.decisions, leavingOut);
+    leavingOut.begin(giveUp);
+    const ended = await inDependencyOrder(
       plan.vms,
-      async (vm) => {
-        if (of(vm.name).isAhead) progress.vm(vm.name, 'launching');
-        const recovered = await of(vm.name).goOn();
-        progress.end(vm.name, 'ready', readyDetail(recovered));
-        if (withImage.has(vm.name)) images.add(vm.name);
-        onReady(recovered);
-        return recovered;
-      },
-      (vm) => of(vm.name).giveUp(),
+      (vm) =>
+        leavingOut.unlessLeftOut(vm, async () => {
+          if (turns.isHeld(vm)) {
+            if (of(vm.name).untouched)
+              void of(vm.name)
+                .prepare()
+                .catch(() => undefined);
+            await turns.of(vm);
+          }
+          return serve(vm);
+        }),
+      ({ name }) => giveUp(name),
     );
+    return upOf(ended, leavingOut);
   } finally {
+    leavingOut.end();
     preparing.cancel();
   }
+}
+
+/** @throws ApplicationFailure where none is */
+function upOf(
+  ended: ReadonlyMap<string, RecoveredVm | undefined>,
+  { vms: leftOut }: LeavingOut,
+): Map<string, RecoveredVm> {
+  const up = new Map<string, RecoveredVm>();
+  for (const [name, recovered] of ended) if (recovered !== undefined) up.set(name, recovered);
+  if (up.size === 0)
+    throw ApplicationFailure.nonRetryable(
+      `No VM of the plan is up: ${leftOut.map(({ vm, why }) => `${vm}: ${why}`).join('; ')}`,
+      'VmsFailed',
+    );
+  return up;
 }
 
 /** The shell image of every firmware that VMs launched by volumes have: one look for all of them. */
@@ -110,7 +154,9 @@ function requestOf(
   const diskKeys = drCopy.disks.map(({ key }) => key);
   const volumes = volumesByDisk(plan, vm, test, diskKeys);
   return {
-    ...{ run, vm, site, test, drCopy, onFailure },
+    ...{ run, vm, site, test, drCopy },
+    // Nobody is waited for where the application can do without it.
+    onFailure: vm.optional === true ? 'undo' : onFailure,
     availabilityZone: place?.availabilityZone ?? availabilityZone,
     ...(place?.subnet === undefined ? {} : { fixedSubnet: place.subnet }),
     ...(Object.keys(volumes).length === 0 ? {} : { volumes }),

@@ -1,3 +1,4 @@
+import { planWithout } from '../plan/without';
 import { wantsFence } from '../plan/fence';
 import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
 import { awsProxy, control } from './run/activities';
@@ -22,7 +23,9 @@ export async function undoFailback(
   { discardWritesSince, homeLost = false }: UndoRequest,
   progress: RunProgress,
 ): Promise<UndoSummary> {
-  const { plan, state } = begun;
+  const { state } = begun;
+  // Those that the failover left out are at neither site.
+  const plan = planWithout(begun.plan, new Set(begun.without));
   progress.phase('checking');
   const instances = await awsProxy.readInstances({ run: begun.run, plan });
   // A failback of an earlier release did not keep when it stopped the instances: it ended then at the latest.
@@ -36,7 +39,7 @@ export async function undoFailback(
     if (!homeLost)
       compensations.add('serve from the primary site again', async () => {
         await startAtHome(run, plan.vms, progress);
-        await returnDns(run, plan);
+        await returnDns(run, begun.plan);
       });
 
     const stopping = Date.now();

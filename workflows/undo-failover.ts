@@ -1,4 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
+import { planWithout } from '../plan/without';
 import { bothNames } from '../plan/primary-vm';
 import { awsProxy, backupProxy, control } from './run/activities';
 import { type BegunRun } from './run/begin';
@@ -22,10 +23,12 @@ export async function undoFailover(
   progress: RunProgress,
 ): Promise<UndoSummary> {
   const { plan } = begun;
+  // Those that the failover left out are at home only.
+  const away = planWithout(plan, new Set(begun.without));
   progress.phase('checking');
-  const instances = await awsProxy.readInstances({ run: begun.run, plan });
+  const instances = await awsProxy.readInstances({ run: begun.run, plan: away });
   const since = firstOf(instances.map(({ recoveredAt }) => recoveredAt));
-  const vms = plan.vms.map(({ name }) => name);
+  const vms = away.vms.map(({ name }) => name);
   requireSaid({ plan: plan.name, undone: 'failover', since, vms }, discardWritesSince);
   const { power } = await backupProxy.readPower({
     vms: plan.vms.map(bothNames),
@@ -37,11 +40,11 @@ export async function undoFailover(
   const { run, ready, downtimeSeconds, dns } = await compensating(async (compensations) => {
     const run = await takeToUndo(begun, 'failover');
     compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-over' }));
-    compensations.add('start the instances again', () => serveFromInstances(run, plan, instances));
+    compensations.add('start the instances again', () => serveFromInstances(run, away, instances));
 
     progress.phase('stopping the instances');
     const stopping = Date.now();
-    await inDependencyOrder(reversed(plan.vms), async ({ name: vm }) => {
+    await inDependencyOrder(reversed(away.vms), async ({ name: vm }) => {
       const { instanceId } = instanceOf(instances, vm);
       progress.vm(vm, 'stopping', instanceId);
       await awsProxy.stopInstance({ run, vm, instanceId });

@@ -15,6 +15,7 @@ import { type FenceOrder } from '../../plan/fence-order';
 import { type RunContext } from '../../plan/run';
 import { type AdaptationReport } from '../../guest/port';
 import { type GuestRehearsal } from '../../repository/backups/manifest';
+import { type BackedUpVm } from './survivor-check';
 
 /** One finished backup of a VM, and so a recovery point. */
 export interface BackupResult {
@@ -40,6 +41,25 @@ export interface DiskBackupResult extends CopyResult {
   full: boolean;
   /** What an operator should know of it, one sentence each; absent where there is nothing. */
   notes?: string[];
+}
+
+/** What a survived disk is compared by. */
+export interface SurvivorDisk {
+  /** The backup that the VM was recovered from. */
+  recoveryPoint: string;
+  /** The DR copy's snapshot that holds that backup; absent where there is none any more. */
+  copySnapshotId?: string;
+}
+
+/** What copying to a disk that survived came to, besides; all absent on any other. `blocks` are those that travelled. */
+export interface SurvivorCopy {
+  /** Blocks of the disk, and of those the ones that are not zero on EC2: what a new disk would have got. */
+  comparedBlocks?: number;
+  dataBlocks?: number;
+  /** Blocks that were made zero, for which nothing travelled. */
+  zeroedBlocks?: number;
+  /** Why more had to be fetched than what differs; absent where it had not. */
+  note?: string;
 }
 
 /**
@@ -104,19 +124,38 @@ export interface BackupProxyActivities {
 
   /**
    * Refuses a failback that cannot work, before anything is stopped.
-   * @returns what an operator should know of it, one sentence each
+   * @returns `notes`: what an operator should know of it, one sentence each; `survived`: VMs that are there as their last backup
+   *   knows them; `setAside`: VMs that are there, and what each is to be called from now on. The latter two are absent where there are none
    * @throws ApplicationFailure PrimarySiteNotReady, non-retryable: what is in the way
    */
   checkPrimarySite(input: {
     run: RunContext;
     /** `configuration`: what the VM had at its last backup; absent in runs that began before it was asked for. */
-    vms: (PrimaryVm & {
-      disks: { key: string; sizeBytes: number }[];
-      configuration?: Omit<VmConfiguration, 'disks'>;
-    })[];
+    vms: (PrimaryVm & BackedUpVm)[];
+    /** What is done with VMs that are there: they are brought up to date, or set aside. Absent: they are in the way, as once. */
+    survivors?: 'use' | 'replace';
     /** Runs whose VMs will be removed first: they are not in the way, unless they run. */
     unfinishedFailbacks?: string[];
-  }): Promise<{ notes: string[] }>;
+  }): Promise<{ notes: string[]; survived?: string[]; setAside?: { vm: string; aside: string }[] }>;
+  /**
+   * Holds a VM that survived: from now on it can be given back as it is now. Where another run of the plan holds it still, the VM is
+   * given back as it was if that is one of the unfinished failbacks, and else the hold is dropped.
+   * @throws ApplicationFailure Fenced, non-retryable, where the run does not hold the plan's state
+   * @throws ApplicationFailure PrimarySiteNotReady, non-retryable, where the VM runs, or is held by somebody else
+   */
+  holdVm(input: PrimaryVm & { run: RunContext; unfinishedFailbacks: string[] }): Promise<void>;
+  /** Gives a VM back as it was when this run began to hold it; leaves one that it does not hold alone. */
+  revertVm(input: PrimaryVm & { run: RunContext }): Promise<void>;
+  /** Holds the VM no more; it stays as it is now. */
+  dropVmHold(input: PrimaryVm & { run: RunContext }): Promise<void>;
+  /**
+   * Gives a VM that is off another name, to make room for the template VM; one that this run has made stays.
+   * @throws ApplicationFailure Fenced, non-retryable, where the run does not hold the plan's state
+   * @throws ApplicationFailure PrimarySiteNotReady, non-retryable, where it runs
+   */
+  setVmAside(input: PrimaryVm & { run: RunContext; aside: string }): Promise<void>;
+  /** Gives a VM that was set aside its name back; where nothing is set aside, nothing is done. */
+  bringVmBack(input: PrimaryVm & { run: RunContext; aside: string }): Promise<void>;
   /** Creates the powered-off template VM, marked as this run's, with nothing but its name and NICs. */
   createTemplateVm(
     input: PrimaryVm & {
@@ -127,7 +166,7 @@ export interface BackupProxyActivities {
   attachDisks(input: PrimaryVm & { run: RunContext; disks: DiskConfiguration[] }): Promise<void>;
   /**
    * Copies a disk's blocks from an EBS snapshot to the powered-off VM's disk: all non-zero blocks, or, with
-   * `previousSnapshotId`, those that changed between the two.
+   * `previousSnapshotId`, those that changed between the two, or, with `survivor`, those in which the disk differs.
    */
   copySnapshotToDisk(
     input: PrimaryVm & {
@@ -135,10 +174,12 @@ export interface BackupProxyActivities {
       disk: DiskConfiguration;
       snapshotId: string;
       previousSnapshotId?: string;
+      /** The disk is of a VM that survived, which this run holds: what the disk is compared by. */
+      survivor?: SurvivorDisk;
       /** The plan's; absent where it has none. */
       limit?: ReplicationLimit;
     },
-  ): Promise<CopyResult>;
+  ): Promise<CopyResult & SurvivorCopy>;
   /** Puts the primary site's drivers, network and names back into the VM's boot disk. */
   revertGuest(input: PrimaryVm & { run: RunContext }): Promise<AdaptationReport>;
   /** Gives the template VM its hardware and starts it. */

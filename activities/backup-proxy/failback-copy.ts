@@ -3,20 +3,26 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { type BlockInTransit } from '../../blocks/copy';
 import { blockClientOf, type EbsBlockClient } from '../../blocks/ebs/client';
-import { getBlock, listBlocks } from '../../blocks/ebs-source';
+import { getBlock, listBlocks, type ListedBlock } from '../../blocks/ebs-source';
 import { openFileSink } from '../../blocks/file-sink';
 import { BLOCK_SIZE, type BlockSink } from '../../blocks/port';
 import { type RateLimit } from '../../blocks/limits/rate-limit';
-import { type Hypervisor } from '../../hypervisor/port';
+import { type Hypervisor, type OpenDisk } from '../../hypervisor/port';
 import { primaryNameOf, primaryNameText, type PrimaryVm } from '../../plan/primary-vm';
+import { type RepositoryAddress } from '../../plan/run';
+import { type ObjectStore } from '../../repository/objects/object-store';
 import { beatingProgress, copyDisk, newProgress } from '../block-copy';
 import { withFailures } from '../failures';
-import { type BackupProxyActivities } from './contract';
+import { type BackupProxyActivities, type SurvivorDisk } from './contract';
 import { type PlanLimits } from './plan-limits';
+import { describeOwn } from './primary-site';
+import { beyondDisk, compareSurvivor, countDiffering, differingInTransit } from './survivor-copy';
 
 export interface FailbackCopyDependencies {
   hypervisor: Hypervisor;
   ebs: EBSClient;
+  /** Has the block maps by which disks that survived are compared. */
+  objectStore: (address: RepositoryAddress) => ObjectStore;
   limits: PlanLimits;
   /** Where the progress of copies outlives the process. */
   stateDirectory: string;
@@ -27,7 +33,7 @@ interface ListedSnapshot {
   snapshotId: string;
   previousSnapshotId?: string;
 }
-type Input = Parameters<FailbackCopyActivities['copySnapshotToDisk']>[0];
+type Input = Omit<Parameters<FailbackCopyActivities['copySnapshotToDisk']>[0], 'survivor'>;
 
 const BLOCKS_PER_GIB = 2 ** 30 / BLOCK_SIZE;
 
@@ -35,7 +41,10 @@ const BLOCKS_PER_GIB = 2 ** 30 / BLOCK_SIZE;
 export function createFailbackCopyActivities(dependencies: FailbackCopyDependencies): FailbackCopyActivities {
   const blocks = blockClientOf(dependencies.ebs);
   return withFailures({
-    copySnapshotToDisk: (input) => copySnapshotToDisk(dependencies, blocks, input),
+    copySnapshotToDisk: ({ survivor, ...input }) =>
+      survivor === undefined
+        ? copySnapshotToDisk(dependencies, blocks, input)
+        : copyToSurvivor(dependencies, blocks, { survivor, ...input }),
   } satisfies FailbackCopyActivities);
 }
 
@@ -58,11 +67,7 @@ async function copySnapshotToDisk(
   return beatingProgress(progress, async () => {
     const { cancellationSignal } = Context.current();
     const listed = await countListed(ebs, snapshot, disk, cancellationSignal);
-    if (listed.last >= targetBlocks)
-      throw ApplicationFailure.nonRetryable(
-        `The snapshot ${snapshotId} lists block ${listed.last}; the disk "${disk.key}" of ${vm} has ${disk.sizeBytes} bytes.`,
-        'DataBeyondDisk',
-      );
+    if (listed.last >= targetBlocks) throw beyondDisk(vm, disk, snapshotId, listed.last);
     return copyDisk({
       progress,
       stateDirectory,
@@ -83,6 +88,53 @@ async function copySnapshotToDisk(
       concurrency: blocks.roomForGets,
       read: (isPending, signal) => readSnapshot({ ebs, blocks, limit }, snapshot, isPending, signal),
     });
+  });
+}
+
+/**
+ * The first pass to a disk that survived: only blocks that differ are copied. What the disk holds is not believed, but read. The
+ * journal is of this run, and so never believes in blocks of a disk that was given back.
+ */
+async function copyToSurvivor(
+  { hypervisor, ebs, objectStore, limits, stateDirectory }: FailbackCopyDependencies,
+  blocks: EbsBlockClient,
+  { run, disk, snapshotId, survivor, limit: settings, ...names }: Input & { survivor: SurvivorDisk },
+) {
+  const { vm } = names;
+  const progress = newProgress('failback', vm, disk.key);
+  const volumeBlocks = Math.ceil(disk.sizeBytes / 2 ** 30) * BLOCKS_PER_GIB;
+  const identity = ['survivor', run.runId, vm, disk.key, String(disk.sizeBytes), snapshotId];
+  const limit = limits.of(run.plan, settings);
+  return beatingProgress(progress, async () => {
+    await describeOwn(hypervisor, run, names);
+    const comparison = await compareSurvivor({
+      ...{ ebs, store: objectStore(run.repository), stateDirectory, identity, vm, disk, snapshotId },
+      ...{ volumeBlocks, survivor, progress },
+      openDisk: () => openChecked(hypervisor, names, disk.key, disk.sizeBytes),
+    });
+    const counts = countDiffering(comparison, disk.sizeBytes);
+    const copied = await copyDisk({
+      ...{ progress, stateDirectory, identity },
+      range: { from: 0, to: volumeBlocks },
+      totalBlocks: counts.all,
+      totalBytes: counts.allBytes,
+      openSink: () => openVmDisk(hypervisor, names, disk.key, disk.sizeBytes),
+      durable: 'when flushed',
+      concurrency: blocks.roomForGets,
+      read: (isPending, signal) =>
+        differingInTransit(comparison, listBlocks(ebs, { snapshotId }, signal), isPending, (listed) =>
+          loading({ blocks, limit }, snapshotId, listed, signal),
+        ),
+    });
+    return {
+      ...copied,
+      blocks: counts.fetched,
+      bytes: counts.fetchedBytes,
+      comparedBlocks: Math.ceil(disk.sizeBytes / BLOCK_SIZE),
+      dataBlocks: counts.data,
+      zeroedBlocks: counts.all - counts.fetched,
+      ...(comparison.note === undefined ? {} : { note: comparison.note }),
+    };
   });
 }
 
@@ -115,13 +167,22 @@ async function* readSnapshot(
       yield {
         index,
         floor: index,
-        async load(into) {
-          // A block without a token is zeros, and is not fetched.
-          if (listed.token !== undefined) await limit?.take(BLOCK_SIZE, signal);
-          return getBlock(blocks, snapshot.snapshotId, listed, into, signal);
-        },
+        load: loading({ blocks, limit }, snapshot.snapshotId, listed, signal),
       };
   }
+}
+
+function loading(
+  { blocks, limit }: { blocks: EbsBlockClient; limit?: RateLimit },
+  snapshotId: string,
+  listed: ListedBlock,
+  signal: AbortSignal,
+): BlockInTransit['load'] {
+  return async (into) => {
+    // A block without a token is zeros, and is not fetched.
+    if (listed.token !== undefined) await limit?.take(BLOCK_SIZE, signal);
+    return getBlock(blocks, snapshotId, listed, into, signal);
+  };
 }
 
 async function openVmDisk(
@@ -130,14 +191,8 @@ async function openVmDisk(
   key: string,
   sizeBytes: number,
 ): Promise<BlockSink> {
-  const opened = await hypervisor.openDisk(primaryNameOf(names), key);
+  const opened = await openChecked(hypervisor, names, key, sizeBytes);
   try {
-    if (opened.sizeBytes !== sizeBytes)
-      throw ApplicationFailure.nonRetryable(
-        `The disk "${key}" of ${primaryNameText(names)} has ${opened.sizeBytes} bytes at the primary site and ${sizeBytes} in the plan of ` +
-          `the failback.`,
-        'DiskSizeMismatch',
-      );
     const sink = await openFileSink(opened.path, sizeBytes);
     return {
       ...sink,
@@ -150,4 +205,21 @@ async function openVmDisk(
     await opened.close();
     throw error;
   }
+}
+
+/** @throws ApplicationFailure DiskSizeMismatch, non-retryable */
+async function openChecked(
+  hypervisor: Hypervisor,
+  names: PrimaryVm,
+  key: string,
+  sizeBytes: number,
+): Promise<OpenDisk> {
+  const opened = await hypervisor.openDisk(primaryNameOf(names), key);
+  if (opened.sizeBytes === sizeBytes) return opened;
+  await opened.close();
+  throw ApplicationFailure.nonRetryable(
+    `The disk "${key}" of ${primaryNameText(names)} has ${opened.sizeBytes} bytes at the primary site and ${sizeBytes} in the plan of ` +
+      `the failback.`,
+    'DiskSizeMismatch',
+  );
 }

@@ -44,8 +44,9 @@ export function createPowerActivities({
         );
         const look = async (vm: (typeof vms)[number]) => {
           try {
-            const { power, mark } = await hypervisor.describeVm(primaryNameOf(vm));
-            if (unfinished.has(mark ?? '')) missing.push(`${primaryNameText(vm)} that is whole`);
+            const { power, mark, heldBy } = await hypervisor.describeVm(primaryNameOf(vm));
+            if (unfinished.has(mark ?? '') || unfinished.has(heldBy ?? ''))
+              missing.push(`${primaryNameText(vm)} that is whole`);
             return power;
           } catch (error) {
             if (!(error instanceof VmNotFoundError)) throw error;

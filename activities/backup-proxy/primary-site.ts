@@ -2,10 +2,10 @@ import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { type GuestAdapter } from '../../guest/port';
 import {
+  type DescribedVm,
   type DiskConfiguration,
   type Hypervisor,
   type OpenDisk,
-  type VmConfiguration,
   VmNotFoundError,
 } from '../../hypervisor/port';
 import { mapAhead } from '../../blocks/pipeline';
@@ -19,6 +19,8 @@ import { otherDisks } from '../other-disks';
 import { waitUntilAnswers } from '../probe';
 import { type BackupProxyActivities } from './contract';
 import { VMS_AT_ONCE } from './power';
+import { asideName, compareWithBackup } from './survivor-check';
+import { runningText } from './survivors';
 import { markedBy, markOf } from './vm-mark';
 
 export interface PrimarySiteDependencies {
@@ -42,38 +44,59 @@ type PrimarySiteActivities = Pick<
 
 /**
  * The primary site's side of failback, in a data centre that may be brand new. Every VM that a run makes carries its
- * mark, and a VM without it is never changed or removed.
+ * mark, one that survived and is worked on is held under it, and a VM without it is never changed or removed.
  */
 export function createPrimarySiteActivities(dependencies: PrimarySiteDependencies): PrimarySiteActivities {
   const { hypervisor, guestAdapter, dial, pollSeconds } = dependencies;
   const activities = {
-    async checkPrimarySite({ run, vms, unfinishedFailbacks = [] }) {
+    async checkPrimarySite({ run, vms, survivors, unfinishedFailbacks = [] }) {
       const problems: string[] = [];
+      const notes: string[] = [];
+      const survived: string[] = [];
+      const setAside: { vm: string; aside: string }[] = [];
       const unfinished = new Set(unfinishedFailbacks.map((runId) => markOf({ plan: run.plan, runId })));
       let neededBytes = 0;
-      const look = async ({ disks, configuration: _, ...names }: (typeof vms)[number]) => ({
-        ...{ names, disks },
+      const now = new Date();
+      const look = async ({ disks, configuration, excludedDisks, ...names }: (typeof vms)[number]) => ({
+        ...{ names, backedUp: { disks, configuration, excludedDisks } },
         existing: await describe(hypervisor, names),
       });
-      for await (const { names, disks, existing } of mapAhead(vms, VMS_AT_ONCE, look)) {
-        if (existing === undefined) neededBytes += disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      for await (const { names, backedUp, existing } of mapAhead(vms, VMS_AT_ONCE, look)) {
+        const diskBytes = backedUp.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+        if (existing?.mark === markOf(run)) continue;
+        if (existing === undefined) neededBytes += diskBytes;
         else if (unfinished.has(existing.mark ?? '')) {
           if (existing.power === 'running') problems.push(leftRunning(names));
-        } else if (existing.mark !== markOf(run)) problems.push(inTheWay(names, existing.mark));
+        } else if (survivors === undefined) problems.push(inTheWay(names, existing.mark));
+        else if (existing.power === 'running') problems.push(runningText(names));
+        else if (survivors === 'replace') {
+          neededBytes += diskBytes;
+          setAside.push({ vm: names.vm, aside: asideName(primaryNameOf(names), now) });
+        } else {
+          const found = compareWithBackup(run.plan, names, backedUp, existing);
+          if (found.differences.length > 0) problems.push(notAsBackedUp(names, found.differences));
+          else survived.push(names.vm);
+          notes.push(...found.notes);
+        }
       }
       const freeBytes = await hypervisor.freeBytes();
       if (freeBytes < neededBytes)
         problems.push(
           `The disks need ${gibibytes(neededBytes)} GiB, and the primary site has ${gibibytes(freeBytes)} GiB free. Make room.`,
         );
-      const asked = vms.flatMap(({ disks: _, configuration, ...names }) =>
+      const asked = vms.flatMap(({ disks: _, configuration, excludedDisks: __, ...names }) =>
         configuration === undefined ? [] : [{ vm: primaryNameOf(names), configuration }],
       );
       const found = await hypervisor.check?.({ purpose: 'failback', vms: asked });
       problems.push(...(found?.problems ?? []));
       if (problems.length > 0)
         throw ApplicationFailure.nonRetryable(problems.join(' '), 'PrimarySiteNotReady');
-      return { notes: found?.notes ?? [] };
+      notes.push(...(found?.notes ?? []));
+      return {
+        notes,
+        ...(survived.length === 0 ? {} : { survived }),
+        ...(setAside.length === 0 ? {} : { setAside }),
+      };
     },
 
     async createTemplateVm({ run, configuration, ...names }) {
@@ -154,8 +177,6 @@ async function withOpenDisks<T>(
   return result;
 }
 
-type DescribedVm = VmConfiguration & { power: 'running' | 'off'; mark?: string };
-
 async function describe(hypervisor: Hypervisor, names: PrimaryVm): Promise<DescribedVm | undefined> {
   try {
     return await hypervisor.describeVm(primaryNameOf(names));
@@ -165,10 +186,14 @@ async function describe(hypervisor: Hypervisor, names: PrimaryVm): Promise<Descr
   }
 }
 
-/** @throws ApplicationFailure NotOurVm, non-retryable, where it is not a VM of this run's making */
-async function describeOwn(hypervisor: Hypervisor, run: RunContext, names: PrimaryVm): Promise<DescribedVm> {
+/** @throws ApplicationFailure NotOurVm, non-retryable, where it is neither a VM of this run's making nor held by it */
+export async function describeOwn(
+  hypervisor: Hypervisor,
+  run: RunContext,
+  names: PrimaryVm,
+): Promise<DescribedVm> {
   const described = await hypervisor.describeVm(primaryNameOf(names));
-  if (described.mark !== markOf(run))
+  if (described.mark !== markOf(run) && described.heldBy !== markOf(run))
     throw ApplicationFailure.nonRetryable(
       `The VM ${primaryNameText(names)} at the primary site is not the one that this run created; it is left as it is.`,
       'NotOurVm',
@@ -189,6 +214,13 @@ function inTheWay(names: PrimaryVm, mark: string | undefined): string {
   return by !== undefined
     ? `The primary site has a VM ${primaryNameText(names)} of the earlier failback ${by}. Remove it.`
     : `The primary site has a VM ${primaryNameText(names)} already. Remove it, or rename it if it is still needed.`;
+}
+
+function notAsBackedUp(names: PrimaryVm, differences: string[]): string {
+  return (
+    `The primary site has a VM ${primaryNameText(names)} that is not as its last backup knows it: ${differences.join('; ')}. Nothing of it ` +
+    'was changed. Remove or rename it, or fail back with --replace, which keeps it under another name and makes a new VM.'
+  );
 }
 
 /** For people: rounded up to a tenth, so that a shortage is never told as enough. */

@@ -37,14 +37,14 @@ export interface ControlActivities {
     /** `none`: there is no state yet. */
     from: (PlanPhase | 'none')[];
     to: PlanPhase;
-    /** Of a failover to chosen recovery points: what it goes on from. */
-    chosen?: ChosenLine;
     /** Beside the phase `failing-back`: what is undone. */
     undoing?: Undone;
+    /** Of a failover to chosen recovery points: what it goes on from. */
+    chosen?: ChosenLine;
   }): Promise<PlanState>;
 
   /**
-   * Moves the state that this run holds on, keeping the generation.
+   * Moves the state that this run holds on, keeping the generation. `without` are VMs that a failover left out.
    * @throws ApplicationFailure Fenced, non-retryable, where another run has taken the state since
    */
   movePlanState(input: {
@@ -54,6 +54,8 @@ export interface ControlActivities {
     fence?: boolean;
     /** To `failed-back`: ISO 8601, UTC, when the recovery site stopped to serve. */
     homeSince?: string;
+    /** VMs that a failover left out; those that are known of stay so until the plan is protected again. */
+    without?: string[];
   }): Promise<PlanState>;
 
   /**

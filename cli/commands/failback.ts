@@ -1,17 +1,28 @@
 import { type Command, Option } from 'commander';
 import { type OnFailure } from '../../workflows/run/attention';
+import { EXIT } from '../exit-codes';
 import { type CliContext } from '../io';
 import { copyRow, COPY_HEAD } from '../copy-rows';
+import { approvalsText } from '../decision-text';
 import { warningsText } from '../guest-text';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
+import { survivorsText } from '../survivors-text';
 import { tableText } from '../table';
 import { onFailureOption, planRunCommand } from './run-options';
 
-type Options = RunOptions & { hardware: 'instance' | 'original'; onFailure: OnFailure };
+type Options = RunOptions & {
+  hardware: 'instance' | 'original';
+  onFailure: OnFailure;
+  replace?: true;
+};
 
 export function failbackCommand(context: CliContext): Command {
-  return planRunCommand('failback', 'bring the application home; the data centre may be empty')
+  return planRunCommand(
+    'failback',
+    'bring the application home; the data centre may be empty, or have survived',
+  )
+    .option('--replace', 'make new VMs where there are some of their names, which are kept under other names')
     .addOption(
       new Option('--hardware <which>', 'CPUs and memory at home: those of the EC2 instance, or those before')
         .choices(['instance', 'original'])
@@ -27,8 +38,13 @@ export function failbackCommand(context: CliContext): Command {
         context,
         {
           type: 'failback',
-          more: { hardware: options.hardware, onFailure: options.onFailure },
-          text: ({ vms, downtimeSeconds, notes = [] }) =>
+          more: {
+            hardware: options.hardware,
+            onFailure: options.onFailure,
+            ...(options.replace === undefined ? {} : { replace: options.replace }),
+          },
+          exitCode: ({ leftOut = [] }) => (leftOut.length > 0 ? EXIT.doneWithout : EXIT.ok),
+          text: ({ vms, downtimeSeconds, notes = [], leftOut = [], approvals }) =>
             tableText(
               ['VM', 'disk', 'copied', ...COPY_HEAD],
               vms.flatMap(({ vm, firstCopy, changes }) => [
@@ -36,8 +52,13 @@ export function failbackCommand(context: CliContext): Command {
                 ...changes.map((disk) => [vm, disk.key, 'after its stop', ...copyRow(disk)]),
               ]),
             ) +
+            survivorsText(vms) +
             warningsText(vms) +
             notes.map((note) => `Mind: ${note}\n`).join('') +
+            approvalsText(approvals) +
+            leftOut
+              .map((vm) => `Without ${vm}, which the failover had left out: at home it is as it was left.\n`)
+              .join('') +
             `The application did not serve for ${secondsText(downtimeSeconds)}.\n` +
             `What is left on EC2 stays until: lifeboat commit ${plan}\n`,
         },

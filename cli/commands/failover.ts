@@ -4,6 +4,8 @@ import { type ChosenLine, type PointChoice } from '../../plan/lines';
 import { type OnFailure } from '../../workflows/run/attention';
 import { CliError, EXIT } from '../exit-codes';
 import { bootScriptsText, consolesText, warningsText } from '../guest-text';
+import { approvalsText, leftOutText } from '../decision-text';
+import { byOption } from '../deciding';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
@@ -11,7 +13,14 @@ import { tableText } from '../table';
 import { type FailoverMode } from '../../workflows/run/ids';
 import { onFailureOption, planRunCommand } from './run-options';
 
-type FailoverOptions = RunOptions & PointChoice & { test?: boolean; planned?: boolean; onFailure: OnFailure };
+type FailoverOptions = RunOptions &
+  PointChoice & {
+    test?: boolean;
+    planned?: boolean;
+    onFailure: OnFailure;
+    approveAll?: string;
+    by: string;
+  };
 
 export function failoverCommand(context: CliContext): Command {
   return planRunCommand('failover', "bring the plan's application up on EC2 and move its DNS records there")
@@ -41,8 +50,13 @@ export function failoverCommand(context: CliContext): Command {
         'where a person has to mend something: wait for it, or take all back (as a test does always)',
       ),
     )
+    .option(
+      '--approve-all <reason>',
+      'approve beforehand all that the plan wants approved, a test or not; the reason is kept with the run',
+    )
+    .addOption(byOption())
     .action((plan: string, options: FailoverOptions) => {
-      const { at, point } = options;
+      const { approveAll: why, by, at, point } = options;
       if (at !== undefined && parseInstant(at) === undefined)
         throw new CliError(`--at must be ${INSTANT_FORM}, not ${JSON.stringify(at)}.`, EXIT.badInput);
       const choice = { ...(at === undefined ? {} : { at }), ...(point === undefined ? {} : { point }) };
@@ -52,19 +66,15 @@ export function failoverCommand(context: CliContext): Command {
         {
           type: 'failover',
           mode,
-          more: { mode, onFailure: options.onFailure, ...choice },
+          more: {
+            mode,
+            onFailure: options.onFailure,
+            ...choice,
+            ...(why === undefined ? {} : { approveAll: { by, why } }),
+          },
           choice,
-          text: ({
-            plan: name,
-            vms,
-            rpoSeconds,
-            rtoSeconds,
-            downtimeSeconds,
-            removed,
-            chosen,
-            fence,
-            notes = [],
-          }) =>
+          exitCode: ({ leftOut = [] }) => (leftOut.length > 0 ? EXIT.doneWithout : EXIT.ok),
+          text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed, ...more }) =>
             tableText(
               [
                 'VM',
@@ -88,12 +98,14 @@ export function failoverCommand(context: CliContext): Command {
             warningsText(vms) +
             bootScriptsText(vms) +
             consolesText(name, vms) +
-            notes.map((note) => `Mind: ${note}\n`).join('') +
+            (more.notes ?? []).map((note) => `Mind: ${note}\n`).join('') +
+            approvalsText(more.approvals) +
+            leftOutText(more.leftOut) +
             (downtimeSeconds === undefined
               ? `RPO ${secondsText(rpoSeconds)}, RTO ${secondsText(rtoSeconds)}\n`
               : `Nothing was lost. Out of service for ${secondsText(downtimeSeconds)}, ${secondsText(rtoSeconds)} in all. The VMs at the primary site are off.\n`) +
-            chosenText(name, mode, chosen) +
-            (fence === undefined
+            chosenText(name, mode, more.chosen) +
+            (more.fence === undefined
               ? ''
               : `The VMs at the primary site are kept off, as soon as it answers: lifeboat fence ${plan}\n`) +
             (mode === 'test' ? `The test is over; ${removed.length} resources were removed.\n` : ''),

@@ -1,12 +1,16 @@
 import { Command } from 'commander';
 import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
+import { lifeboatClient } from '../../client/client';
+import { type RunUnderWay, runsUnderWay } from '../../client/runs-under-way';
 import { type Present, type ReadinessStatus, readReadinessStatus } from '../../client/readiness-status';
 import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
 import { printable } from '../../plan/printable';
 import { windowText } from '../../plan/daily-window';
+import { awaitedText, pausedText } from '../decision-text';
 import { someOf } from '../../plan/some-of';
 import { CliError, EXIT } from '../exit-codes';
+import { explainError } from '../explain-error';
 import { type CliContext, writeJson } from '../io';
 import { fenceText } from '../fence-text';
 import { guestText, notesText } from '../guest-text';
@@ -20,7 +24,9 @@ import { watch } from '../watch';
 /** `status PLAN`: DR copies and where the VMs run, from the two sites alone. */
 export function statusCommand({ io }: CliContext): Command {
   return new Command('status')
-    .description('show the DR copies and where each VM runs; asks the sites, not Temporal')
+    .description(
+      'show the DR copies, where each VM runs, and what runs wait for; all but that without Temporal',
+    )
     .argument('<plan>', 'path of a plan file, or name of a published plan')
     .option('--json', 'write one JSON document to stdout')
     .option('--watch', 'show it again every 10 seconds, until Ctrl-C')
@@ -31,19 +37,25 @@ export function statusCommand({ io }: CliContext): Command {
       const look = async (): Promise<Looked> => {
         const { plan, digest, store } = await findPlan(argument, settings, io.cwd);
         const { ec2 } = awsClients({ region: plan.recoverySite.region, maxAttempts: CLIENT_ATTEMPTS });
-        const status = await siteStatus(plan, { ec2, store });
+        const [status, runs] = await Promise.all([
+          siteStatus(plan, { ec2, store }),
+          runsOf(plan.name, settings.sandboxFile !== undefined),
+        ]);
         const readiness = await readReadinessStatus(store, plan.name, presentOf(status, digest));
         ec2.destroy();
-        return { status, digest, readiness, wantsLaunchCopies: plan.replication.launchCopy === true };
+        return { status, digest, readiness, runs, wantsLaunchCopies: plan.replication.launchCopy === true };
       };
       const text = async (): Promise<string> => {
-        const { status, wantsLaunchCopies, readiness } = await look();
-        return statusText(status, wantsLaunchCopies, readiness);
+        const { status, wantsLaunchCopies, readiness, runs } = await look();
+        return statusText(status, wantsLaunchCopies, readiness) + runsText(runs, argument);
       };
       if (again === true) return watch(io, text, WATCH_SECONDS);
       if (json !== true) return io.out(await text());
-      const { status, digest, readiness } = await look();
-      writeJson(io, statusDocument(status, digest, readiness));
+      const { status, digest, readiness, runs } = await look();
+      writeJson(io, {
+        ...statusDocument(status, digest, readiness),
+        runs: typeof runs === 'string' ? null : runs.map(runDocument),
+      });
     });
 }
 
@@ -54,6 +66,7 @@ interface Looked {
   status: SiteStatus;
   digest: string;
   readiness: ReadinessStatus;
+  runs: RunUnderWay[] | string;
   wantsLaunchCopies: boolean;
 }
 
@@ -63,6 +76,49 @@ const presentOf = ({ vms }: SiteStatus, digest: string): Present => ({
   drCopies: new Map(vms.flatMap(({ vm, drCopy }) => (drCopy === undefined ? [] : [[vm, drCopy]]))),
   now: new Date(),
 });
+
+/** Seconds for which Temporal is asked: the sites alone tell where the application runs, and nobody waits for Temporal then. */
+const TEMPORAL_SECONDS = 2;
+
+/** @returns why they are not known, where Temporal does not tell: the sites' answer is there all the same */
+async function runsOf(plan: string, ignoreConfigurationFile: boolean): Promise<RunUnderWay[] | string> {
+  try {
+    const client = await lifeboatClient({ ignoreConfigurationFile, connectSeconds: TEMPORAL_SECONDS });
+    try {
+      return await runsUnderWay(client, plan);
+    } finally {
+      await client.close();
+    }
+  } catch (error) {
+    return explainError(error).message;
+  }
+}
+
+function runDocument({ type, mode, workflowId, runId, status }: RunUnderWay) {
+  return {
+    ...{ type, test: mode === 'test', workflowId, runId },
+    phase: status?.phase ?? null,
+    needsAttention: status?.needsAttention ?? null,
+    awaited: status?.awaited ?? [],
+    paused: status?.paused ?? null,
+  };
+}
+
+/** What goes on, and for whom it waits. @param plan as the person named it */
+export function runsText(runs: RunUnderWay[] | string, plan: string): string {
+  if (typeof runs === 'string') return `What runs are doing is not known: ${runs}\n`;
+  return runs
+    .map(({ type, mode, workflowId, status }) => {
+      const test = mode === 'test' ? ' --test' : '';
+      const lines = [`${workflowId}: ${status?.phase ?? 'no control worker answers'}`];
+      if (status?.needsAttention === true)
+        lines.push(`Needs attention: lifeboat ${type}${test} ${plan} shows it.`);
+      for (const awaited of status?.awaited ?? []) lines.push(awaitedText(awaited, `${plan}${test}`));
+      if (status?.paused !== undefined) lines.push(pausedText(status.paused, `${plan}${test}`));
+      return lines.map((line) => `${printable(line)}\n`).join('');
+    })
+    .join('');
+}
 
 /** The document of `status --json`; absent values are null, so that every field is always there. */
 export function statusDocument(status: SiteStatus, digest: string, readiness?: ReadinessStatus) {
@@ -75,9 +131,9 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
     generation: status.generation,
     since: status.since ?? null,
     closedWindow: status.closedWindow ?? null,
-    chosen: status.chosen ?? null,
     fence: status.fence ?? null,
     undoing: status.undoing ?? null,
+    chosen: status.chosen ?? null,
     readiness:
       readiness === undefined
         ? null
@@ -111,7 +167,12 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
   };
 }
 
-const RUNS_AT_WORDS = { primary: 'primary site', recovery: 'recovery site', moving: 'being moved' };
+const RUNS_AT_WORDS = {
+  primary: 'primary site',
+  recovery: 'recovery site',
+  moving: 'being moved',
+  nowhere: 'nowhere: the failover left it out',
+};
 
 /** @param wantsLaunchCopies whether the plan does, so that a VM without one is told of */
 export function statusText(
@@ -150,7 +211,7 @@ export function statusText(
 
 /** Which line goes on, where a failover went to chosen recovery points. */
 function chosenText({ plan, chosen, vms }: SiteStatus): string {
-  if (chosen !== undefined && chosen.undone !== true)
+  if (chosen !== undefined)
     return (
       `Recovery points were chosen: what was backed up after ${chosen.after} is of the line that was turned away from (lifeboat points ${plan}).\n` +
       'Replication waits: after a failback, commit goes on with what came home.\n'

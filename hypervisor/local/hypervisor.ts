@@ -1,4 +1,5 @@
-import { readdir, rm, statfs } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { readdir, rename, rm, statfs } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type SandboxNetwork } from '../../machines/network/segment';
@@ -8,12 +9,14 @@ import {
   type Hypervisor,
   NotShutDownError,
   type OpenDisk,
+  type VmConfiguration,
   VmExistsError,
   VmNotFoundError,
   VmRefusedError,
 } from '../port';
 import { vmSnapshot } from './snapshots/vm-snapshot';
 import { changedAreas } from './snapshots/changed-areas';
+import { drop, hold, isThere, revert } from './hold';
 import { prepareForWriting } from './images/content-id';
 import { closeExport, endExport, isOpen, openExport } from './images/disk-export';
 import { checkImage } from './images/image-check';
@@ -71,16 +74,22 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
 
     async describeVm(vm) {
       const files = new VmFiles(directory, vm);
-      const { configuration, mark } = await files.read();
+      const file = await files.read();
+      const { mark, heldBy } = file;
       const power = (await machineIsRunning(files.machine)) ? 'running' : 'off';
-      return { ...configuration, power, ...(mark === undefined ? {} : { mark }) };
+      return {
+        ...describedHardware(file),
+        power,
+        ...(mark === undefined ? {} : { mark }),
+        ...(heldBy === undefined ? {} : { heldBy }),
+      };
     },
 
     snapshotVm: (vm, snapshotId, options = {}) =>
       locked(vm, async (files) => {
-        const { configuration } = await files.read();
-        leaveOut(configuration.disks, options.excludeDisks);
-        return vmSnapshot(configuration, await takeSnapshot(files, snapshotId), options);
+        const file = await files.read();
+        leaveOut(file.configuration.disks, options.excludeDisks);
+        return vmSnapshot(describedHardware(file), await takeSnapshot(files, snapshotId), options);
       }),
 
     openSnapshotDisk: (vm, snapshotId, diskKey) =>
@@ -112,6 +121,7 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
             version: 1,
             configuration,
             revision: 0,
+            uuid: randomUUID(),
             ...(mark === undefined ? {} : { mark }),
           });
         }
@@ -180,16 +190,44 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
         await rm(files.home, { recursive: true, force: true });
       }),
 
+    holdVm: (vm, holdId) =>
+      locked(vm, async (files) => {
+        if ((await files.read()).heldBy === holdId) return;
+        await mustBeOff(files);
+        await mustBeClosed(files);
+        await hold(files, holdId);
+      }),
+
+    revertVm: (vm, holdId) =>
+      locked(vm, async (files) => {
+        if (await isThere(files)) await revert(files, holdId, () => stopVm(files));
+      }),
+
+    dropHold: (vm, holdId) =>
+      locked(vm, async (files) => {
+        if (await isThere(files)) await drop(files, holdId);
+      }),
+
+    renameVm: (vm, wanted) =>
+      locked(vm, async (files) => {
+        await files.read();
+        const renamed = namedVm(directory, wanted);
+        await mustBeOff(files);
+        await mustBeClosed(files);
+        await renamed.prepareLock();
+        await withLock(renamed.lock, async () => {
+          if (await isThere(renamed)) throw new VmExistsError(wanted);
+          const { network, segment } = await site();
+          if (network) await removeTaps(network, segment, vm);
+          await rename(files.home, renamed.home);
+        });
+      }),
+
     powerOn: (vm) =>
       locked(vm, async (files) => {
         const file = await files.read();
         if (await machineIsRunning(files.machine)) return;
-        for (const key of await openDiskKeys(files)) {
-          const opened = join(files.open, key);
-          if (await isOpen(opened)) throw new Error(`Disk "${key}" of VM "${vm}" is still open for writing.`);
-          await endExport(opened); // whoever had it open has died
-        }
-        await endUnreadSnapshotExports(files);
+        await mustBeClosed(files);
         await files.write({ ...file, revision: file.revision + 1 });
         await startVm(files, file, await site());
       }),
@@ -251,6 +289,29 @@ export async function stopAllVms(directory: string): Promise<void> {
 async function mustBeOff(files: VmFiles): Promise<void> {
   if (await machineIsRunning(files.machine))
     throw new Error(`VM "${files.vm}" is running; power it off first.`);
+}
+
+/** Ends what hands disks of the VM out, where whoever had them open has died. @throws Error where somebody has one open */
+async function mustBeClosed(files: VmFiles): Promise<void> {
+  for (const key of await openDiskKeys(files)) {
+    const opened = join(files.open, key);
+    if (await isOpen(opened)) throw new Error(`Disk "${key}" of VM "${files.vm}" is still open for writing.`);
+    await endExport(opened);
+  }
+  await endUnreadSnapshotExports(files);
+}
+
+function describedHardware({ configuration, uuid }: VmFile): VmConfiguration {
+  return { ...configuration, ...(uuid === undefined ? {} : { identity: uuid }) };
+}
+
+function namedVm(directory: string, name: string): VmFiles {
+  try {
+    return new VmFiles(directory, name);
+  } catch (error) {
+    if (!(error instanceof VmNotFoundError)) throw error;
+    throw new VmRefusedError(`"${name}" cannot be a VM's name: it has 1 to 80 letters, digits or "-".`);
+  }
 }
 
 async function readIfExists(files: VmFiles) {

@@ -17,6 +17,8 @@ import { type ControllerKind, VmNotFoundError, VmRefusedError, type VmConfigurat
  */
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,39}$/, 'must be 1 to 40 letters, digits or "-"');
+/** As long as vSphere's: a VM that is set aside gets a name with a word and a time in it. */
+const vmName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,79}$/);
 
 /** Largest capacity of a VMDK on VMware. */
 const MAX_DISK_BYTES = 62 * 1024 ** 4;
@@ -93,6 +95,10 @@ const vmFileParts = z.strictObject({
   wwns: z.record(name, z.string().regex(/^[0-9a-f]{16}$/, 'must be 16 hexadecimal digits')).optional(),
   /** Whose VM it is; see createVm of the port. */
   mark: z.string().min(1).max(500).optional(),
+  /** What the VM is told from all others by; VMs that were not made here may have none. */
+  uuid: z.uuid().optional(),
+  /** The id under which it is held; see hold.ts. */
+  heldBy: z.string().min(1).max(500).optional(),
   /** Raised before anything may write to the disks; a powered-off snapshot of another revision is void. */
   revision: z.number().int().min(0),
 });
@@ -176,6 +182,8 @@ export class VmFiles {
   readonly machine: string;
   readonly snapshots: string;
   readonly open: string;
+  /** What is kept of a VM that is held. */
+  readonly held: string;
   readonly lock: string;
 
   /** @throws Error when the name cannot be a VM's */
@@ -183,11 +191,12 @@ export class VmFiles {
     private readonly directory: string,
     readonly vm: string,
   ) {
-    if (!name.safeParse(vm).success) throw new VmNotFoundError(vm);
+    if (!vmName.safeParse(vm).success) throw new VmNotFoundError(vm);
     this.home = join(directory, 'vms', vm);
     this.machine = this.home;
     this.snapshots = join(this.home, 'snapshots');
     this.open = join(this.home, 'open');
+    this.held = join(this.home, 'held');
     // Beside the VM, for it must outlive its deletion.
     this.lock = join(directory, 'locks', vm);
   }
@@ -235,7 +244,8 @@ export class VmFiles {
   }
 }
 
-function parseVmFile(path: string, value: unknown): VmFile {
+/** @throws VmFileError */
+export function parseVmFile(path: string, value: unknown): VmFile {
   const { success, data, error } = vmFile.safeParse(value);
   if (success) return data;
   const problems = schemaProblems(vmFileParts, value, error).map(({ path: field, message }) =>
@@ -262,7 +272,7 @@ export async function vmNames(directory: string): Promise<string[]> {
   }
   const names: string[] = [];
   for (const entry of entries) {
-    if (!entry.isDirectory() || !name.safeParse(entry.name).success) continue;
+    if (!entry.isDirectory() || !vmName.safeParse(entry.name).success) continue;
     const files = await readdir(join(directory, 'vms', entry.name));
     if (files.includes('vm.json')) names.push(entry.name);
   }

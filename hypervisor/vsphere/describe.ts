@@ -36,6 +36,7 @@ export function describeConfiguration(
     nics: config.hardware.device.flatMap((device) => nic(device, networks)),
     guestOs: markedGuestOs(config.extraConfig) ?? config.guestId,
     displayName: shownName(config.name),
+    ...(config.instanceUuid === undefined ? {} : { identity: config.instanceUuid.toLowerCase() }),
     ...(kind === undefined || kind === 'pvscsi' ? {} : { diskController: kind }),
     disks: described.map(({ configuration }) => configuration),
   };

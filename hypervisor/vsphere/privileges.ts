@@ -3,7 +3,13 @@ import { type VimClient } from './vim/client';
 
 /** What the account acts on. A VM that is yet to be made has the rights of the folder that it will be in. */
 export type Place =
-  'protected VM' | 'proxy VM' | 'folder for new VMs' | 'resource pool' | 'datastore' | 'network';
+  | 'protected VM'
+  | 'VM that survived'
+  | 'proxy VM'
+  | 'folder for new VMs'
+  | 'resource pool'
+  | 'datastore'
+  | 'network';
 
 type MethodName = keyof typeof METHODS;
 
@@ -14,6 +20,14 @@ const METHODS_BY_PLACE: Record<Place, readonly MethodName[]> = {
     'RemoveSnapshot_Task',
     'ConsolidateVMDisks_Task',
     'QueryChangedDiskAreas',
+  ],
+  'VM that survived': [
+    'CreateSnapshotEx_Task',
+    'RevertToSnapshot_Task',
+    'RemoveSnapshot_Task',
+    'ConsolidateVMDisks_Task',
+    'PowerOnVM_Task',
+    'PowerOffVM_Task',
   ],
   'proxy VM': [],
   'folder for new VMs': ['CreateVM_Task', 'PowerOnVM_Task', 'PowerOffVM_Task', 'ShutdownGuest'],
@@ -30,6 +44,12 @@ const METHODS_BY_PLACE: Record<Place, readonly MethodName[]> = {
 const FURTHER: Record<Place, Readonly<Record<string, string>>> = {
   'protected VM': {
     'VirtualMachine.Config.ChangeTracking': 'to switch changed-block tracking on',
+  },
+  'VM that survived': {
+    'VirtualMachine.Config.Rename': 'to keep it aside under another name',
+    'VirtualMachine.Config.CPUCount': 'to set its CPUs',
+    'VirtualMachine.Config.Memory': 'to set its memory',
+    'VirtualMachine.Config.EditDevice': 'to put a network card on another network',
   },
   'proxy VM': {
     'VirtualMachine.Config.AddExistingDisk': "to attach a VM's disk to the proxy",

@@ -39,6 +39,7 @@ const manifestSchema: z.ZodType<BackupManifest> = z.object({
     nics: z.array(z.object({ network: z.string(), mac: z.string() })),
     guestOs: z.string(),
     displayName: z.string().optional(),
+    identity: z.string().optional(),
     diskController: controllerKind.optional(),
     disks: z
       .array(

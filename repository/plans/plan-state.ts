@@ -96,6 +96,7 @@ export async function takePlanState(
     if (!from.includes(phase)) throw new WrongPhaseError(run.plan, phase, from);
     const formerRunIds = held === undefined ? [] : [held.state.runId, ...(held.state.formerRunIds ?? [])];
     if (formerRunIds.includes(run.runId)) throw new FencedError(run, held?.state);
+    const now = new Date();
     return write(store, held, {
       plan: run.plan,
       phase: to,
@@ -103,8 +104,8 @@ export async function takePlanState(
       digest: run.digest,
       runId: run.runId,
       formerRunIds: formerRunIds.slice(0, FORMER_RUNS),
-      updatedAt: new Date().toISOString(),
-      ...leaving(held?.state, to, taken),
+      updatedAt: now.toISOString(),
+      ...leaving(held?.state, to, taken, now),
     });
   });
 }

@@ -18,7 +18,12 @@ export interface Moved {
   fence?: boolean;
   /** ISO 8601, UTC: when the recovery site stopped to serve. */
   homeSince?: string;
+  /** VMs that a failover left out; those that are known of stay so until the plan is protected again. */
+  without?: readonly string[];
 }
+
+/** Phases on the way home, until which it counts which VMs a failover left out. */
+const HOMECOMING: readonly PlanPhase[] = ['failing-back', 'failed-back'];
 
 const RUNS_REMEMBERED = 50;
 /** More VMs than any plan has. */
@@ -39,6 +44,7 @@ export const travellingFields = {
   undoing: z.enum(['failover', 'failback']).optional(),
   homeSince: z.iso.datetime().optional(),
   unfinishedFailbacks: z.array(z.string().min(1)).max(RUNS_REMEMBERED).optional(),
+  without: z.array(z.string().min(1)).optional(),
   chosen: z
     .object({
       at: z.string().optional(),
@@ -50,7 +56,10 @@ export const travellingFields = {
   turnedAway: z.array(z.object({ after: z.iso.datetime(), until: z.iso.datetime() })).optional(),
 };
 
-type Travelling = Pick<PlanState, 'fence' | 'undoing' | 'homeSince' | 'unfinishedFailbacks' | keyof Lines>;
+type Travelling = Pick<
+  PlanState,
+  'fence' | 'undoing' | 'homeSince' | 'unfinishedFailbacks' | 'without' | keyof Lines
+>;
 
 /** What a run that takes the state finds in it. @param before undefined where there was none */
 export function leaving(
@@ -63,7 +72,7 @@ export function leaving(
   const asked = to === 'failing-over' ? { chosen } : {};
   const lines = linesAfter({ phase: 'none', ...before, ...asked }, to, now);
   if (before === undefined || to === 'protected') return lines;
-  const { fence, homeSince } = before;
+  const { fence, homeSince, without } = before;
   // Taken over on its way home: whoever was bringing the VMs there has died. An undo makes none.
   const died = before.phase === 'failing-back' && before.undoing === undefined ? [before.runId] : [];
   const unfinished = [...died, ...(before.unfinishedFailbacks ?? [])].slice(0, RUNS_REMEMBERED);
@@ -73,18 +82,31 @@ export function leaving(
     ...(undoing === undefined ? {} : { undoing }),
     ...(homeSince === undefined ? {} : { homeSince }),
     ...(unfinished.length === 0 ? {} : { unfinishedFailbacks: unfinished }),
+    // A failover begins anew.
+    ...(without === undefined || !HOMECOMING.includes(to) ? {} : { without }),
   };
 }
 
 /** The state of a run that has come to another phase. @param at ISO 8601, UTC */
 export function arriving(before: PlanState, to: PlanPhase, moved: Moved, at: string): PlanState {
-  const { undoing: _, chosen: __, turnedAway: ___, fence, homeSince, unfinishedFailbacks, ...state } = before;
+  const {
+    undoing: _,
+    chosen: __,
+    turnedAway: ___,
+    fence,
+    homeSince,
+    unfinishedFailbacks,
+    without,
+    ...state
+  } = before;
   const arrived = { ...state, ...linesAfter(before, to, new Date(at)), phase: to, updatedAt: at };
   if (to === 'protected') return arrived;
   const order = fence ?? (moved.fence === true ? { order: 'open' as const, since: at } : undefined);
   const since = to === 'failed-over' ? undefined : (moved.homeSince ?? homeSince);
+  const left = moved.without ?? without ?? [];
   return {
     ...arrived,
+    ...(left.length === 0 ? {} : { without: [...left] }),
     ...(order === undefined ? {} : { fence: order }),
     ...(since === undefined ? {} : { homeSince: since }),
     // All VMs are at home by now, under their names.

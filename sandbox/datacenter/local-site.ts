@@ -49,5 +49,5 @@ export function localSite(config: SandboxConfig): PrimarySite {
   };
 }
 
-/** Disks and their overlays; and all below the places of snapshots and of disks handed out. */
-const DISK_FILE = /\.(vmdk|qcow2|raw)$|^(snapshots|open)\//;
+/** Disks and their overlays; and all below the places of snapshots, of disks handed out, and of what is kept of a held VM. */
+const DISK_FILE = /\.(vmdk|qcow2|raw)$|^(snapshots|open|held)\//;

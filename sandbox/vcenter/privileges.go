@@ -11,7 +11,7 @@ import (
 var taskOfOurs = map[string]bool{
 	"CreateVM_Task": true, "Destroy_Task": true, "ReconfigVM_Task": true, "PowerOnVM_Task": true, "PowerOffVM_Task": true,
 	"CreateSnapshot_Task": true, "CreateSnapshotEx_Task": true, "RemoveSnapshot_Task": true, "RemoveAllSnapshots_Task": true,
-	"ConsolidateVMDisks_Task": true,
+	"ConsolidateVMDisks_Task": true, "RevertToSnapshot_Task": true,
 }
 
 // privilegeOf is the privilege that a method asks for (vSphere Web Services API reference, "Required Privileges"); what depends
@@ -22,8 +22,9 @@ var privilegeOf = map[string]string{
 	"ShutdownGuest":       "VirtualMachine.Interact.PowerOff",
 	"CreateSnapshot_Task": "VirtualMachine.State.CreateSnapshot", "CreateSnapshotEx_Task": "VirtualMachine.State.CreateSnapshot",
 	"RemoveSnapshot_Task": "VirtualMachine.State.RemoveSnapshot", "RemoveAllSnapshots_Task": "VirtualMachine.State.RemoveSnapshot",
-	"ConsolidateVMDisks_Task": "VirtualMachine.State.RemoveSnapshot",
-	"QueryChangedDiskAreas":   "VirtualMachine.Provisioning.DiskRandomRead",
+	"ConsolidateVMDisks_Task": "VirtualMachine.State.RemoveSnapshot", "RevertToSnapshot_Task": "VirtualMachine.State.RevertToSnapshot",
+	"Rename_Task":           "VirtualMachine.Config.Rename",
+	"QueryChangedDiskAreas": "VirtualMachine.Provisioning.DiskRandomRead",
 }
 
 // configPrivileges are those that the parts of a specification ask for (VirtualMachineConfigSpec, API reference).

@@ -6,6 +6,7 @@ import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { Account } from './account';
 import { drawAwayCopies } from './away-copies';
+import { drawDecisions } from './decisions';
 import { drawFaults, drawLaunchFaults } from './faults';
 import { siteViolations, strayViolations, type Violation } from './invariants';
 import { drawJourney } from './journeys';
@@ -15,6 +16,7 @@ import { drawLicensedFaults, drawLicensedImages, LICENSED_SHARE } from './licens
 import { type LaunchCounts } from './launch-copy-watch';
 import { drawOlderPoints, OLDER_SHARE } from './older-points';
 import { SeededRandom } from './random';
+import { drawSurvival } from './survivors';
 import { silenceNowAndThen } from './silence';
 import { Traveller } from './traveller';
 import { drawUndos } from './undos';
@@ -38,6 +40,10 @@ const LICENCES = 0x11ce;
 const UNDOS = 0x0d05;
 /** The same of what protects plans that are away. */
 const AWAY = 0xa3a7;
+/** The same, of what people are asked. */
+const DECISIONS = 0xdec1;
+/** As {@link LICENCES}, of data centres that survive. */
+const SURVIVALS = 0x5afe;
 
 /** As {@link LICENCES}, of older recovery points. */
 const OLDER_POINTS = 0x01de;
@@ -62,14 +68,17 @@ export async function runBatch(
   const launches = new SeededRandom(~seed);
   const licences = new SeededRandom(seed ^ LICENCES);
   const olderPoints = new SeededRandom(seed ^ OLDER_POINTS);
+  const survivals = new SeededRandom(seed ^ SURVIVALS);
   const away = new SeededRandom(seed ^ AWAY);
   const undos = new SeededRandom(seed ^ UNDOS);
+  const decisions = new SeededRandom(seed ^ DECISIONS);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
     const licensed = drawLicensedImages(drawn, licences.fork(), licensedShare);
     const older = drawOlderPoints(licensed, olderPoints.fork(), olderShare);
-    const journey = drawUndos(drawAwayCopies(older, away.fork()), undos.fork());
+    const protectedAway = drawAwayCopies(drawSurvival(older, survivals.fork()), away.fork());
+    const journey = drawDecisions(drawUndos(protectedAway, undos.fork()), decisions.fork());
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))

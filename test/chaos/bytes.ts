@@ -71,6 +71,24 @@ export class Bytes {
     return violations;
   }
 
+  /** After a failback that was taken back, VMs that had survived are what they were, and held by nobody. */
+  async ofSurvivors(): Promise<Violation[]> {
+    const violations: Violation[] = [];
+    const { hypervisor } = this.sandbox.site;
+    for (const { name, dataSectors } of this.journey.vms) {
+      const { power, heldBy } = await hypervisor.describeVm(name);
+      if (power !== 'off' || heldBy !== undefined)
+        violations.push({
+          kind: 'orphan',
+          what: `${name} at home is ${power}, and held by ${heldBy ?? 'nobody'}`,
+        });
+      const before = this.disks.path(name, 'data', 'survived');
+      if (dataSectors > 0 && !(await sameBytes(before, this.sandbox.site.rawFile(name, 'data'))))
+        violations.push(corrupt(`${name}/data at home is not what it was before the failback`));
+    }
+    return violations;
+  }
+
   async writeAtRecoverySite(random: SeededRandom): Promise<void> {
     for (const [vm, disk, volume] of await this.dataVolumes()) {
       const path = this.disks.path(vm, disk, 'recovery');

@@ -12,8 +12,11 @@ export type DiskKey = (typeof DISKS)[number];
 /** The disks that a VM has. */
 export const disksOf = ({ dataSectors }: Pick<JourneyVm, 'dataSectors'>): readonly DiskKey[] =>
   dataSectors > 0 ? DISKS : ['system'];
-/** What a disk's bytes were at some time: now, at the last backup and the one before, at the last restore, at the recovery site. */
-export type Moment = 'now' | 'backup' | 'older' | 'dr-copy' | 'recovery';
+/**
+ * What a disk's bytes were at some time: now, at the last backup and the one before, at the last restore, at the recovery site, after the
+ * disaster.
+ */
+export type Moment = 'now' | 'backup' | 'older' | 'dr-copy' | 'recovery' | 'survived';
 
 /** What the hypervisor has them down as. */
 const GUEST_OS: Record<Guest, string> = {
@@ -72,6 +75,22 @@ export class ExpectedDisks {
     for (const { name, dataSectors } of this.journey.vms) {
       if (dataSectors === 0) continue;
       const path = this.path(name, 'data', 'now');
+      await scribble(path, random, random.whole(1, 3));
+      const opened = await hypervisor.openDisk(name, 'data');
+      try {
+        await writeInto(path, opened.path);
+      } finally {
+        await opened.close();
+      }
+    }
+  }
+
+  /** Changes the data disks of VMs that survive a disaster, as they did before it and after their last backup. */
+  async changeSurvivors(hypervisor: Hypervisor, random: SeededRandom): Promise<void> {
+    await this.note('now', 'survived');
+    for (const { name, dataSectors } of this.journey.vms) {
+      if (dataSectors === 0) continue;
+      const path = this.path(name, 'data', 'survived');
       await scribble(path, random, random.whole(1, 3));
       const opened = await hypervisor.openDisk(name, 'data');
       try {

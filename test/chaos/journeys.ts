@@ -11,6 +11,7 @@ export type Step =
   | 'check'
   | 'test failover'
   | 'lose the data centre'
+  | 'lose power in the data centre'
   | 'failover'
   | 'write at the recovery site'
   | 'protect away'
@@ -41,6 +42,8 @@ export interface Journey {
   launchCopy?: boolean;
   /** Whether its VMs are launched from an image whose licence AWS bills; see licensed-images.ts. */
   licensed?: boolean;
+  /** What of it people have to approve; see decisions.ts. */
+  asks?: { vms: string[]; beforeTiers: number[]; dns: boolean; cutOver: boolean };
 }
 
 export interface JourneyVm {

@@ -5,6 +5,7 @@ import { type LifeboatClient } from '../../client/client';
 import { type LifeboatRun } from '../../client/run';
 import { type RunResults } from '../../client/run-types';
 import { retryWhereWaiting } from '../support/attention';
+import { decideWhereAwaited } from './decisions';
 
 /** How a run ended, by itself. */
 export type Outcome =
@@ -74,6 +75,7 @@ async function attend(client: LifeboatClient, run: LifeboatRun, signal: AbortSig
     await sleep(ATTENTION_MS, undefined, { signal }).catch(() => undefined);
     try {
       if (!signal.aborted) await retryWhereWaiting(client, run);
+      if (!signal.aborted) await decideWhereAwaited(client, run);
     } catch (error) {
       if (!isUnreachable(error)) throw error;
     }

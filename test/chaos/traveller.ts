@@ -20,6 +20,7 @@ import { type Account } from './account';
 import { awayCopyViolations } from './away-copies';
 import { Bytes } from './bytes';
 import { damageNewestBackup } from './damage';
+import { askInPlan } from './decisions';
 import { ExpectedDisks } from './disks';
 import { type DnsKind, dnsKind, setsText } from './dns-kinds';
 import { type Journey, type Loss, type Naming, type Step } from './journeys';
@@ -56,16 +57,18 @@ export class Traveller {
   private readonly dns: DnsKind;
   private whereabouts: Whereabouts = 'home';
   private hasDrCopy = false;
+  /** Whether the VMs are at home still while the application is away. */
+  private survived = false;
   /** The VM whose newest backup the suite has damaged. */
   private damagedVm: string | undefined;
   private digest = '';
+  /** What an undo of the failback has to say. */
+  private homeSince = '';
   /** The last backup and the one before, of each VM. */
   private backups: BackupResult[][] = [];
   /** Failovers and test failovers to an older recovery point that were done. */
   olderPoints = 0;
   private wentToOlder = false;
-  /** What an undo of the failback has to say. */
-  private homeSince = '';
 
   constructor(
     private readonly sandbox: E2eSandbox,
@@ -108,6 +111,7 @@ export class Traveller {
         subnets: [PRODUCTION_SUBNET_ID, SECOND_ZONE_SUBNET_ID],
       };
     }
+    askInPlan(this.plan, journey);
     const hostNames = new Map(
       this.plan.vms.flatMap((vm) => vm.hostNames.map((name): [string, string] => [vm.name, name])),
     );
@@ -172,9 +176,15 @@ export class Traveller {
       case 'restore in vain':
         return this.restoreInVain();
       case 'lose the data centre':
+        this.survived = false;
         for (const { name } of this.journey.vms)
           await persistently(() => this.sandbox.site.hypervisor.deleteVm(name));
         return;
+      case 'lose power in the data centre':
+        this.survived = true;
+        return persistently(() =>
+          this.disks.changeSurvivors(this.sandbox.site.hypervisor, this.random.fork()),
+        );
       case 'write at the recovery site':
         return this.bytes.writeAtRecoverySite(this.random.fork());
       case 'protect away':
@@ -203,14 +213,6 @@ export class Traveller {
     }
   }
 
-  private async backUp(cancelAfterMs: number | undefined): Promise<void> {
-    const done = await this.run('backup', { type: 'backup' }, cancelAfterMs);
-    if (this.backups.length > 0) await this.disks.note('backup', 'older');
-    await this.disks.note('now', 'backup');
-    if (done?.ended !== 'completed') return;
-    this.backups = [(done.result as RunResults['backup']).vms, ...this.backups].slice(0, 2);
-  }
-
   /** The fence lets be what a failback has started. */
   private async requireOn(): Promise<void> {
     if (this.whereabouts !== 'home again') return;
@@ -219,6 +221,14 @@ export class Traveller {
       if (power !== 'running')
         this.violations.push({ kind: 'lost', what: `${name} is off at home after its failback` });
     }
+  }
+
+  private async backUp(cancelAfterMs: number | undefined): Promise<void> {
+    const done = await this.run('backup', { type: 'backup' }, cancelAfterMs);
+    if (this.backups.length > 0) await this.disks.note('backup', 'older');
+    await this.disks.note('now', 'backup');
+    if (done?.ended !== 'completed') return;
+    this.backups = [(done.result as RunResults['backup']).vms, ...this.backups].slice(0, 2);
   }
 
   private async restore(cancelAfterMs: number | undefined, quiet: boolean): Promise<void> {
@@ -419,6 +429,8 @@ export class Traveller {
     else if (phase === 'failed-back') this.whereabouts = 'home again';
     else if (phase === 'protected') this.whereabouts = 'home';
     else this.violations.push({ kind: 'lost', what: `after ${step}, which ${ended}, the plan is ${phase}` });
+    if (step === 'failback' && phase === 'failed-over' && this.survived)
+      this.violations.push(...(await persistently(() => this.bytes.ofSurvivors())));
     return phase === wanted;
   }
 

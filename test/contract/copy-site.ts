@@ -162,6 +162,10 @@ export function fileHypervisor(directory: string) {
     shutDown: missing,
     powerOff: missing,
     consoleOutput: missing,
+    holdVm: missing,
+    revertVm: missing,
+    dropHold: missing,
+    renameVm: missing,
     freeBytes: missing,
     describeVm: () => Promise.resolve({ ...structuredClone(configuration), power: 'running' as const }),
     async snapshotVm(_vm: string, id: string) {

@@ -57,6 +57,9 @@ afterEach(() => {
   site.faults.length = 0;
 });
 
+/** The DR copy's snapshot of a disk. */
+const copyOf = (key: string) => drCopy.disks.find((disk) => disk.key === key)?.snapshotId;
+
 /** A VM failed over: an instance that runs, its disks in place of its shell's root. */
 async function recover(runId: string, attempt = 1) {
   const names = { run: site.run(runId), vm: 'db', attempt };
@@ -98,7 +101,9 @@ describe('reading the instances', () => {
         memoryMiB: 8192,
         firmware: 'bios',
         original: { cpus: 2, memoryMiB: 1024, firmware: 'bios', nics: [], guestOs: 'debian12_64Guest' },
-        disks: volumes,
+        disks: volumes.map((volume) => ({ ...volume, copySnapshotId: copyOf(volume.key) })),
+        recoveryPoint: drCopy.recoveryPoint,
+        recoveredAt: expect.any(String) as string,
       },
     ]);
     expect(drCopy.disks).toMatchObject(DISKS);

@@ -1,12 +1,11 @@
-import { CreateSnapshotCommand, CreateVolumeCommand, DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
 import { execFile } from 'node:child_process';
 import { mkdir, open, readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { attachToProxy } from '../../activities/aws-proxy/proxy-host/attachment';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { patternBlock, patternDisk, type Pattern } from '../support/synthetic-disk';
 import { type CopySite, inActivity, startCopySite, VM } from './copy-site';
+import { recoveredVolume } from './recovered-volume';
 
 const execFileAsync = promisify(execFile);
 const random = (seed: string | number): Pattern => ({ random: String(seed) });
@@ -27,33 +26,17 @@ function basePatterns(): Pattern[] {
 }
 
 describe('the way home', () => {
-  /** A recovered volume, its two snapshots, and what was written between them. */
-  async function recoveredVolume(content: Buffer) {
-    const { ec2 } = site;
-    const gib = Math.ceil(content.length / 2 ** 30);
-    const { VolumeId = '' } = await ec2.send(
-      new CreateVolumeCommand({ Size: gib, AvailabilityZone: site.availabilityZone }),
-    );
-    const attach = (volumeId: string) => attachToProxy(site.proxy, { volumeId });
-    const { path } = await inActivity(attach, VolumeId);
-    const file = await open(path, 'r+');
-    await file.write(content, 0, content.length, 0);
-    const snapshot = async () => {
-      await file.sync();
-      const { SnapshotId = '' } = await ec2.send(new CreateSnapshotCommand({ VolumeId }));
-      for (;;) {
-        const { Snapshots } = await ec2.send(new DescribeSnapshotsCommand({ SnapshotIds: [SnapshotId] }));
-        if (Snapshots?.[0]?.State === 'completed') return SnapshotId;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    };
-    return { file, snapshot };
+  /** A recovered volume with that on it. */
+  async function volumeWith(content: Buffer) {
+    const volume = await recoveredVolume(site, { Size: Math.ceil(content.length / 2 ** 30) });
+    await volume.file.write(content, 0, content.length, 0);
+    return volume;
   }
   const disk = { ...DISK, sizeBytes: SIZE };
 
   it('brings all blocks, then those that changed, to a disk of its exact size', async () => {
     const patterns = basePatterns();
-    const { file, snapshot } = await recoveredVolume(patternDisk(patterns, SIZE));
+    const { file, snapshot } = await volumeWith(patternDisk(patterns, SIZE));
     const path = await site.hypervisor.emptyDisk('system', SIZE);
     const { copySnapshotToDisk } = site.activities();
     const first = await snapshot();
@@ -84,7 +67,7 @@ describe('the way home', () => {
     'tells that the primary site is full, and goes on when there is room (needs root)',
     async () => {
       const patterns = Array.from({ length: 43 }, (_, n) => random(n));
-      const { file, snapshot } = await recoveredVolume(patternDisk(patterns, SIZE));
+      const { file, snapshot } = await volumeWith(patternDisk(patterns, SIZE));
       const snapshotId = await snapshot();
       await file.close();
       const small = join(site.directory, 'small');
@@ -113,7 +96,7 @@ describe('the way home', () => {
   );
 
   it('refuses data beyond the end of the disk', async () => {
-    const { file, snapshot } = await recoveredVolume(patternDisk(basePatterns(), SIZE));
+    const { file, snapshot } = await volumeWith(patternDisk(basePatterns(), SIZE));
     await file.write('beyond', SIZE + 100);
     const snapshotId = await snapshot();
     await file.close();

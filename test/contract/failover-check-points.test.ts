@@ -63,7 +63,9 @@ describe('checkFailover of chosen recovery points', () => {
   it('takes nothing that was turned away from where nobody has chosen', async () => {
     const run = site.run('failover');
     const line = { at: '2026-11-23T09:30:00Z', after: OLDER.takenAt };
-    const { generation } = await takePlanState(site.store, run, ['none'], 'failing-over', { chosen: line });
+    const { generation } = await takePlanState(site.store, run, ['none'], 'failing-over', {
+      chosen: line,
+    });
     await expect(check()).rejects.toThrow(
       `- The DR copy of db holds ${NEWEST}, of the line that a failover to an older recovery point turned away from. ` +
         `It went to --at ${OLDER.takenAt}: name the recovery points (--at or --point; lifeboat points shop lists them).`,

@@ -165,6 +165,14 @@ describe('injectDrivers', () => {
       { address: app, names: ['app.internal'] },
     ]);
 
+    // A VM that is left out is at an address that is nobody's, in its place among the others.
+    seen.length = 0;
+    await site.activity(injected.injectDrivers, { ...input, without: ['db'] });
+    expect(seen[0]?.hosts).toEqual([
+      { address: '192.0.2.1', names: ['db.internal', 'sql.internal'] },
+      { address: app, names: ['app.internal'] },
+    ]);
+
     const lookUp = hostLookup(instancesOfRun(steps.ec2), () => site.store);
     const before = site.calls.length;
     const found = await Promise.all(Array.from({ length: 50 }, () => lookUp(run, 'report')));

@@ -72,9 +72,9 @@ export function hypervisorContract(
     return (await by.listVms()).filter((vm) => !site.others?.includes(vm));
   }
 
-  /** A VM without what a site may add to what it was given: its own name for it, and the kind of its controller. */
+  /** A VM without what a site may add to what it was given: its own names for it, and the kind of its controller. */
   async function described(vm: string) {
-    const { displayName: _, diskController: __, ...rest } = await hypervisor.describeVm(vm);
+    const { displayName: _, diskController: __, identity: ___, ...rest } = await hypervisor.describeVm(vm);
     return rest;
   }
 

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { localHypervisor } from '../../hypervisor/local';
 import { MACHINE_CONTROLLERS } from '../../machines/hardware';
 import { createDatacenter, removeDatacenter } from '../../sandbox/datacenter/datacenter';
-import { type AdapterTraits, hypervisorContract } from './hypervisor-contract';
+import { holdContract } from './hold-contract';
+import { type AdapterTraits, hypervisorContract, type HypervisorUnderTest } from './hypervisor-contract';
 import { writeAsGuest } from './write-as-guest';
 
 /** Disks are handed out by FUSE and cards are taps in network namespaces: both need root. */
@@ -19,7 +20,7 @@ asRoot('the local hypervisor (needs root)', () => {
     network: 'dc',
     guestOs: 'debian12',
   };
-  hypervisorContract(traits, async () => {
+  const setUp = async (): Promise<HypervisorUnderTest> => {
     const directory = await mkdtemp(join(tmpdir(), 'datacenter-'));
     const id = `t${randomBytes(4).toString('hex')}`;
     const network = { id, runDirectory: `/run/lifeboat-${id}` };
@@ -36,7 +37,9 @@ asRoot('the local hypervisor (needs root)', () => {
         expect(await readFile('/proc/self/mounts', 'utf8')).not.toContain(directory);
       },
     };
-  });
+  };
+  hypervisorContract(traits, setUp);
+  holdContract(traits, setUp);
 });
 
 async function runningProcessesThatName(text: string): Promise<string[]> {

@@ -59,7 +59,9 @@ describe('the plan state', () => {
       to: PlanPhase,
       line?: typeof chosen,
     ) => {
-      const { generation } = await takePlanState(store, run(id), from, to, line && { chosen: line });
+      const { generation } = await takePlanState(store, run(id), from, to, {
+        ...(line === undefined ? {} : { chosen: line }),
+      });
       return { ...run(id), generation };
     };
     await held('replication', ['none'], 'protected');
@@ -232,6 +234,33 @@ describe('the plan state', () => {
       generation,
     });
     await checkPlanState(store, holder);
+  });
+
+  it('knows which VMs a failover left out until the application is home for good, and no longer', async () => {
+    const holding = async (runId: string, from: PlanPhase[], to: PlanPhase) => ({
+      ...run(runId),
+      generation: (await takePlanState(store, run(runId), from, to)).generation,
+    });
+    const without = async (): Promise<string[] | undefined> => (await readPlanState(store, 'shop'))?.without;
+    await takePlanState(store, run('restore'), ['none'], 'protected');
+    const over = await holding('over', ['protected'], 'failing-over');
+    await movePlanState(store, over, 'failed-over', { without: ['web'] });
+    expect(await without()).toEqual(['web']);
+    // There and back.
+    const back = await holding('back', ['failed-over'], 'failing-back');
+    expect(await without()).toEqual(['web']);
+    await movePlanState(store, back, 'failed-over');
+    expect(await without()).toEqual(['web']);
+    const home = await holding('home', ['failed-over'], 'failing-back');
+    await movePlanState(store, home, 'failed-back');
+    const commit = await holding('commit', ['failed-back'], 'failed-back');
+    expect(await without()).toEqual(['web']);
+    await movePlanState(store, commit, 'protected');
+    expect(await without()).toBeUndefined();
+    // A failover that takes a dead one over begins anew.
+    const other = await holding('other', ['protected'], 'failing-over');
+    await movePlanState(store, other, 'failed-over', { without: [] });
+    expect(await without()).toBeUndefined();
   });
 
   it.each([

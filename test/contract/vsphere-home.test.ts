@@ -13,6 +13,7 @@ import { startVsphereSite, type VsphereSite } from './vsphere-site';
 import { attachedFiles } from './vsphere-vms';
 import { bringHome, DISKS, HARDWARE, MARK, VM } from './vsphere-homecoming';
 
+const SOME_UUID = expect.stringMatching(/^[0-9a-f-]{36}$/) as string;
 const [SYSTEM, DATA] = DISKS as [(typeof DISKS)[0], (typeof DISKS)[0]];
 
 describeWithVcenter('bringing a VM home to vSphere', () => {
@@ -32,7 +33,14 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
       await hypervisor.createVm(VM, HARDWARE, MARK);
       for (const disk of DISKS) await hypervisor.addDisk(VM, disk);
     }
-    const described = { ...HARDWARE, displayName: VM, disks: DISKS, power: 'off', mark: MARK };
+    const described = {
+      ...HARDWARE,
+      displayName: VM,
+      identity: SOME_UUID,
+      disks: DISKS,
+      power: 'off',
+      mark: MARK,
+    };
     expect(await hypervisor.describeVm(VM)).toEqual(described);
     await expect(hypervisor.addDisk(VM, { ...SYSTEM, sizeBytes: 1024 })).rejects.toThrow(
       'and not 1024 bytes',
@@ -93,6 +101,7 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
     for (let i = 0; i < 2; i++) await hypervisor.createVm(uuid, configuration, 'run 1');
     expect(await hypervisor.describeVm(uuid)).toEqual({
       ...configuration,
+      identity: uuid,
       disks: [],
       power: 'off',
       mark: 'run 1',
@@ -286,6 +295,7 @@ describeWithVcenter('bringing a VM home to vSphere', () => {
         expect(await hypervisor.describeVm(VM)).toEqual({
           ...HARDWARE,
           displayName: VM,
+          identity: SOME_UUID,
           cpus: 2,
           disks: DISKS,
           power: 'running',

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { MACHINE_CONTROLLERS } from '../../machines/hardware';
 import { PROXY_NAME } from '../../sandbox/vcenter/simulator';
 import { describeWithVcenter } from '../support/describe-with-vcenter';
+import { holdContract } from './hold-contract';
 import { type AdapterTraits, hypervisorContract } from './hypervisor-contract';
 import { startVsphereSite, type VsphereSite } from './vsphere-site';
 import { attachedFiles } from './vsphere-vms';
@@ -21,7 +22,7 @@ describeWithVcenter('the hypervisor vSphere, simulated', () => {
     network: 'VM Network',
     guestOs: 'debian12_64Guest',
   };
-  hypervisorContract(traits, () =>
+  const setUp = () =>
     Promise.resolve({
       hypervisor: site.afresh(),
       afresh: () => site.afresh(),
@@ -34,6 +35,7 @@ describeWithVcenter('the hypervisor vSphere, simulated', () => {
         expect(await readdir(site.vcenter.deviceDirectory)).toEqual([]);
         expect(await readdir(site.vcenter.datastoreDirectory)).toEqual([PROXY_NAME]);
       },
-    }),
-  );
+    });
+  hypervisorContract(traits, setUp);
+  holdContract(traits, setUp);
 });

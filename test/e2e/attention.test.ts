@@ -260,7 +260,14 @@ asRoot('where a person has to mend something (needs root)', () => {
       await sandbox.breakAws(NO_CAPACITY);
       const waiting = await sandbox.client.failover({ plan: 'shop', mode: 'disaster' });
       await status(waiting, waits('web', /no capacity/));
-      await waiting.handle.cancel();
+      const command = testIo(process.env, sandbox.config.directory);
+      expect(await runCli(['cancel', 'shop', '--yes', '--json'], command.io)).toBe(0);
+      expect(command.json).toMatchObject({
+        ...{ ok: true, outcome: 'cancelled', left: [] },
+        takesBack: ['remove what the run made', "give the plan's state back"],
+        made: { instances: [expect.any(String)], snapshots: [] },
+      });
+      expect(command.err).toContain('What was written on these instances since they were started is lost.');
       await expect(waiting.result()).rejects.toMatchObject({ outcome: 'cancelled' });
       await nothingLeft();
 

@@ -19,6 +19,7 @@ import { DISKS, ExpectedDisks, sameBytes } from '../chaos/disks';
 import { dnsViolations, drCopyViolations, orphanViolations } from '../chaos/invariants';
 import { type Journey } from '../chaos/journeys';
 import { SeededRandom } from '../chaos/random';
+import { onDisk } from '../contract/hypervisor-contract';
 import { untilVmsWait } from '../support/attention';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
@@ -240,7 +241,6 @@ asRoot('activities that run twice, and late (needs root)', () => {
       await sandbox.mendAws();
       expect(await violations('home')).toEqual([]);
 
-      for (const vm of VMS) await sandbox.site.hypervisor.deleteVm(vm);
       await sandbox.breakAws(refused('RunInstances'));
       const failover = await client.failover({ ...direct, mode: 'disaster' });
       await untilVmsWait(client, failover, VMS.length);
@@ -252,12 +252,23 @@ asRoot('activities that run twice, and late (needs root)', () => {
       await completed(client.replicate(direct));
       expect(await violations('away')).toEqual([]);
 
+      // Its VM has survived, and is not what it was any more.
+      const { hypervisor } = sandbox.site;
+      for (const vm of VMS)
+        await onDisk(await hypervisor.openDisk(vm, 'data'), (file) => file.write('written at home', 700_000));
       await sandbox.breakAws(refused('CreateSnapshots'));
-      await failed(client.failback({ ...direct, onFailure: 'undo' }));
+      for (const replace of [true, false]) {
+        await failed(client.failback({ ...direct, onFailure: 'undo', replace }));
+        expect(await violations('away')).toEqual([]);
+        expect(await hypervisor.listVms()).toEqual(VMS);
+        const found = await onDisk(await hypervisor.openDisk('web', 'data'), (file) =>
+          file.read(Buffer.alloc(15), 0, 15, 700_000),
+        );
+        expect(found.buffer.toString()).toBe('written at home');
+      }
       await sandbox.mendAws();
-      expect(await violations('away')).toEqual([]);
-      expect(await sandbox.site.hypervisor.listVms()).toEqual([]);
-      await completed(client.failback(direct));
+      const home = await (await client.failback(direct)).result();
+      expect(home.vms).toMatchObject([{ vm: 'web', survived: true }]);
       // Taken back, and brought home once more; meanwhile the fence is open.
       const { homeSince } = JSON.parse(
         (await sandbox.store.get('state/shop.json'))?.body.toString() ?? '{}',
@@ -293,7 +304,12 @@ asRoot('activities that run twice, and late (needs root)', () => {
     resources: (await account.resources()).sort((a, b) => (a.id < b.id ? -1 : 1)),
     records: await account.records(NAME),
     state: (await sandbox.store.get('state/shop.json'))?.body.toString(),
-    vms: await sandbox.site.hypervisor.listVms(),
+    vms: await Promise.all(
+      (await sandbox.site.hypervisor.listVms()).map(async (vm) => {
+        const { power, heldBy } = await sandbox.site.hypervisor.describeVm(vm);
+        return { vm, power, heldBy };
+      }),
+    ),
   });
   const lateness = async ({ name, input }: Call): Promise<LateOutcome> => {
     const activity = activities.get(name);

@@ -79,9 +79,9 @@ describe('status', () => {
       generation: 4,
       since: '2026-11-23T18:30:00.000Z',
       closedWindow: null,
-      chosen: null,
       fence: null,
       undoing: null,
+      chosen: null,
       readiness: null,
       vms: [
         {
@@ -165,19 +165,6 @@ describe('status', () => {
     expect(text).not.toContain('Scheduled backups');
   });
 
-  it('tells which line goes on after a failover to an older recovery point', () => {
-    const after = '2026-11-23T17:15:00.000Z';
-    const away = statusText({ ...STATUS, chosen: { at: '2026-11-23T17:30:00Z', after } });
-    expect(away).toContain(`what was backed up after ${after} is of the line that was turned away from`);
-    expect(away).toContain('Replication waits: after a failback, commit goes on with what came home.');
-    const [db, web] = STATUS.vms;
-    const home = statusText({ ...STATUS, vms: [{ ...db!, turnedAway: true }, web!] });
-    expect(home).toContain(
-      'The DR copy of db is of a line that was turned away from, and no failover takes it unasked',
-    );
-    expect(statusText(STATUS)).not.toMatch(/turned away|Recovery points/);
-  });
-
   it('tells what keeps the VMs off at home, and what became of it', () => {
     const since = '2026-11-23T18:30:00.000Z';
     const open = { order: 'open', since, standing: 'open' } as const;
@@ -194,6 +181,19 @@ describe('status', () => {
     const stopped = { ...answered, order: 'stopped', standing: 'over' } as const;
     expect(statusText({ ...STATUS, fence: stopped })).toContain(`fence: stopped at ${since}`);
     expect(statusText({ ...STATUS, undoing: 'failover' })).toContain('half-way: lifeboat undo shop');
+  });
+
+  it('tells which line goes on after a failover to an older recovery point', () => {
+    const after = '2026-11-23T17:15:00.000Z';
+    const away = statusText({ ...STATUS, chosen: { at: '2026-11-23T17:30:00Z', after } });
+    expect(away).toContain(`what was backed up after ${after} is of the line that was turned away from`);
+    expect(away).toContain('Replication waits: after a failback, commit goes on with what came home.');
+    const [db, web] = STATUS.vms;
+    const home = statusText({ ...STATUS, vms: [{ ...db!, turnedAway: true }, web!] });
+    expect(home).toContain(
+      'The DR copy of db is of a line that was turned away from, and no failover takes it unasked',
+    );
+    expect(statusText(STATUS)).not.toMatch(/turned away|Recovery points/);
   });
 
   it('tells what protects the VMs that are away, and what they are called at home', () => {

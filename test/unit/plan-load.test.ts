@@ -253,7 +253,7 @@ describe('a bad plan gets one error with file, line, column and field', () => {
     [
       'unknown key near nothing',
       changed('  hypervisor: local', '  hypervisor: local\n  colour: red'),
-      'plan.yaml:4:3 primarySite.colour: is not known here; known are hypervisor',
+      'plan.yaml:4:3 primarySite.colour: is not known here; known are hypervisor, fence',
     ],
     [
       'missing field',

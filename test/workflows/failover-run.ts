@@ -17,7 +17,9 @@ const HOST = 'i-0a11fe00000000001';
 
 /** Takes seconds, so that a file's tests share one. */
 let bundled: ReturnType<typeof bundleWorkflowCode> | undefined;
-const bundle = () => (bundled ??= bundleWorkflowCode({ workflowsPath: require.resolve('../../workflows') }));
+/** The product's workflows. */
+export const bundle = () =>
+  (bundled ??= bundleWorkflowCode({ workflowsPath: require.resolve('../../workflows') }));
 
 export interface Input {
   vm?: string;
@@ -37,7 +39,15 @@ export async function failOverOn(
     of,
     calls = [],
     meanwhile,
-  }: { of: DrPlan; calls?: string[]; meanwhile?: (run: WorkflowHandle) => Promise<unknown> },
+    workflowId = `failover-${randomUUID()}`,
+    type = 'failover',
+  }: {
+    of: DrPlan;
+    calls?: string[];
+    meanwhile?: (run: WorkflowHandle) => Promise<unknown>;
+    workflowId?: string;
+    type?: 'failover' | 'failback';
+  },
 ): Promise<{ calls: string[]; inputs: Map<string, Input>; outcome: FailoverSummary | Error }> {
   const inputs = new Map<string, Input>();
   const activities = (names: string[]): WorkerOptions['activities'] =>
@@ -72,17 +82,15 @@ export async function failOverOn(
       ...['startInstance', 'waitUntilReady', 'discardShell', 'removeRecoveryResources'],
       ...['registerImage', 'launchInstance', 'deregisterImages', 'readBootScripts', 'requireBootScripts'],
       ...['keepConsoles', 'planRestore', 'launchLicensedShell', 'replaceRootVolume', 'stopInstance'],
-      ...[
-        'choosePoints',
-        'planPointCopy',
-        'startSnapshot',
-        'completeSnapshot',
-        'finishPointCopy',
-        'discardPointCopy',
-      ],
+      ...['moveDns', 'returnDns', 'checkDns'],
+      ...['readInstances', 'snapshotInstance', 'checkDiskFits', 'deleteFailbackSnapshots'],
+      ...['choosePoints', 'planPointCopy', 'startSnapshot', 'completeSnapshot'],
+      ...['finishPointCopy', 'discardPointCopy'],
     ]),
     await worker(BACKUP_PROXY_QUEUE, [
       ...['readPower', 'shutDownVm', 'startVm', 'waitUntilReady', 'fenceVms'],
+      ...['checkPrimarySite', 'createTemplateVm', 'attachDisks', 'copySnapshotToDisk', 'revertGuest'],
+      ...['configureAndStartVm', 'removeTemplateVm'],
       ...['snapshotVm', 'rehearseAdaptation', 'finishBackup', 'releaseVmSnapshot'],
     ]),
     await worker(awsProxyHostQueue(HOST), ['injectDrivers']),
@@ -90,9 +98,9 @@ export async function failOverOn(
   const working = workers.map((one) => one.run());
   try {
     const run = await server.client.workflow.start<(asked: FailoverRequest) => Promise<FailoverSummary>>(
-      'failover',
+      type,
       {
-        workflowId: `failover-${randomUUID()}`,
+        workflowId,
         taskQueue: CONTROL_QUEUE,
         args: [request],
         workflowExecutionTimeout: '150s',
@@ -143,4 +151,13 @@ const USUAL: Record<string, (plan: DrPlan, input: Input) => unknown> = {
       .map((vm) => ({ vm, console: { takenAt: '2026-11-30T00:00:00Z', screenshot: vm }, warnings: [] })),
   removeRecoveryResources: () => ({ removed: [] }),
   fenceVms: () => ({ standing: 'over', digest: '0'.repeat(64), poweredOff: [], failed: [] }),
+  returnDns: () => ({ returned: [], leftAlone: [] }),
+  readInstances: (_, input) =>
+    (input as { plan?: DrPlan }).plan?.vms.map(({ name: vm }) => ({
+      ...{ vm, instanceId: `i-${vm}`, instanceType: 'm6i.large', cpus: 2, memoryMiB: 1024, firmware: 'bios' },
+      ...{ original: { cpus: 1, memoryMiB: 512, firmware: 'bios', nics: [] }, disks: [] },
+    })),
+  checkPrimarySite: () => ({ notes: [] }),
+  snapshotInstance: () => [],
+  revertGuest: () => ({ warnings: [] }),
 };

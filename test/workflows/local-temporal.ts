@@ -32,10 +32,10 @@ export function temporalForTests(): () => TestWorkflowEnvironment {
   return () => server;
 }
 
-/** A dev server in memory that knows Lifeboat's search attributes. To be torn down. */
-export async function startTemporal(): Promise<TestWorkflowEnvironment> {
+/** A dev server in memory that knows Lifeboat's search attributes; with `ui`, its Web UI is at its port plus 1000. To be torn down. */
+export async function startTemporal({ ui = false } = {}): Promise<TestWorkflowEnvironment> {
   const server = await TestWorkflowEnvironment.createLocal({
-    server: { executable: { type: 'existing-path', path: temporalCli() ?? 'temporal' }, ip: '127.0.0.1' },
+    server: { executable: { type: 'existing-path', path: temporalCli() ?? 'temporal' }, ip: '127.0.0.1', ui },
   });
   await registerSearchAttributes(server.connection, server.namespace ?? 'default');
   return server;

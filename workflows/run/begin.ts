@@ -21,6 +21,8 @@ export interface BegunRun {
   phase: PlanPhase | 'none';
   /** As it was read; absent where there is none. */
   state?: PlanState;
+  /** VMs that the failover left out, while the application is away. */
+  without: string[];
   /** Why no backup should begin now; absent where it may, and in runs that began before there were windows. */
   closedWindow?: ClosedWindow;
 }
@@ -48,6 +50,7 @@ export async function begin(request: RunRequest): Promise<BegunRun> {
     },
     phase: state?.phase ?? 'none',
     ...(state === undefined ? {} : { state }),
+    without: state?.without ?? [],
     ...(closedWindow === undefined ? {} : { closedWindow }),
   };
 }

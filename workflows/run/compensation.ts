@@ -1,5 +1,6 @@
-import { CancellationScope, log } from '@temporalio/workflow';
+import { CancellationScope, log, setHandler } from '@temporalio/workflow';
 import { causeMessage } from './failure-message';
+import { whatCancelTakesBackQuery } from './messages';
 import { settling } from './settling';
 
 /**
@@ -11,6 +12,16 @@ export class Compensations {
 
   add(what: string, undo: () => Promise<unknown>): void {
     this.undos.unshift({ what, undo });
+  }
+
+  /** What was done stays. */
+  dismiss(): void {
+    this.undos.length = 0;
+  }
+
+  /** Lets people ask the run what it would do if it were cancelled now. */
+  tell(): void {
+    setHandler(whatCancelTakesBackQuery, () => ({ takesBack: this.undos.map(({ what }) => what) }));
   }
 
   /**
@@ -40,7 +51,9 @@ export class Compensations {
 export async function compensating<T>(steps: (compensations: Compensations) => Promise<T>): Promise<T> {
   const compensations = new Compensations();
   try {
-    return await settling(() => steps(compensations));
+    const result = await settling(() => steps(compensations));
+    compensations.dismiss();
+    return result;
   } catch (error) {
     const failed = await compensations.run();
     if (failed.length > 0 && error instanceof Error)

@@ -11,7 +11,38 @@ export interface RunStatus {
   trouble?: string;
   /** Something waits for a person to mend what failed, and to send a retry. */
   needsAttention: boolean;
+  /** What a person has to approve before the run goes on there, the longest wait first; absent where nothing is. */
+  awaited?: AwaitedApproval[];
+  /** Who holds the run, and why; absent where nobody does. */
+  paused?: Decision;
   vms: VmStatus[];
+}
+
+/** What a person has decided. All of it is as that person has said it. */
+export interface Decision {
+  by: string;
+  why: string;
+  /** ISO 8601, UTC. */
+  at: string;
+}
+
+/** What waits for somebody's approval. */
+export interface AwaitedApproval {
+  /** In words, such as "DNS" or "VM db". */
+  gate: string;
+  /** What of an `approve` names it. */
+  answer: Gate;
+  /** What happens when it is approved, such as "move DNS to the recovery site". */
+  what: string;
+  /** ISO 8601, UTC. */
+  since: string;
+}
+
+/** An approval that was given. */
+export interface Approval extends Decision {
+  gate: string;
+  /** ISO 8601, UTC: since when it waited for it. */
+  since: string;
 }
 
 export interface VmStatus {
@@ -37,7 +68,11 @@ export const troubleSignal = defineSignal<[{ vm?: string; text: string }]>('trou
 
 /** Phase of a VM, or of a run, in which it waits for a person to mend what failed, and to send a retry. */
 export const NEEDS_ATTENTION = 'needs attention';
-/** Phase that follows it. */
+/** Phase of a run of which something waits for an approval; see {@link AwaitedApproval}. */
+export const AWAITS_APPROVAL = 'waiting for approval';
+/** Phase of a run that somebody holds. */
+export const PAUSED = 'paused';
+/** Phase that follows {@link NEEDS_ATTENTION}. */
 export const TRYING_AGAIN = 'trying again';
 
 /** What is tried again. */
@@ -57,8 +92,56 @@ export const retryUpdate = defineUpdate<{ vms: string[] }, [RetryRequest]>('retr
 /** From the run to a VM's child workflow: its step is tried again. */
 export const retrySignal = defineSignal<[RetryRequest]>('retryStep');
 
-/** From a failover to a VM's child workflow: all VMs that it depends on are ready, so it may boot. */
-export const dependenciesReadySignal = defineSignal('dependenciesReady');
+/** What needs an approval: a VM, a tier of the start order, DNS, or the stop of a failback's instances. */
+export type Gate = { vm: string } | { tier: number } | { dns: true } | { cutOver: true };
+
+/** Who decides, and why. Nobody proves who they are: it is what they say. */
+export interface Deciding {
+  by: string;
+  why: string;
+}
+
+/** With none of the four, the one gate that waits. */
+export interface ApproveRequest extends Deciding {
+  vm?: string;
+  tier?: number;
+  dns?: boolean;
+  cutOver?: boolean;
+}
+
+/** From a person to the run: what waits for an approval goes on. Refused where nothing waits, or not that. */
+export const approveUpdate = defineUpdate<{ gate: string }, [ApproveRequest]>('approve');
+
+/** From a person to the run: no further VM boots, and DNS does not move, until `resume`. Answers with what goes on meanwhile. */
+export const pauseUpdate = defineUpdate<{ underWay: string[] }, [Deciding]>('pause');
+export const resumeUpdate = defineUpdate<void, [Deciding]>('resume');
+
+/** A VM that is given up, and what becomes of those that depend on it. */
+export interface SkipRequest extends Deciding {
+  vm: string;
+  /** Needed where there are any that do not run yet: `skip` gives them up, too, `start` lets them start without it. */
+  dependents?: 'skip' | 'start';
+}
+
+/** From a person to a failover: the VM is given up, and what was made for it is removed. */
+export const skipUpdate = defineUpdate<{ skipped: string[]; startWithout: string[] }, [SkipRequest]>('skip');
+
+/** What cancelling a run would take back, as far as the run knows. */
+export interface CancelPreview {
+  /** In the order in which it would be; empty where nothing is taken back (any more). */
+  takesBack: string[];
+}
+
+export const whatCancelTakesBackQuery = defineQuery<CancelPreview>('whatCancelTakesBack');
+
+/** What a VM is told when its turn comes. */
+export interface DependenciesReady {
+  /** VMs that it depends on, and that are left out of the run. */
+  without: string[];
+}
+
+/** From a failover to a VM's child workflow: all VMs that it depends on are ready, or left out, so it may boot. */
+export const dependenciesReadySignal = defineSignal<[DependenciesReady?]>('dependenciesReady');
 
 /** From a failback to a VM's child workflow: it may go on past a point where the VMs wait for each other. */
 export const openGateSignal = defineSignal<[FailbackGate]>('openGate');

@@ -1,6 +1,10 @@
 import { setCurrentDetails, setHandler, upsertSearchAttributes } from '@temporalio/workflow';
 import {
+  type AwaitedApproval,
+  AWAITS_APPROVAL,
+  type Decision,
   NEEDS_ATTENTION,
+  PAUSED,
   phaseAttribute,
   planAttribute,
   type RunStatus,
@@ -18,7 +22,8 @@ const cell = (text: string): string => text.replace(/\|/g, '\\|').replace(/\s+/g
 const SHOWN_VMS = 50;
 
 /** What a person reads in the Web UI. Of a plan too large for that, what needs somebody and what goes on, and the number of the rest. */
-export function markdown({ phase, problem, trouble, needsAttention, vms }: RunStatus): string {
+export function markdown(status: RunStatus): string {
+  const { phase, problem, trouble, needsAttention, vms } = status;
   const shown = vms.length <= SHOWN_VMS ? vms : [...vms].sort(byInterest).slice(0, SHOWN_VMS);
   const rows = shown.map(({ vm, phase, detail, trouble, since }) => {
     const details = [detail, trouble ?? ''].filter((text) => text !== '').join('; ');
@@ -28,6 +33,7 @@ export function markdown({ phase, problem, trouble, needsAttention, vms }: RunSt
     `**${phase}**${problem === undefined ? '' : ` ${NEEDS_ATTENTION}: ${cell(problem)}`}`,
     ...(trouble === undefined ? [] : ['', cell(trouble)]),
     ...(needsAttention ? ['', HINT] : []),
+    ...decisionLines(status),
     ...(shown.length < vms.length ? ['', `${counts(vms)}. The ${SHOWN_VMS} that matter most:`] : []),
     '',
     '| VM | phase | detail | since (UTC) |',
@@ -53,6 +59,24 @@ function counts(vms: VmStatus[]): string {
 
 const HINT =
   'Mend what is told, then send the update `retry` with `{}`, or `lifeboat retry PLAN`. Cancel the run to take it back.';
+
+/** What waits for whom, since when, and how it is answered. */
+function decisionLines({ awaited = [], paused }: RunStatus): string[] {
+  return [
+    ...awaited.flatMap(({ gate, answer, what, since }) => [
+      '',
+      `**${gate}** waits for approval since ${since.slice(0, 19).replace('T', ' ')} UTC, to ${cell(what)}. Send the update \`approve\` ` +
+        `with \`${JSON.stringify({ ...answer, by: 'your name', why: 'the reason' })}\`, or \`lifeboat approve\`.`,
+    ]),
+    ...(paused === undefined
+      ? []
+      : [
+          '',
+          `**Paused** since ${paused.at.slice(0, 19).replace('T', ' ')} UTC by ${cell(paused.by)}: ${cell(paused.why)}. What is under way goes on; ` +
+            'no further VM boots, and DNS does not move. Send the update `resume`, or `lifeboat resume`.',
+        ]),
+  ];
+}
 
 /**
  * Keeps what a run is doing where people look: the Web UI's current details, the search attributes, and the
@@ -111,6 +135,23 @@ export class RunProgress {
     this.ended.add(vm);
   }
 
+  /** The VM is left out: from now on nobody else tells of it. */
+  leaveOut(vm: string, phase: string, detail: string): void {
+    this.ended.add(vm);
+    const row = this.rows.get(vm);
+    if (!row) return;
+    Object.assign(row, { phase, detail, since: new Date().toISOString() } satisfies Omit<VmStatus, 'vm'>);
+    delete row.trouble;
+    this.show();
+  }
+
+  /** What of the run waits for people's decisions. */
+  decisions({ awaited, paused }: { awaited: AwaitedApproval[]; paused: Decision | undefined }): void {
+    this.status.awaited = awaited.length === 0 ? undefined : awaited;
+    this.status.paused = paused;
+    this.show();
+  }
+
   /** An activity of a VM, or of the run itself, keeps failing. It is of the present phase, and ends with it. */
   private trouble(vm: string | undefined, text: string): void {
     if (vm !== undefined && this.ended.has(vm)) return;
@@ -124,14 +165,29 @@ export class RunProgress {
     return this.status.vms.filter(({ phase }) => phase === NEEDS_ATTENTION).map(({ vm }) => vm);
   }
 
+  /** Names of the VMs of which something goes on: they neither wait, nor have ended. */
+  get busyVms(): string[] {
+    return this.status.vms
+      .filter(({ vm, phase }) => phase !== 'waiting' && phase !== NEEDS_ATTENTION && !this.ended.has(vm))
+      .map(({ vm }) => vm);
+  }
+
   /** Phase that the VM is in. */
   phaseOf(vm: string): string | undefined {
     return this.rows.get(vm)?.phase;
   }
 
+  /** What people search runs by: first what waits for somebody. */
+  private shownValue(): string {
+    const { needsAttention, awaited, paused, phase } = this.status;
+    if (needsAttention) return NEEDS_ATTENTION;
+    if (awaited !== undefined) return AWAITS_APPROVAL;
+    return paused === undefined ? phase : PAUSED;
+  }
+
   private show(): void {
     this.status.needsAttention = this.status.problem !== undefined || this.waitingVms.length > 0;
-    const value = this.status.needsAttention ? NEEDS_ATTENTION : this.status.phase;
+    const value = this.shownValue();
     // Each write is an event of its own in the history, so only what is new is written.
     if (value !== this.shownPhase) upsertSearchAttributes([{ key: phaseAttribute, value }]);
     this.shownPhase = value;

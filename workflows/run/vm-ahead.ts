@@ -1,8 +1,8 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
-import { dependenciesReadySignal } from './messages';
+import { dependenciesReadySignal, type DependenciesReady } from './messages';
 
 interface StartedChild<Result> {
-  signal(signal: typeof dependenciesReadySignal): Promise<void>;
+  signal(signal: typeof dependenciesReadySignal, ...told: [DependenciesReady?]): Promise<void>;
   result(): Promise<Result>;
 }
 
@@ -34,13 +34,14 @@ export class VmAhead<Result> {
     await this.begin(true);
   }
 
-  /** All that the VM depends on is ready. @returns how it ends */
-  async goOn(): Promise<Result> {
+  /** All that the VM depends on is ready, but for those that are left out (`without`). @returns how it ends */
+  async goOn(without: string[] = []): Promise<Result> {
     const prepared = this.isAhead;
     this.state = 'in turn';
     const child = await (prepared ? this.child : this.begin(false));
     try {
-      if (prepared) await child?.signal(dependenciesReadySignal);
+      const told: [DependenciesReady?] = without.length === 0 ? [] : [{ without }];
+      if (prepared) await child?.signal(dependenciesReadySignal, ...told);
     } catch (error) {
       // One that has ended cannot be told any more, and how it ended is what counts.
       if (isCancellation(error)) throw error;

@@ -1,8 +1,14 @@
-import { ListHostedZonesByNameCommand } from '@aws-sdk/client-route-53';
+import { ListHostedZonesByNameCommand, type Route53Client } from '@aws-sdk/client-route-53';
 import { hasCode } from '../../failures';
 import { type HostedZone } from './hosted-zone';
-import { type InspectDependencies } from './inspect';
 import { askNameServers } from './name-servers';
+
+/** What looking at DNS takes. */
+export interface InspectDependencies {
+  route53: Route53Client;
+  /** Recursive resolvers that know where a domain is delegated to; none where it is not asked. */
+  resolvers?: string[];
+}
 
 /** Zones of one name that one page lists; an account has one or two. */
 const MOST_ZONES = 20;

@@ -15,7 +15,12 @@ export interface FailbackActivities {
       firmware: Firmware;
       /** The NICs and guest OS that the VM had at the primary site, from its last backup. */
       original: Omit<VmConfiguration, 'disks'>;
-      disks: (DiskConfiguration & { volumeId: string })[];
+      /** `copySnapshotId`: the snapshot that holds the recovery point; absent where there is none any more. */
+      disks: (DiskConfiguration & { volumeId: string; copySnapshotId?: string })[];
+      /** The backup that the VM was recovered from. Absent in answers of earlier releases. */
+      recoveryPoint?: string;
+      /** Keys of the disks that the plan left out of it; absent where it left none out. */
+      excludedDisks?: string[];
       /** ISO 8601, UTC: when the first of its disks was made of the DR copy; absent in what a worker of an earlier release answers. */
       recoveredAt?: string;
       /** What an operator should know of that backup; absent where there is nothing. */

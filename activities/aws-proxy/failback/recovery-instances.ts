@@ -13,6 +13,8 @@ import { byPlace } from '../../../machines/disk-place';
 import { type DrPlan } from '../../../plan/schema';
 import { MANIFESTS_AT_ONCE, readManifest } from '../../../repository/backups/backups';
 import { type ObjectStore } from '../../../repository/objects/object-store';
+import { type BackupManifest } from '../../../repository/backups/manifest';
+import { type CopySnapshot, findCopySnapshots } from '../account/dr-copy';
 import { FILTER_VALUES, listInstances, listVolumes } from '../account/lookup';
 import { diskOf, readInstance, readRecoveredVolume, tagFilters } from '../account/tags';
 import { type FailbackActivities } from './contract';
@@ -44,6 +46,7 @@ export async function readRecoveryInstances(
     return [];
   });
   const types = await instanceTypes(ec2, chosen);
+  const copies = await findCopySnapshots(ec2, { plan: plan.name });
   const instances: RecoveryInstance[] = [];
   const read = async (found: Found) => ({
     found,
@@ -55,19 +58,43 @@ export async function readRecoveryInstances(
       problems.push(`The repository lacks the backup ${recoveryPoint} that ${vm} was recovered from.`);
       continue;
     }
-    const { configuration: before, notes } = manifest;
+    const { configuration: before, notes, excludedDisks } = manifest;
     const disks = disksOf(found, before, problems);
     instances.push({
       vm,
       ...hardwareOf(found, types, before),
       original: withoutDisks(before),
       ...recoveredAt(found),
-      disks,
+      disks: disks.map((disk) => ({ ...disk, ...copyOf(manifest, disk.key, copies) })),
+      recoveryPoint,
+      ...(excludedDisks === undefined ? {} : { excludedDisks }),
       ...(notes === undefined ? {} : { notes }),
     });
   }
   if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join(' '), 'NotReadyForFailback');
   return instances;
+}
+
+/**
+ * The snapshot that holds a disk as it was at the recovery point. A block map's digest stands on snapshots that hold exactly what it
+ * says, so launch copies are none of them.
+ */
+function copyOf(
+  { vm, backupId, disks }: BackupManifest,
+  key: string,
+  copies: CopySnapshot[],
+): { copySnapshotId?: string } {
+  const map = disks.find((disk) => disk.key === key)?.blockMapSha256;
+  const found = copies.find(
+    ({ snapshot, tags }) =>
+      snapshot.State === 'completed' &&
+      tags.role === 'dr-copy' &&
+      tags.vm === vm &&
+      tags.disk === key &&
+      tags.recoveryPoint === backupId &&
+      tags.blockMap === map,
+  );
+  return found === undefined ? {} : { copySnapshotId: found.snapshot.SnapshotId };
 }
 
 export async function findInstances(ec2: EC2Client, plan: string): Promise<Found[]> {

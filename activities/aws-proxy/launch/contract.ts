@@ -35,6 +35,12 @@ export type InstanceLaunch = Attempt &
     test: boolean;
   };
 
+/** A launch in a run that some VMs are left out of. */
+export interface Incomplete {
+  /** Those that the VM depends on: it finds their names at an address that is nobody's. Absent where all are there. */
+  without?: string[];
+}
+
 /** Of an instance that gets the VM's disks afterwards. */
 export type ShellLaunch = InstanceLaunch & { recoveryPoint: string };
 
@@ -203,7 +209,7 @@ export interface LaunchActivities {
    * @throws ApplicationFailure LaunchCopyGone, non-retryable
    */
   launchInstance(
-    input: InstanceLaunch & { drCopy: DrCopy; volumes?: VolumesByDisk },
+    input: InstanceLaunch & { drCopy: DrCopy; volumes?: VolumesByDisk } & Incomplete,
   ): Promise<LaunchedInstance>;
   /** DeregisterImage of all that the run registered for these VMs; what was launched by it runs on. */
   deregisterImages(input: { run: RunContext; vms: string[] }): Promise<void>;
@@ -217,7 +223,7 @@ export interface LaunchActivities {
    * @throws ApplicationFailure LicensedImageRefused, non-retryable
    */
   launchLicensedShell(
-    input: ShellLaunch & { leave: 'running' | 'stopped'; byLaunchCopy: boolean },
+    input: ShellLaunch & { leave: 'running' | 'stopped'; byLaunchCopy: boolean } & Incomplete,
   ): Promise<{ instanceId: string; availabilityZone: string }>;
   /**
    * Replaces the running shell's root by the boot volume (CreateReplaceRootVolumeTask), by which the instance boots from it; the
@@ -247,7 +253,7 @@ export interface LaunchHostActivities {
    * Attaches the boot volume to this host, adapts the guest on it, and detaches it again, also on failure.
    * `bootScripts` are fetched from the repository by digest. `hosts` are where the guest finds the VMs that it depends
    * on; where they are absent, the run's instances of those VMs are looked up, which have to be there. `test` tells which of
-   * the plan's fixed addresses hold; a run of a release that knew none does not say it.
+   * the plan's fixed addresses hold; a run of a release that knew none does not say it. `without` as in {@link Incomplete}.
    */
   injectDrivers(input: {
     run: RunContext;
@@ -256,5 +262,6 @@ export interface LaunchHostActivities {
     bootScripts: BootScriptReference[];
     hosts?: HostEntry[];
     test?: boolean;
+    without?: string[];
   }): Promise<AdaptationReport>;
 }

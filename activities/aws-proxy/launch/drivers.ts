@@ -26,7 +26,7 @@ type InjectDrivers = Parameters<LaunchHostActivities['injectDrivers']>[0];
  */
 export async function injectDrivers(
   { host, guestAdapter, objectStore, lookUpHosts }: DriverDependencies,
-  { run, vm, volumes, bootScripts, hosts, test }: InjectDrivers,
+  { run, vm, volumes, bootScripts, hosts, test, without }: InjectDrivers,
 ): Promise<AdaptationReport> {
   const boot = volumes.find((volume) => volume.boot);
   if (boot === undefined)
@@ -36,7 +36,7 @@ export async function injectDrivers(
   for (const reference of bootScripts)
     scripts.push(bootScriptOf(reference, await loadBootScript(store, reference)));
 
-  const addresses = hosts ?? (await lookUpHosts(run, vm, test));
+  const addresses = hosts ?? (await lookUpHosts(run, vm, test, without));
 
   return withAttached(host, volumes, (paths) => {
     const pathOf = (volume: RecoveredVolume): string => paths.get(volume.volumeId) ?? '';

@@ -12,11 +12,23 @@ import { type InstancesOfRun } from './instances-of-run';
 /**
  * Where a VM of a failover finds those that it has to find by name, and itself: their host names, at their addresses of this run.
  * @param test whether the run is a test, whose fixed addresses are others; undefined where who asks does not know of any
+ * @param without VMs that it depends on, and that are left out of the run: nobody is at the address of theirs
  */
-export type HostLookup = (run: RunContext, vm: string, test?: boolean) => Promise<HostEntry[]>;
+export type HostLookup = (
+  run: RunContext,
+  vm: string,
+  test?: boolean,
+  without?: readonly string[],
+) => Promise<HostEntry[]>;
 
 /** Where a VM is to find itself that has no fixed address in this run: as in hosts.ts of its guest. */
 const OWN_ADDRESS = '127.0.1.1';
+
+/**
+ * Where a VM finds one that is left out of the run: an address for documents (RFC 5737), which nobody has and nothing routes. A
+ * name without any address would be asked of the recovery site's name servers, which may lead home.
+ */
+const NOBODY = '192.0.2.1';
 
 /** States of an instance that is there, or will be again; what was taken away is listed for an hour yet. */
 const THERE = new Set<string>(['pending', 'running', 'stopping', 'stopped']);
@@ -43,7 +55,7 @@ export function hostLookup(
     }
   }
 
-  return async (run, vm, test) => {
+  return async (run, vm, test, without = []) => {
     const plan = await planOf(run);
     const named = namedVms(plan, vm).filter(({ as }) => as === 'dependency' || test !== undefined);
     if (named.length === 0) return [];
@@ -60,6 +72,7 @@ export function hostLookup(
       const { names, as } = one;
       if (as === 'self') return { address: fixedAddress(plan, one, test) ?? OWN_ADDRESS, names, self: true };
       const address = as === 'peer' ? fixedAddress(plan, one, test) : latestOf.get(one.vm.name)?.address;
+      if (as === 'dependency' && without.includes(one.vm.name)) return { address: NOBODY, names };
       if (address !== undefined) return { address, names };
       // The plan's check refuses peers without.
       if (as === 'peer')

@@ -74,9 +74,9 @@ export async function launchInstance(
 /** What a guest that was adapted beforehand has to learn of this run, as user data. */
 export async function launchDataOf(
   lookUpHosts: HostLookup,
-  { run, vm, test }: Pick<LaunchInstance, 'run' | 'vm' | 'test'>,
+  { run, vm, test, without }: Pick<LaunchInstance, 'run' | 'vm' | 'test' | 'without'>,
 ): Promise<string> {
-  const hosts = await lookUpHosts(run, vm, test);
+  const hosts = await lookUpHosts(run, vm, test, without);
   return launchData({
     runId: run.runId,
     addresses: hosts.map(({ address }, index) => ({ placeholder: placeholderAddress(index), address })),

@@ -1,11 +1,10 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { withLock } from '../../../host/lock';
 import { type Hypervisor, type SnapshotOptions, type VmSnapshot, VmNotFoundError } from '../../port';
 import { changedAreas, standingDisks } from './changed-areas';
 import { describeConfiguration, describeDisks, networkNames } from '../describe';
 import { extraConfig, MARK_OPTION } from '../devices';
-import { fileNameOf, type VmRef } from '../vm';
+import { heldBy } from '../failback/hold';
+import { type VmRef } from '../vm';
+import { aloneWith } from '../vm-lock';
 import { clearVm, releaseOne } from './leftovers';
 import { refuseWhatCannotBe } from './refuse';
 import { type Site } from '../site';
@@ -27,22 +26,10 @@ export type BackupMethods = Pick<
   'listVms' | 'describeVm' | 'snapshotVm' | 'openSnapshotDisk' | 'changedAreas' | 'releaseSnapshot'
 >;
 
-/**
- * Quiescing a guest may take a quarter of an hour (the default of VirtualMachineGuestQuiesceSpec.timeout), and merging a large
- * snapshot longer.
- */
-const VM_LOCK_WAIT_SECONDS = 3600;
-
 /** What a backup asks of vSphere. */
 export function backupMethods(site: Site): BackupMethods {
-  const { client, inventory, hotAdd, uses, stateDirectory } = site;
-
-  /** Takes and removes a VM's snapshots one after another, whatever the process on this host. */
-  async function alone<T>(vm: VmRef, work: () => Promise<T>): Promise<T> {
-    const locks = join(stateDirectory, 'vms');
-    await mkdir(locks, { recursive: true });
-    return withLock(join(locks, `${fileNameOf(vm)}.lock`), work, VM_LOCK_WAIT_SECONDS);
-  }
+  const { client, inventory, hotAdd, uses } = site;
+  const alone = <T>(vm: VmRef, work: () => Promise<T>): Promise<T> => aloneWith(site, vm, work);
 
   async function take(
     vm: VmRef,
@@ -98,15 +85,21 @@ export function backupMethods(site: Site): BackupMethods {
     async describeVm(vm) {
       const ref = await inventory.vm(vm);
       try {
-        const { config, 'runtime.powerState': power } = await client.get(ref, 'config', 'runtime.powerState');
+        const {
+          config,
+          'runtime.powerState': power,
+          snapshot,
+        } = await client.get(ref, 'config', 'runtime.powerState', 'snapshot');
         // A VM that is being made, or whose host is away, has no configuration.
         if (config === undefined)
           throw new Error(`vCenter does not tell the configuration of "${vm}" now; its host may be away.`);
         const mark = extraConfig(config.extraConfig, MARK_OPTION);
+        const holder = heldBy(snapshot?.rootSnapshotList);
         return {
           ...describeConfiguration(config, await networkNames(client, config.hardware.device)),
           power: power === 'poweredOff' ? 'off' : 'running',
           ...(mark === undefined ? {} : { mark }),
+          ...(holder === undefined ? {} : { heldBy: holder }),
         };
       } catch (error) {
         if (isFault(error, 'ManagedObjectNotFound')) throw new VmNotFoundError(vm);

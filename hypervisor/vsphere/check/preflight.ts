@@ -163,7 +163,10 @@ export async function checkNewVms(
         const { folder, name } = await newVmPlace(site.inventory, vm, configuration.displayName);
         const path = await site.inventory.pathOf(folder);
         placed(folder, path);
-        return [ok(`VM ${vm}`, `it will be "${name}" in ${path}.`)];
+        const there = await site.inventory.vmIfThere(vm);
+        if (there === undefined) return [ok(`VM ${vm}`, `it will be "${name}" in ${path}.`)];
+        objects.push({ place: 'VM that survived', ref: there, name: vm });
+        return [ok(`VM ${vm}`, 'it is there.')];
       })),
     );
   return [...findings, ...(await checkPrivileges(site, objects))];

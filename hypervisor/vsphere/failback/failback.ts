@@ -1,8 +1,9 @@
-import { type Hypervisor, type VmConfiguration, VmExistsError } from '../../port';
+import { type Hypervisor, type VmConfiguration, VmExistsError, VmRefusedError } from '../../port';
 import { createVm } from './create';
 import { describeDisks } from '../describe';
 import { type DiskBacking, disksOf, extraConfig, MARK_OPTION } from '../devices';
 import { setHardware } from './hardware';
+import { heldBy, holdMethods, type HoldMethods } from './hold';
 import { type VmRef } from '../vm';
 import { addDisk } from './new-disks';
 import { chooseNetworks, type SiteNetwork, siteNetworks } from '../networks';
@@ -24,12 +25,15 @@ export type FailbackMethods = Pick<
   | 'shutDown'
   | 'powerOff'
   | 'consoleOutput'
->;
+> &
+  HoldMethods;
 
 /** What bringing a VM home asks of vSphere. */
 export function failbackMethods(site: Site): FailbackMethods {
   const { client, inventory, hotAdd, settings } = site;
   return {
+    ...holdMethods(site, releaseDisksOf),
+
     async createVm(vm, configuration, mark) {
       const existing = await inventory.vmIfThere(vm);
       if (existing !== undefined) {
@@ -54,13 +58,24 @@ export function failbackMethods(site: Site): FailbackMethods {
     },
 
     async openDisk(vm, diskKey) {
-      const { config, runtime } = await client.get(await inventory.vm(vm), 'config', 'runtime');
+      const { config, runtime, snapshot } = await client.get(
+        await inventory.vm(vm),
+        ...(['config', 'runtime', 'snapshot'] as const),
+      );
       const found =
         config && describeDisks(config).find(({ configuration }) => configuration.key === diskKey)?.disk;
       if (found === undefined) throw new Error(`VM "${vm}" has no disk "${diskKey}".`);
       if (runtime?.powerState !== 'poweredOff')
         throw new Error(`VM "${vm}" is ${runtime?.powerState ?? 'in no known state'}; power it off first.`);
       const { uuid, sizeBytes, backing } = found;
+      // A snapshot leaves it out, so what is written to it could not be taken back.
+      if (
+        heldBy(snapshot?.rootSnapshotList) !== undefined &&
+        backing.diskMode?.startsWith('independent') === true
+      )
+        throw new VmRefusedError(
+          `Disk "${diskKey}" of VM "${vm}" is independent (${backing.diskMode}), and no snapshot holds it. Set its mode to dependent.`,
+        );
       return hotAdd.open({ uuid, sizeBytes, backing, shown: `Disk "${diskKey}" of VM "${vm}"` }, 'write');
     },
 

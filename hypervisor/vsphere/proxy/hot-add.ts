@@ -87,6 +87,11 @@ export class HotAdd {
     await this.#alone(() => this.#detach(which));
   }
 
+  /** Whether a living process of this host has the disk open. */
+  isOpen(uuid: string): Promise<boolean> {
+    return this.#alone(() => this.#leases.used(uuid));
+  }
+
   /** Lets go of what no living process has open. @returns the files of the disks */
   async releaseAbandoned(): Promise<string[]> {
     return this.#alone(async () => {

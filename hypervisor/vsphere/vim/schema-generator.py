@@ -31,7 +31,7 @@ METHODS = {
     'vim.Datastore': 'RefreshDatastore RefreshDatastoreStorageInfo',
     'vim.VirtualMachine': 'ReconfigVM_Task PowerOnVM_Task PowerOffVM_Task ShutdownGuest AnswerVM CreateSnapshotEx_Task'
     ' ConsolidateVMDisks_Task QueryChangedDiskAreas RefreshStorageInfo',
-    'vim.vm.Snapshot': 'RemoveSnapshot_Task',
+    'vim.vm.Snapshot': 'RemoveSnapshot_Task RevertToSnapshot_Task',
 }
 
 # Properties of managed objects that are read.

@@ -2170,6 +2170,11 @@ export interface Methods {
     ends: never;
   };
   RetrieveServiceContent: { args: Record<string, never>; result: ServiceContent; ends: never };
+  RevertToSnapshot_Task: {
+    args: { host?: ManagedObject; suppressPowerOn?: boolean };
+    result: ManagedObject<'Task'>;
+    ends: undefined;
+  };
   ShutdownGuest: { args: Record<string, never>; result: undefined; ends: never };
   WaitForUpdatesEx: { args: { version?: string; options?: WaitOptions }; result: UpdateSet; ends: never };
 }
@@ -3075,6 +3080,12 @@ export const METHODS: Record<
     params: '',
     result: 'ServiceContent',
     privilege: 'System.Anonymous',
+  },
+  RevertToSnapshot_Task: {
+    on: 'VirtualMachineSnapshot',
+    params: 'host &HostSystem?, suppressPowerOn boolean?',
+    result: '&Task',
+    privilege: 'VirtualMachine.State.RevertToSnapshot',
   },
   ShutdownGuest: {
     on: 'VirtualMachine',

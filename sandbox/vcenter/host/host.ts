@@ -7,7 +7,7 @@ import { nodeSuffix } from '../../../machines/hardware';
 import { machineIsRunning } from '../../../machines/machine';
 import { attach, detach, type DevicePlaces } from './hot-add';
 import { isAttached, known, placeOf } from './known';
-import { consolidate, layoutOf, takeSnapshot } from './layers';
+import { consolidate, layoutOf, revertTo, takeSnapshot } from './layers';
 import { Monitors } from './monitors';
 import { hasEnded, powerOff, powerOn, removeTaps, type HostNetwork } from './power';
 import { Refusal } from './refusal';
@@ -166,6 +166,9 @@ export class Host {
         return monitors.run(machine.vm, (qmp) => qmp.execute('system_powerdown'));
       case 'snapshot':
         await takeSnapshot(machine, asked.snapshot, asked.tracking, monitors);
+        return layoutOf(machine);
+      case 'revert':
+        await revertTo(state, machine, asked.snapshot);
         return layoutOf(machine);
       case 'unsnapshot':
         delete machine.snapshots[asked.snapshot];

@@ -56,12 +56,7 @@ export async function takeSnapshot(
   const disks = machine.disks.filter(({ mode }) => !mode.startsWith('independent'));
   const number = String(++machine.serial).padStart(6, '0');
   const next = new Map<Disk, Layer>();
-  for (const disk of disks) {
-    const file = bottomOf(disk).file.replace(/\.vmdk$/, `-${number}.vmdk`);
-    await toolOutput('qemu-img', ['create', '-q', '-f', 'qcow2', file, String(disk.capacity)]);
-    const node = `disk${disk.slot}-${number}`;
-    next.set(disk, { file, data: file, format: 'qcow2', node, intervals: [disk.tracking.interval + 1] });
-  }
+  for (const disk of disks) next.set(disk, await newLayer(disk, number));
   if (machine.running) await freezeRunning(machine, next, monitors);
   const record: SnapshotRecord = {};
   for (const [disk, layer] of next) {
@@ -95,6 +90,45 @@ async function freezeRunning(machine: Machine, next: Map<Disk, Layer>, monitors:
     }
     if (actions.length > 0) await qmp.execute('transaction', { actions });
   });
+}
+
+/**
+ * Has the disks go on from a snapshot, in new files: what was written since is gone. The machine is off.
+ * @throws Refusal where a file that would go is in use elsewhere; Error where a later snapshot needs one
+ */
+export async function revertTo(state: HostState, machine: Machine, id: string): Promise<void> {
+  const record = machine.snapshots[id];
+  if (record === undefined) throw new Error(`This host has no snapshot ${id} of ${machine.vm}.`);
+  const gone = (disk: Disk): Layer[] => {
+    const frozen = record[bottomOf(disk).file]?.frozen;
+    // A disk that is in no snapshot stays as it is.
+    return frozen === undefined
+      ? []
+      : disk.chain.slice(disk.chain.findIndex(({ file }) => file === frozen) + 1);
+  };
+  for (const disk of machine.disks)
+    for (const { file } of gone(disk)) {
+      if (isAttached(state, file)) throw new Refusal('FileLocked', file);
+      if (Object.values(machine.snapshots).some((other) => other[bottomOf(disk).file]?.frozen === file))
+        throw new Error(`The simulated host goes back to no snapshot that another builds on.`);
+    }
+  const number = String(++machine.serial).padStart(6, '0');
+  for (const disk of machine.disks) {
+    const layers = gone(disk);
+    if (layers.length === 0) continue;
+    const next = await newLayer(disk, number);
+    disk.chain.splice(disk.chain.length - layers.length, layers.length, next);
+    for (const { file } of layers) await rm(file, { force: true });
+    // What differs from what was before is not known.
+    renewTracking(disk);
+  }
+}
+
+async function newLayer(disk: Disk, number: string): Promise<Layer> {
+  const file = bottomOf(disk).file.replace(/\.vmdk$/, `-${number}.vmdk`);
+  await toolOutput('qemu-img', ['create', '-q', '-f', 'qcow2', file, String(disk.capacity)]);
+  const node = `disk${disk.slot}-${number}`;
+  return { file, data: file, format: 'qcow2', node, intervals: [disk.tracking.interval + 1] };
 }
 
 /**

@@ -1,0 +1,79 @@
+import { hostname, userInfo } from 'node:os';
+import { Command, Option } from 'commander';
+import { lifeboatClient, type LifeboatClient } from '../client/client';
+import { type LifeboatRun } from '../client/run';
+import { runLink } from '../client/web-ui';
+import { type CliContext, writeJson } from './io';
+import { findPlan } from './plan-argument';
+import { siteSettings } from './run-command';
+
+/** Options of all commands by which people decide something of a run. */
+export interface DecidingOptions {
+  reason: string;
+  by: string;
+  test?: boolean;
+  json?: boolean;
+}
+
+/** Who sits at this terminal, as Temporal's own tools tell it. */
+export function whoAmI(): string {
+  return `${userName()}@${hostname()}`;
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // Containers have users without a name.
+    return String(process.getuid?.() ?? 'unknown');
+  }
+}
+
+/** `--by`: who decides, as it is kept in the run's result. */
+export const byOption = (): Option =>
+  new Option('--by <who>', 'who decides, as the run keeps it').default(whoAmI(), 'user@host');
+
+/** A command that tells a plan's run what a person has decided. */
+export const decidingCommand = (name: string, description: string): Command =>
+  new Command(name)
+    .description(description)
+    .argument('<plan>', 'path of a plan file, or name of a published plan')
+    .requiredOption('--reason <text>', 'why; kept with the run')
+    .addOption(byOption())
+    .option('--test', "the plan's test failover, and not its failover or failback")
+    .option('--json', 'write one JSON document to stdout');
+
+/** What was decided, of which run. */
+interface Decided {
+  run: LifeboatRun;
+  /** For people, one line. */
+  text: string;
+  /** Further fields of the JSON document. */
+  more?: Record<string, unknown>;
+}
+
+/** Finds the plan, does what was decided, and tells it. */
+export async function decide(
+  { io }: CliContext,
+  command: string,
+  argument: string,
+  { json }: { json?: boolean },
+  tell: (client: LifeboatClient, plan: string) => Promise<Decided>,
+): Promise<void> {
+  const settings = siteSettings(io);
+  const { plan } = await findPlan(argument, settings, io.cwd);
+  const client = await lifeboatClient({ ignoreConfigurationFile: settings.sandboxFile !== undefined });
+  try {
+    const { run, text, more = {} } = await tell(client, plan.name);
+    const { workflowId, runId } = run;
+    if (json === true)
+      writeJson(io, {
+        ...{ command, ok: true, plan: plan.name },
+        run: { workflowId, runId, webUi: runLink(settings.webUi, run.namespace, run) ?? null },
+        ...more,
+      });
+    else io.out(`${text}\n`);
+  } finally {
+    await client.close();
+  }
+}
