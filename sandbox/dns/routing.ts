@@ -1,4 +1,4 @@
-import { type DnsRecordSet } from './zone';
+import { type DnsRecordSet } from './record-set';
 
 /** Addresses of a multivalue answer at most. "Multivalue answer routing", Amazon Route 53 Developer Guide. */
 const MOST_VALUES = 8;

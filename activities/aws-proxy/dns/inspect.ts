@@ -1,4 +1,4 @@
-import { type ResourceRecordSet, type Route53Client } from '@aws-sdk/client-route-53';
+import { type ResourceRecordSet } from '@aws-sdk/client-route-53';
 import { type PlannedDnsRecord, vmsOf } from '../../../plan/dns-record';
 import { vmSite } from '../../../plan/recovery-site/vm-site';
 import { type DrPlan } from '../../../plan/schema';
@@ -9,13 +9,7 @@ import { type HostedZone, lookUpZone } from './hosted-zone';
 import { type Meanwhile, meanwhileOf, type WantedRecord } from './meanwhile';
 import { byName } from './move';
 import { leadingSets, readRecordSets, setText } from './record-sets';
-import { zoneNotes } from './zone-notes';
-
-export interface InspectDependencies {
-  route53: Route53Client;
-  /** Recursive resolvers that know where a domain is delegated to; none where it is not asked. */
-  resolvers?: string[];
-}
+import { type InspectDependencies, zoneNotes } from './zone-notes';
 
 /** What an instance's address will be is not known yet; it has as many characters at most. */
 const SOME_ADDRESS = '255.255.255.255';

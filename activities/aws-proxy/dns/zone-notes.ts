@@ -1,8 +1,13 @@
-import { ListHostedZonesByNameCommand } from '@aws-sdk/client-route-53';
+import { ListHostedZonesByNameCommand, type Route53Client } from '@aws-sdk/client-route-53';
 import { hasCode } from '../../failures';
 import { type HostedZone } from './hosted-zone';
-import { type InspectDependencies } from './inspect';
 import { askNameServers } from './name-servers';
+
+export interface InspectDependencies {
+  route53: Route53Client;
+  /** Recursive resolvers that know where a domain is delegated to; none where it is not asked. */
+  resolvers?: string[];
+}
 
 /** Zones of one name that one page lists; an account has one or two. */
 const MOST_ZONES = 20;
@@ -23,7 +28,7 @@ export async function zoneNotes(
 
 /** Other public zones of the same name: only one of them is asked by anybody. */
 async function twins(
-  route53: InspectDependencies['route53'],
+  route53: Route53Client,
   hostedZone: string,
   zone: HostedZone,
 ): Promise<string[]> {
