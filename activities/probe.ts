@@ -1,10 +1,11 @@
-import { request } from 'node:http';
 import { type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
-import { type ReadinessProbe } from '../plan/schema';
+import { type Probe, probesOf, type ReadinessProbe } from '../plan/probes';
 import { lastLines } from './console';
 import { type Dial } from './dial';
+import { httpProblem } from './probe-http';
+import { secured, serverName } from './probe-tls';
 
 export interface ProbeRequest {
   /** IP address of the VM, as its own site knows it. */
@@ -20,16 +21,20 @@ export interface ProbeRequest {
   heartbeat: () => void;
   /** Seconds between two tries. */
   pollSeconds?: number;
+  /** Seconds for one try of each probe. */
+  trySeconds?: number;
+  /** PEM certificates of the authorities that are trusted, instead of those of Node and of this host. */
+  authorities?: string[];
 }
 
-/** Seconds for one try; a guest that serves answers in far less, and one that boots drops packets. */
+/** Seconds for one try of each probe; a guest that serves answers in far less, and one that boots drops packets. */
 const TRY_SECONDS = 5;
 const POLL_SECONDS = 2;
 /** A relay or a forwarder may take a connection that the guest then refuses; one that lasts this long is taken. */
 const SETTLE_MILLISECONDS = 200;
 
 /**
- * Asks until the VM answers as its plan says.
+ * Asks until the VM answers as its plan says; of several probes, until all do at one time.
  * @returns the seconds that it took
  * @throws ApplicationFailure NotReady, non-retryable, after the probe's own timeout: with the last answer and the
  * console's last lines
@@ -41,11 +46,11 @@ export async function waitUntilAnswers(request: ProbeRequest): Promise<{ seconds
   for (;;) {
     signal.throwIfAborted();
     request.heartbeat();
-    const answer = await ask(request);
-    if (answer === undefined) return { seconds: Math.round(elapsed() * 10) / 10 };
+    const problems = await problemsOf(request);
+    if (problems.length === 0) return { seconds: Math.round(elapsed() * 10) / 10 };
     signal.throwIfAborted();
     if (elapsed() + pollSeconds > probe.timeout) {
-      const failure = await notReady(request, answer);
+      const failure = await notReady(request, problems);
       signal.throwIfAborted();
       throw failure;
     }
@@ -53,24 +58,51 @@ export async function waitUntilAnswers(request: ProbeRequest): Promise<{ seconds
   }
 }
 
-/** One try. @returns undefined where the VM is ready, else what was wrong */
-async function ask({ address, probe, dial, signal }: ProbeRequest): Promise<string | undefined> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(TRY_SECONDS * 1000)]);
-  let socket: Socket | undefined;
+/** One try of every probe. @returns of each that is not answered as the plan says, what was sent and what came */
+async function problemsOf(request: ProbeRequest): Promise<string[]> {
+  const tries = probesOf(request.probe).map(async (probe) => {
+    const answer = await ask(request, probe);
+    return answer === undefined ? [] : [`${asked(request.address, probe)}: ${answer}.`];
+  });
+  return (await Promise.all(tries)).flat();
+}
+
+/** One try. @returns undefined where the probe is answered, else what was wrong */
+async function ask(
+  { address, dial, signal, authorities, trySeconds = TRY_SECONDS }: ProbeRequest,
+  { tcp, http, https }: Probe,
+): Promise<string | undefined> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(trySeconds * 1000)]);
+  const question = https ?? http;
+  const opened: Socket[] = [];
+  let step = '';
   try {
-    socket = await dial(address, probe.http?.port ?? probe.tcp ?? 0, limit);
-    if (probe.http === undefined) {
+    let socket = await dial(address, question?.port ?? tcp ?? 0, limit);
+    opened.push(socket);
+    if (question === undefined) {
       await staysOpen(socket, limit);
       return undefined;
     }
-    const status = await httpStatus(socket, address, probe.http, limit);
-    return status === probe.http.status ? undefined : `it answered with HTTP status ${status}`;
+    if (https !== undefined) {
+      step = ' to the TLS handshake';
+      socket = await secured(socket, https, limit, authorities);
+      opened.push(socket);
+    }
+    step = ' to the request';
+    return await httpProblem(socket, question, hostHeader(address, { http, https }), limit);
   } catch (error) {
-    if (limit.aborted && !signal.aborted) return `no answer within ${TRY_SECONDS} seconds`;
+    if (limit.aborted && !signal.aborted) return `no answer${step} within ${trySeconds} seconds`;
     return error instanceof Error ? error.message : String(error);
   } finally {
-    socket?.destroy();
+    for (const socket of opened.reverse()) socket.destroy();
   }
+}
+
+/** As the plan says; else the address, with the port where it is not the protocol's own (RFC 9110, section 7.2). */
+function hostHeader(address: string, { http, https }: Probe): string {
+  const { host, port } = https ?? http ?? {};
+  if (host !== undefined) return host;
+  return port === (https === undefined ? 80 : 443) ? address : `${address}:${port}`;
 }
 
 function staysOpen(socket: Socket, signal: AbortSignal): Promise<void> {
@@ -89,39 +121,27 @@ function staysOpen(socket: Socket, signal: AbortSignal): Promise<void> {
   });
 }
 
-function httpStatus(
-  socket: Socket,
-  address: string,
-  http: NonNullable<ReadinessProbe['http']>,
-  signal: AbortSignal,
-): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const asking = request({
-      // The socket is there already: dialled through the relay that leads to the guest.
-      createConnection: () => socket,
-      host: address,
-      port: http.port,
-      path: http.path,
-      headers: { connection: 'close', 'user-agent': 'lifeboat-probe' },
-      signal,
-    });
-    asking.once('response', (response) => {
-      // The status is the answer; a body could be endless.
-      resolve(response.statusCode ?? 0);
-      asking.destroy();
-    });
-    asking.on('error', reject);
-    asking.end();
-  });
+/** What was sent, such as `GET http://10.0.1.7:80/health (Host: www.shop.example)`. */
+function asked(address: string, { tcp, http, https }: Probe): string {
+  const question = https ?? http;
+  if (question === undefined) return `TCP port ${tcp} of ${address}`;
+  const { host, port, path } = question;
+  const name = serverName(host);
+  const how = [
+    ...(host === undefined ? [] : [`Host: ${host}`]),
+    ...(https === undefined ? [] : [name === undefined ? 'no TLS server name' : `TLS server name: ${name}`]),
+    ...(https?.verify === false ? ['any certificate'] : []),
+  ];
+  const url = `${https === undefined ? 'http' : 'https'}://${address}:${port}${path}`;
+  return `GET ${url}${how.length === 0 ? '' : ` (${how.join('; ')})`}`;
 }
 
 async function notReady(
-  { address, probe, console, remarks }: ProbeRequest,
-  answer: string,
+  { probe, console, remarks }: ProbeRequest,
+  problems: string[],
 ): Promise<ApplicationFailure> {
-  const asked = probe.http
-    ? `GET http://${address}:${probe.http.port}${probe.http.path}`
-    : `TCP port ${probe.tcp} of ${address}`;
+  const probes = probesOf(probe).length;
+  const count = probes === 1 ? '' : ` Of its ${probes} probes ${problems.length} failed.`;
   const told = (await remarks?.()) ?? '';
   let end: string;
   try {
@@ -130,7 +150,7 @@ async function notReady(
     end = `(could not be read: ${error instanceof Error ? error.message : String(error)})`;
   }
   return ApplicationFailure.nonRetryable(
-    `The VM was not ready within ${probe.timeout} seconds. ${asked}: ${answer}.${told === '' ? '' : ` ${told}`} The console's end:\n${end}`,
+    `The VM was not ready within ${probe.timeout} seconds.${count} ${problems.join(' ')}${told === '' ? '' : ` ${told}`} The console's end:\n${end}`,
     'NotReady',
   );
 }

@@ -9,6 +9,7 @@ import { demoCommand } from './commands/demo';
 import { dnsCommand } from './commands/dns';
 import { failbackCommand } from './commands/failback';
 import { failoverCommand } from './commands/failover';
+import { fenceCommand } from './commands/fence';
 import { repositoryCommand } from './commands/repository';
 import { restoreCommand } from './commands/restore';
 import { retryCommand } from './commands/retry';
@@ -16,6 +17,7 @@ import { sandboxCommand } from './commands/sandbox';
 import { scheduleCommand } from './commands/schedule';
 import { statusCommand } from './commands/status';
 import { sweepCommand } from './commands/sweep';
+import { undoCommand } from './commands/undo';
 import { validateCommand } from './commands/validate';
 import { verifyCommand } from './commands/verify';
 import { vsphereCommand } from './commands/vsphere';
@@ -32,6 +34,8 @@ const COMMANDS = [
   failoverCommand,
   failbackCommand,
   commitCommand,
+  undoCommand,
+  fenceCommand,
   retryCommand,
   verifyCommand,
   dnsCommand,

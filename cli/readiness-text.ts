@@ -56,10 +56,13 @@ function testedText(tested: ReadinessStatus['tested'], lastTest: ReadinessStatus
 
 function foundText(findings: readonly KeptFinding[]): string {
   const impossible = findings.filter(({ severity }) => severity === 'impossible').length;
+  const warnings = findings.length - impossible;
   if (findings.length === 0) return 'nothing found';
   const counts = [
-    ...(impossible === 0 ? [] : [`${impossible} that make a failover impossible`]),
-    ...(impossible === findings.length ? [] : [`${findings.length - impossible} warnings`]),
+    ...(impossible === 0
+      ? []
+      : [`${impossible} that ${impossible === 1 ? 'makes' : 'make'} a failover impossible`]),
+    ...(warnings === 0 ? [] : [`${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`]),
   ];
   return `found: ${counts.join(', ')}`;
 }

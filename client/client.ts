@@ -47,6 +47,7 @@ export interface LifeboatClient {
   failover(argument: RunArguments['failover']): Promise<LifeboatRun<'failover'>>;
   failback(argument: RunArguments['failback']): Promise<LifeboatRun<'failback'>>;
   commit(argument: RunArguments['commit']): Promise<LifeboatRun<'commit'>>;
+  undo(argument: RunArguments['undo']): Promise<LifeboatRun<'undo'>>;
   verify(argument: RunArguments['verify']): Promise<LifeboatRun<'verify'>>;
   prune(argument: RunArguments['prune']): Promise<LifeboatRun<'prune'>>;
   checkDnsRecords(argument: RunArguments['checkDnsRecords']): Promise<LifeboatRun<'checkDnsRecords'>>;
@@ -147,6 +148,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     failover: (argument) => start('failover', argument),
     failback: (argument) => start('failback', argument),
     commit: (argument) => start('commit', argument),
+    undo: (argument) => start('undo', argument),
     verify: (argument) => start('verify', argument),
     prune: (argument) => start('prune', argument),
     checkDnsRecords: (argument) => start('checkDnsRecords', argument),

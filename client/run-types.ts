@@ -6,10 +6,13 @@ import { type FailbackRequest, type FailbackSummary } from '../workflows/failbac
 import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
 import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
 import { type PruneRequest, type PruneSummary } from '../workflows/prune';
+import { type AwaySummary } from '../workflows/protect-away';
 import { type ReplicationSummary } from '../workflows/replication';
 import { type RestoreSummary } from '../workflows/restore';
 import { type VerifyRequest, type VerifySummary } from '../workflows/verify';
 import { type RunRequest } from '../workflows/run/begin';
+import { type FenceSummary } from '../workflows/fence';
+import { type UndoRequest, type UndoSummary } from '../workflows/undo-request';
 
 /** The one argument of each run; imported as types only, so that no workflow code runs in a client. */
 export interface RunArguments {
@@ -19,6 +22,8 @@ export interface RunArguments {
   failover: FailoverRequest;
   failback: FailbackRequest;
   commit: RunRequest;
+  undo: UndoRequest;
+  fence: RunRequest;
   verify: VerifyRequest;
   prune: PruneRequest;
   checkDnsRecords: RunRequest;
@@ -31,10 +36,12 @@ export interface RunArguments {
 export interface RunResults {
   backup: BackupSummary;
   restore: RestoreSummary;
-  replication: ReplicationSummary;
+  replication: ReplicationSummary | AwaySummary;
   failover: FailoverSummary;
   failback: FailbackSummary;
   commit: CommitSummary;
+  undo: UndoSummary;
+  fence: FenceSummary;
   verify: VerifySummary;
   prune: PruneSummary;
   checkDnsRecords: DnsCheckSummary;
@@ -60,6 +67,8 @@ export function runSummary(type: WorkflowType, plan: string, mode?: FailoverMode
     failover: FAILOVERS[mode ?? 'disaster'],
     failback: 'Fail back',
     commit: 'Commit the failback of',
+    undo: 'Undo what was done with',
+    fence: 'Keep off at the primary site:',
     verify: 'Verify the DR copies of',
     prune: 'Prune the backups of',
     checkDnsRecords: 'Check the DNS records of',

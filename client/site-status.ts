@@ -1,11 +1,14 @@
 import { type EC2Client, type Instance, paginateDescribeInstances } from '@aws-sdk/client-ec2';
 import { type DrCopySet, findDrCopies } from '../activities/aws-proxy/account/dr-copy';
+import { type AwayCopy, findAwayCopies } from '../activities/aws-proxy/account/away-copy';
 import { type LaunchCopy } from '../activities/aws-proxy/account/contract';
 import { findLaunchCopies } from '../activities/aws-proxy/account/launch-copy';
 import { readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
 import { mapAhead } from '../blocks/pipeline';
 import { type Consistency } from '../hypervisor/port';
-import { type PlanPhase } from '../plan/run';
+import { fenceStanding, type FenceStanding } from '../plan/fence';
+import { type FenceOrder } from '../plan/fence-order';
+import { type PlanPhase, type Undone } from '../plan/run';
 import { closedWindow, type ClosedWindow } from '../plan/replication-limit';
 import { type DrPlan } from '../plan/schema';
 import { MANIFESTS_AT_ONCE, readManifest } from '../repository/backups/backups';
@@ -25,11 +28,17 @@ export interface SiteStatus {
   since: string | undefined;
   /** Why no scheduled backup begins now; absent where it may. */
   closedWindow: ClosedWindow | undefined;
+  /** The order to keep the VMs off at home; absent where there is none. */
+  fence?: FenceOrder & { standing: FenceStanding };
+  /** What is being undone, or was when the undo died; absent otherwise. */
+  undoing?: Undone;
   vms: VmSiteStatus[];
 }
 
 export interface VmSiteStatus {
   vm: string;
+  /** What the primary site knows it by, where that is not the plan's name. */
+  primaryVm?: string;
   /** Absent where there is no complete DR copy. */
   drCopy: DrCopyStatus | undefined;
   /** What a failover would launch the VM by; absent where the plan wants none, or there is none of this DR copy and plan. */
@@ -42,6 +51,17 @@ export interface VmSiteStatus {
   runsAt: 'primary' | 'recovery' | 'moving';
   /** The VM's instance at the recovery site, of a failover; a test's instances are not shown. */
   instance: InstanceStatus | undefined;
+  /** What protects it while it runs at the recovery site; absent where there is none of the instance that runs. */
+  awayCopy: AwayCopyStatus | undefined;
+}
+
+export interface AwayCopyStatus {
+  instanceId: string;
+  /** ISO 8601, UTC: what was written before is in it. */
+  takenAt: string;
+  /** Seconds since then. */
+  ageSeconds: number;
+  snapshots: AwayCopy['snapshots'];
 }
 
 export interface DrCopyStatus {
@@ -86,10 +106,11 @@ export async function siteStatus(
   site: { ec2: EC2Client; store: ObjectStore; now?: Date },
 ): Promise<SiteStatus> {
   const now = site.now ?? new Date();
-  const [state, copies, instances] = await Promise.all([
+  const [state, copies, instances, awayCopies] = await Promise.all([
     readPlanState(site.store, plan.name),
     findDrCopies(site.ec2, plan.name),
     recoveryInstances(site.ec2, plan.name),
+    findAwayCopies(site.ec2, plan.name),
   ]);
   const launchCopies = await findLaunchCopies(site.ec2, plan, copies);
   const phase = state?.phase ?? 'none';
@@ -102,16 +123,21 @@ export async function siteStatus(
     generation: state?.generation ?? 0,
     since: state?.updatedAt,
     closedWindow: closedWindow(plan.replication.limit, now),
-    vms: plan.vms.map(({ name: vm }, index) => {
+    ...(state?.fence === undefined ? {} : { fence: { ...state.fence, standing: fenceStanding(state) } }),
+    ...(state?.undoing === undefined ? {} : { undoing: state.undoing }),
+    vms: plan.vms.map(({ name: vm, primaryVm }, index) => {
       const copy = copies.get(vm);
+      const instance = instances.get(vm);
       return {
         vm,
+        ...(primaryVm === undefined ? {} : { primaryVm }),
         drCopy: copy === undefined ? undefined : drCopyStatus(copy, now),
         launchCopy: launchCopies.get(vm),
         backup: backupStatus(manifests[index]),
         guest: manifests[index]?.guest,
         runsAt: RUNS_AT[phase],
-        instance: instances.get(vm),
+        instance,
+        awayCopy: awayCopyStatus(awayCopies.get(vm), instance, now),
       };
     }),
   };
@@ -137,11 +163,26 @@ function backupStatus(manifest: BackupManifest | undefined): BackupStatus | unde
   return { consistency, notes, excludedDisks };
 }
 
+/** One of an instance of before protects nothing that runs now; where none runs, it may be all that is left. */
+function awayCopyStatus(
+  copy: AwayCopy | undefined,
+  instance: InstanceStatus | undefined,
+  now: Date,
+): AwayCopyStatus | undefined {
+  if (copy === undefined || (instance !== undefined && instance.instanceId !== copy.instanceId))
+    return undefined;
+  const { instanceId, takenAt, snapshots } = copy;
+  return { instanceId, takenAt, ageSeconds: secondsSince(takenAt, now), snapshots };
+}
+
+const secondsSince = (time: string, now: Date): number =>
+  Math.max(0, Math.round((now.getTime() - Date.parse(time)) / 1000));
+
 function drCopyStatus(copy: DrCopySet, now: Date): DrCopyStatus {
   return {
     recoveryPoint: copy.recoveryPoint,
     takenAt: copy.takenAt,
-    ageSeconds: Math.max(0, Math.round((now.getTime() - Date.parse(copy.takenAt)) / 1000)),
+    ageSeconds: secondsSince(copy.takenAt, now),
     disks: copy.disks.map(({ key, snapshotId, sizeBytes, boot }) => ({
       disk: key,
       snapshotId,

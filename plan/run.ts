@@ -1,3 +1,5 @@
+import { type FenceOrder } from './fence-order';
+
 /**
  * What every run carries: which plan, in which version, where its truth lives, and who the run is.
  * Activities need nothing else to find the plan, the backups and the resources of the run again.
@@ -12,6 +14,8 @@ export interface RunContext {
   runId: string;
   /** Generation of the plan's state under which this run may change things; see {@link PlanState}. */
   generation: number;
+  /** A test failover, which holds nothing of the plan: what it makes is marked as a test's. */
+  test?: boolean;
 }
 
 /** Where a backup repository is. */
@@ -44,4 +48,15 @@ export interface PlanState {
   formerRunIds?: string[];
   /** ISO 8601, UTC. */
   updatedAt: string;
+  /** That the plan's VMs stay off at home while it is failed over; absent where nobody ordered it. */
+  fence?: FenceOrder;
+  /** Of a plan that is failing back: what is being undone meanwhile; absent in a failback. */
+  undoing?: Undone;
+  /** ISO 8601, UTC. Of a plan that has failed back: when the last site stopped to serve. What was written since then is at home only. */
+  homeSince?: string;
+  /** Runs of failbacks that ended half-way, and whose VMs may still be at home; absent where there are none. */
+  unfinishedFailbacks?: string[];
 }
+
+/** What an undo takes back. */
+export type Undone = 'failover' | 'failback';

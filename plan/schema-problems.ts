@@ -55,6 +55,7 @@ function messageOf(issue: z.core.$ZodIssue, value: unknown): string {
       return `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${not}`;
     case 'too_big':
       if (issue.origin === 'string') return `must have at most ${issue.maximum} characters${not}`;
+      if (issue.origin === 'array') return `must have at most ${issue.maximum} entries`;
       return `must be at most ${issue.maximum}${not}`;
     case 'invalid_union':
       return `is not allowed${not}`;

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { dnsRecord } from './dns-record';
+import { duration } from './duration';
 import { INSTANCE_TYPE } from './instance-type';
 import { planNamePattern } from './names';
+import { readiness } from './probes';
 import { replicationLimit } from './replication-limit';
 import { awsId, recoverySubnet, vmRecoverySite } from './recovery-site/site-schema';
 
@@ -16,12 +18,6 @@ import { awsId, recoverySubnet, vmRecoverySite } from './recovery-site/site-sche
 const name = z
   .string()
   .regex(planNamePattern, 'must be 1 to 40 lower-case letters, digits or "-", beginning with a letter');
-
-const duration = z
-  .union([z.number().int().positive(), z.string().regex(/^\d+(s|m|h|d)$/, 'must be like 30s, 15m, 4h or 1d')])
-  .transform((value) => (typeof value === 'number' ? value : durationSeconds(value)));
-
-const port = z.number().int().min(1).max(65535);
 
 const dnsName = z
   .string()
@@ -43,27 +39,6 @@ const primaryVm = z
   .refine(
     (text) => !text.includes('/') || /^(\/[^/]+)+$/.test(text),
     'must be an inventory path like /Datacenter/vm/Folder/NAME, an instance UUID or a name; a "/" within a name is written %2f',
-  );
-
-/** How Lifeboat finds out that a VM serves: it must answer before the VMs that depend on it start. */
-const readiness = z
-  .object({
-    tcp: port.optional(),
-    http: z
-      .object({
-        port: port.default(80),
-        path: z.string().startsWith('/', 'must begin with "/"').default('/'),
-        status: z.number().int().min(100).max(599).default(200),
-      })
-      .strict()
-      .optional(),
-    /** Seconds until a VM that does not answer counts as not booted. */
-    timeout: duration.default(600),
-  })
-  .strict()
-  .refine(
-    (probe) => (probe.tcp === undefined) !== (probe.http === undefined),
-    'needs exactly one of tcp and http',
   );
 
 /** A script that runs once at the first boot on EC2: its path relative to the plan file, alone or with what it means to the run. */
@@ -146,7 +121,13 @@ const objectives = z
 export const planFileSchema = z
   .object({
     name,
-    primarySite: z.object({ hypervisor: z.enum(['local', 'vsphere']) }).strict(),
+    primarySite: z
+      .object({
+        hypervisor: z.enum(['local', 'vsphere']),
+        /** Whether the VMs are powered off there while their successors serve; they are where it is not said. */
+        fence: z.enum(['powerOff', 'none']).optional(),
+      })
+      .strict(),
     recoverySite: z
       .object({
         region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be like eu-central-1'),
@@ -215,14 +196,7 @@ export type PlannedVm = Omit<PlanFile['vms'][number], 'bootScript'> & { bootScri
 /** The normalized DR plan. Durations are in seconds. */
 export type DrPlan = Omit<PlanFile, 'vms'> & { vms: PlannedVm[] };
 
-export type ReadinessProbe = PlannedVm['readiness'];
+export type { ReadinessProbe } from './probes';
 export type RecoverySubnet = DrPlan['recoverySite']['production'];
 export type VmRecoverySite = NonNullable<PlannedVm['recoverySite']>;
 export { type PlannedDnsRecord } from './dns-record';
-
-/** Seconds in a duration such as `15m`. */
-export function durationSeconds(text: string): number {
-  const unit = { s: 1, m: 60, h: 3600, d: 86_400 }[text.slice(-1)];
-  if (unit === undefined) throw new Error(`"${text}" is not a duration like 30s, 15m, 4h or 1d`);
-  return Number(text.slice(0, -1)) * unit;
-}

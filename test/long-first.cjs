@@ -25,6 +25,7 @@ const LONGEST = [
   'unit/guest-appliance',
   'e2e/families',
   'e2e/twice',
+  'e2e/fence-and-undo',
   'unit/appliance',
   'e2e/attention',
   'e2e/truth-in-sites',

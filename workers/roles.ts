@@ -8,6 +8,7 @@ import {
   type AwsProxyHostActivities,
   type AwsProxyPulseActivities,
 } from '../activities/aws-proxy/contract';
+import { createAwayActivities } from '../activities/aws-proxy/away/activities';
 import { createDnsActivities } from '../activities/aws-proxy/dns/activities';
 import { createDrCopyActivities } from '../activities/aws-proxy/restore/publish';
 import { createDriverActivities, createLaunchActivities } from '../activities/aws-proxy/launch/activities';
@@ -30,6 +31,7 @@ import { createAwsProxyAnswers, createBackupProxyAnswers } from '../activities/a
 import { createBackupActivities } from '../activities/backup-proxy/backup';
 import { type BackupProxyActivities } from '../activities/backup-proxy/contract';
 import { createFailbackCopyActivities } from '../activities/backup-proxy/failback-copy';
+import { createFencingActivities } from '../activities/backup-proxy/fencing';
 import { PlanLimits } from '../activities/backup-proxy/plan-limits';
 import { createPowerActivities } from '../activities/backup-proxy/power';
 import { createPrimarySiteActivities } from '../activities/backup-proxy/primary-site';
@@ -172,6 +174,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
       ...(dnsServers.length > 0 ? { dnsServers } : {}),
     }),
     ...createFailbackActivities({ ec2, ebs, objectStore }),
+    ...createAwayActivities({ ec2, objectStore }),
     ...createProxyHostActivities({ instanceId, availabilityZone }),
   };
   const hostActivities: AwsProxyHostActivities = {
@@ -227,6 +230,7 @@ function backupProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     ...createBackupActivities({ hypervisor, guestAdapter: guests, objectStore, limits, stateDirectory }),
     ...createFailbackCopyActivities({ hypervisor, ebs, limits, stateDirectory }),
     ...createPowerActivities({ hypervisor, objectStore }),
+    ...createFencingActivities({ hypervisor, objectStore }),
     ...createPrimarySiteActivities({
       hypervisor,
       guestAdapter: guests,

@@ -3,6 +3,7 @@ import {
   CancellationScope,
   type ChildWorkflowHandle,
   condition,
+  patched,
 } from '@temporalio/workflow';
 import { type VmConfiguration } from '../hypervisor/port';
 import { bothNames, type PrimaryVm } from '../plan/primary-vm';
@@ -22,6 +23,7 @@ import { type FailbackGate, openGateSignal } from './run/messages';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
 import { startVmChild } from './run/vm-child';
+import { removeUnfinished, requireNoUndo, unfinishedFailbacksOf } from './unfinished-failbacks';
 
 export interface FailbackRequest extends RunRequest {
   /** CPUs and memory of the VMs at home: those of the EC2 instances (default), or those they had before. */
@@ -56,6 +58,8 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   );
   allowRetries(progress);
   requirePhase(begun, ['failed-over', 'failing-back'], 'fail back');
+  requireNoUndo(begun);
+  const unfinishedFailbacks = unfinishedFailbacksOf(begun);
 
   progress.phase('checking');
   const instances = await awsProxy.readInstances({ run: begun.run, plan });
@@ -66,7 +70,7 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
     disks: disks.map(({ key, sizeBytes }) => ({ key, sizeBytes })),
     configuration: original,
   }));
-  const checked = await backupProxy.checkPrimarySite({ run: begun.run, vms });
+  const checked = await backupProxy.checkPrimarySite({ run: begun.run, vms, unfinishedFailbacks });
 
   const { run, results, downtimeSeconds, dns } = await compensating(async (compensations) => {
     const run = await take(begun, ['failed-over', 'failing-back'], 'failing-back');
@@ -77,6 +81,10 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
         backupProxy.removeTemplateVm({ run, ...namesOf(vm) }),
       );
     compensations.add('delete the failback snapshots', () => awsProxy.deleteFailbackSnapshots({ run }));
+    if (unfinishedFailbacks.length > 0 && patched('removes what failbacks left')) {
+      progress.phase('removing what an unfinished failback left');
+      await removeUnfinished(run, unfinishedFailbacks, vms);
+    }
 
     const { results, stoppedAt } = await bringVmsHome({
       run,
@@ -90,7 +98,7 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
     progress.phase('moving DNS');
     const dns = await returnDns(run, plan);
     const downtimeSeconds = Math.round((Date.now() - stoppedAt) / 100) / 10;
-    await control.movePlanState({ run, to: 'failed-back' });
+    await control.movePlanState({ run, to: 'failed-back', homeSince: new Date(stoppedAt).toISOString() });
     return { run, results, downtimeSeconds, dns };
   });
 
@@ -105,7 +113,7 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
 }
 
 /** Takes a failback back: the instances run again, and DNS follows them, as a stop costs them their public address. */
-async function serveFromInstances(
+export async function serveFromInstances(
   run: RunContext,
   plan: DrPlan,
   instances: RecoveryInstance[],

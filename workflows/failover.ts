@@ -1,5 +1,6 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, patched } from '@temporalio/workflow';
 import { type DrCopy } from '../activities/aws-proxy/account/contract';
+import { wantsFence } from '../plan/fence';
 import { type PlanPhase, type RunContext } from '../plan/run';
 import { awsProxy, control } from './run/activities';
 import { Attention, type OnFailure, requireOnFailure } from './run/attention';
@@ -16,6 +17,7 @@ import { bringLastState, type LastState } from './planned-shutdown';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
 import { ServedImages } from './served-images';
+import { type LeftFence, startFence } from './start-fence';
 
 export interface FailoverRequest extends RunRequest {
   /** `planned`: the VMs are shut down at home first, so that nothing they wrote is lost. */
@@ -41,6 +43,8 @@ export interface FailoverSummary {
   removed: string[];
   /** What a person should know of DNS, one sentence each; absent where there is nothing. */
   notes?: string[];
+  /** What keeps the VMs off at home from now on; absent where nothing does. */
+  fence?: LeftFence;
 }
 
 const MODES: readonly FailoverMode[] = ['disaster', 'planned', 'test'];
@@ -58,6 +62,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   const onFailure = test ? 'undo' : requireOnFailure(request.onFailure);
   const started = Date.now();
   const begun = await begin(request);
+  if (test) begun.run.test = true;
   const { plan } = begun;
   const progress = new RunProgress(
     plan.name,
@@ -116,10 +121,13 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     progress.phase('moving DNS');
     compensations.add('return DNS', () => returnDns(run, plan));
     const dns = await attention.step(() => moveDns(run, plan, recovered));
-    await control.movePlanState({ run, to: 'failed-over' });
+    // Not before: until now the VMs at home, where there are any, are the only ones that serve for sure.
+    await control.movePlanState({ run, to: 'failed-over', fence: !planned && wantsFence(plan) });
     return { recovered, images, consoles, dns, removed: [] };
   });
 
+  const fence =
+    request.mode === 'disaster' && patched('fences') ? await startFence(begun.run, plan) : undefined;
   let servingSince = Math.max(...[...recovered.values()].map(({ readyAt }) => Date.parse(readyAt)));
   const notes = [...(ready.notes ?? [])];
   if (!test) {
@@ -143,6 +151,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     ...(downSince === undefined ? {} : { downtimeSeconds: seconds(servingSince - downSince) }),
     removed,
     ...(notes.length === 0 ? {} : { notes }),
+    ...(fence === undefined ? {} : { fence }),
   };
 }
 

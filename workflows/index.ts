@@ -9,5 +9,7 @@ export { failbackVm } from './failback-vm';
 export { verify, verifyVm } from './verify';
 export { check } from './check';
 export { commit } from './commit';
+export { undo } from './undo';
+export { fence } from './fence';
 export { prune } from './prune';
 export { checkDnsRecords, lowerDnsTtls, restoreDnsTtls } from './dns-upkeep';

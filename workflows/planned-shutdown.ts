@@ -52,7 +52,7 @@ export async function bringLastState(
 }
 
 /** The VMs, each depending on those that depended on it. */
-function reversed(vms: readonly PlannedVm[]): PlannedVm[] {
+export function reversed(vms: readonly PlannedVm[]): PlannedVm[] {
   const dependents = new Map<string, string[]>(vms.map(({ name }) => [name, []]));
   for (const { name, dependsOn } of vms) for (const needed of dependsOn) dependents.get(needed)?.push(name);
   return vms.map((vm) => ({ ...vm, dependsOn: dependents.get(vm.name) ?? [] }));

@@ -1,4 +1,4 @@
-import { executeChild, isCancellation, log, ParentClosePolicy, sleep } from '@temporalio/workflow';
+import { executeChild, isCancellation, log, ParentClosePolicy, patched, sleep } from '@temporalio/workflow';
 import { type BackupSummary } from './backup';
 import { backUpAndRestore } from './backup-and-restore';
 import { windowText } from '../plan/daily-window';
@@ -9,6 +9,7 @@ import { workflowId } from './run/ids';
 import { prune, type PruneSummary } from './prune';
 import { type RestoreSummary } from './restore';
 import { RunProgress } from './run/run-status';
+import { type AwaySummary, protectAway } from './protect-away';
 
 export interface ReplicationSummary {
   backup: BackupSummary;
@@ -20,10 +21,14 @@ export interface ReplicationSummary {
 /**
  * One round of scheduled replication: a backup of every VM, then the DR copies brought up to it, then retention. Where
  * only that fails, the application is protected all the same: the round is done, and says so. Where the plan has a window
- * for backups, the round waits for it.
+ * for backups, the round waits for it. While the plan is failed over, the round copies the instances at the recovery site instead.
  */
-export async function replication(request: RunRequest): Promise<ReplicationSummary> {
+export async function replication(request: RunRequest): Promise<ReplicationSummary | AwaySummary> {
   let begun = await begin(request);
+  if (begun.phase === 'failed-over' && patched('away copies')) {
+    const vms = begun.plan.vms.map(({ name }) => name);
+    return protectAway(begun, new RunProgress(begun.plan.name, vms));
+  }
   const progress = new RunProgress(begun.plan.name, []);
   requirePhase(begun, ['none', 'protected'], 'replicate');
   while (begun.closedWindow !== undefined) {

@@ -1,3 +1,4 @@
+import { type AwayActivities } from './away/contract';
 import { type DnsActivities } from './dns/contract';
 import { type FailbackActivities } from './failback/contract';
 import { type LaunchActivities, type LaunchHostActivities } from './launch/contract';
@@ -11,6 +12,7 @@ export type AwsProxyActivities = RestoreActivities &
   LaunchActivities &
   DnsActivities &
   FailbackActivities &
+  AwayActivities &
   ProxyHostActivities;
 
 /** Activities bound to one AWS proxy host. */

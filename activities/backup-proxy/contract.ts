@@ -10,6 +10,8 @@ import {
 import { type ReplicationLimit } from '../../plan/replication-limit';
 import { type ReadinessProbe } from '../../plan/schema';
 import { type PrimaryVm } from '../../plan/primary-vm';
+import { type FenceStanding } from '../../plan/fence';
+import { type FenceOrder } from '../../plan/fence-order';
 import { type RunContext } from '../../plan/run';
 import { type AdaptationReport } from '../../guest/port';
 import { type GuestRehearsal } from '../../repository/backups/manifest';
@@ -112,6 +114,8 @@ export interface BackupProxyActivities {
       disks: { key: string; sizeBytes: number }[];
       configuration?: Omit<VmConfiguration, 'disks'>;
     })[];
+    /** Runs whose VMs will be removed first: they are not in the way, unless they run. */
+    unfinishedFailbacks?: string[];
   }): Promise<{ notes: string[] }>;
   /** Creates the powered-off template VM, marked as this run's, with nothing but its name and NICs. */
   createTemplateVm(
@@ -144,13 +148,40 @@ export interface BackupProxyActivities {
       configuration: Omit<VmConfiguration, 'disks'>;
     },
   ): Promise<void>;
-  /** Removes a VM that this run created; leaves any other alone. */
-  removeTemplateVm(input: PrimaryVm & { run: RunContext }): Promise<void>;
+  /**
+   * Removes a VM that this run created; leaves any other alone.
+   * @throws ApplicationFailure PrimarySiteNotReady, non-retryable, where it runs and `unlessRunning`
+   */
+  removeTemplateVm(input: PrimaryVm & { run: RunContext; unlessRunning?: boolean }): Promise<void>;
   /**
    * Whether these VMs run, in their order.
-   * @throws ApplicationFailure PrimarySiteNotReady, non-retryable, where one is not there
+   * @throws ApplicationFailure PrimarySiteNotReady, non-retryable, where one is not there, or not whole
    */
-  readPower(input: { vms: PrimaryVm[] }): Promise<{ power: PowerState[] }>;
+  readPower(input: {
+    vms: PrimaryVm[];
+    /** For an undo of a failover, which starts them: none may be what a failback that ended half-way has left. */
+    undo?: { plan: string; unfinishedFailbacks: string[] };
+  }): Promise<{ power: PowerState[] }>;
+  /**
+   * Carries the order out that the plan's state has: takes the power from those of the VMs that run. A VM that is not there is none to
+   * care for.
+   * @returns `standing`: whether there is an order at all; `digest`: the plan's version that the state was entered with; `fence`: the
+   *   order before this look; `failed`: those that could not be powered off
+   * @throws ApplicationFailure Fenced, non-retryable, where a run has taken the plan's state meanwhile
+   */
+  fenceVms(input: { run: RunContext; vms: PrimaryVm[] }): Promise<{
+    standing: FenceStanding;
+    digest: string;
+    fence?: FenceOrder;
+    poweredOff: string[];
+    failed: { vm: string; why: string }[];
+  }>;
+  /**
+   * Stops a VM whose writes are given up: its guest is asked to shut down, and where it does not, its power is taken. One that is off,
+   * or not there, needs nothing.
+   * @throws ApplicationFailure Fenced, non-retryable, where the run does not hold the plan's state
+   */
+  stopVm(input: PrimaryVm & { run: RunContext }): Promise<{ how: 'was off' | 'shut down' | 'powered off' }>;
   /**
    * Asks the guest to shut down, and waits until it has; one that is off already stays so.
    * @throws ApplicationFailure Fenced, non-retryable, where a run has taken the plan's state since this one read it

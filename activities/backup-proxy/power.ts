@@ -8,6 +8,7 @@ import { checkGeneration, checkPlanState } from '../../repository/plans/plan-sta
 import { withFailures } from '../failures';
 import { beating } from '../heartbeat';
 import { type BackupProxyActivities } from './contract';
+import { markOf } from './vm-mark';
 
 type PowerActivities = Pick<BackupProxyActivities, 'readPower' | 'shutDownVm' | 'startVm'>;
 
@@ -35,12 +36,17 @@ export function createPowerActivities({
 }: PowerDependencies): PowerActivities {
   return withFailures(
     beating<PowerActivities>({
-      async readPower({ vms }) {
+      async readPower({ vms, undo }) {
         const power: PowerState[] = [];
         const missing: string[] = [];
+        const unfinished = new Set(
+          undo?.unfinishedFailbacks.map((runId) => markOf({ plan: undo.plan, runId })),
+        );
         const look = async (vm: (typeof vms)[number]) => {
           try {
-            return (await hypervisor.describeVm(primaryNameOf(vm))).power;
+            const { power, mark } = await hypervisor.describeVm(primaryNameOf(vm));
+            if (unfinished.has(mark ?? '')) missing.push(`${primaryNameText(vm)} that is whole`);
+            return power;
           } catch (error) {
             if (!(error instanceof VmNotFoundError)) throw error;
             missing.push(primaryNameText(vm));
@@ -50,7 +56,10 @@ export function createPowerActivities({
         for await (const state of mapAhead(vms, VMS_AT_ONCE, look)) power.push(state);
         if (missing.length > 0)
           throw ApplicationFailure.nonRetryable(
-            `The primary site has no VM ${missing.sort().join(', ')}. A planned failover begins with all VMs of the plan at home; in a disaster, fail over without it.`,
+            `The primary site has no VM ${missing.sort().join(', ')}. ` +
+              (undo === undefined
+                ? 'A planned failover begins with all VMs of the plan at home; in a disaster, fail over without it.'
+                : 'To undo a failover, all VMs of the plan have to be at home as they were; bring the application home by a failback.'),
             'PrimarySiteNotReady',
           );
         return { power };

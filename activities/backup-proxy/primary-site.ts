@@ -19,6 +19,7 @@ import { otherDisks } from '../other-disks';
 import { waitUntilAnswers } from '../probe';
 import { type BackupProxyActivities } from './contract';
 import { VMS_AT_ONCE } from './power';
+import { markedBy, markOf } from './vm-mark';
 
 export interface PrimarySiteDependencies {
   hypervisor: Hypervisor;
@@ -46,8 +47,9 @@ type PrimarySiteActivities = Pick<
 export function createPrimarySiteActivities(dependencies: PrimarySiteDependencies): PrimarySiteActivities {
   const { hypervisor, guestAdapter, dial, pollSeconds } = dependencies;
   const activities = {
-    async checkPrimarySite({ run, vms }) {
+    async checkPrimarySite({ run, vms, unfinishedFailbacks = [] }) {
       const problems: string[] = [];
+      const unfinished = new Set(unfinishedFailbacks.map((runId) => markOf({ plan: run.plan, runId })));
       let neededBytes = 0;
       const look = async ({ disks, configuration: _, ...names }: (typeof vms)[number]) => ({
         ...{ names, disks },
@@ -55,7 +57,9 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
       });
       for await (const { names, disks, existing } of mapAhead(vms, VMS_AT_ONCE, look)) {
         if (existing === undefined) neededBytes += disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-        else if (existing.mark !== markOf(run)) problems.push(inTheWay(names, existing.mark));
+        else if (unfinished.has(existing.mark ?? '')) {
+          if (existing.power === 'running') problems.push(leftRunning(names));
+        } else if (existing.mark !== markOf(run)) problems.push(inTheWay(names, existing.mark));
       }
       const freeBytes = await hypervisor.freeBytes();
       if (freeBytes < neededBytes)
@@ -107,9 +111,12 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
       await hypervisor.powerOn(primaryNameOf(names));
     },
 
-    async removeTemplateVm({ run, ...names }) {
-      if ((await describe(hypervisor, names))?.mark === markOf(run))
-        await hypervisor.deleteVm(primaryNameOf(names));
+    async removeTemplateVm({ run, unlessRunning = false, ...names }) {
+      const existing = await describe(hypervisor, names);
+      if (existing?.mark !== markOf(run)) return;
+      if (unlessRunning && existing.power === 'running')
+        throw ApplicationFailure.nonRetryable(leftRunning(names), 'PrimarySiteNotReady');
+      await hypervisor.deleteVm(primaryNameOf(names));
     },
 
     waitUntilReady: ({ address, probe, ...names }) =>
@@ -147,13 +154,6 @@ async function withOpenDisks<T>(
   return result;
 }
 
-const MARK_PREFIX = 'lifeboat:';
-
-/** What a run's VMs are marked with. */
-function markOf({ plan, runId }: RunContext): string {
-  return `${MARK_PREFIX}${plan}:${runId}`;
-}
-
 type DescribedVm = VmConfiguration & { power: 'running' | 'off'; mark?: string };
 
 async function describe(hypervisor: Hypervisor, names: PrimaryVm): Promise<DescribedVm | undefined> {
@@ -176,9 +176,18 @@ async function describeOwn(hypervisor: Hypervisor, run: RunContext, names: Prima
   return described;
 }
 
+/** Its run died after its start, and nobody knows for how long it has served. */
+function leftRunning(names: PrimaryVm): string {
+  return (
+    `The VM ${primaryNameText(names)} of a failback that ended half-way runs at the primary site, and may hold what nobody else has. ` +
+    'Look at it: shut it down where nothing on it is needed, and it will be made anew.'
+  );
+}
+
 function inTheWay(names: PrimaryVm, mark: string | undefined): string {
-  return mark?.startsWith(MARK_PREFIX)
-    ? `The primary site has a VM ${primaryNameText(names)} of the earlier failback ${mark.slice(MARK_PREFIX.length)}. Remove it.`
+  const by = markedBy(mark);
+  return by !== undefined
+    ? `The primary site has a VM ${primaryNameText(names)} of the earlier failback ${by}. Remove it.`
     : `The primary site has a VM ${primaryNameText(names)} already. Remove it, or rename it if it is still needed.`;
 }
 

@@ -7,6 +7,7 @@ import {
   readPlanState,
   takePlanState,
 } from '../../repository/plans/plan-state';
+import { recordFenced } from '../../repository/plans/fencing';
 import { loadPlan } from '../../repository/plans/plans';
 import { withFailures } from '../failures';
 import { type ControlActivities } from './contract';
@@ -40,8 +41,10 @@ export function createControlActivities({
         ...(closed === undefined ? {} : { closedWindow: closed }),
       };
     },
-    takePlanState: ({ run, from, to }) => takePlanState(objectStore(run.repository), run, from, to),
-    movePlanState: ({ run, to }) => movePlanState(objectStore(run.repository), run, to),
+    takePlanState: ({ run, from, to, ...taken }) =>
+      takePlanState(objectStore(run.repository), run, from, to, taken),
+    movePlanState: ({ run, to, ...moved }) => movePlanState(objectStore(run.repository), run, to, moved),
+    recordFence: ({ run, ...look }) => recordFenced(objectStore(run.repository), run.plan, look),
     checkPlanState: ({ run }) => checkPlanState(objectStore(run.repository), run),
     keepCheck: (input) => keepCheck(objectStore(input.run.repository), input),
     noteTest: (input) => noteTest(objectStore(input.run.repository), input),

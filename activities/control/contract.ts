@@ -1,7 +1,14 @@
 import { type DrPlan } from '../../plan/schema';
+import { type FenceOrder } from '../../plan/fence-order';
 import { type Finding, type KeptCheck } from '../../plan/readiness';
 import { type ClosedWindow } from '../../plan/replication-limit';
-import { type PlanPhase, type PlanState, type RepositoryAddress, type RunContext } from '../../plan/run';
+import {
+  type PlanPhase,
+  type PlanState,
+  type RepositoryAddress,
+  type RunContext,
+  type Undone,
+} from '../../plan/run';
 
 /** Activities of the control worker: the plan and its state in the repository bucket. */
 export interface ControlActivities {
@@ -29,13 +36,29 @@ export interface ControlActivities {
     /** `none`: there is no state yet. */
     from: (PlanPhase | 'none')[];
     to: PlanPhase;
+    /** Beside the phase `failing-back`: what is undone. */
+    undoing?: Undone;
   }): Promise<PlanState>;
 
   /**
    * Moves the state that this run holds on, keeping the generation.
    * @throws ApplicationFailure Fenced, non-retryable, where another run has taken the state since
    */
-  movePlanState(input: { run: RunContext; to: PlanPhase }): Promise<PlanState>;
+  movePlanState(input: {
+    run: RunContext;
+    to: PlanPhase;
+    /** To `failed-over`: leaves the order to keep the VMs off at home; one that is there stays as it is. */
+    fence?: boolean;
+    /** To `failed-back`: ISO 8601, UTC, when the recovery site stopped to serve. */
+    homeSince?: string;
+  }): Promise<PlanState>;
+
+  /**
+   * Keeps in the plan's state that the fence order was carried out.
+   * @param input.at ISO 8601, UTC: of the look; the same one, or an earlier, changes nothing any more
+   * @param input.vms whose power was taken
+   */
+  recordFence(input: { run: RunContext; at: string; vms: string[] }): Promise<FenceOrder | undefined>;
 
   /** @throws ApplicationFailure Fenced, non-retryable, where another run has taken the state since */
   checkPlanState(input: { run: RunContext }): Promise<void>;

@@ -33,7 +33,7 @@ export function failoverCommand(context: CliContext): Command {
           type: 'failover',
           mode,
           more: { mode, onFailure: options.onFailure },
-          text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed, notes = [] }) =>
+          text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed, fence, notes = [] }) =>
             tableText(
               [
                 'VM',
@@ -61,6 +61,9 @@ export function failoverCommand(context: CliContext): Command {
             (downtimeSeconds === undefined
               ? `RPO ${secondsText(rpoSeconds)}, RTO ${secondsText(rtoSeconds)}\n`
               : `Nothing was lost. Out of service for ${secondsText(downtimeSeconds)}, ${secondsText(rtoSeconds)} in all. The VMs at the primary site are off.\n`) +
+            (fence === undefined
+              ? ''
+              : `The VMs at the primary site are kept off, as soon as it answers: lifeboat fence ${plan}\n`) +
             (mode === 'test' ? `The test is over; ${removed.length} resources were removed.\n` : ''),
         },
         plan,

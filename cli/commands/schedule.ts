@@ -8,7 +8,7 @@ import { secondsText } from '../numbers';
 import { findPlan, isPlanFile, type PlanArgument } from '../plan-argument';
 import { siteSettings } from '../run-command';
 import { loadPlanFile } from '../../plan/load';
-import { durationSeconds } from '../../plan/schema';
+import { durationSeconds } from '../../plan/duration';
 
 interface Options {
   json?: boolean;

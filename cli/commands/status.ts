@@ -3,9 +3,11 @@ import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { type Present, type ReadinessStatus, readReadinessStatus } from '../../client/readiness-status';
 import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
+import { printable } from '../../plan/printable';
 import { windowText } from '../../plan/daily-window';
 import { CliError, EXIT } from '../exit-codes';
 import { type CliContext, writeJson } from '../io';
+import { fenceText } from '../fence-text';
 import { guestText, notesText } from '../guest-text';
 import { bytesText, secondsText } from '../numbers';
 import { findPlan } from '../plan-argument';
@@ -72,6 +74,8 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
     generation: status.generation,
     since: status.since ?? null,
     closedWindow: status.closedWindow ?? null,
+    fence: status.fence ?? null,
+    undoing: status.undoing ?? null,
     readiness:
       readiness === undefined
         ? null
@@ -81,22 +85,26 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
             check: readiness.check ?? null,
             lastTest: readiness.lastTest ?? null,
           },
-    vms: status.vms.map(({ vm, runsAt, drCopy, launchCopy, backup, guest, instance }) => ({
-      vm,
-      runsAt,
-      instance:
-        instance === undefined
-          ? null
-          : {
-              ...instance,
-              privateAddress: instance.privateAddress ?? null,
-              publicAddress: instance.publicAddress ?? null,
-            },
-      drCopy: drCopy ?? null,
-      launchCopy: launchCopy ?? null,
-      backup: backup ?? null,
-      guest: guest ?? null,
-    })),
+    vms: status.vms.map(
+      ({ vm, primaryVm, runsAt, drCopy, launchCopy, backup, guest, instance, awayCopy }) => ({
+        vm,
+        primaryVm: primaryVm ?? vm,
+        runsAt,
+        instance:
+          instance === undefined
+            ? null
+            : {
+                ...instance,
+                privateAddress: instance.privateAddress ?? null,
+                publicAddress: instance.publicAddress ?? null,
+              },
+        drCopy: drCopy ?? null,
+        launchCopy: launchCopy ?? null,
+        backup: backup ?? null,
+        guest: guest ?? null,
+        awayCopy: awayCopy ?? null,
+      }),
+    ),
   };
 }
 
@@ -109,17 +117,22 @@ export function statusText(
   readiness?: ReadinessStatus,
 ): string {
   const phase = status.phase === 'none' ? 'never replicated' : `${status.phase} since ${status.since}`;
-  const { closedWindow } = status;
+  const { closedWindow, fence, undoing } = status;
   return (
     `Plan ${status.plan}: ${phase} (generation ${status.generation})\n` +
     (readiness === undefined ? '' : readinessText(status.plan, readiness)) +
     (closedWindow === undefined
       ? ''
       : `Scheduled backups begin ${windowText(closedWindow)} only; the next may at ${closedWindow.opensAt}.\n`) +
+    (undoing === undefined
+      ? ''
+      : `An undo of the ${undoing} is under way, or has ended half-way: lifeboat undo ${status.plan}\n`) +
+    (fence === undefined ? '' : fenceText(fence, fence.standing)) +
     tableText(
       ['VM', 'runs at', 'disk', 'size', 'snapshot', 'recovery point', 'age'],
       status.vms.flatMap((vm) => vmRows(vm)),
     ) +
+    status.vms.map((vm) => primaryNameLine(vm) + awayText(status, vm)).join('') +
     status.vms
       .map(
         ({ vm, drCopy, launchCopy, backup, guest }) =>
@@ -129,6 +142,20 @@ export function statusText(
       )
       .join('')
   );
+}
+
+const primaryNameLine = ({ vm, primaryVm }: VmSiteStatus): string =>
+  primaryVm === undefined || primaryVm === vm
+    ? ''
+    : `${vm} is "${printable(primaryVm)}" at the primary site.\n`;
+
+/** What protects a VM that runs at the recovery site: its DR copy is of before. */
+function awayText({ plan, phase }: SiteStatus, { vm, awayCopy }: VmSiteStatus): string {
+  if (awayCopy !== undefined)
+    return `${vm}: away, protected as of ${awayCopy.takenAt} (${secondsText(awayCopy.ageSeconds)} ago).\n`;
+  return phase === 'failed-over'
+    ? `${vm}: away, NOT protected: there is no copy of its instance. The plan's schedule makes one each round: lifeboat schedule create ${plan}\n`
+    : '';
 }
 
 const noLaunchCopyText = (vm: string): string =>

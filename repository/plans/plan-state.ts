@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type PlanPhase, type PlanState, type RunContext } from '../../plan/run';
 import { DamagedObjectError, parseJsonObject } from '../objects/json-object';
 import { ConflictError, type ObjectStore } from '../objects/object-store';
+import { arriving, leaving, type Moved, type Taken, travellingFields } from './travelling-state';
 
 /**
  * The one state of each plan, `state/<plan>.json`. It is written with conditional PUTs only, so that of two runs which
@@ -49,6 +50,7 @@ const stateSchema: z.ZodType<PlanState> = z.object({
   runId: z.string().min(1),
   formerRunIds: z.array(z.string().min(1)).optional(),
   updatedAt: z.iso.datetime(),
+  ...travellingFields,
 });
 
 /**
@@ -85,6 +87,7 @@ export async function takePlanState(
   run: Omit<RunContext, 'generation'>,
   from: readonly (PlanPhase | 'none')[],
   to: PlanPhase,
+  taken: Taken = {},
 ): Promise<PlanState> {
   return retryConflicts(async () => {
     const held = await readHeld(store, run.plan);
@@ -101,6 +104,7 @@ export async function takePlanState(
       runId: run.runId,
       formerRunIds: formerRunIds.slice(0, FORMER_RUNS),
       updatedAt: new Date().toISOString(),
+      ...leaving(held?.state, to, taken),
     });
   });
 }
@@ -110,12 +114,35 @@ export async function takePlanState(
  * @throws FencedError
  * @throws ConflictError where others keep changing the state meanwhile
  */
-export async function movePlanState(store: ObjectStore, run: RunContext, to: PlanPhase): Promise<PlanState> {
+export async function movePlanState(
+  store: ObjectStore,
+  run: RunContext,
+  to: PlanPhase,
+  moved: Moved = {},
+): Promise<PlanState> {
   return retryConflicts(async () => {
     const held = await readHeld(store, run.plan);
     if (held === undefined || !holds(run, held.state)) throw new FencedError(run, held?.state);
     if (held.state.phase === to) return held.state;
-    return write(store, held, { ...held.state, phase: to, updatedAt: new Date().toISOString() });
+    return write(store, held, arriving(held.state, to, moved, new Date().toISOString()));
+  });
+}
+
+/**
+ * Changes what the state says beside its phase, whoever holds it.
+ * @param change gets the state as it is; what it returns is written, unless it is the same object
+ * @throws ConflictError where others keep changing the state meanwhile
+ */
+export async function changePlanState(
+  store: ObjectStore,
+  plan: string,
+  change: (state: PlanState | undefined) => PlanState | undefined,
+): Promise<PlanState | undefined> {
+  return retryConflicts(async () => {
+    const held = await readHeld(store, plan);
+    const changed = change(held?.state);
+    if (changed === undefined || changed === held?.state) return held?.state;
+    return write(store, held, changed);
   });
 }
 

@@ -5,6 +5,7 @@ import { readIfExists } from '../../host/if-exists';
 import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { Account } from './account';
+import { drawAwayCopies } from './away-copies';
 import { drawFaults, drawLaunchFaults } from './faults';
 import { siteViolations, strayViolations, type Violation } from './invariants';
 import { drawJourney } from './journeys';
@@ -15,6 +16,7 @@ import { type LaunchCounts } from './launch-copy-watch';
 import { SeededRandom } from './random';
 import { silenceNowAndThen } from './silence';
 import { Traveller } from './traveller';
+import { drawUndos } from './undos';
 
 /** What one batch did and found. */
 export interface BatchReport extends LaunchCounts {
@@ -30,6 +32,9 @@ export const PLANS = 8;
 
 /** Makes another seed of a seed: what is drawn of licensed images is no draw of anything else. */
 const LICENCES = 0x11ce;
+const UNDOS = 0x0d05;
+/** The same of what protects plans that are away. */
+const AWAY = 0xa3a7;
 
 /** A few plans on their journeys at once, while processes are killed and AWS fails, all drawn from one seed. */
 export async function runBatch(
@@ -49,10 +54,13 @@ export async function runBatch(
   // Of its own, so that a seed's other draws are what they were before there were launch copies.
   const launches = new SeededRandom(~seed);
   const licences = new SeededRandom(seed ^ LICENCES);
+  const away = new SeededRandom(seed ^ AWAY);
+  const undos = new SeededRandom(seed ^ UNDOS);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
-    const journey = drawLicensedImages(drawn, licences.fork(), licensedShare);
+    const licensed = drawLicensedImages(drawn, licences.fork(), licensedShare);
+    const journey = drawUndos(drawAwayCopies(licensed, away.fork()), undos.fork());
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))

@@ -56,7 +56,7 @@ export const isWhole = (snapshots: Resource[]): boolean =>
 
 /**
  * What is there for the plan besides its DR copies, at most one launch copy of each where it wants them, and, while it runs at
- * the recovery site, its instances.
+ * the recovery site, its instances and their copies.
  */
 export function orphanViolations(
   journey: Journey,
@@ -72,6 +72,8 @@ export function orphanViolations(
     (one) =>
       !(one.kind === 'snapshot' && one.tags['lifeboat:role'] === 'dr-copy') &&
       !launchable.has(one) &&
+      // What protects it while it is away, and until its failback is committed.
+      !(serving > 0 && one.kind === 'snapshot' && one.tags['lifeboat:role'] === 'away-copy') &&
       !(
         (one.kind === 'instance' || one.kind === 'volume') &&
         serving > 0 &&

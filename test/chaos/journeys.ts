@@ -13,7 +13,9 @@ export type Step =
   | 'lose the data centre'
   | 'failover'
   | 'write at the recovery site'
+  | 'protect away'
   | 'failback'
+  | 'undo the failback'
   | 'commit';
 
 /** How a launch copy is lost: its snapshots are deleted, or what they are made of is no more what the plan says. */

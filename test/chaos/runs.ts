@@ -27,7 +27,7 @@ type Start = (client: LifeboatClient) => Promise<LifeboatRun>;
 export async function runToItsEnd(
   client: LifeboatClient,
   which: {
-    type: 'backup' | 'restore' | 'failover' | 'failback' | 'commit' | 'check';
+    type: 'backup' | 'restore' | 'replication' | 'failover' | 'failback' | 'undo' | 'commit' | 'check';
     plan: string;
     mode?: 'disaster' | 'test';
   },

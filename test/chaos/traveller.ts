@@ -10,10 +10,12 @@ import {
   SECOND_ZONE_SUBNET_ID,
   SHOP_HOSTED_ZONE_ID,
 } from '../../sandbox/aws/fixtures';
+import { orderFence } from '../../repository/plans/fencing';
 import { readReadiness } from '../../repository/plans/readiness-record';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { type Account } from './account';
+import { awayCopyViolations } from './away-copies';
 import { Bytes } from './bytes';
 import { damageNewestBackup } from './damage';
 import { ExpectedDisks } from './disks';
@@ -55,6 +57,8 @@ export class Traveller {
   /** The VM whose newest backup the suite has damaged. */
   private damagedVm: string | undefined;
   private digest = '';
+  /** What an undo of the failback has to say. */
+  private homeSince = '';
 
   constructor(
     private readonly sandbox: E2eSandbox,
@@ -135,6 +139,9 @@ export class Traveller {
 
   /** Makes room for others. */
   async leave(): Promise<void> {
+    // What keeps its VMs off at home would look at them for as long as the suite goes on.
+    if ((await persistently(() => this.phase())) === 'failed-over')
+      await persistently(() => orderFence(this.sandbox.store, this.plan.name, 'stopped'));
     await this.account.removeAll(this.plan.name);
     const present = await this.sandbox.site.hypervisor.listVms();
     for (const { name } of this.journey.vms)
@@ -157,6 +164,8 @@ export class Traveller {
         return;
       case 'write at the recovery site':
         return this.bytes.writeAtRecoverySite(this.random.fork());
+      case 'protect away':
+        return this.protectAway(cancelAfterMs);
       case 'backup':
         await this.run(step, { type: 'backup' }, cancelAfterMs);
         return this.disks.note('now', 'backup');
@@ -170,9 +179,23 @@ export class Traveller {
       case 'failback':
         await this.run(step, { type: 'failback' }, cancelAfterMs);
         this.violations.push(...(await this.bytes.ofHome()), ...(await this.launchCopies.ofHome()));
+        return this.requireOn();
+      case 'undo the failback':
+        // The data centre is lost at the same time: nothing there is asked, or shuts down.
+        await this.run(step, { type: 'undo' }, cancelAfterMs);
         return;
       case 'commit':
         await this.run(step, { type: 'commit' }, undefined);
+    }
+  }
+
+  /** The fence lets be what a failback has started. */
+  private async requireOn(): Promise<void> {
+    if (this.whereabouts !== 'home again') return;
+    for (const { name } of this.journey.vms) {
+      const { power } = await persistently(() => this.sandbox.site.hypervisor.describeVm(name));
+      if (power !== 'running')
+        this.violations.push({ kind: 'lost', what: `${name} is off at home after its failback` });
     }
   }
 
@@ -230,6 +253,20 @@ export class Traveller {
       this.violations.push(...(await this.launchCopies.ofInstances(summary, done.runId)));
   }
 
+  private async protectAway(cancelAfterMs: number | undefined): Promise<void> {
+    const done = await this.run('protect away', { type: 'replication' }, cancelAfterMs);
+    if (done?.ended !== 'completed') return;
+    // What is new may be missing from a list for a moment.
+    const deadline = Date.now() + SETTLE_SECONDS * 1000;
+    for (;;) {
+      const resources = await this.account.ofPlan(this.plan.name);
+      const found = await awayCopyViolations(this.journey, resources, this.account, this.disks);
+      if (found.length === 0) return;
+      if (Date.now() > deadline) return void this.violations.push(...found);
+      await sleep(500);
+    }
+  }
+
   /** A restore from a damaged backup fails, and the DR copy stays what it was; VMs beside it may get their new one. */
   private async restoreInVain(): Promise<void> {
     const argument = { plan: this.plan.name, digest: this.digest };
@@ -268,10 +305,14 @@ export class Traveller {
       if (which.type === 'failover')
         return client.failover({ ...argument, mode: which.mode ?? 'test', onFailure });
       if (which.type === 'failback') return client.failback({ ...argument, onFailure });
+      if (which.type === 'undo')
+        return client.undo({ ...argument, discardWritesSince: this.homeSince, homeLost: true });
+      if (which.type === 'replication') return client.replicate(argument);
       return client[which.type](argument) as Promise<LifeboatRun>;
     };
     const whys: string[] = [];
     for (let attempt = 0; attempt < TRIES; attempt++) {
+      if (which.type === 'undo') this.homeSince = (await persistently(() => this.state())).homeSince ?? '';
       const cancel = attempt === 0 ? cancelAfterMs : undefined;
       const outcome = await this.outcome(which, start, cancel);
       this.runs++;
@@ -312,9 +353,13 @@ export class Traveller {
    */
   private async follow(step: Step, { ended }: Outcome): Promise<boolean> {
     const completed = ended === 'completed';
-    if (step !== 'failover' && step !== 'failback' && step !== 'commit') return completed;
+    if (step !== 'failover' && step !== 'failback' && step !== 'undo the failback' && step !== 'commit')
+      return completed;
     const phase = await persistently(() => this.phase());
-    const wanted = { failover: 'failed-over', failback: 'failed-back', commit: 'protected' }[step];
+    const wanted = {
+      ...{ failover: 'failed-over', failback: 'failed-back' },
+      ...{ 'undo the failback': 'failed-over', commit: 'protected' },
+    }[step];
     if (completed && phase !== wanted)
       this.violations.push({ kind: 'lost', what: `${step} says that it is done, and the plan is ${phase}` });
     if (phase === 'failed-over') this.whereabouts = 'away';
@@ -325,8 +370,12 @@ export class Traveller {
   }
 
   private async phase(): Promise<string> {
+    return (await this.state()).phase ?? 'none';
+  }
+
+  private async state(): Promise<{ phase?: string; homeSince?: string }> {
     const object = await this.sandbox.store.get(`state/${this.plan.name}.json`);
-    return (JSON.parse(object?.body.toString() ?? '{}') as { phase?: string }).phase ?? 'none';
+    return JSON.parse(object?.body.toString() ?? '{}') as { phase?: string; homeSince?: string };
   }
 
   /** Compares the account and DNS with what must be there; what is only late is waited for. */

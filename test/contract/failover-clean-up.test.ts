@@ -1,4 +1,4 @@
-import { CreateVolumeCommand } from '@aws-sdk/client-ec2';
+import { CreateVolumeCommand, DescribeVolumesCommand } from '@aws-sdk/client-ec2';
 import { tagList } from '../../activities/aws-proxy/account/tags';
 import { takePlanState } from '../../repository/plans/plan-state';
 import { PROXY_AVAILABILITY_ZONE } from '../../sandbox/aws/fixtures';
@@ -37,6 +37,8 @@ describe('removeRecoverySite', () => {
       ]),
       create(tagList({ plan: 'shop', vm: 'keep', run: 'r', role: 'copy-volume' })),
     ]);
+    // A test failover that is under way: it holds nothing of the plan, so that nobody waits for it.
+    const ofTest = await testUnderWay('test-run');
     const run = site.run('commit-run');
     await expect(site.activity(steps.activities.removeRecoverySite, { run })).rejects.toMatchObject({
       type: 'Fenced',
@@ -50,5 +52,33 @@ describe('removeRecoverySite', () => {
     expect(removed.filter((id) => id.startsWith('vol-'))).toEqual(idsOf(volumes));
     expect(await steps.volumesWith({ vm: 'keep' })).toEqual(kept.map(({ VolumeId }) => VolumeId).sort());
     expect(await listSnapshotIds(steps.ec2, 'db')).toEqual([...steps.drCopySnapshots].sort());
+    for (const id of ofTest) expect(removed).not.toContain(id);
+    // It removes itself all the same.
+    const itself = await site.activity(steps.activities.removeRecoveryResources, {
+      run: site.run('test-run'),
+    });
+    expect(itself.removed).toEqual(expect.arrayContaining(ofTest));
   });
+
+  /** @returns ids of its instance, the instance's root, a volume and an image */
+  async function testUnderWay(runId: string): Promise<string[]> {
+    const run = { ...site.run(runId), test: true };
+    const { imageId } = await steps.shellImage(runId);
+    const { activities, drCopy, ec2 } = steps;
+    const { instanceId } = await site.activity(activities.launchShell, {
+      ...steps.shellRequest(runId, imageId),
+      ...{ run, test: true },
+    });
+    const [volume] = await site.activity(activities.createVolumes, {
+      ...{ run, vm: 'db', attempt: 1, drCopy, test: true },
+      availabilityZone: PROXY_AVAILABILITY_ZONE,
+    });
+    const image = await site.activity(activities.registerImage, { run, vm: 'web', drCopy });
+    const { Volumes = [] } = await ec2.send(
+      new DescribeVolumesCommand({ Filters: [{ Name: 'attachment.instance-id', Values: [instanceId] }] }),
+    );
+    const [root] = Volumes;
+    if (root?.VolumeId === undefined || volume === undefined) throw new Error('The test has no volumes.');
+    return [instanceId, root.VolumeId, volume.volumeId, image.imageId];
+  }
 });

@@ -2,6 +2,7 @@ import { type EBSClient } from '@aws-sdk/client-ebs';
 import { isZero } from '../../blocks/zero';
 import { RunFailedError } from '../../client/errors';
 import { siteStatus } from '../../client/site-status';
+import { type ReplicationSummary } from '../../workflows/replication';
 import { look } from '../../client/progress';
 import { type DrPlan } from '../../plan/schema';
 import { type RestoreSummary } from '../../workflows/restore';
@@ -328,7 +329,8 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
         return snapshot.status?.phase.includes('under way already') ? true : undefined;
       });
       await sandbox.mendAws();
-      const [mine, replicated] = await Promise.all([byHand.result(), round.result()]);
+      const [mine, done] = await Promise.all([byHand.result(), round.result()]);
+      const replicated = done as ReplicationSummary;
       const ids = (backup: typeof mine): string[] => backup.vms.map(({ backupId }) => backupId);
       expect(ids(replicated.backup)).not.toEqual(ids(mine));
       expect(replicated.restore.vms.map(({ recoveryPoint }) => recoveryPoint)).toEqual(

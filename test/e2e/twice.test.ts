@@ -241,6 +241,8 @@ asRoot('activities that run twice, and late (needs root)', () => {
       const { notes } = await failover.result();
       expect(notes?.join('\n')).toMatch(/AAAA 2001:db8::100 beside, .* it goes while the plan is away/);
       expect(await violations('away')).toEqual([]);
+      await completed(client.replicate(direct));
+      expect(await violations('away')).toEqual([]);
 
       await sandbox.breakAws(refused('CreateSnapshots'));
       await failed(client.failback({ ...direct, onFailure: 'undo' }));
@@ -248,12 +250,23 @@ asRoot('activities that run twice, and late (needs root)', () => {
       expect(await violations('away')).toEqual([]);
       expect(await sandbox.site.hypervisor.listVms()).toEqual([]);
       await completed(client.failback(direct));
+      // Taken back, and brought home once more; meanwhile the fence is open.
+      const { homeSince } = JSON.parse(
+        (await sandbox.store.get('state/shop.json'))?.body.toString() ?? '{}',
+      ) as {
+        homeSince?: string;
+      };
+      await completed(client.undo({ ...direct, discardWritesSince: homeSince ?? '', homeLost: true }));
+      expect(await violations('away')).toEqual([]);
+      for (const vm of VMS) await sandbox.site.hypervisor.deleteVm(vm);
+      await completed(client.failback(direct));
       for (const vm of VMS) expect(await sameBytes(disks.path(vm, 'data', 'dr-copy'), image(vm))).toBe(true);
       await completed(client.commit(direct));
       expect(await violations('home')).toEqual([]);
 
       // None was left out, but for what is asked of a host only when work has waited for it, and does nothing, and for
-      // what only reads consoles of guests that have boot scripts, what starts VMs that ran (there are none: test/contract/power.test.ts), and
+      // what only reads consoles of guests that have boot scripts, what starts VMs that ran and stops those that are given up (there
+      // are none: test/contract/power.test.ts, fencing.test.ts), and
       // what exchanges the root of VMs with one disk (test/contract/licensed-image.test.ts).
       const leftOut = [...activities.keys()].filter((name) => !calls.some((call) => call.name === name));
       expect(leftOut.sort()).toEqual([
@@ -262,6 +275,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
         'replaceRootVolume',
         'requireBootScripts',
         'startVm',
+        'stopVm',
       ]);
     },
     JOURNEY_MS,

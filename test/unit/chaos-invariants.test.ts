@@ -57,6 +57,14 @@ it('takes an image for left over also while the application runs at the recovery
   expect(orphanViolations(journey, [...away, resource('image', 'launch-image')], 'away')).toHaveLength(1);
 });
 
+it('takes what protects an application that is away for left over once it is at home', () => {
+  const instance = resource('instance', 'recovery', {}, 'running');
+  const copy = resource('snapshot', 'away-copy');
+  for (const where of ['away', 'home again'] as const)
+    expect(orphanViolations(journey, [drCopy, launchCopy, instance, copy], where)).toEqual([]);
+  expect(orphans(launchCopy, copy)).toHaveLength(1);
+});
+
 it('takes a launch copy for whole where all its disks are completed, and one boots', () => {
   const data = resource('snapshot', 'launch-copy', { disk: 'data', boot: 'false', 'disk-count': '2' });
   const system = resource('snapshot', 'launch-copy', { 'disk-count': '2' });

@@ -43,15 +43,23 @@ const STATUS: SiteStatus = {
         problem: 'Kernel 3.16 has no ena.',
         warnings: ['The swap of a disk that is gone is left out.'],
       },
+      awayCopy: {
+        instanceId: 'i-0123456789abcdef0',
+        takenAt: '2026-11-23T19:15:00.000Z',
+        ageSeconds: 125,
+        snapshots: [{ snapshotId: 'snap-4', volumeId: 'vol-1', disk: 'system' }],
+      },
     },
     {
       vm: 'web',
+      primaryVm: '/DC1/vm/WEB\u202e 1',
       runsAt: 'recovery',
       instance: undefined,
       drCopy: undefined,
       launchCopy: undefined,
       backup: undefined,
       guest: undefined,
+      awayCopy: undefined,
     },
   ],
 };
@@ -68,25 +76,31 @@ describe('status', () => {
       generation: 4,
       since: '2026-11-23T18:30:00.000Z',
       closedWindow: null,
+      fence: null,
+      undoing: null,
       readiness: null,
       vms: [
         {
           vm: 'db',
+          primaryVm: 'db',
           runsAt: 'recovery',
           instance: { ...STATUS.vms[0]?.instance, publicAddress: null },
           drCopy: STATUS.vms[0]?.drCopy,
           launchCopy: STATUS.vms[0]?.launchCopy,
           backup: STATUS.vms[0]?.backup,
           guest: STATUS.vms[0]?.guest,
+          awayCopy: STATUS.vms[0]?.awayCopy,
         },
         {
           vm: 'web',
+          primaryVm: STATUS.vms[1]?.primaryVm,
           runsAt: 'recovery',
           instance: null,
           drCopy: null,
           launchCopy: null,
           backup: null,
           guest: null,
+          awayCopy: null,
         },
       ],
     });
@@ -143,6 +157,34 @@ describe('status', () => {
     expect(text).toContain('\ndb: The disk "scratch" is not backed up.\n');
     expect(text).toContain('\ndb: The swap of a disk that is gone is left out.\n');
     expect(text).not.toContain('Scheduled backups');
+  });
+
+  it('tells what keeps the VMs off at home, and what became of it', () => {
+    const since = '2026-11-23T18:30:00.000Z';
+    const open = { order: 'open', since, standing: 'open' } as const;
+    expect(statusText(STATUS)).not.toContain('fence');
+    expect(statusText({ ...STATUS, fence: open })).toContain(
+      `\nfence: ordered at ${since}, waiting for the data centre\n`,
+    );
+    const vms = [{ vm: 'db', times: 2, lastAt: '2026-11-23T20:01:00.000Z' }];
+    const answered = { ...open, answeredAt: '2026-11-23T20:00:00.000Z', vms };
+    expect(statusText({ ...STATUS, fence: answered })).toMatch(
+      /fence: the VMs are kept off .*answered at 2026-11-23T20:00:00\.000Z\n {2}db powered off .*20:01:00\.000Z, 2 times/,
+    );
+    expect(statusText({ ...STATUS, fence: { ...answered, standing: 'paused' } })).toContain('fence: paused');
+    const stopped = { ...answered, order: 'stopped', standing: 'over' } as const;
+    expect(statusText({ ...STATUS, fence: stopped })).toContain(`fence: stopped at ${since}`);
+    expect(statusText({ ...STATUS, undoing: 'failover' })).toContain('half-way: lifeboat undo shop');
+  });
+
+  it('tells what protects the VMs that are away, and what they are called at home', () => {
+    const text = statusText(STATUS);
+    expect(text).toContain('\ndb: away, protected as of 2026-11-23T19:15:00.000Z (2 min 5 s ago).\n');
+    expect(text).toContain('\nweb is "/DC1/vm/WEB? 1" at the primary site.\n');
+    expect(text).toContain('\nweb: away, NOT protected: there is no copy of its instance.');
+    expect(text).not.toContain('db is "');
+    const home = { ...STATUS, phase: 'protected' as const, vms: STATUS.vms.slice(1) };
+    expect(statusText(home)).not.toContain('away');
   });
 
   it('tells when scheduled backups begin, while they do not', () => {

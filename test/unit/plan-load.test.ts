@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { loadPlanFile, PlanError } from '../../plan/load';
+import { normalizedPlanSchema } from '../../plan/normalized';
 import { GOOD_PLAN, planFolder } from './plan-file';
 
 let folder: ReturnType<typeof planFolder>;
@@ -40,6 +41,34 @@ describe('a good plan', () => {
     });
     expect(plan.vms[0]).not.toHaveProperty('bootScript');
     expect(scripts).toEqual([{ name: 'hello.sh', sha256, content }]);
+  });
+
+  it.each([
+    ['{ tcp: 6379 }', { tcp: 6379, timeout: 600 }],
+    ['{ http: {}, timeout: 5m }', { http: { port: 80, path: '/', status: 200 }, timeout: 300 }],
+    [
+      '{ https: { host: Shop.example } }',
+      {
+        https: { port: 443, path: '/', status: 200, host: 'Shop.example', verify: true },
+        timeout: 600,
+      },
+    ],
+    [
+      '{ all: [{ tcp: 22 }, { https: { verify: false, contains: "it is up" } }] }',
+      {
+        all: [
+          { tcp: 22 },
+          { https: { port: 443, path: '/', status: 200, contains: 'it is up', verify: false } },
+        ],
+        timeout: 600,
+      },
+    ],
+  ])('may be asked by %s', async (written, normalized) => {
+    writeFileSync(folder.file, changed('{ tcp: 6379 }', written));
+    const { plan } = await loadPlanFile(folder.file);
+    // As text: the digest of a plan is of its text, and one of before must stay what it is.
+    expect(JSON.stringify(plan.vms[0]?.readiness)).toBe(JSON.stringify(normalized));
+    expect(normalizedPlanSchema.parse(plan)).toEqual(plan);
   });
 
   it('may share settings by anchors', async () => {
@@ -373,7 +402,52 @@ describe('a bad plan gets one error with file, line, column and field', () => {
     [
       'two probes',
       changed('{ tcp: 6379 }', '{ tcp: 6379, http: {} }'),
-      'plan.yaml:21:16 vms[0].readiness: needs exactly one of tcp and http',
+      'plan.yaml:21:16 vms[0].readiness: needs exactly one of tcp, http, https and all (a list of several)',
+    ],
+    [
+      'no probe among several',
+      changed('{ tcp: 6379 }', '{ all: [{ tcp: 1 }, {}] }'),
+      'plan.yaml:21:36 vms[0].readiness.all[1]: needs exactly one of tcp, http and https',
+    ],
+    [
+      'a probe beside several',
+      changed('{ tcp: 6379 }', '{ tcp: 1, all: [{ tcp: 2 }] }'),
+      /^plan\.yaml:21:16 vms\[0\]\.readiness: needs exactly one of tcp, http, https and all/,
+    ],
+    [
+      'an empty list of probes',
+      changed('{ tcp: 6379 }', '{ all: [] }'),
+      'plan.yaml:21:23 vms[0].readiness.all: needs at least 1 entry',
+    ],
+    [
+      'more probes than anybody reads',
+      changed('{ tcp: 6379 }', `{ all: [${Array(9).fill('{ tcp: 1 }').join(', ')}] }`),
+      'plan.yaml:21:23 vms[0].readiness.all: must have at most 8 entries',
+    ],
+    [
+      'a timeout of one of several probes',
+      changed('{ tcp: 6379 }', '{ all: [{ tcp: 1, timeout: 5m }] }'),
+      /^plan\.yaml:21:34 vms\[0\]\.readiness\.all\[0\]\.timeout: is not known here/,
+    ],
+    [
+      'a certificate to verify for no name',
+      changed('{ tcp: 6379 }', '{ https: { port: 8443 } }'),
+      'plan.yaml:21:25 vms[0].readiness.https: needs host, the name that the certificate is for; or "verify: false", to take any certificate',
+    ],
+    [
+      'a URL as a host',
+      changed('{ tcp: 6379 }', '{ http: { host: "http://shop.example/" } }'),
+      /^plan\.yaml:21:32 vms\[0\]\.readiness\.http\.host: must be a host name like www\.shop\.example/,
+    ],
+    [
+      'a host header that adds another',
+      changed('{ tcp: 6379 }', '{ http: { host: "a\\r\\nx: y" } }'),
+      /^plan\.yaml:21:32 vms\[0\]\.readiness\.http\.host: must be a host name/,
+    ],
+    [
+      'a path with a blank',
+      changed('{ tcp: 6379 }', '{ http: { path: "/a b" } }'),
+      /^plan\.yaml:21:32 vms\[0\]\.readiness\.http\.path: must not hold blanks/,
     ],
     [
       'key twice',

@@ -7,6 +7,7 @@ import {
 import { vmNamedIn } from '../../activities/aws-proxy/readiness/refusal';
 import { vcpuQuotaOf } from '../../activities/aws-proxy/readiness/vcpu-quota';
 import { loadPlanFile, PlanError } from '../../plan/load';
+import { runOfWorkflow } from '../../workflows/run/ids';
 import { plainPlan } from '../support/e2e-plan';
 import { GOOD_PLAN, planFolder } from './plan-file';
 
@@ -91,4 +92,15 @@ it('a plan may say its objectives, as durations, and is the same plan where it d
   expect(await load('')).toBeUndefined();
   expect(await load('objectives: { rpo: soon }\n')).toMatch(/objectives\.rpo: must be like 30s/);
   expect(await load('objectives: { rpp: 2h }\n')).toMatch(/objectives\.rpp: is not known here.*"?rpo/);
+});
+
+it.each([
+  ['lifeboat:shop:check', 'lifeboat:shop:check', undefined],
+  ['lifeboat:shop:failover:db', 'lifeboat:shop:failover', 'db'],
+  ['lifeboat:shop:failover-test:db', 'lifeboat:shop:failover-test', 'db'],
+  ['lifeboat:shop:check-2026-11-30T16:25:02Z', 'lifeboat:shop:check-2026-11-30T16:25:02Z', undefined],
+  ['lifeboat:shop:verify-2026-11-30T16:25:02Z:db', 'lifeboat:shop:verify-2026-11-30T16:25:02Z', 'db'],
+  ['of-somebody-else:1:2:3', 'of-somebody-else:1:2:3', undefined],
+])('%s is the run %s, or its child for the VM %s', (id, workflowId, vm) => {
+  expect(runOfWorkflow(id)).toEqual({ workflowId, ...(vm === undefined ? {} : { vm }) });
 });

@@ -63,7 +63,7 @@ describe('what a kept check says of today', () => {
     });
     expect(readinessText('shop', status)).toContain(`Readiness: not verified ${because}`);
     expect(readinessText('shop', status)).toContain(
-      'That check said: ready with warnings; found: 1 warnings.',
+      'That check said: ready with warnings; found: 1 warning.',
     );
   });
 

@@ -60,9 +60,13 @@ export async function failOverOn(
       ...more,
     });
   const workers = [
-    await worker(CONTROL_QUEUE, ['loadPlan', 'takePlanState', 'movePlanState', 'checkPlanState', 'noteTest'], {
-      workflowBundle: await bundle(),
-    }),
+    await worker(
+      CONTROL_QUEUE,
+      ['loadPlan', 'takePlanState', 'movePlanState', 'checkPlanState', 'noteTest'],
+      {
+        workflowBundle: await bundle(),
+      },
+    ),
     await worker(AWS_PROXY_QUEUE, [
       ...['checkFailover', 'proxyHost', 'createVolumes', 'ensureShellImage', 'launchShell', 'attachVolumes'],
       ...['startInstance', 'waitUntilReady', 'discardShell', 'removeRecoveryResources'],
@@ -70,7 +74,7 @@ export async function failOverOn(
       ...['keepConsoles', 'planRestore', 'launchLicensedShell', 'replaceRootVolume', 'stopInstance'],
     ]),
     await worker(BACKUP_PROXY_QUEUE, [
-      ...['readPower', 'shutDownVm', 'startVm', 'waitUntilReady'],
+      ...['readPower', 'shutDownVm', 'startVm', 'waitUntilReady', 'fenceVms'],
       ...['snapshotVm', 'rehearseAdaptation', 'finishBackup', 'releaseVmSnapshot'],
     ]),
     await worker(awsProxyHostQueue(HOST), ['injectDrivers']),
@@ -130,4 +134,5 @@ const USUAL: Record<string, (plan: DrPlan, input: Input) => unknown> = {
       .map((one) => (typeof one === 'string' ? one : one.vm))
       .map((vm) => ({ vm, console: { takenAt: '2026-11-30T00:00:00Z', screenshot: vm }, warnings: [] })),
   removeRecoveryResources: () => ({ removed: [] }),
+  fenceVms: () => ({ standing: 'over', digest: '0'.repeat(64), poweredOff: [], failed: [] }),
 };

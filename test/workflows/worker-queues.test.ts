@@ -1,5 +1,5 @@
 import { type AwsProxyActivities } from '../../activities/aws-proxy/contract';
-import { AWS_PROXY_QUEUE } from '../../activities/task-queues';
+import { AWS_PROXY_QUEUE, awsProxyAnswerQueue } from '../../activities/task-queues';
 import { queueWorkers } from '../../workers/roles';
 
 const environment = { ...process.env };
@@ -21,4 +21,6 @@ it('an AWS proxy polls the queues that it offers, and does nothing but answer on
   const { taskQueue, pulseQueue = '' } = await proxyHost();
   expect(Object.keys(activities.get(taskQueue) ?? {}).sort()).toEqual(['copyToVolume', 'injectDrivers']);
   expect(Object.keys(activities.get(pulseQueue) ?? {})).toEqual(['answerPulse']);
+  for (const queue of [awsProxyAnswerQueue(), awsProxyAnswerQueue('eu-central-1a')])
+    expect(Object.keys(activities.get(queue) ?? {})).toEqual(['answerAsAwsProxy']);
 });

@@ -1,7 +1,7 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import { type ClosedWindow } from '../../plan/replication-limit';
 import { type DrPlan } from '../../plan/schema';
-import { type PlanPhase, type RunContext } from '../../plan/run';
+import { type PlanPhase, type PlanState, type RunContext } from '../../plan/run';
 import { control } from './activities';
 
 /** The one argument of every run: enough to start it from the Web UI. */
@@ -18,6 +18,8 @@ export interface BegunRun {
   /** With the plan's present generation, which gives the right to look, not to change. */
   run: RunContext;
   phase: PlanPhase | 'none';
+  /** As it was read; absent where there is none. */
+  state?: PlanState;
   /** Why no backup should begin now; absent where it may, and in runs that began before there were windows. */
   closedWindow?: ClosedWindow;
 }
@@ -44,6 +46,7 @@ export async function begin(request: RunRequest): Promise<BegunRun> {
       generation: state?.generation ?? 0,
     },
     phase: state?.phase ?? 'none',
+    ...(state === undefined ? {} : { state }),
     ...(closedWindow === undefined ? {} : { closedWindow }),
   };
 }

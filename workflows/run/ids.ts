@@ -6,6 +6,8 @@ export type WorkflowType =
   | 'failover'
   | 'failback'
   | 'commit'
+  | 'undo'
+  | 'fence'
   | 'verify'
   | 'prune'
   | 'check'
@@ -29,9 +31,9 @@ export const childWorkflowId = (parentId: string, vm: string): string => `${pare
 
 /** The run that a workflow is, or of which it is the child for a VM; names of plans and VMs have no colon. */
 export function runOfWorkflow(id: string): { workflowId: string; vm?: string } {
-  const [lifeboat, plan, type, vm] = id.split(':');
-  if (lifeboat !== 'lifeboat' || vm === undefined) return { workflowId: id };
-  return { workflowId: `${lifeboat}:${plan}:${type}`, vm };
+  // A schedule puts the time behind the id: `lifeboat:shop:check-2026-11-30T16:25:02Z`.
+  const [, workflowId, vm] = /^(lifeboat:[^:]+:[^:]+(?:T\d\d:\d\d:\d\dZ)?):([^:]+)$/.exec(id) ?? [];
+  return workflowId === undefined || vm === undefined ? { workflowId: id } : { workflowId, vm };
 }
 
 /** Id of the Temporal Schedule that replicates a plan. */

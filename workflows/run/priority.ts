@@ -10,6 +10,9 @@ const KEYS: Record<WorkflowType, number> = {
   // An application is down, or about to be.
   failover: 2,
   failback: 2,
+  undo: 2,
+  // Two copies of it are alive.
+  fence: 2,
   commit: 3,
   checkDnsRecords: 3,
   lowerDnsTtls: 3,

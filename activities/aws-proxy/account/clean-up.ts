@@ -24,7 +24,17 @@ type Scope = Pick<TagValues, 'plan'> & Partial<Pick<TagValues, 'run' | 'vm'>>;
  * Roles that a failover or a failback makes. Never among them: `dr-copy`, which is what all of this is for, and what
  * replication has under way.
  */
-const REMOVABLE: ReadonlySet<Role> = new Set(['recovery', 'test', 'shell', 'launch-image', 'failback']);
+const REMOVABLE: ReadonlySet<Role> = new Set([
+  'recovery',
+  'test',
+  'shell',
+  'launch-image',
+  'failback',
+  'away-copy',
+]);
+
+/** Those of them that snapshots are made for; the shell image's stays. */
+const REMOVABLE_SNAPSHOTS: ReadonlySet<Role | undefined> = new Set<Role>(['failback', 'away-copy']);
 
 /** EC2 is eventually consistent: what a lost call made may show late, so one empty look proves nothing. */
 const EMPTY_LOOKS = 2;
@@ -47,7 +57,10 @@ export function removeRecoveryResources(
   return removeAll(ec2, { plan: run.plan, run: run.runId, ...(vm === undefined ? {} : { vm }) }, options);
 }
 
-/** Terminates and deletes everything that the plan has at the recovery site, of whatever run; DR copies stay. */
+/**
+ * Terminates and deletes everything that the plan has at the recovery site, of whatever run; DR copies stay. So does what a test
+ * failover has made: it holds nothing of the plan, and may be under way. It removes that itself, and a sweep does where it has died.
+ */
 export function removeRecoverySite(
   ec2: EC2Client,
   { run }: { run: Pick<RunContext, 'plan'> },
@@ -90,10 +103,12 @@ export async function findAll(ec2: EC2Client, scope: Scope): Promise<Found> {
 /** What may be removed of what was listed. The filters have chosen already; what deletes does not rely on that. */
 function removable(found: Found, scope: Scope): Found {
   const ours = (tags: Tag[] | undefined): boolean => {
-    const read = readTags(tags, ['plan', 'run', 'vm', 'role']);
+    const read = readTags(tags, ['plan', 'run', 'vm', 'role', 'mode']);
+    const ofTest = read?.role === 'test' || read?.mode === 'test';
     return (
       read !== undefined &&
       REMOVABLE.has(read.role) &&
+      (scope.run !== undefined || !ofTest) &&
       read.plan === scope.plan &&
       (scope.run === undefined || read.run === scope.run) &&
       (scope.vm === undefined || read.vm === scope.vm)
@@ -107,7 +122,7 @@ function removable(found: Found, scope: Scope): Found {
     volumes: found.volumes.filter(({ Tags, State }) => ours(Tags) && State !== 'deleted'),
     interfaces: found.interfaces.filter(({ TagSet }) => ours(TagSet)),
     snapshots: found.snapshots.filter(
-      ({ Tags }) => ours(Tags) && readTags(Tags, ['role'])?.role === 'failback',
+      ({ Tags }) => ours(Tags) && REMOVABLE_SNAPSHOTS.has(readTags(Tags, ['role'])?.role),
     ),
     images: found.images.filter(({ Tags, State }) => ours(Tags) && State !== 'deregistered'),
   };

@@ -1,9 +1,10 @@
 import { type EC2Client, type Tag } from '@aws-sdk/client-ec2';
 import { type PlanPhase } from '../../../plan/run';
+import { type AwayCopy, newestAwayCopies, replaces } from './away-copy';
 import { copySnapshots, newestSets } from './dr-copy';
 import { instanceMonth, snapshotMonthAtMost, volumeMonth } from './prices';
 import { findAll, type Found, removeOnce } from './clean-up';
-import { readCopySnapshot, readLaunchSnapshot, readTags, type Role } from './tags';
+import { readAwaySnapshot, readCopySnapshot, readLaunchSnapshot, readTags, type Role } from './tags';
 import { waitFor, type WaitOptions } from './waiting';
 
 /** Something that Lifeboat made for the plan, and that neither a run nor a DR copy needs any more. */
@@ -53,6 +54,7 @@ const REASONS: Record<Exclude<Role, 'dr-copy'>, string> = {
   test: 'its test failover has ended',
   shell: 'its failover has ended',
   failback: 'its failback has ended',
+  'away-copy': 'the application runs at the primary site',
 };
 
 /** Everything that carries the plan's tags and is needed by nobody, the oldest first. Changes nothing. */
@@ -105,6 +107,7 @@ function only(found: Found, ids: ReadonlySet<string>): Found {
 
 function leftoversOf(found: Found, needs: Needs): Leftover[] {
   const currentCopies = currentDrCopies(found);
+  const awayCopies = newestAwayCopies(found.snapshots);
   const judge = (
     one: Omit<Leftover, 'role' | 'vm' | 'runId' | 'reason' | 'createdAt'>,
     tags: Tag[] | undefined,
@@ -116,7 +119,7 @@ function leftoversOf(found: Found, needs: Needs): Leftover[] {
     // Whatever AWS gives no time for is young.
     if (createdAt === undefined || createdAt >= needs.madeBefore) return [];
     if (needs.liveRuns.has(ours.run)) return [];
-    const reason = reasonOf(one.id, ours.role, ours.run, tags, needs, currentCopies);
+    const reason = reasonOf(one.id, ours.role, ours.run, tags, needs, currentCopies, awayCopies);
     if (reason === undefined) return [];
     const { role, vm, run: runId } = ours;
     return [{ ...one, role, vm, runId, reason, createdAt: createdAt.toISOString() }];
@@ -163,6 +166,7 @@ function reasonOf(
   tags: Tag[] | undefined,
   needs: Needs,
   current: ReadonlyMap<string, CurrentCopy>,
+  awayCopies: ReadonlyMap<string, AwayCopy>,
 ): string | undefined {
   if (role === 'dr-copy') {
     const copy = readCopySnapshot(tags);
@@ -177,6 +181,14 @@ function reasonOf(
     return copy === undefined || newest === undefined || copy.recoveryPoint === newest.recoveryPoint
       ? undefined
       : REASONS[role];
+  }
+  if (role === 'away-copy') {
+    const copy = readAwaySnapshot(tags);
+    const newest = awayCopies.get(copy?.vm ?? '');
+    if (!AWAY.has(needs.phase)) return REASONS[role];
+    return copy !== undefined && newest !== undefined && replaces(newest, copy)
+      ? `the copy of ${newest.takenAt} has replaced it`
+      : undefined;
   }
   if (role === 'recovery' || role === 'shell') return AWAY.has(needs.phase) ? undefined : REASONS[role];
   // What was launched by it runs on without it.

@@ -20,6 +20,7 @@ export const TAG_PREFIX = 'lifeboat:';
  * - `recovery`, `test`: instance and volumes of a failover, or of a test failover.
  * - `shell`: the shell image, its snapshot, and the roots that instances launched from it begin with.
  * - `failback`: snapshots of recovered instances on their way home.
+ * - `away-copy`: snapshots of recovered instances, made at the plan's frequency while it is failed over.
  */
 export const ROLES = [
   'pending-copy',
@@ -32,6 +33,7 @@ export const ROLES = [
   'test',
   'shell',
   'failback',
+  'away-copy',
 ] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -59,6 +61,8 @@ const FIELDS = {
   disk: { key: 'disk', form: z.string().regex(/^[A-Za-z0-9-]{1,64}$/) },
   run: { key: 'run', form: id },
   role: { key: 'role', form: z.enum(ROLES) },
+  /** On all that a test failover makes, whatever its role; missing on everything else. */
+  mode: { key: 'mode', form: z.literal('test') },
   diskCount: { key: 'disk-count', form: wholeNumber(1, 64) },
   recoveryPoint: { key: 'recovery-point', form: id },
   takenAt: { key: 'taken-at', form: z.iso.datetime() },
@@ -85,11 +89,13 @@ const FIELDS = {
   pass: { key: 'pass', form: wholeNumber(1, 2) },
   /** Names one CreateSnapshots call: a retry that does not know how the one before ended can make a second set. */
   set: { key: 'set', form: id },
+  /** Id of the instance that a snapshot is of. */
+  instance: { key: 'instance', form: id },
 } as const;
 
 export type TagField = keyof typeof FIELDS;
 /** Tags that a resource may lack, as those of an earlier release do. A wrong one is no better than a wrong other. */
-const OPTIONAL_FIELDS = ['controller'] as const satisfies TagField[];
+const OPTIONAL_FIELDS = ['controller', 'mode'] as const satisfies TagField[];
 type OptionalField = (typeof OPTIONAL_FIELDS)[number];
 type FormOutput<Field extends TagField> = z.output<(typeof FIELDS)[Field]['form']>;
 export type TagValues = { [Field in Exclude<TagField, OptionalField>]: FormOutput<Field> } & {
@@ -211,8 +217,10 @@ function controllerOf(text: string): { controller: ControllerPlace } {
   return { controller: { kind: kind as ControllerPlace['kind'], bus: Number(bus) } };
 }
 
-export function runValues(run: Pick<RunContext, 'plan' | 'runId'>): Pick<TagValues, 'plan' | 'run'> {
-  return { plan: run.plan, run: run.runId };
+export function runValues(
+  run: Pick<RunContext, 'plan' | 'runId' | 'test'>,
+): Pick<TagValues, 'plan' | 'run' | 'mode'> {
+  return { plan: run.plan, run: run.runId, ...(run.test === true ? { mode: 'test' } : {}) };
 }
 
 /** Fields of a snapshot of replication: `pending-copy` until its set is published, `dr-copy` from then on. */
@@ -270,6 +278,18 @@ export const FAILBACK_SNAPSHOT_FIELDS = [
   'set',
 ] as const satisfies TagField[];
 
+/** Fields of a snapshot of an instance while its plan is failed over. Which disk it is of is told as well where that is one of the VM's. */
+export const AWAY_SNAPSHOT_FIELDS = [
+  'plan',
+  'vm',
+  'run',
+  'role',
+  'instance',
+  'diskCount',
+  'takenAt',
+  'set',
+] as const satisfies TagField[];
+
 /** A DR copy's (or pending copy's) snapshot, as its tags tell it. @returns undefined for any other snapshot */
 export const readCopySnapshot = (tags: Tag[] | undefined) =>
   readAs(tags, COPY_SNAPSHOT_FIELDS, ['dr-copy', 'pending-copy']);
@@ -277,6 +297,10 @@ export const readCopySnapshot = (tags: Tag[] | undefined) =>
 /** A launch copy's snapshot, or one that is to become it. @returns undefined for any other snapshot */
 export const readLaunchSnapshot = (tags: Tag[] | undefined) =>
   readAs(tags, LAUNCH_SNAPSHOT_FIELDS, ['launch-copy', 'pending-launch-copy']);
+
+/** A snapshot of an instance while its plan is failed over. @returns undefined for any other snapshot */
+export const readAwaySnapshot = (tags: Tag[] | undefined) =>
+  readAs(tags, AWAY_SNAPSHOT_FIELDS, ['away-copy']);
 
 /** A volume of a failover or test. @returns undefined for any other volume */
 export const readRecoveredVolume = (tags: Tag[] | undefined) =>

@@ -16,6 +16,8 @@ export interface FailbackActivities {
       /** The NICs and guest OS that the VM had at the primary site, from its last backup. */
       original: Omit<VmConfiguration, 'disks'>;
       disks: (DiskConfiguration & { volumeId: string })[];
+      /** ISO 8601, UTC: when the first of its disks was made of the DR copy; absent in what a worker of an earlier release answers. */
+      recoveredAt?: string;
       /** What an operator should know of that backup; absent where there is nothing. */
       notes?: string[];
     }[]

@@ -20,7 +20,7 @@ import { type FailbackActivities } from './contract';
 type RecoveryInstance = Awaited<ReturnType<FailbackActivities['readInstances']>>[number];
 
 /** An instance of a failover with its volumes, untagged ones among them. */
-interface Found {
+export interface Found {
   instance: Instance & { InstanceId: string };
   tags: NonNullable<ReturnType<typeof readInstance>>;
   volumes: Volume[];
@@ -61,6 +61,7 @@ export async function readRecoveryInstances(
       vm,
       ...hardwareOf(found, types, before),
       original: withoutDisks(before),
+      ...recoveredAt(found),
       disks,
       ...(notes === undefined ? {} : { notes }),
     });
@@ -69,7 +70,7 @@ export async function readRecoveryInstances(
   return instances;
 }
 
-async function findInstances(ec2: EC2Client, plan: string): Promise<Found[]> {
+export async function findInstances(ec2: EC2Client, plan: string): Promise<Found[]> {
   const instances = await listInstances(ec2, [
     ...tagFilters({ plan, role: 'recovery' }),
     { Name: 'instance-state-name', Values: ['pending', 'running', 'stopping', 'stopped'] },
@@ -99,7 +100,7 @@ async function findInstances(ec2: EC2Client, plan: string): Promise<Found[]> {
  * The instances of the run whose volumes are newest. An instance's own launch time is that of its last start, so that
  * somebody who starts a forgotten instance would make it the newest.
  */
-function newestRun(found: Found[]): Found[] {
+export function newestRun(found: Found[]): Found[] {
   const created = ({ volumes }: Found) =>
     Math.max(0, ...volumes.map(({ CreateTime }) => CreateTime?.getTime() ?? 0));
   const newest = found.reduce<Found | undefined>(
@@ -110,7 +111,7 @@ function newestRun(found: Found[]): Found[] {
 }
 
 /** The VM's instance: that of the last attempt, where a shell of an earlier one was left. A problem in words if none. */
-function instanceOf(found: Found[], vm: string): Found | string {
+export function instanceOf(found: Found[], vm: string): Found | string {
   const candidates = found
     .filter(({ tags }) => tags.vm === vm)
     .sort((a, b) => b.tags.attempt - a.tags.attempt);
@@ -122,6 +123,12 @@ function instanceOf(found: Found[], vm: string): Found | string {
       'Terminate the one that does not serve.'
     );
   return last;
+}
+
+/** By its volumes: an instance's own launch time is that of its last start. */
+function recoveredAt({ volumes }: Found): { recoveredAt?: string } {
+  const times = volumes.flatMap(({ CreateTime }) => (CreateTime === undefined ? [] : [CreateTime.getTime()]));
+  return times.length === 0 ? {} : { recoveredAt: new Date(Math.min(...times)).toISOString() };
 }
 
 async function instanceTypes(ec2: EC2Client, found: Found[]): Promise<Map<string, InstanceTypeInfo>> {

@@ -237,7 +237,7 @@ export interface LaunchActivities {
    * snapshots; the DR copy stays. Returns what it removed, after checking that nothing of it is listed any more.
    */
   removeRecoveryResources(input: { run: RunContext; vm?: string }): Promise<{ removed: string[] }>;
-  /** Removes every instance, volume and failback snapshot of the plan at the recovery site; DR copies stay. */
+  /** Removes every instance, volume and failback snapshot of the plan at the recovery site but those of test failovers; DR copies stay. */
   removeRecoverySite(input: { run: RunContext }): Promise<{ removed: string[] }>;
 }
 

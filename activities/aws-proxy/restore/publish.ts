@@ -128,7 +128,8 @@ function checkTags(
 ): void {
   const { run, vm, restore, disk } = expected;
   const values = {
-    ...runValues(run),
+    plan: run.plan,
+    run: run.runId,
     vm,
     ...diskValues(disk),
     diskCount: restore.disks.length,

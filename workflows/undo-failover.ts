@@ -1,0 +1,97 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import { bothNames } from '../plan/primary-vm';
+import { awsProxy, backupProxy, control } from './run/activities';
+import { type BegunRun } from './run/begin';
+import { compensating } from './run/compensation';
+import { inDependencyOrder } from './run/dependency-order';
+import { type RunProgress } from './run/run-status';
+import { requireSaid } from './discarded-writes';
+import { proveDns, returnDns } from './dns';
+import { serveFromInstances } from './failback';
+import { startAtHome, stopAtHome } from './home-vms';
+import { reversed } from './planned-shutdown';
+import { takeToUndo, type UndoRequest, type UndoSummary } from './undo-request';
+
+/**
+ * Back to the VMs at home as they are; what EC2 wrote is discarded. The instances stop before the first VM starts, so that two
+ * never serve; until DNS is home, the run can take itself back, and nothing is removed before that.
+ */
+export async function undoFailover(
+  begun: BegunRun,
+  { discardWritesSince }: UndoRequest,
+  progress: RunProgress,
+): Promise<UndoSummary> {
+  const { plan } = begun;
+  progress.phase('checking');
+  const instances = await awsProxy.readInstances({ run: begun.run, plan });
+  const since = firstOf(instances.map(({ recoveredAt }) => recoveredAt));
+  const vms = plan.vms.map(({ name }) => name);
+  requireSaid({ plan: plan.name, undone: 'failover', since, vms }, discardWritesSince);
+  const { power } = await backupProxy.readPower({
+    vms: plan.vms.map(bothNames),
+    undo: { plan: plan.name, unfinishedFailbacks: begun.state?.unfinishedFailbacks ?? [] },
+  });
+  // What an undo that has died has started, it had found off, as far as anybody knows.
+  const wereOff = plan.vms.filter((_, index) => power[index] === 'off' || begun.phase === 'failing-back');
+
+  const { run, ready, downtimeSeconds, dns } = await compensating(async (compensations) => {
+    const run = await takeToUndo(begun, 'failover');
+    compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-over' }));
+    compensations.add('start the instances again', () => serveFromInstances(run, plan, instances));
+
+    progress.phase('stopping the instances');
+    const stopping = Date.now();
+    await inDependencyOrder(reversed(plan.vms), async ({ name: vm }) => {
+      const { instanceId } = instanceOf(instances, vm);
+      progress.vm(vm, 'stopping', instanceId);
+      await awsProxy.stopInstance({ run, vm, instanceId });
+      progress.vm(vm, 'stopped', instanceId);
+    });
+
+    progress.phase('starting the VMs at the primary site');
+    compensations.add('stop the VMs at the primary site again', () =>
+      stopAtHome(run, amongThemselves(wereOff), progress),
+    );
+    const ready = await startAtHome(run, plan.vms, progress);
+
+    progress.phase('moving DNS');
+    const dns = await returnDns(run, plan);
+    const downtimeSeconds = Math.round((Date.now() - stopping) / 100) / 10;
+    // From here on it is a failback that waits for its commit, which this run does itself, and anybody can where it dies.
+    await control.movePlanState({ run, to: 'failed-back', homeSince: new Date(stopping).toISOString() });
+    return { run, ready, downtimeSeconds, dns };
+  });
+
+  progress.phase('asking the name servers');
+  const notes = await proveDns(plan, dns, 'primary site');
+  progress.phase('removing the recovery site');
+  const { removed } = await awsProxy.removeRecoverySite({ run });
+  await control.movePlanState({ run, to: 'protected' });
+  progress.phase('done');
+  return {
+    ...{ plan: plan.name, undone: 'failover', discardedSince: since, vms: ready },
+    ...{ downtimeSeconds, removed, warnings: notes },
+  };
+}
+
+/** VMs that depend on no others than these. */
+const amongThemselves = (vms: BegunRun['plan']['vms']): BegunRun['plan']['vms'] => {
+  const names = new Set(vms.map(({ name }) => name));
+  return vms.map((vm) => ({ ...vm, dependsOn: vm.dependsOn.filter((name) => names.has(name)) }));
+};
+
+function firstOf(times: (string | undefined)[]): string {
+  const [first] = times.filter((time) => time !== undefined).sort();
+  if (first !== undefined) return first;
+  throw ApplicationFailure.nonRetryable(
+    'The AWS proxy does not say when the instances were made: it is of an earlier release. Upgrade it, and start the undo again.',
+    'WorkerTooOld',
+  );
+}
+
+/** @throws ApplicationFailure InstanceNotFound */
+export function instanceOf<T extends { vm: string }>(instances: readonly T[], vm: string): T {
+  const instance = instances.find((candidate) => candidate.vm === vm);
+  if (instance !== undefined) return instance;
+  throw ApplicationFailure.nonRetryable(`There is no instance of ${vm}.`, 'InstanceNotFound');
+}
