@@ -27,11 +27,7 @@ export async function zoneNotes(
 }
 
 /** Other public zones of the same name: only one of them is asked by anybody. */
-async function twins(
-  route53: Route53Client,
-  hostedZone: string,
-  zone: HostedZone,
-): Promise<string[]> {
+async function twins(route53: Route53Client, hostedZone: string, zone: HostedZone): Promise<string[]> {
   try {
     const { HostedZones = [] } = await route53.send(
       new ListHostedZonesByNameCommand({ DNSName: zone.name, MaxItems: MOST_ZONES }),
