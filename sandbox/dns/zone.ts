@@ -3,8 +3,6 @@ import { recordData } from './record-data';
 import { type DnsRecordSet } from './record-set';
 import { answering } from './routing';
 
-export type { DnsRecordSet };
-
 export interface DnsZone {
   name: string;
   recordSets: readonly DnsRecordSet[];

@@ -28,7 +28,7 @@ export function dnsKind(plan: string, number: number, home: string): DnsKind {
     ResourceRecords: [{ Value }],
     ...more,
   });
-  const beside = `2001:db8::${number + 1}`;
+  const beside = `2001:db8::${((number % 0xffff) + 1).toString(16)}`;
   switch (number % 4) {
     case 0:
       return {

@@ -11,8 +11,6 @@ import { byName } from './move';
 import { leadingSets, readRecordSets, setText } from './record-sets';
 import { type InspectDependencies, zoneNotes } from './zone-notes';
 
-export type { InspectDependencies };
-
 /** What an instance's address will be is not known yet; it has as many characters at most. */
 const SOME_ADDRESS = '255.255.255.255';
 

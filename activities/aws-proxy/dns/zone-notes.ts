@@ -3,7 +3,6 @@ import { hasCode } from '../../failures';
 import { type HostedZone } from './hosted-zone';
 import { askNameServers } from './name-servers';
 
-/** What looking at DNS takes. */
 export interface InspectDependencies {
   route53: Route53Client;
   /** Recursive resolvers that know where a domain is delegated to; none where it is not asked. */
@@ -28,11 +27,7 @@ export async function zoneNotes(
 }
 
 /** Other public zones of the same name: only one of them is asked by anybody. */
-async function twins(
-  route53: InspectDependencies['route53'],
-  hostedZone: string,
-  zone: HostedZone,
-): Promise<string[]> {
+async function twins(route53: Route53Client, hostedZone: string, zone: HostedZone): Promise<string[]> {
   try {
     const { HostedZones = [] } = await route53.send(
       new ListHostedZonesByNameCommand({ DNSName: zone.name, MaxItems: MOST_ZONES }),

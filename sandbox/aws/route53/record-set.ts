@@ -1,5 +1,5 @@
 import type * as r53 from '@aws-sdk/client-route-53';
-import { type DnsRecordSet } from '../../dns/zone';
+import { type DnsRecordSet } from '../../dns/record-set';
 import { normalizeName } from '../../dns/zone';
 
 /** Members of a ResourceRecordSet by which one of several answers is chosen. */
