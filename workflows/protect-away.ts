@@ -1,6 +1,7 @@
 import { ApplicationFailure, isCancellation } from '@temporalio/workflow';
 import { type AwayCopyResult } from '../activities/aws-proxy/away/contract';
 import { someOf } from '../plan/some-of';
+import { planWithout } from '../plan/without';
 import { awsProxy } from './run/activities';
 import { type BegunRun } from './run/begin';
 import { causeMessage } from './run/failure-message';
@@ -17,7 +18,10 @@ export interface AwaySummary {
  * VM's away copy is made anew; one that cannot be made keeps no other from it, and leaves the one of before where it is.
  * @throws ApplicationFailure NotProtectedAway that names the VMs without a new copy, when all others have theirs
  */
-export async function protectAway({ plan, run }: BegunRun, progress: RunProgress): Promise<AwaySummary> {
+export async function protectAway(begun: BegunRun, progress: RunProgress): Promise<AwaySummary> {
+  const { run, without } = begun;
+  // What the failover left out runs nowhere.
+  const plan = planWithout(begun.plan, new Set(without));
   const since = new Date().toISOString();
   progress.phase('finding the instances');
   const { instances, problems } = await awsProxy.readAwayInstances({ run, plan });

@@ -26,7 +26,7 @@ export interface ReplicationSummary {
 export async function replication(request: RunRequest): Promise<ReplicationSummary | AwaySummary> {
   let begun = await begin(request);
   if (begun.phase === 'failed-over' && patched('away copies')) {
-    const vms = begun.plan.vms.map(({ name }) => name);
+    const vms = begun.plan.vms.map(({ name }) => name).filter((name) => !begun.without.includes(name));
     return protectAway(begun, new RunProgress(begun.plan.name, vms));
   }
   const progress = new RunProgress(begun.plan.name, []);

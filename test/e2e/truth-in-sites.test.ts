@@ -146,9 +146,9 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
   it(
     'lets no revived primary site replicate over the copy of what was failed over',
     async () => {
-      const copies = async () => (await account.ofPlan('shop')).filter(({ kind }) => kind === 'snapshot');
-      const before = await copies();
-      for (const start of [sandbox.client.restore, sandbox.client.replicate]) {
+      const snapshots = async () => (await account.ofPlan('shop')).filter(({ kind }) => kind === 'snapshot');
+      const before = await snapshots();
+      for (const start of [sandbox.client.restore, sandbox.client.backup]) {
         const failed: unknown = await (
           await start({ plan: 'shop' })
         )
@@ -157,7 +157,15 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
         expect(failed).toBeInstanceOf(RunFailedError);
         expect(failed).toMatchObject({ message: expect.stringMatching(/failed-over/) });
       }
-      expect(await copies()).toEqual(before);
+      expect(await snapshots()).toEqual(before);
+
+      // A round of its schedule copies the instance instead, and nothing of the primary site.
+      const round = await (await sandbox.client.replicate({ plan: 'shop' })).result();
+      expect(round).toMatchObject({ awayCopies: [{ vm: 'db' }] });
+      const after = await snapshots();
+      const isAway = ({ tags }: (typeof after)[number]) => tags['lifeboat:role'] === 'away-copy';
+      expect(after.filter((one) => !isAway(one))).toEqual(before);
+      expect(after.filter(isAway)).not.toHaveLength(0);
     },
     STEP_MS,
   );

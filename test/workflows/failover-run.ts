@@ -151,7 +151,9 @@ const USUAL: Record<string, (plan: DrPlan, input: Input) => unknown> = {
       .map((vm) => ({ vm, console: { takenAt: '2026-11-30T00:00:00Z', screenshot: vm }, warnings: [] })),
   removeRecoveryResources: () => ({ removed: [] }),
   fenceVms: () => ({ standing: 'over', digest: '0'.repeat(64), poweredOff: [], failed: [] }),
-  returnDns: () => ({ returned: [], leftAlone: [] }),
+  moveDns: () => ({ expected: [{ name: 'www.shop.example', values: ['10.0.1.20'] }], notes: [] }),
+  returnDns: () => ({ expected: [{ name: 'www.shop.example', values: ['192.168.10.20'] }], notes: [] }),
+  checkDns: () => ({ notes: [] }),
   readInstances: (_, input) =>
     (input as { plan?: DrPlan }).plan?.vms.map(({ name: vm }) => ({
       ...{ vm, instanceId: `i-${vm}`, instanceType: 'm6i.large', cpus: 2, memoryMiB: 1024, firmware: 'bios' },
