@@ -1,4 +1,5 @@
-import { type PlannedDnsRecord, vmsOf } from './dns-record';
+import { type PlannedDnsRecord } from './dns-record';
+import { vmsOf } from './record-vms';
 import { type PlanProblem } from './plan-error';
 import { repeated } from './repeated';
 import { type PlanFile } from './schema';

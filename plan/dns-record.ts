@@ -46,8 +46,3 @@ export const dnsRecord = (vmName: z.ZodString) =>
     .strict();
 
 export type PlannedDnsRecord = z.output<ReturnType<typeof dnsRecord>>;
-
-/** VMs whose addresses a record gets; none where it leads to a name. */
-export function vmsOf({ vm, vms }: Pick<PlannedDnsRecord, 'vm' | 'vms'>): string[] {
-  return vms ?? (vm === undefined ? [] : [vm]);
-}

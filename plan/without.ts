@@ -1,4 +1,5 @@
-import { type PlannedDnsRecord, vmsOf } from './dns-record';
+import { type PlannedDnsRecord } from './dns-record';
+import { vmsOf } from './record-vms';
 import { allDependencies } from './order';
 import { type DrPlan } from './schema';
 

@@ -1,7 +1,8 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import { type DnsTold, type ExpectedAnswer } from '../activities/aws-proxy/dns/contract';
 import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
-import { type PlannedDnsRecord, vmsOf } from '../plan/dns-record';
+import { type PlannedDnsRecord } from '../plan/dns-record';
+import { vmsOf } from '../plan/record-vms';
 import { type RunContext } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
 import { awsProxy, control } from './run/activities';

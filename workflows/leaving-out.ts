@@ -1,5 +1,5 @@
 import { CancellationScope, isCancellation, setHandler } from '@temporalio/workflow';
-import { vmsOf } from '../plan/dns-record';
+import { vmsOf } from '../plan/record-vms';
 import { allDependencies } from '../plan/order';
 import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';

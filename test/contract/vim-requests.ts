@@ -323,6 +323,7 @@ export const REQUESTS: VimRequest[] = [
     },
   }),
   request('CreateSnapshotEx_Task', vm, { memory: false, name: 'lifeboat-0f3c' }),
+  request('RevertToSnapshot_Task', snapshot, { suppressPowerOn: true }),
   request('RemoveSnapshot_Task', snapshot, { removeChildren: false, consolidate: true }),
   request('ConsolidateVMDisks_Task', vm, {}),
   request('QueryChangedDiskAreas', vm, {

@@ -156,7 +156,11 @@ describeWithTemporal('a failback', () => {
       { power: 'running', mark: MARK },
       /runs at the primary/,
     ],
-    ['was there before', { power: 'off' }, /has a VM "db" already/],
+    [
+      'is not the one that was backed up',
+      { power: 'off' },
+      /VM "db" that is not as its last backup knows it.*Nothing of it was changed/,
+    ],
   ] as const)(
     'leaves a VM alone that %s',
     async (_what, vm, message) => {

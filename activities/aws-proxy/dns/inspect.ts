@@ -1,5 +1,6 @@
 import { type ResourceRecordSet } from '@aws-sdk/client-route-53';
-import { type PlannedDnsRecord, vmsOf } from '../../../plan/dns-record';
+import { type PlannedDnsRecord } from '../../../plan/dns-record';
+import { vmsOf } from '../../../plan/record-vms';
 import { vmSite } from '../../../plan/recovery-site/vm-site';
 import { type DrPlan } from '../../../plan/schema';
 import { hasCode } from '../../failures';

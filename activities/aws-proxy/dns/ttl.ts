@@ -1,5 +1,6 @@
 import { type Route53Client } from '@aws-sdk/client-route-53';
-import { type PlannedDnsRecord, vmsOf } from '../../../plan/dns-record';
+import { type PlannedDnsRecord } from '../../../plan/dns-record';
+import { vmsOf } from '../../../plan/record-vms';
 import { type RunContext } from '../../../plan/run';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { checkGeneration } from '../../../repository/plans/plan-state';
