@@ -47,6 +47,19 @@ export function startOrder(plan: { vms: readonly Ordered[] }): string[][] {
   return waves;
 }
 
+/** The VMs, each depending on those that depended on it: the order in which they stop. */
+export function reversed<V extends Ordered>(vms: readonly V[]): (V & { dependsOn: string[] })[] {
+  const dependents = new Map<string, string[]>(vms.map(({ name }) => [name, []]));
+  for (const { name, dependsOn } of vms) for (const needed of dependsOn) dependents.get(needed)?.push(name);
+  return vms.map((vm) => ({ ...vm, dependsOn: dependents.get(vm.name) ?? [] }));
+}
+
+/** The VMs, each depending on no others than these. */
+export function amongThemselves<V extends Ordered>(vms: readonly V[]): (V & { dependsOn: string[] })[] {
+  const names = new Set(vms.map(({ name }) => name));
+  return vms.map((vm) => ({ ...vm, dependsOn: vm.dependsOn.filter((name) => names.has(name)) }));
+}
+
 /**
  * A circle of dependencies, its first VM named again at its end (`web → db → web`), or undefined where there is
  * none. Begins with the VM of the circle that stands first in the plan.

@@ -3,6 +3,7 @@ import { bothNames, type PrimaryVm } from '../plan/primary-vm';
 import { type RunContext } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
 import { someOf } from '../plan/some-of';
+import { unfinishedFailbacksOf } from '../plan/unfinished-failbacks';
 import { planWithout } from '../plan/without';
 import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
 import { awsProxy, backupProxy, control } from './run/activities';
@@ -16,7 +17,8 @@ import { Decisions } from './run/decisions';
 import { type Approval } from './run/messages';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
-import { removeUnfinished, requireNoUndo, unfinishedFailbacksOf } from './unfinished-failbacks';
+import { seconds } from './run/seconds';
+import { removeUnfinished, requireNoUndo } from './unfinished-failbacks';
 import { takeBackAtHome, vmsThatAreThere } from './vms-that-are-there';
 
 export interface FailbackRequest extends RunRequest {
@@ -59,7 +61,7 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   const decisions = new Decisions(progress);
   requirePhase(begun, ['failed-over', 'failing-back'], 'fail back');
   requireNoUndo(begun);
-  const unfinishedFailbacks = unfinishedFailbacksOf(begun);
+  const unfinishedFailbacks = unfinishedFailbacksOf(begun.state);
 
   progress.phase('checking');
   const instances = await awsProxy.readInstances({ run: begun.run, plan });
@@ -107,7 +109,7 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
     }
     progress.phase('moving DNS');
     const dns = await returnDns(run, begun.plan);
-    const downtimeSeconds = Math.round((Date.now() - stoppedAt) / 100) / 10;
+    const downtimeSeconds = seconds(Date.now() - stoppedAt);
     await control.movePlanState({ run, to: 'failed-back', homeSince: new Date(stoppedAt).toISOString() });
     return { run, results, downtimeSeconds, dns };
   });

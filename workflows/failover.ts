@@ -24,6 +24,7 @@ import { noted } from './noted-test';
 import { bringLastState, type LastState } from './planned-shutdown';
 import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
+import { seconds } from './run/seconds';
 import { ServedImages } from './served-images';
 import { type LeftFence, startFence } from './start-fence';
 
@@ -220,8 +221,6 @@ async function untilDnsMayMove(plan: DrPlan, decisions: Decisions, progress: Run
   decisions.refusePauses('All VMs are up and DNS is being moved; there is nothing left to hold.');
 }
 
-const seconds = (milliseconds: number): number => Math.round(milliseconds / 100) / 10;
-
 const oldestOf = (drCopies: DrCopy[]): number =>
   Math.min(...drCopies.map(({ takenAt }) => Date.parse(takenAt)));
 
@@ -242,7 +241,7 @@ async function takeForFailover(
   compensations: Compensations,
   chosen: ChosenLine | undefined,
 ): Promise<RunContext> {
-  const run = await take(begun, from, 'failing-over', chosen);
+  const run = await take(begun, from, 'failing-over', chosen === undefined ? {} : { chosen });
   compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'protected' }));
   return run;
 }

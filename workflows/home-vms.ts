@@ -1,10 +1,10 @@
+import { reversed } from '../plan/order';
 import { bothNames } from '../plan/primary-vm';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm } from '../plan/schema';
 import { backupProxy } from './run/activities';
 import { inDependencyOrder } from './run/dependency-order';
 import { type RunProgress } from './run/run-status';
-import { reversed } from './planned-shutdown';
 
 /** A VM that answers again at the site that it was brought back to. */
 export interface ReadyVm {
@@ -18,18 +18,21 @@ export async function startAtHome(
   vms: PlannedVm[],
   progress: RunProgress,
 ): Promise<ReadyVm[]> {
-  const ready = await inDependencyOrder(vms, async (vm): Promise<ReadyVm> => {
-    progress.vm(vm.name, 'starting', 'at the primary site');
-    await backupProxy.startVm({ run, ...bothNames(vm) });
-    const { seconds } = await backupProxy.waitUntilReady({
-      ...bothNames(vm),
-      address: vm.primaryAddress,
-      probe: vm.readiness,
-    });
-    progress.vm(vm.name, 'ready', 'at the primary site');
-    return { vm: vm.name, readySeconds: seconds };
-  });
+  const ready = await inDependencyOrder(vms, (vm) => startVmAtHome(run, vm, progress));
   return [...ready.values()];
+}
+
+/** Starts one that is at the primary site, and waits until it answers. One that runs is left running. */
+export async function startVmAtHome(run: RunContext, vm: PlannedVm, progress: RunProgress): Promise<ReadyVm> {
+  progress.vm(vm.name, 'starting', 'at the primary site');
+  await backupProxy.startVm({ run, ...bothNames(vm) });
+  const { seconds } = await backupProxy.waitUntilReady({
+    ...bothNames(vm),
+    address: vm.primaryAddress,
+    probe: vm.readiness,
+  });
+  progress.vm(vm.name, 'ready', 'at the primary site');
+  return { vm: vm.name, readySeconds: seconds };
 }
 
 /**

@@ -6,6 +6,7 @@ import {
 } from '@temporalio/workflow';
 import { type VmConfiguration } from '../hypervisor/port';
 import { type RunContext } from '../plan/run';
+import { reversed } from '../plan/order';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { type AwsProxyActivities } from '../activities/aws-proxy/contract';
 import { type SurvivorDisk } from '../activities/backup-proxy/contract';
@@ -18,7 +19,6 @@ import { type FailbackGate, type Gate, openGateSignal } from './run/messages';
 import { type RunProgress } from './run/run-status';
 import { startVmChild } from './run/vm-child';
 import { failbackVm, type FailedBackVm } from './failback-vm';
-import { reversed } from './planned-shutdown';
 import { type VmsThatAreThere } from './vms-that-are-there';
 
 /** An instance that is to be brought home, with what the VM had there. */

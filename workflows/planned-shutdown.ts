@@ -1,4 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
+import { amongThemselves, reversed } from '../plan/order';
 import { bothNames, type PrimaryVm } from '../plan/primary-vm';
 import { type PlannedVm } from '../plan/schema';
 import { backupProxy } from './run/activities';
@@ -8,6 +9,7 @@ import { inDependencyOrder } from './run/dependency-order';
 import { causeMessage, hasFailureType } from './run/failure-message';
 import { type RunProgress } from './run/run-status';
 import { backUpAndRestore } from './backup-and-restore';
+import { startVmAtHome } from './home-vms';
 
 /** What a planned failover goes on from. */
 export interface LastState {
@@ -49,13 +51,6 @@ export async function bringLastState(
   const { backup } = await backUpAndRestore(progress, round, 'after the shutdown');
   await requireOff(vms);
   return { recoveryPoints: new Map(backup.vms.map(({ vm, backupId }) => [vm, backupId])), downSince };
-}
-
-/** The VMs, each depending on those that depended on it. */
-export function reversed(vms: readonly PlannedVm[]): PlannedVm[] {
-  const dependents = new Map<string, string[]>(vms.map(({ name }) => [name, []]));
-  for (const { name, dependsOn } of vms) for (const needed of dependsOn) dependents.get(needed)?.push(name);
-  return vms.map((vm) => ({ ...vm, dependsOn: dependents.get(vm.name) ?? [] }));
 }
 
 /** Restores that a schedule begins meanwhile each take the plan's state for a moment. */
@@ -111,27 +106,15 @@ async function startAgain(begun: BegunRun, vms: readonly PlannedVm[], progress: 
   const run = await take(begun, ['protected'], 'protected');
   progress.phase('starting the VMs at the primary site again');
   const failed: string[] = [];
-  const names = new Set(vms.map(({ name }) => name));
-  await inDependencyOrder(
-    vms.map((vm) => ({ ...vm, dependsOn: vm.dependsOn.filter((name) => names.has(name)) })),
-    async (vm) => {
-      try {
-        progress.vm(vm.name, 'starting', 'at the primary site');
-        await backupProxy.startVm({ run, ...bothNames(vm) });
-        if (vm.primaryAddress !== undefined)
-          await backupProxy.waitUntilReady({
-            ...bothNames(vm),
-            address: vm.primaryAddress,
-            probe: vm.readiness,
-          });
-        progress.vm(vm.name, 'ready', 'at the primary site');
-      } catch (error) {
-        // Those that depend on it may serve without it, and off they serve nobody.
-        failed.push(`${vm.name}: ${causeMessage(error)}`);
-        progress.vm(vm.name, 'not ready', causeMessage(error));
-      }
-    },
-  );
+  await inDependencyOrder(amongThemselves(vms), async (vm) => {
+    try {
+      await startVmAtHome(run, vm, progress);
+    } catch (error) {
+      // Those that depend on it may serve without it, and off they serve nobody.
+      failed.push(`${vm.name}: ${causeMessage(error)}`);
+      progress.vm(vm.name, 'not ready', causeMessage(error));
+    }
+  });
   if (failed.length > 0)
     throw ApplicationFailure.nonRetryable(
       `Of the plan ${run.plan}, at the primary site, ${failed.join('; ')}`,

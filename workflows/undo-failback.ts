@@ -1,17 +1,18 @@
+import { reversed } from '../plan/order';
 import { planWithout } from '../plan/without';
 import { wantsFence } from '../plan/fence';
 import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
 import { awsProxy, control } from './run/activities';
-import { type BegunRun } from './run/begin';
+import { type BegunRun, take } from './run/begin';
 import { compensating } from './run/compensation';
 import { inDependencyOrder } from './run/dependency-order';
 import { type RunProgress } from './run/run-status';
+import { seconds } from './run/seconds';
 import { requireSaid } from './discarded-writes';
 import { moveDns, proveDns, returnDns } from './dns';
 import { type ReadyVm, startAtHome, stopAtHome } from './home-vms';
-import { reversed } from './planned-shutdown';
 import { startFence } from './start-fence';
-import { takeToUndo, type UndoRequest, type UndoSummary } from './undo-request';
+import { type UndoRequest, type UndoSummary } from './undo-request';
 import { instanceOf } from './undo-failover';
 
 /**
@@ -34,7 +35,7 @@ export async function undoFailback(
   requireSaid({ plan: plan.name, undone: 'failback', since, vms }, discardWritesSince);
 
   const back = await compensating(async (compensations) => {
-    const run = await takeToUndo(begun, 'failback');
+    const run = await take(begun, [begun.phase], 'failing-back', { undoing: 'failback' });
     compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-back' }));
     if (!homeLost)
       compensations.add('serve from the primary site again', async () => {
@@ -65,15 +66,21 @@ export async function undoFailback(
         addresses.set(vm, found);
         const address = found.privateAddress;
         progress.vm(vm, 'waiting until ready', address);
-        const { seconds } = await awsProxy.waitUntilReady({ run, vm, instanceId, address, probe });
+        const { seconds: readySeconds } = await awsProxy.waitUntilReady({
+          run,
+          vm,
+          instanceId,
+          address,
+          probe,
+        });
         progress.vm(vm, 'ready', address);
-        return { vm, readySeconds: seconds };
+        return { vm, readySeconds };
       },
     );
 
     progress.phase('moving DNS');
     const dns = await moveDns(run, plan, addresses);
-    const downtimeSeconds = Math.round((Date.now() - stopping) / 100) / 10;
+    const downtimeSeconds = seconds(Date.now() - stopping);
     await control.movePlanState({ run, to: 'failed-over', fence: wantsFence(plan) });
     return { run, ready: [...ready.values()], dns, downtimeSeconds, warnings };
   });

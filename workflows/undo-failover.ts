@@ -1,17 +1,18 @@
 import { ApplicationFailure } from '@temporalio/workflow';
+import { amongThemselves, reversed } from '../plan/order';
 import { planWithout } from '../plan/without';
 import { bothNames } from '../plan/primary-vm';
 import { awsProxy, backupProxy, control } from './run/activities';
-import { type BegunRun } from './run/begin';
+import { type BegunRun, take } from './run/begin';
 import { compensating } from './run/compensation';
 import { inDependencyOrder } from './run/dependency-order';
 import { type RunProgress } from './run/run-status';
+import { seconds } from './run/seconds';
 import { requireSaid } from './discarded-writes';
 import { proveDns, returnDns } from './dns';
 import { serveFromInstances } from './failback';
 import { startAtHome, stopAtHome } from './home-vms';
-import { reversed } from './planned-shutdown';
-import { takeToUndo, type UndoRequest, type UndoSummary } from './undo-request';
+import { type UndoRequest, type UndoSummary } from './undo-request';
 
 /**
  * Back to the VMs at home as they are; what EC2 wrote is discarded. The instances stop before the first VM starts, so that two
@@ -38,7 +39,7 @@ export async function undoFailover(
   const wereOff = plan.vms.filter((_, index) => power[index] === 'off' || begun.phase === 'failing-back');
 
   const { run, ready, downtimeSeconds, dns } = await compensating(async (compensations) => {
-    const run = await takeToUndo(begun, 'failover');
+    const run = await take(begun, [begun.phase], 'failing-back', { undoing: 'failover' });
     compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-over' }));
     compensations.add('start the instances again', () => serveFromInstances(run, away, instances));
 
@@ -59,7 +60,7 @@ export async function undoFailover(
 
     progress.phase('moving DNS');
     const dns = await returnDns(run, plan);
-    const downtimeSeconds = Math.round((Date.now() - stopping) / 100) / 10;
+    const downtimeSeconds = seconds(Date.now() - stopping);
     // From here on it is a failback that waits for its commit, which this run does itself, and anybody can where it dies.
     await control.movePlanState({ run, to: 'failed-back', homeSince: new Date(stopping).toISOString() });
     return { run, ready, downtimeSeconds, dns };
@@ -76,12 +77,6 @@ export async function undoFailover(
     ...{ downtimeSeconds, removed, warnings: notes },
   };
 }
-
-/** VMs that depend on no others than these. */
-const amongThemselves = (vms: BegunRun['plan']['vms']): BegunRun['plan']['vms'] => {
-  const names = new Set(vms.map(({ name }) => name));
-  return vms.map((vm) => ({ ...vm, dependsOn: vm.dependsOn.filter((name) => names.has(name)) }));
-};
 
 function firstOf(times: (string | undefined)[]): string {
   const [first] = times.filter((time) => time !== undefined).sort();

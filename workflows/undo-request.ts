@@ -1,6 +1,5 @@
-import { type PlanPhase, type RunContext, type Undone } from '../plan/run';
-import { control } from './run/activities';
-import { type BegunRun, type RunRequest } from './run/begin';
+import { type Undone } from '../plan/run';
+import { type RunRequest } from './run/begin';
 import { type ReadyVm } from './home-vms';
 import { type LeftFence } from './start-fence';
 
@@ -25,11 +24,4 @@ export interface UndoSummary {
   warnings: string[];
   /** What keeps the VMs off at home from now on; absent where nothing does. */
   fence?: LeftFence;
-}
-
-/** Takes the plan's state; in it stands what is undone, for whoever has to go on with it. */
-export async function takeToUndo(begun: BegunRun, undoing: Undone): Promise<RunContext> {
-  const from = [begun.phase as PlanPhase];
-  const { generation } = await control.takePlanState({ run: begun.run, from, to: 'failing-back', undoing });
-  return { ...begun.run, generation };
 }

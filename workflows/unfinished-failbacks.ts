@@ -4,14 +4,7 @@ import { type RunContext } from '../plan/run';
 import { backupProxy } from './run/activities';
 import { type BegunRun } from './run/begin';
 
-/** Runs of failbacks that were terminated, or died with their orchestrator: their VMs at home are half of what they should be. */
-export function unfinishedFailbacksOf({ state }: BegunRun): string[] {
-  if (state === undefined) return [];
-  const died = state.phase === 'failing-back' && state.undoing === undefined ? [state.runId] : [];
-  return [...died, ...(state.unfinishedFailbacks ?? [])];
-}
-
-/** Removes their VMs, each by the mark of its run; whatever else has the name stays. */
+/** Removes the VMs of failbacks that ended half-way, each by the mark of its run; whatever else has the name stays. */
 export async function removeUnfinished(
   run: RunContext,
   unfinished: string[],

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { type ChangedTtl } from '../../activities/aws-proxy/dns/contract';
+import { mindText } from '../mind-text';
 import { type CliContext } from '../io';
 import { runCommand, type RunOptions } from '../run-command';
 import { tableText } from '../table';
@@ -34,48 +35,48 @@ export function dnsCommand(context: CliContext): Command {
     ),
   );
   dns.addCommand(
-    planRunCommand(
-      'lower-ttl',
-      "days before a failover: lower the records' TTLs to the plan's, and remember what they were",
-    ).action((plan: string, options: RunOptions) =>
-      runCommand(
-        context,
-        {
-          type: 'lowerDnsTtls',
-          command: 'dns lower-ttl',
-          text: ({ changed, notes }) =>
-            ttlText(changed) +
-            mindText(notes) +
-            (changed.length === 0
-              ? "No record has a higher TTL than the plan's.\n"
-              : `Resolvers may keep what they have for ${Math.max(...changed.map(({ from }) => from))} s more. Back to what it was: lifeboat dns restore-ttl ${plan}\n`),
-        },
-        plan,
-        options,
-      ),
-    ),
+    ttlCommand(context, {
+      name: 'lower-ttl',
+      about: "days before a failover: lower the records' TTLs to the plan's, and remember what they were",
+      type: 'lowerDnsTtls',
+      end: (changed, plan) =>
+        changed.length === 0
+          ? "No record has a higher TTL than the plan's.\n"
+          : `Resolvers may keep what they have for ${Math.max(...changed.map(({ from }) => from))} s more. Back to what it was: lifeboat dns restore-ttl ${plan}\n`,
+    }),
   );
   dns.addCommand(
-    planRunCommand('restore-ttl', 'give the records the TTLs back that they had before').action(
-      (plan: string, options: RunOptions) =>
-        runCommand(
-          context,
-          {
-            type: 'restoreDnsTtls',
-            command: 'dns restore-ttl',
-            text: ({ changed, notes }) =>
-              ttlText(changed) +
-              mindText(notes) +
-              (changed.length === 0
-                ? 'No TTL was restored.\n'
-                : 'The records have the TTLs that they had.\n'),
-          },
-          plan,
-          options,
-        ),
-    ),
+    ttlCommand(context, {
+      name: 'restore-ttl',
+      about: 'give the records the TTLs back that they had before',
+      type: 'restoreDnsTtls',
+      end: (changed) =>
+        changed.length === 0 ? 'No TTL was restored.\n' : 'The records have the TTLs that they had.\n',
+    }),
   );
   return dns;
+}
+
+interface TtlCommand {
+  name: string;
+  about: string;
+  type: 'lowerDnsTtls' | 'restoreDnsTtls';
+  /** The last sentence. */
+  end: (changed: ChangedTtl[], plan: string) => string;
+}
+
+function ttlCommand(context: CliContext, { name, about, type, end }: TtlCommand): Command {
+  return planRunCommand(name, about).action((plan: string, options: RunOptions) =>
+    runCommand(
+      context,
+      {
+        ...{ type, command: `dns ${name}` },
+        text: ({ changed, notes }) => ttlText(changed) + mindText(notes) + end(changed, plan),
+      },
+      plan,
+      options,
+    ),
+  );
 }
 
 const ttlText = (changed: ChangedTtl[]): string =>
@@ -90,5 +91,3 @@ const ttlText = (changed: ChangedTtl[]): string =>
           `${from} s`,
         ]),
       );
-
-const mindText = (notes: readonly string[]): string => notes.map((note) => `Mind: ${note}\n`).join('');

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type OnFailure } from '../../workflows/run/attention';
 import { EXIT } from '../exit-codes';
+import { mindText } from '../mind-text';
 import { type CliContext } from '../io';
 import { copyRow, COPY_HEAD } from '../copy-rows';
 import { approvalsText } from '../decision-text';
@@ -54,7 +55,7 @@ export function failbackCommand(context: CliContext): Command {
             ) +
             survivorsText(vms) +
             warningsText(vms) +
-            notes.map((note) => `Mind: ${note}\n`).join('') +
+            mindText(notes) +
             approvalsText(approvals) +
             leftOut
               .map((vm) => `Without ${vm}, which the failover had left out: at home it is as it was left.\n`)

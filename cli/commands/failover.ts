@@ -6,6 +6,7 @@ import { CliError, EXIT } from '../exit-codes';
 import { bootScriptsText, consolesText, warningsText } from '../guest-text';
 import { approvalsText, leftOutText } from '../decision-text';
 import { byOption } from '../deciding';
+import { mindText } from '../mind-text';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
@@ -98,7 +99,7 @@ export function failoverCommand(context: CliContext): Command {
             warningsText(vms) +
             bootScriptsText(vms) +
             consolesText(name, vms) +
-            (more.notes ?? []).map((note) => `Mind: ${note}\n`).join('') +
+            mindText(more.notes) +
             approvalsText(more.approvals) +
             leftOutText(more.leftOut) +
             (downtimeSeconds === undefined

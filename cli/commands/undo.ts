@@ -1,4 +1,5 @@
 import { type Command } from 'commander';
+import { mindText } from '../mind-text';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
@@ -33,7 +34,7 @@ export function undoCommand(context: CliContext): Command {
           text: ({ undone, discardedSince, downtimeSeconds, removed, warnings, fence }) =>
             `The ${undone} is undone: the application serves ${undone === 'failover' ? 'at the primary site' : 'on EC2'} again, after ${secondsText(downtimeSeconds)} out of service. ` +
             `What was written ${undone === 'failover' ? 'on EC2' : 'at the primary site'} since ${discardedSince} is discarded.\n` +
-            warnings.map((warning) => `Mind: ${warning}\n`).join('') +
+            mindText(warnings) +
             (undone === 'failover'
               ? `Removed at the recovery site: ${removed.length === 0 ? 'nothing' : removed.join(', ')}\n`
               : `The VMs at the primary site are off${fence === undefined ? '' : ', and are kept so'}.\n`),

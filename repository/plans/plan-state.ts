@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { type PlanPhase, type PlanState, type RunContext } from '../../plan/run';
 import { DamagedObjectError, parseJsonObject } from '../objects/json-object';
-import { ConflictError, type ObjectStore } from '../objects/object-store';
+import { type ObjectStore } from '../objects/object-store';
+import { retryConflicts } from '../objects/retry-conflicts';
 import { arriving, leaving, type Moved, type Taken, travellingFields } from './travelling-state';
 
 /**
@@ -52,12 +53,6 @@ const stateSchema: z.ZodType<PlanState> = z.object({
   updatedAt: z.iso.datetime(),
   ...travellingFields,
 });
-
-/**
- * How often a write is tried against other writers. Every failed try means that somebody else's write succeeded (or
- * was under way), so a number that is reached means a fight that more tries would not end.
- */
-const TRIES = 10;
 
 /** A plan replicates every few minutes at most, so these are some hours: no call that was held up comes later. */
 const FORMER_RUNS = 50;
@@ -180,14 +175,4 @@ async function write(store: ObjectStore, replaced: Held | undefined, state: Plan
   if (replaced === undefined) await store.putNew(stateKey(state.plan), body);
   else await store.putIfUnchanged(stateKey(state.plan), body, replaced.etag);
   return state;
-}
-
-async function retryConflicts<T>(attempt: () => Promise<T>): Promise<T> {
-  for (let tried = 1; ; tried += 1) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!(error instanceof ConflictError) || tried === TRIES) throw error;
-    }
-  }
 }

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { type FindingCode, type KeptCheck, type LastTest } from '../../plan/readiness';
 import { checkVmName } from '../objects/keys';
 import { DamagedObjectError, parseJsonObject } from '../objects/json-object';
-import { ConflictError, type ObjectStore } from '../objects/object-store';
+import { type ObjectStore } from '../objects/object-store';
+import { retryConflicts } from '../objects/retry-conflicts';
 
 /**
  * What is known of a plan's readiness: `checks/<plan>.json`, its last check and its last good test. Written with conditional PUTs,
@@ -54,9 +55,6 @@ const recordSchema: z.ZodType<ReadinessRecord> = z.object({
     .optional(),
 });
 
-/** Tries against other writers; two of a plan meet at most. */
-const TRIES = 10;
-
 /** A plan's name has the form of a VM's (plan/schema.ts). */
 const recordKey = (plan: string) => `checks/${checkVmName(plan)}.json`;
 
@@ -76,20 +74,15 @@ export async function changeReadiness(
   plan: string,
   change: (record: ReadinessRecord) => ReadinessRecord,
 ): Promise<void> {
-  for (let tried = 1; ; tried += 1) {
+  await retryConflicts(async () => {
     const held = await readAnyway(store, plan);
     const before = held?.record ?? { plan };
     const after = change(before);
     if (isDeepStrictEqual(before, after)) return;
     const body = Buffer.from(JSON.stringify(after));
-    try {
-      if (held === undefined) await store.putNew(recordKey(plan), body);
-      else await store.putIfUnchanged(recordKey(plan), body, held.etag);
-      return;
-    } catch (error) {
-      if (!(error instanceof ConflictError) || tried === TRIES) throw error;
-    }
-  }
+    if (held === undefined) await store.putNew(recordKey(plan), body);
+    else await store.putIfUnchanged(recordKey(plan), body, held.etag);
+  });
 }
 
 interface Held {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type FenceOrder } from '../../plan/fence-order';
 import { type ChosenLine, type Lines, linesAfter } from '../../plan/lines';
 import { type PlanPhase, type PlanState, type Undone } from '../../plan/run';
+import { unfinishedFailbacksOf } from '../../plan/unfinished-failbacks';
 
 /** What a plan's state says beside its phase, and that goes from run to run: {@link leaving} and {@link arriving}. */
 
@@ -73,9 +74,7 @@ export function leaving(
   const lines = linesAfter({ phase: 'none', ...before, ...asked }, to, now);
   if (before === undefined || to === 'protected') return lines;
   const { fence, homeSince, without } = before;
-  // Taken over on its way home: whoever was bringing the VMs there has died. An undo makes none.
-  const died = before.phase === 'failing-back' && before.undoing === undefined ? [before.runId] : [];
-  const unfinished = [...died, ...(before.unfinishedFailbacks ?? [])].slice(0, RUNS_REMEMBERED);
+  const unfinished = unfinishedFailbacksOf(before).slice(0, RUNS_REMEMBERED);
   return {
     ...lines,
     ...(fence === undefined ? {} : { fence }),

@@ -72,25 +72,19 @@ export class ExpectedDisks {
 
   /** Changes the data disks, in the data centre and here, some of their blocks to zeros. */
   async change(hypervisor: Hypervisor, random: SeededRandom): Promise<void> {
-    for (const { name, dataSectors } of this.journey.vms) {
-      if (dataSectors === 0) continue;
-      const path = this.path(name, 'data', 'now');
-      await scribble(path, random, random.whole(1, 3));
-      const opened = await hypervisor.openDisk(name, 'data');
-      try {
-        await writeInto(path, opened.path);
-      } finally {
-        await opened.close();
-      }
-    }
+    await this.changeBoth(hypervisor, random, 'now');
   }
 
   /** Changes the data disks of VMs that survive a disaster, as they did before it and after their last backup. */
   async changeSurvivors(hypervisor: Hypervisor, random: SeededRandom): Promise<void> {
     await this.note('now', 'survived');
+    await this.changeBoth(hypervisor, random, 'survived');
+  }
+
+  private async changeBoth(hypervisor: Hypervisor, random: SeededRandom, moment: Moment): Promise<void> {
     for (const { name, dataSectors } of this.journey.vms) {
       if (dataSectors === 0) continue;
-      const path = this.path(name, 'data', 'survived');
+      const path = this.path(name, 'data', moment);
       await scribble(path, random, random.whole(1, 3));
       const opened = await hypervisor.openDisk(name, 'data');
       try {

@@ -3,12 +3,18 @@ import {
   type DiskConfiguration,
   type Hypervisor,
   type OpenDisk,
-  type VmConfiguration,
   VmExistsError,
   VmHeldError,
   VmNotFoundError,
 } from '../../hypervisor/port';
-import { contents, type AdapterTraits, type HypervisorUnderTest, onDisk, write } from './hypervisor-contract';
+import {
+  contents,
+  type AdapterTraits,
+  hardwareOf,
+  type HypervisorUnderTest,
+  onDisk,
+  write,
+} from './hypervisor-contract';
 
 /** Ends in the middle of a block, and of a VMDK's grain. */
 const SYSTEM = { key: 'system', sizeBytes: 2 * 2 ** 20 + 3 * 512, slot: 0, boot: true };
@@ -20,13 +26,7 @@ export function holdContract(
   { network, guestOs }: Pick<AdapterTraits, 'network' | 'guestOs'>,
   setUp: () => Promise<HypervisorUnderTest>,
 ): void {
-  const HARDWARE: Omit<VmConfiguration, 'disks'> = {
-    cpus: 1,
-    memoryMiB: 64,
-    firmware: 'bios',
-    nics: [{ network, mac: '00:50:56:00:00:01' }],
-    guestOs,
-  };
+  const HARDWARE = hardwareOf({ network, guestOs });
   let site: HypervisorUnderTest;
   let hypervisor: Hypervisor;
 

@@ -41,18 +41,21 @@ const ODD_SIZE = 5 * 1024 * 1024 + 3 * 512;
 const SYSTEM = { key: 'system', sizeBytes: ODD_SIZE, slot: 0, boot: true };
 const DATA = { key: 'data', sizeBytes: 3 * 1024 * 1024 + 512, slot: 1, boot: false };
 
+/** The least VM of a site. */
+export const hardwareOf = ({
+  network,
+  guestOs,
+}: Pick<AdapterTraits, 'network' | 'guestOs'>): Omit<VmConfiguration, 'disks'> => ({
+  ...{ cpus: 1, memoryMiB: 64, firmware: 'bios', guestOs },
+  nics: [{ network, mac: '00:50:56:00:00:01' }],
+});
+
 /** What every adapter of the Hypervisor port must do. */
 export function hypervisorContract(
   { refusedNames, takenNames, controllers, network, guestOs }: AdapterTraits,
   setUp: () => Promise<HypervisorUnderTest>,
 ): void {
-  const HARDWARE: Omit<VmConfiguration, 'disks'> = {
-    cpus: 1,
-    memoryMiB: 64,
-    firmware: 'bios',
-    nics: [{ network, mac: '00:50:56:00:00:01' }],
-    guestOs,
-  };
+  const HARDWARE = hardwareOf({ network, guestOs });
   let site: HypervisorUnderTest;
   let hypervisor: Hypervisor;
 

@@ -71,6 +71,12 @@ describe('checkReadiness', () => {
     expect(changing).toEqual([]);
   });
 
+  /** The plan protects another VM, whose name no record leads to. */
+  const calledInstead = (name: string) => (plan: DrPlan) => {
+    plan.vms[0]!.name = name;
+    plan.dns = undefined;
+  };
+
   /** What is done to a plan that is ready, or to its account, and what is found then, alone. */
   const faults: [name: string, spoil: (plan: DrPlan) => void, found: Partial<Finding>][] = [
     [
@@ -115,20 +121,10 @@ describe('checkReadiness', () => {
       (plan) => (plan.vms[0]!.licensedImage = 'ami-0123456789abcdef0'),
       { code: 'licensed-image', severity: 'impossible', vm: 'db' },
     ],
-    [
-      'a VM without a DR copy',
-      (plan) => {
-        plan.vms[0]!.name = 'new';
-        plan.dns = undefined;
-      },
-      { code: 'dr-copy', severity: 'impossible', vm: 'new' },
-    ],
+    ['a VM without a DR copy', calledInstead('new'), { code: 'dr-copy', severity: 'impossible', vm: 'new' }],
     [
       'a guest that EC2 cannot boot',
-      (plan) => {
-        plan.vms[0]!.name = 'stuck';
-        plan.dns = undefined;
-      },
+      calledInstead('stuck'),
       { code: 'dr-copy', severity: 'impossible', vm: 'stuck' },
     ],
     [
@@ -187,20 +183,10 @@ describe('checkReadiness', () => {
       (plan) => (plan.replication.launchCopy = true),
       { code: 'launch-copy', severity: 'warning', vm: 'db' },
     ],
-    [
-      "a guest's warnings",
-      (plan) => {
-        plan.vms[0]!.name = 'warned';
-        plan.dns = undefined;
-      },
-      { code: 'guest', severity: 'warning', vm: 'warned' },
-    ],
+    ["a guest's warnings", calledInstead('warned'), { code: 'guest', severity: 'warning', vm: 'warned' }],
     [
       'a guest that was not tried',
-      (plan) => {
-        plan.vms[0]!.name = 'untried';
-        plan.dns = undefined;
-      },
+      calledInstead('untried'),
       { code: 'guest-not-tried', severity: 'warning', vm: 'untried' },
     ],
     [

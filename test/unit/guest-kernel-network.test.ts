@@ -1,4 +1,3 @@
-import { guestAdapter } from '../../guest/adapter';
 import { withoutPrimaryNetwork, withPrimaryNetwork } from '../../guest/linux/network/kernel-arguments';
 import {
   DRACUT,
@@ -15,14 +14,11 @@ import {
   write,
 } from './guest-fixture';
 import { CONSOLE, entry, ENTRY, FSTAB, grubenv, IMAGE, rocky } from './guest-rocky';
+import { adapt, goHome } from './guest-stay-fixture';
 
 const STATIC = 'ip=10.20.30.41::10.20.30.1:255.255.255.0:db01:ens192:none';
 const SERVER = 'nameserver=10.20.30.2';
 const NETWORK = `${STATIC} ${SERVER}`;
-
-const adapter = guestAdapter();
-const adapt = (diskPath: string) =>
-  adapter.adaptForRecoverySite({ diskPath, dataDisks: [], bootScripts: [], hosts: [], runId: 'run-1' });
 
 afterAll(removeFixtures);
 
@@ -104,7 +100,7 @@ describe('a guest whose network the kernel is told', () => {
   });
 
   it('is as it was, taken home', async () => {
-    await adapter.revertForPrimarySite(disk);
+    await goHome(disk);
     expect(listing(disk)).toEqual(before);
   });
 
@@ -114,7 +110,7 @@ describe('a guest whose network the kernel is told', () => {
     write(disk, other, entry('6.1.0-2-amd64', `root=UUID=${ROOT_UUID} ro ${CONSOLE}`));
     const block = text(disk, '/boot/grub2/grubenv').replace('kernelopts', 'boot_success=1\nkernelopts');
     write(disk, '/boot/grub2/grubenv', block.slice(0, 1024));
-    const { changed } = await adapter.revertForPrimarySite(disk);
+    const { changed } = await goHome(disk);
     expect(changed).toContain(other);
     expect(text(disk, other)).toContain(`options ${options}\n`);
     const home = text(disk, '/boot/grub2/grubenv');
@@ -132,7 +128,7 @@ it("keeps the menu's own entries together with the network at home, and other sy
   expect(onEc2).not.toContain('ip=');
   const foreign = `menuentry 'Other' --class x $menuentry_id_option 'osprober-gnulinux-1' {\n\tlinux /boot/vmlinuz-x root=/dev/sdb1\n}\n`;
   write(disk, '/boot/grub/grub.cfg', `# made anew\n${onEc2}${foreign}`);
-  await adapter.revertForPrimarySite(disk);
+  await goHome(disk);
   expect(text(disk, '/boot/grub/grub.cfg')).toBe(
     `# made anew\n${own.replace('root=/dev/sda1', `root=UUID=${ROOT_UUID}`)}${foreign}`,
   );

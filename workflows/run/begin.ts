@@ -2,7 +2,7 @@ import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import { type ChosenLine } from '../../plan/lines';
 import { type ClosedWindow } from '../../plan/replication-limit';
 import { type DrPlan } from '../../plan/schema';
-import { type PlanPhase, type PlanState, type RunContext } from '../../plan/run';
+import { type PlanPhase, type PlanState, type RunContext, type Undone } from '../../plan/run';
 import { control } from './activities';
 
 /** The one argument of every run: enough to start it from the Web UI. */
@@ -55,17 +55,14 @@ export async function begin(request: RunRequest): Promise<BegunRun> {
   };
 }
 
-/** Takes the plan's state for this run; from then on the run before it is fenced off. */
+/** Takes the plan's state for this run; from then on the run before it is fenced off. @param beside what the state says besides */
 export async function take(
   begun: BegunRun,
   from: (PlanPhase | 'none')[],
   to: PlanPhase,
-  chosen?: ChosenLine,
+  beside: { chosen?: ChosenLine; undoing?: Undone } = {},
 ): Promise<RunContext> {
-  const { generation } = await control.takePlanState({
-    ...{ run: begun.run, from, to },
-    ...(chosen === undefined ? {} : { chosen }),
-  });
+  const { generation } = await control.takePlanState({ run: begun.run, from, to, ...beside });
   return { ...begun.run, generation };
 }
 

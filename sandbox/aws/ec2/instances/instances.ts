@@ -46,6 +46,15 @@ export function instanceFilters(account: Account): FilterFields<InstanceRecord> 
   };
 }
 
+/** Why an instance stops, or goes: somebody asked for it. */
+const userInitiated = (): Pick<InstanceRecord, 'stateReason' | 'stateTransitionReason'> => ({
+  stateReason: {
+    code: 'Client.UserInitiatedShutdown',
+    message: 'Client.UserInitiatedShutdown: User initiated shutdown',
+  },
+  stateTransitionReason: `User initiated (${now()})`,
+});
+
 export function instanceHandlers(account: Account) {
   const find = (id: string): InstanceRecord => findInstance(account, id);
   const several = (ids: string[] | undefined): InstanceRecord[] => {
@@ -141,11 +150,7 @@ export function instanceHandlers(account: Account) {
           ...instance,
           state: 'stopping',
           stopMode: forced ? 'forced' : 'graceful',
-          stateReason: {
-            code: 'Client.UserInitiatedShutdown',
-            message: 'Client.UserInitiatedShutdown: User initiated shutdown',
-          },
-          stateTransitionReason: `User initiated (${now()})`,
+          ...userInitiated(),
         });
         // A graceful stop under way is waiting for the guest; without its machine it need not.
         if (instance.state === 'stopping')
@@ -170,11 +175,7 @@ export function instanceHandlers(account: Account) {
         account.instances.put({
           ...instance,
           state: 'shutting-down',
-          stateReason: {
-            code: 'Client.UserInitiatedShutdown',
-            message: 'Client.UserInitiatedShutdown: User initiated shutdown',
-          },
-          stateTransitionReason: `User initiated (${now()})`,
+          ...userInitiated(),
         });
         if (instance.state === 'stopping')
           void account.background.run(`${instance.id} kill`, () => account.runner.kill(instance.id));
