@@ -1,4 +1,4 @@
-import { CreateVolumeCommand } from '@aws-sdk/client-ec2';
+import { CreateVolumeCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { Client } from '@temporalio/client';
 import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { randomUUID } from 'node:crypto';
@@ -108,6 +108,22 @@ describeWithTemporal('sweep', () => {
     expect((await planSweep('shop', site(), 0)).leftovers.map(({ id }) => id).sort()).toEqual(needed);
   }, 60_000);
 
+  it('leaves the volumes of an instance that is going to it', async () => {
+    await steps.site.stop();
+    steps = await openFailoverSteps(undefined, { instanceStop: 1.5 });
+    await steps.createVolumes('dead-run');
+    const { imageId } = await steps.shellImage('dead-run');
+    const { instanceId } = await steps.site.activity(
+      steps.activities.launchShell,
+      steps.shellRequest('dead-run', imageId),
+    );
+    const going = await steps.ec2.send(new TerminateInstancesCommand({ InstanceIds: [instanceId] }));
+    expect(going.TerminatingInstances?.[0]?.CurrentState?.Name).toBe('shutting-down');
+    await sweep(await planSweep('shop', site(), 0), site());
+    expect(await steps.volumesWith({ run: 'dead-run', plan: 'shop' })).toEqual([]);
+    expect(steps.site.calls.filter(({ operation }) => operation === 'DetachVolume')).toEqual([]);
+  });
+
   it('leaves alone what is young', async () => {
     await steps.createVolumes('dead-run');
     expect((await planSweep('shop', site())).leftovers).toEqual([]);
@@ -121,6 +137,10 @@ describeWithTemporal('sweep', () => {
     expect((await planSweep('shop', site(), 0)).leftovers).toEqual([]);
     expect(await sweep(planned, site())).toEqual([]);
     expect(await steps.volumesWith({ run: 'dead-run' })).toEqual(idsOf(volumes));
+    // What a test has left is of no use to what is away.
+    const whole = { plan: 'shop', vm: 'db', run: 'dead-test', role: 'recovery', mode: 'test' } as const;
+    const ofTest = await foreignVolume(tagList(whole));
+    expect((await planSweep('shop', site(), 0)).leftovers.map(({ id }) => id)).toEqual([ofTest]);
   });
 
   it('removes nothing where Temporal does not say which runs are under way', async () => {

@@ -53,7 +53,10 @@ export interface FailoverSite {
   stop(): Promise<void>;
 }
 
-export async function startFailoverSite(fixtures = shopFixtures()): Promise<FailoverSite> {
+export async function startFailoverSite(
+  fixtures = shopFixtures(),
+  times: Partial<AwsEndpointConfig['times']> = {},
+): Promise<FailoverSite> {
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-site-'));
   const deviceDirectory = join(directory, 'devices');
   const faults: Fault[] = [];
@@ -79,6 +82,7 @@ export async function startFailoverSite(fixtures = shopFixtures()): Promise<Fail
       rootReplace: quick,
       snapshotComplete: quick,
       dnsPropagation: quick,
+      ...times,
     },
     fixtures,
   };

@@ -21,8 +21,8 @@ import { DB_DISKS, type FailoverSite, publishDrCopy, startFailoverSite } from '.
 /** The failover activities on a site that has a DR copy of `db`, and the steps that tests begin with. */
 export type FailoverSteps = Awaited<ReturnType<typeof openFailoverSteps>>;
 
-export async function openFailoverSteps(fixtures?: Parameters<typeof startFailoverSite>[0]) {
-  const site: FailoverSite = await startFailoverSite(fixtures);
+export async function openFailoverSteps(...options: Parameters<typeof startFailoverSite>) {
+  const site: FailoverSite = await startFailoverSite(...options);
   const { ec2 } = site.clients;
   const dependencies = { ...site.clients, objectStore: () => site.store };
   const activities = {

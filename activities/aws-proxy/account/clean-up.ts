@@ -12,7 +12,7 @@ import { type RunContext } from '../../../plan/run';
 import { hasCode } from '../../failures';
 import { deregisterImage, listImages } from './images';
 import { listInstances, listNetworkInterfaces, listVolumes } from './lookup';
-import { deleteSnapshots, type DescribedSnapshot, findSnapshots } from './snapshots';
+import { deleteSnapshots, deleteUnusedSnapshots, type DescribedSnapshot, findSnapshots } from './snapshots';
 import { readInstance, readTags, type Role, tagFilters, type TagValues } from './tags';
 import { attachmentOf, requestDeletion, requestDetach } from './volumes';
 import { waitFor, type WaitOptions } from './waiting';
@@ -77,21 +77,22 @@ export function removeRecoverySite(
 /** Lists again and again, and removes what there is, until nothing is listed any more. */
 async function removeAll(ec2: EC2Client, scope: Scope, options: WaitOptions): Promise<{ removed: string[] }> {
   const removed = new Set<string>();
+  const kept = new Set<string>();
   let emptyLooks = 0;
   await waitFor(
     `what the plan ${scope.plan} has at the recovery site to be gone`,
     async () => {
       const found = removable(await findAll(ec2, scope), scope);
-      const ids = idsOf(found);
+      const ids = idsOf(found).filter((id) => !kept.has(id));
       for (const id of ids) removed.add(id);
       emptyLooks = ids.length === 0 ? emptyLooks + 1 : 0;
       if (emptyLooks === EMPTY_LOOKS) return true;
-      await removeOnce(ec2, found);
+      for (const id of await removeOnce(ec2, found)) kept.add(id);
       return undefined;
     },
     options,
   );
-  return { removed: [...removed].sort() };
+  return { removed: [...removed].filter((id) => !kept.has(id)).sort() };
 }
 
 export async function findAll(ec2: EC2Client, scope: Scope): Promise<Found> {
@@ -143,11 +144,14 @@ function idsOf({ instances, volumes, interfaces, snapshots, images }: Found): st
   ].filter((id) => id !== undefined);
 }
 
-/** Asks for the removal of everything that is in a state for it; the next look takes care of the rest. */
+/**
+ * Asks for the removal of everything that is in a state for it; the next look takes care of the rest.
+ * @returns ids of away copies that stay, as somebody has made an image of them
+ */
 export async function removeOnce(
   ec2: EC2Client,
   { instances, volumes, interfaces, snapshots, images }: Found,
-): Promise<void> {
+): Promise<string[]> {
   const doomed = new Set(instances.map(({ InstanceId }) => InstanceId));
   for (const { InstanceId = '', State } of instances)
     if (State?.Name !== 'shutting-down') await terminate(ec2, InstanceId);
@@ -165,10 +169,12 @@ export async function removeOnce(
     if (Status === 'available') await deleteInterface(ec2, NetworkInterfaceId);
   // Before the snapshots: those that an image is made of cannot be deleted.
   for (const { ImageId = '' } of images) await deregisterImage(ec2, ImageId);
-  await deleteSnapshots(
-    ec2,
-    snapshots.map(({ SnapshotId }) => SnapshotId),
-  );
+  const isAway = ({ Tags }: DescribedSnapshot): boolean => readTags(Tags, ['role'])?.role === 'away-copy';
+  const idOf = ({ SnapshotId }: DescribedSnapshot): string => SnapshotId;
+  await deleteSnapshots(ec2, snapshots.filter((one) => !isAway(one)).map(idOf));
+  const away = snapshots.filter(isAway).map(idOf);
+  const deleted = new Set(await deleteUnusedSnapshots(ec2, away));
+  return away.filter((id) => !deleted.has(id));
 }
 
 async function deleteInterface(ec2: EC2Client, NetworkInterfaceId: string): Promise<void> {

@@ -75,6 +75,7 @@ export async function removeLeftovers(
   options: WaitOptions = {},
 ): Promise<string[]> {
   const removed = new Set<string>();
+  const kept = new Set<string>();
   await waitFor(
     `what the plan ${needs.plan} does not need to be gone`,
     async () => {
@@ -82,23 +83,26 @@ export async function removeLeftovers(
       const left = new Set(
         leftoversOf(found, needs)
           .map(({ id }) => id)
-          .filter((id) => ids.has(id)),
+          .filter((id) => ids.has(id) && !kept.has(id)),
       );
       if (left.size === 0) return true;
       for (const id of left) removed.add(id);
-      await removeOnce(ec2, only(found, left));
+      for (const id of await removeOnce(ec2, only(found, left))) kept.add(id);
       return undefined;
     },
     // By whoever asks for it, in no activity.
     { ...options, uncancelled: true },
   );
-  return [...removed].sort();
+  return [...removed].filter((id) => !kept.has(id)).sort();
 }
 
 function only(found: Found, ids: ReadonlySet<string>): Found {
   const chosen = (id: string | undefined): boolean => ids.has(id ?? '');
   return {
-    instances: found.instances.filter(({ InstanceId }) => chosen(InstanceId)),
+    // One on its way out is no leftover any more, and takes its volumes with it: they cannot be taken off it.
+    instances: found.instances.filter(
+      ({ InstanceId, State }) => chosen(InstanceId) || State?.Name === 'shutting-down',
+    ),
     volumes: found.volumes.filter(({ VolumeId }) => chosen(VolumeId)),
     interfaces: found.interfaces.filter(({ NetworkInterfaceId }) => chosen(NetworkInterfaceId)),
     snapshots: found.snapshots.filter(({ SnapshotId }) => chosen(SnapshotId)),
@@ -115,12 +119,15 @@ function leftoversOf(found: Found, needs: Needs): Leftover[] {
     createdAt: Date | undefined,
   ): Leftover[] => {
     // A set of tags that is not whole may be anybody's.
-    const ours = readTags(tags, ['plan', 'run', 'vm', 'role']);
+    const ours = readTags(tags, ['plan', 'run', 'vm', 'role', 'mode']);
     if (ours === undefined || ours.plan !== needs.plan) return [];
     // Whatever AWS gives no time for is young.
     if (createdAt === undefined || createdAt >= needs.madeBefore) return [];
     if (needs.liveRuns.has(ours.run)) return [];
-    const reason = reasonOf(one.id, ours.role, ours.run, tags, needs, currentCopies, awayCopies);
+    const { role: kind, run, mode } = ours;
+    // A test's are nobody's who is away.
+    const around = mode === 'test' ? { ...needs, phase: 'protected' as const } : needs;
+    const reason = reasonOf(one.id, kind, run, tags, around, currentCopies, awayCopies);
     if (reason === undefined) return [];
     const { role, vm, run: runId } = ours;
     return [{ ...one, role, vm, runId, reason, createdAt: createdAt.toISOString() }];
