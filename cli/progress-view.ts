@@ -13,9 +13,12 @@ export interface ProgressView {
   close(): void;
 }
 
-/** Bars for block copies where stderr is a terminal, and a line for every step everywhere. */
-export function progressView(io: CliIo): ProgressView {
-  return io.stderrIsTty ? barView(io) : lineView((text) => io.err(`${text}\n`), plainCopies(io));
+/**
+ * Bars for block copies where stderr is a terminal, and a line for every step everywhere.
+ * @param plan what commands that answer the run are given: the plan, and `--test` for a test failover
+ */
+export function progressView(io: CliIo, plan = 'PLAN'): ProgressView {
+  return io.stderrIsTty ? barView(io, plan) : lineView((text) => io.err(`${text}\n`), plainCopies(io), plan);
 }
 
 const keyOf = ({ what, vm, disk }: CopyProgress): string => printable(`${what} ${vm}/${disk}`);
@@ -24,6 +27,7 @@ const keyOf = ({ what, vm, disk }: CopyProgress): string => printable(`${what} $
 function lineView(
   line: (text: string) => void,
   copies: { update(copies: CopyProgress[]): void; close(): void },
+  plan: string,
 ): ProgressView {
   const told = new Map<string, string>();
   const tell = (key: string, text: string) => {
@@ -41,9 +45,12 @@ function lineView(
         for (const { vm, phase, detail } of status.vms)
           if (phase !== 'waiting') tell(`vm ${vm}`, `${vm}: ${phase}${detail === '' ? '' : ` (${detail})`}`);
         for (const awaited of status.awaited ?? [])
-          tell(`gate ${awaited.gate} ${awaited.since}`, awaitedText(awaited, 'PLAN'));
-        tell('paused', status.paused === undefined ? '' : pausedText(status.paused, 'PLAN'));
-        tell('hint', status.needsAttention ? 'Mend it, then in another terminal: lifeboat retry PLAN' : '');
+          tell(`gate ${awaited.gate} ${awaited.since}`, awaitedText(awaited, plan));
+        tell('paused', status.paused === undefined ? '' : pausedText(status.paused, plan));
+        tell(
+          'hint',
+          status.needsAttention ? `Mend it, then in another terminal: lifeboat retry ${plan}` : '',
+        );
       }
       for (const { step, attempt, message } of retries)
         tell(`retry ${step}`, `${step} is tried again (attempt ${attempt}): ${message}`);
@@ -84,7 +91,7 @@ function plainCopies(io: Pick<CliIo, 'err'>) {
   };
 }
 
-function barView(io: CliIo): ProgressView {
+function barView(io: CliIo, plan: string): ProgressView {
   const bars = new Map<string, SingleBar>();
   const multi = new MultiBar(
     {
@@ -115,5 +122,5 @@ function barView(io: CliIo): ProgressView {
     },
     close: () => multi.stop(),
   };
-  return lineView((text) => (bars.size > 0 ? multi.log(`${text}\n`) : io.err(`${text}\n`)), copies);
+  return lineView((text) => (bars.size > 0 ? multi.log(`${text}\n`) : io.err(`${text}\n`)), copies, plan);
 }

@@ -75,7 +75,8 @@ export async function runCommand<Type extends WorkflowType>(
     );
     if (link !== undefined) io.err(`  ${link}\n`);
 
-    const end: RunEnd<Type> = options.wait ? await follow(io, client, run) : { outcome: 'started' };
+    const named = command.mode === 'test' ? `${planArgument} --test` : planArgument;
+    const end: RunEnd<Type> = options.wait ? await follow(io, client, run, named) : { outcome: 'started' };
     exit(exitCodeOf(command, end));
     if (options.json === true) writeJson(io, runDocument(run, link, plan, end));
     tellEnd(io, command, planArgument, end, options.json === true);
@@ -148,8 +149,9 @@ async function follow<Type extends WorkflowType>(
   io: CliIo,
   client: LifeboatClient,
   run: LifeboatRun<Type>,
+  named: string,
 ): Promise<RunEnd<Type>> {
-  const view = progressView(io);
+  const view = progressView(io, named);
   const stop = new AbortController();
   const detached = new Promise<RunEnd<Type>>((resolve) => {
     const ignore = io.onInterrupt(() => resolve({ outcome: 'detached' }));
@@ -245,7 +247,9 @@ function tellEnd<Type extends WorkflowType>(
   if (end.outcome === 'completed' && 'result' in end) {
     if (!json) io.out(command.text(end.result));
   } else if ('error' in end) {
-    io.err(`lifeboat: the ${command.type} ${OUTCOME_WORDS[end.error.outcome]}: ${end.error.sentence}\n`);
+    io.err(
+      `lifeboat: the ${command.command ?? command.type} ${OUTCOME_WORDS[end.error.outcome]}: ${end.error.sentence}\n`,
+    );
     if (io.env.LIFEBOAT_DEBUG === '1') io.err(`${end.error.stack}\n${String(end.error.cause)}\n`);
   } else if (end.outcome === 'detached') {
     const again = `lifeboat ${command.command ?? command.type}${command.mode === 'test' || command.mode === 'planned' ? ` --${command.mode}` : ''}${pointsText(command.choice ?? {})} ${planArgument}`;

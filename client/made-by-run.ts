@@ -6,7 +6,7 @@ export interface MadeByRun {
   instances: string[];
   volumes: string[];
   images: string[];
-  /** Failback's; no DR copy is among them. */
+  /** Failback's, and copies of chosen recovery points; no DR copy is among them. */
   snapshots: string[];
 }
 

@@ -117,6 +117,10 @@ function* durations(plan: PlanFile): Generator<PlanProblem> {
   for (const [index, { bootScript }] of plan.vms.entries())
     if (bootScript?.timeout !== undefined)
       all.push({ path: ['vms', index, 'bootScript', 'timeout'], seconds: bootScript.timeout });
+  for (const field of ['rpo', 'rto'] as const) {
+    const seconds = plan.objectives?.[field];
+    if (seconds !== undefined) all.push({ path: ['objectives', field], seconds });
+  }
   const { keepWithin } = plan.repository.retention;
   if (keepWithin !== undefined)
     all.push({ path: ['repository', 'retention', 'keepWithin'], seconds: keepWithin });

@@ -1,6 +1,7 @@
 import { isCancellation, upsertSearchAttributes } from '@temporalio/workflow';
 import { type CheckedReadiness } from '../activities/aws-proxy/readiness/contract';
 import { type Finding, type KeptCheck } from '../plan/readiness';
+import { type PlanPhase } from '../plan/run';
 import { askProxies, zoneFindings } from './ask-proxies';
 import { awsProxy, control } from './run/activities';
 import { begin, type BegunRun, type RunRequest } from './run/begin';
@@ -69,7 +70,7 @@ async function lookAtSite({ plan, run, phase }: BegunRun, answered: boolean): Pr
 }
 
 /** A plan whose application is not at home has nothing that could be failed over. */
-function phaseFindings({ plan, phase }: BegunRun): Finding[] {
+function phaseFindings({ plan, phase, state }: BegunRun): Finding[] {
   if (phase === 'protected' || phase === 'none') return [];
   return [
     {
@@ -77,12 +78,22 @@ function phaseFindings({ plan, phase }: BegunRun): Finding[] {
       severity: 'warning',
       text: `The plan ${plan.name} is ${phase}; its DR copies are not brought up to date.`,
       todo:
-        phase === 'failing-over'
-          ? 'Look at the failover: lifeboat status PLAN. One whose run is lost is taken over by lifeboat failover PLAN.'
-          : 'When the application is to be protected again: lifeboat failback PLAN, then lifeboat commit PLAN.',
+        state?.undoing === undefined
+          ? TODO[phase]
+          : 'Look at the undo, or start it again: lifeboat undo PLAN.',
     },
   ];
 }
+
+const TODO: Record<Exclude<PlanPhase, 'protected'>, string> = {
+  'failing-over':
+    'Look at the failover: lifeboat status PLAN. One whose run is lost is taken over by lifeboat failover PLAN.',
+  'failed-over':
+    'When the application is to be protected again: lifeboat failback PLAN, then lifeboat commit PLAN.',
+  'failing-back':
+    'Look at the failback: lifeboat status PLAN. One whose run is lost is taken over by lifeboat failback PLAN.',
+  'failed-back': 'Look at the application, then: lifeboat commit PLAN.',
+};
 
 /** A row for each VM in the Web UI. */
 function tellVm(progress: RunProgress, vm: string, findings: readonly Finding[]): void {

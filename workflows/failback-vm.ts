@@ -114,7 +114,10 @@ async function bringHome(request: FailbackVmRequest): Promise<FailedBackVm> {
       limit,
     }),
   );
-  const reverted = await backupProxy.revertGuest({ run, ...names });
+  const reverted = await backupProxy.revertGuest({
+    ...{ run, ...names },
+    diskKeys: disks.map(({ key }) => key),
+  });
   await reportPhase(vm, 'complete', `${sumBlocks(changes)} changed blocks`);
 
   await gate('start');

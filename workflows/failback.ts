@@ -19,7 +19,7 @@ import { allowRetries } from './run/retries';
 import { RunProgress } from './run/run-status';
 import { seconds } from './run/seconds';
 import { removeUnfinished, requireNoUndo } from './unfinished-failbacks';
-import { takeBackAtHome, vmsThatAreThere } from './vms-that-are-there';
+import { dropHolds, takeBackAtHome, vmsThatAreThere } from './vms-that-are-there';
 
 export interface FailbackRequest extends RunRequest {
   /** CPUs and memory of the VMs at home: those of the EC2 instances (default), or those they had before. */
@@ -117,16 +117,16 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   // The application is home: whatever fails from here on takes nothing back.
   progress.phase('asking the name servers');
   let dnsNotes: string[];
+  let stillHeld: string[];
   try {
     dnsNotes = await proveDns(begun.plan, dns, 'primary site');
   } finally {
-    // A hold of a VM that serves grows, and nothing goes back to it any more.
-    for (const vm of there.survived) await backupProxy.dropVmHold({ run, ...namesOf(vm) });
+    stillHeld = await dropHolds(run, [...there.survived].map(namesOf));
   }
   await awsProxy.deleteFailbackSnapshots({ run });
   progress.phase(leftOut.length === 0 ? 'done' : `done without ${someOf(leftOut)}`);
   // Runs that began before there were notes have no answer here.
-  const notes = [...((checked as typeof checked | undefined)?.notes ?? []), ...dnsNotes];
+  const notes = [...((checked as typeof checked | undefined)?.notes ?? []), ...dnsNotes, ...stillHeld];
   return {
     ...{ plan: plan.name, vms: results, downtimeSeconds },
     ...(notes.length === 0 ? {} : { notes }),

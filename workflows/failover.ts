@@ -146,6 +146,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     });
     const leftOut = leavingOut.vms;
     if (test) {
+      decisions.refusePauses('All VMs are up, and the test is being removed; there is nothing left to hold.');
       const told = await tell(run, recovered, consoles);
       progress.phase('removing the test');
       await images.removed(recovered);
@@ -167,13 +168,13 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     return { recovered, images, consoles, dns, removed: [], leftOut };
   });
 
-  const fence =
-    request.mode === 'disaster' && patched('fences') ? await startFence(begun.run, plan) : undefined;
+  let fence: LeftFence | undefined;
   let servingSince = Math.max(...[...recovered.values()].map(({ readyAt }) => Date.parse(readyAt)));
   const notes = [...(ready.notes ?? [])];
   if (!test) {
-    progress.phase('asking the name servers');
     try {
+      if (request.mode === 'disaster' && patched('fences')) fence = await startFence(begun.run, plan);
+      progress.phase('asking the name servers');
       notes.push(...(await proveDns(plan, dns, 'recovery site')));
       servingSince = Date.now();
     } finally {

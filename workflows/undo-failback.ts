@@ -37,11 +37,21 @@ export async function undoFailback(
   const back = await compensating(async (compensations) => {
     const run = await take(begun, [begun.phase], 'failing-back', { undoing: 'failback' });
     compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-back' }));
-    if (!homeLost)
-      compensations.add('serve from the primary site again', async () => {
+    let instancesStart = false;
+    const stopInstances = () =>
+      inDependencyOrder(reversed(plan.vms), ({ name: vm }) =>
+        awsProxy.stopInstance({ run, vm, instanceId: instanceOf(instances, vm).instanceId }),
+      );
+    // One undo, as the VMs at home stay off where an instance could not be stopped.
+    compensations.add(
+      homeLost ? 'stop the instances again' : 'serve from the primary site again',
+      async () => {
+        if (instancesStart) await stopInstances();
+        if (homeLost) return;
         await startAtHome(run, plan.vms, progress);
         await returnDns(run, begun.plan);
-      });
+      },
+    );
 
     const stopping = Date.now();
     let warnings: string[] = [];
@@ -51,11 +61,7 @@ export async function undoFailback(
     }
 
     progress.phase('starting the instances');
-    compensations.add('stop the instances again', () =>
-      inDependencyOrder(reversed(plan.vms), ({ name: vm }) =>
-        awsProxy.stopInstance({ run, vm, instanceId: instanceOf(instances, vm).instanceId }),
-      ),
-    );
+    instancesStart = true;
     const addresses = new Map<string, InstanceAddresses>();
     const ready = await inDependencyOrder(
       plan.vms,
@@ -85,13 +91,24 @@ export async function undoFailback(
     return { run, ready: [...ready.values()], dns, downtimeSeconds, warnings };
   });
 
-  const left = await startFence(back.run, plan);
+  // A person has ended the order, and nobody but a person gives it again.
+  const stopped = state?.fence?.order === 'stopped';
+  const left = stopped ? undefined : await startFence(back.run, plan);
+  const unfenced = stopped
+    ? [
+        `Nothing keeps the VMs off at the primary site, as the fence was stopped: lifeboat fence ${plan.name} --start`,
+      ]
+    : [];
   progress.phase('asking the name servers');
   const notes = await proveDns(plan, back.dns, 'recovery site');
   progress.phase('done');
   return {
     ...{ plan: plan.name, undone: 'failback', discardedSince: since, vms: back.ready },
-    ...{ downtimeSeconds: back.downtimeSeconds, removed: [], warnings: [...back.warnings, ...notes] },
+    ...{
+      downtimeSeconds: back.downtimeSeconds,
+      removed: [],
+      warnings: [...back.warnings, ...unfenced, ...notes],
+    },
     ...(left === undefined ? {} : { fence: left }),
   };
 }

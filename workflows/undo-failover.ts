@@ -41,7 +41,12 @@ export async function undoFailover(
   const { run, ready, downtimeSeconds, dns } = await compensating(async (compensations) => {
     const run = await take(begun, [begun.phase], 'failing-back', { undoing: 'failover' });
     compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-over' }));
-    compensations.add('start the instances again', () => serveFromInstances(run, away, instances));
+    let homeStarts = false;
+    // One undo, as the instances stay off where a VM at home could not be stopped.
+    compensations.add('serve from the instances again', async () => {
+      if (homeStarts) await stopAtHome(run, amongThemselves(wereOff), progress);
+      await serveFromInstances(run, away, instances);
+    });
 
     progress.phase('stopping the instances');
     const stopping = Date.now();
@@ -53,9 +58,7 @@ export async function undoFailover(
     });
 
     progress.phase('starting the VMs at the primary site');
-    compensations.add('stop the VMs at the primary site again', () =>
-      stopAtHome(run, amongThemselves(wereOff), progress),
-    );
+    homeStarts = true;
     const ready = await startAtHome(run, plan.vms, progress);
 
     progress.phase('moving DNS');

@@ -1,8 +1,10 @@
+import { CancellationScope, log } from '@temporalio/workflow';
 import { type PrimaryVm } from '../plan/primary-vm';
 import { type RunContext } from '../plan/run';
 import { type BackupProxyActivities } from '../activities/backup-proxy/contract';
 import { backupProxy } from './run/activities';
 import { type Compensations } from './run/compensation';
+import { causeMessage } from './run/failure-message';
 
 /** What is at home under the VMs' names. */
 export interface VmsThatAreThere {
@@ -45,4 +47,22 @@ export function takeBackAtHome(
   compensations.add(`remove ${names.vm}'s template VM`, () =>
     backupProxy.removeTemplateVm({ run, ...names }),
   );
+}
+
+/**
+ * Holds them no more, also where the run is cancelled: what a VM that serves is held by grows, and nothing goes back to it.
+ * @returns a sentence for each that is still held
+ */
+export async function dropHolds(run: RunContext, vms: PrimaryVm[]): Promise<string[]> {
+  const dropped = await CancellationScope.nonCancellable(() =>
+    Promise.allSettled(vms.map((names) => backupProxy.dropVmHold({ run, ...names }))),
+  );
+  return dropped.flatMap((one, index) => {
+    if (one.status === 'fulfilled') return [];
+    const why = causeMessage(one.reason);
+    log.error('a VM that came home is still held', { vm: vms[index]?.vm, why });
+    return [
+      `${vms[index]?.vm} came home, and is still held as it was before (${why}). The next failback drops that; until then it takes room.`,
+    ];
+  });
 }

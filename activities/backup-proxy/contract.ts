@@ -181,7 +181,13 @@ export interface BackupProxyActivities {
     },
   ): Promise<CopyResult & SurvivorCopy>;
   /** Puts the primary site's drivers, network and names back into the VM's boot disk. */
-  revertGuest(input: PrimaryVm & { run: RunContext }): Promise<AdaptationReport>;
+  revertGuest(
+    input: PrimaryVm & {
+      run: RunContext;
+      /** Of its disks, those that came home: one that survived may have disks that are left out of backups. All where it is absent. */
+      diskKeys?: string[];
+    },
+  ): Promise<AdaptationReport>;
   /** Gives the template VM its hardware and starts it. */
   configureAndStartVm(
     input: PrimaryVm & {

@@ -1,5 +1,5 @@
 import { mapAhead } from '../../blocks/pipeline';
-import { type Hypervisor, NotShutDownError, VmNotFoundError } from '../../hypervisor/port';
+import { type Hypervisor, NotShutDownError } from '../../hypervisor/port';
 import { fenceStanding } from '../../plan/fence';
 import { primaryNameOf, type PrimaryVm } from '../../plan/primary-vm';
 import { type RepositoryAddress, type RunContext } from '../../plan/run';
@@ -9,6 +9,7 @@ import { withFailures } from '../failures';
 import { beating } from '../heartbeat';
 import { type BackupProxyActivities } from './contract';
 import { VMS_AT_ONCE } from './power';
+import { vmIfThere } from './vm-if-there';
 import { isMarkOfPlan } from './vm-mark';
 
 type FencingActivities = Pick<BackupProxyActivities, 'fenceVms' | 'stopVm'>;
@@ -34,13 +35,8 @@ export function createFencingActivities({
 }: FencingDependencies): FencingActivities {
   /** The VM under the plan's name for it: undefined where there is none, or it is another plan's. */
   async function find(run: RunContext, vm: PrimaryVm) {
-    try {
-      const found = await hypervisor.describeVm(primaryNameOf(vm));
-      return isMarkOfPlan(found.mark, run.plan) ? found : undefined;
-    } catch (error) {
-      if (error instanceof VmNotFoundError) return undefined;
-      throw error;
-    }
+    const found = await vmIfThere(hypervisor, primaryNameOf(vm));
+    return isMarkOfPlan(found?.mark, run.plan) ? found : undefined;
   }
 
   return withFailures(
@@ -68,7 +64,9 @@ export function createFencingActivities({
             failed.push({ vm: vm.vm, why: error instanceof Error ? error.message : String(error) });
           }
         };
-        for await (const _ of mapAhead(vms, VMS_AT_ONCE, fenceOne));
+        // What the failover left out has no successor, and its records still lead home.
+        const succeeded = vms.filter(({ vm }) => state.without?.includes(vm) !== true);
+        for await (const _ of mapAhead(succeeded, VMS_AT_ONCE, fenceOne));
         return { ...told, poweredOff, failed };
       },
 

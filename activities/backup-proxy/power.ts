@@ -8,7 +8,7 @@ import { checkGeneration, checkPlanState } from '../../repository/plans/plan-sta
 import { withFailures } from '../failures';
 import { beating } from '../heartbeat';
 import { type BackupProxyActivities } from './contract';
-import { markOf } from './vm-mark';
+import { marksOf } from './vm-mark';
 
 type PowerActivities = Pick<BackupProxyActivities, 'readPower' | 'shutDownVm' | 'startVm'>;
 
@@ -39,9 +39,7 @@ export function createPowerActivities({
       async readPower({ vms, undo }) {
         const power: PowerState[] = [];
         const missing: string[] = [];
-        const unfinished = new Set(
-          undo?.unfinishedFailbacks.map((runId) => markOf({ plan: undo.plan, runId })),
-        );
+        const unfinished = marksOf(undo?.plan ?? '', undo?.unfinishedFailbacks ?? []);
         const look = async (vm: (typeof vms)[number]) => {
           try {
             const { power, mark, heldBy } = await hypervisor.describeVm(primaryNameOf(vm));

@@ -6,7 +6,6 @@ import {
   type DiskConfiguration,
   type Hypervisor,
   type OpenDisk,
-  VmNotFoundError,
 } from '../../hypervisor/port';
 import { mapAhead } from '../../blocks/pipeline';
 import { byPlace, nameControllers } from '../../machines/disk-place';
@@ -20,8 +19,9 @@ import { waitUntilAnswers } from '../probe';
 import { type BackupProxyActivities } from './contract';
 import { VMS_AT_ONCE } from './power';
 import { asideName, compareWithBackup } from './survivor-check';
-import { runningText } from './survivors';
-import { markedBy, markOf } from './vm-mark';
+import { heldByOthersText, runningText } from './survivors';
+import { vmIfThere } from './vm-if-there';
+import { markedBy, isMarkOfPlan, markOf, marksOf } from './vm-mark';
 
 export interface PrimarySiteDependencies {
   hypervisor: Hypervisor;
@@ -54,12 +54,12 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
       const notes: string[] = [];
       const survived: string[] = [];
       const setAside: { vm: string; aside: string }[] = [];
-      const unfinished = new Set(unfinishedFailbacks.map((runId) => markOf({ plan: run.plan, runId })));
+      const unfinished = marksOf(run.plan, unfinishedFailbacks);
       let neededBytes = 0;
       const now = new Date();
       const look = async ({ disks, configuration, excludedDisks, ...names }: (typeof vms)[number]) => ({
         ...{ names, backedUp: { disks, configuration, excludedDisks } },
-        existing: await describe(hypervisor, names),
+        existing: await vmIfThere(hypervisor, primaryNameOf(names)),
       });
       for await (const { names, backedUp, existing } of mapAhead(vms, VMS_AT_ONCE, look)) {
         const diskBytes = backedUp.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -68,7 +68,11 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
         else if (unfinished.has(existing.mark ?? '')) {
           if (existing.power === 'running') problems.push(leftRunning(names));
         } else if (survivors === undefined) problems.push(inTheWay(names, existing.mark));
+        else if (!isMarkOfPlan(existing.heldBy, run.plan))
+          problems.push(heldByOthersText(names, existing.heldBy ?? ''));
         else if (existing.power === 'running') problems.push(runningText(names));
+        else if (survivors === 'replace' && !isMarkOfPlan(existing.mark, run.plan))
+          problems.push(inTheWay(names, existing.mark));
         else if (survivors === 'replace') {
           neededBytes += diskBytes;
           setAside.push({ vm: names.vm, aside: asideName(primaryNameOf(names), now) });
@@ -100,7 +104,7 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
     },
 
     async createTemplateVm({ run, configuration, ...names }) {
-      const existing = await describe(hypervisor, names);
+      const existing = await vmIfThere(hypervisor, primaryNameOf(names));
       if (existing !== undefined && existing.mark !== markOf(run))
         throw ApplicationFailure.nonRetryable(inTheWay(names, existing.mark), 'PrimarySiteNotReady');
       await hypervisor.createVm(primaryNameOf(names), configuration, markOf(run));
@@ -112,9 +116,10 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
       for (const disk of [...disks].sort(byPlace)) await hypervisor.addDisk(primaryNameOf(names), disk);
     },
 
-    async revertGuest({ run, ...names }) {
+    async revertGuest({ run, diskKeys, ...names }) {
       const described = await describeOwn(hypervisor, run, names);
-      const disks = nameControllers(described.disks, described.diskController);
+      const cameHome = described.disks.filter(({ key }) => diskKeys?.includes(key) !== false);
+      const disks = nameControllers(cameHome, described.diskController);
       const boot = disks.find((disk) => disk.boot);
       if (boot === undefined)
         throw ApplicationFailure.nonRetryable(`${names.vm} has no disk to boot from.`, 'InvalidRequest');
@@ -135,7 +140,7 @@ export function createPrimarySiteActivities(dependencies: PrimarySiteDependencie
     },
 
     async removeTemplateVm({ run, unlessRunning = false, ...names }) {
-      const existing = await describe(hypervisor, names);
+      const existing = await vmIfThere(hypervisor, primaryNameOf(names));
       if (existing?.mark !== markOf(run)) return;
       if (unlessRunning && existing.power === 'running')
         throw ApplicationFailure.nonRetryable(leftRunning(names), 'PrimarySiteNotReady');
@@ -177,15 +182,6 @@ async function withOpenDisks<T>(
   return result;
 }
 
-async function describe(hypervisor: Hypervisor, names: PrimaryVm): Promise<DescribedVm | undefined> {
-  try {
-    return await hypervisor.describeVm(primaryNameOf(names));
-  } catch (error) {
-    if (error instanceof VmNotFoundError) return undefined;
-    throw error;
-  }
-}
-
 /** @throws ApplicationFailure NotOurVm, non-retryable, where it is neither a VM of this run's making nor held by it */
 export async function describeOwn(
   hypervisor: Hypervisor,
@@ -211,9 +207,8 @@ function leftRunning(names: PrimaryVm): string {
 
 function inTheWay(names: PrimaryVm, mark: string | undefined): string {
   const by = markedBy(mark);
-  return by !== undefined
-    ? `The primary site has a VM ${primaryNameText(names)} of the earlier failback ${by}. Remove it.`
-    : `The primary site has a VM ${primaryNameText(names)} already. Remove it, or rename it if it is still needed.`;
+  const whose = by === undefined ? 'already' : `of the earlier failback ${by}`;
+  return `The primary site has a VM ${primaryNameText(names)} ${whose}. Remove it, or rename it if it is still needed.`;
 }
 
 function notAsBackedUp(names: PrimaryVm, differences: string[]): string {

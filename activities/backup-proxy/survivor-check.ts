@@ -1,6 +1,6 @@
 import { type DescribedVm, type VmConfiguration } from '../../hypervisor/port';
 import { primaryNameText, type PrimaryVm } from '../../plan/primary-vm';
-import { markedBy } from './vm-mark';
+import { isMarkOfPlan, isOwnMark, markedBy } from './vm-mark';
 
 /** A VM as its last backup knows it, as far as it is told from others by that. */
 export interface BackedUpVm {
@@ -46,8 +46,10 @@ function compareIdentity(
   { identity, mark }: DescribedVm,
 ): Survivor {
   // A failback of the plan has made it: it may be another than the one that was backed up, and is its successor.
-  if (markedBy(mark)?.startsWith(`${plan}:`) === true) return { differences: [], notes: [] };
+  if (isOwnMark(mark, plan)) return { differences: [], notes: [] };
   const before = configuration?.identity;
+  if (!isMarkOfPlan(mark, plan) && (before === undefined || identity === undefined))
+    return { differences: [`Lifeboat made it for another plan (${markedBy(mark)})`], notes: [] };
   if (before === undefined || identity === undefined)
     return {
       differences: [],

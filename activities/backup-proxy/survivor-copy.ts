@@ -1,7 +1,7 @@
 import { type EBSClient } from '@aws-sdk/client-ebs';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { BlockSet } from '../../blocks/block-set';
@@ -10,6 +10,7 @@ import { listBlocks, type ListedBlock } from '../../blocks/ebs-source';
 import { writeAtomically } from '../../blocks/journal';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { type DiskConfiguration } from '../../hypervisor/port';
+import { readIfExists } from '../../host/if-exists';
 import { openBlockMap, readManifest } from '../../repository/backups/backups';
 import { type BlockMap } from '../../repository/maps/block-map';
 import { DamagedObjectError } from '../../repository/objects/json-object';
@@ -156,18 +157,23 @@ export function beyondDisk(
 }
 
 async function readRecord(path: string, blocks: number): Promise<Comparison | undefined> {
-  let text;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  const { note, ...sets } = recordSchema.parse(JSON.parse(text));
+  const text = await readIfExists(path);
+  const record = recordSchema.safeParse(text === undefined ? undefined : parsedOrNothing(text));
+  // One that is damaged is made anew, as a copy's journal is.
+  if (!record.success) return undefined;
+  const { note, ...sets } = record.data;
   const differing = BlockSet.parse(blocks, Buffer.from(sets.differing, 'base64'));
   const listed = BlockSet.parse(blocks, Buffer.from(sets.listed, 'base64'));
   if (differing === undefined || listed === undefined) return undefined;
   return { differing, listed, ...(note === undefined ? {} : { note }) };
+}
+
+function parsedOrNothing(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What a comparison comes to in numbers; `bytes` are those of the disk that its blocks hold. */

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { type DescribedVm, type Hypervisor, VmNotFoundError } from '../../hypervisor/port';
+import { type Hypervisor } from '../../hypervisor/port';
 import { primaryNameOf, primaryNameText, type PrimaryVm } from '../../plan/primary-vm';
 import { type RepositoryAddress, type RunContext } from '../../plan/run';
 import { type ObjectStore } from '../../repository/objects/object-store';
@@ -7,7 +7,8 @@ import { checkPlanState, FencedError, readPlanState } from '../../repository/pla
 import { withFailures } from '../failures';
 import { beating } from '../heartbeat';
 import { type BackupProxyActivities } from './contract';
-import { isMarkOfPlan, markOf } from './vm-mark';
+import { vmIfThere } from './vm-if-there';
+import { isMarkOfPlan, markOf, marksOf } from './vm-mark';
 
 interface SurvivorDependencies {
   hypervisor: Hypervisor;
@@ -38,10 +39,7 @@ export function createSurvivorActivities({
         if (heldBy !== undefined && heldBy !== markOf(run)) {
           if (!isMarkOfPlan(heldBy, run.plan)) throw heldByOthers(names, heldBy);
           // What is there is half a copy; after a failback that came to its end, the VM has served since.
-          const unfinished = unfinishedFailbacks.some(
-            (runId) => heldBy === markOf({ plan: run.plan, runId }),
-          );
-          if (unfinished) await hypervisor.revertVm(name, heldBy);
+          if (marksOf(run.plan, unfinishedFailbacks).has(heldBy)) await hypervisor.revertVm(name, heldBy);
           else await hypervisor.dropHold(name, heldBy);
         }
         await hypervisor.holdVm(name, markOf(run));
@@ -58,17 +56,19 @@ export function createSurvivorActivities({
       async setVmAside({ run, aside, ...names }) {
         await checkFailingBack(objectStore(run.repository), run);
         const name = primaryNameOf(names);
-        const existing = await find(hypervisor, name);
+        const existing = await vmIfThere(hypervisor, name);
         // Set aside by a try whose reply was lost; the template VM may be there already.
         if (existing === undefined || existing.mark === markOf(run)) return;
         if (existing.power === 'running') throw running(names);
+        // Checked beforehand; it may be another one by now.
+        if (!isMarkOfPlan(existing.mark, run.plan)) throw heldByOthers(names, existing.mark ?? '');
         await hypervisor.renameVm(name, aside);
       },
 
       async bringVmBack({ run, aside, ...names }) {
         const name = primaryNameOf(names);
-        if ((await find(hypervisor, aside)) === undefined) return;
-        const inTheWay = await find(hypervisor, name);
+        if ((await vmIfThere(hypervisor, aside)) === undefined) return;
+        const inTheWay = await vmIfThere(hypervisor, name);
         if (inTheWay !== undefined)
           throw ApplicationFailure.nonRetryable(
             `The VM ${primaryNameText(names)} that was there before the failback ${run.runId} is "${aside}" now, and another has its name. ` +
@@ -88,15 +88,6 @@ async function checkFailingBack(store: ObjectStore, run: RunContext): Promise<vo
   if (state?.phase !== 'failing-back') throw new FencedError(run, state);
 }
 
-async function find(hypervisor: Hypervisor, name: string): Promise<DescribedVm | undefined> {
-  try {
-    return await hypervisor.describeVm(name);
-  } catch (error) {
-    if (error instanceof VmNotFoundError) return undefined;
-    throw error;
-  }
-}
-
 /** What keeps a failback from working on a VM that runs, and what to do. */
 export function runningText(names: PrimaryVm): string {
   return (
@@ -109,9 +100,11 @@ function running(names: PrimaryVm): ApplicationFailure {
   return ApplicationFailure.nonRetryable(runningText(names), 'PrimarySiteNotReady');
 }
 
+/** What keeps a failback from a VM that another plan's failback works on. */
+export function heldByOthersText(names: PrimaryVm, heldBy: string): string {
+  return `The VM ${primaryNameText(names)} is held by "${heldBy}", which is no run of this plan. Is it in two plans?`;
+}
+
 function heldByOthers(names: PrimaryVm, heldBy: string): ApplicationFailure {
-  return ApplicationFailure.nonRetryable(
-    `The VM ${primaryNameText(names)} is held by "${heldBy}", which is no run of this plan. Is it in two plans?`,
-    'PrimarySiteNotReady',
-  );
+  return ApplicationFailure.nonRetryable(heldByOthersText(names, heldBy), 'PrimarySiteNotReady');
 }

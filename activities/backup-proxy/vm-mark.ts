@@ -17,3 +17,11 @@ export function isMarkOfPlan(mark: string | undefined, plan: string): boolean {
   const by = markedBy(mark);
   return by === undefined || by.startsWith(`${plan}:`);
 }
+
+/** Whether a run of the plan has marked the VM. */
+export const isOwnMark = (mark: string | undefined, plan: string): boolean =>
+  markedBy(mark) !== undefined && isMarkOfPlan(mark, plan);
+
+/** What these runs of a plan mark with. */
+export const marksOf = (plan: string, runIds: readonly string[]): ReadonlySet<string> =>
+  new Set(runIds.map((runId) => markOf({ plan, runId })));

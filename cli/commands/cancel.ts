@@ -43,7 +43,7 @@ export function cancelCommand({ io, exit }: CliContext): Command {
         await run.handle.cancel();
         const outcome = options.wait ? await endOf(run) : 'cancelling';
         const left = outcome === 'cancelled' ? idsOf(await listed(io, ec2, run)) : [];
-        const ok = (outcome === 'cancelled' || outcome === 'cancelling') && left.length === 0;
+        const ok = (outcome === 'cancelled' || outcome === 'cancelling') && (left ?? []).length === 0;
         exit(ok ? EXIT.ok : EXIT.failed);
         if (options.json === true)
           writeJson(io, {
@@ -52,7 +52,7 @@ export function cancelCommand({ io, exit }: CliContext): Command {
               ...{ workflowId: run.workflowId, runId: run.runId },
               webUi: runLink(settings.webUi, run.namespace, run) ?? null,
             },
-            ...{ takesBack: takesBack ?? null, made: made ?? null, outcome, left },
+            ...{ takesBack: takesBack ?? null, made: made ?? null, outcome, left: left ?? null },
           });
         else io.out(`${run.workflowId} ${endText(outcome, left, argument)}\n`);
       } finally {
@@ -116,13 +116,16 @@ async function endOf(run: LifeboatRun): Promise<Outcome> {
   }
 }
 
-const idsOf = (made: MadeByRun | undefined): string[] =>
-  made === undefined ? [] : (Object.values(made).flat() as string[]);
+const idsOf = (made: MadeByRun | undefined): string[] | undefined =>
+  made === undefined ? undefined : (Object.values(made).flat() as string[]);
 
-function endText(outcome: Outcome, left: string[], plan: string): string {
+/** @param left undefined where nobody knows */
+function endText(outcome: Outcome, left: string[] | undefined, plan: string): string {
   if (outcome === 'completed') return 'was done before it could be cancelled; nothing was taken back.';
   if (outcome === 'cancelling') return 'is being cancelled, and takes itself back.';
   if (outcome !== 'cancelled') return `did not end by being cancelled, but ${outcome}.`;
+  if (left === undefined)
+    return `is cancelled; whether it has left something is not known. See its run in Temporal, and: lifeboat sweep ${plan}`;
   return left.length === 0
     ? 'is cancelled, and has taken itself back.'
     : `is cancelled, but has left ${left.join(', ')}; see its run in Temporal, and: lifeboat sweep ${plan}`;

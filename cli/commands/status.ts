@@ -10,6 +10,7 @@ import { windowText } from '../../plan/daily-window';
 import { awaitedText, pausedText } from '../decision-text';
 import { someOf } from '../../plan/some-of';
 import { CliError, EXIT } from '../exit-codes';
+import { NEEDS_ATTENTION } from '../../workflows/run/messages';
 import { explainError } from '../explain-error';
 import { type CliContext, writeJson } from '../io';
 import { fenceText } from '../fence-text';
@@ -111,8 +112,14 @@ export function runsText(runs: RunUnderWay[] | string, plan: string): string {
     .map(({ type, mode, workflowId, status }) => {
       const test = mode === 'test' ? ' --test' : '';
       const lines = [`${workflowId}: ${status?.phase ?? 'no control worker answers'}`];
-      if (status?.needsAttention === true)
-        lines.push(`Needs attention: lifeboat ${type}${test} ${plan} shows it.`);
+      if (status?.needsAttention === true) {
+        if (status.problem !== undefined) lines.push(`needs attention: ${status.problem}`);
+        for (const { vm, phase, detail } of status.vms)
+          if (phase === NEEDS_ATTENTION) lines.push(`${vm} needs attention: ${detail}`);
+        lines.push(
+          `Needs attention: lifeboat ${type}${test} ${plan} shows it; mended, go on: lifeboat retry ${plan}`,
+        );
+      }
       for (const awaited of status?.awaited ?? []) lines.push(awaitedText(awaited, `${plan}${test}`));
       if (status?.paused !== undefined) lines.push(pausedText(status.paused, `${plan}${test}`));
       return lines.map((line) => `${printable(line)}\n`).join('');
@@ -228,7 +235,8 @@ const primaryNameLine = ({ vm, primaryVm }: VmSiteStatus): string =>
     : `${vm} is "${printable(primaryVm)}" at the primary site.\n`;
 
 /** What protects a VM that runs at the recovery site: its DR copy is of before. */
-function awayText({ plan, phase }: SiteStatus, { vm, awayCopy }: VmSiteStatus): string {
+function awayText({ plan, phase }: SiteStatus, { vm, awayCopy, runsAt }: VmSiteStatus): string {
+  if (runsAt === 'primary' || runsAt === 'nowhere') return '';
   if (awayCopy !== undefined)
     return `${vm}: away, protected as of ${awayCopy.takenAt} (${secondsText(awayCopy.ageSeconds)} ago).\n`;
   return phase === 'failed-over'

@@ -55,6 +55,8 @@ export async function hold(files: VmFiles, id: string): Promise<void> {
 /** Puts back what was kept; a try that was cut off is made good by the next. @param stop takes power and open disks away */
 export async function revert(files: VmFiles, id: string, stop: () => Promise<void>): Promise<void> {
   const file = await files.read();
+  // A try that was cut off at its end.
+  if (file.heldBy === undefined) await rm(files.held, { recursive: true, force: true });
   if (file.heldBy !== id) return;
   await stop();
   const kept = await readKept(files);

@@ -2,9 +2,11 @@ import {
   AttachVolumeCommand,
   CreateVolumeCommand,
   DeleteSnapshotCommand,
+  DeregisterImageCommand,
   DescribeVolumesCommand,
   DetachVolumeCommand,
   ModifyInstanceAttributeCommand,
+  RegisterImageCommand,
   StartInstancesCommand,
   StopInstancesCommand,
   waitUntilInstanceRunning,
@@ -15,7 +17,7 @@ import { join } from 'node:path';
 import { createAwayActivities } from '../../activities/aws-proxy/away/activities';
 import { createFailbackActivities } from '../../activities/aws-proxy/failback/activities';
 import { findAwayCopies } from '../../activities/aws-proxy/account/away-copy';
-import { findLeftovers } from '../../activities/aws-proxy/account/leftovers';
+import { findLeftovers, removeLeftovers } from '../../activities/aws-proxy/account/leftovers';
 import { deleteSnapshots, findSnapshots } from '../../activities/aws-proxy/account/snapshots';
 import { siteStatus } from '../../client/site-status';
 import { movePlanState, takePlanState } from '../../repository/plans/plan-state';
@@ -118,6 +120,28 @@ it('is made of all volumes once, told by status, and replaced by the next', asyn
   expect(await copy('round-1', { since: first.takenAt, attempt: 2 })).toEqual(second);
   expect(calls()).toBe(2);
   expect(await present()).toEqual([...second.snapshotIds].sort());
+});
+
+it('stays where somebody has made an image of it, and hinders neither the next nor the end', async () => {
+  const first = await copy('round-1');
+  const { ImageId = '' } = await steps.ec2.send(
+    new RegisterImageCommand({
+      Name: 'by hand',
+      Architecture: 'x86_64',
+      VirtualizationType: 'hvm',
+      RootDeviceName: '/dev/xvda',
+      BlockDeviceMappings: [{ DeviceName: '/dev/xvda', Ebs: { SnapshotId: first.snapshotIds[0] } }],
+    }),
+  );
+  const second = await copy('round-2');
+  expect(await present()).toEqual([first.snapshotIds[0], ...second.snapshotIds].sort());
+  const ids = new Set([...first.snapshotIds, ...second.snapshotIds]);
+  const swept = await removeLeftovers(steps.ec2, needs('protected'), ids, { pollSeconds: 0.05 });
+  expect(swept).toEqual([...second.snapshotIds].sort());
+  expect(await present()).toEqual([first.snapshotIds[0]]);
+  await steps.ec2.send(new DeregisterImageCommand({ ImageId }));
+  const rest = await removeLeftovers(steps.ec2, needs('protected'), ids, { pollSeconds: 0.05 });
+  expect(rest).toEqual([first.snapshotIds[0]]);
 });
 
 it('is found again by a try whose forerunner never heard of it', async () => {

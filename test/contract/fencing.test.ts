@@ -29,12 +29,21 @@ describe('VMs at home whose writes are given up, real machines', () => {
   const vms = [{ vm: 'db', primaryVm: 'SQL-1' }, { vm: 'web' }, { vm: 'gone' }];
 
   /** A run takes the plan, and leaves it in this phase. */
-  async function leave(runId: string, phase: PlanPhase, undoing?: Undone): Promise<RunContext> {
+  async function leave(
+    runId: string,
+    phase: PlanPhase,
+    undoing?: Undone,
+    without?: string[],
+  ): Promise<RunContext> {
     const from = (await readPlanState(store, 'shop'))?.phase ?? 'none';
     const via = phase === 'failing-back' ? phase : 'failing-over';
     const { generation } = await takePlanState(store, { ...RUN, runId }, [from], via, { undoing });
     const run = { ...RUN, runId, generation };
-    if (phase !== via) await movePlanState(store, run, phase, { fence: phase === 'failed-over' });
+    if (phase !== via)
+      await movePlanState(store, run, phase, {
+        fence: phase === 'failed-over',
+        ...(without === undefined ? {} : { without }),
+      });
     return run;
   }
 
@@ -110,6 +119,13 @@ describe('VMs at home whose writes are given up, real machines', () => {
       nonRetryable: true,
     });
     expect(await power('SQL-1')).toBe('running');
+  });
+
+  it('keep it where the failover left them out, as they have no successor', async () => {
+    await make('web');
+    const run = await leave('failover', 'failed-over', undefined, ['web']);
+    expect(await does(activities().fenceVms, { run, vms })).toMatchObject({ poweredOff: ['db'], failed: [] });
+    expect([await power('SQL-1'), await power('web')]).toEqual(['off', 'running']);
   });
 
   it('lose it although another cannot be powered off, which is told', async () => {

@@ -8,6 +8,7 @@ import { createChoosePointsActivities } from '../../activities/aws-proxy/points/
 import { createPointCopyActivities } from '../../activities/aws-proxy/points/copy';
 import { heldBackups } from '../../activities/aws-proxy/restore/held-backups';
 import { BLOCK_SIZE } from '../../blocks/port';
+import { type PointChoice } from '../../plan/lines';
 import { retire } from '../../repository/backups/retirement';
 import { readPins } from '../../repository/backups/pins';
 import { movePlanState, takePlanState } from '../../repository/plans/plan-state';
@@ -175,6 +176,22 @@ describe('the copy of an older recovery point', () => {
       inActivity(points().planPointCopy, { run, vm: VM, recoveryPoint: idOf(1) }),
     ).rejects.toMatchObject({ type: 'BackupRetired', nonRetryable: true });
   });
+});
+
+it('is chosen without regard to what a failover that has died was asked for', async () => {
+  await restore(site, 'direct', site.run);
+  const run = runNumber(site, 2);
+  const choose = async (choice: PointChoice) =>
+    (await inActivity(points().choosePoints, { run, vms: [VM], choice })).points[0]?.recoveryPoint;
+  const { line } = await inActivity(points().choosePoints, { run, vms: [VM], choice: { point: idOf(1) } });
+  const { generation } = await takePlanState(site.store, run, ['protected'], 'failing-over', {
+    chosen: line,
+  });
+  const at = new Date().toISOString();
+  expect(await choose({ at })).not.toBe(idOf(1));
+  // Away, what came later is of the line that was turned away from.
+  await movePlanState(site.store, { ...run, generation }, 'failed-over');
+  expect(await choose({ at })).toBe(idOf(1));
 });
 
 describe('replication after a failover to an older recovery point', () => {

@@ -108,6 +108,13 @@ describe('a VM that is at home when the application comes back', () => {
     await hypervisor.createVm('db', HARDWARE, 'lifeboat:shop-2:earlier');
     for (const disk of [SYSTEM, DATA]) await hypervisor.addDisk('db', disk);
     expect((await failureOf(check())).message).toMatch(/it is another VM/);
+    // Also where there is nothing to tell it by, and where it would only be set aside.
+    expect((await failureOf(check({}, { identity: undefined }))).message).toMatch(
+      /Lifeboat made it for another plan \(shop-2:earlier\)/,
+    );
+    expect((await failureOf(check({ survivors: 'replace' }))).message).toMatch(
+      /of the earlier failback shop-2:earlier\. Remove it, or rename it/,
+    );
   });
 
   it('has to be off, whatever is to become of it', async () => {

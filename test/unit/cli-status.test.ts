@@ -204,6 +204,11 @@ describe('status', () => {
     expect(text).not.toContain('db is "');
     const home = { ...STATUS, phase: 'protected' as const, vms: STATUS.vms.slice(1) };
     expect(statusText(home)).not.toContain('away');
+    // What came home has a copy until the commit, and what was left out has no instance.
+    for (const runsAt of ['primary', 'nowhere'] as const) {
+      const vms = STATUS.vms.map((vm) => ({ ...vm, runsAt }));
+      expect(statusText({ ...STATUS, vms })).not.toMatch(/: away/);
+    }
   });
 
   it('tells when scheduled backups begin, while they do not', () => {

@@ -306,6 +306,11 @@ describe('a bad plan gets one error with file, line, column and field', () => {
       'plan.yaml:16:14 replication.frequency: must be at least 1s',
     ],
     [
+      'an objective of nothing',
+      `${GOOD_PLAN}objectives: { rpo: 0s }\n`,
+      /objectives\.rpo: must be at least 1s$/,
+    ],
+    [
       'endless duration',
       changed('frequency: 15m', 'frequency: 99999999d'),
       'plan.yaml:16:14 replication.frequency: must be at most 366d',

@@ -270,16 +270,6 @@ export const INSTANCE_FIELDS = [
   'attempt',
   'publicAddress',
 ] as const satisfies TagField[];
-/** Fields of a failback snapshot. */
-export const FAILBACK_SNAPSHOT_FIELDS = [
-  'plan',
-  'vm',
-  'run',
-  'role',
-  'pass',
-  'set',
-] as const satisfies TagField[];
-
 /** Fields of a snapshot of an instance while its plan is failed over. Which disk it is of is told as well where that is one of the VM's. */
 export const AWAY_SNAPSHOT_FIELDS = [
   'plan',

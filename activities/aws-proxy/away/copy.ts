@@ -5,7 +5,7 @@ import { checkGeneration } from '../../../repository/plans/plan-state';
 import { type AwayCopy, replaces, wholeAwayCopies } from '../account/away-copy';
 import { snapshotVolumesOnce } from '../account/instance-snapshots';
 import { listVolumes } from '../account/lookup';
-import { deleteSnapshots, findSnapshots } from '../account/snapshots';
+import { deleteUnusedSnapshots, findSnapshots } from '../account/snapshots';
 import {
   diskOf,
   diskValues,
@@ -113,7 +113,8 @@ async function deleteReplaced(ec2: EC2Client, input: MakeAwayCopy, copy: AwayCop
     const tags = readAwaySnapshot(Tags);
     return tags !== undefined && tags.vm === input.vm && replaces(copy, tags);
   });
-  await deleteSnapshots(
+  // One that somebody has made an image of stays; a sweep takes it when the image is gone.
+  await deleteUnusedSnapshots(
     ec2,
     replaced.map(({ SnapshotId }) => SnapshotId),
   );

@@ -18,28 +18,45 @@ export async function askResolvers(
   expected: readonly ExpectedAnswer[],
 ): Promise<string[]> {
   const asked = expected.slice(0, MOST_ASKED);
-  const notes: string[] = [];
-  for (const address of asked.length === 0 ? [] : resolvers) {
-    const others: string[] = [];
-    const look = async (one: ExpectedAnswer): Promise<void> => {
-      const answer = await ask({ name: address, address }, one);
-      const subject = `${one.name}${one.type === undefined ? '' : ` (${one.type})`}`;
-      if (answer.values === undefined) others.push(`gives no answer for ${subject} (${answer.reason})`);
-      else if (!isExpected(answer.values, one)) {
-        const has = answer.values.join(', ') || 'no record';
-        const rest = answer.ttl === undefined ? '' : `, for ${answer.ttl} s more at most`;
-        others.push(`still answers ${has} for ${subject}${rest}`);
-      }
-    };
-    for await (const _ of mapAhead(asked, AT_ONCE, look));
-    notes.push(...toldOf(`The resolver ${address}`, others.sort()));
-    if (others.length === 0)
-      notes.push(
-        `The resolver ${address} answers with the new records${asked.length < expected.length ? ` for the ${asked.length} that it was asked for` : ''}.`,
-      );
-  }
-  return notes;
+  const [first] = asked;
+  if (first === undefined) return [];
+  // Side by side, and each by one name before the others: in a disaster they are the data centre's, and dead.
+  const told = await Promise.all(
+    resolvers.map(async (address) => {
+      const answer = await ask({ name: address, address }, first);
+      return answer.values === undefined
+        ? [`The resolver ${address} gives no answer for ${subjectOf(first)} (${answer.reason}).`]
+        : askResolver(address, asked, expected.length);
+    }),
+  );
+  return told.flat();
 }
+
+async function askResolver(
+  address: string,
+  asked: readonly ExpectedAnswer[],
+  all: number,
+): Promise<string[]> {
+  const others: string[] = [];
+  const look = async (one: ExpectedAnswer): Promise<void> => {
+    const answer = await ask({ name: address, address }, one);
+    const subject = subjectOf(one);
+    if (answer.values === undefined) others.push(`gives no answer for ${subject} (${answer.reason})`);
+    else if (!isExpected(answer.values, one)) {
+      const has = answer.values.join(', ') || 'no record';
+      const rest = answer.ttl === undefined ? '' : `, for ${answer.ttl} s more at most`;
+      others.push(`still answers ${has} for ${subject}${rest}`);
+    }
+  };
+  for await (const _ of mapAhead(asked, AT_ONCE, look));
+  if (others.length > 0) return toldOf(`The resolver ${address}`, others.sort());
+  return [
+    `The resolver ${address} answers with the new records${asked.length < all ? ` for the ${asked.length} that it was asked for` : ''}.`,
+  ];
+}
+
+const subjectOf = ({ name, type }: ExpectedAnswer): string =>
+  `${name}${type === undefined ? '' : ` (${type})`}`;
 
 function toldOf(who: string, others: readonly string[]): string[] {
   const told = others.slice(0, MOST_TOLD).map((other) => `${who} ${other}.`);

@@ -1,5 +1,5 @@
 import { ListHostedZonesByNameCommand, type Route53Client } from '@aws-sdk/client-route-53';
-import { hasCode } from '../../failures';
+import { hasCode, toFailure } from '../../failures';
 import { type HostedZone } from './hosted-zone';
 import { askNameServers } from './name-servers';
 
@@ -45,10 +45,11 @@ async function twins(route53: Route53Client, hostedZone: string, zone: HostedZon
             `the domain is delegated to. Look that it is ${hostedZone}.`,
         ];
   } catch (error) {
-    if (!hasCode(error, 'AccessDenied', 'AccessDeniedException', 'UnauthorizedOperation')) throw error;
-    return [
-      `Whether ${zone.name} has another hosted zone was not looked at: route53:ListHostedZonesByName is not permitted.`,
-    ];
+    const denied = hasCode(error, 'AccessDenied', 'AccessDeniedException', 'UnauthorizedOperation');
+    const why = denied
+      ? 'route53:ListHostedZonesByName is not permitted'
+      : toFailure(error, 'ListHostedZonesByName').message;
+    return [`Whether ${zone.name} has another hosted zone was not looked at: ${why.replace(/\.$/, '')}.`];
   }
 }
 

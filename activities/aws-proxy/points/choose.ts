@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { INSTANT_FORM, parseInstant } from '../../../plan/instant';
-import { type RepositoryAddress } from '../../../plan/run';
+import { type Lines } from '../../../plan/lines';
+import { type PlanState, type RepositoryAddress } from '../../../plan/run';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { readPlanState } from '../../../repository/plans/plan-state';
 import { choosePoint, choosePointsAt } from '../../../repository/points/choose';
@@ -23,7 +24,7 @@ export function createChoosePointsActivities({
     choosePoints: ({ run, vms, choice }) =>
       whileBeating(async () => {
         const store = objectStore(run.repository);
-        const lines = (await readPlanState(store, run.plan)) ?? {};
+        const lines = linesFor(await readPlanState(store, run.plan));
         const points =
           choice.point === undefined
             ? await choosePointsAt(store, vms, requireInstant(choice.at ?? ''), lines)
@@ -32,6 +33,13 @@ export function createChoosePointsActivities({
         return { points, line: { ...choice, after: new Date(latest).toISOString() } };
       }),
   } satisfies Pick<PointActivities, 'choosePoints'>);
+}
+
+/** What a failover that has died was asked for says nothing of what this one is. */
+function linesFor(state: PlanState | undefined): Lines {
+  if (state === undefined) return {};
+  const { chosen: _, ...others } = state;
+  return state.phase === 'failing-over' ? others : state;
 }
 
 function requireInstant(text: string): number {

@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { type Hypervisor, VmExistsError, VmHeldError, VmNotFoundError, VmRefusedError } from '../../port';
-import { consolidateWhereNeeded, removeSnapshot, type SnapshotRef } from '../backup/snapshots';
+import {
+  consolidateWhereNeeded,
+  removeSnapshot,
+  type SnapshotRef,
+  whenNoneIsBeingTaken,
+} from '../backup/snapshots';
 import { describeDisks } from '../describe';
 import { escapeName, parseReference, shownName } from '../names';
 import { type Site } from '../site';
@@ -38,6 +43,7 @@ export function holdMethods(site: Site, releaseDisks: (vm: VmRef) => Promise<voi
     async holdVm(vm, holdId) {
       const ref = await inventory.vm(vm);
       await aloneWith(site, ref, async () => {
+        await whenNoneIsBeingTaken(client, ref);
         const { config, snapshot } = await client.get(ref, 'config', 'snapshot');
         const [held] = holdsIn(snapshot?.rootSnapshotList);
         if (held?.id === holdId) return;
@@ -56,13 +62,14 @@ export function holdMethods(site: Site, releaseDisks: (vm: VmRef) => Promise<voi
       const ref = await inventory.vmIfThere(vm);
       if (ref === undefined) return;
       await aloneWith(site, ref, async () => {
+        await whenNoneIsBeingTaken(client, ref);
         const hold = await findHold(client, ref, holdId);
-        if (hold === undefined) return;
-        await powerOff(client, ref);
-        await releaseDisks(ref);
-        await client.run('RevertToSnapshot_Task', hold.ref, { suppressPowerOn: true });
-        await removeSnapshot(client, hold.ref);
-        await consolidateWhereNeeded(client, ref);
+        if (hold !== undefined) {
+          await powerOff(client, ref);
+          await releaseDisks(ref);
+          await client.run('RevertToSnapshot_Task', hold.ref, { suppressPowerOn: true });
+        }
+        await removeHolds(client, ref, holdId);
       });
     },
 
@@ -70,11 +77,9 @@ export function holdMethods(site: Site, releaseDisks: (vm: VmRef) => Promise<voi
       const ref = await inventory.vmIfThere(vm);
       if (ref === undefined) return;
       await aloneWith(site, ref, async () => {
-        const hold = await findHold(client, ref, holdId);
-        if (hold === undefined) return;
-        await hotAdd.releaseAbandoned();
-        await removeSnapshot(client, hold.ref);
-        await consolidateWhereNeeded(client, ref);
+        await whenNoneIsBeingTaken(client, ref);
+        if ((await findHold(client, ref, holdId)) !== undefined) await hotAdd.releaseAbandoned();
+        await removeHolds(client, ref, holdId);
       });
     },
 
@@ -125,6 +130,16 @@ function idIn(text: string): string | undefined {
 async function findHold(client: VimClient, vm: VmRef, id: string): Promise<Hold | undefined> {
   const { snapshot } = await client.get(vm, 'snapshot');
   return holdsIn(snapshot?.rootSnapshotList).find((hold) => hold.id === id);
+}
+
+/** Also the second one of a call that was thought to have failed, and what a try has left unmerged that was cut off. */
+async function removeHolds(client: VimClient, vm: VmRef, id: string): Promise<void> {
+  for (;;) {
+    const hold = await findHold(client, vm, id);
+    if (hold === undefined) break;
+    await removeSnapshot(client, hold.ref);
+  }
+  await consolidateWhereNeeded(client, vm);
 }
 
 async function take(client: VimClient, vm: VmRef, id: string): Promise<void> {

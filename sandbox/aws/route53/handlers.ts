@@ -1,9 +1,8 @@
 import type * as r53 from '@aws-sdk/client-route-53';
-import { resolve } from '../../dns/zone';
 import { AwsError } from '../wire/errors';
 import { applyChanges } from './changes';
 import { type HealthChecks, healthCheckView } from './health-checks';
-import { plainName, type RecordSet, recordSetView, wireName } from './record-set';
+import { type RecordSet, recordSetView, wireName } from './record-set';
 import {
   type ChangeRecord,
   type HostedZones,
@@ -172,25 +171,6 @@ export function route53Handlers(hosted: HostedZones, healthChecks: HealthChecks)
         NextRecordType: next?.type as r53.RRType | undefined,
         NextRecordIdentifier: next?.routing?.SetIdentifier,
         MaxItems: size,
-      };
-    },
-
-    TestDNSAnswer(input: r53.TestDNSAnswerRequest): r53.TestDNSAnswerResponse {
-      const zone = hosted.get(input.HostedZoneId);
-      const name = plainName(input.RecordName ?? '');
-      const type = input.RecordType ?? 'A';
-      const served = hosted.served().filter((candidate) => candidate.name === plainName(zone.name));
-      const reply = resolve(served, { name, type });
-      const set = served
-        .flatMap(({ recordSets }) => recordSets)
-        .find((candidate) => candidate.name === name && candidate.type === type);
-      return {
-        Nameserver: NAME_SERVERS[0],
-        RecordName: wireName(name),
-        RecordType: type,
-        RecordData: set?.values ?? [],
-        ResponseCode: reply.rcode,
-        Protocol: 'UDP',
       };
     },
   };
