@@ -1,5 +1,7 @@
 /** Task queues by site. Workflows and the plan's state run on the control worker. */
 export const CONTROL_QUEUE = 'lifeboat-control';
+/** What tells people, by control workers too, apart from their other work: a receiver that is slow to answer holds up no run. */
+export const NOTICE_QUEUE = 'lifeboat-notices';
 /** Calls to AWS: any AWS proxy. */
 export const AWS_PROXY_QUEUE = 'lifeboat-aws-proxy';
 /** Block copies by EBS direct, apart from the calls, so that a long copy never holds up a failover. */

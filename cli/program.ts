@@ -12,6 +12,7 @@ import { dnsCommand } from './commands/dns';
 import { failbackCommand } from './commands/failback';
 import { failoverCommand } from './commands/failover';
 import { fenceCommand } from './commands/fence';
+import { notifyCommand } from './commands/notify';
 import { pauseCommand, resumeCommand } from './commands/pause';
 import { pointsCommand } from './commands/points';
 import { repositoryCommand } from './commands/repository';
@@ -50,6 +51,7 @@ const COMMANDS = [
   verifyCommand,
   dnsCommand,
   scheduleCommand,
+  notifyCommand,
   statusCommand,
   pointsCommand,
   consoleCommand,

@@ -58,6 +58,8 @@ export interface LifeboatClient {
   lowerDnsTtls(argument: RunArguments['lowerDnsTtls']): Promise<LifeboatRun<'lowerDnsTtls'>>;
   restoreDnsTtls(argument: RunArguments['restoreDnsTtls']): Promise<LifeboatRun<'restoreDnsTtls'>>;
   check(argument: RunArguments['check']): Promise<LifeboatRun<'check'>>;
+  /** Sends a test to each of the plan's receivers. */
+  tryNotices(argument: RunArguments['tryNotices']): Promise<LifeboatRun<'tryNotices'>>;
 
   /**
    * Tells the plan's failover or failback to go on with what waits for a person, who has mended what was wrong.
@@ -150,6 +152,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     lowerDnsTtls: (argument) => start('lowerDnsTtls', argument),
     restoreDnsTtls: (argument) => start('restoreDnsTtls', argument),
     check: (argument) => start('check', argument),
+    tryNotices: (argument) => start('tryNotices', argument),
     retry,
     async close() {
       if (options.client === undefined) await temporal.connection.close();

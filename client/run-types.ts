@@ -5,6 +5,7 @@ import { type DnsCheckSummary, type TtlSummary } from '../workflows/dns-upkeep';
 import { type FailbackRequest, type FailbackSummary } from '../workflows/failback';
 import { type FailoverRequest, type FailoverSummary } from '../workflows/failover';
 import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
+import { type NotifySummary } from '../workflows/notify';
 import { type PruneRequest, type PruneSummary } from '../workflows/prune';
 import { type AwaySummary } from '../workflows/protect-away';
 import { type ReplicationSummary } from '../workflows/replication';
@@ -30,6 +31,7 @@ export interface RunArguments {
   lowerDnsTtls: RunRequest;
   restoreDnsTtls: RunRequest;
   check: RunRequest;
+  tryNotices: RunRequest;
 }
 
 /** What each run returns. */
@@ -48,6 +50,7 @@ export interface RunResults {
   lowerDnsTtls: TtlSummary;
   restoreDnsTtls: TtlSummary;
   check: CheckSummary;
+  tryNotices: NotifySummary;
 }
 
 export type RunArgument<Type extends WorkflowType = WorkflowType> = RunArguments[Type];
@@ -75,6 +78,7 @@ export function runSummary(type: WorkflowType, plan: string, mode?: FailoverMode
     lowerDnsTtls: 'Lower the TTLs of',
     restoreDnsTtls: 'Restore the TTLs of',
     check: 'Check',
+    tryNotices: 'Try who is told of',
   };
   return `${verbs[type]} plan ${plan}`;
 }

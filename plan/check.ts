@@ -1,6 +1,7 @@
 import { addressProblem } from './address-problem';
 import { checkDecisions } from './decisions-check';
 import { checkDnsRecords } from './dns-check';
+import { type NotifyReceiver } from './notices';
 import { findCycle } from './order';
 import { type PlanProblem } from './plan-error';
 import { bothNames, primaryNameOf } from './primary-vm';
@@ -58,6 +59,7 @@ function* duplicates(plan: PlanFile): Generator<PlanProblem> {
     ),
     (name) => `the host name "${name}" is given twice; a name can lead to one VM only`,
   );
+  yield* receivers(plan.notify ?? []);
   for (const [index, vm] of plan.vms.entries()) {
     const within = (field: 'instanceTypes' | 'dependsOn' | 'excludeDisks' | 'peers') =>
       (vm[field] ?? []).map((value, position) => ({ path: ['vms', index, field, position], value }));
@@ -66,6 +68,21 @@ function* duplicates(plan: PlanFile): Generator<PlanProblem> {
     yield* repeated(within('dependsOn'), (name) => `"${name}" is listed twice; take one out`);
     yield* repeated(within('peers'), (name) => `"${name}" is listed twice; take one out`);
   }
+}
+
+function* receivers(all: readonly NotifyReceiver[]): Generator<PlanProblem> {
+  yield* repeated(
+    all.map(({ webhook, sns }, index) => ({
+      path: ['notify', index],
+      value: webhook?.url ?? sns?.topicArn ?? '',
+    })),
+    (receiver) => `${receiver} would be told all of it twice; make one entry of the two`,
+  );
+  for (const [index, { on = [] }] of all.entries())
+    yield* repeated(
+      on.map((value, position) => ({ path: ['notify', index, 'on', position], value })),
+      (event) => `"${event}" is listed twice; take one out`,
+    );
 }
 
 function* dependencies(plan: PlanFile): Generator<PlanProblem> {
@@ -117,7 +134,7 @@ function* durations(plan: PlanFile): Generator<PlanProblem> {
   for (const [index, { bootScript }] of plan.vms.entries())
     if (bootScript?.timeout !== undefined)
       all.push({ path: ['vms', index, 'bootScript', 'timeout'], seconds: bootScript.timeout });
-  for (const field of ['rpo', 'rto'] as const) {
+  for (const field of ['rpo', 'rto', 'testEvery'] as const) {
     const seconds = plan.objectives?.[field];
     if (seconds !== undefined) all.push({ path: ['objectives', field], seconds });
   }

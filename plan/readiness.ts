@@ -33,6 +33,7 @@ export type FindingCode =
   | 'version'
   | 'plan-phase'
   | 'rto'
+  | 'test-overdue'
   /** Something could not be asked, or there is more than is told. */
   | 'not-checked';
 
@@ -68,6 +69,21 @@ export interface ProxyAnswer {
   availabilityZone?: string;
 }
 
+/** A state that people are told of when it begins and when it is over, and not at every check. */
+export interface Standing {
+  state: 'rpo-missed' | 'not-ready' | 'test-overdue';
+  /** Of `rpo-missed`. */
+  vm?: string;
+  /** ISO 8601, UTC: the check that found it first. */
+  since: string;
+}
+
+/** What of the standing states is other than at the check before. */
+export interface StandingChanges {
+  begun: Standing[];
+  over: Standing[];
+}
+
 /** The last check of a plan, as it is kept in the repository. */
 export interface KeptCheck {
   /** Version of the plan that was checked. */
@@ -80,6 +96,10 @@ export interface KeptCheck {
   /** The backups that the DR copies held, by VM; those without a DR copy are absent. */
   recoveryPoints: Record<string, string>;
   proxies: { aws?: ProxyAnswer; backup?: ProxyAnswer };
+  /** Absent where nothing is wrong, and in checks of earlier releases. */
+  standing?: Standing[];
+  /** Absent where nothing is other than before. */
+  changes?: StandingChanges;
 }
 
 /** The last test failover of a plan that came to a good end. */

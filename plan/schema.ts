@@ -3,6 +3,7 @@ import { dnsRecord } from './dns-record';
 import { duration } from './duration';
 import { INSTANCE_TYPE } from './instance-type';
 import { planNamePattern } from './names';
+import { notify } from './notify-schema';
 import { readiness } from './probes';
 import { replicationLimit } from './replication-limit';
 import { awsId, recoverySubnet, vmRecoverySite } from './recovery-site/site-schema';
@@ -129,6 +130,8 @@ const objectives = z
     rpo: duration.optional(),
     /** Recovery time objective: the longest that a failover may take until the application serves. */
     rto: duration.optional(),
+    /** The longest from one good test failover to the next. */
+    testEvery: duration.optional(),
   })
   .strict();
 
@@ -186,6 +189,7 @@ export const planFileSchema = z
       .strict()
       .optional(),
     approval: approval.optional(),
+    notify: notify.optional(),
   })
   .strict();
 

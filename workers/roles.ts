@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type S3Client } from '@aws-sdk/client-s3';
 import { type WorkerOptions } from '@temporalio/worker';
 import { createFailbackActivities } from '../activities/aws-proxy/failback/activities';
-import { awsClients, s3Client } from '../activities/aws-proxy/account/clients';
+import { awsClients, s3Client, snsClient } from '../activities/aws-proxy/account/clients';
 import {
   type AwsProxyActivities,
   type AwsProxyHostActivities,
@@ -39,6 +39,7 @@ import { createPowerActivities } from '../activities/backup-proxy/power';
 import { createPrimarySiteActivities } from '../activities/backup-proxy/primary-site';
 import { createSurvivorActivities } from '../activities/backup-proxy/survivors';
 import { createControlActivities } from '../activities/control/activities';
+import { createNoticeActivities } from '../activities/control/notices/activities';
 import { dialer, parseDialRoutes } from '../activities/dial';
 import { guestAdapter } from '../guest/adapter';
 import { localHypervisor } from '../hypervisor/local';
@@ -56,9 +57,16 @@ import {
   BACKUP_PROXY_ANSWER_QUEUE,
   BACKUP_PROXY_QUEUE,
   CONTROL_QUEUE,
+  NOTICE_QUEUE,
 } from '../activities/task-queues';
 import { bundleName } from './bundle-name';
-import { awsProxySettings, backupProxySettings, type WorkerSettings, workerSettings } from './settings';
+import {
+  awsProxySettings,
+  backupProxySettings,
+  webhookSecrets,
+  type WorkerSettings,
+  workerSettings,
+} from './settings';
 
 export type Role = 'control' | 'aws-proxy' | 'backup-proxy';
 
@@ -82,6 +90,8 @@ const CONCURRENT_COPIES = 8;
 const CONCURRENT_HOST_TASKS = 8;
 /** Pulses and other answers given at once: each takes no time, and any number of them is soon through. */
 const CONCURRENT_PULSES = 5;
+/** Receivers asked at once; one that does not answer takes its time limit. */
+const CONCURRENT_NOTICES = 20;
 /** More than the VMs of any plan that a test has seen; a workflow that falls out of the cache is replayed. */
 const CACHED_WORKFLOWS = 1000;
 
@@ -90,7 +100,7 @@ export function queueWorkers(role: Role): QueueWorker[] {
   const settings = workerSettings(role);
   switch (role) {
     case 'control':
-      return [controlWorker(settings)];
+      return [controlWorker(settings), noticeWorker()];
     case 'aws-proxy':
       return awsProxyWorkers(settings);
     case 'backup-proxy':
@@ -127,6 +137,19 @@ function controlWorker(settings: WorkerSettings): QueueWorker {
       objectStore: objectStores(settings),
       repository: settings.repository,
     }),
+  };
+}
+
+/** Tells people. Here, as a control worker is there whenever a run is, and the proxies' networks may lead to AWS only. */
+function noticeWorker(): QueueWorker {
+  return {
+    taskQueue: NOTICE_QUEUE,
+    activities: createNoticeActivities({
+      secrets: webhookSecrets(),
+      sns: (region) => snsClient({ region }),
+    }),
+    maxConcurrentActivityTaskExecutions: CONCURRENT_NOTICES,
+    maxConcurrentActivityTaskPolls: 1,
   };
 }
 

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
+import { type SecretSource } from '../activities/control/notices/secrets';
 import {
   credentialsOf,
   readVsphereSettings,
@@ -24,6 +25,11 @@ const environment = z.object({
   LIFEBOAT_DIAL: z.string().default(''),
   /** `quick` for tests that kill workers: see workflows/run/quick-pace.ts. */
   LIFEBOAT_PACE: z.enum(['usual', 'quick']).default('usual'),
+});
+
+const control = z.object({
+  /** YAML file of the secrets that sign webhooks, by name; where absent, LIFEBOAT_WEBHOOK_SECRET_<NAME> of the environment. */
+  LIFEBOAT_WEBHOOK_SECRETS: z.string().min(1).optional(),
 });
 
 const awsProxy = z.object({
@@ -101,6 +107,11 @@ export function workerSettings(role: string, env: NodeJS.ProcessEnv = process.en
     pace: values.LIFEBOAT_PACE,
     identity: `${role}@${hostname()}:${process.pid}`,
   };
+}
+
+/** Where a control worker has the secrets that sign webhooks. They are read when one is signed. @throws SettingsError */
+export function webhookSecrets(env: NodeJS.ProcessEnv = process.env): SecretSource {
+  return { file: read(control, env).LIFEBOAT_WEBHOOK_SECRETS, env };
 }
 
 const listed = (text: string): string[] => text.split(',').filter((entry) => entry !== '');

@@ -1,4 +1,4 @@
-import { isCancellation, upsertSearchAttributes } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, upsertSearchAttributes } from '@temporalio/workflow';
 import { type CheckedReadiness } from '../activities/aws-proxy/readiness/contract';
 import { type Finding, type KeptCheck } from '../plan/readiness';
 import { type PlanPhase } from '../plan/run';
@@ -8,6 +8,7 @@ import { begin, type BegunRun, type RunRequest } from './run/begin';
 import { causeMessage } from './run/failure-message';
 import { readinessAttribute } from './run/messages';
 import { RunProgress } from './run/run-status';
+import { tellChanges } from './telling-standing';
 
 export interface CheckSummary extends KeptCheck {
   plan: string;
@@ -41,7 +42,10 @@ export async function check(request: RunRequest): Promise<CheckSummary> {
     recoveryPoints: site.recoveryPoints,
     findings: [...proxyFindings, ...inZones, ...phaseFindings(begun), ...site.findings],
     ...(plan.objectives?.rto === undefined ? {} : { rto: plan.objectives.rto }),
+    ...(plan.objectives?.testEvery === undefined ? {} : { testEvery: plan.objectives.testEvery }),
   });
+  // Also where the check is cancelled now: the next one finds nothing new in what this one has kept.
+  await CancellationScope.nonCancellable(() => tellChanges(plan, kept));
   upsertSearchAttributes([{ key: readinessAttribute, value: kept.verdict }]);
   for (const { name } of plan.vms) tellVm(progress, name, kept.findings);
   progress.phase(kept.verdict);

@@ -77,6 +77,8 @@ export interface ControlActivities {
       run: Omit<RunContext, 'generation'>;
       /** Recovery time objective in seconds; absent where the plan has none. */
       rto?: number;
+      /** Seconds within which the plan wants a good test again; absent where it does not say. */
+      testEvery?: number;
       findings: Finding[];
     },
   ): Promise<KeptCheck>;

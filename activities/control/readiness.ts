@@ -11,6 +11,7 @@ import { secondsText } from '../../plan/seconds-text';
 import { type ObjectStore } from '../../repository/objects/object-store';
 import { changeReadiness } from '../../repository/plans/readiness-record';
 import { type ControlActivities } from './contract';
+import { standings } from './standing';
 
 type KeepCheck = Parameters<ControlActivities['keepCheck']>[0];
 type NoteTest = Parameters<ControlActivities['noteTest']>[0];
@@ -18,7 +19,7 @@ type NoteTest = Parameters<ControlActivities['noteTest']>[0];
 /** See {@link ControlActivities}. @param version of this worker */
 export async function keepCheck(
   store: ObjectStore,
-  { run, rto, findings, ...checked }: KeepCheck,
+  { run, rto, testEvery, findings, ...checked }: KeepCheck,
   version = lifeboatVersion(),
 ): Promise<KeptCheck> {
   const judge = (before: KeptCheck | undefined, lastTest: LastTest | undefined): KeptCheck => {
@@ -26,20 +27,26 @@ export async function keepCheck(
       ...findings,
       ...versionFindings(checked.proxies, version),
       ...timeFindings(rto, run.digest, lastTest),
+      ...overdueFindings(testEvery, checked.checkedAt, lastTest),
     ];
-    return {
+    const kept = {
       ...checked,
       digest: run.digest,
       runId: run.runId,
       verdict: verdictOf(all),
       findings: sinceWhen(all, before?.findings ?? [], checked.checkedAt),
     };
+    return { ...kept, ...standings(kept, before) };
   };
   let kept: KeptCheck | undefined;
   await changeReadiness(store, run.plan, (record) => {
     kept = judge(record.check, record.lastTest);
-    const superseded = record.check !== undefined && record.check.checkedAt > checked.checkedAt;
-    return superseded ? record : { ...record, check: kept };
+    // What a newer check has judged is told by that.
+    if (record.check !== undefined && record.check.checkedAt > checked.checkedAt) {
+      delete kept.changes;
+      return record;
+    }
+    return { ...record, check: kept };
   });
   // The record is read at least once.
   return kept ?? judge(undefined, undefined);
@@ -80,6 +87,29 @@ function timeFindings(rto: number | undefined, digest: string, lastTest: LastTes
       text: `The test failover of ${lastTest.testedAt} took ${secondsText(lastTest.rtoSeconds)}; the plan's objective is ${secondsText(rto)}.`,
       todo: 'Look at the run in the Web UI for what took long; launch copies and fewer tiers of dependsOn make it shorter.',
       about: 'rto',
+    },
+  ];
+}
+
+/** A test that is due. How it went, and of which version of the plan it was, is judged elsewhere: this is about time alone. */
+function overdueFindings(
+  testEvery: number | undefined,
+  now: string,
+  lastTest: LastTest | undefined,
+): Finding[] {
+  if (testEvery === undefined) return [];
+  const ago = lastTest && (Date.parse(now) - Date.parse(lastTest.testedAt)) / 1000;
+  if (ago !== undefined && ago <= testEvery) return [];
+  return [
+    {
+      code: 'test-overdue',
+      severity: 'warning',
+      text:
+        lastTest === undefined
+          ? `No test failover has come to a good end yet; the plan's objective is one every ${secondsText(testEvery)}.`
+          : `The last good test failover was at ${lastTest.testedAt}; the plan's objective is one every ${secondsText(testEvery)}.`,
+      todo: 'Test the plan: lifeboat failover PLAN --test.',
+      about: 'test',
     },
   ];
 }

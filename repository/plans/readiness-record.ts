@@ -21,6 +21,13 @@ const digest = z.string().regex(/^[0-9a-f]{64}$/);
 /** Far more than anybody reads; a record is read whenever somebody asks for the status. */
 const text = z.string().max(10_000);
 const proxy = z.object({ worker: text, version: text, availabilityZone: text.optional() });
+const standing = z.array(
+  z.object({
+    state: z.enum(['rpo-missed', 'not-ready', 'test-overdue']),
+    vm: text.optional(),
+    since: z.iso.datetime(),
+  }),
+);
 const recordSchema: z.ZodType<ReadinessRecord> = z.object({
   plan: z.string(),
   check: z
@@ -43,6 +50,8 @@ const recordSchema: z.ZodType<ReadinessRecord> = z.object({
       ),
       recoveryPoints: z.record(text, text),
       proxies: z.object({ aws: proxy.optional(), backup: proxy.optional() }),
+      standing: standing.optional(),
+      changes: z.object({ begun: standing, over: standing }).optional(),
     })
     .optional(),
   lastTest: z

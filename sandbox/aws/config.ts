@@ -100,6 +100,8 @@ export interface Fixtures {
   hostedZones: { id: string; name: string }[];
   /** Names of IAM instance profiles; none where absent. */
   instanceProfiles?: string[];
+  /** Names of SNS topics in the account and Region; none where absent. */
+  topics?: string[];
   vendorImages?: VendorImageFixture[];
   /** Values that AWS has given this account of quotas, by code; AWS's defaults where absent. They are told, and launches not held to them. */
   quotas?: Record<string, number>;

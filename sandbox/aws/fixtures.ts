@@ -18,6 +18,8 @@ export const SHOP_HOSTED_ZONE_ID = 'ZLIFEBOATSHOP';
 export const SHOP_BUCKET = 'lifeboat-shop';
 /** For instances that a plan gives one. */
 export const SHOP_INSTANCE_PROFILE = 'shop-vm';
+/** Where people are told of the shop's plan. */
+export const SHOP_TOPIC = 'lifeboat-shop';
 
 const HTTP_PORT = 80;
 const REDIS_PORT = 6379;
@@ -75,6 +77,7 @@ export function shopFixtures(): Fixtures {
     securityGroups: [production.securityGroup, test.securityGroup],
     hostedZones: [{ id: SHOP_HOSTED_ZONE_ID, name: 'shop.example' }],
     instanceProfiles: [SHOP_INSTANCE_PROFILE],
+    topics: [SHOP_TOPIC],
     vendorImages: [windowsImage(LICENSED_BIOS_IMAGE_ID), windowsImage(LICENSED_UEFI_IMAGE_ID, 'uefi')],
     // As an account has it that runs something: enough for the shop twice over.
     quotas: { 'L-1216C47A': 64 },

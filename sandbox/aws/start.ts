@@ -6,6 +6,7 @@ import * as iam from '@aws-sdk/client-iam';
 import * as route53 from '@aws-sdk/client-route-53';
 import * as s3 from '@aws-sdk/client-s3';
 import * as quotas from '@aws-sdk/client-service-quotas';
+import * as sns from '@aws-sdk/client-sns';
 import * as sts from '@aws-sdk/client-sts';
 import { startDnsServer } from '../dns/server';
 import { forgetDeleted, openAccount } from './account';
@@ -33,6 +34,7 @@ import { multipartHandlers } from './s3/multipart-handlers';
 import { objectHandlers } from './s3/object-handlers';
 import { quotaHandlers } from './quotas/handlers';
 import { Collection } from './state/collection';
+import { snsHandlers } from './sns/handlers';
 import { stsHandlers } from './sts/handlers';
 import { createEndpoint, type EndpointOptions } from './wire/endpoint';
 import { describeService } from './wire/service';
@@ -113,6 +115,7 @@ export async function startAwsEndpoint(
         service: describeService({ ...quotas }, new quotas.ServiceQuotasClient(client)),
         handlers: quotaHandlers(account),
       },
+      { service: describeService({ ...sns }, new sns.SNSClient(client)), handlers: snsHandlers(account) },
       {
         service: describeService({ ...sts }, new sts.STSClient(client)),
         handlers: stsHandlers(config.accessKeyId),

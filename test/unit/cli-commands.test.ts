@@ -65,6 +65,7 @@ describe('the command line', () => {
       'commit',
       'verify',
       'schedule',
+      'notify',
       'repository',
       'status',
       'points',
@@ -91,6 +92,7 @@ describe('the command line', () => {
     [['failback', 'x', '--hardware', 'big'], 'Allowed choices are instance, original'],
     [['schedule', 'start', 'x'], "unknown command 'start'"],
     [['repository', 'repair', 'x'], "unknown command 'repair'"],
+    [['notify', 'x'], "required option '--test' not specified"],
     [['repository', 'check', 'x', '--fast'], "unknown option '--fast'"],
   ])('refuses %j with 2', async (argv, message) => {
     const { exitCode, out, err } = await cli(...argv);

@@ -9,6 +9,7 @@ export const pace: { [Name in keyof typeof usualPace]: string } = {
   hostTimeout: '2 seconds',
   pulseTimeout: '2 seconds',
   dnsInterval: '1 second',
+  noticeInterval: '1 second',
   fenceClosely: '1 second',
   fenceInterval: '2 seconds',
   fenceAnswer: '2 seconds',

@@ -10,13 +10,16 @@ import {
 import { createAwsProxyAnswers, createBackupProxyAnswers } from '../../activities/answers';
 import { type CheckedReadiness } from '../../activities/aws-proxy/readiness/contract';
 import { createControlActivities } from '../../activities/control/activities';
+import { noteTest } from '../../activities/control/readiness';
 import {
   AWS_PROXY_QUEUE,
   awsProxyAnswerQueue,
   BACKUP_PROXY_ANSWER_QUEUE,
   CONTROL_QUEUE,
+  NOTICE_QUEUE,
 } from '../../activities/task-queues';
 import { lifeboatClient } from '../../client/client';
+import { type Notice } from '../../plan/notices';
 import { type PlanPhase } from '../../plan/run';
 import { type ObjectStore } from '../../repository/objects/object-store';
 import { takePlanState } from '../../repository/plans/plan-state';
@@ -24,6 +27,7 @@ import { publishPlan } from '../../repository/plans/plans';
 import { readReadiness } from '../../repository/plans/readiness-record';
 import { type CheckSummary } from '../../workflows/check';
 import { readinessAttribute } from '../../workflows/run/messages';
+import { eventually } from '../support/eventually';
 import { MemoryObjectStore } from '../support/memory-object-store';
 import { plainPlan } from '../support/e2e-plan';
 import { RUN } from '../support/run-context';
@@ -45,6 +49,8 @@ interface Present {
   /** What the backup proxy reads the repository by. */
   backupStore?: ObjectStore;
   site?: () => Promise<CheckedReadiness>;
+  /** How many notices to wait for. */
+  told?: number;
 }
 
 describeWithTemporal('a check on a real Temporal server', () => {
@@ -72,7 +78,7 @@ describeWithTemporal('a check on a real Temporal server', () => {
   });
 
   /** One check of the plan, with these workers. @returns what it found, and the verdict among its search attributes */
-  async function check({ aws = true, backup = true, backupStore = store, site }: Present) {
+  async function check({ aws = true, backup = true, backupStore = store, site, told = 0 }: Present) {
     const { nativeConnection: connection, client: temporal } = server();
     const worker = (taskQueue: string, more: Partial<WorkerOptions>): Promise<Worker> =>
       Worker.create({ connection, taskQueue, ...more });
@@ -86,7 +92,13 @@ describeWithTemporal('a check on a real Temporal server', () => {
       repository: RUN.repository,
     });
     const checkReadiness = site ?? (() => Promise.resolve(NOTHING));
+    const notices: Notice[] = [];
+    const deliverNotice = ({ notice }: { notice: Notice }) => {
+      notices.push(notice);
+      return Promise.resolve({ answer: 'taken' });
+    };
     const workers = [
+      await worker(NOTICE_QUEUE, { activities: { deliverNotice } }),
       await worker(CONTROL_QUEUE, { workflowBundle, activities: control }),
       await worker(AWS_PROXY_QUEUE, { activities: { checkReadiness } }),
       ...(aws
@@ -103,7 +115,8 @@ describeWithTemporal('a check on a real Temporal server', () => {
       const run = await client.check({ plan: plan.name });
       const found = await run.result();
       const { typedSearchAttributes } = await run.handle.describe();
-      return { found, attribute: typedSearchAttributes.get(readinessAttribute) };
+      await eventually(20, () => Promise.resolve(notices.length >= told ? true : undefined));
+      return { found, attribute: typedSearchAttributes.get(readinessAttribute), notices };
     } finally {
       for (const one of workers) one.shutdown();
       await Promise.all(working);
@@ -201,6 +214,44 @@ describeWithTemporal('a check on a real Temporal server', () => {
       expect(replicated).toBe(false);
     },
     SECONDS,
+  );
+
+  it(
+    'tells people of what stands when it begins and when it is over, and not in between',
+    async () => {
+      const receivers = [{ webhook: { url: 'https://ops.example/', secret: 'ops' } }];
+      await publishPlan(
+        store,
+        { ...plan, objectives: { rpo: 3600, testEvery: 86_400 }, notify: receivers },
+        [],
+      );
+      const late = (vm: string) => ({
+        ...{ code: 'dr-copy-age' as const, severity: 'warning' as const, vm },
+        text: `The DR copy of ${vm} is old.`,
+        todo: 'Look.',
+      });
+      const site = (...findings: CheckedReadiness['findings']) => Promise.resolve({ ...NOTHING, findings });
+      const said = (notices: Notice[]) =>
+        notices.map(({ event, standing, vms }) => [event, standing, ...(vms ?? [])].join(' ')).sort();
+
+      const first = await check({ site: () => site(late('db')), told: 2 });
+      expect(said(first.notices)).toEqual(['rpo-missed begun db', 'test-overdue begun']);
+      expect(first.notices.find(({ event }) => event === 'rpo-missed')).toMatchObject({
+        id: `${first.found.runId}-rpo-missed-begun`,
+        text: 'The DR copy of db is old.',
+        vmCount: 1,
+        run: { type: 'check', workflowId: 'lifeboat:shop:check' },
+        facts: { since: first.found.checkedAt, objectiveSeconds: 3600 },
+      });
+      // Nothing is new; and what cannot be seen is not over. That nothing answers is news, which comes after what there was.
+      const second = await check({ site: () => site(late('db')) });
+      const third = await check({ aws: false, told: 1 });
+      expect([...said(second.notices), ...said(third.notices)]).toEqual(['not-ready begun']);
+      await noteTest(store, { run: RUN, testedAt: new Date().toISOString(), rtoSeconds: 60 });
+      const fourth = await check({ told: 3 });
+      expect(said(fourth.notices)).toEqual(['not-ready over', 'rpo-missed over db', 'test-overdue over']);
+    },
+    SECONDS * 2,
   );
 
   it(

@@ -9,6 +9,7 @@ import {
 } from '@temporalio/workflow';
 import { type KeptFinding, verdictOf } from '../../plan/readiness';
 import { type CheckSummary } from '../../workflows/check';
+import { type NotifySummary } from '../../workflows/notify';
 import { type RunRequest } from '../../workflows/run/begin';
 import { statusQuery } from '../../workflows/run/messages';
 
@@ -69,3 +70,16 @@ export async function check({ plan, digest = '' }: RunRequest): Promise<CheckSum
 }
 
 export async function replication(): Promise<void> {}
+
+/** Of two receivers, the one has it, and the other not where the plan is that one. */
+export function tryNotices({ plan }: RunRequest): Promise<NotifySummary> {
+  const receivers = [
+    { receiver: 'webhook https://ops.example', delivered: true, answer: 'HTTP 204' },
+    {
+      receiver: 'arn:aws:sns:eu-central-1:1:ops',
+      delivered: plan !== 'shop',
+      answer: 'no such topic\u001b[2J',
+    },
+  ];
+  return Promise.resolve({ plan, receivers });
+}

@@ -107,6 +107,22 @@ describeWithTemporal('the client and the command on a real Temporal server', () 
     }
   }
 
+  it('a test of who is told shows what each answers, and fails where one has not got it', async () => {
+    const other = planFolder(GOOD_PLAN.replace('name: shop', 'name: told'));
+    const good = command('notify', other.file, '--test', '--json');
+    expect(await good.done).toBe(0);
+    other.remove();
+    const bad = command('notify', folder.file, '--test');
+    expect(await bad.done).toBe(1);
+    expect(bad.world.out).toMatch(/webhook https:\/\/ops\.example\W+yes\W+HTTP 204/);
+    expect(bad.world.out).toMatch(/arn:aws:sns:eu-central-1:1:ops\W+no\W+no such topic\?\[2J/);
+    expect(good.world.json).toMatchObject({
+      command: 'tryNotices',
+      ok: true,
+      result: { receivers: [{ delivered: true }, { delivered: true }] },
+    });
+  }, 60_000);
+
   it('a run is started, watched, detached from, attached to again, and completes', async () => {
     const first = command('backup', folder.file);
     await until(() => /backup db\/system: (25|50|75) %/.test(first.world.err));

@@ -46,7 +46,7 @@ export async function failOverOn(
     calls?: string[];
     meanwhile?: (run: WorkflowHandle) => Promise<unknown>;
     workflowId?: string;
-    type?: 'failover' | 'failback';
+    type?: 'failover' | 'failback' | 'replication';
   },
 ): Promise<{ calls: string[]; inputs: Map<string, Input>; outcome: FailoverSummary | Error }> {
   const inputs = new Map<string, Input>();

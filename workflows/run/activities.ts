@@ -7,6 +7,7 @@ import {
 import { type AwsProxyAnswerActivities, type BackupProxyAnswerActivities } from '../../activities/answers';
 import { type BackupProxyActivities } from '../../activities/backup-proxy/contract';
 import { type ControlActivities } from '../../activities/control/contract';
+import { type NoticeActivities } from '../../activities/control/notices/contract';
 import { priority } from './priority';
 import { profiles, type ProfileName } from './profiles';
 import { noted, waitsForCancelled } from './settling';
@@ -17,6 +18,7 @@ import {
   BACKUP_PROXY_ANSWER_QUEUE,
   BACKUP_PROXY_QUEUE,
   CONTROL_QUEUE,
+  NOTICE_QUEUE,
 } from '../../activities/task-queues';
 
 /** How an activity is run, and what it is called in the Web UI. */
@@ -74,6 +76,11 @@ export const control = activitiesOn<ControlActivities>(CONTROL_QUEUE, {
   checkPlanState: { profile: 'call', label: "check the plan's generation" },
   keepCheck: { profile: 'call', label: 'keep what the check found' },
   noteTest: { profile: 'call', label: 'note the test' },
+});
+
+export const notices = activitiesOn<NoticeActivities>(NOTICE_QUEUE, {
+  deliverNotice: { profile: 'notice', label: 'tell the receiver' },
+  tryReceiver: { profile: 'call', label: 'try the receiver' },
 });
 
 export const backupProxy = activitiesOn<BackupProxyActivities>(BACKUP_PROXY_QUEUE, {

@@ -4,6 +4,7 @@ import { type ClosedWindow } from '../../plan/replication-limit';
 import { type DrPlan } from '../../plan/schema';
 import { type PlanPhase, type PlanState, type RunContext, type Undone } from '../../plan/run';
 import { control } from './activities';
+import { tellPeopleOf } from './notices';
 
 /** The one argument of every run: enough to start it from the Web UI. */
 export interface RunRequest {
@@ -38,6 +39,7 @@ export async function begin(request: RunRequest): Promise<BegunRun> {
     plan: request.plan,
     digest: request.digest,
   });
+  tellPeopleOf(plan, digest);
   const { firstExecutionRunId } = workflowInfo();
   return {
     plan,

@@ -11,6 +11,7 @@ export type WorkflowType =
   | 'verify'
   | 'prune'
   | 'check'
+  | 'tryNotices'
   | 'checkDnsRecords'
   | 'lowerDnsTtls'
   | 'restoreDnsTtls';
@@ -35,6 +36,9 @@ export function runOfWorkflow(id: string): { workflowId: string; vm?: string } {
   const [, workflowId, vm] = /^(lifeboat:[^:]+:[^:]+(?:T\d\d:\d\d:\d\dZ)?):([^:]+)$/.exec(id) ?? [];
   return workflowId === undefined || vm === undefined ? { workflowId: id } : { workflowId, vm };
 }
+
+/** Id of the workflow that delivers a notice: a second start with it is refused, so that a notice is told once. */
+export const noticeWorkflowId = (plan: string, notice: string): string => `lifeboat:${plan}:notice-${notice}`;
 
 /** Id of the Temporal Schedule that replicates a plan. */
 export const replicationScheduleId = (plan: string): string => `lifeboat:${plan}:replication`;

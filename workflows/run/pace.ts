@@ -17,6 +17,8 @@ export const pace = {
   /** A host that does not answer for so long after that is dead: a worker that is started again is there within seconds. */
   pulseTimeout: '30 seconds',
   dnsInterval: '5 seconds',
+  /** Between two tries to tell a receiver that has been down for a while. */
+  noticeInterval: '5 minutes',
   /** Between two looks at VMs that must stay off, in a data centre that has just come back, where they are started one by one: a guest boots in half a minute. */
   fenceClosely: '10 seconds',
   /** And at other times, when one of them is started by a person, or as its host has failed. */

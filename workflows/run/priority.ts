@@ -15,6 +15,7 @@ const KEYS: Record<WorkflowType, number> = {
   fence: 2,
   commit: 3,
   checkDnsRecords: 3,
+  tryNotices: 3,
   lowerDnsTtls: 3,
   restoreDnsTtls: 3,
   backup: 4,

@@ -50,6 +50,12 @@ export const profiles = {
     startToCloseTimeout: pace.callTimeout,
     retry: { ...retry, maximumInterval: pace.dnsInterval, maximumAttempts: 60 },
   },
+  /** A receiver that was down for a weekend gets everything; one that is away for longer is nobody's any more. */
+  notice: {
+    startToCloseTimeout: pace.callTimeout,
+    scheduleToCloseTimeout: '3 days',
+    retry: { ...retry, maximumInterval: pace.noticeInterval, maximumAttempts: 10_000 },
+  },
 } satisfies Record<string, Profile>;
 
 export type ProfileName = keyof typeof profiles;

@@ -14,6 +14,7 @@ import {
   vmPhaseSignal,
   type VmStatus,
 } from './messages';
+import { tellThatWaits } from './notices';
 
 /** A table cell cannot hold a pipe or a line break. */
 const cell = (text: string): string => text.replace(/\|/g, '\\|').replace(/\s+/g, ' ');
@@ -114,6 +115,8 @@ export class RunProgress {
 
   /** The run's own step waits for a person, or (undefined) does not any more. */
   problem(problem: string | undefined): void {
+    if (problem !== undefined && this.status.problem === undefined)
+      tellThatWaits('needs-attention', { text: `The run waits for a person: ${problem}` });
     this.status.problem = problem;
     this.show();
   }
@@ -124,6 +127,8 @@ export class RunProgress {
     if (!row || this.ended.has(vm)) return;
     // What goes on beside a failed step does not hide it.
     if (row.phase === NEEDS_ATTENTION && phase !== NEEDS_ATTENTION && phase !== TRYING_AGAIN) return;
+    if (phase === NEEDS_ATTENTION && row.phase !== NEEDS_ATTENTION)
+      tellThatWaits('needs-attention', { vm, text: `${vm} waits for a person: ${detail}` });
     Object.assign(row, { phase, detail, since: new Date().toISOString() } satisfies Omit<VmStatus, 'vm'>);
     delete row.trouble;
     this.show();
@@ -147,6 +152,13 @@ export class RunProgress {
 
   /** What of the run waits for people's decisions. */
   decisions({ awaited, paused }: { awaited: AwaitedApproval[]; paused: Decision | undefined }): void {
+    const known = new Set(this.status.awaited?.map(({ gate }) => gate));
+    for (const { gate, answer, what } of awaited)
+      if (!known.has(gate))
+        tellThatWaits('needs-approval', {
+          text: `${gate} waits for approval, to ${what}.`,
+          ...('vm' in answer ? { vm: answer.vm } : {}),
+        });
     this.status.awaited = awaited.length === 0 ? undefined : awaited;
     this.status.paused = paused;
     this.show();
