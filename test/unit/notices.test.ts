@@ -111,7 +111,7 @@ describe('a webhook', () => {
   });
 
   it('ends where nobody listens, or what answers is no HTTP', async () => {
-    const garbage = createServer((socket) => socket.end('SSH-2.0-OpenSSH\r\n'));
+    const garbage = createServer((socket) => socket.resume().end('SSH-2.0-OpenSSH\r\n'));
     await new Promise<void>((up) => garbage.listen(0, '127.0.0.1', up));
     const { port } = garbage.address() as AddressInfo;
     expect((await failureOf(call({ url: `http://127.0.0.1:${port}/` }))).type).toBe('NotDelivered');

@@ -28,7 +28,10 @@ const TOGETHER = '1 minute';
 /** Whom this run tells, of what. Each workflow has these for itself. */
 let told: { plan: string; digest: string; receivers: NotifyReceiver[] } | undefined;
 const starting = new Set<Promise<void>>();
-const gathered = new Map<NoticeEvent, { items: Gathered[]; open: boolean; count: number }>();
+const gathered = new Map<Waits, { items: Gathered[]; open: boolean; count: number }>();
+
+/** What begins to wait for a person. */
+type Waits = 'needs-attention' | 'needs-approval';
 
 interface Gathered {
   /** The VM, or undefined where it is the run itself. */
@@ -47,10 +50,8 @@ export function tellPeopleOf(plan: DrPlan, digest: string): void {
  * @param of tells it from others of this run; the same is told once
  */
 export function tell(event: NoticeEvent, of: string, { text, todo, facts = {}, ...said }: Said): void {
-  if (told === undefined) return;
-  const receivers = told.receivers.filter(({ on }) => on === undefined || on.includes(event));
-  // Plans of before have no receivers; this is for a run that an earlier control worker began with a plan that has.
-  if (receivers.length === 0 || !patched('notices')) return;
+  const receivers = receiversOf(event);
+  if (told === undefined || receivers.length === 0) return;
   const { workflowType, workflowId, firstExecutionRunId: runId } = workflowInfo();
   const { vms, ...rest } = said;
   const notice: Notice = {
@@ -68,6 +69,12 @@ export function tell(event: NoticeEvent, of: string, { text, todo, facts = {}, .
   const started = start({ notice, receivers });
   starting.add(started);
   void started.finally(() => starting.delete(started));
+}
+
+function receiversOf(event: NoticeEvent): NotifyReceiver[] {
+  const receivers = told?.receivers.filter(({ on }) => on === undefined || on.includes(event)) ?? [];
+  // Plans of before have no receivers; this is for a run that an earlier control worker began with a plan that has.
+  return receivers.length === 0 || patched('notices') ? receivers : [];
 }
 
 /** What of a failure people are told. The lines that follow the first are a guest's console. */
@@ -104,8 +111,8 @@ export async function peopleTold(): Promise<void> {
 }
 
 /** Something waits for a person. The first is told at once, and what follows within a minute together. */
-export function tellThatWaits(event: 'needs-attention' | 'needs-approval', item: Gathered): void {
-  if (told?.receivers.length === 0 || told === undefined) return;
+export function tellThatWaits(event: Waits, item: Gathered): void {
+  if (receiversOf(event).length === 0) return;
   const of = gathered.get(event) ?? { items: [], open: false, count: 0 };
   gathered.set(event, of);
   of.items.push(item);
@@ -114,7 +121,7 @@ export function tellThatWaits(event: 'needs-attention' | 'needs-approval', item:
   void tellUntilNoMore(event);
 }
 
-async function tellUntilNoMore(event: NoticeEvent): Promise<void> {
+async function tellUntilNoMore(event: Waits): Promise<void> {
   const of = gathered.get(event);
   // What comes in the same moment is one notice.
   await Promise.resolve();
@@ -125,7 +132,7 @@ async function tellUntilNoMore(event: NoticeEvent): Promise<void> {
   if (of !== undefined) of.open = false;
 }
 
-function tellGathered(event: NoticeEvent): void {
+function tellGathered(event: Waits): void {
   const of = gathered.get(event);
   if (of === undefined || of.items.length === 0) return;
   const items = of.items.splice(0);
@@ -135,13 +142,14 @@ function tellGathered(event: NoticeEvent): void {
   const more = items.length - 1;
   tell(event, `${event}-${of.count}`, {
     text: `${first?.text ?? ''}${more > 0 ? ` (and ${more} more)` : ''}`,
-    todo: TODO[event] ?? '',
+    todo: TODO[event](told?.plan ?? 'PLAN'),
     ...(vms.length === 0 ? {} : { vms }),
     facts: { waiting: items.length },
   });
 }
 
-const TODO: Partial<Record<NoticeEvent, string>> = {
-  'needs-attention': 'See lifeboat status PLAN; mend what is told, then: lifeboat retry PLAN.',
-  'needs-approval': 'See lifeboat status PLAN; then: lifeboat approve PLAN.',
+const TODO: Record<Waits, (plan: string) => string> = {
+  'needs-attention': (plan) =>
+    `See lifeboat status ${plan}; mend what is told, then: lifeboat retry ${plan}.`,
+  'needs-approval': (plan) => `See lifeboat status ${plan}; then: lifeboat approve ${plan}.`,
 };
