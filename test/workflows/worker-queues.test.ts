@@ -1,5 +1,10 @@
 import { type AwsProxyActivities } from '../../activities/aws-proxy/contract';
-import { AWS_PROXY_QUEUE, awsProxyAnswerQueue } from '../../activities/task-queues';
+import {
+  AWS_PROXY_QUEUE,
+  awsProxyAnswerQueue,
+  CONTROL_QUEUE,
+  NOTICE_QUEUE,
+} from '../../activities/task-queues';
 import { queueWorkers } from '../../workers/roles';
 
 const environment = { ...process.env };
@@ -23,4 +28,14 @@ it('an AWS proxy polls the queues that it offers, and does nothing but answer on
   expect(Object.keys(activities.get(pulseQueue) ?? {})).toEqual(['answerPulse']);
   for (const queue of [awsProxyAnswerQueue(), awsProxyAnswerQueue('eu-central-1a')])
     expect(Object.keys(activities.get(queue) ?? {})).toEqual(['answerAsAwsProxy']);
+});
+
+it('a control worker tells people on a queue of its own, a few at a time', () => {
+  Object.assign(process.env, { AWS_REGION: 'eu-central-1', LIFEBOAT_REPOSITORY: 's3://backups/dr' });
+  const workers = queueWorkers('control');
+  expect(workers.map(({ taskQueue }) => taskQueue)).toEqual([CONTROL_QUEUE, NOTICE_QUEUE]);
+  const [, notices] = workers;
+  expect(Object.keys(notices?.activities ?? {}).sort()).toEqual(['deliverNotice', 'tryReceiver']);
+  expect(notices?.maxConcurrentActivityTaskExecutions).toBe(20);
+  expect(notices).not.toHaveProperty('workflowBundle');
 });

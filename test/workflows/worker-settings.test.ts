@@ -1,4 +1,10 @@
-import { awsProxySettings, backupProxySettings, SettingsError, workerSettings } from '../../workers/settings';
+import {
+  awsProxySettings,
+  backupProxySettings,
+  SettingsError,
+  webhookSecrets,
+  workerSettings,
+} from '../../workers/settings';
 
 const WORKER = { AWS_REGION: 'eu-central-1', LIFEBOAT_REPOSITORY: 's3://backups/dr' };
 const AWS_PROXY = {
@@ -80,6 +86,15 @@ describe('what a worker is told by its environment', () => {
     });
     expect(dnsServers).toEqual(['127.0.0.1:53', '127.0.0.2:53']);
     expect(dnsResolvers).toEqual(['169.254.169.253:53']);
+  });
+
+  it('has the secrets of webhooks in a file where one is named', () => {
+    const LIFEBOAT_WEBHOOK_SECRETS = '/etc/lifeboat/webhooks.yaml';
+    expect(webhookSecrets({ LIFEBOAT_WEBHOOK_SECRETS }).file).toBe(LIFEBOAT_WEBHOOK_SECRETS);
+    expect(webhookSecrets({}).file).toBeUndefined();
+    expect(problemOf(() => webhookSecrets({ LIFEBOAT_WEBHOOK_SECRETS: '' }))).toContain(
+      'LIFEBOAT_WEBHOOK_SECRETS',
+    );
   });
 
   it('knows the local hypervisor and vSphere only', () => {
