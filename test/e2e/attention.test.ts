@@ -7,7 +7,9 @@ import { NotWaitingError, RunFailedError } from '../../client/errors';
 import { look } from '../../client/progress';
 import { type LifeboatRun } from '../../client/run';
 import { type DrPlan } from '../../plan/schema';
-import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
+import { ACCOUNT_ID } from '../../sandbox/aws/account';
+import { REGION, SHOP_HOSTED_ZONE_ID, SHOP_TOPIC } from '../../sandbox/aws/fixtures';
+import { publishedFile } from '../../sandbox/aws/sns/handlers';
 import { type FaultRule } from '../../sandbox/aws/faults/rule';
 import { writeFileAtomically } from '../../host/atomic-file';
 import { type RunStatus, type VmStatus } from '../../workflows/run/messages';
@@ -17,6 +19,7 @@ import { SeededRandom } from '../chaos/random';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
 import { eventually } from '../support/eventually';
+import { type Received } from '../support/webhook-receiver';
 import { testIo } from '../unit/cli-io';
 import { removeSystemDisks } from '../chaos/guests';
 
@@ -69,6 +72,7 @@ asRoot('where a person has to mend something (needs root)', () => {
       hostedZone: SHOP_HOSTED_ZONE_ID,
       records: [{ name: NAME, vm: 'web', address: 'private', ttl: 60 }],
     },
+    notify: [{ sns: { topicArn: `arn:aws:sns:${REGION}:${ACCOUNT_ID}:${SHOP_TOPIC}` } }],
   });
   for (const vm of plan.vms) vm.readiness = { tcp: 80, timeout: 4 };
   const script = Buffer.from(`#!/bin/sh\nexport DB_PASSWORD=${SCRIPT_SECRET}\n`);
@@ -298,6 +302,31 @@ asRoot('where a person has to mend something (needs root)', () => {
       expect(everything).toContain(sha256);
       for (const secret of [SCRIPT_SECRET, secretAccessKey, accessKeyId, 'FwoGZXIv', '5d672d79c15b'])
         expect(written.filter(({ text }) => text.includes(secret)).map(({ where }) => where)).toEqual([]);
+    },
+    STEP_MS,
+  );
+
+  it(
+    'tells people of it, once each, and no secret',
+    async () => {
+      const tried = await (await sandbox.client.tryNotices({ plan: 'shop' })).result();
+      expect(tried.receivers).toMatchObject([{ delivered: true }]);
+      const ended = new Set<unknown>();
+      const published = await eventually(60, async () => {
+        const text = await readFile(publishedFile(sandbox.paths.aws, SHOP_TOPIC), 'utf8');
+        const all = text.trim().split('\n');
+        const notices = all.map((line) => (JSON.parse(line) as { Message: string }).Message);
+        for (const { type, data } of notices.map((one) => JSON.parse(one) as Received))
+          if (type === 'run-ended') ended.add((data.facts as { outcome: string }).outcome);
+        return ended.has('completed') && ended.has('cancelled') ? notices : undefined;
+      });
+      const notices = published.map((message) => JSON.parse(message) as Received);
+      expect(new Set(notices.map(({ type }) => type))).toEqual(
+        new Set(['needs-attention', 'run-ended', 'test']),
+      );
+      expect(new Set(notices.map(({ id }) => id)).size).toBe(notices.length);
+      for (const message of published)
+        expect(message).not.toMatch(new RegExp(`${SCRIPT_SECRET}|FwoGZX|5d672d79`));
     },
     STEP_MS,
   );
