@@ -166,7 +166,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     ...createChoosePointsActivities({ objectStore }),
     ...createPointCopyActivities({ ec2, objectStore }),
     ...createReadinessActivities({
-      ...{ ec2, route53, iam, serviceQuotas, region, objectStore, resolvers },
+      ...{ ec2, route53, iam, serviceQuotas, region, objectStore, resolvers, instanceId },
     }),
     ...createLaunchActivities({
       ec2,

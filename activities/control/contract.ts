@@ -3,6 +3,7 @@ import { type DrPlan } from '../../plan/schema';
 import { type FenceOrder } from '../../plan/fence-order';
 import { type Finding, type KeptCheck } from '../../plan/readiness';
 import { type ClosedWindow } from '../../plan/replication-limit';
+import { type GuestFacts } from '../../plan/tested';
 import {
   type PlanPhase,
   type PlanState,
@@ -78,6 +79,8 @@ export interface ControlActivities {
       /** Recovery time objective in seconds; absent where the plan has none. */
       rto?: number;
       findings: Finding[];
+      /** Of the backups that the DR copies hold, by VM. */
+      guests?: Record<string, GuestFacts>;
     },
   ): Promise<KeptCheck>;
 
@@ -87,5 +90,9 @@ export interface ControlActivities {
     /** ISO 8601, UTC. */
     testedAt: string;
     rtoSeconds: number;
+    /** Backups that its VMs booted from, by VM: what is known of these guests is noted as well. */
+    recoveryPoints?: Record<string, string>;
+    /** Lifeboat's version on the AWS proxy. */
+    awsProxy?: string;
   }): Promise<void>;
 }

@@ -21,6 +21,13 @@ const digest = z.string().regex(/^[0-9a-f]{64}$/);
 /** Far more than anybody reads; a record is read whenever somebody asks for the status. */
 const text = z.string().max(10_000);
 const proxy = z.object({ worker: text, version: text, availabilityZone: text.optional() });
+const guest = z.object({
+  guestOs: text,
+  firmware: text,
+  disks: z.array(text),
+  family: text.optional(),
+  kernels: z.array(text).optional(),
+});
 const recordSchema: z.ZodType<ReadinessRecord> = z.object({
   plan: z.string(),
   check: z
@@ -43,6 +50,7 @@ const recordSchema: z.ZodType<ReadinessRecord> = z.object({
       ),
       recoveryPoints: z.record(text, text),
       proxies: z.object({ aws: proxy.optional(), backup: proxy.optional() }),
+      test: z.object({ tested: z.enum(['yes', 'no', 'never']), changed: z.array(text) }).optional(),
     })
     .optional(),
   lastTest: z
@@ -51,6 +59,8 @@ const recordSchema: z.ZodType<ReadinessRecord> = z.object({
       runId: text.min(1),
       testedAt: z.iso.datetime(),
       rtoSeconds: z.number().nonnegative(),
+      guests: z.record(text, guest).optional(),
+      awsProxy: text.optional(),
     })
     .optional(),
 });

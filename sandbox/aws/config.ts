@@ -101,6 +101,8 @@ export interface Fixtures {
   /** Names of IAM instance profiles; none where absent. */
   instanceProfiles?: string[];
   vendorImages?: VendorImageFixture[];
+  /** Gateway endpoints of services in the VPCs; none where absent. */
+  vpcEndpoints?: { id: string; vpc: string; service: string }[];
   /** Values that AWS has given this account of quotas, by code; AWS's defaults where absent. They are told, and launches not held to them. */
   quotas?: Record<string, number>;
   /** Whether the account encrypts what EBS makes, with the key that AWS manages. Off where absent, as in accounts. */

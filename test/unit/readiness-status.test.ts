@@ -75,7 +75,7 @@ describe('what a kept check says of today', () => {
     );
     const other = readinessStatus({ plan: 'shop', lastTest }, after(0, { digest: 'b'.repeat(64) }));
     expect(other.tested).toBe('no');
-    expect(readinessText('shop', other)).toContain('Tested: not this version of the plan;');
+    expect(readinessText('shop', other)).toContain('Tested: not since the plan was changed; a test failover');
   });
 
   it('tells of a record that cannot be read, with the rest of the status', async () => {

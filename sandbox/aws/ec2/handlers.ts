@@ -12,6 +12,7 @@ import { rootReplacementHandlers } from './instances/root-replacement';
 import { snapshotHandlers } from './snapshots';
 import { tagHandlers } from './tags';
 import { volumeHandlers } from './volumes';
+import { vpcEndpointHandlers } from './vpc-endpoints';
 
 /** The EC2 operations that the endpoint offers. */
 export function ec2Handlers(account: Account) {
@@ -29,5 +30,6 @@ export function ec2Handlers(account: Account) {
     ...snapshotHandlers(account),
     ...tagHandlers(account),
     ...encryptionHandlers(account),
+    ...vpcEndpointHandlers(account),
   };
 }
