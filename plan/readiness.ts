@@ -24,6 +24,7 @@ export type FindingCode =
   // What only a check asks.
   | 'dr-copy-age'
   | 'kms-key'
+  | 'kms-key-unusable'
   | 'encryption-by-default'
   | 'launch-copy'
   | 'guest'

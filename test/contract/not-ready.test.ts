@@ -23,6 +23,7 @@ import { failureOf } from './run-activity';
 const NOT_THERE = '0123456789abcdef0';
 const POINT = '20261123T101500Z-0199abcd';
 const STANDARD = 'L-1216C47A';
+const KEY = `arn:aws:kms:${REGION}:000000000000:key/11111111-2222-4333-8444-555555555555`;
 
 describe('a plan is not ready, and says why', () => {
   const fixtures = shopFixtures();
@@ -43,6 +44,7 @@ describe('a plan is not ready, and says why', () => {
       ...(await publishDrCopy(site, 'stuck', DB_DISKS, stuck)),
       ...(await publishDrCopy(site, 'unbacked', DB_DISKS)),
       ...(await publishDrCopy(site, 'damaged', DB_DISKS)),
+      ...(await publishDrCopy(site, 'sealed', DB_DISKS, undefined, KEY)),
     ];
     await waitUntilCompleted(site.clients.ec2, [half, ...snapshots]);
     await deleteSnapshots(site.clients.ec2, [half]);
@@ -53,6 +55,7 @@ describe('a plan is not ready, and says why', () => {
   beforeEach(() => {
     site.faults.length = 0;
     fixtures.quotas = { [STANDARD]: 64 };
+    fixtures.kmsKeys = { [KEY]: 'Enabled' };
   });
 
   /** A plan with nothing wrong: its DR copies, which are of 2026, may be of any age. */
@@ -213,6 +216,16 @@ describe('a plan is not ready, and says why', () => {
       /need 2 vCPUs .* which is 3; 2 are in use/,
     ],
     [
+      "a DR copy's key is about to be deleted",
+      (plan) => {
+        protecting('sealed')(plan);
+        fixtures.kmsKeys = { [KEY]: 'PendingDeletion' };
+      },
+      'kms-key-unusable',
+      'sealed',
+      /is PendingDeletion: of the DR copy of sealed/,
+    ],
+    [
       'a failover may not make volumes',
       () => void site.faults.push({ operation: 'CreateVolume', times: 1, code: 'UnauthorizedOperation' }),
       'permission',
@@ -243,8 +256,8 @@ describe('a plan is not ready, and says why', () => {
         ...(impossible[0]?.about === undefined ? {} : { about: impossible[0].about }),
       },
     ]);
-    // A failover makes the call itself, and is told by EC2.
-    if (code === 'permission') return;
+    // A failover makes the calls itself, and is told by EC2.
+    if (code === 'permission' || code === 'kms-key-unusable') return;
     // A failover is refused for the same.
     const refusal = await failureOf(failOver(plan));
     expect(refusal).toMatchObject({

@@ -76,6 +76,7 @@ describe('checkReadiness', () => {
     fixtures.quotas = { [STANDARD]: 64 };
     fixtures.encryptionByDefault = false;
     fixtures.vpcEndpoints = endpoints;
+    fixtures.kmsKeys = { [KEY]: 'Enabled' };
     for (const [at, group] of fixtures.securityGroups.entries()) group.ingress = ingress[at] ?? [];
   });
 
@@ -246,6 +247,19 @@ describe('checkReadiness', () => {
       "a DR copy that is not of the plan's key",
       (plan) => (plan.recoverySite.kmsKey = KEY),
       { code: 'kms-key', severity: 'warning', vm: 'db' },
+    ],
+    [
+      'a key that is there no more, in a plan that is yet to use it',
+      (plan) => {
+        plan.recoverySite.kmsKey = `${KEY}6`;
+        plan.vms = [];
+        plan.dns = undefined;
+      },
+      {
+        code: 'kms-key-unusable',
+        severity: 'warning',
+        text: expect.stringContaining('is not there') as string,
+      },
     ],
     [
       'an account that encrypts by default',

@@ -1,4 +1,5 @@
 import { GetEbsEncryptionByDefaultCommand } from '@aws-sdk/client-ec2';
+import { type KMSClient } from '@aws-sdk/client-kms';
 import { type Finding } from '../../../plan/readiness';
 import { type DrPlan } from '../../../plan/schema';
 import { guestFactsOf } from '../../../plan/tested';
@@ -12,6 +13,7 @@ import {
 } from './dr-copy-state';
 import { type CheckedCopies } from './dr-copies';
 import { asked } from './asked';
+import { keyStateFindings } from './key-states';
 import { lookAtSite, type PreflightDependencies, type SiteLooks } from './looks';
 import { failoverFindings, failoverReadiness, regionFindings } from './preflight';
 import { permissionFindings } from './permissions';
@@ -24,6 +26,7 @@ const MOST_FINDINGS = 500;
 const MOST_CHARACTERS = 2000;
 
 export interface StandingDependencies extends PreflightDependencies {
+  kms: KMSClient;
   /** The instance that this AWS proxy is; absent where it is none. */
   instanceId?: string;
 }
@@ -49,6 +52,7 @@ export async function checkReadiness(
     ...vcpus.filter(({ severity }) => severity === 'warning'),
     ...(replicated ? ageFindings(plan, sets, new Date()) : []),
     ...keyFindings(plan, sets),
+    ...(await keyStateFindings(dependencies.kms, plan, sets)),
     ...launchCopyFindings(plan, sets, copies.launchCopies),
     ...[...copies.guests].flatMap(([vm, guest]) => guestFindings(vm, guest)),
     ...probePortFindings(plan, looks),
