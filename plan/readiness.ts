@@ -32,6 +32,7 @@ export type FindingCode =
   | 'probe-port'
   | 'permission'
   | 's3-endpoint'
+  | 'recycle-bin'
   | 'aws-proxy'
   | 'aws-proxy-zone'
   | 'backup-proxy'

@@ -103,6 +103,8 @@ export interface Fixtures {
   vendorImages?: VendorImageFixture[];
   /** States of KMS keys by their ARNs; none but the one that AWS manages where absent. EBS here takes any key. */
   kmsKeys?: Record<string, 'Enabled' | 'Disabled' | 'PendingDeletion'>;
+  /** Snapshots that a rule has kept when they were deleted, at `createdAt`; none where absent. */
+  recycleBin?: { id: string; description: string; createdAt: string }[];
   /** Gateway endpoints of services in the VPCs; none where absent. */
   vpcEndpoints?: { id: string; vpc: string; service: string }[];
   /** Values that AWS has given this account of quotas, by code; AWS's defaults where absent. They are told, and launches not held to them. */

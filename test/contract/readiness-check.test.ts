@@ -24,6 +24,7 @@ import {
   startFailoverSite,
 } from '../support/failover-site';
 
+const DAY = '2026-11-23T10:15:00.000Z';
 const STANDARD = 'L-1216C47A';
 const KEY = `arn:aws:kms:${REGION}:000000000000:key/11111111-2222-4333-8444-555555555555`;
 
@@ -76,6 +77,7 @@ describe('checkReadiness', () => {
     fixtures.quotas = { [STANDARD]: 64 };
     fixtures.encryptionByDefault = false;
     fixtures.vpcEndpoints = endpoints;
+    fixtures.recycleBin = [{ id: 'snap-1', description: 'Lifeboat: system of other at …', createdAt: DAY }];
     fixtures.kmsKeys = { [KEY]: 'Enabled' };
     for (const [at, group] of fixtures.securityGroups.entries()) group.ingress = ingress[at] ?? [];
   });
@@ -134,6 +136,7 @@ describe('checkReadiness', () => {
       DescribeNetworkInterfaces: 1,
       DescribeVpcEndpoints: 1,
       GetEbsEncryptionByDefault: 1,
+      ListSnapshotsInRecycleBin: 1,
       GetHostedZone: 1,
       ListHostedZonesByName: 1,
       ListResourceRecordSets: 1,
@@ -318,6 +321,18 @@ describe('checkReadiness', () => {
       "an AWS proxy's network without an S3 endpoint",
       () => (fixtures.vpcEndpoints = []),
       { code: 's3-endpoint', severity: 'warning' },
+    ],
+    [
+      'a Recycle Bin that keeps what replication deletes',
+      () =>
+        fixtures.recycleBin?.push({
+          ...{ id: 'snap-2', description: `Lifeboat: system of db at ${DAY}`, createdAt: DAY },
+        }),
+      {
+        code: 'recycle-bin',
+        severity: 'warning',
+        text: 'The Recycle Bin keeps 1 snapshots of db that replication has deleted; they are billed.',
+      },
     ],
     [
       'a call of a failover that is not permitted',

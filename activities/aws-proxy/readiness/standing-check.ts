@@ -18,6 +18,7 @@ import { lookAtSite, type PreflightDependencies, type SiteLooks } from './looks'
 import { failoverFindings, failoverReadiness, regionFindings } from './preflight';
 import { permissionFindings } from './permissions';
 import { probePortFindings } from './probe-ports';
+import { recycleBinFindings } from './recycle-bin';
 import { endpointFindings } from './s3-endpoint';
 
 /** More than a person reads; a plan of a thousand VMs with each in trouble must not fill a workflow's history. */
@@ -62,6 +63,7 @@ export async function checkReadiness(
       return encryptionFindings(EbsEncryptionByDefault ?? false, plan, sets);
     })),
     ...(await endpointFindings(dependencies, plan, run.repository)),
+    ...(await recycleBinFindings(ec2, plan)),
     ...(await permissionFindings(ec2, run, plan, looks)),
   ];
   return {

@@ -8,6 +8,7 @@ import { instanceTypeHandlers } from './instances/instance-types';
 import { instanceHandlers } from './instances/instances';
 import { networkInterfaceHandlers } from './network-interfaces';
 import { placeHandlers } from './places';
+import { recycleBinHandlers } from './recycle-bin';
 import { rootReplacementHandlers } from './instances/root-replacement';
 import { snapshotHandlers } from './snapshots';
 import { tagHandlers } from './tags';
@@ -31,5 +32,6 @@ export function ec2Handlers(account: Account) {
     ...tagHandlers(account),
     ...encryptionHandlers(account),
     ...vpcEndpointHandlers(account),
+    ...recycleBinHandlers(account),
   };
 }
