@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { type DrPlan } from './schema';
 
 /** One thing that is otherwise in another version of a plan. */
@@ -38,7 +37,7 @@ function named({ vms, dns, ...plan }: DrPlan): Record<string, unknown> {
 }
 
 function changes(path: string, before: unknown, after: unknown): PlanChange[] {
-  if (isDeepStrictEqual(before, after)) return [];
+  if (same(before, after)) return [];
   if (!isGroup(before) || !isGroup(after))
     return [
       {
@@ -49,6 +48,12 @@ function changes(path: string, before: unknown, after: unknown): PlanChange[] {
     ];
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
   return keys.flatMap((key) => changes(path === '' ? key : `${path}.${key}`, before[key], after[key]));
+}
+
+/** Lists are the same where all that is in them is, in this order. */
+function same(before: unknown, after: unknown): boolean {
+  if (!Array.isArray(before) || !Array.isArray(after)) return before === after;
+  return before.length === after.length && before.every((one, n) => changes('', one, after[n]).length === 0);
 }
 
 const isGroup = (value: unknown): value is Record<string, unknown> =>

@@ -36,7 +36,7 @@ export function endpointFindings(
         code: 's3-endpoint',
         severity: 'warning',
         text: `The AWS proxy's network ${vpc} has no S3 endpoint: what is read from the repository goes by NAT or the internet, and is billed.`,
-        todo: `Make one: aws ec2 create-vpc-endpoint --vpc-id ${vpc} --service-name ${service} --route-table-ids …`,
+        todo: `Make one for the route table of its subnet: aws ec2 create-vpc-endpoint --vpc-id ${vpc} --service-name ${service} --route-table-ids RTB.`,
       },
     ];
   });
