@@ -19,10 +19,7 @@ export async function wayToZone(
   zone: HostedZone,
 ): Promise<string[]> {
   if (zone.private) return [];
-  return [
-    ...(await twins(route53, hostedZone, zone)),
-    ...(await delegation(resolvers, hostedZone, zone)),
-  ];
+  return [...(await twins(route53, hostedZone, zone)), ...(await delegation(resolvers, hostedZone, zone))];
 }
 
 /** Other public zones of the same name: only one of them is asked by anybody. */
