@@ -84,6 +84,10 @@ export function failoverCommand(context: CliContext): Command {
             ...(force === undefined ? {} : { force }),
           },
           choice,
+          atBegin: [
+            ...(why === undefined ? [] : ['--approve-all']),
+            ...(force === undefined ? [] : ['--force']),
+          ],
           exitCode: ({ leftOut = [] }) => (leftOut.length > 0 ? EXIT.doneWithout : EXIT.ok),
           text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed, ...more }) =>
             tableText(
