@@ -48,8 +48,12 @@ export async function checkReadiness(
   });
   const { copies, vcpus } = looks;
   const { sets } = copies;
+  const production = failoverFindings(plan, 'production', looks);
+  // Where a failover would be refused, it attaches nothing.
+  const ready = production.length > 0 ? undefined : failoverReadiness(plan, 'production', looks);
   const findings = [
-    ...siteFindings(plan, looks),
+    ...production,
+    ...testFindings(plan, looks, production),
     ...vcpus.filter(({ severity }) => severity === 'warning'),
     ...(replicated ? ageFindings(plan, sets, new Date()) : []),
     ...keyFindings(plan, sets),
@@ -69,17 +73,17 @@ export async function checkReadiness(
   return {
     findings: mostOf(findings),
     recoveryPoints: Object.fromEntries(sets.map(({ vm, recoveryPoint }) => [vm, recoveryPoint])),
-    proxyZones: proxyZones(plan, failoverReadiness(plan, 'production', looks), looks),
+    proxyZones: ready === undefined ? [] : proxyZones(plan, ready, looks),
     guests: guestsOf(copies),
   };
 }
 
-/** What would stop a failover; and what would stop a test failover alone, which is no reason to call the plan not ready. */
-function siteFindings(plan: DrPlan, looks: SiteLooks): Finding[] {
-  const production = failoverFindings(plan, 'production', looks);
+/** What would stop a test failover alone, which is no reason to call the plan not ready. @param production what stops either */
+function testFindings(plan: DrPlan, looks: SiteLooks, production: Finding[]): Finding[] {
   const known = new Set(production.map(({ text }) => text));
-  const test = failoverFindings(plan, 'test', looks).filter(({ text }) => !known.has(text));
-  return [...production, ...test.map((finding): Finding => ({ ...finding, severity: 'warning' }))];
+  return failoverFindings(plan, 'test', looks)
+    .filter(({ text }) => !known.has(text))
+    .map((finding) => ({ ...finding, severity: 'warning' }));
 }
 
 function dnsWarnings({ dns }: SiteLooks): Finding[] {
@@ -96,9 +100,8 @@ const guestsOf = ({ drCopies, guests }: CheckedCopies): NonNullable<CheckedReadi
     drCopies.map(({ vm, configuration }) => [vm, guestFactsOf({ configuration, guest: guests.get(vm) })]),
   );
 
-/** Zones of the volumes of VMs that have no launch copy; none where a failover would be refused anyway. */
-function proxyZones(plan: DrPlan, ready: FailoverReadiness | undefined, looks: SiteLooks): string[] {
-  if (ready === undefined || failoverFindings(plan, 'production', looks).length > 0) return [];
+/** Zones of the volumes of VMs that have no launch copy. */
+function proxyZones(plan: DrPlan, ready: FailoverReadiness, looks: SiteLooks): string[] {
   const places = new Map(ready.places?.map(({ vm, availabilityZone }) => [vm, availabilityZone]));
   const zones = plan.vms
     .filter(({ name }) => !looks.copies.launchCopies.has(name))
