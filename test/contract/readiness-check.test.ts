@@ -340,6 +340,11 @@ describe('checkReadiness', () => {
       { code: 'permission', severity: 'impossible', about: 'ec2:CreateVolume' },
     ],
     [
+      'a call of a failover that EC2 takes otherwise than it is meant',
+      () => void site.faults.push({ operation: 'CreateVolume', times: 9, code: 'IncorrectState' }),
+      { code: 'not-checked', severity: 'warning', about: 'ec2:CreateVolume' },
+    ],
+    [
       'S3 endpoints that may not be looked at',
       () =>
         void site.faults.push({ operation: 'DescribeVpcEndpoints', times: 1, code: 'UnauthorizedOperation' }),
@@ -432,6 +437,12 @@ describe('checkReadiness', () => {
       { code: 'network', severity: 'warning' },
       { code: 'dr-copy-age', severity: 'warning' },
     ]);
+  });
+
+  it('is not misled by calls that come too fast', async () => {
+    site.faults.push({ operation: 'CreateVolume', times: 1, code: 'RequestLimitExceeded' });
+    expect(await findingsOf(goodPlan())).toEqual([]);
+    expect(site.faults[0]?.times).toBe(0);
   });
 
   it('fails where what a failover needs cannot be asked', async () => {

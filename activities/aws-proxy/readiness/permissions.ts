@@ -1,6 +1,7 @@
 import {
   CreateVolumeCommand,
   type EC2Client,
+  type EC2ServiceException,
   type Instance,
   RegisterImageCommand,
   RunInstancesCommand,
@@ -9,7 +10,7 @@ import { type Finding } from '../../../plan/readiness';
 import { type RunContext } from '../../../plan/run';
 import { subnetsOf } from '../../../plan/recovery-site/subnets';
 import { type DrPlan } from '../../../plan/schema';
-import { hasCode, toFailure, withoutSecrets } from '../../failures';
+import { hasCode, throttledSeconds, toFailure, withoutSecrets } from '../../failures';
 import { type DrCopy } from '../account/contract';
 import { guestImage, listImages, ROOT_DEVICE } from '../account/images';
 import { runValues, tagFilters, tagsOf } from '../account/tags';
@@ -101,6 +102,12 @@ async function someImage(ec2: EC2Client, { images }: SiteLooks): Promise<string 
   return licensed ?? (await listImages(ec2, tagFilters({ role: 'shell' })))[0]?.ImageId;
 }
 
+/** Whether EC2 has answered that the request will not do, and not that it has trouble itself. */
+function isRefusal(error: unknown): boolean {
+  const status = (error as Partial<EC2ServiceException>).$metadata?.httpStatusCode ?? 0;
+  return (status >= 400 && status < 500) || toFailure(error, 'ask').nonRetryable === true;
+}
+
 async function permitted(action: string, ask: () => Promise<unknown>): Promise<Finding[]> {
   try {
     await ask();
@@ -118,9 +125,9 @@ async function permitted(action: string, ask: () => Promise<unknown>): Promise<F
           about: action,
         },
       ];
+    // A passing trouble is tried again, with all the rest; what EC2 refuses is no such thing here, whatever it is in a failover.
+    if (throttledSeconds(error) !== undefined || !isRefusal(error)) throw error;
     const failure = toFailure(error, `ask whether ${action} is permitted`);
-    // A passing trouble is tried again, with all the rest.
-    if (failure.nonRetryable !== true) throw error;
     return [
       {
         code: 'not-checked',
