@@ -14,6 +14,7 @@ import { failoverCommand } from './commands/failover';
 import { fenceCommand } from './commands/fence';
 import { notifyCommand } from './commands/notify';
 import { pauseCommand, resumeCommand } from './commands/pause';
+import { planCommand } from './commands/plan';
 import { pointsCommand } from './commands/points';
 import { repositoryCommand } from './commands/repository';
 import { restoreCommand } from './commands/restore';
@@ -34,6 +35,7 @@ import { type CliContext, type CliIo, writeJson } from './io';
 
 const COMMANDS = [
   validateCommand,
+  planCommand,
   checkCommand,
   backupCommand,
   restoreCommand,
@@ -128,7 +130,7 @@ function usageMessage({ message, code }: CommanderError): string {
   return `${message.replace(/^error: /, '').replace(/\.?\s*$/, '')}. See: lifeboat --help`;
 }
 
-const COMMAND_NAMES = new Set(['schedule', 'sandbox', 'repository', 'vsphere', 'dns']);
+const COMMAND_NAMES = new Set(['schedule', 'sandbox', 'repository', 'vsphere', 'dns', 'plan']);
 
 /** The command's name for the JSON document, such as `schedule show`. */
 function commandOf(argv: readonly string[]): string | null {

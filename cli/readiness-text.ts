@@ -4,12 +4,14 @@ import { printable } from '../plan/printable';
 import { type CheckSummary } from '../workflows/check';
 
 /** What a check found, for people: what a person has to do first. */
-export function checkText({ plan, digest, verdict, checkedAt, findings, proxies }: CheckSummary): string {
+export function checkText(summary: CheckSummary): string {
+  const { plan, digest, verdict, checkedAt, findings, proxies, test } = summary;
   return (
     `Plan ${plan} (version ${digest.slice(0, 12)}): ${verdict}, as of ${checkedAt}.\n` +
     (findings.length === 0 ? '' : findingsText(findings)) +
     proxyText('AWS proxy', proxies.aws) +
-    proxyText('Backup proxy', proxies.backup)
+    proxyText('Backup proxy', proxies.backup) +
+    (test === undefined ? '' : `${TESTED[test.tested]}${changesText(test.changed)}.\n`)
   );
 }
 
@@ -37,7 +39,7 @@ function proxyText(what: string, proxy: ProxyAnswer | undefined): string {
 /** The last check and test of a plan, in two lines of its status. */
 export function readinessText(
   plan: string,
-  { verdict, because, check, tested, lastTest }: ReadinessStatus,
+  { verdict, because, check, tested, changed, lastTest }: ReadinessStatus,
 ): string {
   const checked =
     check === undefined
@@ -45,13 +47,28 @@ export function readinessText(
       : because === undefined
         ? `Readiness: ${verdict}, checked at ${check.checkedAt}; ${foundText(check.findings)}.\n`
         : `Readiness: not verified ${because}. That check said: ${check.verdict}; ${foundText(check.findings)}.\n`;
-  return checked + testedText(tested, lastTest);
+  return checked + testedText(plan, { tested, changed, lastTest });
 }
 
-function testedText(tested: ReadinessStatus['tested'], lastTest: ReadinessStatus['lastTest']): string {
+const TESTED = { yes: 'Tested: yes', no: 'Tested: not', never: 'Tested: never' };
+/** A plan of many guests may have had an upgrade of all. */
+const MOST_CHANGES = 3;
+
+/** ` since …`, to follow that a plan is not tested; nothing where nothing has changed. */
+function changesText(changed: readonly string[]): string {
+  const more = changed.length > MOST_CHANGES ? `, and ${changed.length - MOST_CHANGES} more` : '';
+  const shown = changed.slice(0, MOST_CHANGES).map((one) => ` since ${printable(one)}`);
+  return shown.join(',') + more;
+}
+
+function testedText(
+  plan: string,
+  { tested, changed, lastTest }: Pick<ReadinessStatus, 'tested' | 'changed' | 'lastTest'>,
+): string {
   if (lastTest === undefined) return 'Tested: never.\n';
   const of = `a test failover succeeded at ${lastTest.testedAt} (run ${lastTest.runId})`;
-  return tested === 'yes' ? `Tested: ${of}.\n` : `Tested: not this version of the plan; ${of} of another.\n`;
+  if (tested === 'yes') return `Tested: ${of}.\n`;
+  return `Tested: not${changesText(changed)}; ${of}. What changed in the plan: lifeboat plan diff ${plan}\n`;
 }
 
 function foundText(findings: readonly KeptFinding[]): string {

@@ -1,4 +1,11 @@
-import { type KeptCheck, type LastTest, type Verdict } from '../plan/readiness';
+import {
+  type KeptCheck,
+  type LastTest,
+  testStanding,
+  type TestStanding,
+  type Verdict,
+} from '../plan/readiness';
+import { type GuestFacts } from '../plan/tested';
 import { DamagedObjectError } from '../repository/objects/json-object';
 import { type ObjectStore } from '../repository/objects/object-store';
 import { readReadiness, type ReadinessRecord } from '../repository/plans/readiness-record';
@@ -16,8 +23,10 @@ export interface ReadinessStatus {
   because: string | undefined;
   /** The last check; absent where there was none. */
   check: KeptCheck | undefined;
-  /** `no`: no test failover of this version of the plan has come to a good end. */
-  tested: 'yes' | 'no' | 'never';
+  /** `no`: a test failover has come to a good end, and the plan, a guest or the AWS proxy has changed since. */
+  tested: TestStanding['tested'];
+  /** What has changed since the test, each to follow "since"; empty unless `tested` is `no`. */
+  changed: string[];
   /** The last test failover that came to a good end, of whatever version. */
   lastTest: LastTest | undefined;
 }
@@ -28,6 +37,8 @@ export interface Present {
   digest: string;
   /** The backups that the DR copies hold, by VM, with their times. */
   drCopies: ReadonlyMap<string, { recoveryPoint: string; takenAt: string }>;
+  /** What the backups that these hold say of the guests, by VM; absent where nobody has looked. */
+  guests?: Record<string, GuestFacts>;
   now: Date;
 }
 
@@ -51,11 +62,17 @@ export async function readReadinessStatus(
 export function readinessStatus(record: ReadinessRecord | undefined, present: Present): ReadinessStatus {
   const { check, lastTest } = record ?? {};
   const because = check === undefined ? 'it was never checked' : outdated(check, present);
+  const awsProxy = check?.proxies.aws?.version;
+  const standing = testStanding(lastTest, {
+    digest: present.digest,
+    ...(present.guests === undefined ? {} : { guests: present.guests }),
+    ...(awsProxy === undefined ? {} : { awsProxy }),
+  });
   return {
     verdict: check === undefined || because !== undefined ? 'not verified' : check.verdict,
     because,
     check,
-    tested: lastTest === undefined ? 'never' : lastTest.digest === present.digest ? 'yes' : 'no',
+    ...standing,
     lastTest,
   };
 }

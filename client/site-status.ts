@@ -12,6 +12,7 @@ import { type ChosenLine, isTurnedAway } from '../plan/lines';
 import { type PlanPhase, type Undone } from '../plan/run';
 import { closedWindow, type ClosedWindow } from '../plan/replication-limit';
 import { type DrPlan } from '../plan/schema';
+import { guestFactsOf, type GuestFacts } from '../plan/tested';
 import { MANIFESTS_AT_ONCE, readManifest } from '../repository/backups/backups';
 import { type BackupManifest, type GuestRehearsal } from '../repository/backups/manifest';
 import { DamagedObjectError } from '../repository/objects/json-object';
@@ -52,6 +53,8 @@ export interface VmSiteStatus {
   turnedAway: boolean;
   /** Whether EC2 can boot what the DR copy holds; absent where that was not tried. */
   guest: GuestRehearsal | undefined;
+  /** What decides whether it boots there, as that backup has it; absent where there is none. */
+  facts?: GuestFacts;
   /** `moving`: a failover or failback is under way, or stopped half-way. `nowhere`: the failover has left it out. */
   runsAt: 'primary' | 'recovery' | 'moving' | 'nowhere';
   /** The VM's instance at the recovery site, of a failover; a test's instances are not shown. */
@@ -144,6 +147,7 @@ export async function siteStatus(
           copy !== undefined &&
           isTurnedAway(state ?? {}, { backupId: copy.recoveryPoint, takenAt: copy.takenAt }),
         guest: manifests[index]?.guest,
+        ...(manifests[index] === undefined ? {} : { facts: guestFactsOf(manifests[index]) }),
         runsAt: state?.without?.includes(vm) === true ? 'nowhere' : RUNS_AT[phase],
         instance,
         awayCopy: awayCopyStatus(awayCopies.get(vm), instance, now),

@@ -1,3 +1,5 @@
+import { changedSince, type Tested } from './tested';
+
 /**
  * What a check of a plan says. `impossible` keeps a failover from succeeding; a `warning` does not, but somebody should mend it
  * before the day.
@@ -17,15 +19,20 @@ export type FindingCode =
   | 'address'
   | 'instance-profile'
   | 'dns'
+  | 'dr-copy-archived'
+  | 'vcpu-quota'
   // What only a check asks.
   | 'dr-copy-age'
-  | 'dr-copy-archived'
   | 'kms-key'
+  | 'kms-key-unusable'
   | 'encryption-by-default'
   | 'launch-copy'
   | 'guest'
   | 'guest-not-tried'
-  | 'vcpu-quota'
+  | 'probe-port'
+  | 'permission'
+  | 's3-endpoint'
+  | 'recycle-bin'
   | 'aws-proxy'
   | 'aws-proxy-zone'
   | 'backup-proxy'
@@ -36,6 +43,22 @@ export type FindingCode =
   | 'test-overdue'
   /** Something could not be asked, or there is more than is told. */
   | 'not-checked';
+
+/**
+ * What a failover stops at, and goes on with all the same where a person says so: a VM that meets it waits for somebody to mend it, and
+ * the others come up. Without a subnet or a DR copy there is nothing to go on with.
+ */
+export const FORCEABLE = [
+  'instance-type',
+  'licensed-image',
+  'dr-copy-archived',
+  'address',
+  'instance-profile',
+  'vcpu-quota',
+  'dns',
+] as const satisfies FindingCode[];
+
+export const isForceable = (code: string): boolean => (FORCEABLE as readonly string[]).includes(code);
 
 /** One thing that is wrong. */
 export interface Finding {
@@ -100,16 +123,31 @@ export interface KeptCheck {
   standing?: Standing[];
   /** Absent where nothing is other than before. */
   changes?: StandingChanges;
+  /** Whether the last good test failover holds for what was checked; absent from checks of before it was asked. */
+  test?: TestStanding;
+}
+
+/** What the last good test failover says of what is there now. */
+export interface TestStanding {
+  /** `no`: there was one, and something has changed since. `never`: there was none. */
+  tested: 'yes' | 'no' | 'never';
+  /** What has changed, each to follow "since"; empty unless it is `no`. */
+  changed: string[];
 }
 
 /** The last test failover of a plan that came to a good end. */
-export interface LastTest {
-  digest: string;
+export interface LastTest extends Tested {
   runId: string;
   /** ISO 8601, UTC: when it ended. */
   testedAt: string;
   /** Seconds until its last VM was ready. */
   rtoSeconds: number;
+}
+
+export function testStanding(lastTest: LastTest | undefined, now: Tested): TestStanding {
+  if (lastTest === undefined) return { tested: 'never', changed: [] };
+  const changed = changedSince(lastTest, now);
+  return { tested: changed.length === 0 ? 'yes' : 'no', changed };
 }
 
 export function verdictOf(findings: readonly Pick<Finding, 'severity'>[]): Verdict {

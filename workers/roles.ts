@@ -162,7 +162,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     dnsServers,
     dnsResolvers: resolvers,
   } = awsProxySettings();
-  const { ec2, ebs, route53, iam, serviceQuotas } = awsClients({ region });
+  const { ec2, ebs, route53, iam, serviceQuotas, kms } = awsClients({ region });
   const objectStore = recoverySiteObjectStores(settings);
   const host = { ec2, instanceId, deviceNames: new DeviceNames(), deviceDirectory };
   const guests = guestAdapter();
@@ -189,7 +189,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     ...createChoosePointsActivities({ objectStore }),
     ...createPointCopyActivities({ ec2, objectStore }),
     ...createReadinessActivities({
-      ...{ ec2, route53, iam, serviceQuotas, region, objectStore, resolvers },
+      ...{ ec2, route53, iam, serviceQuotas, kms, region, objectStore, resolvers, instanceId },
     }),
     ...createLaunchActivities({
       ec2,

@@ -41,6 +41,7 @@ export async function check(request: RunRequest): Promise<CheckSummary> {
     proxies,
     recoveryPoints: site.recoveryPoints,
     findings: [...proxyFindings, ...inZones, ...phaseFindings(begun), ...site.findings],
+    ...(site.guests === undefined ? {} : { guests: site.guests }),
     ...(plan.objectives?.rto === undefined ? {} : { rto: plan.objectives.rto }),
     ...(plan.objectives?.testEvery === undefined ? {} : { testEvery: plan.objectives.testEvery }),
   });

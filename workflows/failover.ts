@@ -2,6 +2,8 @@ import { ApplicationFailure, patched } from '@temporalio/workflow';
 import { type DrCopy } from '../activities/aws-proxy/account/contract';
 import { wantsFence } from '../plan/fence';
 import { type ChosenLine, type PointChoice } from '../plan/lines';
+import { measured, type MeasuredObjectives } from '../plan/objectives';
+import { type FindingCode, FORCEABLE, isForceable } from '../plan/readiness';
 import { type PlanPhase, type RunContext } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
 import { someOf } from '../plan/some-of';
@@ -39,6 +41,8 @@ export interface FailoverRequest extends RunRequest, PointChoice {
   onFailure?: OnFailure;
   /** Who has approved beforehand all that the plan wants approved, and why; without it, each is asked for. */
   approveAll?: Deciding;
+  /** What it does not stop at before it begins, although it is wrong; of {@link FORCEABLE}. */
+  force?: FindingCode[];
 }
 
 export interface FailoverSummary {
@@ -63,6 +67,10 @@ export interface FailoverSummary {
   leftOut?: LeftOutVm[];
   /** What people approved; absent where nothing was to be. */
   approvals?: Approval[];
+  /** What it would have stopped at before it began, had it not been forced; absent where there was nothing. */
+  overridden?: string[];
+  /** The plan's objectives, and whether they were met; absent where it has none. */
+  objectives?: MeasuredObjectives;
 }
 
 const MODES: readonly FailoverMode[] = ['disaster', 'planned', 'test'];
@@ -80,6 +88,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   const choice = requireChoice(request);
   const onFailure = test ? 'undo' : requireOnFailure(request.onFailure);
   if (request.approveAll !== undefined) requireApproveAll(request.approveAll);
+  if (request.force !== undefined) requireForce(request.force);
   const started = Date.now();
   const begun = await begin(request);
   if (test) begun.run.test = true;
@@ -105,8 +114,9 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   const chosen =
     choice &&
     (await awsProxy.choosePoints({ run: begun.run, vms: plan.vms.map(({ name }) => name), choice }));
+  const force = request.force === undefined ? {} : { force: request.force };
   const points = chosen === undefined ? {} : { points: chosen.points };
-  let ready = await awsProxy.checkFailover({ run: begun.run, plan, test, ...points });
+  let ready = await awsProxy.checkFailover({ run: begun.run, plan, test, ...points, ...force });
   let downSince: number | undefined;
 
   const { recovered, images, consoles, dns, removed, leftOut } = await compensating(async (compensations) => {
@@ -114,7 +124,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     if (planned) {
       const last = await bringLastState(begun, progress, compensations);
       progress.phase('checking again');
-      ready = await awsProxy.checkFailover({ run: begun.run, plan, test });
+      ready = await awsProxy.checkFailover({ run: begun.run, plan, test, ...force });
       requireLast(ready.drCopies, last);
       ({ downSince } = last);
     }
@@ -186,20 +196,24 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   const done = leftOut.length === 0 ? 'done' : `done without ${someOf(leftOut.map(({ vm }) => vm))}`;
   // A test that was without a VM has not shown that all of the plan comes up, nor has one of older recovery points tried the guests of today.
   const proves = test && leftOut.length === 0 && chosen === undefined;
-  progress.phase(proves ? await noted(begun.run, rtoSeconds) : done);
+  const rpoSeconds = planned ? 0 : seconds(started - oldestOf(ready.drCopies));
+  const objectives = measured(plan.objectives, { rpoSeconds, rtoSeconds });
+  progress.phase(proves ? await noted(begun.run, rtoSeconds, ready) : done);
   return {
     plan: plan.name,
     mode: request.mode,
     vms: [...told.values()],
     ...(chosen === undefined ? {} : { chosen: chosen.line }),
-    rpoSeconds: planned ? 0 : seconds(started - oldestOf(ready.drCopies)),
+    rpoSeconds,
     rtoSeconds,
+    ...(objectives === undefined ? {} : { objectives }),
     ...(downSince === undefined ? {} : { downtimeSeconds: seconds(servingSince - downSince) }),
     removed,
     ...(notes.length === 0 ? {} : { notes }),
     ...(fence === undefined ? {} : { fence }),
     ...(leftOut.length === 0 ? {} : { leftOut }),
     ...(decisions.approvals.length === 0 ? {} : { approvals: decisions.approvals }),
+    ...(ready.overridden === undefined ? {} : { overridden: ready.overridden }),
   };
 }
 
@@ -210,6 +224,16 @@ function requireApproveAll(approveAll: unknown): void {
   } catch (error) {
     throw ApplicationFailure.nonRetryable((error as Error).message, 'BadRequest');
   }
+}
+
+/** @throws ApplicationFailure BadRequest */
+function requireForce(force: unknown): void {
+  const bad = Array.isArray(force) ? force.find((code) => !isForceable(String(code))) : force;
+  if (bad !== undefined || force === null)
+    throw ApplicationFailure.nonRetryable(
+      `force is a list of ${FORCEABLE.join(', ')}, not ${JSON.stringify(bad)}.`,
+      'BadRequest',
+    );
 }
 
 /** The last point at which people can hold a failover: what clients see is changed next. */

@@ -3,6 +3,7 @@ import { type DrPlan } from '../../plan/schema';
 import { type FenceOrder } from '../../plan/fence-order';
 import { type Finding, type KeptCheck } from '../../plan/readiness';
 import { type ClosedWindow } from '../../plan/replication-limit';
+import { type GuestFacts } from '../../plan/tested';
 import {
   type PlanPhase,
   type PlanState,
@@ -80,6 +81,8 @@ export interface ControlActivities {
       /** Seconds within which the plan wants a good test again; absent where it does not say. */
       testEvery?: number;
       findings: Finding[];
+      /** Of the backups that the DR copies hold, by VM. */
+      guests?: Record<string, GuestFacts>;
     },
   ): Promise<KeptCheck>;
 
@@ -89,5 +92,9 @@ export interface ControlActivities {
     /** ISO 8601, UTC. */
     testedAt: string;
     rtoSeconds: number;
+    /** Backups that its VMs booted from, by VM: what is known of these guests is noted as well. */
+    recoveryPoints?: Record<string, string>;
+    /** Lifeboat's version on the AWS proxy. */
+    awsProxy?: string;
   }): Promise<void>;
 }

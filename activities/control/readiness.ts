@@ -1,3 +1,4 @@
+import { mapAhead } from '../../blocks/pipeline';
 import { lifeboatVersion } from '../../host/version';
 import {
   type Finding,
@@ -5,9 +6,14 @@ import {
   type LastTest,
   type ProxyAnswer,
   sinceWhen,
+  testStanding,
   verdictOf,
 } from '../../plan/readiness';
 import { secondsText } from '../../plan/seconds-text';
+import { guestFactsOf, type GuestFacts } from '../../plan/tested';
+import { MANIFESTS_AT_ONCE, readManifest } from '../../repository/backups/backups';
+import { type BackupManifest } from '../../repository/backups/manifest';
+import { DamagedObjectError } from '../../repository/objects/json-object';
 import { type ObjectStore } from '../../repository/objects/object-store';
 import { changeReadiness } from '../../repository/plans/readiness-record';
 import { type ControlActivities } from './contract';
@@ -19,7 +25,7 @@ type NoteTest = Parameters<ControlActivities['noteTest']>[0];
 /** See {@link ControlActivities}. @param version of this worker */
 export async function keepCheck(
   store: ObjectStore,
-  { run, rto, testEvery, findings, ...checked }: KeepCheck,
+  { run, rto, testEvery, findings, guests, ...checked }: KeepCheck,
   version = lifeboatVersion(),
 ): Promise<KeptCheck> {
   const judge = (before: KeptCheck | undefined, lastTest: LastTest | undefined): KeptCheck => {
@@ -35,6 +41,11 @@ export async function keepCheck(
       runId: run.runId,
       verdict: verdictOf(all),
       findings: sinceWhen(all, before?.findings ?? [], checked.checkedAt),
+      test: testStanding(lastTest, {
+        digest: run.digest,
+        ...(guests === undefined ? {} : { guests }),
+        ...(checked.proxies.aws === undefined ? {} : { awsProxy: checked.proxies.aws.version }),
+      }),
     };
     return { ...kept, ...standings(kept, before) };
   };
@@ -52,12 +63,47 @@ export async function keepCheck(
   return kept ?? judge(undefined, undefined);
 }
 
-export async function noteTest(store: ObjectStore, { run, testedAt, rtoSeconds }: NoteTest): Promise<void> {
+export async function noteTest(
+  store: ObjectStore,
+  { run, testedAt, rtoSeconds, recoveryPoints = {}, awsProxy }: NoteTest,
+): Promise<void> {
+  const { digest, runId } = run;
+  const guests = await guestsIn(store, recoveryPoints);
+  const lastTest: LastTest = {
+    ...{ digest, runId, testedAt, rtoSeconds, guests },
+    ...(awsProxy === undefined ? {} : { awsProxy }),
+  };
   await changeReadiness(store, run.plan, (record) =>
-    record.lastTest !== undefined && record.lastTest.testedAt > testedAt
-      ? record
-      : { ...record, lastTest: { digest: run.digest, runId: run.runId, testedAt, rtoSeconds } },
+    record.lastTest !== undefined && record.lastTest.testedAt > testedAt ? record : { ...record, lastTest },
   );
+}
+
+/** What the backups say of their guests. One that cannot be read says nothing, and a change of that guest will not be seen. */
+async function guestsIn(
+  store: ObjectStore,
+  recoveryPoints: Record<string, string>,
+): Promise<Record<string, GuestFacts>> {
+  const guests: Record<string, GuestFacts> = {};
+  const read = async ([vm, backup]: [string, string]) => ({
+    vm,
+    manifest: await manifestOf(store, vm, backup),
+  });
+  for await (const { vm, manifest } of mapAhead(Object.entries(recoveryPoints), MANIFESTS_AT_ONCE, read))
+    if (manifest !== undefined) guests[vm] = guestFactsOf(manifest);
+  return guests;
+}
+
+async function manifestOf(
+  store: ObjectStore,
+  vm: string,
+  backup: string,
+): Promise<BackupManifest | undefined> {
+  try {
+    return await readManifest(store, vm, backup);
+  } catch (error) {
+    if (error instanceof DamagedObjectError) return undefined;
+    throw error;
+  }
 }
 
 /** Proxies of another version than the control worker, whose runs ask for what the proxies may not know. */

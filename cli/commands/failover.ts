@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander';
 import { INSTANT_FORM, parseInstant } from '../../plan/instant';
 import { type ChosenLine, type PointChoice } from '../../plan/lines';
+import { printable } from '../../plan/printable';
+import { type FindingCode, FORCEABLE, isForceable } from '../../plan/readiness';
 import { type OnFailure } from '../../workflows/run/attention';
 import { CliError, EXIT } from '../exit-codes';
 import { bootScriptsText, consolesText, warningsText } from '../guest-text';
@@ -9,6 +11,7 @@ import { byOption } from '../deciding';
 import { mindText } from '../mind-text';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
+import { measuredText } from '../objectives-text';
 import { runCommand, type RunOptions } from '../run-command';
 import { tableText } from '../table';
 import { type FailoverMode } from '../../workflows/run/ids';
@@ -21,6 +24,7 @@ type FailoverOptions = RunOptions &
     onFailure: OnFailure;
     approveAll?: string;
     by: string;
+    force?: string;
   };
 
 export function failoverCommand(context: CliContext): Command {
@@ -56,8 +60,13 @@ export function failoverCommand(context: CliContext): Command {
       'approve beforehand all that the plan wants approved, a test or not; the reason is kept with the run',
     )
     .addOption(byOption())
+    .option(
+      '--force <codes>',
+      `go on although that is wrong, codes of the check with commas between: ${FORCEABLE.join(', ')}; what was overridden is told`,
+    )
     .action((plan: string, options: FailoverOptions) => {
       const { approveAll: why, by, at, point } = options;
+      const force = options.force === undefined ? undefined : forcedCodes(options.force);
       if (at !== undefined && parseInstant(at) === undefined)
         throw new CliError(`--at must be ${INSTANT_FORM}, not ${JSON.stringify(at)}.`, EXIT.badInput);
       const choice = { ...(at === undefined ? {} : { at }), ...(point === undefined ? {} : { point }) };
@@ -72,9 +81,13 @@ export function failoverCommand(context: CliContext): Command {
             onFailure: options.onFailure,
             ...choice,
             ...(why === undefined ? {} : { approveAll: { by, why } }),
+            ...(force === undefined ? {} : { force }),
           },
           choice,
-          atBegin: why === undefined ? [] : ['--approve-all'],
+          atBegin: [
+            ...(why === undefined ? [] : ['--approve-all']),
+            ...(force === undefined ? [] : ['--force']),
+          ],
           exitCode: ({ leftOut = [] }) => (leftOut.length > 0 ? EXIT.doneWithout : EXIT.ok),
           text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed, ...more }) =>
             tableText(
@@ -101,11 +114,13 @@ export function failoverCommand(context: CliContext): Command {
             bootScriptsText(vms) +
             consolesText(name, vms) +
             mindText(more.notes) +
+            overriddenText(more.overridden) +
             approvalsText(more.approvals) +
             leftOutText(more.leftOut) +
             (downtimeSeconds === undefined
               ? `RPO ${secondsText(rpoSeconds)}, RTO ${secondsText(rtoSeconds)}\n`
               : `Nothing was lost. Out of service for ${secondsText(downtimeSeconds)}, ${secondsText(rtoSeconds)} in all. The VMs at the primary site are off.\n`) +
+            measuredText(more.objectives) +
             chosenText(name, mode, more.chosen) +
             (more.fence === undefined
               ? ''
@@ -117,6 +132,21 @@ export function failoverCommand(context: CliContext): Command {
       );
     });
 }
+
+/** @throws CliError naming the code that cannot be forced */
+function forcedCodes(text: string): FindingCode[] {
+  return text.split(',').map((code) => {
+    if (!isForceable(code))
+      throw new CliError(
+        `--force takes ${FORCEABLE.join(', ')}, with commas between, not ${JSON.stringify(code)}.`,
+        EXIT.badInput,
+      );
+    return code as FindingCode;
+  });
+}
+
+const overriddenText = (overridden: readonly string[] = []): string =>
+  overridden.map((text) => `Overridden by --force: ${printable(text)}\n`).join('');
 
 /** What a failover to chosen recovery points means from now on; nothing of one that took what the DR copies hold. */
 function chosenText(plan: string, mode: FailoverMode, chosen: ChosenLine | undefined): string {

@@ -6,6 +6,8 @@ import { type RunUnderWay, runsUnderWay } from '../../client/runs-under-way';
 import { type Present, type ReadinessStatus, readReadinessStatus } from '../../client/readiness-status';
 import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
 import { printable } from '../../plan/printable';
+import { type DrPlan } from '../../plan/schema';
+import { objectivesText, standingOf } from '../objectives-text';
 import { windowText } from '../../plan/daily-window';
 import { awaitedText, pausedText } from '../decision-text';
 import { someOf } from '../../plan/some-of';
@@ -44,17 +46,22 @@ export function statusCommand({ io }: CliContext): Command {
         ]);
         const readiness = await readReadinessStatus(store, plan.name, presentOf(status, digest));
         ec2.destroy();
-        return { status, digest, readiness, runs, wantsLaunchCopies: plan.replication.launchCopy === true };
+        const { objectives, replication } = plan;
+        return {
+          ...{ status, digest, readiness, runs, wantsLaunchCopies: replication.launchCopy === true },
+          ...(objectives === undefined ? {} : { objectives }),
+        };
       };
       const text = async (): Promise<string> => {
-        const { status, wantsLaunchCopies, readiness, runs } = await look();
-        return statusText(status, wantsLaunchCopies, readiness) + runsText(runs, argument);
+        const { status, wantsLaunchCopies, readiness, runs, objectives } = await look();
+        return statusText(status, wantsLaunchCopies, readiness, objectives) + runsText(runs, argument);
       };
       if (again === true) return watch(io, text, WATCH_SECONDS);
       if (json !== true) return io.out(await text());
-      const { status, digest, readiness, runs } = await look();
+      const { status, digest, readiness, runs, objectives } = await look();
       writeJson(io, {
         ...statusDocument(status, digest, readiness),
+        objectives: objectives === undefined ? null : standingOf(objectives, status, readiness),
         runs: typeof runs === 'string' ? null : runs.map(runDocument),
       });
     });
@@ -69,12 +76,14 @@ interface Looked {
   readiness: ReadinessStatus;
   runs: RunUnderWay[] | string;
   wantsLaunchCopies: boolean;
+  objectives?: NonNullable<DrPlan['objectives']>;
 }
 
 /** What a kept check is compared with. */
 const presentOf = ({ vms }: SiteStatus, digest: string): Present => ({
   digest,
   drCopies: new Map(vms.flatMap(({ vm, drCopy }) => (drCopy === undefined ? [] : [[vm, drCopy]]))),
+  guests: Object.fromEntries(vms.flatMap(({ vm, facts }) => (facts === undefined ? [] : [[vm, facts]]))),
   now: new Date(),
 });
 
@@ -186,12 +195,14 @@ export function statusText(
   status: SiteStatus,
   wantsLaunchCopies = false,
   readiness?: ReadinessStatus,
+  objectives?: DrPlan['objectives'],
 ): string {
   const phase = status.phase === 'none' ? 'never replicated' : `${status.phase} since ${status.since}`;
   const { closedWindow, fence, undoing } = status;
   return (
     `Plan ${status.plan}: ${phase} (generation ${status.generation})\n` +
     (readiness === undefined ? '' : readinessText(status.plan, readiness)) +
+    (objectives === undefined ? '' : objectivesText(standingOf(objectives, status, readiness))) +
     (closedWindow === undefined
       ? ''
       : `Scheduled backups begin ${windowText(closedWindow)} only; the next may at ${closedWindow.opensAt}.\n`) +

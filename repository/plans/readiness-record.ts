@@ -28,6 +28,13 @@ const standing = z.array(
     since: z.iso.datetime(),
   }),
 );
+const guest = z.object({
+  guestOs: text,
+  firmware: text,
+  disks: z.array(text),
+  family: text.optional(),
+  kernels: z.array(text).optional(),
+});
 const recordSchema: z.ZodType<ReadinessRecord> = z.object({
   plan: z.string(),
   check: z
@@ -52,6 +59,7 @@ const recordSchema: z.ZodType<ReadinessRecord> = z.object({
       proxies: z.object({ aws: proxy.optional(), backup: proxy.optional() }),
       standing: standing.optional(),
       changes: z.object({ begun: standing, over: standing }).optional(),
+      test: z.object({ tested: z.enum(['yes', 'no', 'never']), changed: z.array(text) }).optional(),
     })
     .optional(),
   lastTest: z
@@ -60,6 +68,8 @@ const recordSchema: z.ZodType<ReadinessRecord> = z.object({
       runId: text.min(1),
       testedAt: z.iso.datetime(),
       rtoSeconds: z.number().nonnegative(),
+      guests: z.record(text, guest).optional(),
+      awsProxy: text.optional(),
     })
     .optional(),
 });

@@ -103,6 +103,12 @@ export interface Fixtures {
   /** Names of SNS topics in the account and Region; none where absent. */
   topics?: string[];
   vendorImages?: VendorImageFixture[];
+  /** States of KMS keys by their ARNs; none but the one that AWS manages where absent. EBS here takes any key. */
+  kmsKeys?: Record<string, 'Enabled' | 'Disabled' | 'PendingDeletion'>;
+  /** Snapshots that a rule has kept when they were deleted, at `createdAt`; none where absent. */
+  recycleBin?: { id: string; description: string; createdAt: string }[];
+  /** Gateway endpoints of services in the VPCs; none where absent. */
+  vpcEndpoints?: { id: string; vpc: string; service: string }[];
   /** Values that AWS has given this account of quotas, by code; AWS's defaults where absent. They are told, and launches not held to them. */
   quotas?: Record<string, number>;
   /** Whether the account encrypts what EBS makes, with the key that AWS manages. Off where absent, as in accounts. */

@@ -79,8 +79,11 @@ export function shopFixtures(): Fixtures {
     instanceProfiles: [SHOP_INSTANCE_PROFILE],
     topics: [SHOP_TOPIC],
     vendorImages: [windowsImage(LICENSED_BIOS_IMAGE_ID), windowsImage(LICENSED_UEFI_IMAGE_ID, 'uefi')],
-    // As an account has it that runs something: enough for the shop twice over.
-    quotas: { 'L-1216C47A': 64 },
+    // As an account has it that is meant for a whole data centre: a failover heeds it.
+    quotas: { 'L-1216C47A': 5000 },
+    vpcEndpoints: [
+      { id: 'vpce-0a11fe00000000001', vpc: production.vpc.id, service: `com.amazonaws.${REGION}.s3` },
+    ],
     buckets: [SHOP_BUCKET],
     hostInstances: [
       {

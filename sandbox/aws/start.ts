@@ -3,6 +3,7 @@ import { type AddressInfo } from 'node:net';
 import * as ebs from '@aws-sdk/client-ebs';
 import * as ec2 from '@aws-sdk/client-ec2';
 import * as iam from '@aws-sdk/client-iam';
+import * as kms from '@aws-sdk/client-kms';
 import * as route53 from '@aws-sdk/client-route-53';
 import * as s3 from '@aws-sdk/client-s3';
 import * as quotas from '@aws-sdk/client-service-quotas';
@@ -18,6 +19,7 @@ import { writingHandlers } from './ebs/writing';
 import { ec2Handlers } from './ec2/handlers';
 import { injecting } from './faults/injecting';
 import { iamHandlers } from './iam/handlers';
+import { kmsHandlers } from './kms/handlers';
 import { watchInstances } from './ec2/instances/instance-states';
 import { limiting } from './limits';
 import { startMetadataService } from './metadata/service';
@@ -111,6 +113,7 @@ export async function startAwsEndpoint(
         ),
       },
       { service: describeService({ ...iam }, new iam.IAMClient(client)), handlers: iamHandlers(account) },
+      { service: describeService({ ...kms }, new kms.KMSClient(client)), handlers: kmsHandlers(account) },
       {
         service: describeService({ ...quotas }, new quotas.ServiceQuotasClient(client)),
         handlers: quotaHandlers(account),

@@ -134,6 +134,9 @@ describe('checkFailover of a plan of 300 VMs', () => {
       DescribeInstanceTypes: 1,
       DescribeInstanceTypeOfferings: 1,
       DescribeNetworkInterfaces: 1,
+      // What runs, for the quota of vCPUs.
+      DescribeInstances: 1,
+      GetServiceQuota: 1,
       GetHostedZone: 1,
       ListResourceRecordSets: 2,
       GetObject: VMS + 1,

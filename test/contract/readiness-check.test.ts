@@ -1,3 +1,8 @@
+import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs';
+import { DeregisterImageCommand, RegisterImageCommand } from '@aws-sdk/client-ec2';
+import { ChangeResourceRecordSetsCommand } from '@aws-sdk/client-route-53';
+import { guestImage, ROOT_DEVICE } from '../../activities/aws-proxy/account/images';
+import { tagList } from '../../activities/aws-proxy/account/tags';
 import { deleteSnapshots } from '../../activities/aws-proxy/account/snapshots';
 import { createReadinessActivities } from '../../activities/aws-proxy/readiness/activities';
 import { type Finding } from '../../plan/readiness';
@@ -5,6 +10,7 @@ import { type DrPlan } from '../../plan/schema';
 import { type GuestRehearsal } from '../../repository/backups/manifest';
 import {
   PROXY_AVAILABILITY_ZONE,
+  PROXY_INSTANCE_ID,
   REGION,
   shopFixtures,
   TEST_SECURITY_GROUP_ID,
@@ -18,18 +24,39 @@ import {
   startFailoverSite,
 } from '../support/failover-site';
 
+const DAY = '2026-11-23T10:15:00.000Z';
 const STANDARD = 'L-1216C47A';
 const KEY = `arn:aws:kms:${REGION}:000000000000:key/11111111-2222-4333-8444-555555555555`;
 
+/** An image as the first failover makes it. */
+async function registerShell({ clients: { ec2, ebs }, run }: FailoverSite) {
+  const tags = tagList({ plan: 'shop', run: run('shell').runId, role: 'shell' });
+  const { SnapshotId } = await ebs.send(new StartSnapshotCommand({ VolumeSize: 1, Tags: tags }));
+  await ebs.send(new CompleteSnapshotCommand({ SnapshotId, ChangedBlocksCount: 0 }));
+  await waitUntilCompleted(ec2, [SnapshotId ?? '']);
+  return ec2.send(
+    new RegisterImageCommand({
+      Name: 'lifeboat-shell-of-a-test',
+      ...guestImage('bios'),
+      BlockDeviceMappings: [{ DeviceName: ROOT_DEVICE, Ebs: { SnapshotId } }],
+      TagSpecifications: [{ ResourceType: 'image', Tags: tags }],
+    }),
+  );
+}
+
 describe('checkReadiness', () => {
   const fixtures = shopFixtures();
+  const endpoints = fixtures.vpcEndpoints;
+  const ingress = fixtures.securityGroups.map((group) => group.ingress);
   let site: FailoverSite;
   let activities: ReturnType<typeof createReadinessActivities>;
 
   beforeAll(async () => {
     site = await startFailoverSite(fixtures);
     const dependencies = { ...site.clients, objectStore: () => site.store };
-    activities = createReadinessActivities({ ...dependencies, region: REGION });
+    activities = createReadinessActivities({
+      ...{ ...dependencies, region: REGION, instanceId: PROXY_INSTANCE_ID },
+    });
     const tried: GuestRehearsal = {
       rehearsedAt: '2026-11-23T10:15:01.000Z',
       outcome: 'adaptable',
@@ -49,6 +76,10 @@ describe('checkReadiness', () => {
     site.faults.length = 0;
     fixtures.quotas = { [STANDARD]: 64 };
     fixtures.encryptionByDefault = false;
+    fixtures.vpcEndpoints = endpoints;
+    fixtures.recycleBin = [{ id: 'snap-1', description: 'Lifeboat: system of other at …', createdAt: DAY }];
+    fixtures.kmsKeys = { [KEY]: 'Enabled' };
+    for (const [at, group] of fixtures.securityGroups.entries()) group.ingress = ingress[at] ?? [];
   });
 
   /** A plan with nothing wrong: its DR copies, which are of 2026, may be of any age. */
@@ -56,8 +87,16 @@ describe('checkReadiness', () => {
     return { ...shopPlan(), objectives: { rpo: 3_000_000_000 } };
   }
 
-  const check = (plan: DrPlan, replicated = true) =>
-    site.activity(activities.checkReadiness, { run: site.run('check'), plan, replicated });
+  /** The AWS proxy asks S3 as AWS's own endpoint would have it: no endpoint is named in any setting. */
+  const check = (plan: DrPlan, replicated = true) => {
+    const { repository, ...run } = site.run('check');
+    const { endpoint: _, ...address } = repository;
+    return site.activity(activities.checkReadiness, {
+      run: { ...run, repository: address },
+      plan,
+      replicated,
+    });
+  };
   const findingsOf = async (plan: DrPlan): Promise<Finding[]> => (await check(plan)).findings;
 
   it('finds nothing in a plan that is ready, changes nothing, and tells what it looked at', async () => {
@@ -66,9 +105,48 @@ describe('checkReadiness', () => {
       findings: [],
       recoveryPoints: { db: '20261123T101500Z-0199abcd' },
       proxyZones: [PROXY_AVAILABILITY_ZONE],
+      guests: {
+        db: { guestOs: 'debian12_64Guest', firmware: 'bios', disks: ['system*', 'data'] },
+      },
     });
-    const changing = site.calls.filter(({ operation }) => !/^(Describe|Get|List|Head)/.test(operation));
+    const changing = site.calls.filter(
+      ({ operation, input }) => !/^(Describe|Get|List|Head)/.test(operation) && input.DryRun !== true,
+    );
     expect(changing).toEqual([]);
+  });
+
+  it('asks for each list once, for production and tests alike', async () => {
+    site.calls.length = 0;
+    const plan = goodPlan();
+    plan.replication.launchCopy = true;
+    await check(plan);
+    const counts = [...Map.groupBy(site.calls, ({ operation }) => operation)].map(
+      ([operation, { length }]) => [operation, length] as const,
+    );
+    expect(Object.fromEntries(counts)).toEqual({
+      DescribeSubnets: 1,
+      DescribeSecurityGroups: 1,
+      // DR copies, and launch copies.
+      DescribeSnapshots: 2,
+      // What runs, and the AWS proxy itself.
+      DescribeInstances: 2,
+      DescribeImages: 1,
+      DescribeInstanceTypes: 1,
+      DescribeInstanceTypeOfferings: 1,
+      DescribeNetworkInterfaces: 1,
+      DescribeVpcEndpoints: 1,
+      GetEbsEncryptionByDefault: 1,
+      ListSnapshotsInRecycleBin: 1,
+      GetHostedZone: 1,
+      ListHostedZonesByName: 1,
+      ListResourceRecordSets: 1,
+      GetServiceQuota: 1,
+      // The plan's state, and the VM's manifest.
+      GetObject: 2,
+      // Only whether they would be permitted.
+      CreateVolume: 1,
+      RegisterImage: 1,
+    });
   });
 
   /** The plan protects another VM, whose name no record leads to. */
@@ -174,6 +252,19 @@ describe('checkReadiness', () => {
       { code: 'kms-key', severity: 'warning', vm: 'db' },
     ],
     [
+      'a key that is there no more, in a plan that is yet to use it',
+      (plan) => {
+        plan.recoverySite.kmsKey = `${KEY}6`;
+        plan.vms = [];
+        plan.dns = undefined;
+      },
+      {
+        code: 'kms-key-unusable',
+        severity: 'warning',
+        text: expect.stringContaining('is not there') as string,
+      },
+    ],
+    [
       'an account that encrypts by default',
       () => (fixtures.encryptionByDefault = true),
       { code: 'encryption-by-default', severity: 'warning', vm: 'db' },
@@ -205,6 +296,61 @@ describe('checkReadiness', () => {
       { code: 'not-checked', severity: 'warning', about: STANDARD },
     ],
     [
+      "a readiness probe's port that no security group opens",
+      () => (fixtures.securityGroups[0]!.ingress = [{ fromPort: 80, toPort: 6378, cidr: '0.0.0.0/0' }]),
+      {
+        code: 'probe-port',
+        severity: 'warning',
+        vm: 'db',
+        text: expect.stringMatching(
+          /let nobody in to port 6379, which its readiness probe asks\.$/,
+        ) as string,
+      },
+    ],
+    [
+      "the same in the tests' security group",
+      () => (fixtures.securityGroups[1]!.ingress = []),
+      {
+        code: 'probe-port',
+        severity: 'warning',
+        vm: 'db',
+        text: expect.stringMatching(/port 6379, which its readiness probe asks in a test\.$/) as string,
+      },
+    ],
+    [
+      "an AWS proxy's network without an S3 endpoint",
+      () => (fixtures.vpcEndpoints = []),
+      { code: 's3-endpoint', severity: 'warning' },
+    ],
+    [
+      'a Recycle Bin that keeps what replication deletes',
+      () =>
+        fixtures.recycleBin?.push({
+          ...{ id: 'snap-2', description: `Lifeboat: system of db at ${DAY}`, createdAt: DAY },
+        }),
+      {
+        code: 'recycle-bin',
+        severity: 'warning',
+        text: 'The Recycle Bin keeps 1 snapshots of db that replication has deleted; they are billed.',
+      },
+    ],
+    [
+      'a call of a failover that is not permitted',
+      () => void site.faults.push({ operation: 'CreateVolume', times: 1, code: 'UnauthorizedOperation' }),
+      { code: 'permission', severity: 'impossible', about: 'ec2:CreateVolume' },
+    ],
+    [
+      'a call of a failover that EC2 takes otherwise than it is meant',
+      () => void site.faults.push({ operation: 'CreateVolume', times: 9, code: 'IncorrectState' }),
+      { code: 'not-checked', severity: 'warning', about: 'ec2:CreateVolume' },
+    ],
+    [
+      'S3 endpoints that may not be looked at',
+      () =>
+        void site.faults.push({ operation: 'DescribeVpcEndpoints', times: 1, code: 'UnauthorizedOperation' }),
+      { code: 'not-checked', severity: 'warning', about: 'the S3 endpoint' },
+    ],
+    [
       'a permission that lacks',
       () =>
         void site.faults.push({
@@ -222,6 +368,48 @@ describe('checkReadiness', () => {
     const findings = await findingsOf(plan);
     expect(findings).toEqual([expect.objectContaining(found)]);
     expect(findings[0]?.todo).toMatch(/\w{3}.*\.$/);
+  });
+
+  it('asks whether instances may be launched as soon as there is an image to ask of', async () => {
+    const { ImageId } = await registerShell(site);
+    try {
+      site.calls.length = 0;
+      expect(await findingsOf(goodPlan())).toEqual([]);
+      expect(site.calls.find(({ operation }) => operation === 'RunInstances')?.input).toMatchObject({
+        ...{ DryRun: true, ImageId, InstanceType: 'm6i.large' },
+      });
+      site.faults.push({ operation: 'RunInstances', times: 1, code: 'UnauthorizedOperation' });
+      expect(await findingsOf(goodPlan())).toMatchObject([{ code: 'permission', about: 'ec2:RunInstances' }]);
+    } finally {
+      await site.clients.ec2.send(new DeregisterImageCommand({ ImageId }));
+    }
+  });
+
+  it('warns of what is wrong with DNS although a failover goes by it', async () => {
+    const plan = goodPlan();
+    const change = (Action: 'CREATE' | 'DELETE') =>
+      site.clients.route53.send(
+        new ChangeResourceRecordSetsCommand({
+          HostedZoneId: plan.dns!.hostedZone,
+          ChangeBatch: {
+            Changes: [
+              {
+                Action,
+                ResourceRecordSet: {
+                  ...{ Name: plan.dns!.records[0]!.name, Type: 'A', TTL: 86_400 },
+                  ResourceRecords: [{ Value: '192.0.2.7' }],
+                },
+              },
+            ],
+          },
+        }),
+      );
+    await change('CREATE');
+    expect(await findingsOf(plan)).toMatchObject([
+      { code: 'dns', severity: 'warning', text: expect.stringContaining('has a TTL of 86400 s') as string },
+    ]);
+    await change('DELETE');
+    expect(await findingsOf(plan)).toEqual([]);
   });
 
   it('does not want young DR copies of a plan that is not replicated now', async () => {
@@ -249,6 +437,12 @@ describe('checkReadiness', () => {
       { code: 'network', severity: 'warning' },
       { code: 'dr-copy-age', severity: 'warning' },
     ]);
+  });
+
+  it('is not misled by calls that come too fast', async () => {
+    site.faults.push({ operation: 'CreateVolume', times: 1, code: 'RequestLimitExceeded' });
+    expect(await findingsOf(goodPlan())).toEqual([]);
+    expect(site.faults[0]?.times).toBe(0);
   });
 
   it('fails where what a failover needs cannot be asked', async () => {

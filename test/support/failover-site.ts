@@ -139,6 +139,7 @@ export async function publishDrCopy(
   vm: string,
   disks: DiskConfiguration[],
   guest?: GuestRehearsal,
+  kmsKey?: string,
 ): Promise<string[]> {
   const recoveryPoint = '20261123T101500Z-0199abcd';
   const takenAt = '2026-11-23T10:15:00.000Z';
@@ -147,6 +148,7 @@ export async function publishDrCopy(
     const { SnapshotId } = await clients.ebs.send(
       new StartSnapshotCommand({
         VolumeSize: Math.ceil(disk.sizeBytes / 2 ** 30),
+        ...(kmsKey === undefined ? {} : { Encrypted: true, KmsKeyArn: kmsKey }),
         Tags: tagList({
           plan: 'shop',
           vm,

@@ -47,6 +47,7 @@ describe('the command line', () => {
     [['--at', '2026-11-30T09:15:00'], '--at must be a date, a time and its zone, like 2026-11-30T09:15:00Z'],
     [['--at', '2026-11-30T09:15:00Z', '--planned'], "'--at <time>' cannot be used with option '--planned'"],
     [['--at', '2026-11-30T09:15:00Z', '--point', 'x'], "cannot be used with option '--"],
+    [['--force', 'dns,dr-copy'], '--force takes instance-type, licensed-image, '],
   ])('refuses a failover to %j before anything is asked', async (options, message) => {
     const refused = await cli('failover', 'shop', ...options);
     expect(refused.exitCode).toBe(2);

@@ -121,6 +121,7 @@ describe('status', () => {
         ...{ findings: [], recoveryPoints: {}, proxies: {} },
       },
       tested: 'never',
+      changed: [],
       lastTest: undefined,
     };
     expect(statusText(STATUS, false, readiness)).toContain(

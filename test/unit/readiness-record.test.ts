@@ -1,7 +1,7 @@
 import { keepCheck, noteTest } from '../../activities/control/readiness';
 import { lifeboatVersion } from '../../host/version';
 import { type Finding } from '../../plan/readiness';
-import { readReadiness } from '../../repository/plans/readiness-record';
+import { changeReadiness, readReadiness } from '../../repository/plans/readiness-record';
 import { DamagedObjectError } from '../../repository/objects/json-object';
 import { MemoryObjectStore } from '../support/memory-object-store';
 import { RUN } from '../support/run-context';
@@ -101,6 +101,32 @@ describe('what is kept of checks and tests', () => {
     ]);
     await noteTest(store, { run: { ...RUN, digest: '1'.repeat(64) }, testedAt: at(3), rtoSeconds: 700 });
     expect((await keep(4, [], { rto: 600 })).findings).toEqual([]);
+  });
+
+  it('tells whether the last test holds for the guests and the AWS proxy of today', async () => {
+    const guest = { guestOs: 'debian12_64Guest', firmware: 'bios', disks: ['system*'] };
+    const check = (minute: number, kernels: string[], version = lifeboatVersion()) =>
+      keepCheck(store, {
+        ...{ run: RUN, checkedAt: at(minute), findings: [], recoveryPoints: {} },
+        proxies: { aws: { worker: 'aws-proxy@here:1', version } },
+        guests: { db: { ...guest, kernels } },
+      });
+    expect((await check(0, ['6.1'])).test).toEqual({ tested: 'never', changed: [] });
+    await changeReadiness(store, 'shop', (record) => ({
+      ...record,
+      lastTest: {
+        ...{ digest: RUN.digest, runId: 'test', testedAt: at(1), rtoSeconds: 1 },
+        ...{ awsProxy: lifeboatVersion(), guests: { db: { ...guest, kernels: ['6.1'] } } },
+      },
+    }));
+    expect((await check(2, ['6.1'])).test).toEqual({ tested: 'yes', changed: [] });
+    expect((await check(3, ['6.12'])).test).toEqual({
+      ...{ tested: 'no', changed: ['the guest of db was changed: kernels 6.1 is 6.12 now'] },
+    });
+    expect((await check(4, ['6.1'], '0.0.9')).test).toMatchObject({
+      changed: [`the AWS proxy was changed from version ${lifeboatVersion()} to 0.0.9`],
+    });
+    expect((await readReadiness(store, 'shop'))?.check?.test?.tested).toBe('no');
   });
 
   it('finds proxies of another version', async () => {

@@ -75,7 +75,26 @@ describe('what a kept check says of today', () => {
     );
     const other = readinessStatus({ plan: 'shop', lastTest }, after(0, { digest: 'b'.repeat(64) }));
     expect(other.tested).toBe('no');
-    expect(readinessText('shop', other)).toContain('Tested: not this version of the plan;');
+    expect(readinessText('shop', other)).toContain('Tested: not since the plan was changed; a test failover');
+  });
+
+  it('holds a test for as long as guests and proxy are as they were', () => {
+    const guest = { guestOs: 'debian12_64Guest', firmware: 'bios', disks: ['system*'] };
+    const record = {
+      plan: 'shop',
+      check,
+      lastTest: { ...lastTest, guests: { db: guest }, awsProxy: '0.1.0' },
+    };
+    const of = (firmware: string) =>
+      readinessStatus(record, after(1, { guests: { db: { ...guest, firmware } } }));
+    expect(of('bios').tested).toBe('yes');
+    expect(readinessText('shop', of('uefi'))).toContain(
+      'Tested: not since the guest of db was changed: firmware bios is uefi now; a test failover succeeded',
+    );
+    const upgraded = { ...check, proxies: { aws: { worker: 'aws-proxy@here:1', version: '0.2.0' } } };
+    expect(readinessStatus({ ...record, check: upgraded }, after(1)).changed).toEqual([
+      'the AWS proxy was changed from version 0.1.0 to 0.2.0',
+    ]);
   });
 
   it('tells of a record that cannot be read, with the rest of the status', async () => {

@@ -26,6 +26,7 @@ import { takePlanState } from '../../repository/plans/plan-state';
 import { publishPlan } from '../../repository/plans/plans';
 import { readReadiness } from '../../repository/plans/readiness-record';
 import { type CheckSummary } from '../../workflows/check';
+import { type FailoverRequest } from '../../workflows/failover';
 import { readinessAttribute } from '../../workflows/run/messages';
 import { eventually } from '../support/eventually';
 import { MemoryObjectStore } from '../support/memory-object-store';
@@ -130,6 +131,7 @@ describeWithTemporal('a check on a real Temporal server', () => {
       const { found, attribute } = await check({
         site: () => Promise.resolve({ ...NOTHING, proxyZones: [ZONE] }),
       });
+      expect(found.test).toEqual({ tested: 'never', changed: [] });
       expect(found).toMatchObject({
         plan: 'shop',
         verdict: 'ready',
@@ -259,9 +261,32 @@ describeWithTemporal('a check on a real Temporal server', () => {
     async () => {
       const of = dependent(['web'], {});
       const request = { plan: 'shop', mode: 'test' } as const;
-      const good = await failOverOn(server(), request, {}, { of });
-      expect(good.outcome).toMatchObject({ mode: 'test' });
+      const ready = {
+        ...{ availabilityZone: ZONE, version: '0.1.0', overridden: ['The address is in use.'] },
+        drCopies: [
+          {
+            ...{ vm: 'web', recoveryPoint: 'r', takenAt: '2026-11-30T00:00:00Z', disks: [] },
+            configuration: { cpus: 1, memoryMiB: 512, firmware: 'bios', disks: [], nics: [] },
+          },
+        ],
+      };
+      const forced: FailoverRequest = { ...request, force: ['address'] };
+      const objectives = { rpo: 60, rto: 3600 };
+      const good = await failOverOn(
+        server(),
+        forced,
+        { checkFailover: () => ready },
+        { of: { ...of, objectives } },
+      );
+      expect(good.outcome).toMatchObject({
+        ...{ mode: 'test', overridden: ['The address is in use.'] },
+        objectives: { rpo: { objective: 60, met: false }, rto: { objective: 3600, met: true } },
+      });
+      expect(good.inputs.get('checkFailover')).toMatchObject({ force: ['address'] });
       expect(good.calls.at(-1)).toBe('noteTest');
+      expect(good.inputs.get('noteTest')).toMatchObject({ recoveryPoints: { web: 'r' }, awsProxy: '0.1.0' });
+      const wrong = { ...request, force: ['dr-copy'] } as FailoverRequest;
+      expect((await failOverOn(server(), wrong, {}, { of })).outcome).toMatchObject({ type: 'BadRequest' });
       const noteTest = () => {
         throw ApplicationFailure.nonRetryable('You may not.', 'NotPermitted');
       };

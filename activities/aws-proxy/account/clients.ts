@@ -1,6 +1,7 @@
 import { EBSClient } from '@aws-sdk/client-ebs';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { IAMClient } from '@aws-sdk/client-iam';
+import { KMSClient } from '@aws-sdk/client-kms';
 import { Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client } from '@aws-sdk/client-s3';
 import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
@@ -34,6 +35,8 @@ export interface AwsClients {
   iam: IAMClient;
   /** What the account may have. Only checks ask it: nothing that a failover needs may depend on it. */
   serviceQuotas: ServiceQuotasClient;
+  /** Which keys can be used. Only checks ask it themselves: EBS does all that is done with keys. */
+  kms: KMSClient;
 }
 
 /** Seconds until a connection counts as impossible; across Regions a handshake takes well under one second. */
@@ -127,6 +130,7 @@ export function awsClients(options: AwsClientOptions): AwsClients {
     route53: naming(paced(new Route53Client(pacedSettings), 'route53', budgets), 'route53'),
     iam: naming(new IAMClient(settings(options)), 'iam'),
     serviceQuotas: naming(new ServiceQuotasClient(settings(options)), 'servicequotas'),
+    kms: naming(new KMSClient(settings(options)), 'kms'),
   };
 }
 

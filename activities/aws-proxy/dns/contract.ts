@@ -47,6 +47,8 @@ export interface DnsCheck {
   notes: string[];
   /** What would keep clients from seeing a change in the zone, or a person from making it. */
   zoneNotes: string[];
+  /** What of both somebody should mend before the day; absent from AWS proxies of before it was told apart. */
+  warnings?: string[];
 }
 
 /** A record set with its TTL before and after. */

@@ -10,7 +10,7 @@ import { type HostedZone, lookUpZone } from './hosted-zone';
 import { type Meanwhile, meanwhileOf, type WantedRecord } from './meanwhile';
 import { byName } from './move';
 import { leadingSets, readRecordSets, setText } from './record-sets';
-import { type InspectDependencies, zoneNotes } from './zone-notes';
+import { acceleratedRecovery, type InspectDependencies, wayToZone } from './zone-notes';
 
 /** What an instance's address will be is not known yet; it has as many characters at most. */
 const SOME_ADDRESS = '255.255.255.255';
@@ -39,6 +39,7 @@ export async function inspectDns(
   for (const { name } of records.filter((record) => !isInZone(record)))
     findings.push(`The record ${name} is not in the hosted zone ${hostedZone} (${zone.name}).`);
   const notes: string[] = [];
+  const ttls: string[] = [];
   const checked: CheckedName[] = [];
   const all: Meanwhile[] = [];
   for (const group of byName(inZone)) {
@@ -59,14 +60,18 @@ export async function inspectDns(
       continue;
     }
     all.push(meanwhile);
-    notes.push(...meanwhile.notes.map((note) => withIpv6(note, group)), ...ttlNotes(name, meanwhile));
+    const tooLong = ttlNotes(name, meanwhile);
+    ttls.push(...tooLong);
+    notes.push(...meanwhile.notes.map((note) => withIpv6(note, group)), ...tooLong);
   }
   notes.push(...batchNotes(all));
+  const wayTo = await wayToZone({ route53, resolvers }, hostedZone, zone);
   return {
     names: checked,
     findings,
     notes,
-    zoneNotes: await zoneNotes({ route53, resolvers }, hostedZone, zone),
+    zoneNotes: [...wayTo, ...acceleratedRecovery(hostedZone, zone)],
+    warnings: [...wayTo, ...ttls],
   };
 }
 

@@ -12,18 +12,14 @@ export interface InspectDependencies {
 /** Zones of one name that one page lists; an account has one or two. */
 const MOST_ZONES = 20;
 
-/** What would keep clients from seeing a change in this zone, or a person from making it. None of it stops a failover. */
-export async function zoneNotes(
+/** What would keep clients from seeing a change in this zone. None of it stops a failover. */
+export async function wayToZone(
   { route53, resolvers = [] }: InspectDependencies,
   hostedZone: string,
   zone: HostedZone,
 ): Promise<string[]> {
   if (zone.private) return [];
-  return [
-    ...(await twins(route53, hostedZone, zone)),
-    ...(await delegation(resolvers, hostedZone, zone)),
-    ...acceleratedRecovery(hostedZone, zone),
-  ];
+  return [...(await twins(route53, hostedZone, zone)), ...(await delegation(resolvers, hostedZone, zone))];
 }
 
 /** Other public zones of the same name: only one of them is asked by anybody. */
@@ -78,8 +74,12 @@ async function delegation(
   return notes.flat();
 }
 
-function acceleratedRecovery(hostedZone: string, { acceleratedRecovery: status }: HostedZone): string[] {
-  if (status === 'ENABLED') return [];
+/** What would keep a person from making a change, while us-east-1 is away. */
+export function acceleratedRecovery(
+  hostedZone: string,
+  { private: isPrivate, acceleratedRecovery: status }: HostedZone,
+): string[] {
+  if (isPrivate || status === 'ENABLED') return [];
   const state = status === undefined ? 'is off' : `is ${status}`;
   return [
     `Accelerated recovery of the zone ${hostedZone} ${state}: while us-east-1 is away, its records cannot be changed.`,

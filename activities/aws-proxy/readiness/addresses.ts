@@ -1,4 +1,4 @@
-import { type EC2Client, type Subnet } from '@aws-sdk/client-ec2';
+import { type EC2Client, type NetworkInterface, type Subnet } from '@aws-sdk/client-ec2';
 import ipaddr from 'ipaddr.js';
 import { fixedAddresses } from '../../../plan/recovery-site/vm-site';
 import { listNetworkInterfaces } from '../account/lookup';
@@ -21,38 +21,45 @@ export function fixedSubnets(placed: PlacedVm[], site: Site): Map<string, Subnet
   );
 }
 
+/** Network interfaces by the subnet that they are in. */
+export type TakenAddresses = ReadonlyMap<string, NetworkInterface[]>;
+
+/** What is in use of the subnets: all of each, as secondary addresses (of a load balancer, say) are in use as well. */
+export async function findTaken(ec2: EC2Client, subnets: Iterable<Subnet>): Promise<TakenAddresses> {
+  const taken = new Map<string, NetworkInterface[]>();
+  for (const { SubnetId = '', CidrBlock } of subnets)
+    if (CidrBlock !== undefined && !taken.has(SubnetId))
+      taken.set(SubnetId, await listNetworkInterfaces(ec2, [{ Name: 'subnet-id', Values: [SubnetId] }]));
+  return taken;
+}
+
 /** What is wrong with the fixed private addresses of the plan. */
-export async function addressFindings(
-  ec2: EC2Client,
+export function addressFindings(
+  taken: TakenAddresses,
   plan: string,
   placed: PlacedVm[],
   fixed: ReadonlyMap<string, Subnet>,
-): Promise<string[]> {
-  const findings: string[] = [];
-  for (const subnet of new Set(fixed.values()))
-    findings.push(
-      ...(await findingsIn(
-        ec2,
-        plan,
-        subnet,
-        placed.flatMap(({ vm, site }) =>
-          fixed.get(vm) === subnet ? fixedAddresses(site).map((address) => ({ vm, address })) : [],
-        ),
-      )),
-    );
-  return findings;
+): string[] {
+  return [...new Set(fixed.values())].flatMap((subnet) =>
+    findingsIn(
+      taken.get(subnet.SubnetId ?? '') ?? [],
+      plan,
+      subnet,
+      placed.flatMap(({ vm, site }) =>
+        fixed.get(vm) === subnet ? fixedAddresses(site).map((address) => ({ vm, address })) : [],
+      ),
+    ),
+  );
 }
 
-async function findingsIn(
-  ec2: EC2Client,
+function findingsIn(
+  taken: NetworkInterface[],
   plan: string,
   subnet: Subnet,
   wanted: { vm: string; address: string }[],
-): Promise<string[]> {
+): string[] {
   if (subnet.CidrBlock === undefined) return [];
   const findings = fixedAddressFindings(wanted, subnet.CidrBlock);
-  // The whole subnet: secondary addresses (of a load balancer, say) are in use as well.
-  const taken = await listNetworkInterfaces(ec2, [{ Name: 'subnet-id', Values: [subnet.SubnetId ?? ''] }]);
   for (const { NetworkInterfaceId, PrivateIpAddress, PrivateIpAddresses, TagSet } of taken) {
     // Left by an unfinished failover of this plan, which is removed before the next one launches anything.
     if (readTags(TagSet, ['plan', 'run', 'role'])?.plan === plan) continue;

@@ -1,7 +1,8 @@
 import { type ChosenPoint } from '../../../plan/lines';
-import { type Finding } from '../../../plan/readiness';
+import { type Finding, type FindingCode } from '../../../plan/readiness';
 import { type RunContext } from '../../../plan/run';
 import { type DrPlan } from '../../../plan/schema';
+import { type GuestFacts } from '../../../plan/tested';
 import { type DrCopy } from '../account/contract';
 
 /** What a failover is made from, and where. */
@@ -16,6 +17,10 @@ export interface FailoverReadiness {
   places?: VmPlace[];
   /** What stops nothing, and a person should know, one sentence each; absent where there is nothing. */
   notes?: string[];
+  /** What would have stopped it, had nobody said that it is to go on all the same; absent where there is nothing. */
+  overridden?: string[];
+  /** Lifeboat's version on the AWS proxy; absent from those of before it was told. */
+  version?: string;
 }
 
 /** Where one VM can be launched. */
@@ -31,7 +36,7 @@ export interface VmPlace {
 export interface ReadinessActivities {
   /**
    * Everything that can be known beforehand: DR copies, subnets, instance types (offered there, same architecture),
-   * security groups, hosted zone. One failure that names all that is wrong.
+   * security groups, quotas of vCPUs, hosted zone. One failure that names all that is wrong.
    * @throws ApplicationFailure NotReadyForFailover, non-retryable
    */
   checkFailover(input: {
@@ -40,6 +45,8 @@ export interface ReadinessActivities {
     test: boolean;
     /** The recovery points that were chosen, where they were; those that the DR copies hold otherwise. */
     points?: ChosenPoint[];
+    /** What does not stop it although it is wrong, of what can be gone without (plan/readiness.ts). */
+    force?: FindingCode[];
   }): Promise<FailoverReadiness>;
 
   /**
@@ -61,4 +68,6 @@ export interface CheckedReadiness {
   recoveryPoints: Record<string, string>;
   /** Zones in which an AWS proxy has to attach volumes: those of VMs that are not launched by a launch copy. */
   proxyZones: string[];
+  /** What the backups of the DR copies say of the guests, by VM; absent from AWS proxies of before it was told. */
+  guests?: Record<string, GuestFacts>;
 }

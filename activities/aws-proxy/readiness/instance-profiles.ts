@@ -11,23 +11,26 @@ const LOOKS_AT_ONCE = 4;
 const ANSWER_SECONDS = 10;
 
 /**
- * Instance profiles of the plan that do not exist. IAM is one service for all Regions, whose own is far from here: that it does not
+ * Instance profiles that do not exist, of those that the VMs want. IAM is one service for all Regions, whose own is far from here: that it does not
  * answer, or not to this proxy, keeps no failover from being made, which would find a wrong profile out itself.
  */
-export async function profileFindings(iam: IAMClient, placed: PlacedVm[]): Promise<string[]> {
+export async function findMissingProfiles(iam: IAMClient, placed: PlacedVm[]): Promise<ReadonlySet<string>> {
+  const profiles = new Set(placed.flatMap(({ site }) => site.instanceProfile ?? []));
+  const missing = new Set<string>();
+  const check = async (profile: string) => ({ profile, state: await look(iam, profile) });
+  for await (const { profile, state } of mapAhead([...profiles], LOOKS_AT_ONCE, check))
+    if (state === 'missing') missing.add(profile);
+  return missing;
+}
+
+export function profileFindings(missing: ReadonlySet<string>, placed: PlacedVm[]): string[] {
   const vms = Map.groupBy(
-    placed.filter(({ site }) => site.instanceProfile !== undefined),
-    ({ site }) => site.instanceProfile ?? '',
+    placed.filter(({ site }) => missing.has(site.instanceProfile ?? '')),
+    ({ site }) => site.instanceProfile,
   );
-  const findings: string[] = [];
-  const check = async ([profile, of]: [string, PlacedVm[]]): Promise<string[]> => {
-    const state = await look(iam, profile);
-    return state === 'missing'
-      ? [`The instance profile ${profile} of ${someOf(of.map(({ vm }) => vm))} does not exist.`]
-      : [];
-  };
-  for await (const found of mapAhead([...vms], LOOKS_AT_ONCE, check)) findings.push(...found);
-  return findings;
+  return [...vms].map(
+    ([profile, of]) => `The instance profile ${profile} of ${someOf(of.map(({ vm }) => vm))} does not exist.`,
+  );
 }
 
 async function look(iam: IAMClient, profile: string): Promise<'there' | 'missing' | 'not known'> {

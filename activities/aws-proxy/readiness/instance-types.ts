@@ -21,14 +21,16 @@ export interface TypePlace {
   addresses: number;
 }
 
-/** What is wrong with the instance types of the plan. @param places by VM */
-export async function typeFindings(
-  ec2: EC2Client,
-  plan: DrPlan,
-  drCopies: DrCopy[],
-  places: ReadonlyMap<string, TypePlace>,
-): Promise<string[]> {
-  const zones = [...new Set([...places.values()].flatMap((place) => place.zones))];
+/** The instance types that a plan names, as EC2 has them. */
+export interface SiteTypes {
+  /** By name; what does not exist is absent. */
+  types: ReadonlyMap<string, InstanceTypeInfo>;
+  /** Names by the zone that offers them. */
+  offered: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/** By filters, which find what there is; of names, one that does not exist would be an error. @param zones in which they may be wanted */
+export async function findTypes(ec2: EC2Client, plan: DrPlan, zones: readonly string[]): Promise<SiteTypes> {
   const names = [...new Set(plan.vms.flatMap((vm) => vm.instanceTypes))];
   const types = new Map<string, InstanceTypeInfo>();
   const offered = new Map<string, Set<string>>(zones.map((zone) => [zone, new Set()]));
@@ -42,13 +44,23 @@ export async function typeFindings(
       { client: ec2, pageSize: PAGE_SIZE },
       {
         LocationType: 'availability-zone',
-        Filters: [wanted, { Name: 'location', Values: zones }],
+        Filters: [wanted, { Name: 'location', Values: [...zones] }],
       },
     );
     for await (const { InstanceTypeOfferings } of offerings)
       for (const { InstanceType, Location } of InstanceTypeOfferings ?? [])
         offered.get(Location ?? '')?.add(InstanceType ?? '');
   }
+  return { types, offered };
+}
+
+/** What is wrong with the instance types of the plan. @param places by VM */
+export function typeFindings(
+  { types, offered }: SiteTypes,
+  plan: DrPlan,
+  drCopies: DrCopy[],
+  places: ReadonlyMap<string, TypePlace>,
+): string[] {
   const byCopy = new Set(drCopies.flatMap(({ vm, launchCopy }) => (launchCopy === undefined ? [] : [vm])));
   /** Volumes are made in the VM's first zone; a launch copy goes to any of its zones. */
   const offerFindings = (vm: string, type: string): string[] => {

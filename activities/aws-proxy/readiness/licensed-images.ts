@@ -4,19 +4,27 @@ import { type DrPlan } from '../../../plan/schema';
 import { type DrCopy } from '../account/contract';
 import { bootModes, findImages } from '../account/images';
 
-/** What is wrong with the licensed images of the plan. */
-export async function licensedImageFindings(
-  ec2: EC2Client,
-  plan: DrPlan,
-  drCopies: DrCopy[],
-): Promise<string[]> {
-  const wanted = plan.vms.flatMap(({ name, licensedImage }) =>
+const licensedImagesOf = ({ vms }: DrPlan): { vm: string; imageId: string }[] =>
+  vms.flatMap(({ name, licensedImage }) =>
     licensedImage === undefined ? [] : [{ vm: name, imageId: licensedImage }],
   );
-  if (wanted.length === 0) return [];
-  const images = await findImages(ec2, [...new Set(wanted.map(({ imageId }) => imageId))]);
+
+/** The licensed images that the plan names, by id; what does not exist, or is not shared, is absent. */
+export async function findLicensedImages(ec2: EC2Client, plan: DrPlan): Promise<ReadonlyMap<string, Image>> {
+  const wanted = licensedImagesOf(plan);
+  return wanted.length === 0
+    ? new Map()
+    : findImages(ec2, [...new Set(wanted.map(({ imageId }) => imageId))]);
+}
+
+/** What is wrong with the licensed images of the plan. */
+export function licensedImageFindings(
+  images: ReadonlyMap<string, Image>,
+  plan: DrPlan,
+  drCopies: DrCopy[],
+): string[] {
   const firmwareOf = new Map(drCopies.map(({ vm, configuration }) => [vm, configuration.firmware]));
-  return wanted.flatMap(({ vm, imageId }) => {
+  return licensedImagesOf(plan).flatMap(({ vm, imageId }) => {
     const image = images.get(imageId);
     if (image === undefined)
       return [

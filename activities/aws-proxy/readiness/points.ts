@@ -13,6 +13,8 @@ export interface CheckedCopy {
   drCopy?: DrCopy;
   /** Absent where the DR copy is what boots. */
   toCopy?: ChosenPoint;
+  /** What is known of the guest; absent where nothing is, or there are no snapshots of it yet. */
+  guest?: GuestRehearsal;
   findings: string[];
 }
 

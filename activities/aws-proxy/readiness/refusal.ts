@@ -1,5 +1,4 @@
-import { ApplicationFailure } from '@temporalio/common';
-import { type Finding, type FindingCode, type Severity } from '../../../plan/readiness';
+import { type Finding, type FindingCode } from '../../../plan/readiness';
 import { type DrPlan } from '../../../plan/schema';
 
 /** What a failover asks before it begins, and what a person does about what is wrong with it. */
@@ -17,33 +16,22 @@ const TODO = {
   dns: 'Correct dns in the plan, or the hosted zone.',
 } as const satisfies Partial<Record<FindingCode, string>>;
 
-export type Stage = keyof typeof TODO;
-
-/** What is wrong, a sentence each, by what was asked. */
-export type StagedFindings = Partial<Record<Stage, string[]>>;
+type Stage = keyof typeof TODO;
 
 /** Details of the failure NotReadyForFailover. */
 export interface RefusalDetails {
   /** All of them, in the order of the message. */
   findings: string[];
-  byStage: StagedFindings;
+  /** What they are about, each once. */
+  codes: FindingCode[];
 }
 
-/** What the failure says is wrong; undefined where it is another one. */
-export function refusalOf(error: unknown): StagedFindings | undefined {
-  if (!(error instanceof ApplicationFailure) || error.type !== 'NotReadyForFailover') return undefined;
-  const [details] = (error.details ?? []) as (RefusalDetails | undefined)[];
-  return details?.byStage;
-}
-
-/** The sentences of a refusal as findings. */
-export function refusalFindings(plan: DrPlan, found: StagedFindings, severity: Severity): Finding[] {
-  return (Object.entries(found) as [Stage, string[]][]).flatMap(([code, texts]) =>
-    texts.map((text) => {
-      const vm = vmNamedIn(plan, text);
-      return { code, severity, ...(vm === undefined ? {} : { vm }), text, todo: TODO[code] };
-    }),
-  );
+/** What is wrong of one kind, a sentence each, as findings that a failover stops at. */
+export function stageFindings(plan: DrPlan, code: Stage, texts: string[]): Finding[] {
+  return texts.map((text) => {
+    const vm = vmNamedIn(plan, text);
+    return { code, severity: 'impossible', ...(vm === undefined ? {} : { vm }), text, todo: TODO[code] };
+  });
 }
 
 /** The one VM of the plan that a sentence names, as a word of its own; undefined where it names none, or several. */

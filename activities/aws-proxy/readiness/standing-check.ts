@@ -1,124 +1,110 @@
 import { GetEbsEncryptionByDefaultCommand } from '@aws-sdk/client-ec2';
-import { type ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
-import { mapAhead } from '../../../blocks/pipeline';
-import { type Finding, type Severity } from '../../../plan/readiness';
+import { type KMSClient } from '@aws-sdk/client-kms';
+import { type Finding } from '../../../plan/readiness';
 import { type DrPlan } from '../../../plan/schema';
-import { MANIFESTS_AT_ONCE, readManifest } from '../../../repository/backups/backups';
-import { DamagedObjectError } from '../../../repository/objects/json-object';
-import { type ObjectStore } from '../../../repository/objects/object-store';
-import { type DrCopySet, findCopySnapshots, newestSets } from '../account/dr-copy';
-import { findLaunchCopies } from '../account/launch-copy';
-import { toFailure } from '../../failures';
+import { guestFactsOf } from '../../../plan/tested';
 import { type CheckedReadiness, type FailoverReadiness, type ReadinessActivities } from './contract';
 import {
   ageFindings,
-  archiveFindings,
   encryptionFindings,
   guestFindings,
   keyFindings,
   launchCopyFindings,
 } from './dr-copy-state';
-import { checkFailover, type PreflightDependencies } from './preflight';
-import { refusalFindings, refusalOf } from './refusal';
-import { vcpuFindings } from './vcpu-quotas';
+import { type CheckedCopies } from './dr-copies';
+import { asked } from './asked';
+import { keyStateFindings } from './key-states';
+import { lookAtSite, type PreflightDependencies, type SiteLooks } from './looks';
+import { failoverFindings, failoverReadiness, regionFindings } from './preflight';
+import { permissionFindings } from './permissions';
+import { probePortFindings } from './probe-ports';
+import { recycleBinFindings } from './recycle-bin';
+import { endpointFindings } from './s3-endpoint';
 
 /** More than a person reads; a plan of a thousand VMs with each in trouble must not fill a workflow's history. */
 const MOST_FINDINGS = 500;
 /** What a guest's warning or AWS's message may have of a finding. */
 const MOST_CHARACTERS = 2000;
 
+export interface StandingDependencies extends PreflightDependencies {
+  kms: KMSClient;
+  /** The instance that this AWS proxy is; absent where it is none. */
+  instanceId?: string;
+}
+
 type CheckReadiness = Parameters<ReadinessActivities['checkReadiness']>[0];
 
 /** See {@link ReadinessActivities}. Changes nothing. */
 export async function checkReadiness(
-  dependencies: PreflightDependencies & { serviceQuotas: ServiceQuotasClient },
+  dependencies: StandingDependencies,
   { run, plan, replicated }: CheckReadiness,
 ): Promise<CheckedReadiness> {
-  const { ec2, serviceQuotas, region } = dependencies;
-  const production = await failoverFindings(dependencies, { run, plan, test: false }, 'impossible');
-  // In another Region, all that is asked is of another account's site.
-  if (plan.recoverySite.region !== region)
-    return { findings: production.findings, recoveryPoints: {}, proxyZones: [] };
-  const test = await failoverFindings(dependencies, { run, plan, test: true }, 'warning');
-
-  const snapshots = await findCopySnapshots(ec2, { plan: plan.name, role: 'dr-copy' });
-  const sets = newestSets(snapshots);
-  const planned = plan.vms.flatMap(({ name }) => sets.get(name) ?? []);
-  const launchCopies = await findLaunchCopies(ec2, plan, sets);
+  const { ec2, region } = dependencies;
+  const elsewhere = regionFindings(plan, region);
+  if (elsewhere.length > 0) return { findings: elsewhere, recoveryPoints: {}, proxyZones: [] };
+  const looks = await lookAtSite(dependencies, plan, {
+    repository: run.repository,
+    modes: ['production', 'test'],
+  });
+  const { copies, vcpus } = looks;
+  const { sets } = copies;
+  const production = failoverFindings(plan, 'production', looks);
+  // Where a failover would be refused, it attaches nothing.
+  const ready = production.length > 0 ? undefined : failoverReadiness(plan, 'production', looks);
   const findings = [
-    ...production.findings,
-    ...test.findings.filter(({ text }) => !production.findings.some((one) => one.text === text)),
-    ...archiveFindings(planned, snapshots),
-    ...(replicated ? ageFindings(plan, planned, new Date()) : []),
-    ...keyFindings(plan, planned),
-    ...launchCopyFindings(plan, planned, launchCopies),
-    ...(await rehearsalFindings(dependencies.objectStore(run.repository), planned)),
+    ...production,
+    ...testFindings(plan, looks, production),
+    ...vcpus.filter(({ severity }) => severity === 'warning'),
+    ...(replicated ? ageFindings(plan, sets, new Date()) : []),
+    ...keyFindings(plan, sets),
+    ...(await keyStateFindings(dependencies.kms, plan, sets)),
+    ...launchCopyFindings(plan, sets, copies.launchCopies),
+    ...[...copies.guests].flatMap(([vm, guest]) => guestFindings(vm, guest)),
+    ...probePortFindings(plan, looks),
+    ...dnsWarnings(looks),
     ...(await asked('EBS encryption by default', 'ec2:GetEbsEncryptionByDefault', async () => {
       const { EbsEncryptionByDefault } = await ec2.send(new GetEbsEncryptionByDefaultCommand({}));
-      return encryptionFindings(EbsEncryptionByDefault ?? false, plan, planned);
+      return encryptionFindings(EbsEncryptionByDefault ?? false, plan, sets);
     })),
-    ...(await vcpuFindings(ec2, serviceQuotas, plan)),
+    ...(await endpointFindings(dependencies, plan, run.repository)),
+    ...(await recycleBinFindings(ec2, plan)),
+    ...(await permissionFindings(ec2, run, plan, looks)),
   ];
   return {
     findings: mostOf(findings),
-    recoveryPoints: Object.fromEntries(planned.map(({ vm, recoveryPoint }) => [vm, recoveryPoint])),
-    proxyZones: proxyZones(plan, production.ready, launchCopies),
+    recoveryPoints: Object.fromEntries(sets.map(({ vm, recoveryPoint }) => [vm, recoveryPoint])),
+    proxyZones: ready === undefined ? [] : proxyZones(plan, ready, looks),
+    guests: guestsOf(copies),
   };
 }
 
-/** What would refuse a failover, and what a failover would be made of where nothing does. */
-async function failoverFindings(
-  dependencies: PreflightDependencies,
-  input: Parameters<ReadinessActivities['checkFailover']>[0],
-  severity: Severity,
-): Promise<{ findings: Finding[]; ready?: FailoverReadiness }> {
-  try {
-    return { findings: [], ready: await checkFailover(dependencies, input) };
-  } catch (error) {
-    const found = refusalOf(error);
-    if (found === undefined) throw error;
-    return { findings: refusalFindings(input.plan, found, severity) };
-  }
+/** What would stop a test failover alone, which is no reason to call the plan not ready. @param production what stops either */
+function testFindings(plan: DrPlan, looks: SiteLooks, production: Finding[]): Finding[] {
+  const known = new Set(production.map(({ text }) => text));
+  return failoverFindings(plan, 'test', looks)
+    .filter(({ text }) => !known.has(text))
+    .map((finding) => ({ ...finding, severity: 'warning' }));
 }
 
-async function rehearsalFindings(store: ObjectStore, planned: DrCopySet[]): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  const look = async ({ vm, recoveryPoint }: DrCopySet): Promise<Finding[]> => {
-    try {
-      return guestFindings(vm, (await readManifest(store, vm, recoveryPoint))?.guest);
-    } catch (error) {
-      // That it cannot be read is what a failover is refused for.
-      if (error instanceof DamagedObjectError) return [];
-      throw error;
-    }
-  };
-  for await (const found of mapAhead(planned, MANIFESTS_AT_ONCE, look)) findings.push(...found);
-  return findings;
+function dnsWarnings({ dns }: SiteLooks): Finding[] {
+  return (dns.warnings ?? []).map((text) => ({
+    code: 'dns',
+    severity: 'warning',
+    text,
+    todo: 'Look at it: lifeboat dns check PLAN. TTLs are lowered by lifeboat dns lower-ttl PLAN.',
+  }));
 }
 
-/** What a failover can do without is asked in passing: that AWS does not tell it is one finding among others. */
-async function asked(what: string, action: string, ask: () => Promise<Finding[]>): Promise<Finding[]> {
-  try {
-    return await ask();
-  } catch (error) {
-    const failure = toFailure(error, `ask for ${what}`);
-    // A passing trouble is tried again, with all the rest.
-    if (failure.nonRetryable !== true) throw error;
-    const todo = `Allow the AWS proxy ${action}.`;
-    return [{ code: 'not-checked', severity: 'warning', text: failure.message, todo, about: what }];
-  }
-}
+const guestsOf = ({ drCopies, guests }: CheckedCopies): NonNullable<CheckedReadiness['guests']> =>
+  Object.fromEntries(
+    drCopies.map(({ vm, configuration }) => [vm, guestFactsOf({ configuration, guest: guests.get(vm) })]),
+  );
 
-/** Zones of the volumes of VMs that have no launch copy; none where a failover would be refused anyway. */
-function proxyZones(
-  plan: DrPlan,
-  ready: FailoverReadiness | undefined,
-  launchCopies: ReadonlyMap<string, unknown>,
-): string[] {
-  if (ready === undefined) return [];
+/** Zones of the volumes of VMs that have no launch copy. */
+function proxyZones(plan: DrPlan, ready: FailoverReadiness, looks: SiteLooks): string[] {
   const places = new Map(ready.places?.map(({ vm, availabilityZone }) => [vm, availabilityZone]));
   const zones = plan.vms
-    .filter(({ name }) => !launchCopies.has(name))
+    .filter(({ name }) => !looks.copies.launchCopies.has(name))
     .map(({ name }) => places.get(name) ?? ready.availabilityZone);
   return [...new Set(zones)].sort();
 }

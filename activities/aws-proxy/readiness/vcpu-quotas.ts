@@ -1,4 +1,4 @@
-import { type EC2Client, type Instance, paginateDescribeInstanceTypes } from '@aws-sdk/client-ec2';
+import { type EC2Client, type Instance } from '@aws-sdk/client-ec2';
 import {
   GetAWSDefaultServiceQuotaCommand,
   GetServiceQuotaCommand,
@@ -7,12 +7,11 @@ import {
 import { type Finding } from '../../../plan/readiness';
 import { type DrPlan } from '../../../plan/schema';
 import { hasCode } from '../../failures';
-import { FILTER_VALUES, listInstances } from '../account/lookup';
+import { listInstances } from '../account/lookup';
 import { readTags } from '../account/tags';
+import { type SiteTypes } from './instance-types';
 import { type VcpuQuota, vcpuQuotaOf } from './vcpu-quota';
 
-/** The most that DescribeInstanceTypes gives a page. EC2 API Reference, MaxResults. */
-const PAGE_SIZE = 100;
 /** Seconds for an answer: Service Quotas need not be reachable from the proxy's network. */
 const ANSWER_SECONDS = 10;
 
@@ -27,8 +26,9 @@ export async function vcpuFindings(
   ec2: EC2Client,
   serviceQuotas: ServiceQuotasClient,
   plan: DrPlan,
+  { types }: Pick<SiteTypes, 'types'>,
 ): Promise<Finding[]> {
-  const needed = await neededVcpus(ec2, plan);
+  const needed = neededVcpus(types, plan);
   if (needed.size === 0) return [];
   const running = await runningVcpus(ec2, plan.name);
   const findings: Finding[] = [];
@@ -64,25 +64,12 @@ function notAsked({ code, name }: VcpuQuota, why: string): Finding {
   };
 }
 
-async function neededVcpus(ec2: EC2Client, { vms }: DrPlan): Promise<Vcpus> {
-  const first = vms.flatMap(({ instanceTypes }) => instanceTypes.slice(0, 1));
-  const known = await vcpusOfTypes(ec2, [...new Set(first)]);
+function neededVcpus(types: SiteTypes['types'], { vms }: DrPlan): Vcpus {
   const needed: Vcpus = new Map();
-  // A type that does not exist is another finding.
-  for (const type of first) add(needed, type, known.get(type) ?? 0);
+  for (const [first] of vms.map(({ instanceTypes }) => instanceTypes))
+    // A type that does not exist is another finding.
+    if (first !== undefined) add(needed, first, types.get(first)?.VCpuInfo?.DefaultVCpus ?? 0);
   return needed;
-}
-
-async function vcpusOfTypes(ec2: EC2Client, types: string[]): Promise<Map<string, number>> {
-  const vcpus = new Map<string, number>();
-  for (let at = 0; at < types.length; at += FILTER_VALUES) {
-    const filter = { Name: 'instance-type', Values: types.slice(at, at + FILTER_VALUES) };
-    const pages = paginateDescribeInstanceTypes({ client: ec2, pageSize: PAGE_SIZE }, { Filters: [filter] });
-    for await (const { InstanceTypes } of pages)
-      for (const { InstanceType, VCpuInfo } of InstanceTypes ?? [])
-        vcpus.set(InstanceType ?? '', VCpuInfo?.DefaultVCpus ?? 0);
-  }
-  return vcpus;
 }
 
 /** On-Demand instances that run, but for those of a failover of this plan, which the next one replaces. */

@@ -10,7 +10,7 @@ interface Encryption {
 const encryptsByDefault = ({ config }: Account): boolean => config.fixtures.encryptionByDefault ?? false;
 
 /** The key that AWS manages for EBS in the account (alias/aws/ebs). */
-const managedKey = ({ config }: Account): string =>
+export const managedKey = ({ config }: Account): string =>
   `arn:aws:kms:${config.region}:${ACCOUNT_ID}:key/0a11feb0-0000-4000-8000-000000000001`;
 
 /** What becomes of something that was asked for with this encryption. "Encryption by default", Amazon EBS User Guide. */

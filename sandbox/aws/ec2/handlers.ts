@@ -8,10 +8,12 @@ import { instanceTypeHandlers } from './instances/instance-types';
 import { instanceHandlers } from './instances/instances';
 import { networkInterfaceHandlers } from './network-interfaces';
 import { placeHandlers } from './places';
+import { recycleBinHandlers } from './recycle-bin';
 import { rootReplacementHandlers } from './instances/root-replacement';
 import { snapshotHandlers } from './snapshots';
 import { tagHandlers } from './tags';
 import { volumeHandlers } from './volumes';
+import { vpcEndpointHandlers } from './vpc-endpoints';
 
 /** The EC2 operations that the endpoint offers. */
 export function ec2Handlers(account: Account) {
@@ -29,5 +31,7 @@ export function ec2Handlers(account: Account) {
     ...snapshotHandlers(account),
     ...tagHandlers(account),
     ...encryptionHandlers(account),
+    ...vpcEndpointHandlers(account),
+    ...recycleBinHandlers(account),
   };
 }
