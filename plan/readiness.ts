@@ -20,6 +20,7 @@ export type FindingCode =
   // What only a check asks.
   | 'dr-copy-age'
   | 'dr-copy-archived'
+  | 'dr-copy-lock'
   | 'kms-key'
   | 'encryption-by-default'
   | 'launch-copy'

@@ -44,11 +44,13 @@ export function statusCommand({ io }: CliContext): Command {
         ]);
         const readiness = await readReadinessStatus(store, plan.name, presentOf(status, digest));
         ec2.destroy();
-        return { status, digest, readiness, runs, wantsLaunchCopies: plan.replication.launchCopy === true };
+        const { launchCopy, lock } = plan.replication;
+        const wants = { launchCopies: launchCopy === true, locks: lock !== undefined };
+        return { status, digest, readiness, runs, wants };
       };
       const text = async (): Promise<string> => {
-        const { status, wantsLaunchCopies, readiness, runs } = await look();
-        return statusText(status, wantsLaunchCopies, readiness) + runsText(runs, argument);
+        const { status, wants, readiness, runs } = await look();
+        return statusText(status, wants.launchCopies, readiness, wants.locks) + runsText(runs, argument);
       };
       if (again === true) return watch(io, text, WATCH_SECONDS);
       if (json !== true) return io.out(await text());
@@ -68,7 +70,7 @@ interface Looked {
   digest: string;
   readiness: ReadinessStatus;
   runs: RunUnderWay[] | string;
-  wantsLaunchCopies: boolean;
+  wants: { launchCopies: boolean; locks: boolean };
 }
 
 /** What a kept check is compared with. */
@@ -151,7 +153,7 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
             lastTest: readiness.lastTest ?? null,
           },
     vms: status.vms.map(
-      ({ vm, primaryVm, runsAt, drCopy, turnedAway, launchCopy, backup, guest, instance, awayCopy }) => ({
+      ({ vm, primaryVm, runsAt, drCopy, turnedAway, launchCopy, backup, guest, instance, ...more }) => ({
         vm,
         primaryVm: primaryVm ?? vm,
         runsAt,
@@ -165,10 +167,11 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
               },
         drCopy: drCopy ?? null,
         turnedAway,
+        lockedCopy: more.lockedCopy ?? null,
         launchCopy: launchCopy ?? null,
         backup: backup ?? null,
         guest: guest ?? null,
-        awayCopy: awayCopy ?? null,
+        awayCopy: more.awayCopy ?? null,
       }),
     ),
   };
@@ -181,11 +184,15 @@ const RUNS_AT_WORDS = {
   nowhere: 'nowhere: the failover left it out',
 };
 
-/** @param wantsLaunchCopies whether the plan does, so that a VM without one is told of */
+/**
+ * @param wantsLaunchCopies whether the plan does, so that a VM without one is told of
+ * @param wantsLocks the same of locked DR copies
+ */
 export function statusText(
   status: SiteStatus,
   wantsLaunchCopies = false,
   readiness?: ReadinessStatus,
+  wantsLocks = false,
 ): string {
   const phase = status.phase === 'none' ? 'never replicated' : `${status.phase} since ${status.since}`;
   const { closedWindow, fence, undoing } = status;
@@ -205,6 +212,7 @@ export function statusText(
       status.vms.flatMap((vm) => vmRows(vm)),
     ) +
     status.vms.map((vm) => primaryNameLine(vm) + awayText(status, vm)).join('') +
+    (wantsLocks ? status.vms.map(lockText).join('') : '') +
     status.vms
       .map(
         ({ vm, drCopy, launchCopy, backup, guest }) =>
@@ -242,6 +250,14 @@ function awayText({ plan, phase }: SiteStatus, { vm, awayCopy, runsAt }: VmSiteS
   return phase === 'failed-over'
     ? `${vm}: away, NOT protected: there is no copy of its instance. The plan's schedule makes one each round: lifeboat schedule create ${plan}\n`
     : '';
+}
+
+function lockText({ vm, drCopy, lockedCopy }: VmSiteStatus): string {
+  if (lockedCopy !== undefined)
+    return `${vm}: the DR copy of ${lockedCopy.takenAt} is locked until ${lockedCopy.until}.\n`;
+  return drCopy === undefined
+    ? ''
+    : `${vm}: no DR copy is known to be locked. The next restore locks it, or says why not.\n`;
 }
 
 const noLaunchCopyText = (vm: string): string =>

@@ -11,8 +11,9 @@ import { MANIFESTS_AT_ONCE } from '../../../repository/backups/backups';
 import { readPlanState } from '../../../repository/plans/plan-state';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { type DrCopy } from '../account/contract';
-import { type DrCopySet, findDrCopies, withBackup } from '../account/dr-copy';
+import { type DrCopySet, findCopySnapshots, newestSets, withBackup } from '../account/dr-copy';
 import { findLaunchCopies } from '../account/launch-copy';
+import { allSets } from '../account/locked-copies';
 import { inspectDns } from '../dns/inspect';
 import { addressFindings, fixedSubnets } from './addresses';
 import {
@@ -156,7 +157,10 @@ async function checkDrCopies(
   plan: DrPlan,
   points: ChosenPoint[] | undefined,
 ): Promise<{ drCopies: DrCopy[]; toCopy: ChosenPoint[]; findings: string[] }> {
-  const sets = await findDrCopies(ec2, plan.name);
+  const published = await findCopySnapshots(ec2, { plan: plan.name, role: 'dr-copy' });
+  const sets = newestSets(published);
+  // Those that are locked outlive what has replaced them.
+  const olderSets = points === undefined ? undefined : allSets(published);
   const launchCopies = await findLaunchCopies(ec2, plan, sets);
   const store = objectStore(repository);
   const drCopies: DrCopy[] = [];
@@ -166,16 +170,17 @@ async function checkDrCopies(
   const chosen = new Map(points?.map((point) => [point.vm, point]));
   const check = ({ name }: DrPlan['vms'][number]): Promise<CheckedCopy> => {
     const point = chosen.get(name);
-    const set = sets.get(name);
-    return point === undefined || point.recoveryPoint === set?.recoveryPoint
-      ? checkDrCopy(store, name, set)
-      : checkPoint(store, plan, point);
+    if (point === undefined) return checkDrCopy(store, name, sets.get(name));
+    const holding = olderSets?.get(name)?.find(({ recoveryPoint }) => recoveryPoint === point.recoveryPoint);
+    return holding === undefined ? checkPoint(store, plan, point) : checkDrCopy(store, name, holding);
   };
   for await (const checked of mapAhead(plan.vms, MANIFESTS_AT_ONCE, check)) {
     const { drCopy } = checked;
     if (checked.toCopy !== undefined) toCopy.push(checked.toCopy);
     if (drCopy !== undefined) {
-      const launchCopy = checked.toCopy === undefined ? launchCopies.get(drCopy.vm) : undefined;
+      // It is of the newest only.
+      const newest = sets.get(drCopy.vm)?.recoveryPoint === drCopy.recoveryPoint;
+      const launchCopy = checked.toCopy === undefined && newest ? launchCopies.get(drCopy.vm) : undefined;
       drCopies.push(launchCopy === undefined ? drCopy : { ...drCopy, launchCopy });
       findings.push(...lineFindings(lines, plan.name, drCopy));
     }

@@ -8,6 +8,7 @@ import { DamagedObjectError } from '../../../repository/objects/json-object';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { type DrCopySet, findCopySnapshots, newestSets } from '../account/dr-copy';
 import { findLaunchCopies } from '../account/launch-copy';
+import { allSets, findLockedCopies } from '../account/locked-copies';
 import { toFailure } from '../../failures';
 import { type CheckedReadiness, type FailoverReadiness, type ReadinessActivities } from './contract';
 import {
@@ -18,6 +19,7 @@ import {
   keyFindings,
   launchCopyFindings,
 } from './dr-copy-state';
+import { lockFindings } from './locks';
 import { checkFailover, type PreflightDependencies } from './preflight';
 import { refusalFindings, refusalOf } from './refusal';
 import { vcpuFindings } from './vcpu-quotas';
@@ -50,6 +52,11 @@ export async function checkReadiness(
     ...test.findings.filter(({ text }) => !production.findings.some((one) => one.text === text)),
     ...archiveFindings(planned, snapshots),
     ...(replicated ? ageFindings(plan, planned, new Date()) : []),
+    ...(replicated && plan.replication.lock !== undefined
+      ? await asked('locks on snapshots', 'ec2:DescribeLockedSnapshots', async () =>
+          lockFindings(plan, planned, await findLockedCopies(ec2, allSets(snapshots)), new Date()),
+        )
+      : []),
     ...keyFindings(plan, planned),
     ...launchCopyFindings(plan, planned, launchCopies),
     ...(await rehearsalFindings(dependencies.objectStore(run.repository), planned)),

@@ -9,6 +9,7 @@ import { instanceHandlers } from './instances/instances';
 import { networkInterfaceHandlers } from './network-interfaces';
 import { placeHandlers } from './places';
 import { rootReplacementHandlers } from './instances/root-replacement';
+import { snapshotLockHandlers } from './snapshot-locks';
 import { snapshotHandlers } from './snapshots';
 import { tagHandlers } from './tags';
 import { volumeHandlers } from './volumes';
@@ -27,6 +28,7 @@ export function ec2Handlers(account: Account) {
     ...networkInterfaceHandlers(account),
     ...volumeHandlers(account),
     ...snapshotHandlers(account),
+    ...snapshotLockHandlers(account),
     ...tagHandlers(account),
     ...encryptionHandlers(account),
   };
