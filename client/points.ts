@@ -83,7 +83,17 @@ export async function pointsOf(
           if (needed.has(id)) rules.add('in use');
           const inDrCopy = copies.get(vm)?.[0]?.recoveryPoint === id;
           const keptBy = [...rules];
-          return { id, takenAt, kind, consistency, notes, keptBy, inDrCopy, ...olderCopy(vm, id), turnedAway };
+          return {
+            id,
+            takenAt,
+            kind,
+            consistency,
+            notes,
+            keptBy,
+            inDrCopy,
+            ...olderCopy(vm, id),
+            turnedAway,
+          };
         },
       ),
     };

@@ -47,7 +47,10 @@ export function* checkSnapshotLock(
     yield problem('keep', 'must be at least "every", or there are times at which no DR copy is locked');
   if (mode === 'governance') {
     if (coolOff !== undefined)
-      yield problem('coolOff', 'is of "mode: compliance" only; whoever may can undo a governance lock at any time');
+      yield problem(
+        'coolOff',
+        'is of "mode: compliance" only; whoever may can undo a governance lock at any time',
+      );
   } else if (coolOff === undefined)
     yield problem(
       'coolOff',

@@ -32,7 +32,8 @@ export function sweepCommand({ io }: CliContext): Command {
       try {
         const site = { ec2, store, temporal: client.temporal };
         const planned = await planSweep(plan.name, site, options.olderThan);
-        if (options.json !== true) io.out(leftoversText(plan.name, planned.leftovers) + lockedText(planned.locked));
+        if (options.json !== true)
+          io.out(leftoversText(plan.name, planned.leftovers) + lockedText(planned.locked));
         const removed =
           options.dryRun === true || planned.leftovers.length === 0 ? [] : await sweep(planned, site);
         if (options.json === true)
@@ -93,7 +94,11 @@ export function lockedText(locked: LockedLeftover[]): string {
   return [...Map.groupBy(locked, ({ vm, until }) => `${vm} ${minuteOf(until)}`).values()]
     .map((together) => {
       const [first] = together;
-      const end = together.map(({ until }) => until ?? '').sort().at(-1) || 'its lock ends';
+      const end =
+        together
+          .map(({ until }) => until ?? '')
+          .sort()
+          .at(-1) || 'its lock ends';
       return `${first?.vm}: ${together.map(({ id }) => id).join(', ')} locked, and not needed any more: goes after ${end}.\n`;
     })
     .join('');

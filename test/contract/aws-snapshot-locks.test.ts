@@ -125,7 +125,11 @@ describe('locks on snapshots', () => {
     ['two ends', { ExpirationDate: new Date(Date.now() + 1e9) }, 'InvalidParameterCombination'],
     ['no time', { LockDuration: 0 }, 'InvalidParameterValue'],
     ['more than a hundred years', { LockDuration: 36_501 }, 'InvalidParameterValue'],
-    ['an end that is over', { LockDuration: undefined, ExpirationDate: new Date(0) }, 'InvalidParameterValue'],
+    [
+      'an end that is over',
+      { LockDuration: undefined, ExpirationDate: new Date(0) },
+      'InvalidParameterValue',
+    ],
     ['a cool-off in governance mode', { CoolOffPeriod: 1 }, 'InvalidParameterCombination'],
     ['a cool-off of four days', { LockMode: 'compliance', CoolOffPeriod: 96 }, 'InvalidParameterValue'],
     ['another mode', { LockMode: 'forever' as 'governance' }, 'InvalidParameterValue'],

@@ -189,7 +189,9 @@ describe('a replaced DR copy that is locked', () => {
     const { deleted } = await deleteReplaced(2);
     // On a machine that is busy enough, the lock is over by then.
     if (Date.now() < Math.min(...ends)) expect(deleted).toEqual([]);
-    expect((await findDrCopy(account.clients.ec2, 'shop', vm))?.disks.map((d) => d.snapshotId)).toEqual(newer);
+    expect((await findDrCopy(account.clients.ec2, 'shop', vm))?.disks.map((d) => d.snapshotId)).toEqual(
+      newer,
+    );
     await untilExpired((await there(older)) as string[]);
     await deleteReplaced(2);
     expect(await there([...older, ...newer])).toEqual([...newer].sort());

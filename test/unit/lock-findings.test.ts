@@ -14,10 +14,7 @@ const set = (recoveryPoint: string): DrCopySet => ({
 });
 const locked = (recoveryPoint: string, lockedAt: string): Map<string, LockedDrCopy[]> =>
   new Map([
-    [
-      'db',
-      [{ vm: 'db', recoveryPoint, takenAt: lockedAt, lockedAt, until: '2026-12-06T00:00:00.000Z' }],
-    ],
+    ['db', [{ vm: 'db', recoveryPoint, takenAt: lockedAt, lockedAt, until: '2026-12-06T00:00:00.000Z' }]],
   ]);
 
 describe('a check of locks', () => {

@@ -50,9 +50,15 @@ describe('a plan that locks DR copies', () => {
     ['{ every: 15m }', /replication\.lock\.every: must be at least 1h/],
     ['{ every: daily }', /replication\.lock\.every: must be like 30s, 15m, 4h or 1d, not "daily"$/],
     ['{ mode: forever }', /replication\.lock\.mode: must be "governance" or "compliance", not "forever"$/],
-    ['{ mode: compliance }', /replication\.lock\.coolOff: is missing.* nobody can unlock.* or take "mode: governance"$/],
+    [
+      '{ mode: compliance }',
+      /replication\.lock\.coolOff: is missing.* nobody can unlock.* or take "mode: governance"$/,
+    ],
     ['{ coolOff: 24h }', /replication\.lock\.coolOff: is of "mode: compliance" only/],
-    ['{ mode: compliance, coolOff: 96h }', /replication\.lock\.coolOff: must be whole hours from 1h to 72h, or "none"$/],
+    [
+      '{ mode: compliance, coolOff: 96h }',
+      /replication\.lock\.coolOff: must be whole hours from 1h to 72h, or "none"$/,
+    ],
     ['{ mode: compliance, coolOff: 90m }', /replication\.lock\.coolOff: must be whole hours/],
     ['{ mode: compliance, coolOff: soon }', /replication\.lock\.coolOff: must be/],
     ['{ mod: governance }', /replication\.lock\.mod: is not known here; did you mean "?mode"?\?/],

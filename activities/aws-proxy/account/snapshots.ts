@@ -1,4 +1,9 @@
-import { DeleteSnapshotCommand, type EC2Client, EC2ServiceException, type Snapshot } from '@aws-sdk/client-ec2';
+import {
+  DeleteSnapshotCommand,
+  type EC2Client,
+  EC2ServiceException,
+  type Snapshot,
+} from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import { hasCode, throttledSeconds } from '../../failures';
 import { findSnapshot, listSnapshots } from './lookup';

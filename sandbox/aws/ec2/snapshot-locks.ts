@@ -62,7 +62,8 @@ export function checkNotLocked(account: Account, snapshot: SnapshotRecord): void
 
 function view(account: Account, snapshot: LockedRecord): LockedSnapshotsInfo {
   const { lock } = snapshot;
-  const date = (time: string | undefined): Date | undefined => (time === undefined ? undefined : new Date(time));
+  const date = (time: string | undefined): Date | undefined =>
+    time === undefined ? undefined : new Date(time);
   return {
     OwnerId: ACCOUNT_ID,
     SnapshotId: snapshot.id,
@@ -83,7 +84,10 @@ export function snapshotLockHandlers(account: Account) {
       const snapshot = findSnapshot(account, input.SnapshotId);
       const lock = lockOf(account, input);
       if (snapshot.state !== 'pending' && snapshot.state !== 'completed')
-        throw new AwsError('IncorrectState', `Snapshot '${snapshot.id}' is in the '${snapshot.state}' state.`);
+        throw new AwsError(
+          'IncorrectState',
+          `Snapshot '${snapshot.id}' is in the '${snapshot.state}' state.`,
+        );
       checkChange(account, snapshot, lock);
       checkDryRun(input);
       const changed = account.snapshots.put({ ...snapshot, lock });
