@@ -73,6 +73,13 @@ export function pruneText(vms: Collected[], dryRun: boolean): string {
       ]),
     ) +
     vms
+      .map(({ vm, swept }) =>
+        swept?.held === undefined
+          ? ''
+          : `${vm}: ${swept.held.objects} objects (${bytesText(swept.held.bytes)}) are held by the bucket's Object Lock; a later pruning tries again\n`,
+      )
+      .join('') +
+    vms
       .flatMap(({ vm, swept }) =>
         (swept?.abandoned ?? []).map((id) => `${vm}: the unfinished backup ${id} is given up\n`),
       )

@@ -1,5 +1,7 @@
 import { type EC2Client } from '@aws-sdk/client-ec2';
-import { findDrCopies } from '../activities/aws-proxy/account/dr-copy';
+import { findCopySnapshots } from '../activities/aws-proxy/account/dr-copy';
+import { allSets, lockedCopies } from '../activities/aws-proxy/account/locked-copies';
+import { findLocksIfAllowed } from '../activities/aws-proxy/account/snapshot-locks';
 import { heldBackups } from '../activities/aws-proxy/restore/held-backups';
 import { mapAhead } from '../blocks/pipeline';
 import { type ChosenLine, type Lines } from '../plan/lines';
@@ -28,6 +30,11 @@ export interface VmPoint extends Pick<RecoveryPoint, 'takenAt' | 'kind' | 'consi
   /** Rules of retention that keep it, `newest`, and `in use` where something at a site needs it; empty where the next pruning retires it. */
   keptBy: string[];
   inDrCopy: boolean;
+  /** Of an older DR copy that is there, as it is or was locked: a failover boots from it, and copies nothing. Absent where there is none. */
+  olderDrCopy?: {
+    /** ISO 8601, UTC; null where it is not locked (any more): the next restore deletes it. */
+    lockedUntil: string | null;
+  };
 }
 
 /** What one run has backed up of the plan's VMs. */
@@ -49,7 +56,17 @@ export async function pointsOf(
   { ec2, store }: { ec2: EC2Client; store: ObjectStore },
 ): Promise<PlanPoints> {
   const lines: Lines = (await readPlanState(store, plan.name)) ?? {};
-  const copies = await findDrCopies(ec2, plan.name);
+  const copies = allSets(await findCopySnapshots(ec2, { plan: plan.name, role: 'dr-copy' }));
+  const older = [...copies.values()].flatMap(([, ...replaced]) => replaced);
+  const locks = await findLocksIfAllowed(
+    ec2,
+    older.flatMap(({ disks }) => disks.map(({ snapshotId }) => snapshotId)),
+  );
+  const olderCopy = (vm: string, id: string): Pick<VmPoint, 'olderDrCopy'> => {
+    const found = older.find((set) => set.vm === vm && set.recoveryPoint === id);
+    if (found === undefined || copies.get(vm)?.[0]?.recoveryPoint === id) return {};
+    return { olderDrCopy: { lockedUntil: lockedCopies([found], locks)[0]?.until ?? null } };
+  };
   const read = async ({ name: vm }: DrPlan['vms'][number]) => {
     const points = await readPoints(store, vm, lines);
     const policies = [plan.repository.retention, ...(await retentionPolicies(store, vm))];
@@ -64,8 +81,19 @@ export async function pointsOf(
           // Whatever a clock of the data centre said.
           if (n === 0) rules.add('newest');
           if (needed.has(id)) rules.add('in use');
-          const inDrCopy = copies.get(vm)?.recoveryPoint === id;
-          return { id, takenAt, kind, consistency, notes, keptBy: [...rules], inDrCopy, turnedAway };
+          const inDrCopy = copies.get(vm)?.[0]?.recoveryPoint === id;
+          const keptBy = [...rules];
+          return {
+            id,
+            takenAt,
+            kind,
+            consistency,
+            notes,
+            keptBy,
+            inDrCopy,
+            ...olderCopy(vm, id),
+            turnedAway,
+          };
         },
       ),
     };

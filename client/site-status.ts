@@ -1,8 +1,15 @@
 import { type EC2Client, type Instance, paginateDescribeInstances } from '@aws-sdk/client-ec2';
-import { type DrCopySet, findDrCopies } from '../activities/aws-proxy/account/dr-copy';
+import {
+  type CopySnapshot,
+  type DrCopySet,
+  findCopySnapshots,
+  newestSets,
+} from '../activities/aws-proxy/account/dr-copy';
 import { type AwayCopy, findAwayCopies } from '../activities/aws-proxy/account/away-copy';
 import { type LaunchCopy } from '../activities/aws-proxy/account/contract';
 import { findLaunchCopies } from '../activities/aws-proxy/account/launch-copy';
+import { allSets, lockedCopies } from '../activities/aws-proxy/account/locked-copies';
+import { findLocksIfAllowed } from '../activities/aws-proxy/account/snapshot-locks';
 import { readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
 import { mapAhead } from '../blocks/pipeline';
 import { type Consistency } from '../hypervisor/port';
@@ -45,6 +52,8 @@ export interface VmSiteStatus {
   primaryVm?: string;
   /** Absent where there is no complete DR copy. */
   drCopy: DrCopyStatus | undefined;
+  /** The newest DR copy that nobody can delete; absent where the plan wants none locked, or none is. */
+  lockedCopy?: LockedCopyStatus;
   /** What a failover would launch the VM by; absent where the plan wants none, or there is none of this DR copy and plan. */
   launchCopy: LaunchCopy | undefined;
   /** What the backup that the DR copy holds is as, and what an operator should know of it; absent where there is none. */
@@ -82,6 +91,13 @@ export interface DrCopyStatus {
   disks: { disk: string; snapshotId: string; sizeBytes: number; boot: boolean }[];
 }
 
+export interface LockedCopyStatus {
+  recoveryPoint: string;
+  /** ISO 8601, UTC. */
+  takenAt: string;
+  until: string;
+}
+
 export interface BackupStatus {
   consistency: Consistency;
   /** One sentence each. */
@@ -114,13 +130,15 @@ export async function siteStatus(
   site: { ec2: EC2Client; store: ObjectStore; now?: Date },
 ): Promise<SiteStatus> {
   const now = site.now ?? new Date();
-  const [state, copies, instances, awayCopies] = await Promise.all([
+  const [state, published, instances, awayCopies] = await Promise.all([
     readPlanState(site.store, plan.name),
-    findDrCopies(site.ec2, plan.name),
+    findCopySnapshots(site.ec2, { plan: plan.name, role: 'dr-copy' }),
     recoveryInstances(site.ec2, plan.name),
     findAwayCopies(site.ec2, plan.name),
   ]);
+  const copies = newestSets(published);
   const launchCopies = await findLaunchCopies(site.ec2, plan, copies);
+  const lockedOf = plan.replication.lock === undefined ? undefined : await lockedByVm(site.ec2, published);
   const phase = state?.phase ?? 'none';
   const manifests: (BackupManifest | undefined)[] = [];
   const read = ({ name }: { name: string }) => manifestOf(site.store, copies.get(name));
@@ -141,6 +159,7 @@ export async function siteStatus(
         vm,
         ...(primaryVm === undefined ? {} : { primaryVm }),
         drCopy: copy === undefined ? undefined : drCopyStatus(copy, now),
+        ...lockedOf?.(vm),
         launchCopy: launchCopies.get(vm),
         backup: backupStatus(manifests[index]),
         turnedAway:
@@ -153,6 +172,22 @@ export async function siteStatus(
         awayCopy: awayCopyStatus(awayCopies.get(vm), instance, now),
       };
     }),
+  };
+}
+
+/** The newest locked DR copy of each VM; of none where whoever asks may not see locks. */
+async function lockedByVm(
+  ec2: EC2Client,
+  published: CopySnapshot[],
+): Promise<(vm: string) => Pick<VmSiteStatus, 'lockedCopy'>> {
+  const sets = allSets(published);
+  const ids = published.map(({ snapshot }) => snapshot.SnapshotId);
+  const locks = await findLocksIfAllowed(ec2, ids);
+  return (vm) => {
+    const [newest] = lockedCopies(sets.get(vm) ?? [], locks);
+    if (newest === undefined) return {};
+    const { recoveryPoint, takenAt, until } = newest;
+    return { lockedCopy: { recoveryPoint, takenAt, until } };
   };
 }
 

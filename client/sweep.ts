@@ -6,6 +6,7 @@ import {
   type Needs,
   removeLeftovers,
 } from '../activities/aws-proxy/account/leftovers';
+import { type LockedLeftover, withoutLocked } from '../activities/aws-proxy/account/locked-leftovers';
 import { type ObjectStore } from '../repository/objects/object-store';
 import { readPlanState } from '../repository/plans/plan-state';
 import { workflowId, type WorkflowType } from '../workflows/run/ids';
@@ -20,6 +21,8 @@ export const SWEEP_AGE_MINUTES = 60;
 export interface SweepPlan {
   needs: Needs;
   leftovers: Leftover[];
+  /** What nobody needs either, and goes with a sweep, or a restore, after its lock has ended. */
+  locked: LockedLeftover[];
 }
 
 export interface SweepSite {
@@ -60,7 +63,7 @@ export async function planSweep(
     liveRuns,
     madeBefore,
   };
-  return { needs, leftovers: await findLeftovers(ec2, needs) };
+  return { needs, ...(await withoutLocked(ec2, await findLeftovers(ec2, needs))) };
 }
 
 /** Removes what {@link planSweep} found, as far as it still is a leftover. @returns ids, sorted */

@@ -8,6 +8,7 @@ import { bothNames, primaryNameOf } from './primary-vm';
 import { show } from './schema-problems';
 import { repeated } from './repeated';
 import { type PlanFile } from './schema';
+import { checkSnapshotLock } from './snapshot-lock';
 import { checkSites } from './recovery-site/sites-check';
 import { unknownVm } from './unknown-vm';
 
@@ -26,6 +27,7 @@ export function checkPlan(plan: PlanFile): PlanProblem[] {
     ...durations(plan),
     ...checkSites(plan),
     ...replication(plan),
+    ...checkSnapshotLock(plan.replication.lock, ['replication', 'lock']),
     ...checkDnsRecords(plan),
     ...checkDecisions(plan),
   ];

@@ -23,6 +23,7 @@ export type FindingCode =
   | 'vcpu-quota'
   // What only a check asks.
   | 'dr-copy-age'
+  | 'dr-copy-lock'
   | 'kms-key'
   | 'kms-key-unusable'
   | 'encryption-by-default'

@@ -7,6 +7,7 @@ import { notify } from './notify-schema';
 import { readiness } from './probes';
 import { replicationLimit } from './replication-limit';
 import { awsId, recoverySubnet, vmRecoverySite } from './recovery-site/site-schema';
+import { snapshotLock } from './snapshot-lock';
 
 /**
  * The DR plan: which VMs are protected, in which order they come up, and where they run.
@@ -174,6 +175,8 @@ export const planFileSchema = z
         limit: replicationLimit.optional(),
         /** Whether each restore also makes a launch copy: the guest adapted to EC2 beforehand, launched by one call. */
         launchCopy: z.boolean().optional(),
+        /** DR copies that nobody can delete for a time; none where absent. */
+        lock: snapshotLock.optional(),
       })
       .strict()
       .prefault({}),

@@ -20,6 +20,7 @@ import {
   createPulseActivities,
 } from '../activities/aws-proxy/proxy-host/activities';
 import { DeviceNames } from '../activities/aws-proxy/proxy-host/device-names';
+import { createLockActivities } from '../activities/aws-proxy/restore/lock';
 import { createPruneActivities } from '../activities/aws-proxy/restore/prune';
 import { createRestorePlanActivities } from '../activities/aws-proxy/restore/plan';
 import { createLaunchCopyActivities, launchCopies } from '../activities/aws-proxy/restore/launch-copy';
@@ -179,6 +180,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     ...createVolumeCopyActivities({ ec2, objectStore }),
     ...createVerifyActivities({ ec2, ebs, objectStore }),
     ...createDrCopyActivities({ ec2, objectStore }),
+    ...createLockActivities({ ec2, objectStore }),
     ...createLaunchCopyActivities({
       ec2,
       ebs,

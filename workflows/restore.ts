@@ -1,12 +1,14 @@
 import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
 import {
   type LaunchCopyResult,
+  type LockResult,
   type PlannedRestoreDisk,
   type RestorePlan,
 } from '../activities/aws-proxy/restore/contract';
 import { type CopyResult } from '../activities/copy-result';
 import { independently } from '../plan/order';
 import { type RunContext } from '../plan/run';
+import { type SnapshotLock } from '../plan/snapshot-lock';
 import { type CopiedDisk, copyDirect } from './direct-copy';
 import { awsProxy, control } from './run/activities';
 import { begin, requirePhase, type RunRequest, take } from './run/begin';
@@ -25,6 +27,8 @@ export interface VmRestoreRequest {
   kmsKey?: string;
   /** Whether a launch copy is made of the DR copy; none in runs of releases that had none. */
   launchCopy?: boolean;
+  /** Absent where the plan wants no DR copy locked, and in runs of releases that locked none. */
+  lock?: SnapshotLock;
 }
 
 /** What bringing one VM's DR copy up to date came to. */
@@ -38,6 +42,8 @@ export interface VmRestoreResult {
   disks: (CopyResult & { key: string; snapshotId: string })[];
   /** Absent where the plan wants none. */
   launchCopy?: LaunchCopyResult;
+  /** Absent where the plan wants none. */
+  lock?: LockResult;
 }
 
 export interface RestoreSummary {
@@ -71,6 +77,7 @@ export async function restore(request: RunRequest): Promise<RestoreSummary> {
       copy: plan.replication.copy,
       kmsKey: plan.recoverySite.kmsKey,
       launchCopy: plan.replication.launchCopy,
+      lock: plan.replication.lock,
     }),
   );
   progress.phase('done');
@@ -84,10 +91,11 @@ export async function restoreVm(request: VmRestoreRequest): Promise<VmRestoreRes
   const restore = await awsProxy.planRestore({ run, vm, kmsKey });
   const { recoveryPoint, takenAt, kind, reason } = restore;
   if (restore.upToDate) {
-    // The plan may have changed since its launch copy was made, or it could not be made then.
+    // The plan may have changed since its launch copy was made, or the lock, or either could not be made then.
+    const lock = await lockDrCopy(request, recoveryPoint);
     const launchCopy = await makeLaunchCopy(request, recoveryPoint);
     await reportPhase(vm, 'up to date', takenAt);
-    return { vm, kind: 'up-to-date', recoveryPoint, takenAt, disks: [], ...launchCopy };
+    return { vm, kind: 'up-to-date', recoveryPoint, takenAt, disks: [], ...launchCopy, ...lock };
   }
 
   return compensating(async (compensations) => {
@@ -114,10 +122,32 @@ export async function restoreVm(request: VmRestoreRequest): Promise<VmRestoreRes
     };
     // Cancelled half-way, the VM would have two DR copies until its next restore.
     await (patched('publish to the end') ? CancellationScope.nonCancellable(publish) : publish());
+    // Before the launch copy, which takes its time.
+    const lock = await lockDrCopy(request, recoveryPoint);
     const launchCopy = await makeLaunchCopy(request, recoveryPoint);
     await reportPhase(vm, 'protected', takenAt);
-    return { vm, kind, reason, recoveryPoint, takenAt, disks, ...launchCopy };
+    return { vm, kind, reason, recoveryPoint, takenAt, disks, ...launchCopy, ...lock };
   });
+}
+
+/**
+ * A DR copy that is not locked protects the VM from disasters all the same: where it cannot be locked, the restore is done, and
+ * says why.
+ */
+async function lockDrCopy(
+  { run, vm, lock: wanted }: VmRestoreRequest,
+  recoveryPoint: string,
+): Promise<Pick<VmRestoreResult, 'lock'>> {
+  if (wanted === undefined) return {};
+  await reportPhase(vm, 'locking the DR copy');
+  try {
+    return { lock: await awsProxy.lockDrCopy({ run, vm, recoveryPoint, lock: wanted }) };
+  } catch (error) {
+    if (isCancellation(error) || hasFailureType(error, 'Fenced')) throw error;
+    const reason = causeMessage(error);
+    await reportPhase(vm, 'not locked', reason);
+    return { lock: { outcome: 'not locked', reason } };
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { awsClients } from '../../activities/aws-proxy/account/clients';
-import { pointsOf, type PlanPoints } from '../../client/points';
+import { pointsOf, type PlanPoints, type VmPoint } from '../../client/points';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { type CliContext, writeJson } from '../io';
 import { findPlan } from '../plan-argument';
@@ -34,7 +34,11 @@ export function pointsText({ plan, vms, rounds, chosen }: PlanPoints): string {
           point.kind,
           point.consistency,
           point.keptBy.length === 0 ? 'the next pruning retires it' : point.keptBy.join(', '),
-          [point.inDrCopy ? 'in the DR copy' : '', point.turnedAway ? 'turned away from' : '']
+          [
+            point.inDrCopy ? 'in the DR copy' : '',
+            olderCopyText(point),
+            point.turnedAway ? 'turned away from' : '',
+          ]
             .filter((part) => part !== '')
             .join(', '),
         ]),
@@ -55,4 +59,10 @@ export function pointsText({ plan, vms, rounds, chosen }: PlanPoints): string {
       ? ''
       : `The failover of ${plan} went to --at ${chosen.after}: what was backed up after it is of the line that was turned away from.\n`)
   );
+}
+
+function olderCopyText({ olderDrCopy }: VmPoint): string {
+  if (olderDrCopy === undefined) return '';
+  const { lockedUntil } = olderDrCopy;
+  return lockedUntil === null ? 'in an older DR copy' : `in a DR copy locked until ${lockedUntil}`;
 }

@@ -27,7 +27,8 @@ export function restoreCommand(context: CliContext): Command {
               .filter(({ reason }) => reason !== undefined)
               .map(({ vm, reason }) => `${vm}: a full copy, because ${reason}\n`)
               .join('') +
-            vms.map(launchCopyText).join(''),
+            vms.map(launchCopyText).join('') +
+            vms.map(lockText).join(''),
         },
         plan,
         options,
@@ -44,4 +45,12 @@ function launchCopyText({ vm, launchCopy }: VmRestoreResult): string {
   if (outcome === 'made')
     return `${vm}: ready to launch (${bytesText(bytes)} more, ${secondsText(seconds)})\n${told}`;
   return `${vm}: no launch copy, so that a failover takes the longer way: ${reason}\n${told}`;
+}
+
+/** What became of the VM's lock; nothing where one is there as before. */
+function lockText({ vm, lock }: VmRestoreResult): string {
+  if (lock === undefined || lock.outcome === 'kept') return '';
+  return lock.outcome === 'not locked'
+    ? `${vm}: no DR copy was locked, so that whoever may delete snapshots can delete it: ${lock.reason}\n`
+    : `${vm}: the DR copy of ${lock.takenAt} is locked until ${lock.until}\n`;
 }

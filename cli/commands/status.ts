@@ -47,14 +47,18 @@ export function statusCommand({ io }: CliContext): Command {
         const readiness = await readReadinessStatus(store, plan.name, presentOf(status, digest));
         ec2.destroy();
         const { objectives, replication } = plan;
+        const wants = {
+          launchCopies: replication.launchCopy === true,
+          locks: replication.lock !== undefined,
+        };
         return {
-          ...{ status, digest, readiness, runs, wantsLaunchCopies: replication.launchCopy === true },
+          ...{ status, digest, readiness, runs, wants },
           ...(objectives === undefined ? {} : { objectives }),
         };
       };
       const text = async (): Promise<string> => {
-        const { status, wantsLaunchCopies, readiness, runs, objectives } = await look();
-        return statusText(status, wantsLaunchCopies, readiness, objectives) + runsText(runs, argument);
+        const { status, wants, readiness, runs, objectives } = await look();
+        return statusText(status, wants, readiness, objectives) + runsText(runs, argument);
       };
       if (again === true) return watch(io, text, WATCH_SECONDS);
       if (json !== true) return io.out(await text());
@@ -75,8 +79,14 @@ interface Looked {
   digest: string;
   readiness: ReadinessStatus;
   runs: RunUnderWay[] | string;
-  wantsLaunchCopies: boolean;
+  wants: Wants;
   objectives?: NonNullable<DrPlan['objectives']>;
+}
+
+/** What a plan wants of its DR copies besides. */
+interface Wants {
+  launchCopies: boolean;
+  locks: boolean;
 }
 
 /** What a kept check is compared with. */
@@ -160,7 +170,7 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
             lastTest: readiness.lastTest ?? null,
           },
     vms: status.vms.map(
-      ({ vm, primaryVm, runsAt, drCopy, turnedAway, launchCopy, backup, guest, instance, awayCopy }) => ({
+      ({ vm, primaryVm, runsAt, drCopy, turnedAway, launchCopy, backup, guest, instance, ...more }) => ({
         vm,
         primaryVm: primaryVm ?? vm,
         runsAt,
@@ -174,10 +184,11 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
               },
         drCopy: drCopy ?? null,
         turnedAway,
+        lockedCopy: more.lockedCopy ?? null,
         launchCopy: launchCopy ?? null,
         backup: backup ?? null,
         guest: guest ?? null,
-        awayCopy: awayCopy ?? null,
+        awayCopy: more.awayCopy ?? null,
       }),
     ),
   };
@@ -190,10 +201,12 @@ const RUNS_AT_WORDS = {
   nowhere: 'nowhere: the failover left it out',
 };
 
-/** @param wantsLaunchCopies whether the plan does, so that a VM without one is told of */
+/**
+ * @param wants what of the plan's VMs there should be, so that one without it is told of
+ */
 export function statusText(
   status: SiteStatus,
-  wantsLaunchCopies = false,
+  wants: Wants = { launchCopies: false, locks: false },
   readiness?: ReadinessStatus,
   objectives?: DrPlan['objectives'],
 ): string {
@@ -216,12 +229,15 @@ export function statusText(
       status.vms.flatMap((vm) => vmRows(vm)),
     ) +
     status.vms.map((vm) => primaryNameLine(vm) + awayText(status, vm)).join('') +
+    (wants.locks ? status.vms.map(lockText).join('') : '') +
     status.vms
       .map(
         ({ vm, drCopy, launchCopy, backup, guest }) =>
           notesText(vm, backup?.notes) +
           guestText(vm, guest) +
-          (wantsLaunchCopies && drCopy !== undefined && launchCopy === undefined ? noLaunchCopyText(vm) : ''),
+          (wants.launchCopies && drCopy !== undefined && launchCopy === undefined
+            ? noLaunchCopyText(vm)
+            : ''),
       )
       .join('')
   );
@@ -253,6 +269,14 @@ function awayText({ plan, phase }: SiteStatus, { vm, awayCopy, runsAt }: VmSiteS
   return phase === 'failed-over'
     ? `${vm}: away, NOT protected: there is no copy of its instance. The plan's schedule makes one each round: lifeboat schedule create ${plan}\n`
     : '';
+}
+
+function lockText({ vm, drCopy, lockedCopy }: VmSiteStatus): string {
+  if (lockedCopy !== undefined)
+    return `${vm}: the DR copy of ${lockedCopy.takenAt} is locked until ${lockedCopy.until}.\n`;
+  return drCopy === undefined
+    ? ''
+    : `${vm}: no DR copy is known to be locked. The next restore locks it, or says why not.\n`;
 }
 
 const noLaunchCopyText = (vm: string): string =>

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { type Leftover } from '../../activities/aws-proxy/account/leftovers';
+import { type LockedLeftover } from '../../activities/aws-proxy/account/locked-leftovers';
 import { lifeboatClient } from '../../client/client';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { planSweep, sweep, SWEEP_AGE_MINUTES } from '../../client/sweep';
@@ -31,7 +32,8 @@ export function sweepCommand({ io }: CliContext): Command {
       try {
         const site = { ec2, store, temporal: client.temporal };
         const planned = await planSweep(plan.name, site, options.olderThan);
-        if (options.json !== true) io.out(leftoversText(plan.name, planned.leftovers));
+        if (options.json !== true)
+          io.out(leftoversText(plan.name, planned.leftovers) + lockedText(planned.locked));
         const removed =
           options.dryRun === true || planned.leftovers.length === 0 ? [] : await sweep(planned, site);
         if (options.json === true)
@@ -45,6 +47,7 @@ export function sweepCommand({ io }: CliContext): Command {
               createdAt: one.createdAt ?? null,
               monthlyCost: one.monthlyCost ?? null,
             })),
+            locked: planned.locked.map((one) => ({ ...one, until: one.until ?? null })),
             removed,
           });
         else if (removed.length > 0) io.out(`Removed: ${removed.join(', ')}\n`);
@@ -83,4 +86,20 @@ export function leftoversText(plan: string, leftovers: Leftover[]): string {
     ) +
     `Together at most ${dollars(sum)} $ a month${unknown ? ', and what is unknown' : ''}, by the list prices of us-east-1.\n`
   );
+}
+
+/** Snapshots that are replaced and locked; those of one DR copy, which end within seconds, on one line. */
+export function lockedText(locked: LockedLeftover[]): string {
+  const minuteOf = (until: string | undefined): string => until?.slice(0, 16) ?? '';
+  return [...Map.groupBy(locked, ({ vm, until }) => `${vm} ${minuteOf(until)}`).values()]
+    .map((together) => {
+      const [first] = together;
+      const end =
+        together
+          .map(({ until }) => until ?? '')
+          .sort()
+          .at(-1) || 'its lock ends';
+      return `${first?.vm}: ${together.map(({ id }) => id).join(', ')} locked, and not needed any more: goes after ${end}.\n`;
+    })
+    .join('');
 }

@@ -1,5 +1,6 @@
 import { forEachBounded } from '../../blocks/pipeline';
 import { openBlockMap, readManifest } from '../backups/backups';
+import { deleteUnlessHeld } from '../objects/object-lock';
 import { ABANDONED_AFTER_SECONDS, type Collection, GRACE_SECONDS, protects, type Sight } from './sight';
 import { type BlockMap } from '../maps/block-map';
 import { DamagedObjectError } from '../objects/json-object';
@@ -26,8 +27,17 @@ export interface Swept {
   bytes: number;
   /** Needed by nothing that stays, but too young to be deleted: a later sweep does. */
   waiting: { objects: number; bytes: number };
+  /** Needed by nothing, and held by the bucket (S3 Object Lock, or what stores like S3 have for it); absent where it holds none. */
+  held?: { objects: number; bytes: number };
   /** Ids of unfinished backups that were given up now. */
   abandoned: string[];
+}
+
+interface Deletable {
+  key: string;
+  bytes: number;
+  /** The backup that stored it. */
+  owner: string;
 }
 
 /** Marks of an object: needed by a backup that stays; by one that was retired, but not long enough ago. */
@@ -56,7 +66,7 @@ export async function sweep(
     void lastSign.set(id, Math.max(lastSign.get(id) ?? 0, when.getTime()));
   for (const { user, modified } of sight.pins) if ('backupId' in user) sign(user.backupId, modified);
 
-  async function* deletable(): AsyncGenerator<string> {
+  async function* deletable(): AsyncGenerator<Deletable> {
     for await (const object of store.list(`${vm}/`)) {
       const { backupId: owner, kind } = parseVmKey(vm, object.key) ?? {};
       if (owner === undefined || kind === 'manifest' || kind === 'retired') continue;
@@ -67,7 +77,7 @@ export async function sweep(
       if (mark === 0 && ended && old(object.modified, GRACE_SECONDS)) {
         swept.objects++;
         swept.bytes += object.bytes;
-        yield object.key;
+        yield { key: object.key, bytes: object.bytes, owner };
         continue;
       }
       left.set(owner, (left.get(owner) ?? 0) + 1);
@@ -78,10 +88,15 @@ export async function sweep(
   }
 
   let deletions = 0;
-  await forEachBounded(deletable(), DELETIONS, signal, async (key) => {
+  await forEachBounded(deletable(), DELETIONS, signal, async ({ key, bytes, owner }) => {
     if (dryRun) return;
     if (deletions++ % DELETIONS_A_CHECK === 0) await beforeChange();
-    await store.delete(key);
+    if (await deleteUnlessHeld(store, key)) return;
+    swept.objects--;
+    swept.bytes -= bytes;
+    // The next sweep tries again, as long as the backup's end is on record.
+    left.set(owner, (left.get(owner) ?? 0) + 1);
+    swept.held = { objects: (swept.held?.objects ?? 0) + 1, bytes: (swept.held?.bytes ?? 0) + bytes };
   });
 
   const stale = [...lastSign]
@@ -111,7 +126,7 @@ export async function sweep(
       if (manifest !== undefined) {
         if (!old(retired, ABANDONED_KEPT_SECONDS) && (await isAbandoned(store, vm, id))) continue;
         await beforeChange();
-        await store.delete(manifestKey(vm, id));
+        if (!(await deleteUnlessHeld(store, manifestKey(vm, id)))) continue;
       }
       if ((left.get(id) ?? 0) === 0) await forget(store, vm, id);
     }

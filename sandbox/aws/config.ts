@@ -26,6 +26,8 @@ export interface Times {
   rootReplace: number;
   /** pending → completed, on top of the copying. */
   snapshotComplete: number;
+  /** A day of a snapshot's lock, whose time is counted in days; an hour of its cool-off is a 24th of it. */
+  lockDay: number;
   /** PENDING → INSYNC of a DNS change. */
   dnsPropagation: number;
   /** How long terminated instances and client tokens of deleted resources are remembered. */
@@ -43,6 +45,7 @@ export const DEFAULT_TIMES: Times = {
   volumeAttach: 0.3,
   rootReplace: 0.3,
   snapshotComplete: 0.5,
+  lockDay: 86_400,
   dnsPropagation: 0.5,
   remember: 3600,
   watch: 1,

@@ -94,6 +94,17 @@ changed = ebs.list_changed_blocks(FirstSnapshotId=parent, SecondSnapshotId=child
 assert [block["BlockIndex"] for block in changed] == [5]
 print("ebs ok")
 
+# EC2: locks on snapshots
+lock = ec2.lock_snapshot(SnapshotId=child, LockMode="compliance", CoolOffPeriod=24, LockDuration=7)
+assert lock["LockState"] == "compliance-cooloff" and lock["CoolOffPeriod"] == 24, lock
+assert (lock["LockExpiresOn"] - lock["LockCreatedOn"]).days == 7
+assert (lock["CoolOffPeriodExpiresOn"] - lock["LockCreatedOn"]).total_seconds() == 24 * 3600
+(locked,) = ec2.describe_locked_snapshots(Filters=[{"Name": "lock-state", "Values": ["compliance-cooloff"]}])["Snapshots"]
+assert locked["SnapshotId"] == child and locked["LockDuration"] == 7
+fails("SnapshotLocked", ec2.delete_snapshot, SnapshotId=child)
+ec2.unlock_snapshot(SnapshotId=child)
+assert ec2.describe_locked_snapshots(SnapshotIds=[child])["Snapshots"] == []
+
 # EC2: image, instance, volume
 found = ec2.describe_snapshots(Filters=[{"Name": "tag:odd & <k>", "Values": ["é"]}])["Snapshots"]
 assert [one["SnapshotId"] for one in found] == [parent]

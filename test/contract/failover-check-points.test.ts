@@ -1,9 +1,13 @@
+import { LockSnapshotCommand } from '@aws-sdk/client-ec2';
+import { pointsText } from '../../cli/commands/points';
+import { statusText } from '../../cli/commands/status';
 import { pointsOf } from '../../client/points';
 import { siteStatus } from '../../client/site-status';
 import { type ChosenPoint } from '../../plan/lines';
 import { readManifest, writeManifest } from '../../repository/backups/backups';
 import { movePlanState, takePlanState } from '../../repository/plans/plan-state';
-import { type FailoverSite, shopPlan } from '../support/failover-site';
+import { waitUntilCompleted } from '../support/failover-listing';
+import { DB_DISKS, type FailoverSite, publishDrCopy, shopPlan } from '../support/failover-site';
 import { type FailoverSteps, openFailoverSteps } from '../support/failover-steps';
 
 let steps: FailoverSteps;
@@ -99,5 +103,36 @@ describe('checkFailover of chosen recovery points', () => {
     ]);
     const { vms: status } = await siteStatus(shopPlan(), { ec2: steps.ec2, store: site.store });
     expect(status).toMatchObject([{ vm: 'db', turnedAway: true }]);
+  });
+
+  it('boots one that an older DR copy still holds from that, without a copy', async () => {
+    const older = { recoveryPoint: '20261123T090000Z-0199bbbb', takenAt: '2026-11-23T09:00:00.000Z' };
+    const snapshots = await publishDrCopy(site, 'db', DB_DISKS, undefined, undefined, older);
+    await waitUntilCompleted(steps.ec2, snapshots);
+    for (const SnapshotId of snapshots)
+      await steps.ec2.send(new LockSnapshotCommand({ SnapshotId, LockMode: 'governance', LockDuration: 7 }));
+    const ready = await check([{ vm: 'db', ...older }]);
+    expect(ready).not.toHaveProperty('toCopy');
+    expect(ready.drCopies).toMatchObject([{ vm: 'db', ...older }]);
+    expect(ready.drCopies[0]?.disks.map(({ snapshotId }) => snapshotId)).toEqual(snapshots);
+
+    const plan = shopPlan();
+    plan.replication.lock = { every: 86_400, keep: 7 * 86_400, mode: 'governance' };
+    const asked = { ec2: steps.ec2, store: site.store };
+    const points = await pointsOf(plan, asked);
+    const until = expect.stringMatching(/^\d{4}-/) as string;
+    expect(points.vms[0]?.points.map(({ takenAt, olderDrCopy }) => [takenAt, olderDrCopy])).toEqual([
+      [NEWEST, undefined],
+      [OLDER.takenAt, undefined],
+      [older.takenAt, { lockedUntil: until }],
+    ]);
+    expect(pointsText(points)).toContain('in a DR copy locked until ');
+    const status = await siteStatus(plan, asked);
+    expect(status.vms[0]?.lockedCopy).toEqual({ ...older, until });
+    expect(statusText(status, { launchCopies: false, locks: true })).toContain(
+      `db: the DR copy of ${older.takenAt} is locked until `,
+    );
+    // The plan wants none: nobody asks.
+    expect((await siteStatus(shopPlan(), asked)).vms[0]).not.toHaveProperty('lockedCopy');
   });
 });

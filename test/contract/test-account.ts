@@ -9,6 +9,7 @@ import { type DrPlan } from '../../plan/schema';
 import { type BackupManifest } from '../../repository/backups/manifest';
 import { type ObjectStore, s3ObjectStore } from '../../repository/objects/object-store';
 import { blockMapKey } from '../../repository/objects/keys';
+import { type Times } from '../../sandbox/aws/config';
 import { REGION, SHOP_BUCKET, shopFixtures } from '../../sandbox/aws/fixtures';
 import { startAwsEndpoint } from '../../sandbox/aws/start';
 
@@ -29,6 +30,8 @@ const KEYS = { AWS_ACCESS_KEY_ID: 'AKIATESTTESTTESTTEST', AWS_SECRET_ACCESS_KEY:
 export async function startTestAccount(
   /** Sees every call, and can answer in the endpoint's stead. */
   intercept?: NonNullable<Parameters<typeof startAwsEndpoint>[1]>['intercept'],
+  /** Seconds, in the place of those below. */
+  times: Partial<Times> = {},
 ): Promise<TestAccount> {
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-aws-'));
   const { endpoint, dns, close } = await startAwsEndpoint(
@@ -52,6 +55,7 @@ export async function startTestAccount(
         rootReplace: 0.05,
         snapshotComplete: 0.05,
         dnsPropagation: 0.1,
+        ...times,
       },
       fixtures: shopFixtures(),
     },

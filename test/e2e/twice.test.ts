@@ -283,6 +283,12 @@ asRoot('activities that run twice, and late (needs root)', () => {
       await completed(client.commit(direct));
       expect(await violations('home')).toEqual([]);
 
+      // Last, as what is locked stays beside what replaces it.
+      const lock = { every: 86_400, keep: 86_400, mode: 'governance' as const };
+      const locking = await sandbox.publish({ ...plan, replication: { ...plan.replication, lock } });
+      const [locked] = (await (await client.restore(locking)).result()).vms;
+      expect(locked).toMatchObject({ lock: { outcome: 'kept' } });
+
       // None was left out, but for what is asked of a host only when work has waited for it, and does nothing, and for
       // what only reads consoles of guests that have boot scripts, what starts VMs that ran and stops those that are given up (there
       // are none: test/contract/power.test.ts, fencing.test.ts), and

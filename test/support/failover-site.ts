@@ -140,9 +140,11 @@ export async function publishDrCopy(
   disks: DiskConfiguration[],
   guest?: GuestRehearsal,
   kmsKey?: string,
+  { recoveryPoint, takenAt } = {
+    recoveryPoint: '20261123T101500Z-0199abcd',
+    takenAt: '2026-11-23T10:15:00.000Z',
+  },
 ): Promise<string[]> {
-  const recoveryPoint = '20261123T101500Z-0199abcd';
-  const takenAt = '2026-11-23T10:15:00.000Z';
   const snapshotIds: string[] = [];
   for (const disk of disks) {
     const { SnapshotId } = await clients.ebs.send(

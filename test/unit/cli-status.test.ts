@@ -91,6 +91,7 @@ describe('status', () => {
           instance: { ...STATUS.vms[0]?.instance, publicAddress: null },
           drCopy: STATUS.vms[0]?.drCopy,
           turnedAway: false,
+          lockedCopy: null,
           launchCopy: STATUS.vms[0]?.launchCopy,
           backup: STATUS.vms[0]?.backup,
           guest: STATUS.vms[0]?.guest,
@@ -103,6 +104,7 @@ describe('status', () => {
           instance: null,
           drCopy: null,
           turnedAway: false,
+          lockedCopy: null,
           launchCopy: null,
           backup: null,
           guest: null,
@@ -124,7 +126,7 @@ describe('status', () => {
       changed: [],
       lastTest: undefined,
     };
-    expect(statusText(STATUS, false, readiness)).toContain(
+    expect(statusText(STATUS, undefined, readiness)).toContain(
       '(generation 4)\nReadiness: ready, checked at 2026-11-23T19:00:00.000Z; nothing found.\nTested: never.\n',
     );
     expect(statusDocument(STATUS, 'ab', readiness).readiness).toEqual({

@@ -115,6 +115,7 @@ export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
   copyExtent: { profile: 'copy', label: 'copy blocks', taskQueue: AWS_PROXY_COPY_QUEUE },
   completeSnapshot: { profile: 'wait', label: 'complete snapshot' },
   publishDrCopy: { profile: 'wait', label: 'publish the DR copy' },
+  lockDrCopy: { profile: 'wait', label: 'lock the DR copy' },
   deleteReplacedDrCopies: { profile: 'wait', label: 'delete the replaced DR copy' },
   discardRestore: { profile: 'wait', label: 'discard the unfinished DR copy' },
   choosePoints: { profile: 'wait', label: 'find the recovery points' },

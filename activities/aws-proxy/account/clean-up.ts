@@ -146,7 +146,7 @@ function idsOf({ instances, volumes, interfaces, snapshots, images }: Found): st
 
 /**
  * Asks for the removal of everything that is in a state for it; the next look takes care of the rest.
- * @returns ids of away copies that stay, as somebody has made an image of them
+ * @returns ids of snapshots that stay: those that somebody has locked, and away copies of which somebody has made an image
  */
 export async function removeOnce(
   ec2: EC2Client,
@@ -171,10 +171,11 @@ export async function removeOnce(
   for (const { ImageId = '' } of images) await deregisterImage(ec2, ImageId);
   const isAway = ({ Tags }: DescribedSnapshot): boolean => readTags(Tags, ['role'])?.role === 'away-copy';
   const idOf = ({ SnapshotId }: DescribedSnapshot): string => SnapshotId;
-  await deleteSnapshots(ec2, snapshots.filter((one) => !isAway(one)).map(idOf));
-  const away = snapshots.filter(isAway).map(idOf);
-  const deleted = new Set(await deleteUnusedSnapshots(ec2, away));
-  return away.filter((id) => !deleted.has(id));
+  const deleted = new Set([
+    ...(await deleteSnapshots(ec2, snapshots.filter((one) => !isAway(one)).map(idOf))),
+    ...(await deleteUnusedSnapshots(ec2, snapshots.filter(isAway).map(idOf))),
+  ]);
+  return snapshots.map(idOf).filter((id) => !deleted.has(id));
 }
 
 async function deleteInterface(ec2: EC2Client, NetworkInterfaceId: string): Promise<void> {

@@ -58,7 +58,7 @@ const REASONS: Record<Exclude<Role, 'dr-copy'>, string> = {
   'away-copy': 'the application runs at the primary site',
 };
 
-/** Everything that carries the plan's tags and is needed by nobody, the oldest first. Changes nothing. */
+/** Everything that carries the plan's tags and is needed by nobody, the oldest first, also what is locked. Changes nothing. */
 export async function findLeftovers(ec2: EC2Client, needs: Needs): Promise<Leftover[]> {
   return leftoversOf(await findAll(ec2, { plan: needs.plan }), needs);
 }
@@ -113,6 +113,7 @@ function only(found: Found, ids: ReadonlySet<string>): Found {
 function leftoversOf(found: Found, needs: Needs): Leftover[] {
   const currentCopies = currentDrCopies(found);
   const awayCopies = newestAwayCopies(found.snapshots);
+  const bootedFrom = AWAY.has(needs.phase) ? pointsInUse(found) : new Set<string>();
   const judge = (
     one: Omit<Leftover, 'role' | 'vm' | 'runId' | 'reason' | 'createdAt'>,
     tags: Tag[] | undefined,
@@ -128,7 +129,7 @@ function leftoversOf(found: Found, needs: Needs): Leftover[] {
     // A test's are nobody's who is away.
     const around = mode === 'test' ? { ...needs, phase: 'protected' as const } : needs;
     const reason = reasonOf(one.id, kind, run, tags, around, currentCopies, awayCopies);
-    if (reason === undefined) return [];
+    if (reason === undefined || (kind === 'dr-copy' && bootedFrom.has(pointOf(tags)))) return [];
     const { role, vm, run: runId } = ours;
     return [{ ...one, role, vm, runId, reason, createdAt: createdAt.toISOString() }];
   };
@@ -164,6 +165,19 @@ function leftoversOf(found: Found, needs: Needs): Leftover[] {
         judge({ kind: 'network-interface', id, state, monthlyCost: 0 }, TagSet, new Date(0)),
       ),
   ].sort((a, b) => ((a.createdAt ?? '') < (b.createdAt ?? '') ? -1 : 1));
+}
+
+/**
+ * The recovery points that the application at the recovery site began with. A DR copy of one is asked for by the failback, which copies
+ * what differs from it, also where it was an older one that was locked.
+ */
+function pointsInUse({ instances, volumes }: Found): Set<string> {
+  return new Set([...instances, ...volumes].map(({ Tags }) => pointOf(Tags)).filter((point) => point !== ''));
+}
+
+function pointOf(tags: Tag[] | undefined): string {
+  const read = readTags(tags, ['vm', 'recoveryPoint']);
+  return read === undefined ? '' : `${read.vm} ${read.recoveryPoint}`;
 }
 
 /** @returns undefined where it is needed, or may be */

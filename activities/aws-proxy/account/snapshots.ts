@@ -1,7 +1,13 @@
-import { DeleteSnapshotCommand, type EC2Client, type Snapshot } from '@aws-sdk/client-ec2';
+import {
+  DeleteSnapshotCommand,
+  type EC2Client,
+  EC2ServiceException,
+  type Snapshot,
+} from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
-import { hasCode } from '../../failures';
+import { hasCode, throttledSeconds } from '../../failures';
 import { findSnapshot, listSnapshots } from './lookup';
+import { findLocksIfAllowed } from './snapshot-locks';
 import { tagFilters, type TagValues } from './tags';
 import { waitFor } from './waiting';
 
@@ -92,21 +98,43 @@ export async function deleteUnusedSnapshots(ec2: EC2Client, ids: string[]): Prom
   return deleted;
 }
 
-/** Deletes snapshots one after the other (the API takes one a call); those that are gone already are no error. */
+/**
+ * Deletes snapshots one after the other (the API takes one a call); those that are gone already are no error, nor are those that
+ * are locked: they stay until somebody asks again after the lock's end.
+ * @returns ids of those that are gone
+ */
 export async function deleteSnapshots(ec2: EC2Client, ids: string[]): Promise<string[]> {
+  const deleted: string[] = [];
   for (const SnapshotId of ids) {
     try {
       await ec2.send(new DeleteSnapshotCommand({ SnapshotId }));
     } catch (error) {
+      if (await isLocked(ec2, SnapshotId, error)) continue;
       if (!hasCode(error, 'InvalidSnapshot.NotFound')) throw error;
     }
+    deleted.push(SnapshotId);
   }
-  return ids;
+  return deleted;
+}
+
+/** Answers of DeleteSnapshot that say something else for certain, or are no answer to it. */
+const OF_ANOTHER_KIND: ReadonlySet<number | undefined> = new Set([undefined, 500, 502, 503, 504]);
+
+/**
+ * Whether a snapshot could not be deleted because it is locked. AWS's list of error codes has none for it, so the snapshot is asked
+ * about as well.
+ */
+async function isLocked(ec2: EC2Client, id: string, refusal: unknown): Promise<boolean> {
+  if (hasCode(refusal, 'SnapshotLocked')) return true;
+  const status = refusal instanceof EC2ServiceException ? refusal.$metadata.httpStatusCode : undefined;
+  if (OF_ANOTHER_KIND.has(status) || throttledSeconds(refusal) !== undefined) return false;
+  if (hasCode(refusal, 'InvalidSnapshot.NotFound', 'InvalidSnapshot.InUse')) return false;
+  return (await findLocksIfAllowed(ec2, [id])).has(id);
 }
 
 /**
- * Deletes every snapshot that carries all of the tags, and looks again until none is listed. It takes two empty looks
- * one after the other: EC2 is eventually consistent, and a snapshot whose creation had an unknown outcome shows late.
+ * Deletes every snapshot that carries all of the tags, and looks again until none is listed but what somebody has locked. It takes
+ * two empty looks one after the other: EC2 is eventually consistent, and a snapshot whose creation had an unknown outcome shows late.
  */
 export async function removeSnapshots(
   ec2: EC2Client,
@@ -114,11 +142,15 @@ export async function removeSnapshots(
   pollSeconds?: number,
 ): Promise<string[]> {
   const deleted = new Set<string>();
+  const locked = new Set<string>();
   let emptyLooks = 0;
   const look = async () => {
-    const ids = (await findSnapshots(ec2, tags)).map(({ SnapshotId }) => SnapshotId);
+    const ids = (await findSnapshots(ec2, tags))
+      .map(({ SnapshotId }) => SnapshotId)
+      .filter((id) => !locked.has(id));
     emptyLooks = ids.length === 0 ? emptyLooks + 1 : 0;
-    for (const id of await deleteSnapshots(ec2, ids)) deleted.add(id);
+    const gone = new Set(await deleteSnapshots(ec2, ids));
+    for (const id of ids) (gone.has(id) ? deleted : locked).add(id);
     return emptyLooks === 2 ? true : undefined;
   };
   await waitFor('deleted snapshots to be gone', look, { pollSeconds });

@@ -18,6 +18,7 @@ import {
   withBackup,
 } from '../account/dr-copy';
 import { findLaunchCopies } from '../account/launch-copy';
+import { allSets } from '../account/locked-copies';
 import { type CheckedCopy, checkPoint, diskFindings, guestFindings, lineFindings } from './points';
 
 /** The DR copies of a plan, and what is wrong with them. */
@@ -45,6 +46,8 @@ export async function checkDrCopies(
 ): Promise<CheckedCopies> {
   const snapshots = await findCopySnapshots(ec2, { plan: plan.name, role: 'dr-copy' });
   const sets = newestSets(snapshots);
+  // Those that are locked outlive what has replaced them.
+  const olderSets = points === undefined ? undefined : allSets(snapshots);
   const launchCopies = await findLaunchCopies(ec2, plan, sets);
   const store = objectStore(repository);
   const drCopies: DrCopy[] = [];
@@ -55,16 +58,17 @@ export async function checkDrCopies(
   const chosen = new Map(points?.map((point) => [point.vm, point]));
   const check = ({ name }: DrPlan['vms'][number]): Promise<CheckedCopy> => {
     const point = chosen.get(name);
-    const set = sets.get(name);
-    return point === undefined || point.recoveryPoint === set?.recoveryPoint
-      ? checkDrCopy(store, name, set)
-      : checkPoint(store, plan, point);
+    if (point === undefined) return checkDrCopy(store, name, sets.get(name));
+    const holding = olderSets?.get(name)?.find(({ recoveryPoint }) => recoveryPoint === point.recoveryPoint);
+    return holding === undefined ? checkPoint(store, plan, point) : checkDrCopy(store, name, holding);
   };
   for await (const checked of mapAhead(plan.vms, MANIFESTS_AT_ONCE, check)) {
     const { drCopy, guest } = checked;
     if (checked.toCopy !== undefined) toCopy.push(checked.toCopy);
     if (drCopy !== undefined) {
-      const launchCopy = checked.toCopy === undefined ? launchCopies.get(drCopy.vm) : undefined;
+      // It is of the newest only.
+      const newest = sets.get(drCopy.vm)?.recoveryPoint === drCopy.recoveryPoint;
+      const launchCopy = checked.toCopy === undefined && newest ? launchCopies.get(drCopy.vm) : undefined;
       drCopies.push(launchCopy === undefined ? drCopy : { ...drCopy, launchCopy });
       if (guest !== undefined) guests.set(drCopy.vm, guest);
       findings.push(...lineFindings(lines, plan.name, drCopy));

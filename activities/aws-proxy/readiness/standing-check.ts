@@ -3,6 +3,7 @@ import { type KMSClient } from '@aws-sdk/client-kms';
 import { type Finding } from '../../../plan/readiness';
 import { type DrPlan } from '../../../plan/schema';
 import { guestFactsOf } from '../../../plan/tested';
+import { allSets, findLockedCopies } from '../account/locked-copies';
 import { type CheckedReadiness, type FailoverReadiness, type ReadinessActivities } from './contract';
 import {
   ageFindings,
@@ -14,6 +15,7 @@ import {
 import { type CheckedCopies } from './dr-copies';
 import { asked } from './asked';
 import { keyStateFindings } from './key-states';
+import { lockFindings } from './locks';
 import { lookAtSite, type PreflightDependencies, type SiteLooks } from './looks';
 import { failoverFindings, failoverReadiness, regionFindings } from './preflight';
 import { permissionFindings } from './permissions';
@@ -56,6 +58,11 @@ export async function checkReadiness(
     ...testFindings(plan, looks, production),
     ...vcpus.filter(({ severity }) => severity === 'warning'),
     ...(replicated ? ageFindings(plan, sets, new Date()) : []),
+    ...(replicated && plan.replication.lock !== undefined
+      ? await asked('locks on snapshots', 'ec2:DescribeLockedSnapshots', async () =>
+          lockFindings(plan, sets, await findLockedCopies(ec2, allSets(copies.snapshots)), new Date()),
+        )
+      : []),
     ...keyFindings(plan, sets),
     ...(await keyStateFindings(dependencies.kms, plan, sets)),
     ...launchCopyFindings(plan, sets, copies.launchCopies),

@@ -1,5 +1,6 @@
 import { type DiskConfiguration } from '../../../hypervisor/port';
 import { type RunContext } from '../../../plan/run';
+import { type SnapshotLock } from '../../../plan/snapshot-lock';
 import { type Collected } from '../../../repository/upkeep/collection';
 import { type RetentionPolicy } from '../../../repository/upkeep/retention';
 import { type CopyResult } from '../../copy-result';
@@ -74,6 +75,20 @@ export interface LaunchCopyResult {
   warnings: string[];
 }
 
+/** What a restore found, or did, of locks. */
+export type LockResult =
+  | {
+      /** `kept` where one was locked in this period already, or the DR copy is, as nothing newer has come. */
+      outcome: 'locked' | 'kept';
+      /** Of the locked DR copy. */
+      recoveryPoint: string;
+      /** ISO 8601, UTC. */
+      takenAt: string;
+      /** ISO 8601, UTC: until then nobody can delete it. */
+      until: string;
+    }
+  | { outcome: 'not locked'; reason: string };
+
 /** Activities that bring a DR copy up to date, prove it, and keep the repository small. */
 export interface RestoreActivities {
   /**
@@ -126,7 +141,22 @@ export interface RestoreActivities {
     restore: RestorePlan;
     snapshots: { diskKey: string; snapshotId: string }[];
   }): Promise<DrCopy>;
-  /** Deletes the VM's snapshots of replication other than the DR copy `keep`, newer sets excepted. */
+  /**
+   * Locks the VM's DR copy, which has to hold that recovery point, all of its snapshots, where none was locked in the present
+   * period of the plan's `lock`.
+   * @throws ApplicationFailure NotPermitted, non-retryable, where the role may not lock
+   * @throws ApplicationFailure Fenced, non-retryable, where another run has taken the plan's state since
+   */
+  lockDrCopy(input: {
+    run: RunContext;
+    vm: string;
+    recoveryPoint: string;
+    lock: SnapshotLock;
+  }): Promise<LockResult>;
+  /**
+   * Deletes the VM's snapshots of replication other than the DR copy `keep`, newer sets and locked snapshots excepted. What is
+   * locked goes with the first call after its lock has ended.
+   */
   deleteReplacedDrCopies(input: {
     run: RunContext;
     vm: string;

@@ -16,6 +16,7 @@ import {
 } from '../account/dr-copy';
 import { findLaunchSnapshots } from '../account/launch-copy';
 import { deleteUnusedSnapshots, removeSnapshots } from '../account/snapshots';
+import { findLocksIfAllowed } from '../account/snapshot-locks';
 import { readCopySnapshot, runValues, tagList } from '../account/tags';
 
 export interface DrCopyDependencies {
@@ -71,7 +72,12 @@ export function createDrCopyActivities({
         .filter(({ tags }) => Date.parse(tags.takenAt) <= Date.parse(kept.takenAt))
         .map(({ snapshot }) => snapshot.SnapshotId)
         .filter((id) => !keptIds.has(id));
-      const deleted = await deleteUnusedSnapshots(ec2, replaced);
+      // Those that are known to be locked are not even tried: they stay for days, and deletions are few a second.
+      const locks = await findLocksIfAllowed(ec2, replaced);
+      const deleted = await deleteUnusedSnapshots(
+        ec2,
+        replaced.filter((id) => !locks.has(id)),
+      );
       // Launch copies go with the DR copy that they are of: with its data disks, nothing could be launched by them.
       const launchCopies = (await findLaunchSnapshots(ec2, { plan: run.plan, vm }))
         .filter(({ tags }) => tags.recoveryPoint !== keep)

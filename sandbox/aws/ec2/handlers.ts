@@ -10,6 +10,7 @@ import { networkInterfaceHandlers } from './network-interfaces';
 import { placeHandlers } from './places';
 import { recycleBinHandlers } from './recycle-bin';
 import { rootReplacementHandlers } from './instances/root-replacement';
+import { snapshotLockHandlers } from './snapshot-locks';
 import { snapshotHandlers } from './snapshots';
 import { tagHandlers } from './tags';
 import { volumeHandlers } from './volumes';
@@ -29,6 +30,7 @@ export function ec2Handlers(account: Account) {
     ...networkInterfaceHandlers(account),
     ...volumeHandlers(account),
     ...snapshotHandlers(account),
+    ...snapshotLockHandlers(account),
     ...tagHandlers(account),
     ...encryptionHandlers(account),
     ...vpcEndpointHandlers(account),

@@ -14,6 +14,7 @@ import { AwsError } from '../wire/errors';
 import { filterItems } from './filters';
 import { checkDryRun, findInstance, findSnapshot, findVolume, select } from './lookup';
 import { page } from './paging';
+import { checkNotLocked } from './snapshot-locks';
 import { freezeVolumes, removeSnapshot } from './snapshot-states';
 import { specifiedTags, tagList } from './tags';
 
@@ -107,6 +108,7 @@ export function snapshotHandlers(account: Account) {
           'InvalidSnapshot.InUse',
           `The snapshot ${snapshot.id} is currently in use by ${image.id}`,
         );
+      checkNotLocked(account, snapshot);
       checkDryRun(input);
       removeSnapshot(account, snapshot);
     },

@@ -41,6 +41,18 @@ export interface VolumeRecord extends Resource {
   madeFor?: string;
 }
 
+/** A lock on a snapshot. Times are ISO 8601. */
+export interface SnapshotLockRecord {
+  mode: 'governance' | 'compliance';
+  createdAt: string;
+  /** Absent where an expiration date was asked for. */
+  days?: number;
+  expiresAt?: string;
+  /** Of compliance, where a cool-off was asked for. */
+  coolOffHours?: number;
+  coolOffUntil?: string;
+}
+
 export interface SnapshotRecord extends Resource {
   state: 'pending' | 'completed' | 'error';
   stateMessage?: string;
@@ -63,6 +75,8 @@ export interface SnapshotRecord extends Resource {
   direct?: { timeoutMinutes: number; completing: boolean };
   /** CreateSnapshot: frozen copy of the volume, and the map it is compared with. */
   copy?: { stagingFile: string; baseMap?: string };
+  /** The last lock, also where it is over. */
+  lock?: SnapshotLockRecord;
 }
 
 /** What AWS bills for what runs from an image, beside the instance; words of the API. */
