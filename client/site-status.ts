@@ -6,6 +6,7 @@ import { findLaunchCopies } from '../activities/aws-proxy/account/launch-copy';
 import { readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
 import { mapAhead } from '../blocks/pipeline';
 import { type Consistency } from '../hypervisor/port';
+import { keptTestsOf, type KeptTestStatus } from './kept-tests';
 import { fenceStanding, type FenceStanding } from '../plan/fence';
 import { type FenceOrder } from '../plan/fence-order';
 import { type ChosenLine, isTurnedAway } from '../plan/lines';
@@ -35,6 +36,8 @@ export interface SiteStatus {
   undoing?: Undone;
   /** What the failover under way, or done, was asked for; undefined where it took what the DR copies hold, or there is none. */
   chosen: ChosenLine | undefined;
+  /** Tests that are up, by their instances' tags, whether or not a Temporal server still knows them. */
+  keptTests: KeptTestStatus[];
   vms: VmSiteStatus[];
 }
 
@@ -111,11 +114,12 @@ export async function siteStatus(
   site: { ec2: EC2Client; store: ObjectStore; now?: Date },
 ): Promise<SiteStatus> {
   const now = site.now ?? new Date();
-  const [state, copies, instances, awayCopies] = await Promise.all([
+  const [state, copies, instances, awayCopies, keptTests] = await Promise.all([
     readPlanState(site.store, plan.name),
     findDrCopies(site.ec2, plan.name),
     recoveryInstances(site.ec2, plan.name),
     findAwayCopies(site.ec2, plan.name),
+    keptTestsOf(site.ec2, plan.name, now),
   ]);
   const launchCopies = await findLaunchCopies(site.ec2, plan, copies);
   const phase = state?.phase ?? 'none';
@@ -131,6 +135,7 @@ export async function siteStatus(
     ...(state?.fence === undefined ? {} : { fence: { ...state.fence, standing: fenceStanding(state) } }),
     ...(state?.undoing === undefined ? {} : { undoing: state.undoing }),
     chosen: state?.chosen,
+    keptTests,
     vms: plan.vms.map(({ name: vm, primaryVm }, index) => {
       const copy = copies.get(vm);
       const instance = instances.get(vm);

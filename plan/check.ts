@@ -1,6 +1,7 @@
 import { addressProblem } from './address-problem';
 import { checkDecisions } from './decisions-check';
 import { checkDnsRecords } from './dns-check';
+import { checkHooks } from './hooks-check';
 import { findCycle } from './order';
 import { type PlanProblem } from './plan-error';
 import { bothNames, primaryNameOf } from './primary-vm';
@@ -27,6 +28,7 @@ export function checkPlan(plan: PlanFile): PlanProblem[] {
     ...replication(plan),
     ...checkDnsRecords(plan),
     ...checkDecisions(plan),
+    ...checkHooks(plan),
   ];
 }
 

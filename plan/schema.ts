@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { dnsRecord } from './dns-record';
 import { duration } from './duration';
+import { hook } from './hooks';
 import { INSTANCE_TYPE } from './instance-type';
 import { planNamePattern } from './names';
 import { readiness } from './probes';
@@ -186,6 +187,8 @@ export const planFileSchema = z
       .strict()
       .optional(),
     approval: approval.optional(),
+    /** Steps of one's own in failovers, tests and failbacks, run by a proxy. */
+    hooks: z.array(hook).min(1).max(100).optional(),
   })
   .strict();
 
@@ -217,3 +220,4 @@ export type { ReadinessProbe } from './probes';
 export type RecoverySubnet = DrPlan['recoverySite']['production'];
 export type VmRecoverySite = NonNullable<PlannedVm['recoverySite']>;
 export { type PlannedDnsRecord } from './dns-record';
+export { type Hook, type HookPlace, type HookRun } from './hooks';

@@ -8,6 +8,7 @@ export { failoverVm } from './failover-vm';
 export { failback } from './failback';
 export { failbackVm } from './failback-vm';
 export { verify, verifyVm } from './verify';
+export { scheduledTest } from './scheduled-test';
 export { check } from './check';
 export { commit } from './commit';
 export { undo } from './undo';

@@ -34,6 +34,7 @@ export function markdown(status: RunStatus): string {
     ...(trouble === undefined ? [] : ['', cell(trouble)]),
     ...(needsAttention ? ['', HINT] : []),
     ...decisionLines(status),
+    ...keptLines(status),
     ...(shown.length < vms.length ? ['', `${counts(vms)}. The ${SHOWN_VMS} that matter most:`] : []),
     '',
     '| VM | phase | detail | since (UTC) |',
@@ -76,6 +77,16 @@ function decisionLines({ awaited = [], paused }: RunStatus): string[] {
             'no further VM boots, and DNS does not move. Send the update `resume`, or `lifeboat resume`.',
         ]),
   ];
+}
+
+function keptLines({ kept }: RunStatus): string[] {
+  return kept === undefined
+    ? []
+    : [
+        '',
+        `**Kept** until ${kept.until.slice(0, 19).replace('T', ' ')} UTC; then all of it is removed. To end it before, send the update \`endTest\` ` +
+          'with `{"by": "your name", "why": "the reason"}`, or `lifeboat test end`.',
+      ];
 }
 
 /**
@@ -149,6 +160,12 @@ export class RunProgress {
   decisions({ awaited, paused }: { awaited: AwaitedApproval[]; paused: Decision | undefined }): void {
     this.status.awaited = awaited.length === 0 ? undefined : awaited;
     this.status.paused = paused;
+    this.show();
+  }
+
+  /** A test that is ready stays up, or (undefined) does not any more. */
+  kept(kept: RunStatus['kept']): void {
+    this.status.kept = kept;
     this.show();
   }
 

@@ -40,6 +40,8 @@ export interface ReadinessActivities {
     test: boolean;
     /** The recovery points that were chosen, where they were; those that the DR copies hold otherwise. */
     points?: ChosenPoint[];
+    /** The whole plan, where `plan` is a part of it: launch copies are made of the whole. */
+    whole?: DrPlan;
   }): Promise<FailoverReadiness>;
 
   /**

@@ -51,7 +51,7 @@ type CheckFailover = Parameters<ReadinessActivities['checkFailover']>[0];
  */
 export async function checkFailover(
   dependencies: PreflightDependencies,
-  { run, plan, test, points }: CheckFailover,
+  { run, plan, test, points, whole = plan }: CheckFailover,
 ): Promise<FailoverReadiness> {
   const { ec2, iam, region } = dependencies;
   if (plan.recoverySite.region !== region)
@@ -69,7 +69,7 @@ export async function checkFailover(
     drCopies,
     toCopy,
     findings: copyFindings,
-  } = await checkDrCopies(dependencies, run.repository, plan, points);
+  } = await checkDrCopies(dependencies, run.repository, plan, points, whole);
   const dns = await inspectDns(dependencies, plan);
   // In the order in which they are told.
   const findings: StagedFindings = {
@@ -155,9 +155,10 @@ async function checkDrCopies(
   repository: RepositoryAddress,
   plan: DrPlan,
   points: ChosenPoint[] | undefined,
+  whole: DrPlan,
 ): Promise<{ drCopies: DrCopy[]; toCopy: ChosenPoint[]; findings: string[] }> {
   const sets = await findDrCopies(ec2, plan.name);
-  const launchCopies = await findLaunchCopies(ec2, plan, sets);
+  const launchCopies = await findLaunchCopies(ec2, whole, sets);
   const store = objectStore(repository);
   const drCopies: DrCopy[] = [];
   const toCopy: ChosenPoint[] = [];

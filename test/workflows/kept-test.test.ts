@@ -1,0 +1,235 @@
+import { type WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { Worker } from '@temporalio/worker';
+import { runCli } from '../../cli/program';
+import { lifeboatClient } from '../../client/client';
+import { type DrPlan } from '../../plan/schema';
+import { planDigest } from '../../repository/plans/plans';
+import { type FailoverRequest, type FailoverSummary } from '../../workflows/failover';
+import { type RunStatus } from '../../workflows/run/messages';
+import { workflowId } from '../../workflows/run/ids';
+import { CONTROL_QUEUE } from '../../activities/task-queues';
+import { eventually } from '../support/eventually';
+import { testIo } from '../unit/cli-io';
+import { planFolder, planOf } from '../unit/plan-file';
+import { type Answers, bundle, dependent, failOverOn } from './failover-run';
+import { describeWithTemporal, temporalForTests } from './local-temporal';
+
+const TEST: FailoverRequest = { plan: 'shop', mode: 'test' };
+const ADA = { by: 'ada', why: 'seen enough' };
+
+/** On a real Temporal server; what AWS would be asked is only noted. web depends on db. */
+describeWithTemporal('a test that is kept', () => {
+  const server = temporalForTests();
+  const shop = (): DrPlan => dependent(['db', 'web', 'alone'], { web: ['db'] });
+
+  async function test(
+    request: FailoverRequest,
+    meanwhile: (run: WorkflowHandle, calls: string[]) => Promise<unknown> = () => Promise.resolve(),
+    answers: Answers = {},
+    of = shop(),
+    id?: string,
+  ) {
+    const calls: string[] = [];
+    let workflow: WorkflowHandle | undefined;
+    const done = await failOverOn(
+      server(),
+      request,
+      { removeRecoveryResources: () => ({ removed: ['i-1'] }), ...answers },
+      {
+        ...{ of, calls, workflowId: id },
+        meanwhile: async (run) => {
+          workflow = run;
+          try {
+            await meanwhile(run, calls);
+          } catch (error) {
+            await run.terminate().catch(() => undefined);
+            throw error;
+          }
+        },
+      },
+    );
+    // A worker that has lost it all would come to the same.
+    const history = await workflow?.fetchHistory();
+    await Worker.runReplayHistory({ workflowBundle: await bundle() }, history ?? {}, workflow?.workflowId);
+    return done;
+  }
+
+  const untilKept = (run: WorkflowHandle): Promise<RunStatus> =>
+    eventually(60, async () => {
+      const status = await run.query<RunStatus>('status');
+      return status.kept === undefined ? undefined : status;
+    });
+  const endTest = (run: WorkflowHandle, request: unknown): Promise<unknown> =>
+    run.executeUpdate<unknown, [unknown]>('endTest', { args: [request] });
+  const refusal = (run: WorkflowHandle, request: unknown): Promise<string> =>
+    endTest(run, request).then(
+      () => 'not refused',
+      (error: Error) => (error.cause as Error | undefined)?.message ?? error.message,
+    );
+
+  it('stays up, tells what it has come to, and is removed when somebody ends it', async () => {
+    const { calls, inputs, outcome } = await test({ ...TEST, keep: 4 * 3600 }, async (run, calls) => {
+      const { phase, kept, vms } = await untilKept(run);
+      expect(phase).toMatch(/^ready after .*; kept until /);
+      expect(vms.map(({ phase }) => phase)).toEqual(['ready', 'ready', 'ready']);
+      const span = Date.parse(kept!.until) - Date.parse(kept!.since);
+      expect(span).toBe(4 * 3600 * 1000);
+      // At once, and not only at the end: it is proven, and would be kept from replication's way.
+      expect(calls).toContain('noteTest');
+      expect(calls).not.toContain('removeRecoveryResources');
+      const soFar = await run.query<FailoverSummary>('keptTest');
+      expect(soFar).toMatchObject({ kept, removed: [] });
+      expect(soFar.vms.map(({ vm }) => vm).sort()).toEqual(['alone', 'db', 'web']);
+      expect(soFar.kept).not.toHaveProperty('endedAt');
+      const { currentDetails } = await run.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
+      expect(currentDetails).toMatch(/\*\*Kept\*\* until .*`endTest`.*lifeboat test end/);
+
+      expect(await refusal(run, { by: 'ada' })).toMatch(/why is missing/);
+      await endTest(run, ADA);
+    });
+    expect(outcome).toMatchObject({ kept: { endedBy: ADA }, removed: ['i-1'] });
+    expect(inputs.get('keepTest')).toMatchObject({ run: { test: true } });
+    const { until } = inputs.get('keepTest') as unknown as { until: string };
+    expect((outcome as FailoverSummary).kept).toMatchObject({ until });
+    expect(calls.filter((call) => call === 'noteTest')).toHaveLength(1);
+    expect(calls.filter((call) => call === 'removeRecoveryResources')).toHaveLength(1);
+  }, 90_000);
+
+  it('ends by itself when its time is over, and cannot be ended before it is ready', async () => {
+    let ready = (): void => undefined;
+    const isReady = new Promise<void>((resolve) => (ready = resolve));
+    const { outcome } = await test(
+      { ...TEST, keep: 1 },
+      async (run, calls) => {
+        await eventually(60, () => Promise.resolve(calls.includes('waitUntilReady alone') || undefined));
+        expect(await refusal(run, ADA)).toMatch(/not ready yet; cancel it instead/);
+        ready();
+      },
+      { 'waitUntilReady alone': () => isReady.then(() => ({ seconds: 1 })) },
+    );
+    expect(outcome).toMatchObject({ kept: { endedAt: expect.any(String) as string }, removed: ['i-1'] });
+    expect((outcome as FailoverSummary).kept).not.toHaveProperty('endedBy');
+  }, 90_000);
+
+  it('is removed where it is cancelled, and told of where it could not be marked', async () => {
+    const { calls, outcome } = await test(
+      { ...TEST, keep: 3600 },
+      async (run) => {
+        await untilKept(run);
+        expect((await run.query<FailoverSummary>('keptTest')).notes).toBeUndefined();
+        await run.cancel();
+      },
+      {
+        keepTest: () => {
+          throw ApplicationFailure.nonRetryable('ec2:CreateTags is not allowed.', 'NotPermitted');
+        },
+      },
+    );
+    expect(outcome).toMatchObject({ name: 'CancelledFailure' });
+    expect(calls.at(-1)).toBe('removeRecoveryResources');
+  }, 90_000);
+
+  it('begins by removing tests whose time is over, and tells it; what it cannot remove keeps nobody from testing', async () => {
+    const overdue = { runId: 'lost', until: '2026-11-30T00:00:00.000Z', removed: ['i-9', 'vol-9'] };
+    const { calls, outcome } = await test(TEST, undefined, { removeOverdueTests: () => [overdue] });
+    expect(calls.indexOf('removeOverdueTests')).toBeLessThan(calls.indexOf('checkFailover'));
+    expect(outcome).toMatchObject({
+      notes: [expect.stringMatching(/The test lost was kept until 2026-11-30.* 2 resources/) as string],
+    });
+    expect(outcome).not.toHaveProperty('kept');
+    expect(calls).not.toContain('keepTest');
+
+    const refused = await test(TEST, undefined, {
+      removeOverdueTests: () => {
+        throw ApplicationFailure.nonRetryable('You may not.', 'NotPermitted');
+      },
+    });
+    expect(refused.outcome).toMatchObject({ notes: [expect.stringContaining('You may not.') as string] });
+    const disaster = await test({ ...TEST, mode: 'disaster' });
+    expect(disaster.calls).not.toContain('removeOverdueTests');
+  }, 90_000);
+
+  it('of a part of the plan brings up what that depends on, and does not count as a test of the plan', async () => {
+    const { calls, inputs, outcome } = await test({ ...TEST, vms: ['web'] });
+    expect(outcome).toMatchObject({ part: ['db', 'web'], vms: [{ vm: 'db' }, { vm: 'web' }] });
+    expect(calls.some((call) => call.endsWith(' alone'))).toBe(false);
+    expect(calls).not.toContain('noteTest');
+    const { plan, whole } = inputs.get('checkFailover') as unknown as { plan: DrPlan; whole: DrPlan };
+    expect([plan.vms.length, whole.vms.length]).toEqual([2, 3]);
+    // All of them are no part.
+    const all = await test({ ...TEST, vms: ['web', 'alone'] });
+    expect(all.outcome).not.toHaveProperty('part');
+    expect(all.calls).toContain('noteTest');
+  }, 90_000);
+
+  it('is refused at once where it makes no sense', async () => {
+    const refused: [unknown, RegExp][] = [
+      [{ ...TEST, keep: 0 }, /Say in seconds for how long/],
+      [{ ...TEST, keep: '4h' }, /Say in seconds/],
+      [{ ...TEST, keep: 15 * 86_400 }, /14 days/],
+      [{ plan: 'shop', mode: 'disaster', keep: 60 }, /Only a test/],
+      [{ plan: 'shop', mode: 'planned', vms: ['db'] }, /Only a test/],
+      [{ ...TEST, vms: ['dbb'] }, /there is no VM "dbb" in this plan; did you mean "db"/],
+      [{ ...TEST, vms: [] }, /Say which VMs/],
+      [{ ...TEST, vms: 'db' }, /Say which VMs/],
+    ];
+    const { calls } = await test({ ...TEST, keep: -1 }, async () => {
+      for (const [index, [request, message]] of refused.entries()) {
+        const workflowId = `refused-${index}`;
+        const { workflow } = server().client;
+        const ended = workflow.execute('failover', { workflowId, taskQueue: CONTROL_QUEUE, args: [request] });
+        await expect(ended.catch((error: Error) => Promise.reject(error.cause as Error))).rejects.toThrow(
+          message,
+        );
+      }
+    });
+    expect(calls.filter((call) => call !== 'loadPlan')).toEqual([]);
+  }, 60_000);
+
+  it('the command returns when it is ready, and another one ends it', async () => {
+    const folder = planFolder();
+    const { plan } = await planOf();
+    const environment = { ...process.env };
+    Object.assign(process.env, {
+      ...{ TEMPORAL_ADDRESS: server().address, TEMPORAL_NAMESPACE: server().namespace ?? 'default' },
+      ...{ AWS_ENDPOINT_URL: 'http://127.0.0.1:9', AWS_ACCESS_KEY_ID: 'x', AWS_SECRET_ACCESS_KEY: 'x' },
+    });
+    const lifeboat = async (...argv: string[]) => {
+      const world = testIo(process.env, folder.directory);
+      return { code: await runCli(argv, world.io), world };
+    };
+    try {
+      const { outcome } = await test(
+        { ...TEST, keep: 3600, digest: planDigest(plan) },
+        async (run) => {
+          const shown = await lifeboat('failover', '--test', folder.file);
+          expect([shown.code, shown.world.out]).toEqual([
+            0,
+            expect.stringMatching(/The test is kept until .*To end it before: lifeboat test end /) as string,
+          ]);
+          const { code, world } = await lifeboat('failover', '--test', '--json', folder.file);
+          expect(code).toBe(0);
+          expect(world.json).toMatchObject({ ok: true, outcome: 'kept', result: { kept: {}, removed: [] } });
+          const other = await lifeboat('failover', '--test', '--vm', 'db', folder.file);
+          expect([other.code, other.world.err]).toEqual([
+            4,
+            expect.stringMatching(/under way already, of all VMs/) as string,
+          ]);
+          const client = await lifeboatClient({ client: server().client });
+          await expect(client.decisions.endTest('other', ADA)).rejects.toThrow(/no test failover under way/);
+          const ended = await lifeboat('test', 'end', folder.file, '--by', 'ada', '--reason', 'seen enough');
+          expect([ended.code, ended.world.out]).toEqual([0, 'The test is over; 1 resources were removed.\n']);
+          expect((await run.describe()).status.name).toBe('COMPLETED');
+        },
+        {},
+        dependent(['db', 'web'], { web: ['db'] }),
+        workflowId('shop', 'failover', 'test'),
+      );
+      expect(outcome).toMatchObject({ kept: { endedBy: ADA } });
+    } finally {
+      process.env = environment;
+      folder.remove();
+    }
+  }, 90_000);
+});
