@@ -53,7 +53,10 @@ export const hook = z
     vm: z.string().optional(),
     /** Runs that have it; all where this is absent. */
     on: z.array(z.enum(HOOK_RUNS)).min(1).optional(),
-    command: z.tuple([program], argument).optional(),
+    command: z
+      .tuple([program], argument)
+      .refine((all) => all.length <= 100, 'must have at most 100 parts')
+      .optional(),
     http: http.optional(),
     /** Who runs it. */
     proxy: z.enum(['aws', 'backup']).optional(),

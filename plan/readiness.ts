@@ -33,6 +33,7 @@ export type FindingCode =
   | 'version'
   | 'plan-phase'
   | 'rto'
+  | 'kept-test'
   /** Something could not be asked, or there is more than is told. */
   | 'not-checked';
 

@@ -1,7 +1,8 @@
 import { CreateTagsCommand } from '@aws-sdk/client-ec2';
 import { type Client } from '@temporalio/client';
 import { type TestWorkflowEnvironment } from '@temporalio/testing';
-import { keptInstances } from '../../activities/aws-proxy/account/kept-tests';
+import { findKeptInstances, keptInstances } from '../../activities/aws-proxy/account/kept-tests';
+import { keptTestFindings } from '../../activities/aws-proxy/readiness/kept-test-findings';
 import { tagKey } from '../../activities/aws-proxy/account/tags';
 import { keptTestsText } from '../../cli/commands/status';
 import { costText } from '../../cli/test-options';
@@ -38,11 +39,12 @@ describeWithTemporal('kept tests whose Temporal server is lost', () => {
   const kept = () => keptTestsOf(steps.ec2, 'shop', new Date());
 
   /** An instance, as a test (or a failover) launches it. */
-  async function launch(runId: string, test = true): Promise<string> {
+  async function launch(runId: string, test = true, attempt = 1): Promise<string> {
     const { imageId } = await steps.shellImage(runId);
     const request = steps.shellRequest(runId, imageId);
     const run = { ...request.run, ...(test ? { test } : {}) };
-    return (await steps.site.activity(steps.activities.launchShell, { ...request, run, test })).instanceId;
+    return (await steps.site.activity(steps.activities.launchShell, { ...request, run, test, attempt }))
+      .instanceId;
   }
   const keep = (runId: string, until: string) =>
     steps.site.activity(steps.activities.keepTest, { run: { ...steps.site.run(runId), test: true }, until });
@@ -81,6 +83,14 @@ describeWithTemporal('kept tests whose Temporal server is lost', () => {
 
     await tagAs(instance, new Date(Date.now() - 1000).toISOString());
     expect((await kept())[0]).toMatchObject({ overdue: true });
+    const findings = async (minutes: number) =>
+      keptTestFindings(
+        'shop',
+        await findKeptInstances(steps.ec2, 'shop'),
+        new Date(Date.now() + minutes * 60_000),
+      );
+    expect(await findings(29)).toEqual([]);
+    expect(await findings(31)).toMatchObject([{ code: 'kept-test', severity: 'warning', about: 'lost' }]);
     expect(keptTestsText(await kept(), 'shop')).toMatch(/was kept until .*lifeboat sweep shop\n/);
     const over = await planSweep('shop', site(), 0);
     expect(over.leftovers.find(({ id }) => id === instance)?.reason).toMatch(/^its test was kept until 20/);
@@ -94,13 +104,20 @@ describeWithTemporal('kept tests whose Temporal server is lost', () => {
     const own = await launch('next');
     // A tag that anybody may have written, on an instance of the application.
     const application = await launch('away', false);
+    // And an instance that says it is a test's of the same run.
+    const claimed = await launch('away', true, 2);
     await takePlanState(steps.site.store, steps.site.run('away'), ['none'], 'failed-over');
     await keep('lost', inHours(-1));
     await keep('kept', inHours(1));
     await keep('next', inHours(-1));
     await tagAs(application, inHours(-1));
-    const [removed, ...more] = await removeOverdue();
-    expect(more).toEqual([]);
+    await tagAs(claimed, inHours(-2));
+    const found = await removeOverdue();
+    const removed = found.find(({ runId }) => runId === 'lost');
+    const ofClaimed = found.filter(({ runId }) => runId !== 'lost');
+    expect(ofClaimed).toMatchObject([
+      { runId: 'away', removed: expect.not.arrayContaining([application]) as string[] },
+    ]);
     expect(removed).toMatchObject({ runId: 'lost', removed: expect.arrayContaining([over]) as string[] });
     const states = await Promise.all(
       [over, still, own, application].map(async (id) => (await steps.describeInstance(id)).State?.Name),

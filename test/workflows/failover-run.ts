@@ -41,12 +41,15 @@ export async function failOverOn(
     meanwhile,
     workflowId = `failover-${randomUUID()}`,
     type = 'failover',
+    leave = false,
   }: {
     of: DrPlan;
     calls?: string[];
     meanwhile?: (run: WorkflowHandle) => Promise<unknown>;
     workflowId?: string;
     type?: 'failover' | 'failback' | 'scheduledTest';
+    /** Goes after `meanwhile`, and leaves the run to others. */
+    leave?: boolean;
   },
 ): Promise<{ calls: string[]; inputs: Map<string, Input>; outcome: FailoverSummary | Error }> {
   const inputs = new Map<string, Input>();
@@ -106,7 +109,9 @@ export async function failOverOn(
         workflowExecutionTimeout: '150s',
       },
     );
-    const ended = run.result().catch((error: Error) => (error.cause as Error | undefined) ?? error);
+    const ended = leave
+      ? Promise.resolve(new Error('It goes on.'))
+      : run.result().catch((error: Error) => (error.cause as Error | undefined) ?? error);
     await meanwhile?.(run);
     const outcome = await ended;
     return { calls, inputs, outcome };

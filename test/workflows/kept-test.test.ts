@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
@@ -13,7 +16,7 @@ import { eventually } from '../support/eventually';
 import { testIo } from '../unit/cli-io';
 import { planFolder, planOf } from '../unit/plan-file';
 import { type Answers, bundle, dependent, failOverOn } from './failover-run';
-import { describeWithTemporal, temporalForTests } from './local-temporal';
+import { describeWithTemporal, startTemporal, temporalForTests } from './local-temporal';
 
 const TEST: FailoverRequest = { plan: 'shop', mode: 'test' };
 const ADA = { by: 'ada', why: 'seen enough' };
@@ -129,6 +132,42 @@ describeWithTemporal('a test that is kept', () => {
     expect(outcome).toMatchObject({ name: 'CancelledFailure' });
     expect(calls.at(-1)).toBe('removeRecoveryResources');
   }, 90_000);
+
+  it('outlives its workers and its Temporal server, where that has its database', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'lifeboat-kept-'));
+    const dbFilename = join(directory, 'temporal.db');
+    const kept = 'kept-over-a-restart';
+    const done = { removeRecoveryResources: () => ({ removed: ['i-1'] }) };
+    const options = { of: dependent(['db'], {}) };
+    try {
+      const first = await startTemporal({ dbFilename });
+      await failOverOn(first, { ...TEST, keep: 3600 }, done, {
+        ...{ ...options, workflowId: kept, leave: true, meanwhile: untilKept },
+      });
+      await first.teardown();
+
+      const second = await startTemporal({ dbFilename });
+      try {
+        const calls: string[] = [];
+        await failOverOn(second, { ...TEST, keep: -1 }, done, {
+          ...{ ...options, calls },
+          meanwhile: async () => {
+            const run = second.client.workflow.getHandle<() => Promise<FailoverSummary>>(kept);
+            expect((await untilKept(run)).phase).toMatch(/; kept until /);
+            expect(calls).not.toContain('removeRecoveryResources');
+            await endTest(run, ADA);
+            expect(await run.result()).toMatchObject({ kept: { endedBy: ADA }, removed: ['i-1'] });
+          },
+        });
+        // Nothing was made anew.
+        expect(calls).not.toContain('launchShell db');
+      } finally {
+        await second.teardown();
+      }
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  }, 120_000);
 
   it('begins by removing tests whose time is over, and tells it; what it cannot remove keeps nobody from testing', async () => {
     const overdue = { runId: 'lost', until: '2026-11-30T00:00:00.000Z', removed: ['i-9', 'vol-9'] };

@@ -74,6 +74,8 @@ export const NEEDS_ATTENTION = 'needs attention';
 export const AWAITS_APPROVAL = 'waiting for approval';
 /** Phase of a run that somebody holds. */
 export const PAUSED = 'paused';
+/** Phase of a test that is ready, and stays up. */
+export const KEPT = 'kept';
 /** Phase that follows {@link NEEDS_ATTENTION}. */
 export const TRYING_AGAIN = 'trying again';
 

@@ -3,6 +3,7 @@ import {
   type AwaitedApproval,
   AWAITS_APPROVAL,
   type Decision,
+  KEPT,
   NEEDS_ATTENTION,
   PAUSED,
   phaseAttribute,
@@ -196,10 +197,11 @@ export class RunProgress {
 
   /** What people search runs by: first what waits for somebody. */
   private shownValue(): string {
-    const { needsAttention, awaited, paused, phase } = this.status;
+    const { needsAttention, awaited, paused, kept, phase } = this.status;
     if (needsAttention) return NEEDS_ATTENTION;
     if (awaited !== undefined) return AWAITS_APPROVAL;
-    return paused === undefined ? phase : PAUSED;
+    if (paused !== undefined) return PAUSED;
+    return kept === undefined ? phase : KEPT;
   }
 
   private show(): void {

@@ -7,6 +7,7 @@ import { MANIFESTS_AT_ONCE, readManifest } from '../../../repository/backups/bac
 import { DamagedObjectError } from '../../../repository/objects/json-object';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { type DrCopySet, findCopySnapshots, newestSets } from '../account/dr-copy';
+import { findKeptInstances } from '../account/kept-tests';
 import { findLaunchCopies } from '../account/launch-copy';
 import { toFailure } from '../../failures';
 import { type CheckedReadiness, type FailoverReadiness, type ReadinessActivities } from './contract';
@@ -18,6 +19,7 @@ import {
   keyFindings,
   launchCopyFindings,
 } from './dr-copy-state';
+import { keptTestFindings } from './kept-test-findings';
 import { checkFailover, type PreflightDependencies } from './preflight';
 import { refusalFindings, refusalOf } from './refusal';
 import { vcpuFindings } from './vcpu-quotas';
@@ -58,6 +60,7 @@ export async function checkReadiness(
       return encryptionFindings(EbsEncryptionByDefault ?? false, plan, planned);
     })),
     ...(await vcpuFindings(ec2, serviceQuotas, plan)),
+    ...keptTestFindings(plan.name, await findKeptInstances(ec2, plan.name), new Date()),
   ];
   return {
     findings: mostOf(findings),
