@@ -100,6 +100,10 @@ export function failoverCommand(context: CliContext): Command {
           },
           choice,
           ...(vms === undefined ? {} : { part: vms }),
+          atBegin: [
+            ...(why === undefined ? [] : ['--approve-all']),
+            ...(keep === undefined ? [] : ['--keep']),
+          ],
           ...(mode === 'test'
             ? { beforeStart: ({ plan }) => tellCost(context.io, plan, { keep, vms }, options.json) }
             : {}),

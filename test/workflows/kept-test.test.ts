@@ -99,6 +99,40 @@ describeWithTemporal('a test that is kept', () => {
     expect(calls.filter((call) => call === 'removeRecoveryResources')).toHaveLength(1);
   }, 90_000);
 
+  it('has no images any more that would keep replication from its snapshots, and stands in no way of a failover', async () => {
+    const drCopies = ['db', 'web', 'alone'].map((vm) => ({
+      ...{ vm, recoveryPoint: 'r', takenAt: '2026-11-30T00:00:00Z', disks: [] },
+      configuration: { cpus: 1, memoryMiB: 512, firmware: 'bios', disks: [], nics: [] },
+      launchCopy: { snapshots: [{ diskKey: 'system', snapshotId: 'snap-0123456789abcdef0' }] },
+    }));
+    const launched = { instanceId: 'i-1', privateAddress: '10.0.1.20', availabilityZone: 'eu-central-1a' };
+    const { outcome } = await test(
+      { ...TEST, keep: 3600 },
+      async (run, calls) => {
+        await untilKept(run);
+        expect(calls.indexOf('deregisterImages')).toBeGreaterThan(0);
+        expect(calls.indexOf('deregisterImages')).toBeLessThan(calls.indexOf('keepTest'));
+        const request = {
+          workflowId: 'beside',
+          taskQueue: CONTROL_QUEUE,
+          args: [{ ...TEST, mode: 'disaster' }],
+        };
+        const beside = (await server().client.workflow.execute('failover', request)) as FailoverSummary;
+        expect(beside).toMatchObject({ mode: 'disaster', vms: [{}, {}, {}] });
+        expect(calls).not.toContain('removeRecoveryResources');
+        expect((await run.query<RunStatus>('status')).kept).toBeDefined();
+        await endTest(run, ADA);
+      },
+      {
+        checkFailover: () => ({ availabilityZone: 'eu-central-1a', drCopies }),
+        registerImage: () => ({ imageId: 'ami-0123456789abcdef1' }),
+        launchInstance: () => launched,
+        deregisterImages: () => undefined,
+      },
+    );
+    expect(outcome).toMatchObject({ kept: { endedBy: ADA } });
+  }, 90_000);
+
   it('ends by itself when its time is over, and cannot be ended before it is ready', async () => {
     let ready = (): void => undefined;
     const isReady = new Promise<void>((resolve) => (ready = resolve));
