@@ -230,11 +230,12 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
           await images.removed(recovered);
           const rtoSeconds = seconds(servedSince(recovered, hooksEndedAt) - started);
           if (proves(leftOut)) await noted(run, rtoSeconds);
-          const keptNow = await keeping.keep(run, rtoSeconds, (now) =>
-            summaryOf({ recovered: told, removed: [], leftOut, hooks, kept: now, rtoSeconds }),
+          kept = await keeping.keep(
+            run,
+            rtoSeconds,
+            (now) => summaryOf({ recovered: told, removed: [], leftOut, hooks, kept: now, rtoSeconds }),
+            (text) => earlier.push(text),
           );
-          ({ kept } = keptNow);
-          earlier.push(...keptNow.notes);
         }
         if (hooks.has('beforeCleanUp')) {
           progress.phase('running hooks: before the clean-up');

@@ -47,24 +47,24 @@ export class Keeping {
 
   /**
    * @param summary what is told of the test while it is kept
-   * @returns what an operator should know, one sentence each
+   * @param note keeps what an operator should know, a sentence
    */
   async keep(
     run: RunContext,
     rtoSeconds: number,
     summary: (kept: KeptTest) => unknown,
-  ): Promise<{ kept: KeptTest; notes: string[] }> {
+    note: (text: string) => void,
+  ): Promise<KeptTest> {
     const since = new Date();
     const kept: KeptTest = {
       since: since.toISOString(),
       until: new Date(since.getTime() + this.seconds * 1000).toISOString(),
     };
-    const notes: string[] = [];
     try {
       await awsProxy.keepTest({ run, until: kept.until });
     } catch (error) {
       if (isCancellation(error)) throw error;
-      notes.push(
+      note(
         `The instances could not be marked as kept (${causeMessage(error)}); a sweep from another Temporal server would remove them before their time.`,
       );
     }
@@ -76,7 +76,7 @@ export class Keeping {
     kept.endedAt = new Date().toISOString();
     if (this.ended !== undefined) kept.endedBy = this.ended;
     this.progress.kept(undefined);
-    return { kept, notes };
+    return kept;
   }
 
   private end(by: string, why: string): { since: string } {

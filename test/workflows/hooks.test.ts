@@ -54,6 +54,7 @@ describeWithTemporal("a plan's hooks", () => {
           asked.push(told);
           const program = hook.command?.[0] ?? '';
           calls.push(`hook ${program}`);
+          if (program === 'broken') throw ApplicationFailure.nonRetryable('The proxy broke.', 'Unexpected');
           const ok = !fails(program, facts.vm, facts.plan);
           return {
             ...{ id: facts.id, at: facts.at, index, what: program, required: hook.required === true, ok },
@@ -77,8 +78,9 @@ describeWithTemporal("a plan's hooks", () => {
   const order = (calls: string[], wanted: string[]): string[] =>
     calls.filter((call) => wanted.includes(call));
 
-  it('run in every place of a test, in order, and are told of the VMs', async () => {
-    const { calls, asked, hooks } = await run(TEST, EVERYWHERE);
+  it('run in every place of a test, in order, and are told of the VMs; those that are not required fail nothing', async () => {
+    const { calls, asked, hooks, outcome } = await run(TEST, EVERYWHERE, (program) => program !== 'ready');
+    expect(outcome).toMatchObject({ vms: [{ vm: 'db' }, { vm: 'web' }] });
     expect(
       order(calls, [
         ...['hook vm', 'hook ready', 'hook dns', 'hook before', 'hook after'],
@@ -104,15 +106,25 @@ describeWithTemporal("a plan's hooks", () => {
     expect(ofAll?.vms.map(({ vm }) => vm)).toEqual(['db', 'web']);
     expect(asked.at(-1)?.facts.vms).toEqual([]);
     expect(new Set(asked.map(({ facts }) => facts.id)).size).toBe(asked.length);
+    expect(hooks?.filter(({ ok }) => !ok)).toHaveLength(4);
+    expect(hooksText(hooks)).toMatch(
+      /Hook afterVmReady of db: vm: failed, but not required: vm ended with exit status 3\.\n {2}no answer\n/,
+    );
+    expect(hooksText(hooks)).toMatch(/Hook afterReady: ready: ok after 1 s\n/);
+    expect(hookExitCode(hooks)).toBe(0);
   }, 90_000);
 
   it('of a failover run before DNS moves and after; of one VM, or in some runs, only then', async () => {
-    const { calls, asked } = await run(DISASTER, [
+    const { calls, asked, hooks } = await run(DISASTER, [
       ...EVERYWHERE,
       { at: 'afterVmReady', vm: 'web', command: ['web-only'], on: ['failover', 'test'] },
       { at: 'afterReady', command: ['only-test'], on: ['test'] },
       { at: 'afterReady', proxy: 'backup', http: { url: 'https://hooks.example/' } },
+      { at: 'afterDns', command: ['broken'] },
     ]);
+    // What the proxy cannot run at all has failed.
+    const broken = expect.stringContaining('The proxy broke.') as string;
+    expect(hooks?.at(-1)).toMatchObject({ ok: false, what: 'broken', reason: broken });
     expect(
       order(calls, ['hook vm', 'hook ready', 'moveDns', 'hook dns', 'hook web-only', 'checkDns']),
     ).toEqual(['hook vm', 'hook vm', 'hook web-only', 'hook ready', 'moveDns', 'checkDns', 'hook dns']);
@@ -122,17 +134,6 @@ describeWithTemporal("a plan's hooks", () => {
       run: 'failover',
       at: 'afterReady',
     });
-  }, 90_000);
-
-  it('that are not required fail nothing, and are told with what they said', async () => {
-    const { hooks, outcome } = await run(TEST, EVERYWHERE, (program) => program !== 'ready');
-    expect(outcome).toMatchObject({ vms: [{ vm: 'db' }, { vm: 'web' }] });
-    expect(hooks?.filter(({ ok }) => !ok)).toHaveLength(4);
-    expect(hooksText(hooks)).toMatch(
-      /Hook afterVmReady of db: vm: failed, but not required: vm ended with exit status 3\.\n {2}no answer\n/,
-    );
-    expect(hooksText(hooks)).toMatch(/Hook afterReady: ready: ok after 1 s\n/);
-    expect(hookExitCode(hooks)).toBe(0);
   }, 90_000);
 
   it('a required one fails a test, which is removed, whatever its place', async () => {
@@ -224,19 +225,6 @@ describeWithTemporal("a plan's hooks", () => {
     expect(after.calls).not.toContain('removeRecoveryResources');
     expect(after.hooks?.map(({ ok }) => ok)).toEqual([false, true]);
     expect(hookExitCode(after.hooks)).toBe(8);
-  }, 90_000);
-
-  it('that the proxy cannot run at all have failed', async () => {
-    const { hooks } = await run(TEST, [{ at: 'afterReady', command: ['x'] }], undefined, {
-      answers: {
-        runHook: () => {
-          throw ApplicationFailure.nonRetryable('The proxy broke.', 'Unexpected');
-        },
-      },
-    });
-    expect(hooks).toMatchObject([
-      { ok: false, what: 'x', reason: expect.stringContaining('The proxy broke.') as string },
-    ]);
   }, 90_000);
 
   it('of a failback run when VMs are home, and after DNS has returned', async () => {
