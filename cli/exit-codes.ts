@@ -15,6 +15,8 @@ export const EXIT = {
   notReady: 6,
   /** The run is done, but without VMs that were skipped, or that are optional and failed. */
   doneWithout: 7,
+  /** The application serves, but a hook that the plan requires has failed after that, when nothing is taken back any more. */
+  hookFailed: 8,
   /** Detached by Ctrl-C; the run goes on. 128 + SIGINT, as shells have it. */
   detached: 130,
 } as const;

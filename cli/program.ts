@@ -24,6 +24,7 @@ import { scheduleCommand } from './commands/schedule';
 import { skipCommand } from './commands/skip';
 import { statusCommand } from './commands/status';
 import { sweepCommand } from './commands/sweep';
+import { testCommand } from './commands/test';
 import { undoCommand } from './commands/undo';
 import { validateCommand } from './commands/validate';
 import { verifyCommand } from './commands/verify';
@@ -54,6 +55,7 @@ const COMMANDS = [
   dnsCommand,
   scheduleCommand,
   notifyCommand,
+  testCommand,
   statusCommand,
   pointsCommand,
   consoleCommand,
@@ -73,7 +75,7 @@ export function buildProgram(context: CliContext): Command {
     .helpOption('--help', 'show how a command is used')
     .addHelpText(
       'after',
-      '\nExit codes: 0 ok, 1 failed, 2 bad input, 3 cannot connect, 4 already running, 5 ready with warnings, 6 not ready, 7 done without some VMs, 130 detached.',
+      '\nExit codes: 0 ok, 1 failed, 2 bad input, 3 cannot connect, 4 already running, 5 ready with warnings, 6 not ready, 7 done without some VMs, 8 done but a required hook failed, 130 detached.',
     );
   for (const build of COMMANDS) program.addCommand(build(context));
   prepare(program, context.io);
@@ -130,7 +132,7 @@ function usageMessage({ message, code }: CommanderError): string {
   return `${message.replace(/^error: /, '').replace(/\.?\s*$/, '')}. See: lifeboat --help`;
 }
 
-const COMMAND_NAMES = new Set(['schedule', 'sandbox', 'repository', 'vsphere', 'dns', 'plan']);
+const COMMAND_NAMES = new Set(['schedule', 'sandbox', 'repository', 'vsphere', 'dns', 'plan', 'test']);
 
 /** The command's name for the JSON document, such as `schedule show`. */
 function commandOf(argv: readonly string[]): string | null {

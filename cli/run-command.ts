@@ -36,6 +36,10 @@ export interface RunCommand<Type extends WorkflowType> {
   text(result: RunResults[Type]): string;
   /** The exit code of a completed run whose result decides it; 0 where this is absent. */
   exitCode?(result: RunResults[Type]): ExitCode;
+  /** VMs that a test is asked for: a test of others that is under way is not the one that was meant. */
+  part?: string[];
+  /** Before a run is started, and not where one is followed: tells what a person should know. @returns further fields of the JSON document */
+  beforeStart?(plan: PlanArgument): Promise<object>;
 }
 
 /** The JSON document of a command with a run; documented in docs/cli.md. */
@@ -46,7 +50,9 @@ export interface RunDocument {
   digest: string | null;
   run: { workflowId: string; runId: string; webUi: string | null };
   attached: boolean;
-  outcome: 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timed-out' | 'started' | 'detached';
+  /** `kept`: a test is ready, and stays up. */
+  outcome:
+    'completed' | 'failed' | 'cancelled' | 'terminated' | 'timed-out' | 'started' | 'detached' | 'kept';
   result: unknown;
   error: { message: string; type: string | null; vm: string | null; step: string | null } | null;
 }
@@ -69,7 +75,7 @@ export async function runCommand<Type extends WorkflowType>(
   const plan = await findPlan(planArgument, settings, io.cwd);
   const client = await lifeboatClient({ ignoreConfigurationFile: settings.sandboxFile !== undefined });
   try {
-    const run = await startOrAttach(client, command, plan);
+    const { run, told } = await startOrAttach(client, command, plan);
     const link = runLink(settings.webUi, run.namespace, run);
     const verb = run.attached ? 'attached to' : 'started';
     io.err(
@@ -82,7 +88,7 @@ export async function runCommand<Type extends WorkflowType>(
     const named = command.mode === 'test' ? `${planArgument} --test` : planArgument;
     const end: RunEnd<Type> = options.wait ? await follow(io, client, run, named) : { outcome: 'started' };
     exit(exitCodeOf(command, end));
-    if (options.json === true) writeJson(io, runDocument(run, link, plan, end));
+    if (options.json === true) writeJson(io, { ...runDocument(run, link, plan, end), ...told });
     tellEnd(io, command, planArgument, end, options.json === true);
   } finally {
     await client.close();
@@ -91,28 +97,32 @@ export async function runCommand<Type extends WorkflowType>(
 
 async function startOrAttach<Type extends WorkflowType>(
   client: LifeboatClient,
-  { type, mode, more, choice = {} }: RunCommand<Type>,
-  { plan, digest, byName, publish }: PlanArgument,
-): Promise<LifeboatRun<Type>> {
+  { type, mode, more, choice = {}, part, beforeStart }: RunCommand<Type>,
+  planned: PlanArgument,
+): Promise<{ run: LifeboatRun<Type>; told: object }> {
+  const { plan, digest, byName, publish } = planned;
   const attach = async () => {
     const running = await client.attach(type, { plan: plan.name, mode });
     if (running === undefined) return undefined;
     requireSamePoints(choice, running);
+    requireSamePart(part, running);
     // Asked for by name, the newest version was meant, which a run without a digest has taken, too.
     if (running.digest === digest || (byName && running.digest === undefined)) return running;
     throw alreadyRunning(running.workflowId, running.runId, running.digest);
   };
   // Before publishing: a refused command changes nothing.
   const underWay = await attach();
-  if (underWay !== undefined) return underWay;
+  if (underWay !== undefined) return { run: underWay, told: {} };
+  const told = (await beforeStart?.(planned)) ?? {};
   await publish();
   try {
-    return await client.start(type, { ...more, plan: plan.name, digest } as unknown as RunArguments[Type]);
+    const argument = { ...more, plan: plan.name, digest } as unknown as RunArguments[Type];
+    return { run: await client.start(type, argument), told };
   } catch (error) {
     if (!(error instanceof AlreadyRunningError)) throw error;
     // Somebody else was quicker by a moment.
     const running = await attach();
-    if (running !== undefined) return running;
+    if (running !== undefined) return { run: running, told: {} };
     throw error;
   }
 }
@@ -123,6 +133,16 @@ function requireSamePoints(asked: PointChoice, { workflowId, runId, choice = {} 
   if (asked.at === choice.at && asked.point === choice.point) return;
   throw new CliError(
     `${workflowId} is under way already, to ${pointsText(choice).trim() || 'the recovery points of the DR copies'}; wait for its end, or follow it with the same words.`,
+    EXIT.alreadyRunning,
+    { workflowId, runId },
+  );
+}
+
+/** Whoever names no VMs follows what is under way. */
+function requireSamePart(asked: string[] | undefined, { workflowId, runId, part }: LifeboatRun): void {
+  if (asked === undefined || [...asked].sort().join() === [...(part ?? [])].sort().join()) return;
+  throw new CliError(
+    `${workflowId} is under way already, of ${part === undefined ? 'all VMs' : part.join(', ')}; wait for its end, or follow it without --vm.`,
     EXIT.alreadyRunning,
     { workflowId, runId },
   );
@@ -144,7 +164,7 @@ function alreadyRunning(workflowId: string, runId: string, digest: string | unde
 }
 
 type RunEnd<Type extends WorkflowType> =
-  | { outcome: 'completed'; result: RunResults[Type] }
+  | { outcome: 'completed' | 'kept'; result: RunResults[Type] }
   | { outcome: 'started' | 'detached' }
   | { outcome: RunFailedError['outcome']; error: RunFailedError };
 
@@ -174,9 +194,13 @@ async function follow<Type extends WorkflowType>(
     );
   // After detaching, nobody waits for the end any more, and closing the connection makes it fail.
   ended.catch(() => {});
-  const shown = show(client, run, view, stop.signal);
+  let tellKept: (end: RunEnd<Type>) => void = () => undefined;
+  const kept = new Promise<RunEnd<Type>>((resolve) => (tellKept = resolve));
+  const shown = show(client, run, view, stop.signal, (result) =>
+    tellKept({ outcome: 'kept', result: result as RunResults[Type] }),
+  );
   try {
-    return await Promise.race([ended, detached]);
+    return await Promise.race([ended, detached, kept]);
   } finally {
     stop.abort();
     await shown;
@@ -192,11 +216,15 @@ async function show(
   run: LifeboatRun,
   view: ProgressView,
   signal: AbortSignal,
+  onKept: (result: unknown) => void,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      for await (const snapshot of watchRun(client.temporal, run, signal))
-        if (!signal.aborted) view.update(snapshot);
+      for await (const snapshot of watchRun(client.temporal, run, signal)) {
+        if (signal.aborted) break;
+        view.update(snapshot);
+        if (snapshot.status?.kept !== undefined) return onKept(await run.handle.query('keptTest'));
+      }
       return;
     } catch (error) {
       if (!isUnreachable(error)) {
@@ -222,7 +250,7 @@ function runDocument<Type extends WorkflowType>(
 ): RunDocument {
   return {
     command: run.type,
-    ok: end.outcome === 'completed' || end.outcome === 'started',
+    ok: 'result' in end || end.outcome === 'started',
     plan: plan.name,
     digest: run.digest ?? (run.attached ? null : digest),
     run: { workflowId: run.workflowId, runId: run.runId, webUi: link ?? null },
@@ -248,7 +276,7 @@ function tellEnd<Type extends WorkflowType>(
   end: RunEnd<Type>,
   json: boolean,
 ): void {
-  if (end.outcome === 'completed' && 'result' in end) {
+  if ('result' in end) {
     if (!json) io.out(command.text(end.result));
   } else if ('error' in end) {
     io.err(

@@ -18,6 +18,7 @@ import { updateRun } from './run-updates';
 import { type RunArgument, type RunArguments, runSummary } from './run-types';
 import { checkSchedules } from './check-schedules';
 import { replicationSchedules, type PlanSchedules } from './schedules';
+import { testSchedules, type TestSchedules } from './test-schedules';
 
 export interface LifeboatClientOptions extends ConnectOptions {
   /** A client of Temporal to use; without it, one is made from the environment, and closed by {@link LifeboatClient.close}. */
@@ -31,6 +32,8 @@ export interface LifeboatClient {
   /** Of replication. */
   readonly schedules: PlanSchedules;
   readonly checkSchedules: PlanSchedules;
+  /** Of test failovers. */
+  readonly testSchedules: TestSchedules;
   /** Approve, pause, resume, skip; what cancelling would take back. */
   readonly decisions: RunDecisions;
 
@@ -136,6 +139,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
     namespace: temporal.options.namespace,
     schedules: replicationSchedules(temporal),
     checkSchedules: checkSchedules(temporal),
+    testSchedules: testSchedules(temporal),
     decisions: runDecisions(temporal, attach),
     start,
     attach,
@@ -168,7 +172,7 @@ async function argumentOf(
   temporal: Client,
   workflowId: string,
   runId: string,
-): Promise<{ digest: string | undefined } & PointChoice> {
+): Promise<{ digest: string | undefined; vms: string[] | undefined } & PointChoice> {
   const { history } = await temporal.workflowService.getWorkflowExecutionHistory({
     namespace: temporal.options.namespace,
     execution: { workflowId, runId },
@@ -176,6 +180,8 @@ async function argumentOf(
   });
   const input = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads;
   const [argument] = await decodeArrayFromPayloads(temporal.options.loadedDataConverter, input);
+  const { vms } = (argument ?? {}) as { vms?: unknown };
+  const part = Array.isArray(vms) && vms.every((vm) => typeof vm === 'string') ? vms : undefined;
   const read = (field: 'digest' | 'at' | 'point'): string | undefined => {
     const value: unknown =
       typeof argument === 'object' && argument !== null
@@ -183,5 +189,5 @@ async function argumentOf(
         : undefined;
     return typeof value === 'string' ? value : undefined;
   };
-  return { digest: read('digest'), at: read('at'), point: read('point') };
+  return { digest: read('digest'), at: read('at'), point: read('point'), vms: part };
 }

@@ -32,6 +32,8 @@ export interface RunDecisions {
     request: SkipRequest,
     which?: WhichRun,
   ): Promise<{ run: LifeboatRun; skipped: string[]; startWithout: string[] }>;
+  /** Ends a test that is kept: all of it is removed. @returns since when it was kept, ISO 8601, UTC */
+  endTest(plan: string, request: Deciding): Promise<{ run: LifeboatRun; since: string }>;
   /** The run, and what cancelling it would take back by its own account; undefined while it cannot be asked. */
   whatCancelTakesBack(
     plan: string,
@@ -79,6 +81,7 @@ export function runDecisions(temporal: Client, attach: Attach): RunDecisions {
     pause: (plan, request, which) => decide('pause', plan, request, which),
     resume: (plan, request, which) => decide('resume', plan, request, which),
     skip: (plan, request, which) => decide('skip', plan, request, which),
+    endTest: (plan, request) => decide('endTest', plan, request, { test: true }),
     async whatCancelTakesBack(plan, which) {
       const run = await find(plan, which);
       try {

@@ -20,6 +20,8 @@ export interface LifeboatRun<Type extends WorkflowType = WorkflowType> {
   digest: string | undefined;
   /** Recovery points that a failover was asked for; absent where it takes those of the DR copies. */
   choice?: PointChoice;
+  /** VMs that a test was asked for; absent where it is of all. */
+  part?: string[];
   namespace: string;
   workflowId: string;
   runId: string;
@@ -39,7 +41,7 @@ export interface LifeboatRun<Type extends WorkflowType = WorkflowType> {
 export function runOf<Type extends WorkflowType>(
   client: Client,
   type: Type,
-  argument: Pick<RunArgument, 'plan' | 'digest'> & PointChoice,
+  argument: Pick<RunArgument, 'plan' | 'digest'> & PointChoice & { vms?: string[] | undefined },
   execution: { workflowId: string; runId: string; attached: boolean },
 ): LifeboatRun<Type> {
   const { workflowId, runId, attached } = execution;
@@ -49,6 +51,7 @@ export function runOf<Type extends WorkflowType>(
     plan: argument.plan,
     digest: argument.digest,
     ...choiceOf(argument),
+    ...(argument.vms === undefined ? {} : { part: argument.vms }),
     namespace: client.options.namespace,
     workflowId,
     runId,

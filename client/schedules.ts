@@ -46,10 +46,54 @@ export function planSchedules(
   type: 'replication' | 'check',
   idOf: (plan: string) => string,
 ): PlanSchedules {
+  const { set, describe, ...schedules } = schedulesOf(temporal, idOf);
+  return {
+    ...schedules,
+    describe: async (plan) => (await describe(plan))?.schedule,
+    set: (plan, frequencySeconds) =>
+      set({
+        plan,
+        frequencySeconds,
+        workflowType: type,
+        workflowId: workflowId(plan, type),
+        summary: runSummary(type, plan),
+        // Without a digest: each round runs with the plan's newest version.
+        argument: { plan },
+        // After an outage of the server one round is made up for at once, as the data is older than it should be;
+        // more of them would only copy the same blocks. The server takes no less than 10 s.
+        catchupSeconds: Math.max(10, frequencySeconds),
+      }),
+  };
+}
+
+/** What a plan's schedule is made of. */
+export interface ScheduledRuns {
+  plan: string;
+  frequencySeconds: number;
+  /** Seconds after the multiples of the frequency since 1970 at which the runs begin; 0 where this is absent. */
+  offsetSeconds?: number;
+  workflowType: string;
+  /** Temporal puts the time behind it. */
+  workflowId: string;
+  summary: string;
+  argument: { plan: string };
+  /** What became due while the server was away for so long is made up for. */
+  catchupSeconds: number;
+}
+
+type Schedules = Omit<PlanSchedules, 'set' | 'describe'> & {
+  set(runs: ScheduledRuns): Promise<'created' | 'updated'>;
+  /** `argument`: what its runs are started with, as it lies on the server. */
+  describe(plan: string): Promise<{ schedule: PlanSchedule; argument: unknown } | undefined>;
+};
+
+/** The Temporal Schedules of one kind, of which a plan has one. */
+export function schedulesOf(temporal: Client, idOf: (plan: string) => string): Schedules {
   const handleOf = (plan: string) => temporal.schedule.getHandle(idOf(plan));
   return {
-    async set(plan, frequencySeconds) {
-      const options = scheduleOptions(type, idOf(plan), plan, frequencySeconds);
+    async set(runs) {
+      const { plan } = runs;
+      const options = scheduleOptions(idOf(plan), runs);
       try {
         await temporal.schedule.create(options);
         return 'created';
@@ -73,35 +117,38 @@ export function planSchedules(
     trigger: (plan) => handleOf(plan).trigger(ScheduleOverlapPolicy.SKIP),
     async describe(plan) {
       const description = await ifThere(() => handleOf(plan).describe());
-      return description === undefined ? undefined : shown(description);
+      if (description === undefined) return undefined;
+      const { action } = description;
+      const argument: unknown = action.type === 'startWorkflow' ? action.args?.[0] : undefined;
+      return { schedule: shown(description), argument };
     },
   };
 }
 
-function scheduleOptions(
-  type: 'replication' | 'check',
-  scheduleId: string,
-  plan: string,
-  frequencySeconds: number,
-) {
+function scheduleOptions(scheduleId: string, runs: ScheduledRuns) {
+  const { frequencySeconds, offsetSeconds } = runs;
   return {
     scheduleId,
-    spec: { intervals: [{ every: frequencySeconds * 1000 }] },
+    spec: {
+      intervals: [
+        {
+          every: frequencySeconds * 1000,
+          ...(offsetSeconds === undefined ? {} : { offset: offsetSeconds * 1000 }),
+        },
+      ],
+    },
     action: {
       type: 'startWorkflow',
-      workflowType: type,
-      workflowId: workflowId(plan, type),
+      workflowType: runs.workflowType,
+      workflowId: runs.workflowId,
       taskQueue: CONTROL_QUEUE,
-      // Without a digest: each round runs with the plan's newest version.
-      args: [{ plan }],
-      staticSummary: runSummary(type, plan),
+      args: [runs.argument],
+      staticSummary: runs.summary,
     },
     policies: {
       // A round that takes longer than the frequency is followed by the next due one, not by all that it overran.
       overlap: ScheduleOverlapPolicy.SKIP,
-      // After an outage of the server one round is made up for at once, as the data is older than it should be;
-      // more of them would only copy the same blocks. The server takes no less than 10 s.
-      catchupWindow: Math.max(10, frequencySeconds) * 1000,
+      catchupWindow: runs.catchupSeconds * 1000,
       // A round that failed, because the data centre was away, must not end replication for good.
       pauseOnFailure: false,
     },

@@ -13,6 +13,7 @@ import { findLocksIfAllowed } from '../activities/aws-proxy/account/snapshot-loc
 import { readInstance, tagFilters } from '../activities/aws-proxy/account/tags';
 import { mapAhead } from '../blocks/pipeline';
 import { type Consistency } from '../hypervisor/port';
+import { keptTestsOf, type KeptTestStatus } from './kept-tests';
 import { fenceStanding, type FenceStanding } from '../plan/fence';
 import { type FenceOrder } from '../plan/fence-order';
 import { type ChosenLine, isTurnedAway } from '../plan/lines';
@@ -43,6 +44,8 @@ export interface SiteStatus {
   undoing?: Undone;
   /** What the failover under way, or done, was asked for; undefined where it took what the DR copies hold, or there is none. */
   chosen: ChosenLine | undefined;
+  /** Tests that are up, by their instances' tags, whether or not a Temporal server still knows them. */
+  keptTests: KeptTestStatus[];
   vms: VmSiteStatus[];
 }
 
@@ -130,11 +133,12 @@ export async function siteStatus(
   site: { ec2: EC2Client; store: ObjectStore; now?: Date },
 ): Promise<SiteStatus> {
   const now = site.now ?? new Date();
-  const [state, published, instances, awayCopies] = await Promise.all([
+  const [state, published, instances, awayCopies, keptTests] = await Promise.all([
     readPlanState(site.store, plan.name),
     findCopySnapshots(site.ec2, { plan: plan.name, role: 'dr-copy' }),
     recoveryInstances(site.ec2, plan.name),
     findAwayCopies(site.ec2, plan.name),
+    keptTestsOf(site.ec2, plan.name, now),
   ]);
   const copies = newestSets(published);
   const launchCopies = await findLaunchCopies(site.ec2, plan, copies);
@@ -152,6 +156,7 @@ export async function siteStatus(
     ...(state?.fence === undefined ? {} : { fence: { ...state.fence, standing: fenceStanding(state) } }),
     ...(state?.undoing === undefined ? {} : { undoing: state.undoing }),
     chosen: state?.chosen,
+    keptTests,
     vms: plan.vms.map(({ name: vm, primaryVm }, index) => {
       const copy = copies.get(vm);
       const instance = instances.get(vm);

@@ -51,6 +51,7 @@ export async function planSweep(
   plan: string,
   { ec2, store, temporal }: SweepSite,
   ageMinutes = SWEEP_AGE_MINUTES,
+  { keptTests = false }: { keptTests?: boolean } = {},
 ): Promise<SweepPlan> {
   // Before the account: a run that begins later has made nothing that is listed and old.
   const madeBefore = new Date(Date.now() - ageMinutes * 60_000);
@@ -62,6 +63,7 @@ export async function planSweep(
     holder: state?.runId,
     liveRuns,
     madeBefore,
+    keptTests,
   };
   return { needs, ...(await withoutLocked(ec2, await findLeftovers(ec2, needs))) };
 }

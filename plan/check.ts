@@ -1,6 +1,7 @@
 import { addressProblem } from './address-problem';
 import { checkDecisions } from './decisions-check';
 import { checkDnsRecords } from './dns-check';
+import { checkHooks } from './hooks-check';
 import { type NotifyReceiver } from './notices';
 import { findCycle } from './order';
 import { type PlanProblem } from './plan-error';
@@ -30,6 +31,7 @@ export function checkPlan(plan: PlanFile): PlanProblem[] {
     ...checkSnapshotLock(plan.replication.lock, ['replication', 'lock']),
     ...checkDnsRecords(plan),
     ...checkDecisions(plan),
+    ...checkHooks(plan),
   ];
 }
 

@@ -42,6 +42,7 @@ export type FindingCode =
   | 'plan-phase'
   | 'rto'
   | 'test-overdue'
+  | 'kept-test'
   /** Something could not be asked, or there is more than is told. */
   | 'not-checked';
 

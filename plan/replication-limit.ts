@@ -65,8 +65,14 @@ export interface ClosedWindow extends DailyWindow {
 /** @returns undefined where a backup may begin */
 export function closedWindow(limit: ReplicationLimit | undefined, at: Date): ClosedWindow | undefined {
   const window = windowOf(limit);
-  if (window === undefined || isOpen(window, at)) return undefined;
+  const opens = window === undefined ? undefined : opensAt(window, at);
+  return window === undefined || opens === undefined ? undefined : { ...window, opensAt: opens };
+}
+
+/** @returns ISO 8601, UTC; undefined where the window is open */
+export function opensAt(window: DailyWindow, at: Date): string | undefined {
+  if (isOpen(window, at)) return undefined;
   const opens = nextChange(window, at);
   // In hours that the clock leaves out today and tomorrow: to be asked again tomorrow.
-  return { ...window, opensAt: (opens ?? new Date(at.getTime() + 86_400_000)).toISOString() };
+  return (opens ?? new Date(at.getTime() + 86_400_000)).toISOString();
 }

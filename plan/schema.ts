@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { dnsRecord } from './dns-record';
 import { duration } from './duration';
+import { hook } from './hooks';
 import { INSTANCE_TYPE } from './instance-type';
 import { planNamePattern } from './names';
 import { notify } from './notify-schema';
@@ -193,6 +194,8 @@ export const planFileSchema = z
       .optional(),
     approval: approval.optional(),
     notify: notify.optional(),
+    /** Steps of one's own in failovers, tests and failbacks, run by a proxy. */
+    hooks: z.array(hook).min(1).max(100).optional(),
   })
   .strict();
 
@@ -224,3 +227,4 @@ export type { ReadinessProbe } from './probes';
 export type RecoverySubnet = DrPlan['recoverySite']['production'];
 export type VmRecoverySite = NonNullable<PlannedVm['recoverySite']>;
 export { type PlannedDnsRecord } from './dns-record';
+export { type Hook, type HookPlace, type HookRun } from './hooks';

@@ -39,6 +39,7 @@ import { PlanLimits } from '../activities/backup-proxy/plan-limits';
 import { createPowerActivities } from '../activities/backup-proxy/power';
 import { createPrimarySiteActivities } from '../activities/backup-proxy/primary-site';
 import { createSurvivorActivities } from '../activities/backup-proxy/survivors';
+import { createHookActivities } from '../activities/hooks/activities';
 import { createControlActivities } from '../activities/control/activities';
 import { createNoticeActivities } from '../activities/control/notices/activities';
 import { dialer, parseDialRoutes } from '../activities/dial';
@@ -205,6 +206,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     }),
     ...createFailbackActivities({ ec2, ebs, objectStore }),
     ...createAwayActivities({ ec2, objectStore }),
+    ...createHookActivities(settings),
     ...createProxyHostActivities({ instanceId, availabilityZone }),
   };
   const hostActivities: AwsProxyHostActivities = {
@@ -267,6 +269,7 @@ function backupProxyWorkers(settings: WorkerSettings): QueueWorker[] {
       guestAdapter: guests,
       dial: dialer(parseDialRoutes(settings.dialRoutes)),
     }),
+    ...createHookActivities(settings),
   };
   const answers = createBackupProxyAnswers({ worker: settings.identity, objectStore });
   return [

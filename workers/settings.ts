@@ -23,6 +23,8 @@ const environment = z.object({
   LIFEBOAT_STATE_DIRECTORY: z.string().min(1).default('/var/lib/lifeboat'),
   /** `CIDR=unix socket` pairs, where guests are reached through a relay. */
   LIFEBOAT_DIAL: z.string().default(''),
+  /** Programs that the hooks of plans may name; see docs/cli.md. */
+  LIFEBOAT_HOOKS_DIRECTORY: z.string().regex(/^\//, 'must be an absolute path').optional(),
   /** `quick` for tests that kill workers: see workflows/run/quick-pace.ts. */
   LIFEBOAT_PACE: z.enum(['usual', 'quick']).default('usual'),
 });
@@ -58,6 +60,8 @@ export interface WorkerSettings {
   repository: RepositoryAddress;
   stateDirectory: string;
   dialRoutes: string;
+  /** Absent: hooks run no programs here. */
+  hooksDirectory: string | undefined;
   pace: Pace;
   /** Names this process to the Temporal server, for people who look for it. */
   identity: string;
@@ -104,6 +108,7 @@ export function workerSettings(role: string, env: NodeJS.ProcessEnv = process.en
     repository: { bucket, prefix, region: values.AWS_REGION, endpoint: values.LIFEBOAT_S3_ENDPOINT },
     stateDirectory: values.LIFEBOAT_STATE_DIRECTORY,
     dialRoutes: values.LIFEBOAT_DIAL,
+    hooksDirectory: values.LIFEBOAT_HOOKS_DIRECTORY,
     pace: values.LIFEBOAT_PACE,
     identity: `${role}@${hostname()}:${process.pid}`,
   };

@@ -6,6 +6,8 @@ import { bothNames } from '../plan/primary-vm';
 import { type ReplicationLimit } from '../plan/replication-limit';
 import { type RunContext } from '../plan/run';
 import { type PlannedVm } from '../plan/schema';
+import { type HookResult } from '../activities/hooks/contract';
+import { Hooks, type HookSet } from './hooks';
 import { awsProxy, backupProxy } from './run/activities';
 import { type OnFailure } from './run/attention';
 import { type FailbackGate, openGateSignal } from './run/messages';
@@ -33,6 +35,8 @@ export interface FailbackVmRequest {
   };
   /** What another VM of that name is to be called from now on; absent where there is none in the way. */
   aside?: string;
+  /** The plan's hooks that run after it; absent where there are none. */
+  hooks?: HookSet;
 }
 
 /** A VM that runs, and answers, at the primary site again. */
@@ -49,6 +53,8 @@ export interface FailedBackVm {
   readySeconds: number;
   /** What an operator should know of the guest although it runs; one sentence each. */
   warnings: string[];
+  /** How the plan's hooks after it ended; absent where there are none. In a run's summary they are among the others. */
+  hooks?: HookResult[];
 }
 
 /**
@@ -128,6 +134,12 @@ async function bringHome(request: FailbackVmRequest): Promise<FailedBackVm> {
     address: request.vm.primaryAddress,
     probe: request.vm.readiness,
   });
+  const hooks = new Hooks(run, request.hooks);
+  if (hooks.has('afterVmReady')) {
+    await reportPhase(vm, 'running hooks', request.vm.primaryAddress);
+    await hooks.require('afterVmReady', [{ vm, address: request.vm.primaryAddress }], vm);
+  }
+  const hookResults = hooks.results;
   await reportPhase(vm, 'ready', request.vm.primaryAddress);
   // Absent in what a worker of an earlier release answered.
   return {
@@ -137,6 +149,7 @@ async function bringHome(request: FailbackVmRequest): Promise<FailedBackVm> {
     firstCopy,
     changes,
     readySeconds: seconds,
+    ...(hookResults === undefined ? {} : { hooks: hookResults }),
     warnings: [...notes, ...firstCopy.flatMap(({ note }) => note ?? []), ...(reverted.warnings ?? [])],
   };
 }

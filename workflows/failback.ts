@@ -6,6 +6,7 @@ import { type DrPlan } from '../plan/schema';
 import { someOf } from '../plan/some-of';
 import { unfinishedFailbacksOf } from '../plan/unfinished-failbacks';
 import { planWithout } from '../plan/without';
+import { type HookResult } from '../activities/hooks/contract';
 import { type InstanceAddresses } from '../activities/aws-proxy/launch/contract';
 import { awsProxy, backupProxy, control } from './run/activities';
 import { type OnFailure, requireOnFailure } from './run/attention';
@@ -13,6 +14,7 @@ import { begin, requirePhase, type RunRequest, take } from './run/begin';
 import { compensating } from './run/compensation';
 import { inDependencyOrder } from './run/dependency-order';
 import { moveDns, proveDns, returnDns } from './dns';
+import { Hooks, hooksOf } from './hooks';
 import { type FailedBackVm } from './failback-vm';
 import { bringVmsHome, type RecoveryInstance } from './homecoming';
 import { Decisions } from './run/decisions';
@@ -46,6 +48,8 @@ export interface FailbackSummary {
   leftOut?: string[];
   /** What people approved; absent where nothing was to be. */
   approvals?: Approval[];
+  /** How the plan's hooks ended; absent where there were none. */
+  hooks?: HookResult[];
 }
 
 /** Brings the application home: into a data centre that may be brand new and empty, or to the VMs that survived there. */
@@ -82,7 +86,10 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
   });
   const there = vmsThatAreThere(checked, unfinishedFailbacks);
 
-  const { run, results, downtimeSeconds, dns } = await compensating(async (compensations) => {
+  const ofPlan = hooksOf(plan, 'failback');
+  const atHome = plan.vms.map(({ name: vm, primaryAddress: address }) => ({ vm, address }));
+
+  const { run, results, downtimeSeconds, dns, hooks } = await compensating(async (compensations) => {
     compensations.tell();
     const run = await take(begun, ['failed-over', 'failing-back'], 'failing-back');
     compensations.add("give the plan's state back", () => control.movePlanState({ run, to: 'failed-over' }));
@@ -103,7 +110,13 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
       onFailure,
       there,
       decisions,
+      hooks: ofPlan,
     });
+    const hooks = new Hooks(run, ofPlan);
+    if (hooks.has('afterReady')) {
+      progress.phase('running hooks: all VMs are home');
+      await hooks.require('afterReady', atHome);
+    }
 
     if (plan.dns?.approval === true) {
       progress.phase('all VMs are home; DNS waits for approval');
@@ -113,7 +126,7 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
     const dns = await returnDns(run, begun.plan);
     const downtimeSeconds = seconds(Date.now() - stoppedAt);
     await control.movePlanState({ run, to: 'failed-back', homeSince: new Date(stoppedAt).toISOString() });
-    return { run, results, downtimeSeconds, dns };
+    return { run, results, downtimeSeconds, dns, hooks };
   });
 
   // The application is home: whatever fails from here on takes nothing back.
@@ -126,14 +139,20 @@ export async function failback(request: FailbackRequest): Promise<FailbackSummar
     stillHeld = await dropHolds(run, [...there.survived].map(namesOf));
   }
   await awsProxy.deleteFailbackSnapshots({ run });
+  if (hooks.has('afterDns')) {
+    progress.phase('running hooks: DNS has moved');
+    await hooks.runAll('afterDns', atHome);
+  }
+  const hookResults = [...results.flatMap((vm) => vm.hooks ?? []), ...(hooks.results ?? [])];
   progress.phase(leftOut.length === 0 ? 'done' : `done without ${someOf(leftOut)}`);
   // Runs that began before there were notes have no answer here.
   const notes = [...((checked as typeof checked | undefined)?.notes ?? []), ...dnsNotes, ...stillHeld];
   return {
-    ...{ plan: plan.name, vms: results, downtimeSeconds },
+    ...{ plan: plan.name, vms: results.map(({ hooks: _, ...vm }) => vm), downtimeSeconds },
     ...(notes.length === 0 ? {} : { notes }),
     ...(leftOut.length === 0 ? {} : { leftOut }),
     ...(decisions.approvals.length === 0 ? {} : { approvals: decisions.approvals }),
+    ...(hookResults.length === 0 ? {} : { hooks: hookResults }),
   };
 }
 

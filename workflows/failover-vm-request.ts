@@ -6,6 +6,7 @@ import { type PlannedVm, type RecoverySubnet } from '../plan/schema';
 import { subnetsOf } from '../plan/recovery-site/subnets';
 import { vmSite } from '../plan/recovery-site/vm-site';
 import { type VolumesByDisk } from '../plan/recovery-site/volume-settings';
+import { type HookSet } from './hooks';
 import { type OnFailure } from './run/attention';
 
 /**
@@ -39,6 +40,8 @@ export interface FailoverVmRequest {
   /** Whether the run itself tells people that the VM begins, and is ready: a thousand VMs would signal it a thousand times. */
   toldByRun?: boolean;
   onFailure: OnFailure;
+  /** The plan's hooks that run after it; absent where there are none. */
+  hooks?: HookSet;
 }
 
 /** The subnets that the VM may be launched in, in order of preference. */

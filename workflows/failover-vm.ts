@@ -4,6 +4,8 @@ import {
   type InstanceAddresses,
 } from '../activities/aws-proxy/launch/contract';
 import { requireBootScript, requiresBootScript } from './boot-scripts';
+import { type HookResult } from '../activities/hooks/contract';
+import { Hooks, hookVm } from './hooks';
 import { awsProxy } from './run/activities';
 import { type FailoverVmRequest, plannedWay, type Way } from './failover-vm-request';
 import { causeMessage, hasFailureType } from './run/failure-message';
@@ -36,6 +38,8 @@ export interface RecoveredVm extends InstanceAddresses {
   console?: ConsoleEvidence;
   /** What an operator should know of the guest although it runs; one sentence each. */
   warnings: string[];
+  /** How the plan's hooks after it ended; absent where there are none. In a run's summary they are among the others. */
+  hooks?: HookResult[];
 }
 
 /**
@@ -52,6 +56,7 @@ export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredV
     ways.licensed = new LicensedInstance(request, vm.licensedImage, dependencies, attempts, volumes);
   else if (plannedWay(vm, request.drCopy) === 'launch copy')
     ways.byCopy = new LaunchedInstance(request, dependencies, attempts);
+  const hooks = new Hooks(run, request.hooks);
   const attention = vmAttention(run, vm.name, onFailure);
   const step = async (retry?: RetryRequest): Promise<RecoveredVm> => {
     if (retry?.instanceTypes) {
@@ -60,7 +65,7 @@ export async function failoverVm(request: FailoverVmRequest): Promise<RecoveredV
       ways.licensed?.useTypes(retry.instanceTypes);
     }
     try {
-      return await recover(request, ways);
+      return await recover(request, ways, hooks);
     } catch (error) {
       if (hasFailureType(error, 'InstanceGone')) {
         // Its volumes went with it.
@@ -101,7 +106,7 @@ const whereOf = ({ instanceId, instanceType, privateAddress }: BootedInstance): 
   `${instanceId} (${instanceType}) at ${privateAddress}`;
 
 /** An instance that boots from the DR copy, and proof that it serves. */
-async function recover(request: FailoverVmRequest, ways: Ways): Promise<RecoveredVm> {
+async function recover(request: FailoverVmRequest, ways: Ways, hooks: Hooks): Promise<RecoveredVm> {
   const { run, vm, drCopy } = request;
   const booted =
     ways.licensed === undefined
@@ -121,6 +126,11 @@ async function recover(request: FailoverVmRequest, ways: Ways): Promise<Recovere
     await reportPhase(vm.name, 'waiting for the boot script', `${vm.bootScript.name} on ${where}`);
     bootScripts = await requireBootScript(run, vm, booted.instanceId);
   }
+  if (hooks.has('afterVmReady')) {
+    await reportPhase(vm.name, 'running hooks', where);
+    await hooks.require('afterVmReady', [hookVm({ vm: vm.name, ...booted })], vm.name);
+  }
+  const hookResults = hooks.results;
   if (!request.toldByRun)
     await reportPhase(vm.name, 'ready', readyDetail({ ...booted, readySeconds: seconds }));
   return {
@@ -131,6 +141,7 @@ async function recover(request: FailoverVmRequest, ways: Ways): Promise<Recovere
     readySeconds: seconds,
     readyAt: new Date().toISOString(),
     ...(bootScripts === undefined ? {} : { bootScripts }),
+    ...(hookResults === undefined ? {} : { hooks: hookResults }),
     warnings: [
       ...(drCopy.notes ?? []),
       ...ways.volumes.warnings,

@@ -10,6 +10,7 @@ import { reversed } from '../plan/order';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { type AwsProxyActivities } from '../activities/aws-proxy/contract';
 import { type SurvivorDisk } from '../activities/backup-proxy/contract';
+import { type HookSet, hooksOfVm } from './hooks';
 import { control } from './run/activities';
 import { type OnFailure } from './run/attention';
 import { type Decisions } from './run/decisions';
@@ -34,6 +35,8 @@ interface Homecoming {
   onFailure: OnFailure;
   there: VmsThatAreThere;
   decisions: Decisions;
+  /** Absent where the plan has none. */
+  hooks: HookSet | undefined;
 }
 
 /**
@@ -98,7 +101,7 @@ export async function bringVmsHome(
 }
 
 function startFailback(
-  { run, plan, hardware, onFailure, there }: Homecoming,
+  { run, plan, hardware, onFailure, there, hooks }: Homecoming,
   vm: PlannedVm,
   instance: RecoveryInstance,
 ): Promise<VmChild> {
@@ -109,6 +112,7 @@ function startFailback(
       : { ...original, cpus: instance.cpus, memoryMiB: instance.memoryMiB, firmware: instance.firmware };
   const { vm: name, instanceId, disks, notes, recoveryPoint = '' } = instance;
   const aside = there.asides.get(name);
+  const ofVm = hooksOfVm(hooks, name);
   const compared = disks.map(({ key, copySnapshotId }) => [
     key,
     { recoveryPoint, ...(copySnapshotId === undefined ? {} : { copySnapshotId }) },
@@ -122,6 +126,7 @@ function startFailback(
     limit: plan.replication.limit,
     ...(there.survived.has(name) ? { survivor } : {}),
     ...(aside === undefined ? {} : { aside }),
+    ...(ofVm === undefined ? {} : { hooks: ofVm }),
   });
 }
 

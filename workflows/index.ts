@@ -22,6 +22,7 @@ export { copyPoint } from './copy-point';
 export { failoverVm } from './failover-vm';
 export { failbackVm } from './failback-vm';
 export { verifyVm } from './verify';
+export { scheduledTest } from './scheduled-test';
 export { check } from './check';
 export { notify, tryNotices } from './notify';
 export { fence } from './fence';

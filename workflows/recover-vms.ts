@@ -9,6 +9,7 @@ import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { volumesByDisk } from '../plan/recovery-site/volume-settings';
 import { failoverVm, readyDetail, type RecoveredVm } from './failover-vm';
 import { type FailoverVmRequest, plannedWay, type Way } from './failover-vm-request';
+import { type HookSet, hooksOfVm } from './hooks';
 import { type LeavingOut } from './leaving-out';
 import { awsProxy } from './run/activities';
 import { type Attention, type OnFailure } from './run/attention';
@@ -37,6 +38,8 @@ export interface Recovery {
   images: ServedImages;
   decisions: Decisions;
   leavingOut: LeavingOut;
+  /** Absent where the plan has none. */
+  hooks?: HookSet | undefined;
   /** Is told of each VM that is up; nothing waits for it. */
   onReady: (vm: RecoveredVm) => void;
 }
@@ -143,7 +146,7 @@ async function shellImages(run: RunContext, byVolumes: FailoverVmRequest[]): Pro
 
 /** What both ways tell a VM's child workflow. */
 function requestOf(
-  { run, plan, test, availabilityZone, drCopies, places = [], onFailure }: Recovery,
+  { run, plan, test, availabilityZone, drCopies, places = [], onFailure, hooks }: Recovery,
   vm: PlannedVm,
 ): FailoverVmRequest {
   const site = test ? plan.recoverySite.test : plan.recoverySite.production;
@@ -153,6 +156,7 @@ function requestOf(
   const place = places.find((of) => of.vm === vm.name);
   const diskKeys = drCopy.disks.map(({ key }) => key);
   const volumes = volumesByDisk(plan, vm, test, diskKeys);
+  const ofVm = hooksOfVm(hooks, vm.name);
   return {
     ...{ run, vm, site, test, drCopy },
     // Nobody is waited for where the application can do without it.
@@ -160,6 +164,7 @@ function requestOf(
     availabilityZone: place?.availabilityZone ?? availabilityZone,
     ...(place?.subnet === undefined ? {} : { fixedSubnet: place.subnet }),
     ...(Object.keys(volumes).length === 0 ? {} : { volumes }),
+    ...(ofVm === undefined ? {} : { hooks: ofVm }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { type HookActivities } from '../hooks/contract';
 import { type AwayActivities } from './away/contract';
 import { type DnsActivities } from './dns/contract';
 import { type FailbackActivities } from './failback/contract';
@@ -15,6 +16,7 @@ export type AwsProxyActivities = RestoreActivities &
   DnsActivities &
   FailbackActivities &
   AwayActivities &
+  HookActivities &
   ProxyHostActivities;
 
 /** Activities bound to one AWS proxy host. */

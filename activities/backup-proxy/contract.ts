@@ -1,4 +1,5 @@
 import { type CopyResult } from '../copy-result';
+import { type HookActivities } from '../hooks/contract';
 import {
   type Consistency,
   type DiskConfiguration,
@@ -66,7 +67,7 @@ export interface SurvivorCopy {
  * The backup proxy's activities: whatever touches the primary site. `primaryVm` is what the hypervisor is asked for; `vm`
  * names the VM everywhere else, in the repository above all.
  */
-export interface BackupProxyActivities {
+export interface BackupProxyActivities extends HookActivities {
   /** Holds all disks of the VM at one instant. `backupId` is made of the run, so a retry finds the snapshot. */
   snapshotVm(input: PrimaryVm & SnapshotOptions & { run: RunContext; backupId: string }): Promise<VmSnapshot>;
   /**

@@ -1,4 +1,6 @@
-import { closedWindow } from '../../plan/replication-limit';
+import { ApplicationFailure } from '@temporalio/common';
+import { type DailyWindow, isTimeZone, windowMinutes } from '../../plan/daily-window';
+import { closedWindow, opensAt } from '../../plan/replication-limit';
 import { type RepositoryAddress } from '../../plan/run';
 import { type ObjectStore } from '../../repository/objects/object-store';
 import {
@@ -19,6 +21,17 @@ export interface ControlDependencies {
   repository: RepositoryAddress;
   /** What the windows of plans go by; this host's clock where absent. */
   now?: () => Date;
+}
+
+/** See {@link ControlActivities}. */
+function readWindow(window: DailyWindow, at: Date): { opensAt?: string } {
+  if (windowMinutes(window.between) === undefined || !isTimeZone(window.timeZone))
+    throw ApplicationFailure.nonRetryable(
+      'Say the hours of a test as {"between": "22:00-05:00", "timeZone": "Europe/Berlin"}.',
+      'BadRequest',
+    );
+  const opens = opensAt(window, at);
+  return opens === undefined ? {} : { opensAt: opens };
 }
 
 /** The control worker's activities. They keep nothing: all truth is in the repository bucket. */
@@ -47,6 +60,7 @@ export function createControlActivities({
     recordFence: ({ run, ...look }) => recordFenced(objectStore(run.repository), run.plan, look),
     checkPlanState: ({ run }) => checkPlanState(objectStore(run.repository), run),
     keepCheck: (input) => keepCheck(objectStore(input.run.repository), input),
+    readWindow: (window) => Promise.resolve(readWindow(window, now())),
     noteTest: (input) => noteTest(objectStore(input.run.repository), input),
   } satisfies ControlActivities;
   return withFailures<ControlActivities>(activities);

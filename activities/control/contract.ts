@@ -1,5 +1,6 @@
 import { type ChosenLine } from '../../plan/lines';
 import { type DrPlan } from '../../plan/schema';
+import { type DailyWindow } from '../../plan/daily-window';
 import { type FenceOrder } from '../../plan/fence-order';
 import { type Finding, type KeptCheck } from '../../plan/readiness';
 import { type ClosedWindow } from '../../plan/replication-limit';
@@ -85,6 +86,13 @@ export interface ControlActivities {
       guests?: Record<string, GuestFacts>;
     },
   ): Promise<KeptCheck>;
+
+  /**
+   * Whether it is within these hours now. An activity, as the clocks of time zones change with the host's data.
+   * @returns ISO 8601, UTC: when they begin; absent where they have
+   * @throws ApplicationFailure BadRequest, non-retryable
+   */
+  readWindow(input: DailyWindow): Promise<{ opensAt?: string }>;
 
   /** Notes that a test failover has come to a good end. One that comes late, after a newer test, changes nothing. */
   noteTest(input: {

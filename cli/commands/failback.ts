@@ -5,6 +5,7 @@ import { mindText } from '../mind-text';
 import { type CliContext } from '../io';
 import { copyRow, COPY_HEAD } from '../copy-rows';
 import { approvalsText } from '../decision-text';
+import { hookExitCode, hooksText } from '../hook-text';
 import { warningsText } from '../guest-text';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
@@ -48,8 +49,9 @@ export function failbackCommand(context: CliContext): Command {
             ...(options.replace === undefined ? [] : ['--replace']),
             ...(command.getOptionValueSource('hardware') === 'cli' ? ['--hardware'] : []),
           ],
-          exitCode: ({ leftOut = [] }) => (leftOut.length > 0 ? EXIT.doneWithout : EXIT.ok),
-          text: ({ vms, downtimeSeconds, notes = [], leftOut = [], approvals }) =>
+          exitCode: ({ leftOut = [], hooks }) =>
+            leftOut.length > 0 ? EXIT.doneWithout : hookExitCode(hooks),
+          text: ({ vms, downtimeSeconds, notes = [], leftOut = [], approvals, hooks }) =>
             tableText(
               ['VM', 'disk', 'copied', ...COPY_HEAD],
               vms.flatMap(({ vm, firstCopy, changes }) => [
@@ -61,6 +63,7 @@ export function failbackCommand(context: CliContext): Command {
             warningsText(vms) +
             mindText(notes) +
             approvalsText(approvals) +
+            hooksText(hooks) +
             leftOut
               .map((vm) => `Without ${vm}, which the failover had left out: at home it is as it was left.\n`)
               .join('') +

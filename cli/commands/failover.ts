@@ -7,6 +7,8 @@ import { type OnFailure } from '../../workflows/run/attention';
 import { CliError, EXIT } from '../exit-codes';
 import { bootScriptsText, consolesText, warningsText } from '../guest-text';
 import { approvalsText, leftOutText } from '../decision-text';
+import { hookExitCode, hooksText } from '../hook-text';
+import { keepSeconds, tellCost } from '../test-options';
 import { byOption } from '../deciding';
 import { mindText } from '../mind-text';
 import { type CliContext } from '../io';
@@ -14,6 +16,7 @@ import { secondsText } from '../numbers';
 import { measuredText } from '../objectives-text';
 import { runCommand, type RunOptions } from '../run-command';
 import { tableText } from '../table';
+import { type FailoverSummary } from '../../workflows/failover';
 import { type FailoverMode } from '../../workflows/run/ids';
 import { onFailureOption, planRunCommand } from './run-options';
 
@@ -23,6 +26,8 @@ type FailoverOptions = RunOptions &
     planned?: boolean;
     onFailure: OnFailure;
     approveAll?: string;
+    keep?: number;
+    vm?: string[];
     by: string;
     force?: string;
   };
@@ -59,6 +64,22 @@ export function failoverCommand(context: CliContext): Command {
       '--approve-all <reason>',
       'approve beforehand all that the plan wants approved, a test or not; the reason is kept with the run',
     )
+    .addOption(
+      new Option(
+        '--keep <time>',
+        'of a test: it stays up when it is ready, such as 4h, until then or until lifeboat test end; the command returns when it is ready',
+      )
+        .argParser(keepSeconds)
+        .conflicts('planned'),
+    )
+    .addOption(
+      new Option(
+        '--vm <name>',
+        'of a test: of this VM, and what it depends on, only; may be said several times',
+      )
+        .argParser((name: string, before: string[] | undefined) => [...(before ?? []), name])
+        .conflicts('planned'),
+    )
     .addOption(byOption())
     .option(
       '--force <codes>',
@@ -70,6 +91,8 @@ export function failoverCommand(context: CliContext): Command {
       if (at !== undefined && parseInstant(at) === undefined)
         throw new CliError(`--at must be ${INSTANT_FORM}, not ${JSON.stringify(at)}.`, EXIT.badInput);
       const choice = { ...(at === undefined ? {} : { at }), ...(point === undefined ? {} : { point }) };
+      requireOfTest(options);
+      const { keep, vm: vms } = options;
       const mode = options.test === true ? 'test' : options.planned === true ? 'planned' : 'disaster';
       return runCommand(
         context,
@@ -82,13 +105,21 @@ export function failoverCommand(context: CliContext): Command {
             ...choice,
             ...(why === undefined ? {} : { approveAll: { by, why } }),
             ...(force === undefined ? {} : { force }),
+            ...(keep === undefined ? {} : { keep }),
+            ...(vms === undefined ? {} : { vms }),
           },
           choice,
+          ...(vms === undefined ? {} : { part: vms }),
           atBegin: [
             ...(why === undefined ? [] : ['--approve-all']),
             ...(force === undefined ? [] : ['--force']),
+            ...(keep === undefined ? [] : ['--keep']),
           ],
-          exitCode: ({ leftOut = [] }) => (leftOut.length > 0 ? EXIT.doneWithout : EXIT.ok),
+          ...(mode === 'test'
+            ? { beforeStart: ({ plan }) => tellCost(context.io, plan, { keep, vms }, options.json) }
+            : {}),
+          exitCode: ({ leftOut = [], hooks }) =>
+            leftOut.length > 0 ? EXIT.doneWithout : hookExitCode(hooks),
           text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed, ...more }) =>
             tableText(
               [
@@ -117,6 +148,8 @@ export function failoverCommand(context: CliContext): Command {
             overriddenText(more.overridden) +
             approvalsText(more.approvals) +
             leftOutText(more.leftOut) +
+            hooksText(more.hooks) +
+            partText(more.part) +
             (downtimeSeconds === undefined
               ? `RPO ${secondsText(rpoSeconds)}, RTO ${secondsText(rtoSeconds)}\n`
               : `Nothing was lost. Out of service for ${secondsText(downtimeSeconds)}, ${secondsText(rtoSeconds)} in all. The VMs at the primary site are off.\n`) +
@@ -125,7 +158,7 @@ export function failoverCommand(context: CliContext): Command {
             (more.fence === undefined
               ? ''
               : `The VMs at the primary site are kept off, as soon as it answers: lifeboat fence ${plan}\n`) +
-            (mode === 'test' ? `The test is over; ${removed.length} resources were removed.\n` : ''),
+            (mode === 'test' ? testEndText(plan, removed, more.kept) : ''),
         },
         plan,
         options,
@@ -147,6 +180,31 @@ function forcedCodes(text: string): FindingCode[] {
 
 const overriddenText = (overridden: readonly string[] = []): string =>
   overridden.map((text) => `Overridden by --force: ${printable(text)}\n`).join('');
+/** A test that stays up is told how to end it; one that is over, what became of it. @param plan as the person named it */
+function testEndText(plan: string, removed: string[], kept: FailoverSummary['kept']): string {
+  if (kept !== undefined && kept.endedAt === undefined)
+    return `The test is kept until ${kept.until}; then all of it is removed. To end it before: lifeboat test end ${plan}\n`;
+  const ended =
+    kept === undefined
+      ? ''
+      : kept.endedBy === undefined
+        ? `It was kept until ${kept.endedAt}. `
+        : `${kept.endedBy.by} ended it at ${kept.endedAt} (${kept.endedBy.why}). `;
+  return `The test is over. ${ended}${removed.length} resources were removed.\n`;
+}
+
+const partText = (part: string[] | undefined): string =>
+  part === undefined
+    ? ''
+    : `This was a part of the plan: ${part.join(', ')}. It does not show that the whole plan comes up.\n`;
+
+function requireOfTest({ test, keep, vm, planned }: FailoverOptions): void {
+  if (test === true || (keep === undefined && vm === undefined)) return;
+  throw new CliError(
+    `${keep === undefined ? '--vm' : '--keep'} is of a test failover; add --test${planned === true ? ' instead of --planned' : ''}.`,
+    EXIT.badInput,
+  );
+}
 
 /** What a failover to chosen recovery points means from now on; nothing of one that took what the DR copies hold. */
 function chosenText(plan: string, mode: FailoverMode, chosen: ChosenLine | undefined): string {

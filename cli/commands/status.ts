@@ -2,9 +2,11 @@ import { Command } from 'commander';
 import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { lifeboatClient } from '../../client/client';
+import { type KeptTestStatus } from '../../client/kept-tests';
 import { type RunUnderWay, runsUnderWay } from '../../client/runs-under-way';
 import { type Present, type ReadinessStatus, readReadinessStatus } from '../../client/readiness-status';
 import { siteStatus, type SiteStatus, type VmSiteStatus } from '../../client/site-status';
+import { type TestSchedule } from '../../client/test-schedules';
 import { printable } from '../../plan/printable';
 import { type DrPlan } from '../../plan/schema';
 import { objectivesText, standingOf } from '../objectives-text';
@@ -40,9 +42,9 @@ export function statusCommand({ io }: CliContext): Command {
       const look = async (): Promise<Looked> => {
         const { plan, digest, store } = await findPlan(argument, settings, io.cwd);
         const { ec2 } = awsClients({ region: plan.recoverySite.region, maxAttempts: CLIENT_ATTEMPTS });
-        const [status, runs] = await Promise.all([
+        const [status, fromTemporal] = await Promise.all([
           siteStatus(plan, { ec2, store }),
-          runsOf(plan.name, settings.sandboxFile !== undefined),
+          askTemporal(plan.name, settings.sandboxFile !== undefined),
         ]);
         const readiness = await readReadinessStatus(store, plan.name, presentOf(status, digest));
         ec2.destroy();
@@ -52,21 +54,27 @@ export function statusCommand({ io }: CliContext): Command {
           locks: replication.lock !== undefined,
         };
         return {
-          ...{ status, digest, readiness, runs, wants },
+          ...{ status, digest, readiness, ...fromTemporal, wants },
           ...(objectives === undefined ? {} : { objectives }),
         };
       };
       const text = async (): Promise<string> => {
-        const { status, wants, readiness, runs, objectives } = await look();
-        return statusText(status, wants, readiness, objectives) + runsText(runs, argument);
+        const { status, wants, readiness, runs, testSchedule, objectives } = await look();
+        return (
+          statusText(status, wants, readiness, objectives) +
+          keptTestsText(status.keptTests, argument) +
+          testScheduleText(testSchedule) +
+          runsText(runs, argument)
+        );
       };
       if (again === true) return watch(io, text, WATCH_SECONDS);
       if (json !== true) return io.out(await text());
-      const { status, digest, readiness, runs, objectives } = await look();
+      const { status, digest, readiness, runs, testSchedule, objectives } = await look();
       writeJson(io, {
         ...statusDocument(status, digest, readiness),
         objectives: objectives === undefined ? null : standingOf(objectives, status, readiness),
         runs: typeof runs === 'string' ? null : runs.map(runDocument),
+        testSchedule: testSchedule ?? null,
       });
     });
 }
@@ -79,6 +87,7 @@ interface Looked {
   digest: string;
   readiness: ReadinessStatus;
   runs: RunUnderWay[] | string;
+  testSchedule: TestSchedule | undefined;
   wants: Wants;
   objectives?: NonNullable<DrPlan['objectives']>;
 }
@@ -101,16 +110,23 @@ const presentOf = ({ vms }: SiteStatus, digest: string): Present => ({
 const TEMPORAL_SECONDS = 2;
 
 /** @returns why they are not known, where Temporal does not tell: the sites' answer is there all the same */
-async function runsOf(plan: string, ignoreConfigurationFile: boolean): Promise<RunUnderWay[] | string> {
+async function askTemporal(
+  plan: string,
+  ignoreConfigurationFile: boolean,
+): Promise<Pick<Looked, 'runs' | 'testSchedule'>> {
   try {
     const client = await lifeboatClient({ ignoreConfigurationFile, connectSeconds: TEMPORAL_SECONDS });
     try {
-      return await runsUnderWay(client, plan);
+      const [runs, testSchedule] = await Promise.all([
+        runsUnderWay(client, plan),
+        client.testSchedules.describe(plan),
+      ]);
+      return { runs, testSchedule };
     } finally {
       await client.close();
     }
   } catch (error) {
-    return explainError(error).message;
+    return { runs: explainError(error).message, testSchedule: undefined };
   }
 }
 
@@ -121,6 +137,7 @@ function runDocument({ type, mode, workflowId, runId, status }: RunUnderWay) {
     needsAttention: status?.needsAttention ?? null,
     awaited: status?.awaited ?? [],
     paused: status?.paused ?? null,
+    kept: status?.kept ?? null,
   };
 }
 
@@ -140,11 +157,39 @@ export function runsText(runs: RunUnderWay[] | string, plan: string): string {
         );
       }
       for (const awaited of status?.awaited ?? []) lines.push(awaitedText(awaited, `${plan}${test}`));
+      if (status?.kept !== undefined)
+        lines.push(
+          `Kept since ${status.kept.since}, until ${status.kept.until}; to end it: lifeboat test end ${plan}`,
+        );
       if (status?.paused !== undefined) lines.push(pausedText(status.paused, `${plan}${test}`));
       return lines.map((line) => `${printable(line)}\n`).join('');
     })
     .join('');
 }
+
+/** Tests that are up. A person may look for their addresses, or wonder what still costs. @param plan as the person named it */
+export const keptTestsText = (tests: readonly KeptTestStatus[], plan: string): string =>
+  tests
+    .map(({ runId, until, overdue, instances }) => {
+      const where = instances.map(
+        ({ vm, instanceId, state, privateAddress, publicAddress }) =>
+          `  ${vm}: ${[instanceId, state, privateAddress, publicAddress].filter((one) => one !== undefined).join(', ')}`,
+      );
+      const first = overdue
+        ? `The test ${runId} was kept until ${until}, and its instances are still there. Where nothing removes it: lifeboat sweep ${plan}`
+        : `The test ${runId} is kept until ${until}:`;
+      return [first, ...where]
+        .map((line) => `${line.startsWith('  ') ? '  ' : ''}${printable(line.trim())}\n`)
+        .join('');
+    })
+    .join('');
+
+const testScheduleText = (schedule: TestSchedule | undefined): string =>
+  schedule === undefined
+    ? ''
+    : schedule.paused
+      ? `The schedule of tests is paused (${printable(schedule.note ?? 'no reason given')}).\n`
+      : `The next scheduled test is due at ${schedule.nextTimes[0] ?? 'no time that is known'}.\n`;
 
 /** The document of `status --json`; absent values are null, so that every field is always there. */
 export function statusDocument(status: SiteStatus, digest: string, readiness?: ReadinessStatus) {
@@ -160,6 +205,14 @@ export function statusDocument(status: SiteStatus, digest: string, readiness?: R
     fence: status.fence ?? null,
     undoing: status.undoing ?? null,
     chosen: status.chosen ?? null,
+    keptTests: status.keptTests.map(({ instances, ...test }) => ({
+      ...test,
+      instances: instances.map((one) => ({
+        ...one,
+        privateAddress: one.privateAddress ?? null,
+        publicAddress: one.publicAddress ?? null,
+      })),
+    })),
     readiness:
       readiness === undefined
         ? null

@@ -13,6 +13,7 @@ import { tableText } from '../table';
 interface Options {
   dryRun?: boolean;
   olderThan: number;
+  keptTests?: boolean;
   json?: boolean;
 }
 
@@ -23,6 +24,10 @@ export function sweepCommand({ io }: CliContext): Command {
     .argument('<plan>', 'path of a plan file, or name of a published plan')
     .option('--dry-run', 'show it, with what it costs, and remove nothing')
     .option('--older-than <minutes>', 'leave alone what is younger', minutes, SWEEP_AGE_MINUTES)
+    .option(
+      '--kept-tests',
+      'also tests that are kept, before their time is over, of runs that Temporal does not know',
+    )
     .option('--json', 'write one JSON document to stdout')
     .action(async (argument: string, options: Options) => {
       const settings = siteSettings(io);
@@ -31,7 +36,7 @@ export function sweepCommand({ io }: CliContext): Command {
       const client = await lifeboatClient({ ignoreConfigurationFile: settings.sandboxFile !== undefined });
       try {
         const site = { ec2, store, temporal: client.temporal };
-        const planned = await planSweep(plan.name, site, options.olderThan);
+        const planned = await planSweep(plan.name, site, options.olderThan, options);
         if (options.json !== true)
           io.out(leftoversText(plan.name, planned.leftovers) + lockedText(planned.locked));
         const removed =

@@ -12,6 +12,7 @@ const STATUS: SiteStatus = {
   since: '2026-11-23T18:30:00.000Z',
   closedWindow: undefined,
   chosen: undefined,
+  keptTests: [],
   vms: [
     {
       vm: 'db',
@@ -80,6 +81,7 @@ describe('status', () => {
       since: '2026-11-23T18:30:00.000Z',
       closedWindow: null,
       fence: null,
+      keptTests: [],
       undoing: null,
       chosen: null,
       readiness: null,

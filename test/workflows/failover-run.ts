@@ -41,12 +41,15 @@ export async function failOverOn(
     meanwhile,
     workflowId = `failover-${randomUUID()}`,
     type = 'failover',
+    leave = false,
   }: {
     of: DrPlan;
     calls?: string[];
     meanwhile?: (run: WorkflowHandle) => Promise<unknown>;
     workflowId?: string;
-    type?: 'failover' | 'failback' | 'replication';
+    type?: 'failover' | 'failback' | 'replication' | 'scheduledTest';
+    /** Goes after `meanwhile`, and leaves the run to others. */
+    leave?: boolean;
   },
 ): Promise<{ calls: string[]; inputs: Map<string, Input>; outcome: FailoverSummary | Error }> {
   const inputs = new Map<string, Input>();
@@ -72,7 +75,7 @@ export async function failOverOn(
   const workers = [
     await worker(
       CONTROL_QUEUE,
-      ['loadPlan', 'takePlanState', 'movePlanState', 'checkPlanState', 'noteTest'],
+      ['loadPlan', 'takePlanState', 'movePlanState', 'checkPlanState', 'noteTest', 'readWindow'],
       {
         workflowBundle: await bundle(),
       },
@@ -85,13 +88,13 @@ export async function failOverOn(
       ...['moveDns', 'returnDns', 'checkDns'],
       ...['readInstances', 'snapshotInstance', 'checkDiskFits', 'deleteFailbackSnapshots'],
       ...['choosePoints', 'planPointCopy', 'startSnapshot', 'completeSnapshot'],
-      ...['finishPointCopy', 'discardPointCopy'],
+      ...['finishPointCopy', 'discardPointCopy', 'keepTest', 'removeOverdueTests', 'runHook'],
     ]),
     await worker(BACKUP_PROXY_QUEUE, [
       ...['readPower', 'shutDownVm', 'startVm', 'waitUntilReady', 'fenceVms'],
       ...['checkPrimarySite', 'createTemplateVm', 'attachDisks', 'copySnapshotToDisk', 'revertGuest'],
       ...['configureAndStartVm', 'removeTemplateVm'],
-      ...['snapshotVm', 'rehearseAdaptation', 'finishBackup', 'releaseVmSnapshot'],
+      ...['snapshotVm', 'rehearseAdaptation', 'finishBackup', 'releaseVmSnapshot', 'runHook'],
     ]),
     await worker(awsProxyHostQueue(HOST), ['injectDrivers']),
   ];
@@ -106,7 +109,9 @@ export async function failOverOn(
         workflowExecutionTimeout: '150s',
       },
     );
-    const ended = run.result().catch((error: Error) => (error.cause as Error | undefined) ?? error);
+    const ended = leave
+      ? Promise.resolve(new Error('It goes on.'))
+      : run.result().catch((error: Error) => (error.cause as Error | undefined) ?? error);
     await meanwhile?.(run);
     const outcome = await ended;
     return { calls, inputs, outcome };
@@ -150,6 +155,9 @@ const USUAL: Record<string, (plan: DrPlan, input: Input) => unknown> = {
       .map((one) => (typeof one === 'string' ? one : one.vm))
       .map((vm) => ({ vm, console: { takenAt: '2026-11-30T00:00:00Z', screenshot: vm }, warnings: [] })),
   removeRecoveryResources: () => ({ removed: [] }),
+  keepTest: () => ({ instances: [] }),
+  removeOverdueTests: () => [],
+  readWindow: () => ({}),
   fenceVms: () => ({ standing: 'over', digest: '0'.repeat(64), poweredOff: [], failed: [] }),
   moveDns: () => ({ expected: [{ name: 'www.shop.example', values: ['10.0.1.20'] }], notes: [] }),
   returnDns: () => ({ expected: [{ name: 'www.shop.example', values: ['192.168.10.20'] }], notes: [] }),

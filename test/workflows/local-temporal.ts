@@ -32,10 +32,18 @@ export function temporalForTests(): () => TestWorkflowEnvironment {
   return () => server;
 }
 
-/** A dev server in memory that knows Lifeboat's search attributes; with `ui`, its Web UI is at its port plus 1000. To be torn down. */
-export async function startTemporal({ ui = false } = {}): Promise<TestWorkflowEnvironment> {
+/** A dev server, in memory where no file is given for its database, that knows Lifeboat's search attributes; with `ui`, its Web UI is at its port plus 1000. To be torn down. */
+export async function startTemporal({
+  ui = false,
+  dbFilename,
+}: { ui?: boolean; dbFilename?: string } = {}): Promise<TestWorkflowEnvironment> {
   const server = await TestWorkflowEnvironment.createLocal({
-    server: { executable: { type: 'existing-path', path: temporalCli() ?? 'temporal' }, ip: '127.0.0.1', ui },
+    server: {
+      executable: { type: 'existing-path', path: temporalCli() ?? 'temporal' },
+      ip: '127.0.0.1',
+      ui,
+      dbFilename,
+    },
   });
   await registerSearchAttributes(server.connection, server.namespace ?? 'default');
   return server;

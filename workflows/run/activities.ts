@@ -76,6 +76,7 @@ export const control = activitiesOn<ControlActivities>(CONTROL_QUEUE, {
   checkPlanState: { profile: 'call', label: "check the plan's generation" },
   keepCheck: { profile: 'call', label: 'keep what the check found' },
   noteTest: { profile: 'call', label: 'note the test' },
+  readWindow: { profile: 'call', label: 'may a test begin now?' },
 });
 
 export const notices = activitiesOn<NoticeActivities>(NOTICE_QUEUE, {
@@ -107,6 +108,7 @@ export const backupProxy = activitiesOn<BackupProxyActivities>(BACKUP_PROXY_QUEU
   configureAndStartVm: { profile: 'wait', label: 'configure and start the VM' },
   removeTemplateVm: { profile: 'wait', label: 'remove the template VM' },
   waitUntilReady: { profile: 'ready', label: 'wait until ready' },
+  runHook: { profile: 'hook', label: 'run the hook' },
 });
 
 export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
@@ -161,6 +163,9 @@ export const awsProxy = activitiesOn<AwsProxyActivities>(AWS_PROXY_QUEUE, {
   readAwayInstances: { profile: 'call', label: 'find the instances' },
   makeAwayCopy: { profile: 'wait', label: 'copy the instance' },
   removeRecoverySite: { profile: 'wait', label: 'remove the recovery site' },
+  keepTest: { profile: 'wait', label: 'mark the test as kept' },
+  removeOverdueTests: { profile: 'wait', label: 'remove kept tests whose time is over' },
+  runHook: { profile: 'hook', label: 'run the hook' },
   proxyHost: { profile: 'call', label: 'find an AWS proxy' },
 });
 

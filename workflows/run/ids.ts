@@ -43,5 +43,8 @@ export const noticeWorkflowId = (plan: string, notice: string): string => `lifeb
 /** Id of the Temporal Schedule that replicates a plan. */
 export const replicationScheduleId = (plan: string): string => `lifeboat:${plan}:replication`;
 
+/** Id of the Temporal Schedule that tests a plan; the runs that it starts have it with their time behind it. */
+export const testScheduleId = (plan: string): string => `lifeboat:${plan}:scheduled-test`;
+
 /** Id of the Temporal Schedule that checks a plan. */
 export const checkScheduleId = (plan: string): string => `lifeboat:${plan}:check`;

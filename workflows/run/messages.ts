@@ -15,6 +15,8 @@ export interface RunStatus {
   awaited?: AwaitedApproval[];
   /** Who holds the run, and why; absent where nobody does. */
   paused?: Decision;
+  /** The run is a test that is ready, and stays up; absent otherwise. Times are ISO 8601, UTC. */
+  kept?: { since: string; until: string };
   vms: VmStatus[];
 }
 
@@ -72,6 +74,8 @@ export const NEEDS_ATTENTION = 'needs attention';
 export const AWAITS_APPROVAL = 'waiting for approval';
 /** Phase of a run that somebody holds. */
 export const PAUSED = 'paused';
+/** Phase of a test that is ready, and stays up. */
+export const KEPT = 'kept';
 /** Phase that follows {@link NEEDS_ATTENTION}. */
 export const TRYING_AGAIN = 'trying again';
 
@@ -125,6 +129,9 @@ export interface SkipRequest extends Deciding {
 
 /** From a person to a failover: the VM is given up, and what was made for it is removed. */
 export const skipUpdate = defineUpdate<{ skipped: string[]; startWithout: string[] }, [SkipRequest]>('skip');
+
+/** From a person to a test that is kept: it is removed now. Refused where it is not ready, or is going already. */
+export const endTestUpdate = defineUpdate<{ since: string }, [Deciding]>('endTest');
 
 /** What cancelling a run would take back, as far as the run knows. */
 export interface CancelPreview {

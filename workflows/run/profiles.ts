@@ -27,6 +27,8 @@ export const profiles = {
   copy: { startToCloseTimeout: '7 days', heartbeatTimeout, retry: { ...retry, maximumAttempts: 1000 } },
   /** Asks a VM, or its console, until it answers; the plan's own timeout ends it, and a VM that failed to boot will fail again. */
   ready: { startToCloseTimeout: '1 day', heartbeatTimeout, retry },
+  /** A hook of the plan, of which its own time limit is part. One that takes its proxy down with it is not tried for ever. */
+  hook: { startToCloseTimeout: '13 hours', heartbeatTimeout, retry: { ...retry, maximumAttempts: 3 } },
   /** Work on one host. Where nobody takes it from its queue in time, the host is asked for its pulse (host-queue.ts). */
   host: { scheduleToStartTimeout: pace.hostTimeout, startToCloseTimeout: '1 hour', heartbeatTimeout, retry },
   /** A copy on one host. */

@@ -3,6 +3,7 @@ import {
   type AwaitedApproval,
   AWAITS_APPROVAL,
   type Decision,
+  KEPT,
   NEEDS_ATTENTION,
   PAUSED,
   phaseAttribute,
@@ -35,6 +36,7 @@ export function markdown(status: RunStatus): string {
     ...(trouble === undefined ? [] : ['', cell(trouble)]),
     ...(needsAttention ? ['', HINT] : []),
     ...decisionLines(status),
+    ...keptLines(status),
     ...(shown.length < vms.length ? ['', `${counts(vms)}. The ${SHOWN_VMS} that matter most:`] : []),
     '',
     '| VM | phase | detail | since (UTC) |',
@@ -77,6 +79,16 @@ function decisionLines({ awaited = [], paused }: RunStatus): string[] {
             'no further VM boots, and DNS does not move. Send the update `resume`, or `lifeboat resume`.',
         ]),
   ];
+}
+
+function keptLines({ kept }: RunStatus): string[] {
+  return kept === undefined
+    ? []
+    : [
+        '',
+        `**Kept** until ${kept.until.slice(0, 19).replace('T', ' ')} UTC; then all of it is removed. To end it before, send the update \`endTest\` ` +
+          'with `{"by": "your name", "why": "the reason"}`, or `lifeboat test end`.',
+      ];
 }
 
 /**
@@ -164,6 +176,12 @@ export class RunProgress {
     this.show();
   }
 
+  /** A test that is ready stays up, or (undefined) does not any more. */
+  kept(kept: RunStatus['kept']): void {
+    this.status.kept = kept;
+    this.show();
+  }
+
   /** An activity of a VM, or of the run itself, keeps failing. It is of the present phase, and ends with it. */
   private trouble(vm: string | undefined, text: string): void {
     if (vm !== undefined && this.ended.has(vm)) return;
@@ -191,10 +209,11 @@ export class RunProgress {
 
   /** What people search runs by: first what waits for somebody. */
   private shownValue(): string {
-    const { needsAttention, awaited, paused, phase } = this.status;
+    const { needsAttention, awaited, paused, kept, phase } = this.status;
     if (needsAttention) return NEEDS_ATTENTION;
     if (awaited !== undefined) return AWAITS_APPROVAL;
-    return paused === undefined ? phase : PAUSED;
+    if (paused !== undefined) return PAUSED;
+    return kept === undefined ? phase : KEPT;
   }
 
   private show(): void {

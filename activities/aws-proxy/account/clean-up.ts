@@ -20,6 +20,9 @@ import { waitFor, type WaitOptions } from './waiting';
 /** What a clean-up is about: everything of a plan, or of one run of it, or of one VM in that run. */
 type Scope = Pick<TagValues, 'plan'> & Partial<Pick<TagValues, 'run' | 'vm'>>;
 
+/** All that one run of it has, but only what is marked as a test's, where the run is not known to be one. */
+type RemovalScope = Scope & { onlyTests?: true };
+
 /**
  * Roles that a failover or a failback makes. Never among them: `dr-copy`, which is what all of this is for, and what
  * replication has under way.
@@ -62,6 +65,15 @@ export function removeRecoveryResources(
   return removeAll(ec2, { plan: run.plan, run: run.runId, ...(vm === undefined ? {} : { vm }) }, options);
 }
 
+/** The same of a run of which no more is known than tags: of those, whatever is not a test's stays. */
+export function removeTestResources(
+  ec2: EC2Client,
+  run: Pick<RunContext, 'plan' | 'runId'>,
+  options: WaitOptions = {},
+): Promise<{ removed: string[] }> {
+  return removeAll(ec2, { plan: run.plan, run: run.runId, onlyTests: true }, options);
+}
+
 /**
  * Terminates and deletes everything that the plan has at the recovery site, of whatever run; DR copies stay. So does what a test
  * failover has made: it holds nothing of the plan, and may be under way. It removes that itself, and a sweep does where it has died.
@@ -75,14 +87,18 @@ export function removeRecoverySite(
 }
 
 /** Lists again and again, and removes what there is, until nothing is listed any more. */
-async function removeAll(ec2: EC2Client, scope: Scope, options: WaitOptions): Promise<{ removed: string[] }> {
+async function removeAll(
+  ec2: EC2Client,
+  { onlyTests, ...scope }: RemovalScope,
+  options: WaitOptions,
+): Promise<{ removed: string[] }> {
   const removed = new Set<string>();
   const kept = new Set<string>();
   let emptyLooks = 0;
   await waitFor(
     `what the plan ${scope.plan} has at the recovery site to be gone`,
     async () => {
-      const found = removable(await findAll(ec2, scope), scope);
+      const found = removable(await findAll(ec2, scope), { ...scope, ...(onlyTests ? { onlyTests } : {}) });
       const ids = idsOf(found).filter((id) => !kept.has(id));
       for (const id of ids) removed.add(id);
       emptyLooks = ids.length === 0 ? emptyLooks + 1 : 0;
@@ -107,14 +123,14 @@ export async function findAll(ec2: EC2Client, scope: Scope): Promise<Found> {
 }
 
 /** What may be removed of what was listed. The filters have chosen already; what deletes does not rely on that. */
-function removable(found: Found, scope: Scope): Found {
+function removable(found: Found, scope: RemovalScope): Found {
   const ours = (tags: Tag[] | undefined): boolean => {
     const read = readTags(tags, ['plan', 'run', 'vm', 'role', 'mode']);
     const ofTest = read?.role === 'test' || read?.mode === 'test';
     return (
       read !== undefined &&
       REMOVABLE.has(read.role) &&
-      (scope.run !== undefined || !ofTest) &&
+      (scope.onlyTests === true ? ofTest : scope.run !== undefined || !ofTest) &&
       read.plan === scope.plan &&
       (scope.run === undefined || read.run === scope.run) &&
       (scope.vm === undefined || read.vm === scope.vm)

@@ -37,3 +37,11 @@ export interface Attempt {
   vm: string;
   attempt: number;
 }
+
+/** A kept test whose time was over, and what of it was removed. */
+export interface OverdueTest {
+  runId: string;
+  /** ISO 8601, UTC. */
+  until: string;
+  removed: string[];
+}

@@ -4,6 +4,7 @@ import { type AwayCopy, newestAwayCopies, replaces } from './away-copy';
 import { copySnapshots, newestSets } from './dr-copy';
 import { instanceMonth, snapshotMonthAtMost, volumeMonth } from './prices';
 import { findAll, type Found, removeOnce } from './clean-up';
+import { keptRuns } from './kept-tests';
 import { readAwaySnapshot, readCopySnapshot, readLaunchSnapshot, readTags, type Role } from './tags';
 import { waitFor, type WaitOptions } from './waiting';
 
@@ -34,6 +35,8 @@ export interface Needs {
   liveRuns: ReadonlySet<string>;
   /** Resources that are younger are left alone: their run may be one that nobody here knows of. */
   madeBefore: Date;
+  /** Whether tests go that are kept, although their time is not over. */
+  keptTests?: boolean;
 }
 
 /** Phases in which the application lives, or may live, on what a failover made. */
@@ -114,6 +117,8 @@ function leftoversOf(found: Found, needs: Needs): Leftover[] {
   const currentCopies = currentDrCopies(found);
   const awayCopies = newestAwayCopies(found.snapshots);
   const bootedFrom = AWAY.has(needs.phase) ? pointsInUse(found) : new Set<string>();
+  const kept = keptRuns(found.instances);
+  const now = new Date().toISOString();
   const judge = (
     one: Omit<Leftover, 'role' | 'vm' | 'runId' | 'reason' | 'createdAt'>,
     tags: Tag[] | undefined,
@@ -127,9 +132,13 @@ function leftoversOf(found: Found, needs: Needs): Leftover[] {
     if (needs.liveRuns.has(ours.run)) return [];
     const { role: kind, run, mode } = ours;
     // A test's are nobody's who is away.
+    const ofTest = mode === 'test' || kind === 'test';
+    const until = ofTest ? kept.get(run) : undefined;
+    if (until !== undefined && until > now && needs.keptTests !== true) return [];
     const around = mode === 'test' ? { ...needs, phase: 'protected' as const } : needs;
-    const reason = reasonOf(one.id, kind, run, tags, around, currentCopies, awayCopies);
-    if (reason === undefined || (kind === 'dr-copy' && bootedFrom.has(pointOf(tags)))) return [];
+    const needless = reasonOf(one.id, kind, run, tags, around, currentCopies, awayCopies);
+    if (needless === undefined || (kind === 'dr-copy' && bootedFrom.has(pointOf(tags)))) return [];
+    const reason = until === undefined ? needless : `its test was kept until ${until}`;
     const { role, vm, run: runId } = ours;
     return [{ ...one, role, vm, runId, reason, createdAt: createdAt.toISOString() }];
   };

@@ -28,7 +28,7 @@ const LARGE_HOUR: Record<string, number> = {
 };
 const SIZES: Record<string, number> = { micro: 1 / 8, small: 1 / 4, medium: 1 / 2, large: 1, xlarge: 2 };
 /** AWS's own month: 365 days of 24 hours, by twelve. */
-const HOURS_A_MONTH = 730;
+export const HOURS_A_MONTH = 730;
 
 /** @returns dollars; undefined where the type is not in the table */
 export function volumeMonth(volumeType: string | undefined, gib: number | undefined): number | undefined {

@@ -65,6 +65,8 @@ const FIELDS = {
   role: { key: 'role', form: z.enum(ROLES) },
   /** On all that a test failover makes, whatever its role; missing on everything else. */
   mode: { key: 'mode', form: z.literal('test') },
+  /** On instances of a test that is kept: ISO 8601, UTC, until when. */
+  keepUntil: { key: 'keep-until', form: z.iso.datetime() },
   diskCount: { key: 'disk-count', form: wholeNumber(1, 64) },
   recoveryPoint: { key: 'recovery-point', form: id },
   takenAt: { key: 'taken-at', form: z.iso.datetime() },
@@ -97,7 +99,7 @@ const FIELDS = {
 
 export type TagField = keyof typeof FIELDS;
 /** Tags that a resource may lack, as those of an earlier release do. A wrong one is no better than a wrong other. */
-const OPTIONAL_FIELDS = ['controller', 'mode'] as const satisfies TagField[];
+const OPTIONAL_FIELDS = ['controller', 'mode', 'keepUntil'] as const satisfies TagField[];
 type OptionalField = (typeof OPTIONAL_FIELDS)[number];
 type FormOutput<Field extends TagField> = z.output<(typeof FIELDS)[Field]['form']>;
 export type TagValues = { [Field in Exclude<TagField, OptionalField>]: FormOutput<Field> } & {

@@ -21,6 +21,7 @@ import { launchLicensedShell } from './licensed-shell';
 import { replaceRootVolume } from './root-replacement';
 import { discardShell, launchShell } from './shell';
 import { removeRecoveryResources, removeRecoverySite } from '../account/clean-up';
+import { keepTest, removeOverdueTests } from '../account/kept-tests';
 import { ensureShellImage } from './shell-image';
 import { createVolumes } from './volumes';
 import { type LaunchActivities, type LaunchHostActivities } from './contract';
@@ -68,6 +69,8 @@ export function createLaunchActivities(dependencies: LaunchDependencies): Launch
     replaceRootVolume: (input) => replaceRootVolume(ec2, input, pace),
     discardShell: (input) => discardShell(ec2, input, pace),
     removeRecoveryResources: (input) => removeRecoveryResources(ec2, input, pace),
+    keepTest: (input) => keepTest(ec2, input),
+    removeOverdueTests: (input) => removeOverdueTests(ec2, input, pace),
     async removeRecoverySite(input) {
       // Not to be taken back: a run that another has fenced off must not take the application away from it.
       await checkPlanState(objectStore(input.run.repository), input.run);

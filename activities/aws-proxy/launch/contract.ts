@@ -3,7 +3,7 @@ import { type DiskConfiguration, type Firmware } from '../../../hypervisor/port'
 import { type RunContext } from '../../../plan/run';
 import { type BootScriptReference, type ReadinessProbe } from '../../../plan/schema';
 import { type VolumesByDisk } from '../../../plan/recovery-site/volume-settings';
-import { type Attempt, type DrCopy } from '../account/contract';
+import { type Attempt, type DrCopy, type OverdueTest } from '../account/contract';
 
 export interface InstanceAddresses {
   privateAddress: string;
@@ -243,6 +243,17 @@ export interface LaunchActivities {
    * snapshots; the DR copy stays. Returns what it removed, after checking that nothing of it is listed any more.
    */
   removeRecoveryResources(input: { run: RunContext; vm?: string }): Promise<{ removed: string[] }>;
+  /**
+   * Marks the instances of a test as kept, so that they are known for that, and for how long, where the Temporal server that keeps
+   * them is lost.
+   * @param input.until ISO 8601, UTC
+   */
+  keepTest(input: { run: RunContext; until: string }): Promise<{ instances: string[] }>;
+  /**
+   * Removes what kept tests of the plan have made whose time is over, but not what this run has: their Temporal server is lost, or they
+   * are being removed. Nothing that is not marked as a test's.
+   */
+  removeOverdueTests(input: { run: RunContext }): Promise<OverdueTest[]>;
   /** Removes every instance, volume and failback snapshot of the plan at the recovery site but those of test failovers; DR copies stay. */
   removeRecoverySite(input: { run: RunContext }): Promise<{ removed: string[] }>;
 }

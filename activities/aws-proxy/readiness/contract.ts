@@ -47,6 +47,8 @@ export interface ReadinessActivities {
     points?: ChosenPoint[];
     /** What does not stop it although it is wrong, of what can be gone without (plan/readiness.ts). */
     force?: FindingCode[];
+    /** The whole plan, where `plan` is a part of it: launch copies are made of the whole. */
+    whole?: DrPlan;
   }): Promise<FailoverReadiness>;
 
   /**

@@ -43,12 +43,13 @@ export async function checkDrCopies(
   repository: RepositoryAddress,
   plan: DrPlan,
   points: ChosenPoint[] | undefined,
+  whole: DrPlan,
 ): Promise<CheckedCopies> {
   const snapshots = await findCopySnapshots(ec2, { plan: plan.name, role: 'dr-copy' });
   const sets = newestSets(snapshots);
   // Those that are locked outlive what has replaced them.
   const olderSets = points === undefined ? undefined : allSets(snapshots);
-  const launchCopies = await findLaunchCopies(ec2, plan, sets);
+  const launchCopies = await findLaunchCopies(ec2, whole, sets);
   const store = objectStore(repository);
   const drCopies: DrCopy[] = [];
   const toCopy: ChosenPoint[] = [];

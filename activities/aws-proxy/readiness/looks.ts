@@ -56,19 +56,25 @@ export interface SiteLooks {
 
 /**
  * Looks at all that a failover needs, by reading only, each list once.
+ * @param whole the whole plan, where `plan` is a part of it: launch copies are made of the whole
  * @param modes the networks that are asked for: production's, or tests', or both
  */
 export async function lookAtSite(
   dependencies: PreflightDependencies,
   plan: DrPlan,
-  { repository, points, modes }: { repository: RepositoryAddress; points?: ChosenPoint[]; modes: Mode[] },
+  {
+    repository,
+    points,
+    whole = plan,
+    modes,
+  }: { repository: RepositoryAddress; points?: ChosenPoint[]; whole?: DrPlan; modes: Mode[] },
 ): Promise<SiteLooks> {
   const { ec2, iam, serviceQuotas } = dependencies;
   const placed = { production: placedVms(plan, false), test: placedVms(plan, true) };
   const asked = modes.flatMap((mode) => placed[mode]);
   const [site, copies, dns, images, missingProfiles] = await Promise.all([
     findSite(ec2, [...modes.map((mode) => plan.recoverySite[mode]), ...asked.map((one) => one.site)]),
-    checkDrCopies(dependencies, repository, plan, points),
+    checkDrCopies(dependencies, repository, plan, points, whole),
     inspectDns(dependencies, plan),
     findLicensedImages(ec2, plan),
     findMissingProfiles(iam, asked),

@@ -22,7 +22,7 @@ type CheckFailover = Parameters<ReadinessActivities['checkFailover']>[0];
  */
 export async function checkFailover(
   dependencies: PreflightDependencies,
-  { run, plan, test, points, force = [] }: CheckFailover,
+  { run, plan, test, points, force = [], whole }: CheckFailover,
 ): Promise<FailoverReadiness> {
   const elsewhere = regionFindings(plan, dependencies.region);
   if (elsewhere.length > 0) throw notReady(plan, test, elsewhere);
@@ -30,6 +30,7 @@ export async function checkFailover(
   const looks = await lookAtSite(dependencies, plan, {
     repository: run.repository,
     ...(points === undefined ? {} : { points }),
+    ...(whole === undefined ? {} : { whole }),
     modes: [mode],
   });
   const findings = failoverFindings(plan, mode, looks);

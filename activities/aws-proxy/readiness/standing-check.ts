@@ -3,6 +3,7 @@ import { type KMSClient } from '@aws-sdk/client-kms';
 import { type Finding } from '../../../plan/readiness';
 import { type DrPlan } from '../../../plan/schema';
 import { guestFactsOf } from '../../../plan/tested';
+import { findKeptInstances } from '../account/kept-tests';
 import { allSets, findLockedCopies } from '../account/locked-copies';
 import { type CheckedReadiness, type FailoverReadiness, type ReadinessActivities } from './contract';
 import {
@@ -14,6 +15,7 @@ import {
 } from './dr-copy-state';
 import { type CheckedCopies } from './dr-copies';
 import { asked } from './asked';
+import { keptTestFindings } from './kept-test-findings';
 import { keyStateFindings } from './key-states';
 import { lockFindings } from './locks';
 import { lookAtSite, type PreflightDependencies, type SiteLooks } from './looks';
@@ -76,6 +78,7 @@ export async function checkReadiness(
     ...(await endpointFindings(dependencies, plan, run.repository)),
     ...(await recycleBinFindings(ec2, plan)),
     ...(await permissionFindings(ec2, run, plan, looks)),
+    ...keptTestFindings(plan.name, await findKeptInstances(ec2, plan.name), new Date()),
   ];
   return {
     findings: mostOf(findings),

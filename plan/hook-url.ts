@@ -1,0 +1,13 @@
+/** Hosts of this machine itself: what is said to them leaves it by no wire. */
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/** Why a hook may not ask that URL; undefined where it may. */
+export function hookUrlProblem(text: string): string | undefined {
+  const url = URL.parse(text);
+  if (url === null) return 'must be a URL such as https://hooks.example/lifeboat';
+  if (url.username !== '' || url.password !== '')
+    return 'must not hold a user or password: the plan lies in the repository, for whoever may read that';
+  if (url.protocol === 'https:') return undefined;
+  if (url.protocol === 'http:' && LOOPBACK.test(url.hostname)) return undefined;
+  return 'must be https://; http:// only to the proxy itself (localhost, 127.0.0.1)';
+}
