@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import {
@@ -22,6 +23,11 @@ const environment = z.object({
   LIFEBOAT_STATE_DIRECTORY: z.string().min(1).default('/var/lib/lifeboat'),
   /** `CIDR=unix socket` pairs, where guests are reached through a relay. */
   LIFEBOAT_DIAL: z.string().default(''),
+  /** Address and port to serve metrics at (docs/monitoring.md); none are where it is absent. */
+  LIFEBOAT_METRICS_ADDRESS: z
+    .string()
+    .refine(isListenAddress, 'must be an IP address and a port, such as 127.0.0.1:9464 or [::]:9464')
+    .optional(),
   /** `quick` for tests that kill workers: see workflows/run/quick-pace.ts. */
   LIFEBOAT_PACE: z.enum(['usual', 'quick']).default('usual'),
 });
@@ -47,11 +53,20 @@ const backupProxy = z.object({
     .regex(/^(local|vsphere):.+/, 'must be local:<directory>, vsphere:https://<vcenter>/ or vsphere:<file>'),
 });
 
+/** By address, as a name may stand for several. */
+function isListenAddress(text: string): boolean {
+  const [, ipv6 = '', ipv4 = '', port = ''] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const isAddress = ipv6 === '' ? isIP(ipv4) === 4 : isIP(ipv6) === 6 && !ipv6.includes('%');
+  return isAddress && Number(port) >= 1 && Number(port) <= 65_535;
+}
+
 export interface WorkerSettings {
   region: string;
   repository: RepositoryAddress;
   stateDirectory: string;
   dialRoutes: string;
+  /** Absent: no metrics are served. */
+  metricsAddress?: string;
   pace: Pace;
   /** Names this process to the Temporal server, for people who look for it. */
   identity: string;
@@ -98,6 +113,7 @@ export function workerSettings(role: string, env: NodeJS.ProcessEnv = process.en
     repository: { bucket, prefix, region: values.AWS_REGION, endpoint: values.LIFEBOAT_S3_ENDPOINT },
     stateDirectory: values.LIFEBOAT_STATE_DIRECTORY,
     dialRoutes: values.LIFEBOAT_DIAL,
+    metricsAddress: values.LIFEBOAT_METRICS_ADDRESS,
     pace: values.LIFEBOAT_PACE,
     identity: `${role}@${hostname()}:${process.pid}`,
   };
