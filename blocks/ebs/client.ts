@@ -176,7 +176,10 @@ export class EbsBlockClient {
     };
     const note = (throttled: boolean): void =>
       requestTally.note('ebs', `${request.method === 'PUT' ? 'Put' : 'Get'}SnapshotBlock`, throttled);
-    const answer = await exchange(this.agent, options, payload.into, signal);
+    const answer = await exchange(this.agent, options, payload.into, signal).catch((error: unknown) => {
+      note(false);
+      throw error;
+    });
     if (answer.status >= 200 && answer.status < 300) {
       note(false);
       return answer;
