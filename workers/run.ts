@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { countsCopies } from './metrics/copies';
 import { exportMetrics, type Exporter } from './metrics/exporter';
-import { reportFacts } from './metrics/facts';
+import { FactReporter, reportFacts } from './metrics/facts';
 import { reportRequests } from './metrics/requests';
 import { queueWorkers, type QueueWorker, type Role } from './roles';
 import { registerSearchAttributes } from './search-attributes';
@@ -27,6 +27,7 @@ export async function runWorker(role: Role): Promise<void> {
   const { identity, metricsAddress } = workerSettings(role);
   const workers = queueWorkers(role);
   const exporter = metricsAddress === undefined ? undefined : exportMetrics(metricsAddress, role);
+  const telling = exporter && { exporter, reporters: reportersOf(workers, exporter) };
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
 
   const connection = await untilReachable(async () => {
@@ -58,25 +59,25 @@ export async function runWorker(role: Role): Promise<void> {
     );
     const ended = Promise.all([...running.map((worker) => worker.run()), ...workers.map(clearLeftovers)]);
     const client = new Client({ connection, namespace });
-    await (exporter === undefined ? ended : reporting(exporter, workers, client, ended));
+    await (telling === undefined ? ended : reporting(telling, client, ended));
   } finally {
     await connection.close();
   }
 }
 
+const reportersOf = (workers: readonly QueueWorker[], exporter: Exporter): FactReporter[] =>
+  workers.flatMap(({ facts = [] }) => facts.map((one) => new FactReporter(one, exporter)));
+
 /** Tells by metrics what there is to tell, until the workers end. */
 async function reporting(
-  exporter: Exporter,
-  workers: readonly QueueWorker[],
+  { exporter, reporters }: { exporter: Exporter; reporters: FactReporter[] },
   client: Client,
   ended: Promise<unknown>,
 ): Promise<void> {
   const ending = new AbortController();
   const reports = [
     reportRequests(exporter, ending.signal),
-    ...workers.flatMap(({ facts = [] }) =>
-      facts.map((one) => reportFacts(one, exporter, client, ending.signal)),
-    ),
+    ...reporters.map((reporter) => reportFacts(reporter, client, ending.signal)),
   ];
   try {
     await ended;

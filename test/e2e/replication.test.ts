@@ -414,7 +414,12 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
           await (
             await sandbox.kill(`worker-${role}`)
           ).startedAgain;
-        const control = await scrape('control', 'lifeboat_replication_success_timestamp_seconds');
+        // Of two sources, of which either may be looked up first.
+        await scrape('control', 'lifeboat_check_timestamp_seconds{plan="watched"}');
+        const control = await scrape(
+          'control',
+          'lifeboat_replication_success_timestamp_seconds{plan="watched"}',
+        );
         const own = (name: string, more = '') => control.get(`lifeboat_${name}{${more}plan="watched"}`);
         expect(own('check_timestamp_seconds')).toBe(Date.parse(found.checkedAt) / 1000);
         expect(own('rpo_objective_seconds')).toBe(900);

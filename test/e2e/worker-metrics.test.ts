@@ -173,7 +173,7 @@ describeWithTemporal('metrics of a worker', () => {
       });
       await eventually(START_SECONDS, async () => {
         const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-        return text.includes('lifeboat_worker_info') ? true : undefined;
+        return text.includes('lifeboat_facts_timestamp_seconds{source="aws"} 0\n') ? true : undefined;
       });
       child.kill('SIGTERM');
       expect(await once(child, 'exit')).toEqual([143, null]);

@@ -138,6 +138,10 @@ describe('what is looked up for metrics', () => {
   const WEB = 'lifeboat_vm_info{plan="shop",vm="web"}';
   const AT = 'lifeboat_facts_timestamp_seconds{source="aws"}';
 
+  it('was never looked up before the first time, which an alert takes for long ago', () => {
+    expect(Object.fromEntries(told.values)).toEqual({ [AT]: 0 });
+  });
+
   it('is taken back where it is not so any more, and told again where it is', async () => {
     answer = () => Promise.resolve([db, web]);
     await reporter.look(nobody);

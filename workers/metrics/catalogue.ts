@@ -14,7 +14,7 @@ export const METRICS = {
   lifeboat_facts_timestamp_seconds: {
     kind: 'gauge',
     labels: ['source'],
-    help: 'Unix time of the last good look at what the other metrics tell: the repository, temporal, or aws.',
+    help: 'Unix time of the last good look at what the other metrics tell: the repository, temporal, or aws; 0 before the first.',
   },
   lifeboat_plan_phase: {
     kind: 'gauge',

@@ -33,6 +33,8 @@ export class FactReporter {
     private readonly now: () => number = Date.now,
   ) {
     this.lookedAt = now();
+    // So that whoever has never looked since it started is not silent about it.
+    exporter.set(sample('lifeboat_facts_timestamp_seconds', { source: facts.source }, 0));
   }
 
   /** One look. That it fails is told on stderr, once, and by the age of the last good one. */
@@ -62,12 +64,6 @@ export class FactReporter {
 }
 
 /** Looks until the signal comes. */
-export async function reportFacts(
-  facts: Facts,
-  exporter: Exporter,
-  temporal: Client,
-  signal: AbortSignal,
-): Promise<void> {
-  const reporter = new FactReporter(facts, exporter);
-  await every(LOOK_SECONDS, signal, () => reporter.look(temporal));
+export function reportFacts(reporter: FactReporter, temporal: Client, signal: AbortSignal): Promise<void> {
+  return every(LOOK_SECONDS, signal, () => reporter.look(temporal));
 }
