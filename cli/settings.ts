@@ -16,6 +16,8 @@ const sandboxSchema = z.object({
   dns: z.object({ address: z.string().min(1) }),
   datacenter: z.object({ directory: z.string().min(1) }),
   repository: z.string().startsWith('s3://').optional(),
+  /** Of workers, by role. */
+  metrics: z.record(z.string(), z.url()).optional(),
 });
 
 export type SandboxFile = z.infer<typeof sandboxSchema>;

@@ -10,6 +10,7 @@ import { freePorts } from './free-ports';
 import { type SandboxNetwork } from '../machines/network/segment';
 import { projectRoot } from '../host/project-root';
 import { type Pace } from '../workers/bundle-name';
+import { type Role } from '../workers/roles';
 
 /** Everything that a sandbox's processes are started with; kept in its directory, so that a restart is the same. */
 export interface SandboxConfig {
@@ -21,7 +22,14 @@ export interface SandboxConfig {
   region: string;
   accessKeyId: string;
   secretAccessKey: string;
-  ports: { aws: number; dns: number; temporal: number; ui: number };
+  ports: {
+    aws: number;
+    dns: number;
+    temporal: number;
+    ui: number;
+    /** Of the workers' metrics, by role; absent in a sandbox of before there were any. */
+    metrics?: Record<Role, number>;
+  };
   /**
    * `qemu`: instances are QEMU machines; `no-boot`: they only have states, for tests of everything else. VMs of the data
    * centre that are started then have their disks open and no more, and whoever is asked whether it is ready says so.
@@ -68,7 +76,8 @@ export async function createSandboxConfig(options: SandboxOptions): Promise<Sand
   const directory = resolve(options.directory ?? defaultSandboxDirectory());
   const digest = createHash('sha256').update(directory).digest();
   const id = digest.toString('hex').slice(0, 6);
-  const [aws, dns, temporal, ui] = await freePorts(4);
+  const [aws = 0, dns = 0, temporal = 0, ui = 0, control = 0, awsProxy = 0, backupProxy = 0] =
+    await freePorts(7);
   const config: SandboxConfig = {
     directory,
     network: { id, runDirectory: `/run/lifeboat-${id}` },
@@ -77,7 +86,10 @@ export async function createSandboxConfig(options: SandboxOptions): Promise<Sand
     region: REGION,
     accessKeyId: `LIFEBOATSANDBOX${id.toUpperCase()}`,
     secretAccessKey: digest.toString('hex').slice(0, 40),
-    ports: { aws: aws as number, dns: dns as number, temporal: temporal as number, ui: ui as number },
+    ports: {
+      ...{ aws, dns, temporal, ui },
+      metrics: { control, 'aws-proxy': awsProxy, 'backup-proxy': backupProxy },
+    },
     runner: options.runner ?? 'qemu',
     application: options.application ?? 'shop',
     pace: options.pace ?? 'usual',

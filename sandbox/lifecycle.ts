@@ -195,5 +195,15 @@ function sandboxServices(config: SandboxConfig): SandboxFile {
     dns: { address: `127.0.0.1:${config.ports.dns}` },
     datacenter: { directory: sandboxPaths(config).datacenter },
     repository: SHOP_REPOSITORY,
+    ...(config.ports.metrics === undefined
+      ? {}
+      : {
+          metrics: Object.fromEntries(
+            Object.entries(config.ports.metrics).map(([role, port]) => [
+              role,
+              `http://127.0.0.1:${port}/metrics`,
+            ]),
+          ),
+        }),
   };
 }

@@ -20,6 +20,7 @@ async function ensureTestTools() {
   await (await import('./boot-tree.mjs')).ensureBootTree();
   await (await import('./appliance.mjs')).ensureAppliance();
   await (await import('./browser.mjs')).ensureBrowser();
+  await (await import('./promtool.mjs')).ensurePromtool();
 }
 
 /** Compiled by a Go of its own, which needs nothing of the others. */

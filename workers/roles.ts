@@ -62,6 +62,10 @@ import {
   NOTICE_QUEUE,
 } from '../activities/task-queues';
 import { bundleName } from './bundle-name';
+import { drCopyFacts } from './metrics/dr-copy-facts';
+import { type Facts } from './metrics/facts';
+import { planFacts } from './metrics/plan-facts';
+import { runFacts } from './metrics/run-facts';
 import {
   awsProxySettings,
   backupProxySettings,
@@ -82,6 +86,8 @@ export type QueueWorker = Pick<
   | 'maxConcurrentActivityTaskPolls'
   | 'maxCachedWorkflows'
 > & {
+  /** What this role can look up for metrics. */
+  facts?: Facts[];
   /** Clears what workers that died have left. @returns what was done, one sentence each */
   atStart?: () => Promise<string[]>;
 };
@@ -130,15 +136,18 @@ function recoverySiteObjectStores({ region, repository }: WorkerSettings): Objec
 }
 
 function controlWorker(settings: WorkerSettings): QueueWorker {
+  const objectStore = objectStores(settings);
+  const repository = objectStore(settings.repository);
   return {
     taskQueue: CONTROL_QUEUE,
     // Built with the project (workers/bundle.ts), so that a worker that restarts is there at once.
     workflowBundle: { codePath: join(__dirname, '..', bundleName(settings.pace)) },
     maxCachedWorkflows: CACHED_WORKFLOWS,
     activities: createControlActivities({
-      objectStore: objectStores(settings),
+      objectStore,
       repository: settings.repository,
     }),
+    facts: [planFacts(repository), runFacts(repository)],
   };
 }
 
@@ -220,7 +229,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
   const pulse: AwsProxyPulseActivities = createPulseActivities();
   const answers = createAwsProxyAnswers({ worker: settings.identity, availabilityZone });
   return [
-    { taskQueue: AWS_PROXY_QUEUE, activities },
+    { taskQueue: AWS_PROXY_QUEUE, activities, facts: [drCopyFacts(ec2)] },
     {
       taskQueue: AWS_PROXY_COPY_QUEUE,
       activities: { copyExtent: activities.copyExtent, verifyDisk: activities.verifyDisk },

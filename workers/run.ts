@@ -1,7 +1,12 @@
-import { Connection } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Worker } from '@temporalio/worker';
+import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { countsCopies } from './metrics/copies';
+import { exportMetrics, type Exporter } from './metrics/exporter';
+import { FactReporter, reportFacts } from './metrics/facts';
+import { reportRequests } from './metrics/requests';
 import { queueWorkers, type QueueWorker, type Role } from './roles';
 import { registerSearchAttributes } from './search-attributes';
 import { workerSettings } from './settings';
@@ -10,14 +15,19 @@ import { tellsTrouble } from './trouble';
 /** Between two tries to reach a Temporal server that is not there (yet). */
 const RECONNECT_SECONDS = 2;
 
+/** For what is being looked up for metrics when the workers have ended. */
+const LAST_LOOK_SECONDS = 1;
+
 /**
  * Runs a role's workers until the process gets SIGINT or SIGTERM; then lets them finish what they can in a few
  * seconds. What they cannot, another worker goes on with.
  * @throws SettingsError where the environment lacks something
  */
 export async function runWorker(role: Role): Promise<void> {
-  const { identity } = workerSettings(role);
+  const { identity, metricsAddress } = workerSettings(role);
   const workers = queueWorkers(role);
+  const exporter = metricsAddress === undefined ? undefined : exportMetrics(metricsAddress, role);
+  const telling = exporter && { exporter, reporters: reportersOf(workers, exporter) };
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
 
   const connection = await untilReachable(async () => {
@@ -31,13 +41,15 @@ export async function runWorker(role: Role): Promise<void> {
   });
   try {
     const running = await Promise.all(
-      workers.map(({ atStart: _, ...worker }) =>
+      workers.map(({ atStart: _, facts: _facts, ...worker }) =>
         Worker.create({
           ...worker,
           connection,
           namespace,
           identity,
-          interceptors: { activity: [tellsTrouble] },
+          interceptors: {
+            activity: [tellsTrouble, ...(exporter === undefined ? [] : [countsCopies(exporter)])],
+          },
           shutdownGraceTime: '5 seconds',
           // A copy of a dead worker resumes where its last recorded heartbeat was: a second of work, not ten.
           maxHeartbeatThrottleInterval: '1 second',
@@ -45,9 +57,34 @@ export async function runWorker(role: Role): Promise<void> {
         }),
       ),
     );
-    await Promise.all([...running.map((worker) => worker.run()), ...workers.map(clearLeftovers)]);
+    const ended = Promise.all([...running.map((worker) => worker.run()), ...workers.map(clearLeftovers)]);
+    const client = new Client({ connection, namespace });
+    await (telling === undefined ? ended : reporting(telling, client, ended));
   } finally {
     await connection.close();
+  }
+}
+
+const reportersOf = (workers: readonly QueueWorker[], exporter: Exporter): FactReporter[] =>
+  workers.flatMap(({ facts = [] }) => facts.map((one) => new FactReporter(one, exporter)));
+
+/** Tells by metrics what there is to tell, until the workers end. */
+async function reporting(
+  { exporter, reporters }: { exporter: Exporter; reporters: FactReporter[] },
+  client: Client,
+  ended: Promise<unknown>,
+): Promise<void> {
+  const ending = new AbortController();
+  const reports = [
+    reportRequests(exporter, ending.signal),
+    ...reporters.map((reporter) => reportFacts(reporter, client, ending.signal)),
+  ];
+  try {
+    await ended;
+  } finally {
+    ending.abort();
+    // A look that is under way is not waited for long: whatever it finds, nobody will read it.
+    await Promise.race([Promise.all(reports), sleep(LAST_LOOK_SECONDS * 1000)]);
   }
 }
 
@@ -64,9 +101,12 @@ async function clearLeftovers({ atStart }: QueueWorker): Promise<void> {
 
 /** A worker outlives its server, and may be started before it. */
 async function untilReachable<T>(connect: () => Promise<T>): Promise<T> {
+  const heedNoMore = endAtSignals();
   for (;;) {
     try {
-      return await connect();
+      const connection = await connect();
+      heedNoMore();
+      return connection;
     } catch (error) {
       console.error(
         `Temporal is not reachable, trying again: ${error instanceof Error ? error.message : String(error)}`,
@@ -74,4 +114,18 @@ async function untilReachable<T>(connect: () => Promise<T>): Promise<T> {
       await sleep(RECONNECT_SECONDS * 1000);
     }
   }
+}
+
+/**
+ * The SDK takes the signals that would end the process as soon as it is there, and heeds them for workers that run only; while
+ * there are none, there is nothing to wait for.
+ * @returns what leaves the signals to it again
+ */
+function endAtSignals(): () => void {
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const end = (signal: (typeof signals)[number]): void => process.exit(128 + constants.signals[signal]);
+  for (const signal of signals) process.on(signal, end);
+  return () => {
+    for (const signal of signals) process.off(signal, end);
+  };
 }

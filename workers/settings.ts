@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { type SecretSource } from '../activities/control/notices/secrets';
@@ -25,6 +26,11 @@ const environment = z.object({
   LIFEBOAT_DIAL: z.string().default(''),
   /** Programs that the hooks of plans may name; see docs/cli.md. */
   LIFEBOAT_HOOKS_DIRECTORY: z.string().regex(/^\//, 'must be an absolute path').optional(),
+  /** Address and port to serve metrics at (docs/monitoring.md); none are where it is absent. */
+  LIFEBOAT_METRICS_ADDRESS: z
+    .string()
+    .refine(isListenAddress, 'must be an IP address and a port, such as 127.0.0.1:9464 or [::]:9464')
+    .optional(),
   /** `quick` for tests that kill workers: see workflows/run/quick-pace.ts. */
   LIFEBOAT_PACE: z.enum(['usual', 'quick']).default('usual'),
 });
@@ -55,6 +61,13 @@ const backupProxy = z.object({
     .regex(/^(local|vsphere):.+/, 'must be local:<directory>, vsphere:https://<vcenter>/ or vsphere:<file>'),
 });
 
+/** By address, as a name may stand for several. */
+function isListenAddress(text: string): boolean {
+  const [, ipv6 = '', ipv4 = '', port = ''] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const isAddress = ipv6 === '' ? isIP(ipv4) === 4 : isIP(ipv6) === 6 && !ipv6.includes('%');
+  return isAddress && Number(port) >= 1 && Number(port) <= 65_535;
+}
+
 export interface WorkerSettings {
   region: string;
   repository: RepositoryAddress;
@@ -62,6 +75,8 @@ export interface WorkerSettings {
   dialRoutes: string;
   /** Absent: hooks run no programs here. */
   hooksDirectory: string | undefined;
+  /** Absent: no metrics are served. */
+  metricsAddress?: string;
   pace: Pace;
   /** Names this process to the Temporal server, for people who look for it. */
   identity: string;
@@ -109,6 +124,7 @@ export function workerSettings(role: string, env: NodeJS.ProcessEnv = process.en
     stateDirectory: values.LIFEBOAT_STATE_DIRECTORY,
     dialRoutes: values.LIFEBOAT_DIAL,
     hooksDirectory: values.LIFEBOAT_HOOKS_DIRECTORY,
+    metricsAddress: values.LIFEBOAT_METRICS_ADDRESS,
     pace: values.LIFEBOAT_PACE,
     identity: `${role}@${hostname()}:${process.pid}`,
   };

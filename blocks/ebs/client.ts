@@ -4,6 +4,7 @@ import { type SdkError } from '@smithy/types';
 import { type Dispatcher } from 'undici';
 import { type Backoff, withBackoff } from '../backoff';
 import { AdaptiveLimit } from '../limits/concurrency';
+import { requestTally } from '../limits/request-tally';
 import { BLOCKS_AHEAD, CALLS_AT_ONCE } from '../memory';
 import { Pace } from '../limits/pace';
 import { BLOCK_SIZE } from '../port';
@@ -173,9 +174,18 @@ export class EbsBlockClient {
       ],
       ...(payload.body === undefined ? {} : { body: payload.body }),
     };
-    const answer = await exchange(this.agent, options, payload.into, signal);
-    if (answer.status >= 200 && answer.status < 300) return answer;
+    const note = (throttled: boolean): void =>
+      requestTally.note('ebs', `${request.method === 'PUT' ? 'Put' : 'Get'}SnapshotBlock`, throttled);
+    const answer = await exchange(this.agent, options, payload.into, signal).catch((error: unknown) => {
+      note(false);
+      throw error;
+    });
+    if (answer.status >= 200 && answer.status < 300) {
+      note(false);
+      return answer;
+    }
     const error = errorOf(answer);
+    note(isThrottled(error));
     this.followClock(error, answer.headers.date, sentAt);
     throw error;
   }

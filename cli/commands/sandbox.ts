@@ -95,9 +95,10 @@ export function sandboxCommand({ io }: CliContext): Command {
 }
 
 /** What a person can look at. */
-const placesOf = ({ temporal, aws, dns, datacenter }: SandboxFile): string[][] => [
+const placesOf = ({ temporal, aws, dns, datacenter, metrics = {} }: SandboxFile): string[][] => [
   ["Temporal's Web UI", temporal.ui],
   ['AWS endpoint', aws.endpoint],
   ['name server', dns.address],
   ['VMs of the data centre', join(datacenter.directory, 'vms')],
+  ...Object.entries(metrics).map(([role, url]) => [`metrics of ${role}`, url]),
 ];

@@ -100,6 +100,16 @@ export async function loadPlan(
   return { digest, plan };
 }
 
+/** Names of all plans that were published to the repository. */
+export async function publishedPlans(store: ObjectStore): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { key } of store.list(pointerPrefix)) {
+    const name = pointerPattern.exec(key.slice(pointerPrefix.length))?.[1];
+    if (name !== undefined) names.push(name);
+  }
+  return names;
+}
+
 /**
  * The retention policies of all published plans that protect the VM: plans may share a repository, and what one of them
  * keeps no other may remove.
@@ -107,9 +117,7 @@ export async function loadPlan(
  */
 export async function retentionPolicies(store: ObjectStore, vm: string): Promise<RetentionPolicy[]> {
   const policies: RetentionPolicy[] = [];
-  for await (const { key } of store.list(pointerPrefix)) {
-    const name = pointerPattern.exec(key.slice(pointerPrefix.length))?.[1];
-    if (name === undefined) continue;
+  for (const name of await publishedPlans(store)) {
     const { plan } = await loadPlan(store, name);
     if (plan.vms.some((planned) => planned.name === vm)) policies.push(plan.repository.retention);
   }

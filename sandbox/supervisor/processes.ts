@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Role } from '../../workers/roles';
 import { WORKER_FLAGS } from '../../workers/node-flags';
 import { BLOCK_SERVER_FLAGS } from '../aws/node-flags';
 import { PROXY_AVAILABILITY_ZONE, PROXY_INSTANCE_ID } from '../aws/fixtures';
@@ -96,8 +97,13 @@ export function sandboxProcesses(config: SandboxConfig): ProcessSpec[] {
     env,
     log: join(paths.logs, `${name}.log`),
   });
-  const worker = (role: string): ProcessSpec =>
-    node(`worker-${role}`, 'cli/main.js', ['worker', role], workerEnvironment(config), WORKER_FLAGS);
+  const worker = (role: Role): ProcessSpec => {
+    const port = config.ports.metrics?.[role];
+    const metrics: Record<string, string> =
+      port === undefined ? {} : { LIFEBOAT_METRICS_ADDRESS: `127.0.0.1:${port}` };
+    const env = { ...workerEnvironment(config), ...metrics };
+    return node(`worker-${role}`, 'cli/main.js', ['worker', role], env, WORKER_FLAGS);
+  };
   return [
     node('aws', 'sandbox/aws/main.js', [paths.awsConfig], {}, BLOCK_SERVER_FLAGS),
     {

@@ -2,6 +2,7 @@ import { DescribeVolumesCommand, type EC2Client, StartInstancesCommand } from '@
 import { ListHostedZonesCommand, type Route53Client } from '@aws-sdk/client-route-53';
 import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { RequestBudgets } from '../../activities/aws-proxy/account/request-quotas';
+import { requestTally } from '../../blocks/limits/request-tally';
 import { waitFor } from '../../activities/aws-proxy/account/waiting';
 import { readRequestCounts } from '../../sandbox/aws/request-counts';
 import { quietEnvironment } from '../support/failover-site';
@@ -52,6 +53,40 @@ describe('requests of a proxy', () => {
       'ec2:DescribeVolumes (unfiltered)': { admitted: 80, refused: 0 },
       'ec2:DescribeVolumes': { admitted: 120, refused: 0 },
     });
+  });
+
+  it('are counted as AWS counts them, those that it refuses among them', async () => {
+    await start(10);
+    const { region } = aws.config;
+    // Another proxy, which knows of no limit.
+    const greedy = awsClients({
+      region,
+      endpoint: aws.endpoint.endpoint,
+      budgets: new RequestBudgets({ speed: 10_000 }),
+    });
+    requestTally.take();
+    await Promise.all([
+      ...Array.from({ length: 30 }, () => greedy.route53.send(new ListHostedZonesCommand({}))),
+      ...Array.from({ length: 5 }, () => ec2.send(new DescribeVolumesCommand({ MaxResults: 5 }))),
+    ]);
+    greedy.route53.destroy();
+    const counts = requestTally.take();
+    await aws.restart();
+    const zones = readRequestCounts(aws.config.directory)['route53:ListHostedZones'] ?? {
+      admitted: 0,
+      refused: 0,
+    };
+    expect(zones.admitted).toBe(30);
+    expect(zones.refused).toBeGreaterThan(0);
+    expect(counts).toEqual([
+      {
+        service: 'route53',
+        action: 'ListHostedZones',
+        made: zones.admitted + zones.refused,
+        throttled: zones.refused,
+      },
+      { service: 'ec2', action: 'DescribeVolumes', made: 5, throttled: 0 },
+    ]);
   });
 
   it('are not made any more for whoever is cancelled, but for putting things in order', async () => {

@@ -17,6 +17,9 @@ import { accountLines, allSnapshots, everything } from '../support/e2e-inventory
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
 import { eventually } from '../support/eventually';
+import { familiesOf, itWithPromtool, promtool, seriesOf } from '../support/promtool';
+import { type Role } from '../../workers/roles';
+import { dashboardMetrics } from '../support/monitoring-files';
 
 const MIB = 2 ** 20;
 
@@ -367,6 +370,83 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
     },
     RUN_MS,
   );
+
+  describe('is told by metrics', () => {
+    const plan = plainPlan('watched', ['two'], { objectives: { rpo: 900, rto: 600 } });
+    const scrapes: string[] = [];
+
+    /** What a worker serves, once it tells of that series. */
+    const scrape = (role: Role, wanted: string): Promise<Map<string, number>> =>
+      eventually(60, async () => {
+        const port = sandbox.config.ports.metrics?.[role];
+        const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+        if (!text.includes(wanted)) return undefined;
+        scrapes.push(text);
+        return seriesOf(text);
+      });
+
+    it(
+      'of what was copied',
+      async () => {
+        const argument = await sandbox.publish(plan);
+        const { restore: restored } = (await (
+          await sandbox.client.replicate(argument)
+        ).result()) as ReplicationSummary;
+        const { blocks } = restored.vms[0]!.disks[0]!;
+        expect(blocks).toBeGreaterThan(0);
+        const labels = (copy: string) => `{copy="${copy}",plan="watched",vm="two"}`;
+        const aws = await scrape('aws-proxy', `lifeboat_copied_blocks_total${labels('restore')}`);
+        expect(aws.get(`lifeboat_copied_blocks_total${labels('restore')}`)).toBe(blocks);
+        expect(aws.get(`lifeboat_copied_bytes_total${labels('restore')}`)).toBe(blocks * 512 * 1024);
+        const puts = '{action="PutSnapshotBlock",service="ebs"}';
+        expect(aws.get(`lifeboat_aws_requests_total${puts}`)).toBeGreaterThanOrEqual(blocks);
+        // The VM was backed up before: nothing of it has changed.
+        await scrape('backup-proxy', `lifeboat_copied_blocks_total${labels('backup')}`);
+      },
+      RUN_MS,
+    );
+
+    it(
+      'of what is true at both sites, by workers that have just started',
+      async () => {
+        const found = await (await sandbox.client.check({ plan: plan.name })).result();
+        for (const role of ['control', 'aws-proxy'] as const)
+          await (
+            await sandbox.kill(`worker-${role}`)
+          ).startedAgain;
+        // Of two sources, of which either may be looked up first.
+        await scrape('control', 'lifeboat_check_timestamp_seconds{plan="watched"}');
+        const control = await scrape(
+          'control',
+          'lifeboat_replication_success_timestamp_seconds{plan="watched"}',
+        );
+        const own = (name: string, more = '') => control.get(`lifeboat_${name}{${more}plan="watched"}`);
+        expect(own('check_timestamp_seconds')).toBe(Date.parse(found.checkedAt) / 1000);
+        expect(own('rpo_objective_seconds')).toBe(900);
+        expect(own('plan_phase', 'phase="protected",')).toBe(1);
+        expect(control.get(`lifeboat_plan_readiness{plan="watched",verdict="${found.verdict}"}`)).toBe(1);
+        expect(control.get('lifeboat_runs_waiting{plan="watched",reason="attention"}')).toBe(0);
+        expect(Date.now() / 1000 - (own('replication_success_timestamp_seconds') ?? 0)).toBeLessThan(600);
+
+        const copy = 'lifeboat_dr_copy_recovery_point_timestamp_seconds{plan="watched",vm="two"}';
+        const { vms } = await siteStatus(plan, { ec2: sandbox.aws.ec2, store: sandbox.store });
+        const aws = await scrape('aws-proxy', copy);
+        expect(aws.get(copy)).toBe(Date.parse(vms[0]!.drCopy?.takenAt ?? '') / 1000);
+      },
+      RUN_MS,
+    );
+
+    it("and has what the dashboard asks of Temporal's", () => {
+      const served = scrapes.join('\n');
+      for (const name of dashboardMetrics('temporal_'))
+        expect([name, served.includes(`${name}{`)]).toEqual([name, true]);
+    });
+
+    itWithPromtool('as Prometheus wants them', () => {
+      for (const text of scrapes)
+        expect(promtool(['check', 'metrics'], familiesOf(text, 'lifeboat_'))).toEqual({ code: 0, text: '' });
+    });
+  });
 
   it(
     'replicates by a schedule until the schedule is deleted',

@@ -5,6 +5,7 @@ import { type AddressInfo } from 'node:net';
 import { blockClientOf, EbsBlockClient } from '../../blocks/ebs/client';
 import { ebsSnapshotSink } from '../../blocks/ebs-sink';
 import { getBlock } from '../../blocks/ebs-source';
+import { requestTally } from '../../blocks/limits/request-tally';
 import { BLOCK_SIZE } from '../../blocks/port';
 
 const BLOCK = randomBytes(BLOCK_SIZE);
@@ -91,8 +92,12 @@ describe('put', () => {
       refused(404, 'ResourceNotFoundException'),
       stored,
     ];
+    requestTally.take();
     await put();
     expect(calls).toHaveLength(5);
+    expect(requestTally.take()).toEqual([
+      { service: 'ebs', action: 'PutSnapshotBlock', made: 5, throttled: 1 },
+    ]);
   }, 60_000);
 
   it("throws the SDK's errors for what does not pass", async () => {

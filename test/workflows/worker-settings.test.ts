@@ -67,8 +67,25 @@ describe('what a worker is told by its environment', () => {
     ['LIFEBOAT_REPOSITORY', 's3://backups/a b'],
     ['LIFEBOAT_STATE_DIRECTORY', ''],
     ['LIFEBOAT_S3_ENDPOINT', 'not a URL'],
+    ['LIFEBOAT_METRICS_ADDRESS', ''],
+    ['LIFEBOAT_METRICS_ADDRESS', '9464'],
+    ['LIFEBOAT_METRICS_ADDRESS', ':9464'],
+    ['LIFEBOAT_METRICS_ADDRESS', '127.0.0.1'],
+    ['LIFEBOAT_METRICS_ADDRESS', '127.0.0.1:0'],
+    ['LIFEBOAT_METRICS_ADDRESS', '127.0.0.1:65536'],
+    ['LIFEBOAT_METRICS_ADDRESS', '127.0.0.256:9464'],
+    ['LIFEBOAT_METRICS_ADDRESS', '::1:9464'],
+    ['LIFEBOAT_METRICS_ADDRESS', '[127.0.0.1]:9464'],
+    ['LIFEBOAT_METRICS_ADDRESS', 'localhost:9464'],
+    ['LIFEBOAT_METRICS_ADDRESS', 'http://127.0.0.1:9464/metrics'],
   ])('refuses %s=%j, and says so', (name, value) => {
     expect(problemOf(() => workerSettings('control', { ...WORKER, [name]: value }))).toContain(name);
+  });
+
+  it.each(['127.0.0.1:9464', '0.0.0.0:1', '[::]:65535'])('takes %s to serve metrics at', (address) => {
+    const settings = workerSettings('control', { ...WORKER, LIFEBOAT_METRICS_ADDRESS: address });
+    expect(settings.metricsAddress).toBe(address);
+    expect(workerSettings('control', WORKER).metricsAddress).toBeUndefined();
   });
 
   it('refuses an AWS proxy that is no EC2 instance', () => {

@@ -9,6 +9,7 @@ import { SNSClient } from '@aws-sdk/client-sns';
 import { isThrottlingError, StandardRetryStrategy } from '@smithy/core/retry';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { type RetryErrorInfo, type SdkError, type StandardRetryToken } from '@smithy/types';
+import { requestTally } from '../../../blocks/limits/request-tally';
 import { nameActionOf } from '../../failures';
 import { cancellation } from './cancellation';
 import { type BudgetedService, RequestBudgets } from './request-quotas';
@@ -102,9 +103,32 @@ function paced<Client extends { middlewareStack: object }>(
 /** `RunInstances` of the SDK's `RunInstancesCommand`. */
 const actionOf = (commandName: string | undefined): string => (commandName ?? '').replace(/Command$/, '');
 
+/** A client whose requests are counted, each try of a call. */
+function counted<Client extends { middlewareStack: object }>(client: Client, service: string): Client {
+  const stack = client.middlewareStack as S3Client['middlewareStack'];
+  stack.add(
+    (next, context) => async (input) => {
+      const note = (throttled: boolean): void =>
+        requestTally.note(service, actionOf(context.commandName), throttled);
+      try {
+        const output = await next(input);
+        note(false);
+        return output;
+      } catch (error) {
+        note(isThrottling(error));
+        throw error;
+      }
+    },
+    // Inside of what tries again.
+    { step: 'finalizeRequest', priority: 'low', name: 'lifeboatCount' },
+  );
+  return client;
+}
+
 /** A client whose errors carry the IAM action that was asked for, which AWS does not always say. */
 function naming<Client extends { middlewareStack: object }>(client: Client, service: string): Client {
   // The stacks differ in the types of input and output only, which this middleware passes on untouched.
+  counted(client, service);
   const stack = client.middlewareStack as S3Client['middlewareStack'];
   stack.add(
     (next, context) => async (input) => {
