@@ -11,6 +11,7 @@ import { type OnFailure, requireOnFailure } from './run/attention';
 import { begin, requirePhase, type RunRequest, take } from './run/begin';
 import { compensating } from './run/compensation';
 import { moveDns, proveDns, returnDns } from './dns';
+import { leavingEvidence, type WithEvidence } from './evidence';
 import { type FailedBackVm } from './failback-vm';
 import { bringVmsHome, type RecoveryInstance } from './homecoming';
 import { Decisions } from './run/decisions';
@@ -33,7 +34,7 @@ export interface FailbackRequest extends RunRequest {
   replace?: boolean;
 }
 
-export interface FailbackSummary {
+export interface FailbackSummary extends WithEvidence {
   plan: string;
   vms: FailedBackVm[];
   /** Seconds in which the application did not serve: from the first instance's stop until DNS was home. */
@@ -47,7 +48,11 @@ export interface FailbackSummary {
 }
 
 /** Brings the application home: into a data centre that may be brand new and empty, or to the VMs that survived there. */
-export async function failback(request: FailbackRequest): Promise<FailbackSummary> {
+export function failback(request: FailbackRequest): Promise<FailbackSummary> {
+  return leavingEvidence('failback', request, () => failBack(request));
+}
+
+async function failBack(request: FailbackRequest): Promise<FailbackSummary> {
   const onFailure = requireOnFailure(request?.onFailure);
   const begun = await begin(request);
   // What the failover left out is nowhere to be brought home from.

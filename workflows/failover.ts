@@ -11,6 +11,7 @@ import { begin, type BegunRun, requirePhase, type RunRequest, take } from './run
 import { compensating, type Compensations } from './run/compensation';
 import { addBootScripts } from './boot-scripts';
 import { ConsoleEvidenceOfRun } from './console-evidence';
+import { type EvidenceInMaking, leavingEvidence, type WithEvidence } from './evidence';
 import { moveDns, NO_DNS, proveDns, returnDns } from './dns';
 import { type RecoveredVm } from './failover-vm';
 import { LeavingOut, type LeftOutVm } from './leaving-out';
@@ -41,7 +42,7 @@ export interface FailoverRequest extends RunRequest, PointChoice {
   approveAll?: Deciding;
 }
 
-export interface FailoverSummary {
+export interface FailoverSummary extends WithEvidence {
   plan: string;
   mode: FailoverMode;
   vms: RecoveredVm[];
@@ -68,7 +69,11 @@ export interface FailoverSummary {
 const MODES: readonly FailoverMode[] = ['disaster', 'planned', 'test'];
 
 /** Brings the plan's application up at the recovery site. */
-export async function failover(request: FailoverRequest): Promise<FailoverSummary> {
+export function failover(request: FailoverRequest): Promise<FailoverSummary> {
+  return leavingEvidence('failover', request, (evidence) => failOver(request, evidence));
+}
+
+async function failOver(request: FailoverRequest, evidence: EvidenceInMaking): Promise<FailoverSummary> {
   if (!MODES.includes(request?.mode))
     throw ApplicationFailure.nonRetryable(
       'Say which failover: {"plan": "…", "mode": "disaster"}, "planned" or "test".',
@@ -107,6 +112,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
     (await awsProxy.choosePoints({ run: begun.run, vms: plan.vms.map(({ name }) => name), choice }));
   const points = chosen === undefined ? {} : { points: chosen.points };
   let ready = await awsProxy.checkFailover({ run: begun.run, plan, test, ...points });
+  if (test) await evidence.lookAtDns(plan);
   let downSince: number | undefined;
 
   const { recovered, images, consoles, dns, removed, leftOut } = await compensating(async (compensations) => {

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type OnFailure } from '../../workflows/run/attention';
 import { EXIT } from '../exit-codes';
+import { evidenceLine } from '../evidence-text';
 import { mindText } from '../mind-text';
 import { type CliContext } from '../io';
 import { copyRow, COPY_HEAD } from '../copy-rows';
@@ -45,7 +46,7 @@ export function failbackCommand(context: CliContext): Command {
             ...(options.replace === undefined ? {} : { replace: options.replace }),
           },
           exitCode: ({ leftOut = [] }) => (leftOut.length > 0 ? EXIT.doneWithout : EXIT.ok),
-          text: ({ vms, downtimeSeconds, notes = [], leftOut = [], approvals }) =>
+          text: ({ vms, downtimeSeconds, notes = [], leftOut = [], approvals, ...more }) =>
             tableText(
               ['VM', 'disk', 'copied', ...COPY_HEAD],
               vms.flatMap(({ vm, firstCopy, changes }) => [
@@ -61,7 +62,8 @@ export function failbackCommand(context: CliContext): Command {
               .map((vm) => `Without ${vm}, which the failover had left out: at home it is as it was left.\n`)
               .join('') +
             `The application did not serve for ${secondsText(downtimeSeconds)}.\n` +
-            `What is left on EC2 stays until: lifeboat commit ${plan}\n`,
+            `What is left on EC2 stays until: lifeboat commit ${plan}\n` +
+            evidenceLine(plan, more),
         },
         plan,
         options,

@@ -6,6 +6,7 @@ import { CliError, EXIT } from '../exit-codes';
 import { bootScriptsText, consolesText, warningsText } from '../guest-text';
 import { approvalsText, leftOutText } from '../decision-text';
 import { byOption } from '../deciding';
+import { evidenceLine } from '../evidence-text';
 import { mindText } from '../mind-text';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
@@ -109,7 +110,8 @@ export function failoverCommand(context: CliContext): Command {
             (more.fence === undefined
               ? ''
               : `The VMs at the primary site are kept off, as soon as it answers: lifeboat fence ${plan}\n`) +
-            (mode === 'test' ? `The test is over; ${removed.length} resources were removed.\n` : ''),
+            (mode === 'test' ? `The test is over; ${removed.length} resources were removed.\n` : '') +
+            evidenceLine(name, more),
         },
         plan,
         options,

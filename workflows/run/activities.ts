@@ -74,6 +74,7 @@ export const control = activitiesOn<ControlActivities>(CONTROL_QUEUE, {
   checkPlanState: { profile: 'call', label: "check the plan's generation" },
   keepCheck: { profile: 'call', label: 'keep what the check found' },
   noteTest: { profile: 'call', label: 'note the test' },
+  writeEvidence: { profile: 'evidence', label: 'write the evidence' },
 });
 
 export const backupProxy = activitiesOn<BackupProxyActivities>(BACKUP_PROXY_QUEUE, {
