@@ -41,7 +41,10 @@ export function evidenceText(evidence: Evidence, sha256: string): string {
       (dns === null ? '' : `DNS: ${dns.proof ?? 'not recorded'}\n`) +
       `${resources.statement}\n` +
       deviations
-        .map(({ vm, what, cause }) => `deviation: ${vm === null ? '' : `${vm}: `}${what}${cause === null ? '' : ` (${cause})`}\n`)
+        .map(
+          ({ vm, what, cause }) =>
+            `deviation: ${vm === null ? '' : `${vm}: `}${what}${cause === null ? '' : ` (${cause})`}\n`,
+        )
         .join('') +
       `Number ${chain.sequence} of the plan's evidence, SHA-256 ${sha256}\n`,
   );

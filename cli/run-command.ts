@@ -250,7 +250,8 @@ function tellEnd<Type extends WorkflowType>(
     io.err(
       `lifeboat: the ${command.command ?? command.type} ${OUTCOME_WORDS[end.error.outcome]}: ${end.error.sentence}\n`,
     );
-    if (LEAVES_EVIDENCE.has(command.type)) io.err(`What it left for auditors: lifeboat evidence list ${planArgument}\n`);
+    if (LEAVES_EVIDENCE.has(command.type))
+      io.err(`What it left for auditors: lifeboat evidence list ${planArgument}\n`);
     if (io.env.LIFEBOAT_DEBUG === '1') io.err(`${end.error.stack}\n${String(end.error.cause)}\n`);
   } else if (end.outcome === 'detached') {
     const again = `lifeboat ${command.command ?? command.type}${command.mode === 'test' || command.mode === 'planned' ? ` --${command.mode}` : ''}${pointsText(command.choice ?? {})} ${planArgument}`;

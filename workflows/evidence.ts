@@ -32,6 +32,9 @@ const REFUSALS = ['BadRequest', 'WrongPhase', 'DiscardNotSaid'];
 /** Sentences that go to the activity: what is told of each VM is in the steps. */
 const MOST_NOTES = 200;
 
+/** Route 53 answers within seconds, where it does. */
+const LOOK_AT_MOST = '1 minute';
+
 /** What of a run's evidence has to be asked while it goes on. */
 export class EvidenceInMaking {
   private looked: DrPlan | undefined;
@@ -47,12 +50,13 @@ export class EvidenceInMaking {
     if (this.looked !== undefined) await this.look(this.looked);
   }
 
-  /** That the zone could not be looked at fails no test; the document says that it was not. */
+  /** That the zone could not be looked at fails no test, nor holds it up; the document says that it was not. */
   private async look(plan: DrPlan): Promise<void> {
+    const scope = CancellationScope.current();
     try {
-      await awsProxy.inspectDns({ plan });
+      await CancellationScope.withTimeout(LOOK_AT_MOST, () => awsProxy.inspectDns({ plan }));
     } catch (error) {
-      if (isCancellation(error)) throw error;
+      if (scope.consideredCancelled) throw error;
       log.warn('could not look at DNS for the evidence', { failed: causeMessage(error) });
     }
   }

@@ -46,7 +46,8 @@ export interface KeptEvidenceDocument extends EvidenceEntry {
 export const evidencePrefix = (plan: string): string => `evidence/${checkVmName(plan)}/`;
 export const documentKey = (plan: string, sequence: number): string =>
   `${evidencePrefix(plan)}${String(sequence).padStart(8, '0')}.json`;
-export const pageKey = (plan: string, sha256: string): string => `${evidencePrefix(plan)}pages/${sha256}.html`;
+export const pageKey = (plan: string, sha256: string): string =>
+  `${evidencePrefix(plan)}pages/${sha256}.html`;
 export const indexKey = (plan: string): string => `${evidencePrefix(plan)}index.json`;
 
 const sha256Of = (bytes: Uint8Array): string => hash('sha256', bytes);
@@ -119,11 +120,17 @@ export async function readEvidence(
 }
 
 /** The page of a document. @throws DamagedObjectError where it is missing, or not the one that was written */
-export async function readEvidencePage(store: ObjectStore, { page }: Pick<Evidence, 'page'>): Promise<Buffer> {
+export async function readEvidencePage(
+  store: ObjectStore,
+  { page }: Pick<Evidence, 'page'>,
+): Promise<Buffer> {
   const object = await store.get(page.key);
   if (object === undefined) throw new DamagedObjectError(page.key, 'it is missing.');
   if (sha256Of(object.body) !== page.sha256)
-    throw new DamagedObjectError(page.key, 'it is not the page that the document names: its SHA-256 differs.');
+    throw new DamagedObjectError(
+      page.key,
+      'it is not the page that the document names: its SHA-256 differs.',
+    );
   return object.body;
 }
 

@@ -18,7 +18,7 @@ const seconds = z.number().meta({ id: 'seconds' });
 const object = z.strictObject;
 
 const objective = object({
-  objectiveSeconds: seconds.nullable().describe("null: the plan has no such objective"),
+  objectiveSeconds: seconds.nullable().describe('null: the plan has no such objective'),
   measuredSeconds: seconds.nullable(),
   verdict: z.enum(['met', 'missed', 'no objective', 'not measured']),
 });
@@ -66,7 +66,12 @@ const vm = object({
   dependsOn: z.array(text),
   optional: z.boolean(),
   outcome: z.enum(['up', 'left out', 'not up']),
-  leftOut: object({ why: text, by: text.nullable(), at: time.nullable(), notRemoved: text.nullable() }).nullable(),
+  leftOut: object({
+    why: text,
+    by: text.nullable(),
+    at: time.nullable(),
+    notRemoved: text.nullable(),
+  }).nullable(),
   wanted: object({ instanceTypes: z.array(text), subnets: z.array(text), securityGroups: z.array(text) }),
   instance: object({
     id: text,
@@ -142,7 +147,9 @@ export const evidenceSchema = object({
     digest: sha256,
     lastTest: object({ runId: text, endedAt: time, samePlan: z.boolean() })
       .nullable()
-      .describe('the completed test failover before this run, and whether it was of this version of the plan'),
+      .describe(
+        'the completed test failover before this run, and whether it was of this version of the plan',
+      ),
   }),
   run: object({
     runId: text,
@@ -202,7 +209,12 @@ export const evidenceSchema = object({
     passed: z.boolean().nullable(),
     notes: z.array(text),
     failure: text.nullable(),
-    lastCheck: object({ at: time, verdict: text, samePlan: z.boolean(), findings: z.array(finding) }).nullable(),
+    lastCheck: object({
+      at: time,
+      verdict: text,
+      samePlan: z.boolean(),
+      findings: z.array(finding),
+    }).nullable(),
   }),
   resources: object({
     made: z.array(object({ kind: text, id: text, vm: text.nullable() })),

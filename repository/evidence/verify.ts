@@ -100,7 +100,10 @@ async function verifyDocument(
   try {
     const { evidence } = await readEvidence(store, plan, sequence);
     if (evidence.chain.previous !== told.before)
-      found(key, 'does not follow from the document before it: that one was changed, removed, or put there later.');
+      found(
+        key,
+        'does not follow from the document before it: that one was changed, removed, or put there later.',
+      );
     if (told.entry?.sha256 === told.sha256 && !isDeepStrictEqual(told.entry, entryOf(evidence, told.sha256)))
       found(indexKey(plan), `says something else of ${key} than the document itself.`);
     try {

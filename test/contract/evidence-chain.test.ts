@@ -1,4 +1,10 @@
-import { addEvidence, documentKey, indexKey, listEvidence, readEvidence } from '../../repository/evidence/chain';
+import {
+  addEvidence,
+  documentKey,
+  indexKey,
+  listEvidence,
+  readEvidence,
+} from '../../repository/evidence/chain';
 import { type EvidenceFacts } from '../../repository/evidence/document';
 import { verifyEvidence } from '../../repository/evidence/verify';
 import { collect } from '../../repository/upkeep/collection';
@@ -7,7 +13,6 @@ import { pruneConsoles } from '../../repository/plans/consoles';
 import { evidenceOfHistory } from '../support/evidence';
 import { collected } from '../support/collected';
 import { recordedRun } from '../support/recorded-run';
-import { startTestAccount, type TestAccount } from './test-account';
 
 const AT = '2026-11-30T12:00:00.000Z';
 
@@ -15,6 +20,7 @@ const AT = '2026-11-30T12:00:00.000Z';
 describe('the chain of a plan’s evidence', () => {
   let account: TestAccount;
   let store: ObjectStore;
+  let prefix: string;
   let facts: EvidenceFacts;
 
   beforeAll(async () => {
@@ -24,7 +30,9 @@ describe('the chain of a plan’s evidence', () => {
   afterAll(() => account.close());
   beforeEach(() => {
     // A prefix of its own for every test: a repository that nothing was ever written to.
-    store = account.newRepository().store;
+    const repository = account.newRepository();
+    store = repository.store;
+    ({ prefix } = repository.address);
   });
 
   const of = (runId: string, plan = 'shop'): EvidenceFacts => ({
@@ -59,7 +67,12 @@ describe('the chain of a plan’s evidence', () => {
     expect((await verifyEvidence(store, 'shop', '0'.repeat(64))).faults).toMatchObject([
       { problem: expect.stringContaining('kept elsewhere') as string },
     ]);
-    expect(await verifyEvidence(store, 'other')).toEqual({ plan: 'other', documents: 0, head: null, faults: [] });
+    expect(await verifyEvidence(store, 'other')).toEqual({
+      plan: 'other',
+      documents: 0,
+      head: null,
+      faults: [],
+    });
   });
 
   it('has no branches and loses none where many write at one time, some of them twice', async () => {
@@ -121,7 +134,9 @@ describe('the chain of a plan’s evidence', () => {
     const key = documentKey('shop', 2);
     await store.put(key, Buffer.from((await bodyOf(key)).replace('"second"', '"forged"')));
     const forged = await readEvidence(store, 'shop', 2);
-    const index = (await bodyOf(indexKey('shop'))).replace(sha256, forged.sha256).replace('"second"', '"forged"');
+    const index = (await bodyOf(indexKey('shop')))
+      .replace(sha256, forged.sha256)
+      .replace('"second"', '"forged"');
     await store.put(indexKey('shop'), Buffer.from(index));
     expect(await faults()).toEqual([
       {
@@ -134,7 +149,11 @@ describe('the chain of a plan’s evidence', () => {
   it('finds a forged document at the end, a changed page, an index that is gone, and what is no evidence', async () => {
     await three();
     const { evidence, sha256 } = await readEvidence(store, 'shop', 3);
-    const forged = { ...evidence, chain: { sequence: 4, previous: sha256 }, run: { ...evidence.run, runId: 'x' } };
+    const forged = {
+      ...evidence,
+      chain: { sequence: 4, previous: sha256 },
+      run: { ...evidence.run, runId: 'x' },
+    };
     await store.put(documentKey('shop', 4), Buffer.from(JSON.stringify(forged)));
     expect(await faults()).toMatchObject([
       { key: documentKey('shop', 4), problem: expect.stringContaining('not in the index') as string },
@@ -184,5 +203,77 @@ describe('the chain of a plan’s evidence', () => {
     expect(await keys()).toEqual(expect.arrayContaining(before));
     for (const plan of ['shop', 'backups'])
       expect(await verifyEvidence(store, plan)).toMatchObject({ documents: 1, faults: [] });
+  });
+
+  describe('as the command "evidence"', () => {
+    const folder = planFolder();
+    afterAll(() => folder.remove());
+
+    async function cli(...argv: string[]) {
+      const before = { ...process.env };
+      const { bucket, region, endpoint } = account.repository;
+      Object.assign(process.env, {
+        ...{ AWS_ENDPOINT_URL: endpoint, AWS_REGION: region },
+        LIFEBOAT_REPOSITORY: `s3://${bucket}/${prefix}`,
+      });
+      try {
+        await publishPlan(store, shopPlan(), []);
+        const world = testIo(process.env, folder.directory);
+        const exitCode = await runCli(['evidence', ...argv], world.io);
+        return { exitCode, out: world.out, err: world.err, json: () => world.json };
+      } finally {
+        process.env = before;
+      }
+    }
+
+    it('lists and shows documents, and writes a page', async () => {
+      expect(await cli('list', 'shop')).toMatchObject({
+        exitCode: 0,
+        out: 'No run of the plan shop has left evidence.\n',
+      });
+      await three();
+      expect((await cli('list', 'shop')).out).toMatch(
+        /^number +run .*\n1 +first +test failover .*\n2 .*\n3 /,
+      );
+      expect((await cli('list', 'shop', '--json')).json()).toMatchObject({
+        ...{ command: 'evidence list', ok: true, plan: 'shop' },
+        documents: [{ sequence: 1, key: 'evidence/shop/00000001.json' }, {}, {}],
+      });
+      const last = await cli('show', 'shop', '--html', 'page.html');
+      expect(last.out).toMatch(
+        /^test failover of shop, run third: completed\n[\s\S]*Its page is in page\.html\.\n$/,
+      );
+      expect(readFileSync(join(folder.directory, 'page.html'), 'utf8')).toBe('<p>page of third, 3</p>');
+      for (const which of ['second', '2'])
+        expect((await cli('show', 'shop', which, '--json')).json()).toMatchObject({
+          ...{ command: 'evidence show', ok: true, html: null },
+          evidence: { chain: { sequence: 2 }, run: { runId: 'second' } },
+        });
+      expect(await cli('show', 'shop', 'nobody')).toMatchObject({
+        exitCode: 2,
+        err: expect.stringContaining('has no evidence of the run "nobody"') as string,
+      });
+    });
+
+    it('verifies, and names what is wrong', async () => {
+      await three();
+      const good = await cli('verify', 'shop', '--json');
+      expect(good.exitCode).toBe(0);
+      const { head } = good.json() as { head: string };
+      expect(await cli('verify', 'shop', '--head', head)).toMatchObject({
+        exitCode: 0,
+        out: expect.stringMatching(/^3 documents of shop: each is there/) as string,
+      });
+      expect((await cli('verify', 'shop', '--head', '0'.repeat(64))).exitCode).toBe(1);
+      expect((await cli('verify', 'shop', '--head', 'x')).exitCode).toBe(2);
+      await store.delete(documentKey('shop', 2));
+      const broken = await cli('verify', 'shop');
+      expect(broken.exitCode).toBe(1);
+      expect(broken.out).toMatch(/^evidence\/shop\/00000002\.json is missing\.\n/);
+      expect((await cli('verify', 'shop', '--json')).json()).toMatchObject({
+        ok: false,
+        faults: expect.arrayContaining([{ key: documentKey('shop', 2), problem: 'is missing.' }]) as unknown,
+      });
+    });
   });
 });

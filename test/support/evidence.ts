@@ -15,7 +15,11 @@ export function evidenceOfHistory(
   return evidenceOf({
     end: {
       ...{ plan: plan.name, kind: 'failover', ended: 'completed', workflowId: 'lifeboat:shop:failover' },
-      ...{ runId: RUN.runId, firstRunId: RUN.runId, endedAt: facts.steps.at(-1)?.to ?? history.run.startedAt },
+      ...{
+        runId: RUN.runId,
+        firstRunId: RUN.runId,
+        endedAt: facts.steps.at(-1)?.to ?? history.run.startedAt,
+      },
       ...end,
     },
     ...{ facts, plan, digest, repository: RUN.repository, lastTest: undefined, check: undefined },

@@ -9,7 +9,11 @@ import { runOfWorkflow } from '../../workflows/run/ids';
 const HISTORIES = join(__dirname, '../replay/histories');
 
 /** A run that a real server has recorded, with its VMs, as the evidence reads it. @param scenario such as `failover-test` */
-export async function recordedRun(scenario: string, vms = ['db', 'web'], version = '0.1.0'): Promise<RunHistory> {
+export async function recordedRun(
+  scenario: string,
+  vms = ['db', 'web'],
+  version = '0.1.0',
+): Promise<RunHistory> {
   const converter = loadDataConverter({});
   const read = (name: string) => {
     const bytes = gunzipSync(readFileSync(join(HISTORIES, version, `${name}.pb.gz`)));

@@ -41,7 +41,10 @@ describe('a document made of a recorded run', () => {
         },
         { vm: 'web', readyAt: '2026-11-26T18:39:36.098Z' },
       ],
-      dns: { changed: null, proof: 'No step of this run changes DNS. The zone was not looked at before and after.' },
+      dns: {
+        changed: null,
+        proof: 'No step of this run changes DNS. The zone was not looked at before and after.',
+      },
       resources: { leftovers: [] },
       preflight: { passed: true, lastCheck: null },
       nextTestDue: null,
@@ -77,7 +80,9 @@ describe('a document made of a recorded run', () => {
     const ended = scenario === kind ? 'completed' : 'failed';
     const evidence = evidenceOfHistory(await recordedRun(scenario), { end: { kind, ended } });
     expect(stored(evidence).timeline.length).toBeGreaterThan(5);
-    expect(pageOf(evidence)).toContain(`<h1>${kind === 'failover' ? 'Failover' : 'Failback'} of the plan shop`);
+    expect(pageOf(evidence)).toContain(
+      `<h1>${kind === 'failover' ? 'Failover' : 'Failback'} of the plan shop`,
+    );
   });
 
   it('measures against the objectives of the plan', async () => {
@@ -115,7 +120,12 @@ function hostile(history: RunHistory): RunHistory {
   for (const { of } of copy.children)
     if (typeof of.result === 'object' && of.result !== null)
       Object.assign(of.result, { warnings: [HOSTILE], instanceId: HOSTILE, privateAddress: HOSTILE });
-  copy.run.updates.push({ name: HOSTILE, at: AT, input: { by: HOSTILE, why: HOSTILE, vm: HOSTILE }, sentBy: HOSTILE });
+  copy.run.updates.push({
+    name: HOSTILE,
+    at: AT,
+    input: { by: HOSTILE, why: HOSTILE, vm: HOSTILE },
+    sentBy: HOSTILE,
+  });
   copy.run.startedBy = HOSTILE;
   return copy;
 }
@@ -141,9 +151,35 @@ describe('the page', () => {
     // The only tags are the page's own, and no attribute names an address.
     const tags = new Set([...page.matchAll(/<\/?([a-zA-Z][\w-]*)/g)].map(([, tag]) => tag));
     expect([...tags].sort()).toEqual(
-      ['b', 'body', 'br', 'code', 'div', 'h1', 'h2', 'head', 'header', 'html', 'meta', 'p', 'path', 'rect'].concat(
-        ['section', 'span', 'style', 'svg', 'table', 'tbody', 'td', 'text', 'th', 'thead', 'title', 'tr'],
-      ),
+      [
+        'b',
+        'body',
+        'br',
+        'code',
+        'div',
+        'h1',
+        'h2',
+        'head',
+        'header',
+        'html',
+        'meta',
+        'p',
+        'path',
+        'rect',
+      ].concat([
+        'section',
+        'span',
+        'style',
+        'svg',
+        'table',
+        'tbody',
+        'td',
+        'text',
+        'th',
+        'thead',
+        'title',
+        'tr',
+      ]),
     );
     expect(page).not.toMatch(/\s(href|srcset|action|style|on\w+)=|url\(|@import/i);
     expect(page.replace('xmlns="http://www.w3.org/2000/svg"', '')).not.toMatch(/https?:\/\/(?!10\.)/);
@@ -173,7 +209,9 @@ describe('the page', () => {
     ]);
     const page = pageOf(evidence, new Map([[first!, Buffer.from('a jpeg')]]));
     expect(page).toContain(`src="data:image/jpeg;base64,${Buffer.from('a jpeg').toString('base64')}"`);
-    expect(page).toContain('The picture is in the backup repository: <code>consoles/shop/web/r/ready.jpg</code>');
+    expect(page).toContain(
+      'The picture is in the backup repository: <code>consoles/shop/web/r/ready.jpg</code>',
+    );
   });
 
   it('escapes by the template that all of it is made of', () => {
@@ -200,15 +238,30 @@ describe('what is secret', () => {
         `https://bucket.s3.amazonaws.com/k?X-Amz-Signature=${MARK}&X-Amz-Credential=${MARK}`,
         `The VM was not ready within 60 seconds. The console's end:\nroot's secret is\n${MARK}`,
       ];
-      const probe = { http: { port: 80, path: `/health?token=${MARK}`, status: 200, contains: MARK }, timeout: 60 };
-      const steps = [history.run, ...history.children.map((child) => child.history)].flatMap(({ steps: all }) => all);
+      const probe = {
+        http: { port: 80, path: `/health?token=${MARK}`, status: 200, contains: MARK },
+        timeout: 60,
+      };
+      const steps = [history.run, ...history.children.map((child) => child.history)].flatMap(
+        ({ steps: all }) => all,
+      );
       steps.forEach((step, index) => {
         step.error = told[index % told.length];
         // What an activity is asked with holds the plan, and what guests are told.
-        step.input = { ...(step.input as object), userData: MARK, bootScripts: [{ name: 's', text: MARK }], probe };
+        step.input = {
+          ...(step.input as object),
+          userData: MARK,
+          bootScripts: [{ name: 's', text: MARK }],
+          probe,
+        };
       });
       Object.assign(history.run, { argument: { plan: 'shop', mode: 'disaster', token: MARK } });
-      history.run.updates.push({ name: 'retry', at: AT, input: { why: `password=${MARK}`, x: MARK }, sentBy: 'me' });
+      history.run.updates.push({
+        name: 'retry',
+        at: AT,
+        input: { why: `password=${MARK}`, x: MARK },
+        sentBy: 'me',
+      });
       const failure = told.join('; ');
       const evidence = stored(
         evidenceOfHistory(history, { end: { ended: 'failed', failure, figures: { notes: told } } }),

@@ -74,7 +74,9 @@ describeWithTemporal('the evidence of a run', () => {
       },
     );
     const { evidence: told } = outcome as FailoverSummary;
-    expect(documents).toMatchObject([{ sequence: 1, kind: 'test failover', ended: 'completed', verdict: 'met' }]);
+    expect(documents).toMatchObject([
+      { sequence: 1, kind: 'test failover', ended: 'completed', verdict: 'met' },
+    ]);
     expect(told).toEqual({
       sequence: 1,
       document: 'evidence/shop/00000001.json',
@@ -184,7 +186,10 @@ describeWithTemporal('the evidence of a run', () => {
       { what: 'approve', by: 'ada', why: 'the data centre is on fire' },
       { what: 'retry', of: 'vm db; instanceTypes m5.large', by: null },
     ]);
-    expect(evidence?.dns).toMatchObject({ changed: true, proof: expect.stringContaining('name servers') as string });
+    expect(evidence?.dns).toMatchObject({
+      changed: true,
+      proof: expect.stringContaining('name servers') as string,
+    });
     expect(evidence?.deviations).toContainEqual(
       expect.objectContaining({ vm: 'db', what: 'runs as m5.large, wanted was m6i.large' }),
     );

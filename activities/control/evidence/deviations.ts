@@ -44,6 +44,11 @@ export function deviationsOf(
     if (verdict === 'missed')
       found.push({ vm: null, what: `the ${name} objective was missed`, cause: null, at: null });
   if (end.ended !== 'completed')
-    found.push({ vm: null, what: `the run ${end.ended === 'failed' ? 'failed' : 'was cancelled'}`, cause: toldOrNull(end.failure), at: null });
+    found.push({
+      vm: null,
+      what: `the run ${end.ended === 'failed' ? 'failed' : 'was cancelled'}`,
+      cause: toldOrNull(end.failure),
+      at: null,
+    });
   return found;
 }

@@ -61,7 +61,9 @@ function namesIn({ activity, result }: StepOf, when: 'before' | 'after'): Names 
     values: listAt(name, sets).map((set) => {
       const values = listAt(set, 'ResourceRecords').flatMap((record) => textAt(record, 'Value') ?? []);
       const alias = textAt(set, 'AliasTarget', 'DNSName');
-      return told(`${textAt(set, 'Type') ?? '?'} ${alias === undefined ? values.join(', ') : `alias of ${alias}`}`);
+      return told(
+        `${textAt(set, 'Type') ?? '?'} ${alias === undefined ? values.join(', ') : `alias of ${alias}`}`,
+      );
     }),
   }));
 }

@@ -34,7 +34,8 @@ export interface Sources {
 const SCENARIOS: Record<Kind, string> = {
   'test failover':
     'The application is brought up in the test network beside the one that serves, without a change of DNS, and removed again.',
-  failover: 'The primary site counts as lost: the application is brought up at the recovery site, and DNS moves there.',
+  failover:
+    'The primary site counts as lost: the application is brought up at the recovery site, and DNS moves there.',
   'planned failover':
     'The VMs are shut down at the primary site and replicated a last time; the application is brought up at the recovery site, and DNS moves there.',
   failback: 'The application is brought home from the recovery site, and DNS moves back.',
@@ -54,7 +55,9 @@ export function evidenceOf(sources: Sources): EvidenceFacts {
   const objectives = objectivesOf(plan, failover ? figures : {}, figures.downtimeSeconds);
   const site = test ? plan.recoverySite.test : plan.recoverySite.production;
   const sum = (values: (number | null)[]): number | null =>
-    values.length === 0 || values.includes(null) ? null : values.reduce<number>((all, one) => all + (one ?? 0), 0);
+    values.length === 0 || values.includes(null)
+      ? null
+      : values.reduce<number>((all, one) => all + (one ?? 0), 0);
   const copied = facts.steps.flatMap(copyOf);
   return {
     schemaVersion: 1,
@@ -94,7 +97,15 @@ export function evidenceOf(sources: Sources): EvidenceFacts {
     },
     vms,
     timeline: facts.steps.map(({ vm, activity, label, from, to, tries, outcome, error, worker }) => ({
-      ...{ vm: toldOrNull(vm), step: told(activity), label: told(label), from, to: to ?? null, tries, outcome },
+      ...{
+        vm: toldOrNull(vm),
+        step: told(activity),
+        label: told(label),
+        from,
+        to: to ?? null,
+        tries,
+        outcome,
+      },
       ...{ error: error === undefined ? null : told(error), worker: toldOrNull(worker) },
     })),
     dns: dnsOf(facts, plan),
@@ -112,7 +123,9 @@ export function evidenceOf(sources: Sources): EvidenceFacts {
     versions: {
       lifeboat: lifeboatVersion(),
       temporalSdk: [
-        ...new Set([run, ...facts.history.children.map(({ history }) => history)].flatMap(({ sdks }) => sdks)),
+        ...new Set(
+          [run, ...facts.history.children.map(({ history }) => history)].flatMap(({ sdks }) => sdks),
+        ),
       ].map(told),
       awsProxy: toldOrNull(check?.proxies.aws?.version),
       backupProxy: toldOrNull(check?.proxies.backup?.version),
@@ -163,7 +176,8 @@ function against(
 /** For people: `RTO 45 s, objective 4 h: met`. */
 export function objectiveText(name: string, of: Evidence['objectives']['rpo']): string {
   const measured = of.measuredSeconds === null ? 'not measured' : secondsText(of.measuredSeconds);
-  const objective = of.objectiveSeconds === null ? 'no objective' : `objective ${secondsText(of.objectiveSeconds)}`;
+  const objective =
+    of.objectiveSeconds === null ? 'no objective' : `objective ${secondsText(of.objectiveSeconds)}`;
   return `${name} ${measured}, ${objective}: ${of.verdict}`;
 }
 

@@ -44,11 +44,13 @@ const said = (input: unknown, field: string): string | null => toldOrNull(textAt
 
 /** What of the run a message is about, in words. */
 function subjectOf(input: unknown): string | null {
-  const named = (['vm', 'tier', 'dns', 'cutOver', 'dependents', 'instanceTypes'] as const).flatMap((field) => {
-    const value = valueAt(input, field);
-    if (typeof value === 'string' || typeof value === 'number') return [`${field} ${value}`];
-    if (Array.isArray(value)) return [`${field} ${value.map(String).join(', ')}`];
-    return value === true ? [field] : [];
-  });
+  const named = (['vm', 'tier', 'dns', 'cutOver', 'dependents', 'instanceTypes'] as const).flatMap(
+    (field) => {
+      const value = valueAt(input, field);
+      if (typeof value === 'string' || typeof value === 'number') return [`${field} ${value}`];
+      if (Array.isArray(value)) return [`${field} ${value.map(String).join(', ')}`];
+      return value === true ? [field] : [];
+    },
+  );
   return named.length === 0 ? null : told(named.join('; '));
 }

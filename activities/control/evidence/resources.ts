@@ -95,6 +95,8 @@ export function costOf(facts: RunFacts, plan: DrPlan): Evidence['cost'] {
     basis:
       `List prices of us-east-1 for ${launches.length} instances and their volumes as gp3, from each launch to the removal; ` +
       `requests, traffic and licences are not in it, and prices of ${told(plan.recoverySite.region)} differ.` +
-      (unknown.size === 0 ? '' : ` Without instances of ${[...unknown].join(', ')}, whose price is not known.`),
+      (unknown.size === 0
+        ? ''
+        : ` Without instances of ${[...unknown].join(', ')}, whose price is not known.`),
   };
 }

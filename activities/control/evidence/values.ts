@@ -55,4 +55,5 @@ export function told(text: string): string {
   return clean.slice(0, LONGEST_TEXT);
 }
 
-export const toldOrNull = (text: string | undefined): string | null => (text === undefined ? null : told(text));
+export const toldOrNull = (text: string | undefined): string | null =>
+  text === undefined ? null : told(text);

@@ -206,7 +206,10 @@ function bootProofOf({ facts, objects }: VmSources, vm: string): EvidenceVm['boo
   const kept = valueAt(facts.entryOf(vm, [], 'keepConsoles'), 'console');
   const takenAt = timeAt(kept, 'takenAt');
   if (takenAt === undefined) return null;
-  const [system, instance] = [textAt(kept, 'statusChecks', 'system'), textAt(kept, 'statusChecks', 'instance')];
+  const [system, instance] = [
+    textAt(kept, 'statusChecks', 'system'),
+    textAt(kept, 'statusChecks', 'instance'),
+  ];
   const object = (key: string | undefined) =>
     key === undefined ? null : { key: told(key), ...(objects.get(key) ?? { sha256: null, inPage: false }) };
   return {

@@ -65,9 +65,7 @@ async function before(
   const noted = record?.lastTest?.runId === runId ? undefined : record?.lastTest;
   return {
     lastTest:
-      last === undefined
-        ? noted
-        : { digest: last.planDigest, runId: last.runId, testedAt: last.endedAt },
+      last === undefined ? noted : { digest: last.planDigest, runId: last.runId, testedAt: last.endedAt },
     check: record?.check,
   };
 }

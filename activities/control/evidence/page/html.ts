@@ -6,7 +6,13 @@ export class Html {
 /** A value in a template: text is escaped, lists are put together, nothing is nothing. */
 export type HtmlValue = Html | string | number | null | undefined | readonly HtmlValue[];
 
-const ESCAPES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const ESCAPES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 /** Text as it may stand between tags and in quoted attributes. Guests, tags and people have written it. */
 export function escapeHtml(text: string): string {
@@ -21,9 +27,7 @@ export function escapeHtml(text: string): string {
 
 /** HTML whose values are escaped: `` html`<td>${name}</td>` ``. Values stand between tags, or in double quotes. */
 export function html(strings: TemplateStringsArray, ...values: readonly HtmlValue[]): Html {
-  return new Html(
-    strings.reduce((markup, string, index) => markup + render(values[index - 1]) + string),
-  );
+  return new Html(strings.reduce((markup, string, index) => markup + render(values[index - 1]) + string));
 }
 
 function render(value: HtmlValue): string {

@@ -22,7 +22,9 @@ export function dnsSection({ dns }: PageOf): Html {
 const names = (found: Names | null): HtmlValue =>
   found === null
     ? NOT_RECORDED
-    : lines(found.map(({ name, values }) => `${name}: ${values.length === 0 ? 'no record' : values.join('; ')}`));
+    : lines(
+        found.map(({ name, values }) => `${name}: ${values.length === 0 ? 'no record' : values.join('; ')}`),
+      );
 
 export function integritySection({ integrity, vms }: PageOf): Html {
   const copies = vms.flatMap(({ vm, copies: of }) => of.map((copy) => ({ vm, ...copy })));
@@ -37,7 +39,14 @@ export function integritySection({ integrity, vms }: PageOf): Html {
       ? ''
       : table(
           ['VM', 'step', 'disk', 'blocks', 'bytes', 'seconds'],
-          copies.map(({ vm, step, disk, blocks, bytes, seconds }) => [vm, step, disk, blocks, bytes, seconds]),
+          copies.map(({ vm, step, disk, blocks, bytes, seconds }) => [
+            vm,
+            step,
+            disk,
+            blocks,
+            bytes,
+            seconds,
+          ]),
           'None.',
         ),
   );
@@ -47,7 +56,10 @@ export function preflightSection({ preflight: { passed, notes, failure, lastChec
   return section(
     'Checked before',
     factsTable([
-      ['The run’s own check', passed === null ? NOT_RECORDED : passed ? 'passed' : lines(['failed', failure])],
+      [
+        'The run’s own check',
+        passed === null ? NOT_RECORDED : passed ? 'passed' : lines(['failed', failure]),
+      ],
       ['Its notes', notes.length === 0 ? 'none' : lines(notes)],
       [
         'Last standing check',
@@ -70,13 +82,23 @@ export function peopleSection({ people: { askedBy, decisions } }: PageOf): Html 
   return section(
     'People',
     factsTable([
-      ['Asked for by', `${orNot(askedBy.client)} at ${askedBy.at}, as Temporal knows the client; nobody proved who they are`],
+      [
+        'Asked for by',
+        `${orNot(askedBy.client)} at ${askedBy.at}, as Temporal knows the client; nobody proved who they are`,
+      ],
       ['Asked for', askedBy.options.length === 0 ? 'nothing but the plan' : lines(askedBy.options)],
       ['Who watched', NOT_RECORDED],
     ]),
     table(
       ['at', 'what', 'of', 'by (as they said)', 'why', 'sent by'],
-      decisions.map(({ at, what, of, by, why, sentBy }) => [at, what, of, orNot(by), orNot(why), orNot(sentBy)]),
+      decisions.map(({ at, what, of, by, why, sentBy }) => [
+        at,
+        what,
+        of,
+        orNot(by),
+        orNot(why),
+        orNot(sentBy),
+      ]),
       'Nobody had to decide, or to mend, anything.',
     ),
     html`<p>Signed off by: ________________________________ &nbsp; Date: ________________</p>`,
@@ -86,7 +108,11 @@ export function peopleSection({ people: { askedBy, decisions } }: PageOf): Html 
 /** Ids that a page lists; all are in the document. */
 const IDS_ON_THE_PAGE = 300;
 
-export function resourcesSection({ resources: { made, removed, leftovers, statement }, cost, site }: PageOf): Html {
+export function resourcesSection({
+  resources: { made, removed, leftovers, statement },
+  cost,
+  site,
+}: PageOf): Html {
   return section(
     'Where, what was made, and what it cost',
     factsTable([
@@ -99,7 +125,12 @@ export function resourcesSection({ resources: { made, removed, leftovers, statem
       ['Removed', ids(removed)],
       ['Left over', leftovers === null ? NOT_RECORDED : ids(leftovers)],
       ['', statement],
-      ['Estimated cost', cost === null ? NOT_RECORDED : lines([`USD ${cost.usd.toFixed(4)}`, html`<span class="quiet">${cost.basis}</span>`])],
+      [
+        'Estimated cost',
+        cost === null
+          ? NOT_RECORDED
+          : lines([`USD ${cost.usd.toFixed(4)}`, html`<span class="quiet">${cost.basis}</span>`]),
+      ],
     ]),
   );
 }
@@ -107,7 +138,8 @@ export function resourcesSection({ resources: { made, removed, leftovers, statem
 function ids(all: readonly string[]): HtmlValue {
   if (all.length === 0) return 'nothing';
   const more = all.length - IDS_ON_THE_PAGE;
-  return html`${all.length}: ${code(all.slice(0, IDS_ON_THE_PAGE).join(', '))}${more > 0 ? ` and ${more} more, in the document` : ''}`;
+  return html`${all.length}:
+  ${code(all.slice(0, IDS_ON_THE_PAGE).join(', '))}${more > 0 ? ` and ${more} more, in the document` : ''}`;
 }
 
 export function chainSection({ chain, plan, run, versions, outcome, nextTestDue, writtenAt }: PageOf): Html {
@@ -137,8 +169,14 @@ export function chainSection({ chain, plan, run, versions, outcome, nextTestDue,
       ],
       ['Clock', run.clock],
       ['Written at', writtenAt],
-      ['Document before', chain.previous === null ? 'none: this is the first' : html`SHA-256 ${code(chain.previous)}`],
+      [
+        'Document before',
+        chain.previous === null ? 'none: this is the first' : html`SHA-256 ${code(chain.previous)}`,
+      ],
     ]),
-    html`<p class="quiet">“${NOT_RECORDED}” is what the run did not know. That neither this page nor the document that it was made of was changed is shown by: <code>lifeboat evidence verify ${plan.name}</code></p>`,
+    html`<p class="quiet">
+      “${NOT_RECORDED}” is what the run did not know. That neither this page nor the document that it was made
+      of was changed is shown by: <code>lifeboat evidence verify ${plan.name}</code>
+    </p>`,
   );
 }

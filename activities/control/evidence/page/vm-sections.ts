@@ -10,7 +10,8 @@ export function vmsSection({ vms }: PageOf): Html {
     table(
       ['VM', 'tier', 'outcome', 'recovery point', 'instance', 'probe', 'boot script'],
       vms.map((vm) => [
-        html`<b>${vm.vm}</b>${vm.dependsOn.length === 0 ? '' : html`<br><span class="quiet">after ${vm.dependsOn.join(', ')}</span>`}`,
+        html`<b>${vm.vm}</b
+          >${vm.dependsOn.length === 0 ? '' : html`<br /><span class="quiet">after ${vm.dependsOn.join(', ')}</span>`}`,
         orNot(vm.tier),
         lines([
           vm.outcome,
@@ -37,12 +38,15 @@ export function vmsSection({ vms }: PageOf): Html {
 
 function recoveryPoint({ recoveryPoint: point }: EvidenceVm): HtmlValue {
   if (point === null) return NOT_RECORDED;
-  const age = point.ageSeconds === null ? 'age not recorded' : `${secondsText(point.ageSeconds)} before the start`;
+  const age =
+    point.ageSeconds === null ? 'age not recorded' : `${secondsText(point.ageSeconds)} before the start`;
   return lines([
     code(point.backupId),
     `${orNot(point.takenAt)}, ${age}`,
     `consistency: ${orNot(point.consistency)}`,
-    ...point.disks.map(({ key, snapshotId }) => html`${key}: ${snapshotId === null ? NOT_RECORDED : code(snapshotId)}`),
+    ...point.disks.map(
+      ({ key, snapshotId }) => html`${key}: ${snapshotId === null ? NOT_RECORDED : code(snapshotId)}`,
+    ),
     ...(point.launchCopySnapshots.length === 0
       ? []
       : [html`launch copy: ${lines(point.launchCopySnapshots.map(code))}`]),
@@ -59,17 +63,22 @@ function instance({ instance: found, wanted, capacityFallbacks }: EvidenceVm): H
           `${orNot(found.privateAddress)}${found.publicAddress === null ? '' : `, ${found.publicAddress}`}`,
           `launched by: ${orNot(found.launchedBy)}`,
         ]),
-    html`<span class="quiet">wanted: ${wanted.instanceTypes.join(', ')} in ${wanted.subnets.join(', ')}</span>`,
+    html`<span class="quiet"
+      >wanted: ${wanted.instanceTypes.join(', ')} in ${wanted.subnets.join(', ')}</span
+    >`,
     ...capacityFallbacks.map(
       ({ at, instanceType, subnet }) => `no capacity for ${orNot(instanceType)} in ${orNot(subnet)} at ${at}`,
     ),
   ]);
 }
 
+/** A probe that answers at once has not taken no time. */
+const soon = (seconds: number): string => (seconds < 10 ? `${seconds} s` : secondsText(seconds));
+
 function probe({ probe: asked }: EvidenceVm): HtmlValue {
   if (asked === null) return NOT_RECORDED;
   const answer = asked.answered
-    ? `answered after ${orNot(asked.seconds === null ? null : secondsText(asked.seconds))}`
+    ? `answered after ${orNot(asked.seconds === null ? null : soon(asked.seconds))}`
     : `did not answer: ${asked.error ?? 'the run ended before'}`;
   return lines([...asked.asked, `${answer}${asked.at === null ? '' : ` (${asked.at})`}`]);
 }
@@ -91,8 +100,13 @@ export function bootProofSection({ vms }: PageOf, pictures: ReadonlyMap<string, 
           ? html`<p>The picture is in the backup repository: ${code(screenshot.key)}</p>`
           : // Base64 holds nothing that HTML would read.
             new Html(`<img alt="screen" src="data:image/jpeg;base64,${bytes.toString('base64')}">`);
-    return html`<figure>${picture}<figcaption><b>${vm}</b> at ${takenAt}: ${checks}${screenshot?.sha256 ? html`<br><span class="quiet">SHA-256 ${code(screenshot.sha256)}</span>` : ''}</figcaption></figure>
-`;
+    return html`<figure>
+      ${picture}
+      <figcaption>
+        <b>${vm}</b> at ${takenAt}:
+        ${checks}${screenshot?.sha256 ? html`<br /><span class="quiet">SHA-256 ${code(screenshot.sha256)}</span>` : ''}
+      </figcaption>
+    </figure> `;
   });
   return section('Boot proof', html`<div class="screens">${figures}</div>`);
 }
@@ -100,7 +114,8 @@ export function bootProofSection({ vms }: PageOf, pictures: ReadonlyMap<string, 
 /** Rows of steps that a page has; all are in the document. Some 300 pages of paper. */
 const STEPS_ON_THE_PAGE = 5000;
 
-const went = ({ outcome, tries, error }: EvidenceStep): boolean => outcome === 'done' && tries <= 1 && error === null;
+const went = ({ outcome, tries, error }: EvidenceStep): boolean =>
+  outcome === 'done' && tries <= 1 && error === null;
 
 export function stepsSection({ timeline }: PageOf): Html {
   const all = timeline.length <= STEPS_ON_THE_PAGE;
@@ -109,7 +124,10 @@ export function stepsSection({ timeline }: PageOf): Html {
     'Steps',
     all
       ? ''
-      : html`<p>The run has ${timeline.length} steps, which are all in the document; these are those that did not come to a good end at their first try.</p>`,
+      : html`<p>
+          The run has ${timeline.length} steps, which are all in the document; these are those that did not
+          come to a good end at their first try.
+        </p>`,
     table(
       ['from', 'seconds', 'VM', 'step', 'tries', 'outcome', 'worker'],
       shown.map((step) => [
@@ -118,7 +136,9 @@ export function stepsSection({ timeline }: PageOf): Html {
         step.vm ?? '',
         step.label,
         step.tries,
-        step.error === null ? step.outcome : lines([step.outcome, html`<span class="quiet">last error: ${step.error}</span>`]),
+        step.error === null
+          ? step.outcome
+          : lines([step.outcome, html`<span class="quiet">last error: ${step.error}</span>`]),
         orNot(step.worker),
       ]),
       'None.',
