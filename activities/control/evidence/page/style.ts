@@ -11,7 +11,7 @@ p { margin: 6px 0; } .quiet, .legend { color: #4a5568; font-size: 12.5px; } code
 .badge { border: 1.5px solid #718096; border-radius: 6px; padding: 7px 14px; min-width: 130px; } .badge b { display: block; font-size: 19px; } .badge span { color: #4a5568; font-size: 12.5px; }
 .good { border-color: #2f855a; } .good b { color: #276749; } .bad { border-color: #c53030; } .bad b { color: #c53030; }
 table { border-collapse: collapse; width: 100%; font-size: 12.5px; } th, td { text-align: left; vertical-align: top; padding: 4px 8px 4px 0; border-bottom: 1px solid #e2e8f0; overflow-wrap: anywhere; }
-th { color: #4a5568; font-weight: 600; } thead th { white-space: nowrap; } td.name { white-space: nowrap; font-weight: 600; } table.facts th { width: 190px; } tr { break-inside: avoid; }
+th { color: #4a5568; font-weight: 600; } thead th { white-space: nowrap; } table.facts th { width: 190px; } tr { break-inside: avoid; }
 svg { width: 100%; height: auto; display: block; } svg.key { display: inline-block; width: 10px; height: 10px; } .legend span { margin-right: 12px; white-space: nowrap; }
 .screens { display: flex; flex-wrap: wrap; gap: 16px; } figure { margin: 0; width: 330px; break-inside: avoid; } figure img { width: 100%; border: 1px solid #a0aec0; background: #000; } figcaption { font-size: 12.5px; }
 .failure { border-left: 4px solid #c53030; padding: 4px 12px; overflow-wrap: anywhere; }
