@@ -4,7 +4,7 @@ import { type DrPlan } from '../plan/schema';
 import { type LeftOutVm } from './leaving-out';
 import { awsProxy, control } from './run/activities';
 import { type RunRequest } from './run/begin';
-import { causeMessage, hasFailureType } from './run/failure-message';
+import { amend, causeMessage, hasFailureType } from './run/failure-message';
 
 /** Of the result of a run that leaves evidence. */
 export interface WithEvidence {
@@ -81,7 +81,7 @@ export async function leavingEvidence<Summary extends Told>(
     const failure = causeMessage(error).slice(0, LONGEST_FAILURE);
     const end = endOf(kind, request);
     const { noEvidence } = await write(making, end && { ...end, ended, failure });
-    if (noEvidence !== undefined && error instanceof Error) error.message += `; moreover, ${noEvidence}`;
+    if (noEvidence !== undefined) amend(error, `; moreover, ${noEvidence}`);
     throw error;
   }
   const end = endOf(kind, request);

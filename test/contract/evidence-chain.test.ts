@@ -240,9 +240,7 @@ describe('the chain of a plan’s evidence', () => {
         out: 'No run of the plan shop has left evidence.\n',
       });
       await three();
-      expect((await cli('list', 'shop')).out).toMatch(
-        /│ 1 +│ first +│ test failover .*\n│ 2 .*\n│ 3 /,
-      );
+      expect((await cli('list', 'shop')).out).toMatch(/│ 1 +│ first +│ test failover .*\n│ 2 .*\n│ 3 /);
       expect((await cli('list', 'shop', '--json')).json()).toMatchObject({
         ...{ command: 'evidence list', ok: true, plan: 'shop' },
         documents: [{ sequence: 1, key: 'evidence/shop/00000001.json' }, {}, {}],

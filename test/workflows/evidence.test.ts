@@ -28,6 +28,8 @@ describeWithTemporal('the evidence of a run', () => {
     },
   };
 
+  const aRecord = (Value: string) => ({ Name: 'www.shop.example', Type: 'A', ResourceRecords: [{ Value }] });
+
   async function failOver(
     request: Partial<FailoverRequest>,
     answers: Answers = {},
@@ -172,6 +174,13 @@ describeWithTemporal('the evidence of a run', () => {
           if (mended) return { instanceId: 'i-0123456789abcdef0' };
           throw ApplicationFailure.nonRetryable('You may not.', 'NotPermitted');
         },
+        moveDns: () => ({
+          expected: [{ name: 'www.shop.example', values: ['10.0.1.20'] }],
+          notes: [],
+          moved: [
+            { name: 'www.shop.example', before: [aRecord('192.168.10.101')], ours: [aRecord('10.0.1.20')] },
+          ],
+        }),
       },
       (run) =>
         eventually(60, async () => {
@@ -188,6 +197,8 @@ describeWithTemporal('the evidence of a run', () => {
     ]);
     expect(evidence?.dns).toMatchObject({
       changed: true,
+      before: [{ name: 'www.shop.example', values: ['A 192.168.10.101'] }],
+      after: [{ name: 'www.shop.example', values: ['A 10.0.1.20'] }],
       proof: expect.stringContaining('name servers') as string,
     });
     expect(evidence?.deviations).toContainEqual(
@@ -214,6 +225,8 @@ describeWithTemporal('the evidence of a run', () => {
         },
       },
     );
-    expect((failed.outcome as Error).message).toMatch(/There is no DR copy of db\..*could not be written/);
+    expect(((failed.outcome as Error).cause as Error).message).toMatch(
+      /There is no DR copy of db\..*could not be written/,
+    );
   }, 180_000);
 });
