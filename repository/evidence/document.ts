@@ -104,6 +104,7 @@ const vm = object({
   ),
   bootProof: object({
     takenAt: time,
+    ready: z.boolean().describe('false: taken when the VM had not answered in time'),
     statusChecks: object({ system: text, instance: text }).nullable(),
     screenshot: picture.nullable(),
     output: picture.nullable(),

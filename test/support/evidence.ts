@@ -23,7 +23,7 @@ export function evidenceOfHistory(
       ...end,
     },
     ...{ facts, plan, digest, repository: RUN.repository, lastTest: undefined, check: undefined },
-    ...{ points: new Map(), objects: new Map() },
+    ...{ points: new Map(), consoles: new Map(), objects: new Map() },
     ...more,
   });
 }

@@ -190,25 +190,23 @@ describe('the page', () => {
 
   it('has the pictures of the screens in itself', async () => {
     const history = await recordedRun('failover-test');
-    const kept = ['db', 'web'].map((vm) => ({
-      ...{ vm, warnings: [] },
-      console: {
-        takenAt: AT,
-        statusChecks: { system: 'ok', instance: 'ok' },
-        screenshot: `consoles/shop/${vm}/r/ready.jpg`,
-      },
-    }));
-    history.run.steps.push({
-      ...{ activity: 'keepConsoles', label: 'keep', from: AT, to: AT, tries: 1, outcome: 'done' },
-      ...{ error: undefined, errorType: undefined, worker: 'w', input: {}, result: kept },
-    });
-    const [first] = kept.map(({ console }) => console.screenshot);
+    const consoles = new Map(
+      ['db', 'web'].map((vm) => [
+        vm,
+        {
+          ...{ takenAt: AT, ready: vm === 'db', statusChecks: { system: 'ok', instance: 'ok' } },
+          screenshot: `consoles/shop/${vm}/r/ready.jpg`,
+        },
+      ]),
+    );
+    const first = consoles.get('db')?.screenshot;
     const objects = new Map([[first!, { sha256: 'a'.repeat(64), inPage: true }]]);
-    const evidence = stored(evidenceOfHistory(history, { objects }));
+    const evidence = stored(evidenceOfHistory(history, { consoles, objects }));
     expect(evidence.vms.map(({ bootProof }) => bootProof?.screenshot)).toEqual([
       { key: first, sha256: 'a'.repeat(64), inPage: true },
       { key: 'consoles/shop/web/r/ready.jpg', sha256: null, inPage: false },
     ]);
+    expect(pageOf(evidence)).toContain('when it had not answered in time');
     const page = pageOf(evidence, new Map([[first!, Buffer.from('a jpeg')]]));
     expect(page).toContain(`src="data:image/jpeg;base64,${Buffer.from('a jpeg').toString('base64')}"`);
     expect(page).toContain(

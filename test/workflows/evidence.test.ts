@@ -6,6 +6,7 @@ import { writeEvidence } from '../../activities/control/evidence/write';
 import { type DrPlan } from '../../plan/schema';
 import { listEvidence, readEvidence, readEvidencePage } from '../../repository/evidence/chain';
 import { verifyEvidence } from '../../repository/evidence/verify';
+import { keepConsole } from '../../repository/plans/consoles';
 import { type FailoverRequest, type FailoverSummary } from '../../workflows/failover';
 import { eventually } from '../support/eventually';
 import { MemoryObjectStore } from '../support/memory-object-store';
@@ -109,10 +110,15 @@ describeWithTemporal('the evidence of a run', () => {
   }, 180_000);
 
   it('is left by one that failed, with what failed and what was removed', async () => {
+    const screen = Buffer.from([0xff, 0xd8, 0xff, 0xe0, 1, 2, 3, 0xff, 0xd9]);
     const { outcome, evidence } = await failOver(
       { onFailure: 'undo' },
       {
-        'waitUntilReady db': () => {
+        'waitUntilReady db': async (input) => {
+          const { runId } = (input as unknown as { run: { runId: string } }).run;
+          const of = { plan: 'shop', vm: 'db', runId, outcome: 'not-ready' as const };
+          await keepConsole(store, of, 'screenshot', screen);
+          await keepConsole(store, of, 'output', Buffer.from('root has the password hunter2'));
           throw ApplicationFailure.nonRetryable(
             "The VM was not ready within 60 seconds. The console's end:\npassword of root: hunter2",
             'NotReady',
@@ -129,7 +135,10 @@ describeWithTemporal('the evidence of a run', () => {
       },
       objectives: { verdict: 'not measured', rto: { verdict: 'not measured', measuredSeconds: null } },
       vms: [
-        { vm: 'db', outcome: 'not up', instance: { id: 'i-0123456789abcdef0' }, probe: { answered: false } },
+        {
+          ...{ vm: 'db', outcome: 'not up', instance: { id: 'i-0123456789abcdef0' } },
+          ...{ probe: { answered: false }, bootProof: { ready: false, screenshot: { inPage: true } } },
+        },
         { vm: 'web', outcome: 'not up' },
       ],
       resources: { leftovers: [], statement: expect.stringContaining('was removed') as string },
@@ -137,7 +146,10 @@ describeWithTemporal('the evidence of a run', () => {
     expect(evidence?.deviations).toContainEqual(
       expect.objectContaining({ vm: 'db', what: 'wait until ready · db: failed' }),
     );
-    for (const body of store.objects.values()) expect(body.toString()).not.toContain('hunter2');
+    const page = (await readEvidencePage(store, evidence!)).toString();
+    expect(page).toContain(`src="data:image/jpeg;base64,${screen.toString('base64')}"`);
+    for (const [key, body] of store.objects)
+      if (key.startsWith('evidence/')) expect(body.toString()).not.toContain('hunter2');
   }, 180_000);
 
   it('is left by one that was cancelled, with who did it', async () => {

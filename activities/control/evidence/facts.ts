@@ -13,7 +13,7 @@ import { costOf, resourcesOf } from './resources';
 import { type RunFacts } from './run-facts';
 import { instant } from './times';
 import { textAt, textsAt, told, toldOrNull } from './values';
-import { copyOf, type ObjectFacts, type PointFacts, vmsOf } from './vm-facts';
+import { type ConsoleFacts, copyOf, type ObjectFacts, type PointFacts, vmsOf } from './vm-facts';
 
 type Kind = Evidence['run']['kind'];
 
@@ -28,6 +28,8 @@ export interface Sources {
   lastTest: Pick<LastTest, 'digest' | 'runId' | 'testedAt'> | undefined;
   check: KeptCheck | undefined;
   points: ReadonlyMap<string, PointFacts>;
+  /** By VM. */
+  consoles: ReadonlyMap<string, ConsoleFacts>;
   objects: ReadonlyMap<string, ObjectFacts>;
 }
 

@@ -35,6 +35,7 @@ export interface VmSources {
   test: boolean;
   leftOut: readonly LeftOut[];
   points: ReadonlyMap<string, PointFacts>;
+  consoles: ReadonlyMap<string, ConsoleFacts>;
   objects: ReadonlyMap<string, ObjectFacts>;
 }
 
@@ -194,32 +195,51 @@ function bootScriptsOf(facts: RunFacts, { name, bootScript }: PlannedVm, result:
   });
 }
 
-/** Keys of what was kept of a VM's console. */
-export function consoleOf(facts: RunFacts, vm: string): { screenshot?: string; output?: string } | undefined {
-  const kept = valueAt(facts.entryOf(vm, [], 'keepConsoles'), 'console');
-  if (kept === undefined) return undefined;
-  const [screenshot, output] = [textAt(kept, 'screenshot'), textAt(kept, 'output')];
-  return { ...(screenshot === undefined ? {} : { screenshot }), ...(output === undefined ? {} : { output }) };
+/** What was kept of a VM's console: keys in the repository. */
+export interface ConsoleFacts {
+  takenAt: string;
+  /** Whether the VM had answered. */
+  ready: boolean;
+  statusChecks?: { system: string; instance: string };
+  screenshot?: string;
+  output?: string;
 }
 
-function bootProofOf({ facts, objects }: VmSources, vm: string): EvidenceVm['bootProof'] {
+/** What was kept when the VM had answered. */
+export function consoleOf(facts: RunFacts, vm: string): ConsoleFacts | undefined {
   const kept = valueAt(facts.entryOf(vm, [], 'keepConsoles'), 'console');
   const takenAt = timeAt(kept, 'takenAt');
-  if (takenAt === undefined) return null;
+  if (takenAt === undefined) return undefined;
+  const [screenshot, output] = [textAt(kept, 'screenshot'), textAt(kept, 'output')];
   const [system, instance] = [
     textAt(kept, 'statusChecks', 'system'),
     textAt(kept, 'statusChecks', 'instance'),
   ];
+  return {
+    ...{ takenAt, ready: true },
+    ...(system === undefined || instance === undefined ? {} : { statusChecks: { system, instance } }),
+    ...(screenshot === undefined ? {} : { screenshot }),
+    ...(output === undefined ? {} : { output }),
+  };
+}
+
+/** Whether the VM did not answer its probe in time, of which a picture is kept, too. */
+export const didNotAnswer = (facts: RunFacts, vm: string): boolean =>
+  facts.ofVm(vm, 'waitUntilReady').at(-1)?.outcome === 'failed';
+
+function bootProofOf({ consoles, objects }: VmSources, vm: string): EvidenceVm['bootProof'] {
+  const kept = consoles.get(vm);
+  if (kept === undefined) return null;
+  const { takenAt, ready, statusChecks, screenshot, output } = kept;
   const object = (key: string | undefined) =>
     key === undefined ? null : { key: told(key), ...(objects.get(key) ?? { sha256: null, inPage: false }) };
   return {
-    takenAt,
+    ...{ takenAt: instant(takenAt), ready },
     statusChecks:
-      system === undefined || instance === undefined
+      statusChecks === undefined
         ? null
-        : { system: told(system), instance: told(instance) },
-    screenshot: object(textAt(kept, 'screenshot')),
-    output: object(textAt(kept, 'output')),
+        : { system: told(statusChecks.system), instance: told(statusChecks.instance) },
+    ...{ screenshot: object(screenshot), output: object(output) },
   };
 }
 

@@ -9,14 +9,21 @@ import { addEvidence, listEvidence } from '../../../repository/evidence/chain';
 import { DamagedObjectError } from '../../../repository/objects/json-object';
 import { InvalidNameError } from '../../../repository/objects/keys';
 import { type ObjectStore } from '../../../repository/objects/object-store';
-import { readConsoleOutput, readScreenshot } from '../../../repository/plans/consoles';
+import { listConsoles, readConsoleOutput, readScreenshot } from '../../../repository/plans/consoles';
 import { readReadiness } from '../../../repository/plans/readiness-record';
 import { type EvidenceEnd, type WrittenEvidence } from '../contract';
 import { evidenceOf } from './facts';
 import { fetchRunHistory } from './history';
 import { evidencePage } from './evidence-page';
 import { RunFacts } from './run-facts';
-import { consoleOf, type ObjectFacts, pointOf, type PointFacts } from './vm-facts';
+import {
+  type ConsoleFacts,
+  consoleOf,
+  didNotAnswer,
+  type ObjectFacts,
+  pointOf,
+  type PointFacts,
+} from './vm-facts';
 
 /** Objects that are read at one time. */
 const READS_AT_ONCE = 8;
@@ -33,10 +40,21 @@ export async function writeEvidence(
   const facts = new RunFacts(await fetchRunHistory(client, end.workflowId, end.runId));
   const { plan, digest } = facts;
   if (plan === undefined || digest === undefined) return undefined;
-  const { objects, pictures } = await consolesOf(store, facts);
+  const { consoles, objects, pictures } = await consolesOf(store, facts, end.firstRunId);
   const { lastTest, check } = await before(store, plan.name, end.firstRunId);
   const points = await pointsOf(store, facts);
-  const evidence = evidenceOf({ end, facts, plan, digest, repository, lastTest, check, points, objects });
+  const evidence = evidenceOf({
+    end,
+    facts,
+    plan,
+    digest,
+    repository,
+    lastTest,
+    check,
+    points,
+    consoles,
+    objects,
+  });
   const { sequence, key, pageKey, sha256 } = await addEvidence(
     store,
     evidence,
@@ -88,12 +106,21 @@ async function pointsOf(store: ObjectStore, facts: RunFacts): Promise<Map<string
 async function consolesOf(
   store: ObjectStore,
   facts: RunFacts,
-): Promise<{ objects: Map<string, ObjectFacts>; pictures: Map<string, Buffer> }> {
+  runId: string,
+): Promise<{
+  consoles: Map<string, ConsoleFacts>;
+  objects: Map<string, ObjectFacts>;
+  pictures: Map<string, Buffer>;
+}> {
+  const consoles = new Map<string, ConsoleFacts>();
   const objects = new Map<string, ObjectFacts>();
   const pictures = new Map<string, Buffer>();
   let room = PICTURE_BYTES;
   await forEach(facts.plan?.vms ?? [], async ({ name: vm }) => {
-    const { screenshot, output } = consoleOf(facts, vm) ?? {};
+    const kept = consoleOf(facts, vm) ?? (await consoleOfSilentVm(store, facts, vm, runId));
+    if (kept === undefined) return;
+    consoles.set(vm, kept);
+    const { screenshot, output } = kept;
     if (screenshot !== undefined) {
       const bytes = await unlessDamaged(() => readScreenshot(store, screenshot));
       const inPage = bytes !== undefined && bytes.length <= room;
@@ -108,7 +135,27 @@ async function consolesOf(
       objects.set(output, { sha256: text === undefined ? null : hash('sha256', text), inPage: false });
     }
   });
-  return { objects, pictures };
+  return { consoles, objects, pictures };
+}
+
+/** What the console of a VM showed that did not answer in time; no step of the run names it. */
+async function consoleOfSilentVm(
+  store: ObjectStore,
+  facts: RunFacts,
+  vm: string,
+  runId: string,
+): Promise<ConsoleFacts | undefined> {
+  const { plan } = facts;
+  if (plan === undefined || !didNotAnswer(facts, vm)) return undefined;
+  const all = await listConsoles(store, plan.name, vm);
+  const kept = all.find((one) => one.runId === runId && one.outcome === 'not-ready');
+  if (kept === undefined) return undefined;
+  const { at, screenshot, output } = kept;
+  return {
+    ...{ takenAt: at.toISOString(), ready: false },
+    ...(screenshot === undefined ? {} : { screenshot }),
+    ...(output === undefined ? {} : { output }),
+  };
 }
 
 const forEach = <T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> =>

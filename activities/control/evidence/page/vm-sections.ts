@@ -87,7 +87,7 @@ function probe({ probe: asked }: EvidenceVm): HtmlValue {
 export function bootProofSection({ vms }: PageOf, pictures: ReadonlyMap<string, Buffer>): Html {
   const proofs = vms.flatMap((vm) => (vm.bootProof === null ? [] : [{ vm: vm.vm, proof: vm.bootProof }]));
   if (proofs.length === 0) return section('Boot proof', html`<p>Consoles: ${NOT_RECORDED}.</p>`);
-  const figures = proofs.map(({ vm, proof: { takenAt, statusChecks, screenshot } }) => {
+  const figures = proofs.map(({ vm, proof: { takenAt, ready, statusChecks, screenshot } }) => {
     const bytes = screenshot === null ? undefined : pictures.get(screenshot.key);
     const checks =
       statusChecks === null
@@ -103,7 +103,7 @@ export function bootProofSection({ vms }: PageOf, pictures: ReadonlyMap<string, 
     return html`<figure>
       ${picture}
       <figcaption>
-        <b>${vm}</b> at ${takenAt}:
+        <b>${vm}</b> at ${takenAt}${ready ? '' : ', when it had not answered in time'}:
         ${checks}${screenshot?.sha256 ? html`<br /><span class="quiet">SHA-256 ${code(screenshot.sha256)}</span>` : ''}
       </figcaption>
     </figure> `;
