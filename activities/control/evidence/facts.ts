@@ -114,7 +114,7 @@ export function evidenceOf(sources: Sources): EvidenceFacts {
     integrity: {
       statement: failover
         ? 'DR copies that a failover takes were complete and verified when they were published: each block was checked against its SHA-256 when it was read, and EBS checked what was written (docs/decisions/0013). This run did not read them back.'
-        : 'Blocks that were copied home are those of the snapshots of the instances; what they were checked by is in docs/reliability.md.',
+        : 'What was copied home are blocks of the snapshots that the run made of the instances. That the disks were compared with them afterwards is not recorded.',
       dataBlocks: sum(vms.map(({ recoveryPoint }) => recoveryPoint?.dataBlocks ?? null)),
       copiedBlocks: copied.length === 0 ? null : copied.reduce((all, { blocks }) => all + blocks, 0),
     },
