@@ -1,7 +1,6 @@
 import { lifeboatVersion } from '../../../host/version';
 import { type LastTest, type KeptCheck } from '../../../plan/readiness';
 import { type RepositoryAddress } from '../../../plan/run';
-import { secondsText } from '../../../plan/seconds-text';
 import { type DrPlan } from '../../../plan/schema';
 import { subnetsOf } from '../../../plan/recovery-site/subnets';
 import { type Evidence, type EvidenceFacts } from '../../../repository/evidence/document';
@@ -173,14 +172,6 @@ function against(
           ? 'met'
           : 'missed';
   return { objectiveSeconds: objectiveSeconds ?? null, measuredSeconds: measuredSeconds ?? null, verdict };
-}
-
-/** For people: `RTO 45 s, objective 4 h: met`. */
-export function objectiveText(name: string, of: Evidence['objectives']['rpo']): string {
-  const measured = of.measuredSeconds === null ? 'not measured' : secondsText(of.measuredSeconds);
-  const objective =
-    of.objectiveSeconds === null ? 'no objective' : `objective ${secondsText(of.objectiveSeconds)}`;
-  return `${name} ${measured}, ${objective}: ${of.verdict}`;
 }
 
 function preflightOf(facts: RunFacts): Omit<Evidence['preflight'], 'lastCheck'> {
