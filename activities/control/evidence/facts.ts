@@ -49,6 +49,7 @@ export function evidenceOf(sources: Sources): EvidenceFacts {
   const kind = kindOf(end, facts);
   const test = kind === 'test failover';
   const failover = end.kind === 'failover';
+  const stays = failover && !test && end.ended === 'completed';
   const { run } = facts.history;
   const endedAt = instant(end.endedAt);
   const { figures = {} } = end;
@@ -118,8 +119,8 @@ export function evidenceOf(sources: Sources): EvidenceFacts {
       copiedBlocks: copied.length === 0 ? null : copied.reduce((all, { blocks }) => all + blocks, 0),
     },
     preflight: { ...preflightOf(facts), lastCheck: lastCheckOf(check, digest) },
-    resources: resourcesOf(facts, !test && end.ended === 'completed' && failover),
-    cost: costOf(facts, plan),
+    resources: resourcesOf(facts, stays),
+    cost: costOf(facts, plan, stays),
     deviations: deviationsOf(facts, vms, objectives, end),
     versions: {
       lifeboat: lifeboatVersion(),

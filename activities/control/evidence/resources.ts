@@ -36,28 +36,46 @@ const removals = (facts: RunFacts): StepOf[] =>
 /** @param stays whether what the run made is to stay, as in a failover that has come to a good end */
 export function resourcesOf(facts: RunFacts, stays: boolean): Resources {
   const made = facts.done(...Object.keys(MAKERS)).flatMap(madeBy);
-  const removed = [
-    ...new Set(
-      facts
-        .done('removeRecoveryResources', 'removeRecoverySite')
-        .flatMap(({ result }) => textsAt(result, 'removed')),
-    ),
-  ].sort();
+  const ids = [
+    ...facts
+      .done('removeRecoveryResources', 'removeRecoverySite')
+      .flatMap(({ result }) => textsAt(result, 'removed')),
+    ...facts.done('deleteFailbackSnapshots').flatMap(({ result }) => textsAt(result, 'deleted')),
+  ];
+  const removed = [...new Set(ids)].sort();
+  return { made, removed, ...leftoversOf(facts, stays, made, removed) };
+}
+
+function leftoversOf(
+  facts: RunFacts,
+  stays: boolean,
+  made: readonly Made[],
+  removed: readonly string[],
+): Pick<Resources, 'leftovers' | 'statement'> {
+  if (stays) return { leftovers: null, statement: 'What the run made stays: the application runs on it.' };
   const last = removals(facts).at(-1);
-  const proven = last?.outcome === 'done';
+  if (last?.outcome === 'done') {
+    const whose =
+      last.activity === 'removeRecoverySite'
+        ? 'of the plan at the recovery site'
+        : "that carries the run's tags";
+    const statement = `All ${whose} was removed; the step looked again until AWS listed none of it (${last.to ?? last.from}).`;
+    return { leftovers: [], statement };
+  }
+  if (last !== undefined)
+    return {
+      leftovers: null,
+      statement: told(`The removal did not come to a good end: ${last.error ?? last.outcome}`),
+    };
+  const left = made.map(({ id }) => id).filter((id) => !removed.includes(id));
   return {
-    made,
-    removed,
-    leftovers: proven ? [] : !stays && made.length === 0 ? [] : null,
-    statement: stays
-      ? 'What the run made stays: the application runs on it.'
-      : proven
-        ? `All that carries the run's tags was removed; the step looked again until AWS listed none of it (${last.to ?? last.from}).`
-        : last === undefined
-          ? made.length === 0
-            ? 'The run made nothing at the recovery site.'
-            : 'The run did not remove all that it had made; its snapshots may be needed by what comes next.'
-          : told(`The removal did not come to a good end: ${last.error ?? last.outcome}`),
+    leftovers: left,
+    statement:
+      made.length === 0
+        ? 'The run made nothing at the recovery site.'
+        : left.length === 0
+          ? 'The run has removed what it had made.'
+          : 'What is left over of what the run made is told by the ids that its steps gave.',
   };
 }
 
@@ -65,8 +83,9 @@ export function resourcesOf(facts: RunFacts, stays: boolean): Resources {
 const LEAST_SECONDS = 60;
 const HOURS_A_MONTH = 730;
 
-/** What a run that removed all again has cost at most, by list prices. @returns null where it is not known */
-export function costOf(facts: RunFacts, plan: DrPlan): Evidence['cost'] {
+/** What a run that removed all again has cost at most, by list prices. @returns null where it is not known, or goes on */
+export function costOf(facts: RunFacts, plan: DrPlan, stays: boolean): Evidence['cost'] {
+  if (stays) return null;
   const end = removals(facts).findLast(({ outcome }) => outcome === 'done')?.to;
   const launches = facts.done('launchInstance', 'launchShell', 'launchLicensedShell');
   if (end === undefined || launches.length === 0) return null;
