@@ -55,6 +55,26 @@ describe('a document made of a recorded run', () => {
     expect(evidence.timeline).toHaveLength(19);
   });
 
+  it('tells what the repository knows of the recovery points', async () => {
+    const takenAt = '2026-11-26T18:00:00.000Z';
+    const points = new Map([['db', { takenAt, consistency: 'quiesced', dataBlocks: 7 }]]);
+    const of = async (scenario: string, kind: 'failover' | 'failback') =>
+      evidenceOfHistory(await recordedRun(scenario), { points, end: { kind } }).vms[0]?.recoveryPoint;
+    expect(await of('failover-test', 'failover')).toMatchObject({
+      ...{ takenAt: '2026-11-26T18:39:11.385Z', consistency: 'quiesced', dataBlocks: 7 },
+    });
+    // Of a failback the instances tell the backup only, and those of an early release not even that.
+    const history = await recordedRun('failback');
+    for (const { activity, result } of history.run.steps)
+      if (activity === 'readInstances')
+        for (const instance of result as object[]) Object.assign(instance, { recoveryPoint: 'a-backup' });
+    const { vms } = evidenceOfHistory(history, { points, end: { kind: 'failback' } });
+    expect(vms.map(({ recoveryPoint }) => recoveryPoint)).toMatchObject([
+      { backupId: 'a-backup', takenAt },
+      { backupId: 'a-backup', takenAt: null, consistency: null },
+    ]);
+  });
+
   it('tells the type that was run instead of the one without capacity', async () => {
     const { vms, deviations } = stored(evidenceOfHistory(await recordedRun('failover-other-type')));
     const fallen = vms.filter(({ capacityFallbacks }) => capacityFallbacks.length > 0);

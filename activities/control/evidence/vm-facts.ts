@@ -19,6 +19,7 @@ export interface LeftOut {
 
 /** What only the repository tells of a recovery point. */
 export interface PointFacts {
+  takenAt: string;
   consistency: string;
   dataBlocks: number;
 }
@@ -125,8 +126,8 @@ function recoveryPointOf({ facts, points }: VmSources, vm: string): EvidenceVm['
   const point = pointOf(facts, vm);
   if (point === undefined) return null;
   const { backupId, source } = point;
-  const takenAt = timeAt(source, 'takenAt') ?? null;
   const known = points.get(vm);
+  const takenAt = timeAt(source, 'takenAt') ?? timeAt(known, 'takenAt') ?? null;
   const age = takenAt === null ? null : Date.parse(facts.history.run.startedAt) - Date.parse(takenAt);
   return {
     backupId: told(backupId),

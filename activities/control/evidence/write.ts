@@ -97,7 +97,7 @@ async function pointsOf(store: ObjectStore, facts: RunFacts): Promise<Map<string
     const manifest = await unlessDamaged(() => readManifest(store, vm, point.backupId));
     if (manifest === undefined) return;
     const dataBlocks = manifest.disks.reduce((sum, disk) => sum + disk.dataBlocks, 0);
-    points.set(vm, { consistency: manifest.consistency, dataBlocks });
+    points.set(vm, { takenAt: manifest.takenAt, consistency: manifest.consistency, dataBlocks });
   });
   return points;
 }
