@@ -9,6 +9,7 @@ import { commitCommand } from './commands/commit';
 import { consoleCommand } from './commands/console';
 import { demoCommand } from './commands/demo';
 import { dnsCommand } from './commands/dns';
+import { evidenceCommand } from './commands/evidence';
 import { failbackCommand } from './commands/failback';
 import { failoverCommand } from './commands/failover';
 import { fenceCommand } from './commands/fence';
@@ -59,6 +60,7 @@ const COMMANDS = [
   statusCommand,
   pointsCommand,
   consoleCommand,
+  evidenceCommand,
   sweepCommand,
   repositoryCommand,
   vsphereCommand,
@@ -132,7 +134,9 @@ function usageMessage({ message, code }: CommanderError): string {
   return `${message.replace(/^error: /, '').replace(/\.?\s*$/, '')}. See: lifeboat --help`;
 }
 
-const COMMAND_NAMES = new Set(['schedule', 'sandbox', 'repository', 'vsphere', 'dns', 'plan', 'test']);
+const COMMAND_NAMES = new Set([
+  ...['schedule', 'sandbox', 'repository', 'vsphere', 'dns', 'plan', 'test', 'evidence'],
+]);
 
 /** The command's name for the JSON document, such as `schedule show`. */
 function commandOf(argv: readonly string[]): string | null {

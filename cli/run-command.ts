@@ -282,6 +282,8 @@ function tellEnd<Type extends WorkflowType>(
     io.err(
       `lifeboat: the ${command.command ?? command.type} ${OUTCOME_WORDS[end.error.outcome]}: ${end.error.sentence}\n`,
     );
+    if (LEAVES_EVIDENCE.has(command.type))
+      io.err(`What it left for auditors: lifeboat evidence list ${planArgument}\n`);
     if (io.env.LIFEBOAT_DEBUG === '1') io.err(`${end.error.stack}\n${String(end.error.cause)}\n`);
   } else if (end.outcome === 'detached') {
     const again = `lifeboat ${command.command ?? command.type}${command.mode === 'test' || command.mode === 'planned' ? ` --${command.mode}` : ''}${pointsText(command.choice ?? {})} ${planArgument}`;
@@ -290,6 +292,9 @@ function tellEnd<Type extends WorkflowType>(
     );
   }
 }
+
+/** Runs that leave a document whichever way they end. */
+const LEAVES_EVIDENCE: ReadonlySet<WorkflowType> = new Set<WorkflowType>(['failover', 'failback', 'undo']);
 
 /** Runs that change where the application runs are not given up by Ctrl-C, but by a command that tells what goes. */
 function takeBackHint<Type extends WorkflowType>({ type, mode }: RunCommand<Type>, plan: string): string {

@@ -15,6 +15,7 @@ import { compensating } from './run/compensation';
 import { inDependencyOrder } from './run/dependency-order';
 import { moveDns, proveDns, returnDns } from './dns';
 import { Hooks, hooksOf } from './hooks';
+import { leavingEvidence, type WithEvidence } from './evidence';
 import { type FailedBackVm } from './failback-vm';
 import { bringVmsHome, type RecoveryInstance } from './homecoming';
 import { Decisions } from './run/decisions';
@@ -37,7 +38,7 @@ export interface FailbackRequest extends RunRequest {
   replace?: boolean;
 }
 
-export interface FailbackSummary {
+export interface FailbackSummary extends WithEvidence {
   plan: string;
   vms: FailedBackVm[];
   /** Seconds in which the application did not serve: from the first instance's stop until DNS was home. */
@@ -53,7 +54,11 @@ export interface FailbackSummary {
 }
 
 /** Brings the application home: into a data centre that may be brand new and empty, or to the VMs that survived there. */
-export async function failback(request: FailbackRequest): Promise<FailbackSummary> {
+export function failback(request: FailbackRequest): Promise<FailbackSummary> {
+  return leavingEvidence('failback', request, () => failBack(request));
+}
+
+async function failBack(request: FailbackRequest): Promise<FailbackSummary> {
   const onFailure = requireOnFailure(request?.onFailure);
   const begun = await begin(request);
   // What the failover left out is nowhere to be brought home from.

@@ -16,6 +16,7 @@ import { begin, type BegunRun, requirePhase, type RunRequest, take } from './run
 import { compensating, type Compensations } from './run/compensation';
 import { addBootScripts } from './boot-scripts';
 import { ConsoleEvidenceOfRun } from './console-evidence';
+import { type EvidenceInMaking, leavingEvidence, type WithEvidence } from './evidence';
 import { moveDns, NO_DNS, proveDns, returnDns } from './dns';
 import { type RecoveredVm } from './failover-vm';
 import { Hooks, hooksOf, hookVm } from './hooks';
@@ -54,7 +55,7 @@ export interface FailoverRequest extends RunRequest, PointChoice {
   vms?: string[];
 }
 
-export interface FailoverSummary {
+export interface FailoverSummary extends WithEvidence {
   plan: string;
   mode: FailoverMode;
   vms: RecoveredVm[];
@@ -104,7 +105,11 @@ interface RunEnd {
 const MODES: readonly FailoverMode[] = ['disaster', 'planned', 'test'];
 
 /** Brings the plan's application up at the recovery site. */
-export async function failover(request: FailoverRequest): Promise<FailoverSummary> {
+export function failover(request: FailoverRequest): Promise<FailoverSummary> {
+  return leavingEvidence('failover', request, (evidence) => failOver(request, evidence));
+}
+
+async function failOver(request: FailoverRequest, evidence: EvidenceInMaking): Promise<FailoverSummary> {
   if (!MODES.includes(request?.mode))
     throw ApplicationFailure.nonRetryable(
       'Say which failover: {"plan": "…", "mode": "disaster"}, "planned" or "test".',
@@ -155,6 +160,7 @@ export async function failover(request: FailoverRequest): Promise<FailoverSummar
   // Launch copies are of the whole plan.
   const whole = isPart ? { whole: begun.plan } : {};
   let ready = await awsProxy.checkFailover({ run: begun.run, plan, test, ...points, ...whole, ...force });
+  if (test) await evidence.lookAtDns(plan);
   let downSince: number | undefined;
 
   // A test that was without a VM has not shown that all of the plan comes up, nor has one of older recovery points tried the guests of today.

@@ -1,4 +1,5 @@
 import { type Undone } from '../plan/run';
+import { type WithEvidence } from './evidence';
 import { type RunRequest } from './run/begin';
 import { type ReadyVm } from './home-vms';
 import { type LeftFence } from './start-fence';
@@ -10,7 +11,7 @@ export interface UndoRequest extends RunRequest {
   homeLost?: boolean;
 }
 
-export interface UndoSummary {
+export interface UndoSummary extends WithEvidence {
   plan: string;
   undone: Undone;
   /** ISO 8601, UTC: what was written since then at the site that was left is given up. */

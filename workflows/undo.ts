@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import { type Undone } from '../plan/run';
+import { leavingEvidence } from './evidence';
 import { begin, type BegunRun, requirePhase } from './run/begin';
 import { RunProgress } from './run/run-status';
 import { undoFailback } from './undo-failback';
@@ -7,7 +8,11 @@ import { undoFailover } from './undo-failover';
 import { type UndoRequest, type UndoSummary } from './undo-request';
 
 /** Takes a completed failover back, or a failback that is not committed: whatever serves now gives way to what served before it. */
-export async function undo(request: UndoRequest): Promise<UndoSummary> {
+export function undo(request: UndoRequest): Promise<UndoSummary> {
+  return leavingEvidence('undo', request, () => takeBack(request));
+}
+
+async function takeBack(request: UndoRequest): Promise<UndoSummary> {
   const begun = await begin(request);
   if (request.homeLost !== undefined && typeof request.homeLost !== 'boolean')
     throw ApplicationFailure.nonRetryable('"homeLost" must be true or false.', 'BadRequest');

@@ -12,7 +12,9 @@ import {
 import { recordFenced } from '../../repository/plans/fencing';
 import { loadPlan } from '../../repository/plans/plans';
 import { withFailures } from '../failures';
+import { whileBeating } from '../heartbeat';
 import { type ControlActivities } from './contract';
+import { writeEvidence } from './evidence/write';
 import { keepCheck, noteTest } from './readiness';
 
 export interface ControlDependencies {
@@ -62,6 +64,7 @@ export function createControlActivities({
     keepCheck: (input) => keepCheck(objectStore(input.run.repository), input),
     readWindow: (window) => Promise.resolve(readWindow(window, now())),
     noteTest: (input) => noteTest(objectStore(input.run.repository), input),
+    writeEvidence: (input) => whileBeating(() => writeEvidence(objectStore(repository), repository, input)),
   } satisfies ControlActivities;
   return withFailures<ControlActivities>(activities);
 }

@@ -13,6 +13,39 @@ import {
   type Undone,
 } from '../../plan/run';
 
+/** How a run has ended, for its evidence document: what its history does not tell. It does not grow with the plan. */
+export interface EvidenceEnd {
+  plan: string;
+  kind: 'failover' | 'failback' | 'undo';
+  workflowId: string;
+  /** Of this execution, whose history is read. */
+  runId: string;
+  /** The run's id everywhere else. */
+  firstRunId: string;
+  ended: 'completed' | 'failed' | 'cancelled';
+  /** ISO 8601, UTC. */
+  endedAt: string;
+  failure?: string;
+  /** Of a run that has completed. */
+  figures?: {
+    rpoSeconds?: number;
+    rtoSeconds?: number;
+    downtimeSeconds?: number;
+    notes?: string[];
+    leftOut?: { vm: string; why: string; by?: string; at?: string; notRemoved?: string }[];
+  };
+}
+
+/** Where the evidence of a run is, in the repository. */
+export interface WrittenEvidence {
+  /** Its number among the plan's. */
+  sequence: number;
+  /** Keys below the repository's prefix, and the SHA-256 (lower-case hex) of the document. */
+  document: string;
+  page: string;
+  sha256: string;
+}
+
 /** Activities of the control worker: the plan and its state in the repository bucket. */
 export interface ControlActivities {
   /**
@@ -105,4 +138,10 @@ export interface ControlActivities {
     /** Lifeboat's version on the AWS proxy. */
     awsProxy?: string;
   }): Promise<void>;
+
+  /**
+   * Writes the evidence of the run that asks for it: what its history tells, and what it tells itself. A run has one document.
+   * @returns undefined where the run did not come as far as its plan
+   */
+  writeEvidence(input: EvidenceEnd): Promise<WrittenEvidence | undefined>;
 }

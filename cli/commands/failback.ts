@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type OnFailure } from '../../workflows/run/attention';
 import { EXIT } from '../exit-codes';
+import { evidenceLine } from '../evidence-text';
 import { mindText } from '../mind-text';
 import { type CliContext } from '../io';
 import { copyRow, COPY_HEAD } from '../copy-rows';
@@ -51,7 +52,7 @@ export function failbackCommand(context: CliContext): Command {
           ],
           exitCode: ({ leftOut = [], hooks }) =>
             leftOut.length > 0 ? EXIT.doneWithout : hookExitCode(hooks),
-          text: ({ vms, downtimeSeconds, notes = [], leftOut = [], approvals, hooks }) =>
+          text: ({ vms, downtimeSeconds, notes = [], leftOut = [], approvals, hooks, ...more }) =>
             tableText(
               ['VM', 'disk', 'copied', ...COPY_HEAD],
               vms.flatMap(({ vm, firstCopy, changes }) => [
@@ -68,7 +69,8 @@ export function failbackCommand(context: CliContext): Command {
               .map((vm) => `Without ${vm}, which the failover had left out: at home it is as it was left.\n`)
               .join('') +
             `The application did not serve for ${secondsText(downtimeSeconds)}.\n` +
-            `What is left on EC2 stays until: lifeboat commit ${plan}\n`,
+            `What is left on EC2 stays until: lifeboat commit ${plan}\n` +
+            evidenceLine(plan, more),
         },
         plan,
         options,

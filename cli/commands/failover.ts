@@ -10,6 +10,7 @@ import { approvalsText, leftOutText } from '../decision-text';
 import { hookExitCode, hooksText } from '../hook-text';
 import { keepSeconds, tellCost } from '../test-options';
 import { byOption } from '../deciding';
+import { evidenceLine } from '../evidence-text';
 import { mindText } from '../mind-text';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
@@ -158,7 +159,8 @@ export function failoverCommand(context: CliContext): Command {
             (more.fence === undefined
               ? ''
               : `The VMs at the primary site are kept off, as soon as it answers: lifeboat fence ${plan}\n`) +
-            (mode === 'test' ? testEndText(plan, removed, more.kept) : ''),
+            (mode === 'test' ? testEndText(plan, removed, more.kept) : '') +
+            evidenceLine(name, more),
         },
         plan,
         options,

@@ -1,4 +1,5 @@
 import { type Command } from 'commander';
+import { evidenceLine } from '../evidence-text';
 import { mindText } from '../mind-text';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
@@ -31,13 +32,14 @@ export function undoCommand(context: CliContext): Command {
               : { discardWritesSince: options.discardWritesSince }),
             ...(options.homeLost === true ? { homeLost: true } : {}),
           },
-          text: ({ undone, discardedSince, downtimeSeconds, removed, warnings, fence }) =>
+          text: ({ undone, discardedSince, downtimeSeconds, removed, warnings, fence, ...more }) =>
             `The ${undone} is undone: the application serves ${undone === 'failover' ? 'at the primary site' : 'on EC2'} again, after ${secondsText(downtimeSeconds)} out of service. ` +
             `What was written ${undone === 'failover' ? 'on EC2' : 'at the primary site'} since ${discardedSince} is discarded.\n` +
             mindText(warnings) +
             (undone === 'failover'
               ? `Removed at the recovery site: ${removed.length === 0 ? 'nothing' : removed.join(', ')}\n`
-              : `The VMs at the primary site are off${fence === undefined ? '' : ', and are kept so'}.\n`),
+              : `The VMs at the primary site are off${fence === undefined ? '' : ', and are kept so'}.\n`) +
+            evidenceLine(plan, more),
         },
         plan,
         options,

@@ -26,6 +26,8 @@ export interface DemoReport {
   orders: { afterFailover: string[]; afterFailback: string[] };
   /** What the two sites still hold that they should not; see leftovers.ts. */
   leftovers: string[];
+  /** Address of the page of the test failover's evidence, a file; null where there is none. */
+  evidence: string | null;
   /** Why the demo is not ok. */
   error?: string;
 }
@@ -37,6 +39,7 @@ export const emptyReport = (): DemoReport => ({
   rtoSeconds: null,
   orders: { afterFailover: [], afterFailback: [] },
   leftovers: [],
+  evidence: null,
 });
 
 export const reportFile = (): string => join(projectRoot(), '.lifeboat', 'demo', 'report.json');

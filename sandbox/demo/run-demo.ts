@@ -78,6 +78,7 @@ export async function runDemo({
   }
   await writeReport(report);
   told.write(`\n${reportTable(report)}`);
+  if (report.evidence !== null) told.say(`What an auditor gets of the test failover: ${report.evidence}`);
   told.say(`${report.ok ? 'Everything held' : 'NOT everything held'}; the report is ${reportFile()}`);
   return report;
 }

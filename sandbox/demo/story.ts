@@ -1,6 +1,7 @@
 import { type SandboxConfig } from '../config';
 import { familyPrimaryAddress, shopPrimaryAddress } from '../application';
 import { siteOf } from '../datacenter/site-of';
+import { keepEvidencePage, proveEvidence } from './evidence-pages';
 import { listLeftovers } from './site-listing';
 import { openNewDatacenter, startBackupProxyAfresh } from './new-datacenter';
 import { type AddressOf, type OtherGuests } from './other-guests';
@@ -40,7 +41,7 @@ export async function tellStory(stage: Stage): Promise<void> {
 const inAll = <T>(vms: { disks: T[] }[]): T[] => vms.flatMap(({ disks }) => disks);
 
 /** Two orders, each followed by a backup and a restore; then a test of what would happen. */
-async function protect({ config, steps, runs, shop, others }: Stage): Promise<void> {
+async function protect({ config, steps, runs, shop, others, report }: Stage): Promise<void> {
   const primary = shopPrimaryAddress(config);
   const home: AddressOf = (vm) => familyPrimaryAddress(config, vm);
   const orders: string[] = [];
@@ -80,19 +81,23 @@ async function protect({ config, steps, runs, shop, others }: Stage): Promise<vo
 
   await steps.take('test failover', async () => {
     const meanwhile = watchShop(shop);
-    const { vms, removed } = await runs.run('failover', { mode: 'test' }).finally(() => meanwhile.stop());
+    const { vms, removed, ...left } = await runs
+      .run('failover', { mode: 'test' })
+      .finally(() => meanwhile.stop());
     const views = meanwhile.views();
     prove(views.length > 0, 'nobody asked the application while the test went on.');
     const astray = views.find(({ address }) => address !== primary);
     prove(astray === undefined, `the application's name led to ${astray?.address} during the test.`);
     await expectShop(shop, primary, orders);
-    const left = await listLeftovers(config, runs.published.plan, runs.published.store);
-    prove(left.length === 0, `the test left behind: ${left.join(', ')}.`);
+    const { plan, store } = runs.published;
+    const leftovers = await listLeftovers(config, plan, store);
+    prove(leftovers.length === 0, `the test left behind: ${leftovers.join(', ')}.`);
+    report.evidence = await keepEvidencePage(store, plan.name, left);
     const ready = vms.map(({ vm, instanceId }) => `${vm} (${instanceId})`).join(' and ');
     return {
       proof:
         `${ready} came up in the test subnet, ${removed.length} resources were removed, ` +
-        `and the application answered ${views.length} times from ${primary} meanwhile.`,
+        `and the application answered ${views.length} times from ${primary} meanwhile. Evidence: ${report.evidence}`,
     };
   });
 }
@@ -169,6 +174,11 @@ async function comeHome({ config, steps, runs, shop, others, report }: Stage): P
     const { plan, store } = runs.published;
     report.leftovers = await listLeftovers(config, plan, store);
     prove(report.leftovers.length === 0, `this was left behind: ${report.leftovers.join(', ')}.`);
-    return { proof: 'Neither site holds anything but the application and its DR copy.' };
+    // Of the test, the failover and the failback.
+    await proveEvidence(store, plan.name, 3);
+    return {
+      proof:
+        'Neither site holds anything but the application and its DR copy; the evidence of three runs is whole.',
+    };
   });
 }

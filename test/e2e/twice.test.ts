@@ -320,7 +320,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
   const lateness = async ({ name, input }: Call): Promise<LateOutcome> => {
     const activity = activities.get(name);
     if (activity === undefined) throw new Error(`There is no activity ${name}.`);
-    return runLate(activity, input);
+    return runLate(activity, input, server.client);
   };
 
   it(

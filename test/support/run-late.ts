@@ -1,3 +1,4 @@
+import { type Client } from '@temporalio/client';
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
@@ -11,12 +12,16 @@ const logger = new DefaultLogger('ERROR');
 export type LateOutcome =
   { kind: 'done'; result: unknown } | { kind: 'refused' | 'cancelled' | 'unclear'; why: string };
 
-/** Runs an activity as a worker does that was believed dead and goes on; it is cancelled when it takes long. */
+/**
+ * Runs an activity as a worker does that was believed dead and goes on; it is cancelled when it takes long.
+ * @param client what the activity reaches Temporal by, where it does
+ */
 export async function runLate(
   activity: (input: unknown) => Promise<unknown>,
   input: unknown,
+  client?: Client,
 ): Promise<LateOutcome> {
-  const environment = new MockActivityEnvironment({ attempt: 2 }, { logger });
+  const environment = new MockActivityEnvironment({ attempt: 2 }, { logger, client });
   const timer = setTimeout(() => environment.cancel(), PATIENCE_MS);
   try {
     return { kind: 'done', result: await environment.run(activity, input) };

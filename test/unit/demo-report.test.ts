@@ -13,6 +13,7 @@ describe("the demo's report", () => {
       rtoSeconds: null,
       orders: { afterFailover: [], afterFailback: [] },
       leftovers: [],
+      evidence: null,
     });
   });
 

@@ -77,6 +77,7 @@ export const control = activitiesOn<ControlActivities>(CONTROL_QUEUE, {
   keepCheck: { profile: 'call', label: 'keep what the check found' },
   noteTest: { profile: 'call', label: 'note the test' },
   readWindow: { profile: 'call', label: 'may a test begin now?' },
+  writeEvidence: { profile: 'evidence', label: 'write the evidence' },
 });
 
 export const notices = activitiesOn<NoticeActivities>(NOTICE_QUEUE, {

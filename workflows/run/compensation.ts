@@ -1,5 +1,5 @@
 import { CancellationScope, log, setHandler } from '@temporalio/workflow';
-import { causeMessage } from './failure-message';
+import { amend, causeMessage } from './failure-message';
 import { whatCancelTakesBackQuery } from './messages';
 import { settling } from './settling';
 
@@ -56,8 +56,7 @@ export async function compensating<T>(steps: (compensations: Compensations) => P
     return result;
   } catch (error) {
     const failed = await compensations.run();
-    if (failed.length > 0 && error instanceof Error)
-      error.message += `; moreover, Lifeboat could not: ${failed.join('; ')}`;
+    if (failed.length > 0) amend(error, `; moreover, Lifeboat could not: ${failed.join('; ')}`);
     throw error;
   }
 }

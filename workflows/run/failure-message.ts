@@ -2,6 +2,7 @@ import {
   ApplicationFailure,
   ActivityFailure,
   ChildWorkflowFailure,
+  TemporalFailure,
   TimeoutFailure,
 } from '@temporalio/workflow';
 
@@ -19,4 +20,14 @@ export function causeMessage(error: unknown): string {
 export function hasFailureType(error: unknown, type: string): boolean {
   if (error instanceof ApplicationFailure && error.type === type) return true;
   return error instanceof Error && error.cause !== undefined && hasFailureType(error.cause, type);
+}
+
+/** Adds to the sentence that {@link causeMessage} finds. What came from a server is sent on as it came, so it is told there, too. */
+export function amend(error: unknown, addition: string): void {
+  let innermost = error;
+  while (innermost instanceof Error && innermost.cause instanceof Error) innermost = innermost.cause;
+  if (!(innermost instanceof Error)) return;
+  innermost.message += addition;
+  if (innermost instanceof TemporalFailure && innermost.failure)
+    innermost.failure.message = innermost.message;
 }

@@ -47,6 +47,13 @@ export const profiles = {
     startToCloseTimeout: pace.pulseTimeout,
     retry: { ...retry, maximumAttempts: 3 },
   },
+  /** What nothing waits for but the run's end: that is put off by so much at most. A plan of a thousand VMs takes some seconds. */
+  evidence: {
+    startToCloseTimeout: '5 minutes',
+    scheduleToCloseTimeout: '10 minutes',
+    heartbeatTimeout,
+    retry,
+  },
   /** Name servers may serve the old value until every one of them has the change. */
   dns: {
     startToCloseTimeout: pace.callTimeout,
