@@ -57,7 +57,7 @@ import {
   BACKUP_PROXY_QUEUE,
   CONTROL_QUEUE,
 } from '../activities/task-queues';
-import { bundleName } from './bundle-name';
+import { bundleName, VERSIONED_BUNDLE } from './bundle-name';
 import { awsProxySettings, backupProxySettings, type WorkerSettings, workerSettings } from './settings';
 
 export type Role = 'control' | 'aws-proxy' | 'backup-proxy';
@@ -71,6 +71,7 @@ export type QueueWorker = Pick<
   | 'maxConcurrentActivityTaskExecutions'
   | 'maxConcurrentActivityTaskPolls'
   | 'maxCachedWorkflows'
+  | 'workerDeploymentOptions'
 > & {
   /** Clears what workers that died have left. @returns what was done, one sentence each */
   atStart?: () => Promise<string[]>;
@@ -123,10 +124,31 @@ function controlWorker(settings: WorkerSettings): QueueWorker {
     // Built with the project (workers/bundle.ts), so that a worker that restarts is there at once.
     workflowBundle: { codePath: join(__dirname, '..', bundleName(settings.pace)) },
     maxCachedWorkflows: CACHED_WORKFLOWS,
+    ...versioned(settings),
     activities: createControlActivities({
       objectStore: objectStores(settings),
       repository: settings.repository,
     }),
+  };
+}
+
+/**
+ * What makes a control worker a version of a deployment. Proxies are none: they run no workflows, and serve those of all versions, whose
+ * activities stay compatible.
+ */
+function versioned({
+  deployment,
+  build,
+}: WorkerSettings): Pick<QueueWorker, 'workflowBundle' | 'workerDeploymentOptions'> {
+  if (deployment === undefined) return {};
+  return {
+    workflowBundle: { codePath: join(__dirname, '..', VERSIONED_BUNDLE) },
+    workerDeploymentOptions: {
+      version: { deploymentName: deployment, buildId: build },
+      useWorkerVersioning: true,
+      // Each workflow says its own: workflows/versioning.ts.
+      defaultVersioningBehavior: 'PINNED',
+    },
   };
 }
 

@@ -2,9 +2,10 @@ import { Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { joinDeployment, requireDeployments } from './deployment';
 import { queueWorkers, type QueueWorker, type Role } from './roles';
 import { registerSearchAttributes } from './search-attributes';
-import { workerSettings } from './settings';
+import { SettingsError, workerSettings } from './settings';
 import { tellsTrouble } from './trouble';
 
 /** Between two tries to reach a Temporal server that is not there (yet). */
@@ -13,17 +14,22 @@ const RECONNECT_SECONDS = 2;
 /**
  * Runs a role's workers until the process gets SIGINT or SIGTERM; then lets them finish what they can in a few
  * seconds. What they cannot, another worker goes on with.
- * @throws SettingsError where the environment lacks something
+ * @throws SettingsError where the environment lacks something, or the server what it asks for
  */
 export async function runWorker(role: Role): Promise<void> {
-  const { identity } = workerSettings(role);
+  const { identity, build } = workerSettings(role);
   const workers = queueWorkers(role);
+  const version = workers.find((worker) => worker.workerDeploymentOptions)?.workerDeploymentOptions?.version;
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
+  console.log(
+    `Lifeboat ${build}: ${identity}${version === undefined ? '' : `, of ${version.deploymentName}`}`,
+  );
 
   const connection = await untilReachable(async () => {
     const client = await Connection.connect(connectionOptions);
     try {
       await registerSearchAttributes(client, namespace);
+      if (version !== undefined) await requireDeployments(client, namespace, version.deploymentName);
     } finally {
       await client.close();
     }
@@ -45,20 +51,25 @@ export async function runWorker(role: Role): Promise<void> {
         }),
       ),
     );
-    await Promise.all([...running.map((worker) => worker.run()), ...workers.map(clearLeftovers)]);
+    const ended = new AbortController();
+    const working = Promise.all(running.map((worker) => worker.run())).finally(() => ended.abort());
+    const joined =
+      version &&
+      joinDeployment(() => Connection.connect(connectionOptions), namespace, version, ended.signal);
+    await Promise.all([working, joined, ...workers.map(clearLeftovers)]);
   } finally {
     await connection.close();
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** A site that cannot be reached now keeps no worker from its work: each backup clears what is in its way once more. */
 async function clearLeftovers({ atStart }: QueueWorker): Promise<void> {
   try {
     for (const line of (await atStart?.()) ?? []) console.log(line);
   } catch (error) {
-    console.error(
-      `What earlier workers have left could not be cleared: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    console.error(`What earlier workers have left could not be cleared: ${messageOf(error)}`);
   }
 }
 
@@ -68,9 +79,8 @@ async function untilReachable<T>(connect: () => Promise<T>): Promise<T> {
     try {
       return await connect();
     } catch (error) {
-      console.error(
-        `Temporal is not reachable, trying again: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      if (error instanceof SettingsError) throw error;
+      console.error(`Temporal is not reachable, trying again: ${messageOf(error)}`);
       await sleep(RECONNECT_SECONDS * 1000);
     }
   }

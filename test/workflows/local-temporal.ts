@@ -33,9 +33,13 @@ export function temporalForTests(): () => TestWorkflowEnvironment {
 }
 
 /** A dev server in memory that knows Lifeboat's search attributes; with `ui`, its Web UI is at its port plus 1000. To be torn down. */
-export async function startTemporal({ ui = false } = {}): Promise<TestWorkflowEnvironment> {
+export async function startTemporal({
+  ui = false,
+  extraArgs = [] as string[],
+} = {}): Promise<TestWorkflowEnvironment> {
+  const executable = { type: 'existing-path', path: temporalCli() ?? 'temporal' } as const;
   const server = await TestWorkflowEnvironment.createLocal({
-    server: { executable: { type: 'existing-path', path: temporalCli() ?? 'temporal' }, ip: '127.0.0.1', ui },
+    server: { executable, ip: '127.0.0.1', ui, extraArgs },
   });
   await registerSearchAttributes(server.connection, server.namespace ?? 'default');
   return server;

@@ -23,6 +23,8 @@ describe('what a worker is told by its environment', () => {
       repository: { bucket: 'backups', prefix: 'dr/', region: 'eu-central-1' },
       stateDirectory: '/var/lib/lifeboat',
       dialRoutes: '',
+      deployment: undefined,
+      identity: expect.stringMatching(/^control@.+:\d+ \d+\.\d+\.\d+/) as string,
     });
     expect(awsProxySettings(AWS_PROXY)).toEqual({
       instanceId: 'i-0a11fe00000000001',
@@ -61,6 +63,7 @@ describe('what a worker is told by its environment', () => {
     ['LIFEBOAT_REPOSITORY', 's3://backups/a b'],
     ['LIFEBOAT_STATE_DIRECTORY', ''],
     ['LIFEBOAT_S3_ENDPOINT', 'not a URL'],
+    ['LIFEBOAT_DEPLOYMENT', 'life.boat'],
   ])('refuses %s=%j, and says so', (name, value) => {
     expect(problemOf(() => workerSettings('control', { ...WORKER, [name]: value }))).toContain(name);
   });
