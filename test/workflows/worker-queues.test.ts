@@ -27,13 +27,7 @@ it.each<[Role, string | undefined]>([
   const versioned = queueWorkers(role).flatMap(({ taskQueue, workerDeploymentOptions }) =>
     workerDeploymentOptions === undefined
       ? []
-      : [
-          [
-            taskQueue,
-            workerDeploymentOptions.version.deploymentName,
-            workerDeploymentOptions.useWorkerVersioning,
-          ],
-        ],
+      : [[taskQueue, workerDeploymentOptions.version.deploymentName]],
   );
   expect(versioned).toEqual(deployment === undefined ? [] : [[CONTROL_QUEUE, deployment]]);
 });
