@@ -28,6 +28,8 @@ export interface RunCommand<Type extends WorkflowType> {
   mode?: FailoverMode;
   /** Recovery points that a failover is asked for: a run to others that is under way is not the one that was meant. */
   choice?: PointChoice;
+  /** Options that count when a run begins, as they were typed: one that is under way goes by what it began with. */
+  atBegin?: string[];
   /** What a person types, where that is not the type. */
   command?: string;
   /** The result for people. */
@@ -74,6 +76,8 @@ export async function runCommand<Type extends WorkflowType>(
       `${runSummary(command.type, plan.plan.name, command.mode)}${pointsText(run.choice ?? {})}: ${verb} ${run.workflowId}\n`,
     );
     if (link !== undefined) io.err(`  ${link}\n`);
+    if (run.attached && command.atBegin !== undefined && command.atBegin.length > 0)
+      io.err(`  It had begun before: ${command.atBegin.join(', ')} counts only where it was given then.\n`);
 
     const named = command.mode === 'test' ? `${planArgument} --test` : planArgument;
     const end: RunEnd<Type> = options.wait ? await follow(io, client, run, named) : { outcome: 'started' };

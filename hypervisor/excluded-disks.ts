@@ -25,7 +25,7 @@ export function leaveOut(
   const keys = disks.map(({ key }) => key);
   const notes = excludeDisks.map((key) =>
     keys.includes(key)
-      ? `The disk ${shown(key)} is not backed up, as the plan says: on EC2, and at home after a failback, the VM lacks it.`
+      ? `The disk ${shown(key)} is not backed up, as the plan says: on EC2, and at home where a failback makes the VM anew, it is missing.`
       : `The plan leaves out a disk "${key}", which the VM does not have; its disks are ${keys.join(', ')}.`,
   );
   return { disks: included, notes };

@@ -54,6 +54,10 @@ export function reversed<V extends Ordered>(vms: readonly V[]): (V & { dependsOn
   return vms.map((vm) => ({ ...vm, dependsOn: dependents.get(vm.name) ?? [] }));
 }
 
+/** The VMs, none of which waits for another. */
+export const independently = <V extends Ordered>(vms: readonly V[]): (V & { dependsOn: string[] })[] =>
+  vms.map((vm) => ({ ...vm, dependsOn: [] }));
+
 /** The VMs, each depending on no others than these. */
 export function amongThemselves<V extends Ordered>(vms: readonly V[]): (V & { dependsOn: string[] })[] {
   const names = new Set(vms.map(({ name }) => name));

@@ -1,6 +1,7 @@
 import { ApplicationFailure, CancellationScope, isCancellation, patched } from '@temporalio/workflow';
 import { type BackupResult } from '../activities/backup-proxy/contract';
 import { type SnapshotOptions } from '../hypervisor/port';
+import { independently } from '../plan/order';
 import { bothNames, type PrimaryVm } from '../plan/primary-vm';
 import { windowText } from '../plan/daily-window';
 import { type ClosedWindow, type ReplicationLimit } from '../plan/replication-limit';
@@ -43,7 +44,7 @@ export async function backup(request: BackupRequest): Promise<BackupSummary> {
     throw outsideWindow(plan.name, begun.closedWindow);
 
   progress.phase('backing up');
-  const independent = plan.vms.map((vm) => ({ ...vm, dependsOn: [] }));
+  const independent = independently(plan.vms);
   const results = await inDependencyOrder(independent, (vm) =>
     runVmChild(backupVm, run, vm.name, 'Back up', {
       run,

@@ -1,4 +1,5 @@
 import { patched } from '@temporalio/workflow';
+import { independently } from '../plan/order';
 import { bothNames, type PrimaryVm } from '../plan/primary-vm';
 import { type RunContext } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
@@ -10,6 +11,7 @@ import { awsProxy, backupProxy, control } from './run/activities';
 import { type OnFailure, requireOnFailure } from './run/attention';
 import { begin, requirePhase, type RunRequest, take } from './run/begin';
 import { compensating } from './run/compensation';
+import { inDependencyOrder } from './run/dependency-order';
 import { moveDns, proveDns, returnDns } from './dns';
 import { type FailedBackVm } from './failback-vm';
 import { bringVmsHome, type RecoveryInstance } from './homecoming';
@@ -142,7 +144,14 @@ export async function serveFromInstances(
   instances: RecoveryInstance[],
 ): Promise<void> {
   const addresses = new Map<string, InstanceAddresses>();
-  for (const { vm, instanceId, instanceType } of instances)
+  const start = async ({ vm, instanceId, instanceType }: RecoveryInstance): Promise<void> => {
     addresses.set(vm, await awsProxy.startInstance({ run, vm, instanceId, instanceType }));
+  };
+  if (patched('serve again side by side')) {
+    // Nobody's readiness is waited for: what was stopped together comes back together, as after a power cut.
+    await inDependencyOrder(independently(plan.vms), async ({ name }) => {
+      for (const instance of instances) if (instance.vm === name) await start(instance);
+    });
+  } else for (const instance of instances) await start(instance);
   await moveDns(run, plan, addresses);
 }

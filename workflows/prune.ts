@@ -1,6 +1,7 @@
 import { type Collected } from '../repository/upkeep/collection';
 import { awsProxy } from './run/activities';
 import { begin, requirePhase, type RunRequest } from './run/begin';
+import { independently } from '../plan/order';
 import { inDependencyOrder } from './run/dependency-order';
 import { RunProgress } from './run/run-status';
 
@@ -29,7 +30,7 @@ export async function prune(request: PruneRequest): Promise<PruneSummary> {
   requirePhase(begun, ['none', 'protected'], 'prune the backups of');
 
   progress.phase('pruning');
-  const independent = plan.vms.map((vm) => ({ ...vm, dependsOn: [] }));
+  const independent = independently(plan.vms);
   const results = await inDependencyOrder(independent, async ({ name: vm }) => {
     progress.vm(vm, 'pruning');
     const { retention } = plan.repository;

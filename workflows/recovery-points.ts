@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import { type DrCopy } from '../activities/aws-proxy/account/contract';
+import { independently } from '../plan/order';
 import { INSTANT_FORM, parseInstant } from '../plan/instant';
 import { type ChosenPoint, type PointChoice } from '../plan/lines';
 import { type RunContext } from '../plan/run';
@@ -56,18 +57,15 @@ export class PointCopies {
     const missing = this.points.filter(({ vm }) => !this.made.has(vm));
     const points = new Map(missing.map((point) => [point.vm, point]));
     const vms = plan.vms.filter(({ name }) => points.has(name));
-    await inDependencyOrder(
-      vms.map((vm) => ({ ...vm, dependsOn: [] })),
-      async ({ name }) => {
-        const point = points.get(name) as ChosenPoint;
-        const copy = await runVmChild(copyPoint, run, name, 'Copy the recovery point', {
-          ...{ run, point, before },
-          ...(kmsKey === undefined ? {} : { kmsKey }),
-        });
-        this.made.set(name, copy);
-        return copy;
-      },
-    );
+    await inDependencyOrder(independently(vms), async ({ name }) => {
+      const point = points.get(name) as ChosenPoint;
+      const copy = await runVmChild(copyPoint, run, name, 'Copy the recovery point', {
+        ...{ run, point, before },
+        ...(kmsKey === undefined ? {} : { kmsKey }),
+      });
+      this.made.set(name, copy);
+      return copy;
+    });
     return [...this.made.values()];
   }
 }

@@ -5,6 +5,7 @@ import {
   type RestorePlan,
 } from '../activities/aws-proxy/restore/contract';
 import { type CopyResult } from '../activities/copy-result';
+import { independently } from '../plan/order';
 import { type RunContext } from '../plan/run';
 import { type CopiedDisk, copyDirect } from './direct-copy';
 import { awsProxy, control } from './run/activities';
@@ -53,7 +54,7 @@ export async function restore(request: RunRequest): Promise<RestoreSummary> {
     plan.vms.map((vm) => vm.name),
   );
   requirePhase(begun, ['none', 'protected'], 'restore');
-  const independent = plan.vms.map((vm) => ({ ...vm, dependsOn: [] }));
+  const independent = independently(plan.vms);
   // The first restore refuses what lacks a backup before it writes the plan's state. Later ones have a state already,
   // and a VM that is new to the plan must not keep the others from being protected.
   if (begun.phase === 'none')

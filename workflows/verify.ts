@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import { type VerifiedDisk } from '../activities/aws-proxy/restore/contract';
+import { independently } from '../plan/order';
 import { type RunContext } from '../plan/run';
 import { awsProxy } from './run/activities';
 import { begin, type RunRequest } from './run/begin';
@@ -39,7 +40,7 @@ export async function verify(request: VerifyRequest): Promise<VerifySummary> {
     vms.map(({ name }) => name),
   );
   progress.phase('verifying');
-  const independent = vms.map((vm) => ({ ...vm, dependsOn: [] }));
+  const independent = independently(vms);
   const results = await inDependencyOrder(independent, (vm) =>
     runVmChild(verifyVm, run, vm.name, 'Verify', { run, vm: vm.name }),
   );

@@ -34,7 +34,7 @@ export function failbackCommand(context: CliContext): Command {
         'where a person has to mend something while the instances serve: wait for it, or take all back',
       ),
     )
-    .action((plan: string, options: Options) =>
+    .action((plan: string, options: Options, command: Command) =>
       runCommand(
         context,
         {
@@ -44,6 +44,10 @@ export function failbackCommand(context: CliContext): Command {
             onFailure: options.onFailure,
             ...(options.replace === undefined ? {} : { replace: options.replace }),
           },
+          atBegin: [
+            ...(options.replace === undefined ? [] : ['--replace']),
+            ...(command.getOptionValueSource('hardware') === 'cli' ? ['--hardware'] : []),
+          ],
           exitCode: ({ leftOut = [] }) => (leftOut.length > 0 ? EXIT.doneWithout : EXIT.ok),
           text: ({ vms, downtimeSeconds, notes = [], leftOut = [], approvals }) =>
             tableText(

@@ -74,6 +74,7 @@ export function failoverCommand(context: CliContext): Command {
             ...(why === undefined ? {} : { approveAll: { by, why } }),
           },
           choice,
+          atBegin: why === undefined ? [] : ['--approve-all'],
           exitCode: ({ leftOut = [] }) => (leftOut.length > 0 ? EXIT.doneWithout : EXIT.ok),
           text: ({ plan: name, vms, rpoSeconds, rtoSeconds, downtimeSeconds, removed, ...more }) =>
             tableText(

@@ -22,6 +22,7 @@ import {
   PRODUCTION_SUBNET_ID,
   PROXY_AVAILABILITY_ZONE,
 } from '../../sandbox/aws/fixtures';
+import { waitUntilCompleted } from '../support/failover-listing';
 import { type FailoverSite, publishDrCopy, shopPlan, startFailoverSite } from '../support/failover-site';
 import { failureOf, runActivity } from './run-activity';
 
@@ -120,6 +121,32 @@ describe('reading the instances', () => {
     expect(await read()).toMatchObject([{ instanceId: newer.instanceId }]);
     await remove('read-old');
     await remove('read-new');
+  });
+
+  it('names the copy of a chosen recovery point, of its own run only, as that is what its volumes were made from', async () => {
+    const { run } = await recover('read-point');
+    const of = async (runId: string): Promise<string[]> => {
+      const made: string[] = [];
+      for (const { Tags = [], VolumeSize } of await findSnapshots(site.clients.ec2, { role: 'dr-copy' })) {
+        const values = { run: runId, role: 'point-copy' } as const;
+        const { SnapshotId = '' } = await site.clients.ebs.send(
+          new StartSnapshotCommand({
+            VolumeSize,
+            Tags: [...Tags.filter(({ Key }) => !/:(run|role)$/.test(Key ?? '')), ...tagList(values)],
+          }),
+        );
+        await site.clients.ebs.send(new CompleteSnapshotCommand({ SnapshotId, ChangedBlocksCount: 0 }));
+        made.push(SnapshotId);
+      }
+      return made;
+    };
+    const named = async () => (await read())[0]?.disks.map(({ copySnapshotId }) => copySnapshotId).sort();
+    await of('of-a-test');
+    expect(await named()).toEqual(DISKS.map(({ key }) => copyOf(key)).sort());
+    const chosen = await of(run.runId);
+    await waitUntilCompleted(site.clients.ec2, chosen);
+    expect(await named()).toEqual(chosen.sort());
+    await remove('read-point');
   });
 
   it('refuses where a VM of the plan has no instance', async () => {

@@ -108,7 +108,7 @@ asRoot('where a person has to mend something (needs root)', () => {
 
   /** Waits until the run's own account is as wanted. */
   const status = (run: LifeboatRun, wanted: (status: RunStatus) => boolean): Promise<RunStatus> =>
-    eventually(90, async () => {
+    eventually(120, async () => {
       const { snapshot } = await look(sandbox.client.temporal, run);
       if (!snapshot.running) return { ended: await run.result().catch(String) };
       if (snapshot.status !== undefined && wanted(snapshot.status)) return snapshot.status;
@@ -152,7 +152,7 @@ asRoot('where a person has to mend something (needs root)', () => {
       const list = sandbox.client.temporal.workflow.list({
         query: 'LifeboatPhase = "needs attention" AND WorkflowType = "failover"',
       });
-      const listed = await eventually(30, async () => {
+      const listed = await eventually(120, async () => {
         for await (const { workflowId } of list) return workflowId;
         return undefined;
       });
@@ -172,7 +172,7 @@ asRoot('where a person has to mend something (needs root)', () => {
       // EC2 takes db's instance, and with it the volumes: others are made, once that is seen.
       const [taken] = await resources('instance', 'db');
       await sandbox.aws.ec2.send(new TerminateInstancesCommand({ InstanceIds: [taken?.id ?? ''] }));
-      await eventually(30, async () => ((await resources('volume', 'db')).length === 0 ? true : undefined));
+      await eventually(120, async () => ((await resources('volume', 'db')).length === 0 ? true : undefined));
       await sandbox.client.retry('shop', { vm: 'db' });
       await status(run, waits('db', /terminated/));
       const preparedForWeb = (await resources('volume', 'web')).map(({ id }) => id).sort();

@@ -320,11 +320,12 @@ asRoot('replication through workers, Temporal and both sites (needs root)', () =
       await sandbox.breakAws({
         name: 'slow',
         operations: ['PutObject'],
-        fault: { kind: 'slow', milliseconds: 1000 },
+        // Some five of them: on a busy machine a second each was over before the round had begun.
+        fault: { kind: 'slow', milliseconds: 4000 },
       });
       const byHand = await sandbox.client.backup(argument);
       const round = await sandbox.client.replicate(argument);
-      await eventually(30, async () => {
+      await eventually(120, async () => {
         const { snapshot } = await look(sandbox.client.temporal, round);
         return snapshot.status?.phase.includes('under way already') ? true : undefined;
       });

@@ -130,7 +130,7 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
         ).startedAgain;
       await eventually(120, () => waitUntilServing(sandbox.config).then(() => true));
       // It knows of no run; the connection to the server that is gone may still have to notice.
-      const known = await eventually(30, async () => [
+      const known = await eventually(120, async () => [
         await sandbox.client.attach('restore', { plan: 'shop' }),
       ]);
       expect(known).toEqual([undefined]);
@@ -190,7 +190,7 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
         });
         const old = await sandbox.client.failover({ plan: 'shop', mode: 'disaster' });
         const oldEnd = old.result().catch((error: unknown) => error);
-        await eventually(60, async () =>
+        await eventually(120, async () =>
           (await account.ofPlan('shop')).some(({ kind }) => kind === 'volume') ? true : undefined,
         );
 

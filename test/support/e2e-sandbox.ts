@@ -77,7 +77,7 @@ export async function openE2eSandbox(
       const { pid, restarts } = (await find()) ?? {};
       if (pid === undefined || restarts === undefined) throw new Error(`There is no process ${name}.`);
       process.kill(pid, 'SIGKILL');
-      const startedAgain = eventually(30, async () => {
+      const startedAgain = eventually(120, async () => {
         const now = await find();
         return now?.pid !== undefined && now.pid !== pid && now.restarts === restarts + 1 ? true : undefined;
       }).then(() => undefined);

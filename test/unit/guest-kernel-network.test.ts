@@ -1,3 +1,4 @@
+import { grubCfgForPrimarySite } from '../../guest/linux/boot/grub';
 import { withoutPrimaryNetwork, withPrimaryNetwork } from '../../guest/linux/network/kernel-arguments';
 import {
   DRACUT,
@@ -131,5 +132,34 @@ it("keeps the menu's own entries together with the network at home, and other sy
   await goHome(disk);
   expect(text(disk, '/boot/grub/grub.cfg')).toBe(
     `# made anew\n${own.replace('root=/dev/sda1', `root=UUID=${ROOT_UUID}`)}${foreign}`,
+  );
+});
+
+it('gives the network back to the lines of its own kernels only', () => {
+  const menu = (arguments_: string, anew = false): string =>
+    [
+      "menuentry 'Rescue disk' {",
+      '\tlinux /vmlinuz root=UUID=77777777-0000-0000-0000-000000000000 ip=192.0.2.9::192.0.2.1:24::eth0:none',
+      '}',
+      "menuentry 'Debian'{",
+      `\tlinux /boot/vmlinuz root=UUID=${ROOT_UUID} ro${arguments_}`,
+      '\tinitrd /boot/initrd.img',
+      '}',
+      "menuentry 'Debian, with Xen' {",
+      '\tmultiboot2 /boot/xen.gz placeholder',
+      `\tmodule2 /boot/vmlinuz placeholder root=UUID=${ROOT_UUID} ro${arguments_}`,
+      '\tmodule2 --nounzip /boot/initrd.img',
+      '}',
+      ...(anew ? ["menuentry 'By hand' {", '\tlinux /vmlinuz root=/dev/sdc1 ro', '}'] : []),
+    ].join('\n');
+  // The menu's first entry, whose network is its own, is not this system's.
+  const own = menu(` ${NETWORK}`).split('\n').slice(3).join('\n');
+  const anew = menu('', true).split('\n').slice(3).join('\n');
+  const home = grubCfgForPrimarySite(anew, own);
+  expect(home).toBe(menu(` ${NETWORK}`, true).split('\n').slice(3).join('\n'));
+  const foreignFirst = (text: string): string =>
+    text.replace("menuentry 'Rescue disk' {", "menuentry 'Rescue disk' $menuentry_id_option 'osprober-x' {");
+  expect(grubCfgForPrimarySite(foreignFirst(menu('')), foreignFirst(menu(` ${NETWORK}`)))).toBe(
+    foreignFirst(menu(` ${NETWORK}`)),
   );
 });

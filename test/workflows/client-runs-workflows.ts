@@ -60,6 +60,12 @@ export async function failoverVm(vm: string): Promise<void> {
   await activities.launchShell(vm);
 }
 
+export async function failback(): Promise<void> {
+  let finished = false;
+  setHandler(finish, () => void (finished = true));
+  await condition(() => finished);
+}
+
 export async function check({ plan, digest = '' }: RunRequest): Promise<CheckSummary> {
   const findings = await activities.findings();
   const { firstExecutionRunId: runId } = workflowInfo();

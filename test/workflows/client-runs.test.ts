@@ -190,6 +190,18 @@ describeWithTemporal('the client and the command on a real Temporal server', () 
     expect(test.world.err).toContain('the failover failed: There is no DR copy of shop.');
   }, 60_000);
 
+  it('what counts at the beginning only is told to whoever attaches with it', async () => {
+    const told = async (...options: string[]) => {
+      const attached = command('failback', folder.file, '--no-wait', ...options);
+      expect(await attached.done).toBe(0);
+      return /It had begun before: (.*) counts only/.exec(attached.world.err)?.[1];
+    };
+    expect(await told('--replace')).toBeUndefined();
+    expect(await told()).toBeUndefined();
+    expect(await told('--replace', '--hardware', 'original')).toBe('--replace, --hardware');
+    await client.temporal.workflow.getHandle('lifeboat:shop:failback').signal(finish);
+  }, 60_000);
+
   it('a check tells by its exit code whether the plan is ready, and what is to be done', async () => {
     const ready = command('check', folder.file);
     expect(await ready.done).toBe(0);

@@ -150,6 +150,17 @@ describeWithTemporal('an undo', () => {
       120_000,
     );
 
+    it('starts every instance again that starts, where it takes itself back', async () => {
+      const sites = await failedOver();
+      sites.faults.set('waitUntilReady at home web', broken('It is broken.'));
+      sites.faults.set('startInstance db', broken('There is no capacity.'));
+      const outcome = await undo(sites, said);
+      expect(outcome).toMatchObject({
+        message: expect.stringContaining('There is no capacity.') as string,
+      });
+      expect(sites.running('recovery')).toEqual(['web']);
+    }, 120_000);
+
     it('is gone on with where it has died half-way, and no failback takes it for one of its own', async () => {
       const sites = await failedOver();
       await sites.leave('failing-back', 'dead-undo', { undoing: 'failover' });

@@ -14,9 +14,10 @@ import { type DrPlan } from '../../../plan/schema';
 import { MANIFESTS_AT_ONCE, readManifest } from '../../../repository/backups/backups';
 import { type ObjectStore } from '../../../repository/objects/object-store';
 import { type BackupManifest } from '../../../repository/backups/manifest';
-import { type CopySnapshot, findCopySnapshots } from '../account/dr-copy';
+import { type CopySnapshot, copySnapshots } from '../account/dr-copy';
 import { FILTER_VALUES, listInstances, listVolumes } from '../account/lookup';
-import { diskOf, readInstance, readRecoveredVolume, tagFilters } from '../account/tags';
+import { findSnapshots, taggedSnapshots } from '../account/snapshots';
+import { diskOf, readInstance, readPointSnapshot, readRecoveredVolume, tagFilters } from '../account/tags';
 import { type FailbackActivities } from './contract';
 
 type RecoveryInstance = Awaited<ReturnType<FailbackActivities['readInstances']>>[number];
@@ -46,7 +47,9 @@ export async function readRecoveryInstances(
     return [];
   });
   const types = await instanceTypes(ec2, chosen);
-  const copies = await findCopySnapshots(ec2, { plan: plan.name });
+  const snapshots = await findSnapshots(ec2, { plan: plan.name });
+  const drCopies = copySnapshots(snapshots).filter(({ tags }) => tags.role === 'dr-copy');
+  const pointCopies = taggedSnapshots(snapshots, readPointSnapshot);
   const instances: RecoveryInstance[] = [];
   const read = async (found: Found) => ({
     found,
@@ -60,6 +63,9 @@ export async function readRecoveryInstances(
     }
     const { configuration: before, notes, excludedDisks } = manifest;
     const disks = disksOf(found, before, problems);
+    // A point's copy that another run has made holds the same, but EBS compares with what a volume was made from only.
+    const ofItsRun = pointCopies.filter(({ tags }) => tags.run === found.tags.run);
+    const copies = [...ofItsRun, ...drCopies];
     instances.push({
       vm,
       ...hardwareOf(found, types, before),
@@ -76,7 +82,7 @@ export async function readRecoveryInstances(
 }
 
 /**
- * The snapshot that holds a disk as it was at the recovery point. A block map's digest stands on snapshots that hold exactly what it
+ * The snapshot that holds a disk as it was at the recovery point: the copy of a chosen one, or the DR copy. A block map's digest stands on snapshots that hold exactly what it
  * says, so launch copies are none of them.
  */
 function copyOf(
@@ -88,7 +94,6 @@ function copyOf(
   const found = copies.find(
     ({ snapshot, tags }) =>
       snapshot.State === 'completed' &&
-      tags.role === 'dr-copy' &&
       tags.vm === vm &&
       tags.disk === key &&
       tags.recoveryPoint === backupId &&

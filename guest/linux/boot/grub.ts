@@ -74,17 +74,32 @@ export function argumentsForRecoverySite(
  */
 export function grubCfgForPrimarySite(text: string, original: string): string {
   const hadConsole = original.includes(SERIAL_CONSOLE);
-  const network = primaryNetworkOf(original.split('\n').find((line) => LINUX_LINE.test(line)) ?? '');
-  let foreign = false;
-  return text
-    .split('\n')
-    .map((line) => {
-      if (ENTRY_LINE.test(line)) foreign = FOREIGN_ENTRY.test(line);
+  const before = original.split('\n');
+  const wereOwn = ownKernelLines(before);
+  const network = [...new Set(before.filter((_, index) => wereOwn.has(index)).flatMap(primaryNetworkOf))];
+  const lines = text.split('\n');
+  const own = ownKernelLines(lines);
+  return lines
+    .map((line, index) => {
       if (!LINUX_LINE.test(line)) return line;
       const undone = hadConsole ? line : line.replaceAll(` ${SERIAL_CONSOLE}`, '');
-      return foreign ? undone : withPrimaryNetwork(undone, network);
+      return own.has(index) ? withPrimaryNetwork(undone, network) : undone;
     })
     .join('\n');
+}
+
+/** Indexes of the lines that hand this system's kernel its arguments: not another system's, and no module that is an initramfs. */
+function ownKernelLines(lines: string[]): Set<number> {
+  const root = ownRoot(lines);
+  const found = new Set<number>();
+  let foreign = false;
+  for (const [index, line] of lines.entries()) {
+    if (ENTRY_LINE.test(line)) foreign = FOREIGN_ENTRY.test(line);
+    if (foreign || !LINUX_LINE.test(line)) continue;
+    const ofLine = rootOf(line);
+    if (ofLine === undefined ? !/^\s*module/.test(line) : ofLine === root) found.add(index);
+  }
+  return found;
 }
 
 /** /etc/default/grub with the serial console, for the next update-grub. It is a shell script: later lines add. */
