@@ -119,15 +119,17 @@ asRoot('two versions of the control worker (needs root)', () => {
         await b.worker.says(
           new RegExp(`is not the current version of lifeboat; that is .*${a.buildId.slice(-12)}`),
         );
-        expect(JSON.parse(await lifeboat('worker', 'versions', '--json'))).toMatchObject({
-          current: a.buildId,
-          versions: expect.arrayContaining(
-            [
-              { buildId: a.buildId, status: 'current', pinnedRuns: [failover.workflowId] },
-              { buildId: b.buildId, status: 'inactive', pinnedRuns: [] },
-            ].map((version) => expect.objectContaining(version) as unknown),
-          ) as unknown,
+        const pinned = { buildId: a.buildId, status: 'current', pinnedRuns: [failover.workflowId] };
+        const idle = { buildId: b.buildId, status: 'inactive', pinnedRuns: [] };
+        // The server's search is a moment behind.
+        const versions = await eventually(30, async () => {
+          const found = JSON.parse(await lifeboat('worker', 'versions', '--json')) as { versions: object[] };
+          expect(found).toMatchObject({ current: a.buildId, versions: [{}, {}] });
+          for (const version of [pinned, idle])
+            expect(found.versions).toContainEqual(expect.objectContaining(version));
+          return found.versions;
         });
+        expect(versions).toHaveLength(2);
         expect(await lifeboat('worker', 'promote', b.buildId)).toContain(`ends on ${a.buildId}`);
         goOn();
         await replicated;
@@ -136,6 +138,7 @@ asRoot('two versions of the control worker (needs root)', () => {
         // Without its version the failover waits, whatever is there of others.
         await a.worker.kill();
         const approved = client.decisions.approve('shop', decision);
+        approved.catch(() => undefined);
         expect(await lifeboat('status', 'shop')).toContain(
           `no control worker answers\nIt goes on when a control worker of ${a.buildId} answers`,
         );
