@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { runCli } from '../../cli/program';
 import { type DrPlan } from '../../plan/schema';
 import { projectRoot } from '../../host/project-root';
+import { type FaultRule } from '../../sandbox/aws/faults/rule';
 import { workerEnvironment } from '../../sandbox/supervisor/processes';
-import { supervisorReport } from '../../sandbox/supervisor/report';
 import { ExpectedDisks } from '../chaos/disks';
 import { removeSystemDisks } from '../chaos/guests';
 import { SeededRandom } from '../chaos/random';
@@ -16,6 +16,12 @@ import { testIo } from '../unit/cli-io';
 const STEP_MS = 240_000;
 /** Of temporal.api.enums.v1.VersioningBehavior. */
 const AUTO_UPGRADE = 2;
+/** A restore asks again and again until they are there. */
+const NO_SNAPSHOTS: FaultRule = {
+  name: 'no snapshots',
+  operations: ['DescribeSnapshots'],
+  fault: { kind: 'error', code: 'InternalError', message: 'It is busy.', status: 500 },
+};
 
 /** Namespaces, taps and FUSE need root. */
 const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
@@ -77,15 +83,6 @@ asRoot('two versions of the control worker (needs root)', () => {
     return all.filter((version, index) => version !== all[index - 1]);
   }
 
-  /** Holds the backup proxy, and with it what needs one. @returns what lets it go on */
-  async function holdBackupProxy(): Promise<() => void> {
-    const processes = await supervisorReport(sandbox.config);
-    const pid = processes.find(({ name }) => name === 'worker-backup-proxy')?.pid;
-    if (pid === undefined) throw new Error('There is no backup proxy.');
-    process.kill(pid, 'SIGSTOP');
-    return () => void process.kill(pid, 'SIGCONT');
-  }
-
   it(
     'a failover ends on the version that began it, replication moves on, and a new one begins on the new version',
     async () => {
@@ -105,12 +102,12 @@ asRoot('two versions of the control worker (needs root)', () => {
 
       const failover = await client.failover({ plan: 'shop', mode: 'disaster' });
       await gate('shop', 'db');
-      const goOn = await holdBackupProxy();
+      await sandbox.breakAws(NO_SNAPSHOTS);
       const replication = await client.replicate({ plan: 'wiki' });
       const replicated = replication.result();
       try {
         await eventually(60, async () => {
-          const [version] = await versionsOf('lifeboat:wiki:backup:page').catch(() => []);
+          const [version] = await versionsOf('lifeboat:wiki:restore').catch(() => []);
           return version === a.buildId ? true : undefined;
         });
 
@@ -131,7 +128,7 @@ asRoot('two versions of the control worker (needs root)', () => {
         });
         expect(versions).toHaveLength(2);
         expect(await lifeboat('worker', 'promote', b.buildId)).toContain(`ends on ${a.buildId}`);
-        goOn();
+        await sandbox.mendAws();
         await replicated;
         expect(await versionsOf(replication.workflowId, replication.runId)).toEqual([a.buildId, b.buildId]);
 
@@ -162,7 +159,7 @@ asRoot('two versions of the control worker (needs root)', () => {
 
         expect(await lifeboat('worker', 'promote', a.buildId)).toContain(`ends on ${b.buildId}`);
       } finally {
-        goOn();
+        await sandbox.mendAws();
         await replicated.catch(() => undefined);
       }
     },
