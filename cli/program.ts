@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
-import { lifeboatVersion } from '../host/version';
 import { printable } from '../plan/printable';
+import { buildId } from '../workers/build-id';
 import { approveCommand } from './commands/approve';
 import { backupCommand } from './commands/backup';
 import { cancelCommand } from './commands/cancel';
@@ -73,7 +73,12 @@ const COMMANDS = [
 export function buildProgram(context: CliContext): Command {
   const program = new Command('lifeboat')
     .description('Disaster recovery of data-centre VMs to AWS')
-    .version(lifeboatVersion(), '--version', 'show the version')
+    .option('--version', 'show the version: of the package, and after the + of its workflows')
+    // As commander's own, but read from the build when it is asked for.
+    .on('option:version', () => {
+      context.io.out(`${buildId()}\n`);
+      throw new CommanderError(EXIT.ok, 'commander.version', '');
+    })
     .helpOption('--help', 'show how a command is used')
     .addHelpText(
       'after',
@@ -135,7 +140,7 @@ function usageMessage({ message, code }: CommanderError): string {
 }
 
 const COMMAND_NAMES = new Set([
-  ...['schedule', 'sandbox', 'repository', 'vsphere', 'dns', 'plan', 'test', 'evidence'],
+  ...['schedule', 'sandbox', 'repository', 'vsphere', 'dns', 'plan', 'test', 'evidence', 'worker'],
 ]);
 
 /** The command's name for the JSON document, such as `schedule show`. */

@@ -31,7 +31,12 @@ export interface CliSettings {
   /** `s3://bucket/prefix` of the backup repository. */
   repository: string | undefined;
   region: string | undefined;
+  /** Temporal worker deployment of the control workers, where it is named. */
+  deployment?: string | undefined;
 }
+
+/** The deployment that commands ask for where none is named. */
+export const USUAL_DEPLOYMENT = 'lifeboat';
 
 /**
  * Settings come from the environment; where that names no site, from the sandbox that is up in one of the
@@ -48,6 +53,7 @@ export function loadSettings(env: NodeJS.ProcessEnv, directories: readonly strin
     webUi: used?.sandbox.temporal.ui ?? env.LIFEBOAT_WEB_UI,
     repository: env.LIFEBOAT_REPOSITORY,
     region: env.AWS_REGION ?? env.AWS_DEFAULT_REGION,
+    deployment: env.LIFEBOAT_DEPLOYMENT === '' ? undefined : env.LIFEBOAT_DEPLOYMENT,
   };
 }
 

@@ -3,6 +3,7 @@ import { type RunStatus } from '../workflows/run/messages';
 import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
 import { type LifeboatClient } from './client';
 import { look } from './progress';
+import { pinnedVersion } from './worker-versions';
 
 /** A run of a plan that moves the application, or tries to, and what it waits for. */
 export interface RunUnderWay {
@@ -12,6 +13,8 @@ export interface RunUnderWay {
   runId: string;
   /** Its own account; undefined while no control worker answers. */
   status: RunStatus | undefined;
+  /** Version of the control workers that it ends on; only where it is bound to one, and no worker answers for it. */
+  pinnedTo?: string;
 }
 
 const KINDS: [type: WorkflowType, mode?: FailoverMode][] = [['failover'], ['failover', 'test'], ['failback']];
@@ -25,7 +28,18 @@ export async function runsUnderWay(client: LifeboatClient, plan: string): Promis
     try {
       const { snapshot } = await look(client.temporal, run);
       const { workflowId, runId } = run;
-      if (snapshot.running) found.push({ type, mode, workflowId, runId, status: snapshot.status });
+      const { running, status } = snapshot;
+      const pinnedTo =
+        running && status === undefined ? await pinnedVersion(client.temporal, run) : undefined;
+      if (running)
+        found.push({
+          type,
+          mode,
+          workflowId,
+          runId,
+          status,
+          ...(pinnedTo === undefined ? {} : { pinnedTo }),
+        });
     } catch (error) {
       // It has ended since.
       if (!(error instanceof WorkflowNotFoundError)) throw error;

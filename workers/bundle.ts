@@ -1,25 +1,26 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
-import { bundleName } from './bundle-name';
+import { bundleName, VERSIONED_BUNDLE } from './bundle-name';
 
 /** Modules that stand in for others in a bundle, by the path of the other without its ending. */
 type Replacements = Record<string, string>;
 
 /**
- * Bundles the compiled workflows, part of `npm run build`: as sites run them, and, with other times to wait, as the chaos
- * suite does.
+ * Bundles the compiled workflows, part of `npm run build`: as sites run them, without versions and with, and, with other times to wait,
+ * as the chaos suite does.
  */
 async function main(): Promise<void> {
   const dist = join(__dirname, '..');
   const quick = { [join(dist, 'workflows', 'run', 'pace')]: join(dist, 'workflows', 'run', 'quick-pace.js') };
-  await bundle(dist, bundleName('usual'), {});
-  await bundle(dist, bundleName('quick'), quick);
+  await bundle(dist, 'index', bundleName('usual'), {});
+  await bundle(dist, 'versioned', VERSIONED_BUNDLE, {});
+  await bundle(dist, 'index', bundleName('quick'), quick);
 }
 
-async function bundle(dist: string, name: string, replacements: Replacements): Promise<void> {
+async function bundle(dist: string, entry: string, name: string, replacements: Replacements): Promise<void> {
   const { code } = await bundleWorkflowCode({
-    workflowsPath: join(dist, 'workflows', 'index.js'),
+    workflowsPath: join(dist, 'workflows', `${entry}.js`),
     logger: new DefaultLogger('WARN'),
     webpackConfigHook: (config) => ({
       ...config,

@@ -61,7 +61,7 @@ import {
   CONTROL_QUEUE,
   NOTICE_QUEUE,
 } from '../activities/task-queues';
-import { bundleName } from './bundle-name';
+import { bundleName, VERSIONED_BUNDLE } from './bundle-name';
 import { drCopyFacts } from './metrics/dr-copy-facts';
 import { type Facts } from './metrics/facts';
 import { planFacts } from './metrics/plan-facts';
@@ -85,6 +85,7 @@ export type QueueWorker = Pick<
   | 'maxConcurrentActivityTaskExecutions'
   | 'maxConcurrentActivityTaskPolls'
   | 'maxCachedWorkflows'
+  | 'workerDeploymentOptions'
 > & {
   /** What this role can look up for metrics. */
   facts?: Facts[];
@@ -143,6 +144,7 @@ function controlWorker(settings: WorkerSettings): QueueWorker {
     // Built with the project (workers/bundle.ts), so that a worker that restarts is there at once.
     workflowBundle: { codePath: join(__dirname, '..', bundleName(settings.pace)) },
     maxCachedWorkflows: CACHED_WORKFLOWS,
+    ...versioned(settings),
     activities: createControlActivities({
       objectStore,
       repository: settings.repository,
@@ -161,6 +163,26 @@ function noticeWorker(): QueueWorker {
     }),
     maxConcurrentActivityTaskExecutions: CONCURRENT_NOTICES,
     maxConcurrentActivityTaskPolls: 1,
+  };
+}
+
+/**
+ * What makes a control worker a version of a deployment. Proxies are none: they run no workflows, and serve those of all versions, whose
+ * activities stay compatible.
+ */
+function versioned({
+  deployment,
+  build,
+}: WorkerSettings): Pick<QueueWorker, 'workflowBundle' | 'workerDeploymentOptions'> {
+  if (deployment === undefined) return {};
+  return {
+    workflowBundle: { codePath: join(__dirname, '..', VERSIONED_BUNDLE) },
+    workerDeploymentOptions: {
+      version: { deploymentName: deployment, buildId: build },
+      useWorkerVersioning: true,
+      // Each workflow says its own: workflows/versioning.ts.
+      defaultVersioningBehavior: 'PINNED',
+    },
   };
 }
 

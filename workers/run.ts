@@ -3,13 +3,14 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { joinDeployment, requireDeployments } from './deployment';
 import { countsCopies } from './metrics/copies';
 import { exportMetrics, type Exporter } from './metrics/exporter';
 import { FactReporter, reportFacts } from './metrics/facts';
 import { reportRequests } from './metrics/requests';
 import { queueWorkers, type QueueWorker, type Role } from './roles';
 import { registerSearchAttributes } from './search-attributes';
-import { workerSettings } from './settings';
+import { SettingsError, workerSettings } from './settings';
 import { tellsTrouble } from './trouble';
 
 /** Between two tries to reach a Temporal server that is not there (yet). */
@@ -21,19 +22,24 @@ const LAST_LOOK_SECONDS = 1;
 /**
  * Runs a role's workers until the process gets SIGINT or SIGTERM; then lets them finish what they can in a few
  * seconds. What they cannot, another worker goes on with.
- * @throws SettingsError where the environment lacks something
+ * @throws SettingsError where the environment lacks something, or the server what it asks for
  */
 export async function runWorker(role: Role): Promise<void> {
-  const { identity, metricsAddress } = workerSettings(role);
+  const { identity, build, metricsAddress } = workerSettings(role);
   const workers = queueWorkers(role);
+  const version = workers.find((worker) => worker.workerDeploymentOptions)?.workerDeploymentOptions?.version;
   const exporter = metricsAddress === undefined ? undefined : exportMetrics(metricsAddress, role);
   const telling = exporter && { exporter, reporters: reportersOf(workers, exporter) };
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
+  console.log(
+    `Lifeboat ${build}: ${identity}${version === undefined ? '' : `, of ${version.deploymentName}`}`,
+  );
 
   const connection = await untilReachable(async () => {
     const client = await Connection.connect(connectionOptions);
     try {
       await registerSearchAttributes(client, namespace);
+      if (version !== undefined) await requireDeployments(client, namespace, version.deploymentName);
     } finally {
       await client.close();
     }
@@ -57,9 +63,14 @@ export async function runWorker(role: Role): Promise<void> {
         }),
       ),
     );
-    const ended = Promise.all([...running.map((worker) => worker.run()), ...workers.map(clearLeftovers)]);
+    const ended = new AbortController();
+    const working = Promise.all(running.map((worker) => worker.run())).finally(() => ended.abort());
+    const joined =
+      version &&
+      joinDeployment(() => Connection.connect(connectionOptions), namespace, version, ended.signal);
+    const all = Promise.all([working, joined, ...workers.map(clearLeftovers)]);
     const client = new Client({ connection, namespace });
-    await (telling === undefined ? ended : reporting(telling, client, ended));
+    await (telling === undefined ? all : reporting(telling, client, all));
   } finally {
     await connection.close();
   }
@@ -87,15 +98,14 @@ async function reporting(
     await Promise.race([Promise.all(reports), sleep(LAST_LOOK_SECONDS * 1000)]);
   }
 }
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** A site that cannot be reached now keeps no worker from its work: each backup clears what is in its way once more. */
 async function clearLeftovers({ atStart }: QueueWorker): Promise<void> {
   try {
     for (const line of (await atStart?.()) ?? []) console.log(line);
   } catch (error) {
-    console.error(
-      `What earlier workers have left could not be cleared: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    console.error(`What earlier workers have left could not be cleared: ${messageOf(error)}`);
   }
 }
 
@@ -108,9 +118,8 @@ async function untilReachable<T>(connect: () => Promise<T>): Promise<T> {
       heedNoMore();
       return connection;
     } catch (error) {
-      console.error(
-        `Temporal is not reachable, trying again: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      if (error instanceof SettingsError) throw error;
+      console.error(`Temporal is not reachable, trying again: ${messageOf(error)}`);
       await sleep(RECONNECT_SECONDS * 1000);
     }
   }

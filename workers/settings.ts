@@ -9,6 +9,7 @@ import {
   VsphereSettingsError,
 } from '../hypervisor/vsphere';
 import { type RepositoryAddress } from '../plan/run';
+import { buildId } from './build-id';
 import { type Pace } from './bundle-name';
 
 /** What a worker is told by its environment; documented in docs/aws.md. AWS and Temporal settings are those of their SDKs. */
@@ -33,6 +34,11 @@ const environment = z.object({
     .optional(),
   /** `quick` for tests that kill workers: see workflows/run/quick-pace.ts. */
   LIFEBOAT_PACE: z.enum(['usual', 'quick']).default('usual'),
+  /** Temporal worker deployment that control workers are versions of; empty: they are not versioned. */
+  LIFEBOAT_DEPLOYMENT: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{0,100}$/, 'must be a name of letters, digits, - and _')
+    .default(''),
 });
 
 const control = z.object({
@@ -78,7 +84,11 @@ export interface WorkerSettings {
   /** Absent: no metrics are served. */
   metricsAddress?: string;
   pace: Pace;
-  /** Names this process to the Temporal server, for people who look for it. */
+  /** Version of the package and its workflows: see {@link buildId}. */
+  build: string;
+  /** Worker deployment of the control workers; undefined where they are not versioned. */
+  deployment: string | undefined;
+  /** Names this process and its version to the Temporal server, for people who look for it. */
   identity: string;
 }
 
@@ -116,8 +126,11 @@ function read<T>(schema: z.ZodType<T>, env: NodeJS.ProcessEnv): T {
 /** @throws SettingsError */
 export function workerSettings(role: string, env: NodeJS.ProcessEnv = process.env): WorkerSettings {
   const values = read(environment, env);
+  if (values.LIFEBOAT_DEPLOYMENT !== '' && values.LIFEBOAT_PACE !== 'usual')
+    throw new SettingsError(['LIFEBOAT_DEPLOYMENT is for workers of the usual LIFEBOAT_PACE']);
   const [, bucket = '', path = ''] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(values.LIFEBOAT_REPOSITORY) ?? [];
   const prefix = path === '' || path.endsWith('/') ? path : `${path}/`;
+  const build = buildId();
   return {
     region: values.AWS_REGION,
     repository: { bucket, prefix, region: values.AWS_REGION, endpoint: values.LIFEBOAT_S3_ENDPOINT },
@@ -126,7 +139,9 @@ export function workerSettings(role: string, env: NodeJS.ProcessEnv = process.en
     hooksDirectory: values.LIFEBOAT_HOOKS_DIRECTORY,
     metricsAddress: values.LIFEBOAT_METRICS_ADDRESS,
     pace: values.LIFEBOAT_PACE,
-    identity: `${role}@${hostname()}:${process.pid}`,
+    build,
+    deployment: values.LIFEBOAT_DEPLOYMENT === '' ? undefined : values.LIFEBOAT_DEPLOYMENT,
+    identity: `${role}@${hostname()}:${process.pid} ${build}`,
   };
 }
 

@@ -130,7 +130,7 @@ async function askTemporal(
   }
 }
 
-function runDocument({ type, mode, workflowId, runId, status }: RunUnderWay) {
+function runDocument({ type, mode, workflowId, runId, status, pinnedTo }: RunUnderWay) {
   return {
     ...{ type, test: mode === 'test', workflowId, runId },
     phase: status?.phase ?? null,
@@ -138,6 +138,7 @@ function runDocument({ type, mode, workflowId, runId, status }: RunUnderWay) {
     awaited: status?.awaited ?? [],
     paused: status?.paused ?? null,
     kept: status?.kept ?? null,
+    pinnedTo: pinnedTo ?? null,
   };
 }
 
@@ -145,9 +146,11 @@ function runDocument({ type, mode, workflowId, runId, status }: RunUnderWay) {
 export function runsText(runs: RunUnderWay[] | string, plan: string): string {
   if (typeof runs === 'string') return `What runs are doing is not known: ${runs}\n`;
   return runs
-    .map(({ type, mode, workflowId, status }) => {
+    .map(({ type, mode, workflowId, status, pinnedTo }) => {
       const test = mode === 'test' ? ' --test' : '';
       const lines = [`${workflowId}: ${status?.phase ?? 'no control worker answers'}`];
+      if (pinnedTo !== undefined)
+        lines.push(`It goes on when a control worker of ${pinnedTo} answers: lifeboat worker versions`);
       if (status?.needsAttention === true) {
         if (status.problem !== undefined) lines.push(`needs attention: ${status.problem}`);
         for (const { vm, phase, detail } of status.vms)

@@ -101,7 +101,13 @@ describe('the package', () => {
 
   it('runs the command', async () => {
     const { version } = await manifest();
-    expect(await lifeboat(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+    const shown = await lifeboat(['--version']);
+    expect(shown).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/^\S+\+[0-9a-f]{12}\n$/) as string,
+      stderr: '',
+    });
+    expect(shown.stdout.split('+')[0]).toBe(version);
     expect(await lifeboat(['worker', 'control', '--help'])).toMatchObject({
       code: 0,
       stdout: expect.stringContaining('a worker in the foreground'),

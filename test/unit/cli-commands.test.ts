@@ -54,6 +54,15 @@ describe('the command line', () => {
     expect(refused.err).toContain(message);
   });
 
+  it.each([[[]], [['0.1.0+4d1f0c27b9e8', '--unversioned']]])(
+    'refuses a promotion of %j, which names no one version',
+    async (named) => {
+      const refused = await cli('worker', 'promote', ...named);
+      expect(refused.exitCode).toBe(2);
+      expect(refused.err).toContain('Name a build id (lifeboat worker versions), or --unversioned.');
+    },
+  );
+
   it('shows its help and version on stdout', async () => {
     const help = await cli('--help');
     expect(help).toMatchObject({ exitCode: 0, err: '' });
@@ -79,7 +88,7 @@ describe('the command line', () => {
       expect(help.out).toMatch(new RegExp(`^  ${command} `, 'm'));
     expect(await cli('--version')).toMatchObject({
       exitCode: 0,
-      out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string,
+      out: expect.stringMatching(/^\d+\.\d+\.\d+(\+[0-9a-f]{12})?\n$/) as string,
     });
     expect((await cli('failover', '--help')).out).toContain('--no-wait');
   });

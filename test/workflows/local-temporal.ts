@@ -36,14 +36,11 @@ export function temporalForTests(): () => TestWorkflowEnvironment {
 export async function startTemporal({
   ui = false,
   dbFilename,
-}: { ui?: boolean; dbFilename?: string } = {}): Promise<TestWorkflowEnvironment> {
+  extraArgs = [],
+}: { ui?: boolean; dbFilename?: string; extraArgs?: string[] } = {}): Promise<TestWorkflowEnvironment> {
+  const executable = { type: 'existing-path', path: temporalCli() ?? 'temporal' } as const;
   const server = await TestWorkflowEnvironment.createLocal({
-    server: {
-      executable: { type: 'existing-path', path: temporalCli() ?? 'temporal' },
-      ip: '127.0.0.1',
-      ui,
-      dbFilename,
-    },
+    server: { executable, ip: '127.0.0.1', ui, dbFilename, extraArgs },
   });
   await registerSearchAttributes(server.connection, server.namespace ?? 'default');
   return server;

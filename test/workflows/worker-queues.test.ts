@@ -5,11 +5,36 @@ import {
   CONTROL_QUEUE,
   NOTICE_QUEUE,
 } from '../../activities/task-queues';
-import { queueWorkers } from '../../workers/roles';
+import { queueWorkers, type Role } from '../../workers/roles';
 
 const environment = { ...process.env };
 afterAll(() => {
   process.env = { ...environment };
+});
+
+it.each<[Role, string | undefined]>([
+  ['control', 'lifeboat'],
+  ['control', undefined],
+  // One proxy serves all versions.
+  ['aws-proxy', undefined],
+  ['backup-proxy', undefined],
+])('a worker of %s that is told of the deployment %s', (role, deployment) => {
+  Object.assign(process.env, {
+    ...{
+      AWS_REGION: 'eu-central-1',
+      LIFEBOAT_REPOSITORY: 's3://backups/dr',
+      LIFEBOAT_HYPERVISOR: 'local:/srv',
+    },
+    LIFEBOAT_PROXY_INSTANCE_ID: 'i-0a11fe00000000001',
+    LIFEBOAT_PROXY_AVAILABILITY_ZONE: 'eu-central-1a',
+    LIFEBOAT_DEPLOYMENT: role === 'control' ? (deployment ?? '') : 'lifeboat',
+  });
+  const versioned = queueWorkers(role).flatMap(({ taskQueue, workerDeploymentOptions }) =>
+    workerDeploymentOptions === undefined
+      ? []
+      : [[taskQueue, workerDeploymentOptions.version.deploymentName]],
+  );
+  expect(versioned).toEqual(deployment === undefined ? [] : [[CONTROL_QUEUE, deployment]]);
 });
 
 it('an AWS proxy polls the queues that it offers, and does nothing but answer on that of its pulse', async () => {

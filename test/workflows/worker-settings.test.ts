@@ -29,6 +29,8 @@ describe('what a worker is told by its environment', () => {
       repository: { bucket: 'backups', prefix: 'dr/', region: 'eu-central-1' },
       stateDirectory: '/var/lib/lifeboat',
       dialRoutes: '',
+      deployment: undefined,
+      identity: expect.stringMatching(/^control@.+:\d+ \d+\.\d+\.\d+/) as string,
     });
     expect(awsProxySettings(AWS_PROXY)).toEqual({
       instanceId: 'i-0a11fe00000000001',
@@ -78,6 +80,7 @@ describe('what a worker is told by its environment', () => {
     ['LIFEBOAT_METRICS_ADDRESS', '[127.0.0.1]:9464'],
     ['LIFEBOAT_METRICS_ADDRESS', 'localhost:9464'],
     ['LIFEBOAT_METRICS_ADDRESS', 'http://127.0.0.1:9464/metrics'],
+    ['LIFEBOAT_DEPLOYMENT', 'life.boat'],
   ])('refuses %s=%j, and says so', (name, value) => {
     expect(problemOf(() => workerSettings('control', { ...WORKER, [name]: value }))).toContain(name);
   });
