@@ -1,19 +1,10 @@
 import { setWorkflowOptions, workflowInfo } from '@temporalio/workflow';
-import { backup, backupVm } from './backup';
-import { check } from './check';
-import { commit } from './commit';
-import { copyPoint } from './copy-point';
-import { checkDnsRecords, lowerDnsTtls, restoreDnsTtls } from './dns-upkeep';
-import { failback } from './failback';
-import { failbackVm } from './failback-vm';
-import { failover } from './failover';
-import { failoverVm } from './failover-vm';
-import { fence } from './fence';
-import { prune } from './prune';
-import { replication } from './replication';
-import { restore, restoreVm } from './restore';
-import { undo } from './undo';
-import { verify, verifyVm } from './verify';
+// As they are run: what tells people of an end is around some of them.
+import * as workflows from './index';
+
+const { backup, backupVm, restore, restoreVm, replication, scheduledTest, notify, tryNotices } = workflows;
+const { failover, failoverVm, copyPoint, failback, failbackVm, undo, commit, fence } = workflows;
+const { check, checkDnsRecords, lowerDnsTtls, restoreDnsTtls, prune, verify, verifyVm } = workflows;
 
 /** What becomes of a run under way where control workers are versioned and another version is made current (decision 46). */
 
@@ -24,6 +15,8 @@ export const PINNED = { failover, failoverVm, copyPoint, failback, failbackVm, u
 export const MOVES_ON = {
   ...{ replication, check, verify, verifyVm, prune, fence },
   ...{ checkDnsRecords, lowerDnsTtls, restoreDnsTtls },
+  // It waits for its hours; the test that it then begins is pinned itself.
+  ...{ scheduledTest, notify, tryNotices },
 };
 
 /** What protects it, too, and is a part of a planned failover besides. */
