@@ -10,9 +10,8 @@ import { startTemporal } from '../workflows/local-temporal';
 
 const run = promisify(execFile);
 
-/** Measured: 0.76 MiB, 3 MiB unpacked. Twice that is more than code grew by. */
-/** Of it, the two bundles of the workflows (without versions, and with) take 0.7 MiB each: they carry their source maps. */
-const MOST_BYTES = 2.5 * 1024 * 1024;
+/** Measured: 2.2 MiB. The two bundles of the workflows (without versions, and with) are 0.7 MiB each of it: they carry their source maps. */
+const MOST_BYTES = 3 * 1024 * 1024;
 
 /**
  * What `npm pack` makes of dist/, installed outside of the checkout: extracted, with links to the packages that its
