@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { evidencePage } from '../../activities/control/evidence/evidence-page';
 import { type RunHistory } from '../../activities/control/evidence/history';
+import { RunFacts } from '../../activities/control/evidence/run-facts';
 import { escapeHtml, html } from '../../activities/control/evidence/page/html';
 import { projectRoot } from '../../host/project-root';
 import { type EvidenceFacts, evidenceJsonSchema, evidenceSchema } from '../../repository/evidence/document';
@@ -53,6 +54,16 @@ describe('a document made of a recorded run', () => {
     expect(evidence.cost?.usd).toBeGreaterThan(0.003);
     expect(evidence.cost?.usd).toBeLessThan(0.004);
     expect(evidence.timeline).toHaveLength(19);
+  });
+
+  it('tells when the next test is due, where the plan says how often', async () => {
+    const run = await recordedRun('failover-test');
+    const { plan } = new RunFacts(run);
+    const due = (testEvery: number | undefined, provenAt: string | undefined) =>
+      evidenceOfHistory(run, { plan: { ...plan!, objectives: { testEvery } }, provenAt }).nextTestDue;
+    expect(due(90 * 86_400, AT)).toBe('2027-02-28T12:00:00.000Z');
+    expect(due(undefined, AT)).toBeNull();
+    expect(due(90 * 86_400, undefined)).toBeNull();
   });
 
   it('tells what the repository knows of the recovery points', async () => {

@@ -25,6 +25,8 @@ export interface Sources {
   repository: RepositoryAddress;
   /** The completed test before this run. */
   lastTest: Pick<LastTest, 'digest' | 'runId' | 'testedAt'> | undefined;
+  /** ISO 8601, UTC: the end of the last test that proved the whole plan, this run's among them; absent where there was none. */
+  provenAt?: string;
   check: KeptCheck | undefined;
   points: ReadonlyMap<string, PointFacts>;
   /** By VM. */
@@ -45,7 +47,7 @@ const SCENARIOS: Record<Kind, string> = {
 
 /** What the run says of itself, for its document. */
 export function evidenceOf(sources: Sources): EvidenceFacts {
-  const { end, facts, plan, digest, lastTest, check } = sources;
+  const { end, facts, plan, digest, lastTest, provenAt, check } = sources;
   const kind = kindOf(end, facts);
   const test = kind === 'test failover';
   const failover = end.kind === 'failover';
@@ -133,9 +135,15 @@ export function evidenceOf(sources: Sources): EvidenceFacts {
       backupProxy: toldOrNull(check?.proxies.backup?.version),
       proxiesAsOf: check === undefined ? null : instant(check.checkedAt),
     },
-    // Plans say nothing of it (yet).
-    nextTestDue: null,
+    nextTestDue: nextTestOf(plan, provenAt),
   };
+}
+
+/** @returns null where the plan does not say how often it is tested, or there is no test to count from */
+function nextTestOf({ objectives }: DrPlan, provenAt: string | undefined): string | null {
+  const every = objectives?.testEvery;
+  if (every === undefined || provenAt === undefined) return null;
+  return new Date(Date.parse(provenAt) + every * 1000).toISOString();
 }
 
 function kindOf(end: EvidenceEnd, facts: RunFacts): Kind {

@@ -41,7 +41,7 @@ export async function writeEvidence(
   const { plan, digest } = facts;
   if (plan === undefined || digest === undefined) return undefined;
   const { consoles, objects, pictures } = await consolesOf(store, facts, end.firstRunId);
-  const { lastTest, check } = await before(store, plan.name, end.firstRunId);
+  const { lastTest, provenAt, check } = await before(store, plan.name, end.firstRunId);
   const points = await pointsOf(store, facts);
   const evidence = evidenceOf({
     end,
@@ -50,6 +50,7 @@ export async function writeEvidence(
     digest,
     repository,
     lastTest,
+    ...(provenAt === undefined ? {} : { provenAt }),
     check,
     points,
     consoles,
@@ -71,6 +72,7 @@ async function before(
   runId: string,
 ): Promise<{
   lastTest: Pick<LastTest, 'digest' | 'runId' | 'testedAt'> | undefined;
+  provenAt: string | undefined;
   check: KeptCheck | undefined;
 }> {
   const documents = await listEvidence(store, plan);
@@ -84,6 +86,7 @@ async function before(
   return {
     lastTest:
       last === undefined ? noted : { digest: last.planDigest, runId: last.runId, testedAt: last.endedAt },
+    provenAt: record?.lastTest?.testedAt,
     check: record?.check,
   };
 }
