@@ -207,7 +207,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
       await completed(client.restoreDnsTtls(direct));
       await completed(client.prune({ ...direct, sweep: 'now' }));
       await completed(client.check(direct));
-      await completed(client.failover({ ...direct, mode: 'test' }));
+      await completed(client.failover({ ...direct, mode: 'test', keep: 1 }));
       expect(await violations('home')).toEqual([]);
       const before = { ...direct, mode: 'test' as const, point: older?.backupId };
       expect((await (await client.failover(before)).result()).vms).toMatchObject([
@@ -291,16 +291,21 @@ asRoot('activities that run twice, and late (needs root)', () => {
 
       // None was left out, but for what is asked of a host only when work has waited for it, and does nothing, and for
       // what only reads consoles of guests that have boot scripts, what starts VMs that ran and stops those that are given up (there
-      // are none: test/contract/power.test.ts, fencing.test.ts), and
-      // what exchanges the root of VMs with one disk (test/contract/licensed-image.test.ts).
+      // are none: test/contract/power.test.ts, fencing.test.ts),
+      // what exchanges the root of VMs with one disk (test/contract/licensed-image.test.ts), what tells people (each notice has an id,
+      // by which receivers know it: test/workflows/notices.test.ts), reads the clock, or runs hooks, which may run twice and are told so.
       const leftOut = [...activities.keys()].filter((name) => !calls.some((call) => call.name === name));
       expect(leftOut.sort()).toEqual([
         'answerPulse',
+        'deliverNotice',
         'readBootScripts',
+        'readWindow',
         'replaceRootVolume',
         'requireBootScripts',
+        'runHook',
         'startVm',
         'stopVm',
+        'tryReceiver',
       ]);
     },
     JOURNEY_MS,
