@@ -114,7 +114,8 @@ export function schedulesOf(temporal: Client, idOf: (plan: string) => string): S
         )) ?? false
       );
     },
-    trigger: (plan) => handleOf(plan).trigger(ScheduleOverlapPolicy.SKIP),
+    // One that is under way began with what was there before: another comes after it.
+    trigger: (plan) => handleOf(plan).trigger(ScheduleOverlapPolicy.BUFFER_ONE),
     async describe(plan) {
       const description = await ifThere(() => handleOf(plan).describe());
       if (description === undefined) return undefined;

@@ -128,8 +128,8 @@ describe('checkReadiness', () => {
       DescribeSecurityGroups: 1,
       // DR copies, and launch copies.
       DescribeSnapshots: 2,
-      // What runs, and the AWS proxy itself.
-      DescribeInstances: 2,
+      // What runs, the AWS proxy itself, and kept tests.
+      DescribeInstances: 3,
       DescribeImages: 1,
       DescribeInstanceTypes: 1,
       DescribeInstanceTypeOfferings: 1,

@@ -27,7 +27,7 @@ describeWithTemporal('work of several runs in one queue', () => {
       maxConcurrentActivityTaskExecutions: 1,
       activities: {
         async planRestore() {
-          await new Promise((resolve) => setTimeout(resolve, 30));
+          await new Promise((resolve) => setTimeout(resolve, 75));
           done.push('restore');
           return { upToDate: true, recoveryPoint: 'r', takenAt: '2026-11-30T00:00:00Z' };
         },
@@ -72,8 +72,9 @@ describeWithTemporal('work of several runs in one queue', () => {
     for (const worker of [control, aws]) worker.shutdown();
     await Promise.all([running, ended]);
     expect(done).toHaveLength(RESTORES + 1);
-    // Temporal promises to be close to the order: a queue has partitions, and a worker polls ahead. In turn it would be the last.
-    expect(done.indexOf('failover')).toBeLessThan(RESTORES / 4);
+    // Temporal promises to be close to the order: a queue has partitions, and a worker polls ahead; and between the failover's two steps
+    // there is a workflow task, which takes its time on a busy machine. In turn it would be the last.
+    expect(done.indexOf('failover')).toBeLessThan(RESTORES / 2);
   }, 180_000);
 
   it('does what a launched VM only has to answer before further launches of its run', async () => {
