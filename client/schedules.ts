@@ -30,7 +30,7 @@ export interface PlanSchedules {
   set(plan: string, frequencySeconds: number): Promise<'created' | 'updated'>;
   /** @returns whether there was one */
   delete(plan: string): Promise<boolean>;
-  /** Begins a round now, where none is under way. */
+  /** Begins a round now; where one is under way, when it has ended. */
   trigger(plan: string): Promise<void>;
   /** @returns undefined where the plan has none */
   describe(plan: string): Promise<PlanSchedule | undefined>;
