@@ -29,6 +29,7 @@ const LONGEST = [
   'e2e/fence-and-undo',
   'unit/appliance',
   'e2e/attention',
+  'e2e/deployments',
   'e2e/truth-in-sites',
   'e2e/unprivileged',
   'e2e/chaos',
