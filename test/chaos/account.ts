@@ -23,6 +23,7 @@ import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
 import { type SandboxConfig } from '../../sandbox/config';
 import { persistently } from './persistently';
 import { differingBlocks, download } from './snapshot-blocks';
+import { listLocks, shortenLock, type ToldLock } from './snapshot-locks';
 
 /** A resource of a plan, as its tags tell it. */
 export interface Resource {
@@ -185,6 +186,16 @@ export class Account {
   /** See {@link differingBlocks}. */
   differences(snapshotId: string, path: string): Promise<number[]> {
     return differingBlocks(this.ebs, snapshotId, path);
+  }
+
+  /** See {@link listLocks}. */
+  locks(): Promise<Map<string, ToldLock>> {
+    return listLocks(this.ec2);
+  }
+
+  /** See {@link shortenLock}. */
+  shortenLock(id: string): Promise<void> {
+    return persistently(() => shortenLock(this.ec2, id));
   }
 
   /** Address that a name has. */

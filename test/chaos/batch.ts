@@ -14,6 +14,8 @@ import { killNowAndThen } from './kills';
 import { drawLaunchCopies, WANTED_SHARE } from './launch-copies';
 import { drawLicensedFaults, drawLicensedImages, LICENSED_SHARE } from './licensed-images';
 import { type LaunchCounts } from './launch-copy-watch';
+import { type LockCounts } from './lock-watch';
+import { drawLockFaults, drawLocks, LOCKED_SHARE } from './locks';
 import { drawOlderPoints, OLDER_SHARE } from './older-points';
 import { SeededRandom } from './random';
 import { drawSurvival } from './survivors';
@@ -22,7 +24,7 @@ import { Traveller } from './traveller';
 import { drawUndos } from './undos';
 
 /** What one batch did and found. */
-export interface BatchReport extends LaunchCounts {
+export interface BatchReport extends LaunchCounts, LockCounts {
   seed: number;
   runs: number;
   kills: number;
@@ -48,6 +50,9 @@ const SURVIVALS = 0x5afe;
 /** As {@link LICENCES}, of older recovery points. */
 const OLDER_POINTS = 0x01de;
 
+/** As {@link LICENCES}, of locks. */
+const LOCKS = 0x10c5;
+
 /** A few plans on their journeys at once, while processes are killed and AWS fails, all drawn from one seed. */
 export async function runBatch(
   sandbox: E2eSandbox,
@@ -57,6 +62,7 @@ export async function runBatch(
   launchCopyShare = WANTED_SHARE,
   licensedShare = LICENSED_SHARE,
   olderShare = OLDER_SHARE,
+  lockedShare = LOCKED_SHARE,
 ): Promise<BatchReport> {
   const random = new SeededRandom(seed);
   const { config, paths } = sandbox;
@@ -72,19 +78,23 @@ export async function runBatch(
   const away = new SeededRandom(seed ^ AWAY);
   const undos = new SeededRandom(seed ^ UNDOS);
   const decisions = new SeededRandom(seed ^ DECISIONS);
+  const locks = new SeededRandom(seed ^ LOCKS);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
     const licensed = drawLicensedImages(drawn, licences.fork(), licensedShare);
     const older = drawOlderPoints(licensed, olderPoints.fork(), olderShare);
     const protectedAway = drawAwayCopies(drawSurvival(older, survivals.fork()), away.fork());
-    const journey = drawDecisions(drawUndos(protectedAway, undos.fork()), decisions.fork());
+    const asking = drawDecisions(drawUndos(protectedAway, undos.fork()), decisions.fork());
+    const journey = drawLocks(asking, locks.fork(), lockedShare);
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))
     rules.push(...drawLaunchFaults(launches.fork(), `seed-${seed}`));
   if (travellers.some(({ journey }) => journey.licensed === true))
     rules.push(...drawLicensedFaults(licences.fork(), `seed-${seed}`));
+  if (travellers.some(({ journey }) => journey.lock !== undefined))
+    rules.push(...drawLockFaults(locks.fork(), `seed-${seed}`));
   const struckBefore = await strikes(paths.aws);
   try {
     for (const traveller of travellers) await traveller.setOut();
@@ -116,6 +126,8 @@ export async function runBatch(
     }
     const counted = (what: keyof LaunchCounts): number =>
       travellers.reduce((sum, { launchCopies }) => sum + launchCopies.counts[what], 0);
+    const lockCount = (what: keyof LockCounts): number =>
+      travellers.reduce((sum, traveller) => sum + traveller.locks.counts[what], 0);
     return {
       seed,
       runs: travellers.reduce((sum, { runs }) => sum + runs, 0),
@@ -125,6 +137,9 @@ export async function runBatch(
       launchedByCopy: counted('launchedByCopy'),
       launchedByVolumes: counted('launchedByVolumes'),
       launchedFromLicensed: counted('launchedFromLicensed'),
+      locksMade: lockCount('locksMade'),
+      locksRefused: lockCount('locksRefused'),
+      lockedOlder: lockCount('lockedOlder'),
       olderPoints: travellers.reduce((sum, { olderPoints: times }) => sum + times, 0),
       violations,
     };

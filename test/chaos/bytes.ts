@@ -24,10 +24,14 @@ export class Bytes {
     private readonly disks: ExpectedDisks,
   ) {}
 
-  /** @param damagedVm in whose place the other VMs may have the newer backup, which they could be restored from */
-  async ofDrCopies(damagedVm?: string): Promise<Violation[]> {
+  /**
+   * Of the newest DR copies.
+   * @param damagedVm in whose place the other VMs may have the newer backup, which they could be restored from
+   * @param points recovery points that they have to be of, by VM
+   */
+  async ofDrCopies(damagedVm?: string, points?: ReadonlyMap<string, string>): Promise<Violation[]> {
     const violations: Violation[] = [];
-    for (const [vm, disk, { id }] of await this.resources('snapshot', 'dr-copy')) {
+    for (const [vm, disk, { id }] of await this.resources('snapshot', ['dr-copy'], points)) {
       let different = await this.account.differences(id, this.disks.path(vm, disk, 'dr-copy'));
       if (different.length > 0 && damagedVm !== undefined && vm !== damagedVm)
         different = await this.account.differences(id, this.disks.path(vm, disk, 'backup'));
@@ -37,10 +41,10 @@ export class Bytes {
     return violations;
   }
 
-  /** Snapshots of a recovery point that a failover went to, of every disk. */
-  async ofPointCopies(): Promise<Violation[]> {
+  /** Snapshots of the recovery points that a failover went to, of every disk: copied for it, or of a DR copy that a lock has kept. */
+  async ofPointCopies(points: ReadonlyMap<string, string>): Promise<Violation[]> {
     const violations: Violation[] = [];
-    for (const [vm, disk, { id }] of await this.resources('snapshot', 'point-copy')) {
+    for (const [vm, disk, { id }] of await this.resources('snapshot', ['point-copy', 'dr-copy'], points)) {
       const different = await this.account.differences(id, this.disks.path(vm, disk, 'older'));
       if (different.length > 0)
         violations.push(
@@ -98,29 +102,40 @@ export class Bytes {
   }
 
   private async dataVolumes(): Promise<[vm: string, disk: DiskKey, resource: Resource][]> {
-    return (await this.resources('volume', 'recovery')).filter(([, disk]) => disk === 'data');
+    return (await this.resources('volume', ['recovery'])).filter(([, disk]) => disk === 'data');
   }
 
   private volumeFile({ id }: Resource): string {
     return join(this.sandbox.paths.aws, 'storage', 'volumes', `${id}.raw`);
   }
 
-  /** The plan's resources of a kind, by VM and disk. A list may lack what is new, so it is asked for until it does not. */
+  /**
+   * The plan's newest resources of a kind, of those recovery points where they are named, by VM and disk. A list may lack what is new,
+   * so it is asked for until it does not.
+   */
   private resources(
     kind: Resource['kind'],
-    role: string,
+    roles: string[],
+    points?: ReadonlyMap<string, string>,
   ): Promise<[vm: string, disk: DiskKey, resource: Resource][]> {
     return persistently(async () => {
-      const mine = (await this.account.ofPlan(this.journey.plan)).filter(
-        (one) => one.kind === kind && one.tags['lifeboat:role'] === role,
-      );
+      const mine = (await this.account.ofPlan(this.journey.plan))
+        .filter((one) => one.kind === kind && roles.includes(one.tags['lifeboat:role'] ?? ''))
+        .sort((a, b) => takenAt(b).localeCompare(takenAt(a)));
       return this.journey.vms.flatMap((vm) =>
         disksOf(vm).map((disk): [string, DiskKey, Resource] => {
           const { name } = vm;
+          const point = points?.get(name);
           const found = mine.find(
-            ({ tags }) => tags['lifeboat:vm'] === name && tags['lifeboat:disk'] === disk,
+            ({ tags }) =>
+              tags['lifeboat:vm'] === name &&
+              tags['lifeboat:disk'] === disk &&
+              (point === undefined || tags['lifeboat:recovery-point'] === point),
           );
-          if (found === undefined) throw new Error(`${name}/${disk} has no ${kind} (${role}).`);
+          if (found === undefined)
+            throw new Error(
+              `${name}/${disk} has no ${kind} (${roles.join(', ')}) of ${point ?? 'any point'}.`,
+            );
           return [name, disk, found];
         }),
       );
@@ -128,4 +143,5 @@ export class Bytes {
   }
 }
 
+const takenAt = ({ tags }: Resource): string => tags['lifeboat:taken-at'] ?? '';
 const corrupt = (what: string): Violation => ({ kind: 'corrupt', what });

@@ -31,6 +31,9 @@ const BLOCK_BYTES = 512 * 1024;
 
 /** The disks of a plan's VMs as they must be, kept in files of the suite's own. */
 export class ExpectedDisks {
+  /** Files of data disks, by VM and backup. */
+  private readonly points = new Map<string, string>();
+
   constructor(
     private readonly directory: string,
     private readonly journey: Journey,
@@ -104,6 +107,21 @@ export class ExpectedDisks {
           this.path(vm.name, disk, to),
           constants.COPYFILE_FICLONE,
         );
+  }
+
+  /** Notes that a VM's disks are now what a backup holds of them. */
+  async notePoint(vm: string, backupId: string): Promise<void> {
+    const from = this.path(vm, 'data', 'now');
+    const to = join(this.directory, `${vm}-data-point-${backupId}.raw`);
+    const { dataSectors = 0 } = this.journey.vms.find(({ name }) => name === vm) ?? {};
+    if (dataSectors > 0) await copyFile(from, to, constants.COPYFILE_FICLONE);
+    this.points.set(`${vm} ${backupId}`, to);
+  }
+
+  /** A disk as a backup holds it; undefined where no such backup was noted. System disks stay what they are at home. */
+  pointPath(vm: string, disk: DiskKey, backupId: string): string | undefined {
+    const data = this.points.get(`${vm} ${backupId}`);
+    return data === undefined || disk === 'data' ? data : this.path(vm, disk, 'dr-copy');
   }
 
   async forget(): Promise<void> {

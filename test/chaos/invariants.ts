@@ -35,9 +35,17 @@ export function drCopyViolations(journey: Journey, resources: Resource[]): Viola
 /** Launch copies of a VM's present DR copy: the snapshots that one try published. */
 export function launchCopiesOf(vm: string, resources: Resource[]): Resource[][] {
   const mine = resources.filter(({ kind, tags }) => kind === 'snapshot' && tags['lifeboat:vm'] === vm);
+  const copies = mine.filter(
+    ({ state, tags }) => tags['lifeboat:role'] === 'dr-copy' && state === 'completed',
+  );
+  // Those that locks keep have no launch copy any more.
+  const newest = copies
+    .map(({ tags }) => tags['lifeboat:taken-at'] ?? '')
+    .sort()
+    .at(-1);
   const present = new Set(
-    mine
-      .filter(({ state, tags }) => tags['lifeboat:role'] === 'dr-copy' && state === 'completed')
+    copies
+      .filter(({ tags }) => (tags['lifeboat:taken-at'] ?? '') === newest)
       .map(({ tags }) => tags['lifeboat:recovery-point']),
   );
   const published = mine.filter(

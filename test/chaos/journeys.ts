@@ -1,3 +1,4 @@
+import { type DrPlan } from '../../plan/schema';
 import { GUESTS, type Guest } from './guests';
 import { type SeededRandom } from './random';
 
@@ -33,6 +34,9 @@ export interface Loss {
   afterMs: number;
 }
 
+/** What a plan says of locks, as it says it. */
+export type JourneyLock = NonNullable<DrPlan['replication']['lock']>;
+
 /** One plan's way; everything in it is drawn from the batch's seed. */
 export interface Journey {
   plan: string;
@@ -44,6 +48,8 @@ export interface Journey {
   licensed?: boolean;
   /** What of it people have to approve; see decisions.ts. */
   asks?: { vms: string[]; beforeTiers: number[]; dns: boolean; cutOver: boolean };
+  /** How its DR copies are locked; not at all where absent. See locks.ts. */
+  lock?: JourneyLock;
 }
 
 export interface JourneyVm {

@@ -6,6 +6,8 @@ import { type BatchReport, PLANS, runBatch } from './batch';
 import { WANTED_SHARE } from './launch-copies';
 import { LICENSED_SHARE } from './licensed-images';
 import { type LaunchCounts } from './launch-copy-watch';
+import { type LockCounts } from './lock-watch';
+import { LOCK_DAY, LOCKED_SHARE } from './locks';
 import { OLDER_SHARE } from './older-points';
 import { SeededRandom } from './random';
 
@@ -18,6 +20,7 @@ interface Options {
   launchCopies: number;
   licensedImages: number;
   olderPoints: number;
+  locks: number;
   json?: boolean;
 }
 
@@ -67,6 +70,7 @@ async function main(): Promise<number> {
       share,
       OLDER_SHARE,
     )
+    .option('--locks <share>', 'share of the plans whose DR copies are locked', share, LOCKED_SHARE)
     .option('--json', 'the last line is the result as JSON')
     .parse()
     .opts<Options>();
@@ -76,6 +80,7 @@ async function main(): Promise<number> {
   const sandbox = await openE2eSandbox('chaos', {
     ...{ runner: 'no-boot', application: 'none', pace: 'quick' },
     dataCentre: options.dataCentre,
+    times: { lockDay: LOCK_DAY },
   });
   const reports: BatchReport[] = [];
   const runs = (): number => reports.reduce((sum, report) => sum + report.runs, 0);
@@ -91,6 +96,7 @@ async function main(): Promise<number> {
         options.launchCopies,
         options.licensedImages,
         options.olderPoints,
+        options.locks,
       );
       reports.push(report);
       for (const { kind, what } of report.violations) say(`BROKEN (${kind}), seed ${seed}: ${what}`);
@@ -106,8 +112,9 @@ async function main(): Promise<number> {
   }
   const count = (kind: string): number =>
     reports.flatMap(({ violations }) => violations).filter((violation) => violation.kind === kind).length;
-  const sum = (what: 'runs' | 'kills' | 'faults' | 'olderPoints' | keyof LaunchCounts): number =>
-    reports.reduce((total, one) => total + one[what], 0);
+  const sum = (
+    what: 'runs' | 'kills' | 'faults' | 'olderPoints' | keyof LaunchCounts | keyof LockCounts,
+  ): number => reports.reduce((total, one) => total + one[what], 0);
   const result = {
     runs: sum('runs'),
     kills: sum('kills'),
@@ -117,6 +124,9 @@ async function main(): Promise<number> {
     launchedByVolumes: sum('launchedByVolumes'),
     launchedFromLicensed: sum('launchedFromLicensed'),
     olderPoints: sum('olderPoints'),
+    locksMade: sum('locksMade'),
+    locksRefused: sum('locksRefused'),
+    lockedOlder: sum('lockedOlder'),
     lost: count('lost'),
     orphans: count('orphan'),
     corrupt: count('corrupt'),

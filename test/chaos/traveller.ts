@@ -25,6 +25,7 @@ import { ExpectedDisks } from './disks';
 import { type DnsKind, dnsKind, setsText } from './dns-kinds';
 import { type Journey, type Loss, type Naming, type Step } from './journeys';
 import { LaunchCopyWatch } from './launch-copy-watch';
+import { LockWatch } from './lock-watch';
 import {
   dnsViolations,
   drCopyViolations,
@@ -43,6 +44,8 @@ const SETTLE_SECONDS = 15;
 /** What no clear error has in it: words of a programming error. */
 const UNCLEAR =
   /TypeError|ReferenceError|RangeError|is not a function|Cannot read propert|\[object Object\]|undefined/;
+/** What no run fails with: a DR copy that cannot be locked, or deleted as it is, is worth more than none. */
+const LOCKING = /LockSnapshot|LockedSnapshots|SnapshotLocked/;
 
 type RunType = Parameters<typeof runToItsEnd>[1];
 
@@ -53,6 +56,7 @@ export class Traveller {
   private readonly disks: ExpectedDisks;
   private readonly bytes: Bytes;
   readonly launchCopies: LaunchCopyWatch;
+  readonly locks: LockWatch;
   private readonly plan: DrPlan;
   private readonly dns: DnsKind;
   private whereabouts: Whereabouts = 'home';
@@ -111,11 +115,13 @@ export class Traveller {
         subnets: [PRODUCTION_SUBNET_ID, SECOND_ZONE_SUBNET_ID],
       };
     }
+    if (journey.lock !== undefined) this.plan.replication.lock = journey.lock;
     askInPlan(this.plan, journey);
     const hostNames = new Map(
       this.plan.vms.flatMap((vm) => vm.hostNames.map((name): [string, string] => [vm.name, name])),
     );
     this.launchCopies = new LaunchCopyWatch(sandbox, account, journey, this.disks, hostNames, log);
+    this.locks = new LockWatch(sandbox, account, journey, this.disks, log);
   }
 
   /** Makes the VMs, one traveller after another: VMs are imported by way of one directory. */
@@ -144,9 +150,22 @@ export class Traveller {
   async arrive(): Promise<void> {
     // Without a backup of what came home, no restore is wanted.
     const restorable = this.damagedVm === undefined && !this.wentToOlder;
-    if (this.journey.launchCopy === true && this.hasDrCopy && restorable) await this.restoreInQuiet();
+    const wants = this.journey.launchCopy === true || this.journey.lock !== undefined;
+    if (wants && this.hasDrCopy && restorable) await this.restoreInQuiet();
     await this.look('at the end');
+    if (this.journey.lock !== undefined && this.violations.length === 0) await this.endLocks();
     await this.disks.forget();
+  }
+
+  /** What is locked outlives a sweep, and goes with the next one when its lock has ended. */
+  private async endLocks(): Promise<void> {
+    this.violations.push(...(await this.locks.sweep()));
+    await this.look('after a sweep');
+    this.violations.push(...(await this.locks.ofKept()));
+    if (this.violations.length > 0) return;
+    await this.locks.end();
+    this.violations.push(...(await this.locks.sweep()));
+    await this.look('after the end of its locks and a sweep');
   }
 
   /** Makes room for others. */
@@ -228,6 +247,7 @@ export class Traveller {
     if (this.backups.length > 0) await this.disks.note('backup', 'older');
     await this.disks.note('now', 'backup');
     if (done?.ended !== 'completed') return;
+    await this.locks.backedUp((done.result as RunResults['backup']).vms);
     this.backups = [(done.result as RunResults['backup']).vms, ...this.backups].slice(0, 2);
   }
 
@@ -235,10 +255,13 @@ export class Traveller {
     const done = await this.run('restore', { type: 'restore' }, cancelAfterMs);
     await this.disks.note('backup', 'dr-copy');
     this.hasDrCopy = true;
-    this.violations.push(...(await this.bytes.ofDrCopies()));
-    if (done?.ended !== 'completed') return;
-    const summary = done.result as RunResults['restore'];
+    const summary = done?.ended === 'completed' ? (done.result as RunResults['restore']) : undefined;
+    const points = new Map(summary?.vms.map(({ vm, recoveryPoint }) => [vm, recoveryPoint]));
+    this.violations.push(...(await this.bytes.ofDrCopies(undefined, points)));
+    if (summary === undefined) return;
     this.violations.push(
+      ...(await this.locks.restored(summary, quiet)),
+      ...(await this.locks.ofKept()),
       ...(await this.launchCopies.restored(summary, quiet)),
       ...(await this.launchCopies.ofLaunchCopies()),
     );
@@ -310,7 +333,11 @@ export class Traveller {
     if (mode === 'test' || this.violations.length > 0) return;
     this.wentToOlder = true;
     await this.disks.note('older', 'recovery');
-    this.violations.push(...(await this.bytes.ofPointCopies()), ...(await this.bytes.ofVolumes('older')));
+    const points = new Map(older.map(({ vm, backupId }) => [vm, backupId]));
+    this.violations.push(
+      ...(await this.bytes.ofPointCopies(points)),
+      ...(await this.bytes.ofVolumes('older')),
+    );
     if (summary !== undefined && done?.ended === 'completed')
       this.violations.push(...(await this.launchCopies.ofInstances(summary, done.runId)));
   }
@@ -340,7 +367,7 @@ export class Traveller {
       this.violations.push({ kind: 'corrupt', what: `a restore of ${this.damagedVm} used a damaged backup` });
     else this.requireClear('restore', outcome);
     await this.look('after a restore in vain');
-    this.violations.push(...(await this.bytes.ofDrCopies(this.damagedVm)));
+    this.violations.push(...(await this.bytes.ofDrCopies(this.damagedVm)), ...(await this.locks.ofKept()));
   }
 
   private requireClear(step: Step, outcome: Outcome): void {
@@ -348,6 +375,11 @@ export class Traveller {
       this.violations.push({
         kind: 'lost',
         what: `${step} of ${this.plan.name} fails without a clear error: ${outcome.why}`,
+      });
+    if (outcome.ended === 'failed' && LOCKING.test(outcome.why))
+      this.violations.push({
+        kind: 'lost',
+        what: `${step} of ${this.plan.name} fails because of a lock: ${outcome.why}`,
       });
   }
 
@@ -377,7 +409,10 @@ export class Traveller {
     for (let attempt = 0; attempt < TRIES; attempt++) {
       if (which.type === 'undo') this.homeSince = (await persistently(() => this.state())).homeSince ?? '';
       const cancel = attempt === 0 ? cancelAfterMs : undefined;
+      const began = Date.now();
       const outcome = await this.outcome(which, start, cancel);
+      if (which.type === 'restore' && outcome.ended === 'completed')
+        this.locks.replaced(outcome.result as RunResults['restore'], began);
       this.runs++;
       this.log(`${plan}: ${step} ${outcome.ended}${outcome.ended === 'completed' ? '' : `: ${outcome.why}`}`);
       const done = await this.follow(step, outcome);
@@ -460,12 +495,14 @@ export class Traveller {
   }
 
   private async brokenNow(): Promise<Violation[]> {
-    const resources = await this.account.ofPlan(this.plan.name);
+    const all = await this.account.ofPlan(this.plan.name);
+    const { found, others: resources } = await this.locks.sortOut(all);
     const [first] = this.journey.vms;
     const away = resources.find(
       ({ kind, tags }) => kind === 'instance' && tags['lifeboat:vm'] === first?.name,
     );
     return [
+      ...found,
       ...(this.hasDrCopy ? drCopyViolations(this.journey, resources) : []),
       ...orphanViolations(this.journey, resources, this.whereabouts),
       ...dnsViolations(

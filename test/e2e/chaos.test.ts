@@ -1,6 +1,7 @@
 import { runBatch } from '../chaos/batch';
 import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
 import { removeSystemDisks } from '../chaos/guests';
+import { LOCK_DAY } from '../chaos/locks';
 
 /** Drawn once; `npm run chaos` draws others. */
 const SEED = 4_711_005;
@@ -18,6 +19,7 @@ asRoot('while processes are killed and AWS fails (needs root)', () => {
       runner: 'no-boot',
       application: 'none',
       pace: 'quick',
+      times: { lockDay: LOCK_DAY },
     });
   }, SANDBOX_SECONDS * 1000);
   afterAll(async () => {
