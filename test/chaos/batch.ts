@@ -15,6 +15,7 @@ import { drawLaunchCopies, WANTED_SHARE } from './launch-copies';
 import { drawLicensedFaults, drawLicensedImages, LICENSED_SHARE } from './licensed-images';
 import { type LaunchCounts } from './launch-copy-watch';
 import { drawOlderPoints, OLDER_SHARE } from './older-points';
+import { drawPowerReturns, RETURN_SHARE } from './power-returns';
 import { SeededRandom } from './random';
 import { drawSurvival } from './survivors';
 import { silenceNowAndThen } from './silence';
@@ -29,6 +30,8 @@ export interface BatchReport extends LaunchCounts {
   faults: number;
   /** Failovers and test failovers to an older recovery point. */
   olderPoints: number;
+  /** How often a data centre came back while its application was away. */
+  powerReturns: number;
   violations: Violation[];
 }
 
@@ -47,6 +50,8 @@ const SURVIVALS = 0x5afe;
 
 /** As {@link LICENCES}, of older recovery points. */
 const OLDER_POINTS = 0x01de;
+/** As {@link LICENCES}, of data centres that come back. */
+const RETURNS = 0xf3ce;
 
 /** A few plans on their journeys at once, while processes are killed and AWS fails, all drawn from one seed. */
 export async function runBatch(
@@ -57,6 +62,7 @@ export async function runBatch(
   launchCopyShare = WANTED_SHARE,
   licensedShare = LICENSED_SHARE,
   olderShare = OLDER_SHARE,
+  returnShare = RETURN_SHARE,
 ): Promise<BatchReport> {
   const random = new SeededRandom(seed);
   const { config, paths } = sandbox;
@@ -72,13 +78,15 @@ export async function runBatch(
   const away = new SeededRandom(seed ^ AWAY);
   const undos = new SeededRandom(seed ^ UNDOS);
   const decisions = new SeededRandom(seed ^ DECISIONS);
+  const returns = new SeededRandom(seed ^ RETURNS);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
     const licensed = drawLicensedImages(drawn, licences.fork(), licensedShare);
     const older = drawOlderPoints(licensed, olderPoints.fork(), olderShare);
     const protectedAway = drawAwayCopies(drawSurvival(older, survivals.fork()), away.fork());
-    const journey = drawDecisions(drawUndos(protectedAway, undos.fork()), decisions.fork());
+    const decided = drawDecisions(drawUndos(protectedAway, undos.fork()), decisions.fork());
+    const journey = drawPowerReturns(decided, returns.fork(), returnShare);
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))
@@ -109,7 +117,7 @@ export async function runBatch(
       violations.push(
         ...siteViolations(
           await sandbox.site.list(),
-          travellers.flatMap(({ journey }) => journey.vms),
+          travellers.flatMap(({ vmsAtHome }) => vmsAtHome),
         ),
       );
       for (const traveller of travellers) await traveller.leave();
@@ -126,6 +134,7 @@ export async function runBatch(
       launchedByVolumes: counted('launchedByVolumes'),
       launchedFromLicensed: counted('launchedFromLicensed'),
       olderPoints: travellers.reduce((sum, { olderPoints: times }) => sum + times, 0),
+      powerReturns: travellers.reduce((sum, { power }) => sum + power.returns, 0),
       violations,
     };
   } finally {

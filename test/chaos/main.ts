@@ -7,6 +7,7 @@ import { WANTED_SHARE } from './launch-copies';
 import { LICENSED_SHARE } from './licensed-images';
 import { type LaunchCounts } from './launch-copy-watch';
 import { OLDER_SHARE } from './older-points';
+import { RETURN_SHARE } from './power-returns';
 import { SeededRandom } from './random';
 
 interface Options {
@@ -18,6 +19,7 @@ interface Options {
   launchCopies: number;
   licensedImages: number;
   olderPoints: number;
+  powerReturns: number;
   json?: boolean;
 }
 
@@ -67,6 +69,12 @@ async function main(): Promise<number> {
       share,
       OLDER_SHARE,
     )
+    .option(
+      '--power-returns <share>',
+      'share of the data centres that come back while the application is away, among those that survive',
+      share,
+      RETURN_SHARE,
+    )
     .option('--json', 'the last line is the result as JSON')
     .parse()
     .opts<Options>();
@@ -91,6 +99,7 @@ async function main(): Promise<number> {
         options.launchCopies,
         options.licensedImages,
         options.olderPoints,
+        options.powerReturns,
       );
       reports.push(report);
       for (const { kind, what } of report.violations) say(`BROKEN (${kind}), seed ${seed}: ${what}`);
@@ -106,8 +115,9 @@ async function main(): Promise<number> {
   }
   const count = (kind: string): number =>
     reports.flatMap(({ violations }) => violations).filter((violation) => violation.kind === kind).length;
-  const sum = (what: 'runs' | 'kills' | 'faults' | 'olderPoints' | keyof LaunchCounts): number =>
-    reports.reduce((total, one) => total + one[what], 0);
+  const sum = (
+    what: 'runs' | 'kills' | 'faults' | 'olderPoints' | 'powerReturns' | keyof LaunchCounts,
+  ): number => reports.reduce((total, one) => total + one[what], 0);
   const result = {
     runs: sum('runs'),
     kills: sum('kills'),
@@ -117,9 +127,11 @@ async function main(): Promise<number> {
     launchedByVolumes: sum('launchedByVolumes'),
     launchedFromLicensed: sum('launchedFromLicensed'),
     olderPoints: sum('olderPoints'),
+    powerReturns: sum('powerReturns'),
     lost: count('lost'),
     orphans: count('orphan'),
     corrupt: count('corrupt'),
+    unfenced: count('unfenced'),
     failedSeeds: reports.filter(({ violations }) => violations.length > 0).map(({ seed }) => seed),
   };
   const { failedSeeds, ...counts } = result;
