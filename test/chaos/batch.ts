@@ -17,6 +17,7 @@ import { type LaunchCounts } from './launch-copy-watch';
 import { type LockCounts } from './lock-watch';
 import { drawLockFaults, drawLocks, LOCKED_SHARE } from './locks';
 import { drawOlderPoints, OLDER_SHARE } from './older-points';
+import { drawPowerReturns, RETURN_SHARE } from './power-returns';
 import { SeededRandom } from './random';
 import { drawSurvival } from './survivors';
 import { silenceNowAndThen } from './silence';
@@ -31,6 +32,8 @@ export interface BatchReport extends LaunchCounts, LockCounts {
   faults: number;
   /** Failovers and test failovers to an older recovery point. */
   olderPoints: number;
+  /** How often a data centre came back while its application was away. */
+  powerReturns: number;
   violations: Violation[];
 }
 
@@ -49,6 +52,8 @@ const SURVIVALS = 0x5afe;
 
 /** As {@link LICENCES}, of older recovery points. */
 const OLDER_POINTS = 0x01de;
+/** As {@link LICENCES}, of data centres that come back. */
+const RETURNS = 0xf3ce;
 
 /** As {@link LICENCES}, of locks. */
 const LOCKS = 0x10c5;
@@ -63,6 +68,7 @@ export async function runBatch(
   licensedShare = LICENSED_SHARE,
   olderShare = OLDER_SHARE,
   lockedShare = LOCKED_SHARE,
+  returnShare = RETURN_SHARE,
 ): Promise<BatchReport> {
   const random = new SeededRandom(seed);
   const { config, paths } = sandbox;
@@ -79,6 +85,7 @@ export async function runBatch(
   const undos = new SeededRandom(seed ^ UNDOS);
   const decisions = new SeededRandom(seed ^ DECISIONS);
   const locks = new SeededRandom(seed ^ LOCKS);
+  const returns = new SeededRandom(seed ^ RETURNS);
   const travellers = Array.from({ length: plans }, (_, n) => {
     const own = random.fork();
     const drawn = drawLaunchCopies(drawJourney(own, `s${seed}-${n}`), launches.fork(), launchCopyShare);
@@ -86,7 +93,8 @@ export async function runBatch(
     const older = drawOlderPoints(licensed, olderPoints.fork(), olderShare);
     const protectedAway = drawAwayCopies(drawSurvival(older, survivals.fork()), away.fork());
     const asking = drawDecisions(drawUndos(protectedAway, undos.fork()), decisions.fork());
-    const journey = drawLocks(asking, locks.fork(), lockedShare);
+    const locked = drawLocks(asking, locks.fork(), lockedShare);
+    const journey = drawPowerReturns(locked, returns.fork(), returnShare);
     return new Traveller(sandbox, account, journey, own, seed * PLANS + n, log);
   });
   if (travellers.some(({ journey }) => journey.launchCopy === true))
@@ -119,7 +127,7 @@ export async function runBatch(
       violations.push(
         ...siteViolations(
           await sandbox.site.list(),
-          travellers.flatMap(({ journey }) => journey.vms),
+          travellers.flatMap(({ vmsAtHome }) => vmsAtHome),
         ),
       );
       for (const traveller of travellers) await traveller.leave();
@@ -141,6 +149,7 @@ export async function runBatch(
       locksRefused: lockCount('locksRefused'),
       lockedOlder: lockCount('lockedOlder'),
       olderPoints: travellers.reduce((sum, { olderPoints: times }) => sum + times, 0),
+      powerReturns: travellers.reduce((sum, { power }) => sum + power.returns, 0),
       violations,
     };
   } finally {

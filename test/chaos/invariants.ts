@@ -8,7 +8,7 @@ export type Whereabouts = 'home' | 'away' | 'home again';
 
 /** What was found broken, by what it would mean to the company. */
 export interface Violation {
-  kind: 'lost' | 'orphan' | 'corrupt';
+  kind: 'lost' | 'orphan' | 'corrupt' | 'unfenced';
   what: string;
 }
 

@@ -14,6 +14,7 @@ export type Step =
   | 'lose the data centre'
   | 'lose power in the data centre'
   | 'failover'
+  | 'power returns'
   | 'write at the recovery site'
   | 'protect away'
   | 'failback'
@@ -41,11 +42,20 @@ export type JourneyLock = NonNullable<DrPlan['replication']['lock']>;
 export interface Journey {
   plan: string;
   vms: JourneyVm[];
-  steps: { step: Step; cancelAfterMs?: number; lose?: Loss; older?: Naming }[];
+  steps: {
+    step: Step;
+    cancelAfterMs?: number;
+    lose?: Loss;
+    older?: Naming;
+    /** Those that get their power back. */
+    vms?: string[];
+  }[];
   /** Whether the plan wants launch copies; see launch-copies.ts. */
   launchCopy?: boolean;
   /** Whether its VMs are launched from an image whose licence AWS bills; see licensed-images.ts. */
   licensed?: boolean;
+  /** Whether its VMs at home are left alone while it is away; see power-returns.ts. */
+  unfenced?: boolean;
   /** What of it people have to approve; see decisions.ts. */
   asks?: { vms: string[]; beforeTiers: number[]; dns: boolean; cutOver: boolean };
   /** How its DR copies are locked; not at all where absent. See locks.ts. */

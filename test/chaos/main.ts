@@ -9,6 +9,7 @@ import { type LaunchCounts } from './launch-copy-watch';
 import { type LockCounts } from './lock-watch';
 import { LOCK_DAY, LOCKED_SHARE } from './locks';
 import { OLDER_SHARE } from './older-points';
+import { RETURN_SHARE } from './power-returns';
 import { SeededRandom } from './random';
 
 interface Options {
@@ -21,6 +22,7 @@ interface Options {
   licensedImages: number;
   olderPoints: number;
   locks: number;
+  powerReturns: number;
   json?: boolean;
 }
 
@@ -71,6 +73,12 @@ async function main(): Promise<number> {
       OLDER_SHARE,
     )
     .option('--locks <share>', 'share of the plans whose DR copies are locked', share, LOCKED_SHARE)
+    .option(
+      '--power-returns <share>',
+      'share of the data centres that come back while the application is away, among those that survive',
+      share,
+      RETURN_SHARE,
+    )
     .option('--json', 'the last line is the result as JSON')
     .parse()
     .opts<Options>();
@@ -97,6 +105,7 @@ async function main(): Promise<number> {
         options.licensedImages,
         options.olderPoints,
         options.locks,
+        options.powerReturns,
       );
       reports.push(report);
       for (const { kind, what } of report.violations) say(`BROKEN (${kind}), seed ${seed}: ${what}`);
@@ -113,7 +122,8 @@ async function main(): Promise<number> {
   const count = (kind: string): number =>
     reports.flatMap(({ violations }) => violations).filter((violation) => violation.kind === kind).length;
   const sum = (
-    what: 'runs' | 'kills' | 'faults' | 'olderPoints' | keyof LaunchCounts | keyof LockCounts,
+    what:
+      'runs' | 'kills' | 'faults' | 'olderPoints' | 'powerReturns' | keyof LaunchCounts | keyof LockCounts,
   ): number => reports.reduce((total, one) => total + one[what], 0);
   const result = {
     runs: sum('runs'),
@@ -127,9 +137,11 @@ async function main(): Promise<number> {
     locksMade: sum('locksMade'),
     locksRefused: sum('locksRefused'),
     lockedOlder: sum('lockedOlder'),
+    powerReturns: sum('powerReturns'),
     lost: count('lost'),
     orphans: count('orphan'),
     corrupt: count('corrupt'),
+    unfenced: count('unfenced'),
     failedSeeds: reports.filter(({ violations }) => violations.length > 0).map(({ seed }) => seed),
   };
   const { failedSeeds, ...counts } = result;

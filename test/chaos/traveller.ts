@@ -34,6 +34,7 @@ import {
   type Whereabouts,
 } from './invariants';
 import { persistently } from './persistently';
+import { type FencedState, PowerWatch } from './power-watch';
 import { type SeededRandom } from './random';
 import { HungError, type Outcome, runToItsEnd } from './runs';
 
@@ -57,12 +58,15 @@ export class Traveller {
   private readonly bytes: Bytes;
   readonly launchCopies: LaunchCopyWatch;
   readonly locks: LockWatch;
+  readonly power: PowerWatch;
   private readonly plan: DrPlan;
   private readonly dns: DnsKind;
   private whereabouts: Whereabouts = 'home';
   private hasDrCopy = false;
   /** Whether the VMs are at home still while the application is away. */
   private survived = false;
+  /** Whether a failback has started the VMs at home, and nothing has undone it. */
+  private cameHome = false;
   /** The VM whose newest backup the suite has damaged. */
   private damagedVm: string | undefined;
   private digest = '';
@@ -117,6 +121,8 @@ export class Traveller {
     }
     if (journey.lock !== undefined) this.plan.replication.lock = journey.lock;
     askInPlan(this.plan, journey);
+    if (journey.unfenced === true) this.plan.primarySite = { ...this.plan.primarySite, fence: 'none' };
+    this.power = new PowerWatch(sandbox, journey, () => this.state(), log);
     const hostNames = new Map(
       this.plan.vms.flatMap((vm) => vm.hostNames.map((name): [string, string] => [vm.name, name])),
     );
@@ -125,8 +131,15 @@ export class Traveller {
   }
 
   /** Makes the VMs, one traveller after another: VMs are imported by way of one directory. */
-  setOut(): Promise<void> {
-    return this.disks.make(this.sandbox.site, this.random.fork());
+  async setOut(): Promise<void> {
+    await this.disks.make(this.sandbox.site, this.random.fork());
+    await this.power.makeBystander();
+  }
+
+  /** All that it has in the data centre, or may have. */
+  get vmsAtHome(): { name: string }[] {
+    const { bystander } = this.power;
+    return [...this.journey.vms, ...(bystander === undefined ? [] : [{ name: bystander }])];
   }
 
   /** The whole way. What goes wrong ends in {@link violations}. */
@@ -134,8 +147,8 @@ export class Traveller {
     try {
       await this.account.setRecords(this.dns.home);
       ({ digest: this.digest } = await persistently(() => this.sandbox.publish(this.plan)));
-      for (const { step, cancelAfterMs, lose, older } of this.journey.steps) {
-        await this.take(step, cancelAfterMs, lose, older);
+      for (const one of this.journey.steps) {
+        await this.take(one);
         if (this.violations.length > 0) return;
       }
     } catch (error) {
@@ -154,6 +167,7 @@ export class Traveller {
     if (wants && this.hasDrCopy && restorable) await this.restoreInQuiet();
     await this.look('at the end');
     if (this.journey.lock !== undefined && this.violations.length === 0) await this.endLocks();
+    await this.requireOn();
     await this.disks.forget();
   }
 
@@ -171,20 +185,21 @@ export class Traveller {
   /** Makes room for others. */
   async leave(): Promise<void> {
     // What keeps its VMs off at home would look at them for as long as the suite goes on.
-    if ((await persistently(() => this.phase())) === 'failed-over')
+    if (this.journey.unfenced !== true && (await persistently(() => this.phase())) === 'failed-over')
       await persistently(() => orderFence(this.sandbox.store, this.plan.name, 'stopped'));
     await this.account.removeAll(this.plan.name);
     const present = await this.sandbox.site.hypervisor.listVms();
-    for (const { name } of this.journey.vms)
+    for (const { name } of this.vmsAtHome)
       if (present.includes(name)) await this.sandbox.site.hypervisor.deleteVm(name);
   }
 
-  private async take(
-    step: Step,
-    cancelAfterMs: number | undefined,
-    lose: Loss | undefined,
-    older: Naming | undefined,
-  ): Promise<void> {
+  private async take({
+    step,
+    cancelAfterMs,
+    lose,
+    older,
+    vms = [],
+  }: Journey['steps'][number]): Promise<void> {
     switch (step) {
       case 'change the disks':
         return persistently(() => this.disks.change(this.sandbox.site.hypervisor, this.random.fork()));
@@ -196,6 +211,7 @@ export class Traveller {
         return this.restoreInVain();
       case 'lose the data centre':
         this.survived = false;
+        this.power.lost();
         for (const { name } of this.journey.vms)
           await persistently(() => this.sandbox.site.hypervisor.deleteVm(name));
         return;
@@ -204,6 +220,9 @@ export class Traveller {
         return persistently(() =>
           this.disks.changeSurvivors(this.sandbox.site.hypervisor, this.random.fork()),
         );
+      case 'power returns':
+        this.violations.push(...(await this.power.powerReturns(vms)));
+        return;
       case 'write at the recovery site':
         return this.bytes.writeAtRecoverySite(this.random.fork());
       case 'protect away':
@@ -220,6 +239,7 @@ export class Traveller {
           ? this.failOver(step, cancelAfterMs, lose)
           : this.failOverToOlder(step, cancelAfterMs, older);
       case 'failback':
+        await this.power.stopForFailback();
         await this.run(step, { type: 'failback' }, cancelAfterMs);
         this.violations.push(...(await this.bytes.ofHome()), ...(await this.launchCopies.ofHome()));
         return this.requireOn();
@@ -234,11 +254,14 @@ export class Traveller {
 
   /** The fence lets be what a failback has started. */
   private async requireOn(): Promise<void> {
-    if (this.whereabouts !== 'home again') return;
+    if (!this.cameHome) return;
     for (const { name } of this.journey.vms) {
       const { power } = await persistently(() => this.sandbox.site.hypervisor.describeVm(name));
       if (power !== 'running')
-        this.violations.push({ kind: 'lost', what: `${name} is off at home after its failback` });
+        this.violations.push({
+          kind: 'lost',
+          what: `${name} is off at home after its failback, which nobody has undone`,
+        });
     }
   }
 
@@ -466,6 +489,8 @@ export class Traveller {
     else this.violations.push({ kind: 'lost', what: `after ${step}, which ${ended}, the plan is ${phase}` });
     if (step === 'failback' && phase === 'failed-over' && this.survived)
       this.violations.push(...(await persistently(() => this.bytes.ofSurvivors())));
+    this.cameHome = phase === 'failed-back' || (this.cameHome && phase === 'protected');
+    if (step === 'failover' && !completed && phase === wanted) await this.power.startAgain(this.digest);
     return phase === wanted;
   }
 
@@ -473,9 +498,9 @@ export class Traveller {
     return (await this.state()).phase ?? 'none';
   }
 
-  private async state(): Promise<{ phase?: string; homeSince?: string }> {
+  private async state(): Promise<FencedState & { homeSince?: string }> {
     const object = await this.sandbox.store.get(`state/${this.plan.name}.json`);
-    return JSON.parse(object?.body.toString() ?? '{}') as { phase?: string; homeSince?: string };
+    return JSON.parse(object?.body.toString() ?? '{}') as FencedState & { homeSince?: string };
   }
 
   /** Compares the account and DNS with what must be there; what is only late is waited for. */
@@ -487,6 +512,7 @@ export class Traveller {
         await sleep(500);
         continue;
       }
+      found.push(...(await this.power.violations(this.whereabouts === 'away')));
       this.violations.push(
         ...found.map(({ kind, what }) => ({ kind, what: `${this.plan.name} ${when}: ${what}` })),
       );

@@ -2,7 +2,10 @@ import { type Resource } from '../chaos/account';
 import { isWhole, launchCopiesOf, orphanViolations } from '../chaos/invariants';
 import { drawJourney, type Journey } from '../chaos/journeys';
 import { drawLaunchCopies } from '../chaos/launch-copies';
+import { drawPowerReturns } from '../chaos/power-returns';
 import { SeededRandom } from '../chaos/random';
+import { drawSurvival } from '../chaos/survivors';
+import { drawUndos } from '../chaos/undos';
 
 const journey: Journey = {
   plan: 'shop',
@@ -87,4 +90,29 @@ it('draws launch copies for about half of the plans, and leaves the rest of thei
     expect(drawnJourney.steps.map(({ lose: _, ...step }) => step)).toEqual(plain.steps);
   expect(wanting.some((one) => one.journey.steps.some(({ lose }) => lose?.afterMs === 0))).toBe(true);
   expect(wanting.some((one) => one.journey.steps.some(({ lose }) => (lose?.afterMs ?? 0) > 0))).toBe(true);
+});
+
+it('lets power return only where VMs are at home whose application is away, and leaves the rest of the journeys as it was', () => {
+  const random = new SeededRandom(2);
+  const before = new Set<string>();
+  for (let n = 0; n < 400; n++) {
+    const plain = drawUndos(drawSurvival(drawJourney(random.fork(), `p-${n}`), random.fork()), random.fork());
+    const { steps } = drawPowerReturns(plain, random.fork(), 1);
+    expect(steps.filter(({ step }) => step !== 'power returns')).toEqual(plain.steps);
+    for (const [at, { step, vms = [] }] of steps.entries()) {
+      if (step !== 'power returns') continue;
+      expect(vms).not.toEqual([]);
+      expect(plain.vms.map(({ name }) => name)).toEqual(expect.arrayContaining(vms));
+      const past = steps.slice(0, at).map((one) => one.step);
+      const last = (...of: string[]): string | undefined => past.findLast((one) => of.includes(one));
+      expect(last('failover', 'failback', 'undo the failback')).not.toBe('failback');
+      expect(last('lose the data centre', 'lose power in the data centre', 'failback')).not.toBe(
+        'lose the data centre',
+      );
+      expect(past).toContain('failover');
+      before.add(past.at(-1) ?? '');
+    }
+  }
+  expect(before).toContain('failover');
+  expect(before).toContain('undo the failback');
 });
