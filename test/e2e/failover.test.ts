@@ -166,7 +166,9 @@ asRoot('the sample application, failed over and brought home (needs root)', () =
     async () => {
       // The shell image stays on purpose: it is registered once for all failovers. So does what proves that it was a test.
       const ofTheTest = async () =>
-        (await everything(sandbox)).filter((line) => !/lifeboat:role=shell|^object (consoles|evidence)\//.test(line));
+        (await everything(sandbox)).filter(
+          (line) => !/lifeboat:role=shell|^object (consoles|evidence)\//.test(line),
+        );
       const before = await ofTheTest();
       // It does nothing for half a minute but wait for its disk: meanwhile this goes on. What becomes of it is the next test's.
       asItIs = bootAsItIs();
