@@ -1,5 +1,4 @@
-/** Hosts of this machine itself: what is said to them leaves it by no wire. */
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+import { isLoopbackHost } from './loopback-host';
 
 /** Why a hook may not ask that URL; undefined where it may. */
 export function hookUrlProblem(text: string): string | undefined {
@@ -8,6 +7,6 @@ export function hookUrlProblem(text: string): string | undefined {
   if (url.username !== '' || url.password !== '')
     return 'must not hold a user or password: the plan lies in the repository, for whoever may read that';
   if (url.protocol === 'https:') return undefined;
-  if (url.protocol === 'http:' && LOOPBACK.test(url.hostname)) return undefined;
+  if (url.protocol === 'http:' && isLoopbackHost(url.hostname)) return undefined;
   return 'must be https://; http:// only to the proxy itself (localhost, 127.0.0.1)';
 }

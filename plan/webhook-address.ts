@@ -1,6 +1,5 @@
 import ipaddr from 'ipaddr.js';
-
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+import { isLoopbackHost } from './loopback-host';
 
 /** Of addresses that no receiver has: a host's metadata service is link-local, and gives out credentials. */
 const FORBIDDEN_RANGES = ['linkLocal', 'unspecified', 'multicast', 'broadcast'];
@@ -33,7 +32,7 @@ export function webhookUrlProblem(text: string, allowHttp: boolean): string | un
   const literal = url.hostname.replace(/^\[|\]$/g, '');
   if (ipaddr.isValid(literal) && isForbiddenAddress(literal))
     return 'must not lead to a link-local, multicast or unspecified address';
-  if (url.protocol === 'http:' && !LOOPBACK.test(url.hostname) && !allowHttp)
+  if (url.protocol === 'http:' && !isLoopbackHost(url.hostname) && !allowHttp)
     return 'must begin with https://; what is sent over http:// can be read on its way. Where that is meant, say "allowHttp: true"';
   return undefined;
 }

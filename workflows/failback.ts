@@ -17,7 +17,7 @@ import { moveDns, proveDns, returnDns } from './dns';
 import { Hooks, hooksOf } from './hooks';
 import { leavingEvidence, type WithEvidence } from './evidence';
 import { type FailedBackVm } from './failback-vm';
-import { bringVmsHome, type RecoveryInstance } from './homecoming';
+import { bringVmsHome, instanceOf, type RecoveryInstance } from './homecoming';
 import { Decisions } from './run/decisions';
 import { type Approval } from './run/messages';
 import { allowRetries } from './run/retries';
@@ -173,9 +173,7 @@ export async function serveFromInstances(
   };
   if (patched('serve again side by side')) {
     // Nobody's readiness is waited for: what was stopped together comes back together, as after a power cut.
-    await inDependencyOrder(independently(plan.vms), async ({ name }) => {
-      for (const instance of instances) if (instance.vm === name) await start(instance);
-    });
+    await inDependencyOrder(independently(plan.vms), ({ name }) => start(instanceOf(instances, name)));
   } else for (const instance of instances) await start(instance);
   await moveDns(run, plan, addresses);
 }

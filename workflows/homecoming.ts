@@ -39,6 +39,13 @@ interface Homecoming {
   hooks: HookSet | undefined;
 }
 
+/** @throws ApplicationFailure InstanceNotFound */
+export function instanceOf<T extends { vm: string }>(instances: readonly T[], vm: string): T {
+  const instance = instances.find((candidate) => candidate.vm === vm);
+  if (instance !== undefined) return instance;
+  throw ApplicationFailure.nonRetryable(`There is no instance of ${vm}.`, 'InstanceNotFound');
+}
+
 /**
  * The VMs wait for each other three times: no instance stops before every VM's first copy is there; they stop in the
  * reverse of dependency order, so that nothing loses what it depends on while it works; they start in that order.
@@ -51,10 +58,7 @@ export async function bringVmsHome(
     progress.phase('copying while the instances serve');
     const children = new Map<string, VmChild>();
     for (const vm of plan.vms) {
-      const instance = instances.find((candidate) => candidate.vm === vm.name);
-      if (!instance)
-        throw ApplicationFailure.nonRetryable(`There is no instance of ${vm.name}.`, 'InstanceNotFound');
-      children.set(vm.name, await startFailback(homecoming, vm, instance));
+      children.set(vm.name, await startFailback(homecoming, vm, instanceOf(instances, vm.name)));
     }
     // A VM that fails ends the run: half an application at home is of no use.
     const failure = Promise.all(

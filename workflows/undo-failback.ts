@@ -10,10 +10,10 @@ import { type RunProgress } from './run/run-status';
 import { seconds } from './run/seconds';
 import { requireSaid } from './discarded-writes';
 import { moveDns, proveDns, returnDns } from './dns';
+import { instanceOf } from './homecoming';
 import { type ReadyVm, startAtHome, stopAtHome } from './home-vms';
 import { startFence } from './start-fence';
 import { type UndoRequest, type UndoSummary } from './undo-request';
-import { instanceOf } from './undo-failover';
 
 /**
  * Back to the instances, which are there, stopped, until the commit; what home wrote since their stop is discarded. The VMs at home

@@ -11,6 +11,7 @@ import { seconds } from './run/seconds';
 import { requireSaid } from './discarded-writes';
 import { proveDns, returnDns } from './dns';
 import { serveFromInstances } from './failback';
+import { instanceOf } from './homecoming';
 import { startAtHome, stopAtHome } from './home-vms';
 import { type UndoRequest, type UndoSummary } from './undo-request';
 
@@ -88,11 +89,4 @@ function firstOf(times: (string | undefined)[]): string {
     'The AWS proxy does not say when the instances were made: it is of an earlier release. Upgrade it, and start the undo again.',
     'WorkerTooOld',
   );
-}
-
-/** @throws ApplicationFailure InstanceNotFound */
-export function instanceOf<T extends { vm: string }>(instances: readonly T[], vm: string): T {
-  const instance = instances.find((candidate) => candidate.vm === vm);
-  if (instance !== undefined) return instance;
-  throw ApplicationFailure.nonRetryable(`There is no instance of ${vm}.`, 'InstanceNotFound');
 }

@@ -5,6 +5,14 @@ import { join } from 'node:path';
 import { type HookFacts, type HookResult } from './contract';
 import { type OutputTail } from './output-tail';
 
+/** What a hook is told, for how long it may take, and where its output goes. */
+export interface HookCall {
+  facts: HookFacts;
+  seconds: number;
+  tail: OutputTail;
+  signal: AbortSignal;
+}
+
 export type Ended = Pick<HookResult, 'ok' | 'status' | 'reason'>;
 
 /** Milliseconds from SIGTERM, by which a program can clean up, to SIGKILL. */
@@ -19,12 +27,7 @@ const DRAIN_MS = 2000;
 export async function runCommand(
   directory: string | undefined,
   [program = '', ...args]: readonly string[],
-  {
-    facts,
-    seconds,
-    tail,
-    signal,
-  }: { facts: HookFacts; seconds: number; tail: OutputTail; signal: AbortSignal },
+  { facts, seconds, tail, signal }: HookCall,
 ): Promise<Ended> {
   if (directory === undefined)
     return failed('The proxy runs no commands: LIFEBOAT_HOOKS_DIRECTORY is not set there.');

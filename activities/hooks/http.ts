@@ -1,8 +1,6 @@
 import { hookUrlProblem } from '../../plan/hook-url';
 import { type Hook } from '../../plan/hooks';
-import { type Ended } from './command';
-import { type HookFacts } from './contract';
-import { type OutputTail } from './output-tail';
+import { type Ended, type HookCall } from './command';
 
 /** Bytes of an answer that are read; what comes behind is left. */
 const READ_BYTES = 1024 * 1024;
@@ -10,12 +8,7 @@ const READ_BYTES = 1024 * 1024;
 /** Asks a URL once. What answers with a redirect has not done what was asked. */
 export async function runRequest(
   { url, method = 'POST', body }: NonNullable<Hook['http']>,
-  {
-    facts,
-    seconds,
-    tail,
-    signal,
-  }: { facts: HookFacts; seconds: number; tail: OutputTail; signal: AbortSignal },
+  { facts, seconds, tail, signal }: HookCall,
 ): Promise<Ended> {
   const problem = hookUrlProblem(url);
   if (problem !== undefined) return { ok: false, reason: `The URL ${problem}.` };

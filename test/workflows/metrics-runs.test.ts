@@ -55,11 +55,17 @@ describeWithTemporal('what Temporal says of runs', () => {
         [name, 'wiki', 'approval', 0],
         [name, 'wiki', 'paused', paused],
       ];
-      const isTold = (paused: number) => async () =>
-        JSON.stringify(await waiting()) === JSON.stringify(wanted(paused)) ? true : undefined;
-      await eventually(SECONDS, isTold(1));
+      const told = async (paused: number) => {
+        const sameAs = async () => {
+          last = await waiting();
+          return JSON.stringify(last) === JSON.stringify(wanted(paused)) ? last : undefined;
+        };
+        let last: unknown;
+        return eventually(SECONDS, sameAs).catch(() => last);
+      };
+      expect(await told(1)).toEqual(wanted(1));
       await held.terminate();
-      await eventually(SECONDS, isTold(0));
+      expect(await told(0)).toEqual(wanted(0));
     },
     3 * SECONDS * 1000,
   );

@@ -131,19 +131,32 @@ async function listStatuses(ec2: EC2Client, ids: string[]): Promise<InstanceStat
   return found;
 }
 
-/** One id that EC2 does not know makes the whole call fail: then those of each half are asked for, down to the one. */
-async function statusesOf(ec2: EC2Client, InstanceIds: string[]): Promise<InstanceStatus[]> {
-  try {
+const statusesOf = (ec2: EC2Client, ids: string[]): Promise<InstanceStatus[]> =>
+  knownOf(ids, 'InvalidInstanceID.NotFound', async (InstanceIds) => {
     const asked = { InstanceIds, IncludeAllInstances: true };
     const { InstanceStatuses } = await ec2.send(new DescribeInstanceStatusCommand(asked));
     return InstanceStatuses ?? [];
+  });
+
+/**
+ * What EC2 tells of those of the ids that it knows. One that it does not know makes the whole call fail: then those of each half are
+ * asked for, down to the one.
+ * @param unknown AWS's error code for such an id
+ */
+export async function knownOf<T>(
+  ids: string[],
+  unknown: string,
+  ask: (ids: string[]) => Promise<T[]>,
+): Promise<T[]> {
+  try {
+    return await ask(ids);
   } catch (error) {
-    if (!hasCode(error, 'InvalidInstanceID.NotFound')) throw error;
-    if (InstanceIds.length === 1) return [];
-    const middle = Math.ceil(InstanceIds.length / 2);
+    if (!hasCode(error, unknown)) throw error;
+    if (ids.length === 1) return [];
+    const middle = Math.ceil(ids.length / 2);
     return [
-      ...(await statusesOf(ec2, InstanceIds.slice(0, middle))),
-      ...(await statusesOf(ec2, InstanceIds.slice(middle))),
+      ...(await knownOf(ids.slice(0, middle), unknown, ask)),
+      ...(await knownOf(ids.slice(middle), unknown, ask)),
     ];
   }
 }

@@ -5,6 +5,7 @@ import {
   LockState,
 } from '@aws-sdk/client-ec2';
 import { hasCode } from '../../failures';
+import { knownOf } from './lookup';
 
 /** A lock on a snapshot that holds now. */
 export interface HeldLock {
@@ -56,9 +57,10 @@ export async function findLocksIfAllowed(
   }
 }
 
-async function describe(ec2: EC2Client, SnapshotIds: string[]): Promise<LockedSnapshotsInfo[]> {
-  const found: LockedSnapshotsInfo[] = [];
-  try {
+/** EC2 has no filter for ids here. */
+const describe = (ec2: EC2Client, ids: string[]): Promise<LockedSnapshotsInfo[]> =>
+  knownOf(ids, 'InvalidSnapshot.NotFound', async (SnapshotIds) => {
+    const found: LockedSnapshotsInfo[] = [];
     let NextToken: string | undefined;
     do {
       const page = await ec2.send(new DescribeLockedSnapshotsCommand({ SnapshotIds, NextToken }));
@@ -66,14 +68,4 @@ async function describe(ec2: EC2Client, SnapshotIds: string[]): Promise<LockedSn
       NextToken = page.NextToken;
     } while (NextToken !== undefined);
     return found;
-  } catch (error) {
-    if (!hasCode(error, 'InvalidSnapshot.NotFound')) throw error;
-    // One that is gone hides the others: EC2 has no filter for ids here.
-    if (SnapshotIds.length === 1) return [];
-    const half = Math.ceil(SnapshotIds.length / 2);
-    return [
-      ...(await describe(ec2, SnapshotIds.slice(0, half))),
-      ...(await describe(ec2, SnapshotIds.slice(half))),
-    ];
-  }
-}
+  });
