@@ -5,6 +5,7 @@ import { type E2eSandbox } from '../support/e2e-sandbox';
 import { type Account, type Resource } from './account';
 import { type DiskKey, disksOf, type ExpectedDisks } from './disks';
 import { type Violation } from './invariants';
+import { ANY_AGE } from '../support/any-age';
 import { type Journey } from './journeys';
 import { brokenLocks, inUse, keptByLocks } from './kept-copies';
 import { LOCK_DAY } from './locks';
@@ -162,7 +163,7 @@ export class LockWatch {
     const before = await this.account.ofPlan(plan);
     const began = Date.now();
     const site = { ec2, store: this.sandbox.store, temporal: this.sandbox.client.temporal, pollSeconds: 0.2 };
-    const gone = await sweep(await planSweep(plan, site, 0), site);
+    const gone = await sweep(await planSweep(plan, site, ANY_AGE), site);
     this.log(`${plan}: swept ${gone.join(', ') || 'nothing'}`);
     for (const { name } of this.journey.vms) this.cleaned.set(name, began);
     return before

@@ -12,6 +12,7 @@ import { testCost } from '../../client/test-cost';
 import { type DrPlan } from '../../plan/schema';
 import { takePlanState } from '../../repository/plans/plan-state';
 import { type FailoverSteps, openFailoverSteps } from '../support/failover-steps';
+import { ANY_AGE } from '../support/any-age';
 import { plainPlan } from '../support/e2e-plan';
 import { describeWithTemporal, startTemporal } from '../workflows/local-temporal';
 
@@ -35,7 +36,7 @@ describeWithTemporal('kept tests whose Temporal server is lost', () => {
 
   const site = () => ({ ec2: steps.ec2, store: steps.site.store, temporal: client, pollSeconds: 0.05 });
   const leftovers = async (options = {}): Promise<string[]> =>
-    (await planSweep('shop', site(), 0, options)).leftovers.map(({ id }) => id);
+    (await planSweep('shop', site(), ANY_AGE, options)).leftovers.map(({ id }) => id);
   const kept = () => keptTestsOf(steps.ec2, 'shop', new Date());
 
   /** An instance, as a test (or a failover) launches it. */
@@ -73,7 +74,7 @@ describeWithTemporal('kept tests whose Temporal server is lost', () => {
     expect(keptTestsText([found!], 'shop')).toMatch(/^The test lost is kept until .*:\n {2}db: i-/);
 
     // Neither the instance, nor what it runs on.
-    const planned = await planSweep('shop', site(), 0);
+    const planned = await planSweep('shop', site(), ANY_AGE);
     expect(planned.leftovers.filter(({ kind, runId }) => kind !== 'image' && runId === 'lost')).toEqual(
       planned.leftovers.filter(({ role, kind }) => kind === 'snapshot' && role === 'shell'),
     );
@@ -92,7 +93,7 @@ describeWithTemporal('kept tests whose Temporal server is lost', () => {
     expect(await findings(29)).toEqual([]);
     expect(await findings(31)).toMatchObject([{ code: 'kept-test', severity: 'warning', about: 'lost' }]);
     expect(keptTestsText(await kept(), 'shop')).toMatch(/was kept until .*lifeboat sweep shop\n/);
-    const over = await planSweep('shop', site(), 0);
+    const over = await planSweep('shop', site(), ANY_AGE);
     expect(over.leftovers.find(({ id }) => id === instance)?.reason).toMatch(/^its test was kept until 20/);
     expect(await sweep(over, site())).toContain(instance);
     expect(await kept()).toEqual([]);

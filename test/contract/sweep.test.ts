@@ -8,6 +8,7 @@ import { planSweep, sweep } from '../../client/sweep';
 import { takePlanState } from '../../repository/plans/plan-state';
 import { PROXY_AVAILABILITY_ZONE } from '../../sandbox/aws/fixtures';
 import { listSnapshotIds } from '../support/failover-listing';
+import { ANY_AGE } from '../support/any-age';
 import { type FailoverSteps, idsOf, openFailoverSteps } from '../support/failover-steps';
 import { workflowId } from '../../workflows/run/ids';
 import { CONTROL_QUEUE } from '../../activities/task-queues';
@@ -79,7 +80,7 @@ describeWithTemporal('sweep', () => {
       ]),
     ];
     const before = steps.site.calls.length;
-    const planned = await planSweep('shop', site(), 0);
+    const planned = await planSweep('shop', site(), ANY_AGE);
     expect(
       steps.site.calls.slice(before).filter(({ operation }) => !/^(Describe|Get)/.test(operation)),
     ).toEqual([]);
@@ -103,9 +104,9 @@ describeWithTemporal('sweep', () => {
     expect(await steps.volumesWith({ run: runId })).toEqual(needed);
     expect(await steps.volumesWith({ plan: 'other' })).toEqual([foreign[3]]);
     expect(await listSnapshotIds(steps.ec2, 'db')).toEqual([...steps.drCopySnapshots].sort());
-    expect((await planSweep('shop', site(), 0)).leftovers).toEqual([]);
+    expect((await planSweep('shop', site(), ANY_AGE)).leftovers).toEqual([]);
     await client.workflow.getHandle(workflowId('shop', 'failover', 'test')).terminate();
-    expect((await planSweep('shop', site(), 0)).leftovers.map(({ id }) => id).sort()).toEqual(needed);
+    expect((await planSweep('shop', site(), ANY_AGE)).leftovers.map(({ id }) => id).sort()).toEqual(needed);
   }, 60_000);
 
   it('leaves the volumes of an instance that is going to it', async () => {
@@ -119,7 +120,7 @@ describeWithTemporal('sweep', () => {
     );
     const going = await steps.ec2.send(new TerminateInstancesCommand({ InstanceIds: [instanceId] }));
     expect(going.TerminatingInstances?.[0]?.CurrentState?.Name).toBe('shutting-down');
-    await sweep(await planSweep('shop', site(), 0), site());
+    await sweep(await planSweep('shop', site(), ANY_AGE), site());
     expect(await steps.volumesWith({ run: 'dead-run', plan: 'shop' })).toEqual([]);
     expect(steps.site.calls.filter(({ operation }) => operation === 'DetachVolume')).toEqual([]);
   });
@@ -131,16 +132,16 @@ describeWithTemporal('sweep', () => {
 
   it('leaves alone what the application runs on while it is away, also when it gets there in between', async () => {
     const volumes = await steps.createVolumes('dead-run');
-    const planned = await planSweep('shop', site(), 0);
+    const planned = await planSweep('shop', site(), ANY_AGE);
     expect(planned.leftovers.map(({ id }) => id).sort()).toEqual(idsOf(volumes));
     await takePlanState(steps.site.store, steps.site.run('dead-run'), ['none'], 'failed-over');
-    expect((await planSweep('shop', site(), 0)).leftovers).toEqual([]);
+    expect((await planSweep('shop', site(), ANY_AGE)).leftovers).toEqual([]);
     expect(await sweep(planned, site())).toEqual([]);
     expect(await steps.volumesWith({ run: 'dead-run' })).toEqual(idsOf(volumes));
     // What a test has left is of no use to what is away.
     const whole = { plan: 'shop', vm: 'db', run: 'dead-test', role: 'recovery', mode: 'test' } as const;
     const ofTest = await foreignVolume(tagList(whole));
-    expect((await planSweep('shop', site(), 0)).leftovers.map(({ id }) => id)).toEqual([ofTest]);
+    expect((await planSweep('shop', site(), ANY_AGE)).leftovers.map(({ id }) => id)).toEqual([ofTest]);
   });
 
   it('removes nothing where Temporal does not say which runs are under way', async () => {
@@ -149,6 +150,6 @@ describeWithTemporal('sweep', () => {
       ...site(),
       temporal: new Client({ connection: client.connection, namespace: 'nowhere' }),
     };
-    await expect(planSweep('shop', silent, 0)).rejects.toThrow(/nowhere|not found/i);
+    await expect(planSweep('shop', silent, ANY_AGE)).rejects.toThrow(/nowhere|not found/i);
   });
 });

@@ -21,6 +21,7 @@ import { type Journey } from '../chaos/journeys';
 import { SeededRandom } from '../chaos/random';
 import { onDisk } from '../contract/hypervisor-contract';
 import { untilVmsWait } from '../support/attention';
+import { ANY_AGE } from '../support/any-age';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
 import { type LateOutcome, runLate } from '../support/run-late';
@@ -356,7 +357,7 @@ asRoot('activities that run twice, and late (needs root)', () => {
       for (const call of failures) expect((await lateness(call)).kind).not.toBe('unclear');
       const { ec2 } = sandbox.aws;
       const site = { ec2, store: sandbox.store, temporal: client.temporal };
-      const planned = await planSweep('shop', site, 0);
+      const planned = await planSweep('shop', site, ANY_AGE);
       expect(planned.leftovers.length).toBeGreaterThan(0);
       await sweep(planned, site);
       expect(await everything()).toEqual(before);
