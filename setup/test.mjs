@@ -3,18 +3,15 @@ import { resolve } from 'node:path';
 import longFirst from '../test/long-first.cjs';
 import { run } from './process.mjs';
 
+const { BUSY } = longFirst;
+
 /**
- * All tests, in two rounds, for two cores. The longest files boot guests, or start hundreds of tools: with three of them side by
- * side, guests boot too slowly. The others wait most of the time: with two of them, 40 % of both cores are idle.
+ * All tests, in two rounds, for two cores. Those that boot guests or start hundreds of tools go two at a time: with a third beside
+ * them, guests boot too slowly. The others wait most of the time: with two of them, 40 % of both cores are idle.
  */
 const ROUNDS = [
-  ['--maxWorkers=2', '--runTestsByPath', ...longFirst.longest],
-  [
-    '--maxWorkers=3',
-    '--testPathIgnorePatterns',
-    '/node_modules/',
-    ...longFirst.longest.map((path) => `/${path}$`),
-  ],
+  ['--maxWorkers=2', '--runTestsByPath', ...BUSY],
+  ['--maxWorkers=3', '--testPathIgnorePatterns', '/node_modules/', ...BUSY.map((path) => `/${path}$`)],
 ];
 
 /** Runs all tests (or jest's own arguments), ends with a line of totals, and returns the exit code. */
