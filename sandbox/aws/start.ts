@@ -10,7 +10,7 @@ import * as quotas from '@aws-sdk/client-service-quotas';
 import * as sns from '@aws-sdk/client-sns';
 import * as sts from '@aws-sdk/client-sts';
 import { startDnsServer } from '../dns/server';
-import { forgetDeleted, openAccount } from './account';
+import { ACCOUNT_ID, forgetDeleted, openAccount } from './account';
 import { type AwsEndpointConfig } from './config';
 import { readingHandlers } from './ebs/reading';
 import { tokenSigner } from './ebs/read-tokens';
@@ -19,6 +19,7 @@ import { writingHandlers } from './ebs/writing';
 import { ec2Handlers } from './ec2/handlers';
 import { injecting } from './faults/injecting';
 import { iamHandlers } from './iam/handlers';
+import { rootPrincipal } from './iam/principal';
 import { kmsHandlers } from './kms/handlers';
 import { watchInstances } from './ec2/instances/instance-states';
 import { limiting } from './limits';
@@ -86,7 +87,8 @@ export async function startAwsEndpoint(
       injecting(config.directory, log),
       limiting(config.limits, config.latencyMs),
     ].reduce(nested),
-    accessKeyId: config.accessKeyId,
+    identify: ({ accessKeyId }) =>
+      accessKeyId === config.accessKeyId ? rootPrincipal(ACCOUNT_ID) : undefined,
     log,
     services: [
       { service: describeService({ ...ec2 }, new ec2.EC2Client(client)), handlers: ec2Handlers(account) },

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type Principal } from '../iam/principal';
 import { plainBody } from './body';
 import { AwsError } from './errors';
 import { writeError } from './error-response';
@@ -18,6 +19,8 @@ export interface Call {
   service: string;
   operation: string;
   input: Record<string, unknown>;
+  /** Who makes it. */
+  principal: Principal;
 }
 
 /** Thrown instead of an answer: the client sees its connection reset. */
@@ -33,7 +36,13 @@ export type Handlers = Record<string, (input: never, call: Call) => object | voi
 
 export interface EndpointOptions {
   services: { service: Service; handlers: Handlers }[];
-  accessKeyId: string;
+  /** Whose key it is; undefined where it is nobody's. */
+  identify: (credential: Credential) => Principal | undefined;
+  /**
+   * Every request passes through here when its parameters are read, right before it is handled: refuses by an AwsError what its
+   * principal may not do.
+   */
+  authorize?: (call: Call) => void;
   /**
    * Every request passes through here between being understood and being handled: the one place for faults, rate
    * limits and delays. It throws an AwsError to refuse a request.
@@ -75,8 +84,8 @@ async function answer(
   const { service, handlers } = chooseService(options, credential);
   let reply: RestResponse;
   try {
-    checkCredential(options, service, credential);
-    reply = await handle({ options, service, handlers, request, requestId, rawPath, query });
+    const principal = identified(options, service, credential);
+    reply = await handle({ options, service, handlers, request, requestId, rawPath, query, principal });
   } catch (error) {
     if (error instanceof ConnectionResetError) {
       request.socket.resetAndDestroy();
@@ -97,6 +106,7 @@ interface Exchange {
   requestId: string;
   rawPath: string;
   query: URLSearchParams;
+  principal: Principal;
 }
 
 async function handle(exchange: Exchange): Promise<RestResponse> {
@@ -149,15 +159,18 @@ async function perform(
   operation: Operation,
   input: Record<string, unknown>,
 ): Promise<object> {
-  const { service, requestId, options } = exchange;
+  const { service, requestId, options, principal } = exchange;
   for (const name of operation.required)
     if (input[name] === undefined)
       throw service.kind === 'restJson1' || service.kind === 'awsJson1_1'
         ? new AwsError('ValidationException', `${name} is required.`)
         : new AwsError('MissingParameter', `The request must contain the parameter ${name}`);
-  const call: Call = { requestId, service: service.signingName, operation: operation.name, input };
+  const call: Call = { requestId, service: service.signingName, operation: operation.name, input, principal };
   const handler = exchange.handlers[operation.name]!;
-  const run = async (): Promise<object> => (await handler(input as never, call)) ?? {};
+  const run = async (): Promise<object> => {
+    options.authorize?.(call);
+    return (await handler(input as never, call)) ?? {};
+  };
   return options.intercept === undefined ? run() : options.intercept(call, run);
 }
 
@@ -173,16 +186,17 @@ function chooseService(
   return found ?? fallback;
 }
 
-function checkCredential(
+function identified(
   options: EndpointOptions,
   service: Service,
   credential: Credential | undefined,
-): void {
+): Principal {
   if (credential === undefined) throw missingCredential(service.signingName);
-  if (credential.accessKeyId !== options.accessKeyId)
-    throw unknownAccessKey(service.signingName, credential.accessKeyId);
+  const principal = options.identify(credential);
+  if (principal === undefined) throw unknownAccessKey(service.signingName, credential.accessKeyId);
   if (credential.signingName !== service.signingName)
     throw new AwsError('NotImplemented', `The service ${credential.signingName} is not offered here.`, 501);
+  return principal;
 }
 
 function asAwsError(options: EndpointOptions, error: unknown): AwsError {
