@@ -18,6 +18,8 @@ import { expireSnapshots, type LastWrites } from './ebs/snapshot-states';
 import { writingHandlers } from './ebs/writing';
 import { ec2Handlers } from './ec2/handlers';
 import { injecting } from './faults/injecting';
+import { askedLog } from './iam/asked-log';
+import { authorizing } from './iam/authorizing';
 import { iamHandlers } from './iam/handlers';
 import { rootPrincipal } from './iam/principal';
 import { kmsHandlers } from './kms/handlers';
@@ -89,6 +91,10 @@ export async function startAwsEndpoint(
     ].reduce(nested),
     identify: ({ accessKeyId }) =>
       accessKeyId === config.accessKeyId ? rootPrincipal(ACCOUNT_ID) : undefined,
+    authorize: authorizing(
+      { account, buckets },
+      config.recordAsked === true ? askedLog(config.directory) : undefined,
+    ),
     log,
     services: [
       { service: describeService({ ...ec2 }, new ec2.EC2Client(client)), handlers: ec2Handlers(account) },
