@@ -49,6 +49,11 @@ export function authorizing(view: AccountView, record?: (asked: AskedRecord) => 
   };
 }
 
+/** Whether somebody's own policies let them assume a role. */
+export const mayAssume = ({ policies }: Principal, roleArn: string): boolean =>
+  policies === undefined ||
+  judge(policies, { action: 'sts:AssumeRole', resource: roleArn, context: {} }).effect === 'allowed';
+
 /** What policies say to something asked. */
 export function judge(policies: readonly PolicyDocument[], asked: Asked): Decision {
   const decision = evaluate(policies, asked);
