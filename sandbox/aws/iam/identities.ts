@@ -63,8 +63,7 @@ export class IdentityStore {
     if (accessKeyId === this.root.accessKeyId)
       return { owner: rootPrincipal(this.accountId), secretAccessKey: this.root.secretAccessKey };
     const user = this.users.get(accessKeyId);
-    if (user !== undefined)
-      return { owner: this.userPrincipal(user), secretAccessKey: user.secretAccessKey };
+    if (user !== undefined) return { owner: this.userPrincipal(user), secretAccessKey: user.secretAccessKey };
     const session = this.sessions.get(accessKeyId);
     const role = session === undefined ? undefined : this.roles.get(session.role);
     // A role that is gone takes its sessions with it.
