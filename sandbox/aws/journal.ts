@@ -67,6 +67,16 @@ export function readJournal(directory: string): JournalEntry[] {
     .map((line) => entry.parse(JSON.parse(line)));
 }
 
+/** What that endpoint refused, each kind of refusal once: a worker asks for the same again and again. */
+export function refusedCalls(directory: string): JournalEntry[] {
+  const found = new Map<string, JournalEntry>();
+  for (const call of readJournal(directory)) {
+    const kind = `${call.who} ${call.action} ${call.outcome} ${call.code}`;
+    if (call.outcome !== 'allowed' && !found.has(kind)) found.set(kind, call);
+  }
+  return [...found.values()];
+}
+
 /** One of the journal's lines for a person. */
 export function journalText({ who, action, outcome, code, message }: JournalEntry): string {
   const said = code === undefined ? '' : ` (${code}: ${message ?? ''})`;

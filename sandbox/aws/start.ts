@@ -20,6 +20,7 @@ import { ec2Handlers } from './ec2/handlers';
 import { injecting } from './faults/injecting';
 import { iamHandlers } from './iam/handlers';
 import { IdentityStore } from './iam/identities';
+import { IdentityFile } from './iam/identity-file';
 import { openJournal } from './journal';
 import { kmsHandlers } from './kms/handlers';
 import { watchInstances } from './ec2/instances/instance-states';
@@ -79,10 +80,11 @@ export async function startAwsEndpoint(
     if (!hosted.zones.has(id)) hosted.zones.put(newZone(id, name, `fixture ${id}`));
   await resumeAccount(account, lastWrites);
 
+  const identityFile = new IdentityFile(config.directory, log);
   const identities = new IdentityStore(
     ACCOUNT_ID,
     config,
-    config.identities ?? { users: [], roles: [] },
+    () => identityFile.current(),
     new Collection(join(config.directory, 'sessions')),
   );
   const journal = openJournal(config.directory, config.journal ?? 'refused');

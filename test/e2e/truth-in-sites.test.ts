@@ -9,6 +9,8 @@ import { type DrPlan } from '../../plan/schema';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
 import { projectRoot } from '../../host/project-root';
 import { freePort } from '../../sandbox/free-ports';
+import { roleEnvironment } from '../../sandbox/access/profiles';
+import { type SandboxRole } from '../../sandbox/access/roles';
 import { TEMPORAL_NAMESPACE, workerEnvironment } from '../../sandbox/supervisor/processes';
 import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { Account } from '../chaos/account';
@@ -93,16 +95,17 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
   /** Another Temporal server with its own workers on the same two sites: somebody else's orchestrator. */
   async function otherOrchestrator(): Promise<LifeboatClient> {
     const { address, connection } = await otherServer();
-    const env = {
+    const env = (role: SandboxRole): NodeJS.ProcessEnv => ({
       ...process.env,
       ...workerEnvironment(sandbox.config),
+      ...roleEnvironment(sandbox.config, role),
       TEMPORAL_ADDRESS: address,
       LIFEBOAT_STATE_DIRECTORY: join(sandbox.config.directory, 'other-proxies'),
-    };
-    for (const role of ['control', 'aws-proxy', 'backup-proxy'])
+    });
+    for (const role of ['control', 'aws-proxy', 'backup-proxy'] as const)
       others.push(
         spawn(process.execPath, [join(projectRoot(), 'dist/cli/main.js'), 'worker', role], {
-          env,
+          env: env(role),
           stdio: 'ignore',
         }),
       );

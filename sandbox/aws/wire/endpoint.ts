@@ -158,7 +158,12 @@ async function handle(exchange: Exchange): Promise<RestResponse> {
       ? new AwsError('NotImplemented', `A header or operation you provided is not implemented: ${what}`, 501)
       : new AwsError('UnknownOperationException', `Not implemented: ${what}`, 404);
   }
-  const input = await readRest(service, route, { headers: request.headers, query, body: exchange.body, bucket: target.bucket });
+  const input = await readRest(service, route, {
+    headers: request.headers,
+    query,
+    body: exchange.body,
+    bucket: target.bucket,
+  });
   return writeRest(service, route.operation, await perform(exchange, route.operation, input));
 }
 
