@@ -156,6 +156,8 @@ export interface AwsEndpointConfig {
   times?: Partial<Times>;
   /** API limits that are enforced; none unless said so. */
   limits?: Limits;
+  /** Whether what every call asks of policies is written down in the directory (`asked.jsonl`), whoever makes it. */
+  recordAsked?: boolean;
   /** Milliseconds that every request takes on top of its work. */
   latencyMs?: number;
   /** What ETags of S3 objects are; their MD5 unless said so. */

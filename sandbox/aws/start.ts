@@ -18,6 +18,8 @@ import { expireSnapshots, type LastWrites } from './ebs/snapshot-states';
 import { writingHandlers } from './ebs/writing';
 import { ec2Handlers } from './ec2/handlers';
 import { injecting } from './faults/injecting';
+import { askedLog } from './iam/asked-log';
+import { authorizing, mayAssume } from './iam/authorizing';
 import { iamHandlers } from './iam/handlers';
 import { IdentityStore } from './iam/identities';
 import { IdentityFile } from './iam/identity-file';
@@ -100,6 +102,10 @@ export async function startAwsEndpoint(
     ].reduce(nested),
     signatures: new SignatureVerifier({ find: identities.find, region: config.region }),
     onUnverified: ({ service, accessKeyId, error }) => journal.unverified(service, accessKeyId, error),
+    authorize: authorizing(
+      { account, buckets },
+      config.recordAsked === true ? askedLog(config.directory) : undefined,
+    ),
     log,
     services: [
       { service: describeService({ ...ec2 }, new ec2.EC2Client(client)), handlers: ec2Handlers(account) },
@@ -134,7 +140,7 @@ export async function startAwsEndpoint(
       { service: describeService({ ...sns }, new sns.SNSClient(client)), handlers: snsHandlers(account) },
       {
         service: describeService({ ...sts }, new sts.STSClient(client)),
-        handlers: stsHandlers(identities, () => false, account.times.session),
+        handlers: stsHandlers(identities, mayAssume, account.times.session),
       },
     ],
   });
