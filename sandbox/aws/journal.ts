@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Call } from './wire/endpoint';
-import { type AwsError } from './wire/errors';
+import { AwsError } from './wire/errors';
 
 /** In the endpoint's directory: an {@link JournalEntry} a line. */
 export const JOURNAL_FILE = 'journal.jsonl';
@@ -49,6 +49,19 @@ export function openJournal(directory: string, kind: JournalKind): Journal {
       write({ who: accessKeyId, action: service, outcome: 'unverified', code, message });
     },
     close: () => closeSync(file),
+  };
+}
+
+/** A judge of calls whose judgements are written down. */
+export function journalled(journal: Journal, authorize: (call: Call) => void): (call: Call) => void {
+  return (call) => {
+    try {
+      authorize(call);
+    } catch (error) {
+      if (error instanceof AwsError) journal.refused(call, error);
+      throw error;
+    }
+    journal.allowed(call);
   };
 }
 

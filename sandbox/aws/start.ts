@@ -23,7 +23,7 @@ import { authorizing, mayAssume } from './iam/authorizing';
 import { iamHandlers } from './iam/handlers';
 import { IdentityStore } from './iam/identities';
 import { IdentityFile } from './iam/identity-file';
-import { openJournal } from './journal';
+import { journalled, openJournal } from './journal';
 import { kmsHandlers } from './kms/handlers';
 import { watchInstances } from './ec2/instances/instance-states';
 import { limiting } from './limits';
@@ -102,9 +102,9 @@ export async function startAwsEndpoint(
     ].reduce(nested),
     signatures: new SignatureVerifier({ find: identities.find, region: config.region }),
     onUnverified: ({ service, accessKeyId, error }) => journal.unverified(service, accessKeyId, error),
-    authorize: authorizing(
-      { account, buckets },
-      config.recordAsked === true ? askedLog(config.directory) : undefined,
+    authorize: journalled(
+      journal,
+      authorizing({ account, buckets }, config.recordAsked === true ? askedLog(config.directory) : undefined),
     ),
     log,
     services: [

@@ -284,8 +284,13 @@ describe('users, roles and sessions', () => {
 
 describe('payloads', () => {
   /** Sends a signed request with something else in the place of its payload. */
-  async function swapped(client: S3Client | EC2Client, command: object, body: string): Promise<string> {
-    client.middlewareStack.add(
+  async function swapped(
+    client: { middlewareStack: object; destroy(): void; send: unknown },
+    command: object,
+    body: string,
+  ): Promise<string> {
+    const stack = client.middlewareStack as S3Client['middlewareStack'];
+    stack.add(
       (next) => (input) => {
         const sent = input.request as { body?: unknown; headers: Record<string, string> };
         sent.body = body;
