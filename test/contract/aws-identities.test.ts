@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { DescribeRegionsCommand, DescribeVolumesCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { EBSClient, ListSnapshotBlocksCommand } from '@aws-sdk/client-ebs';
@@ -15,7 +17,10 @@ import { AwsHarness, eventually, failure } from './aws-harness';
 
 const aws = new AwsHarness();
 const ACCOUNT = '000000000000';
-const everything = { Statement: { Effect: 'Allow' as const, Action: '*', Resource: '*' } };
+const everything = {
+  Version: '2012-10-17',
+  Statement: { Effect: 'Allow' as const, Action: '*', Resource: '*' },
+};
 const trust = (...AWS: string[]) => ({
   Statement: [{ Effect: 'Allow' as const, Principal: { AWS }, Action: 'sts:AssumeRole' }],
 });
@@ -353,3 +358,34 @@ it('the journal tells what was refused, and of whom', async () => {
   });
   expect(more).toEqual([]);
 });
+
+/** Signatures that are made by other hands than the SDK's. */
+const python = process.env.LIFEBOAT_PYTHON;
+(python === undefined ? it.skip : it)(
+  'botocore under a role (skipped without LIFEBOAT_PYTHON)',
+  async () => {
+    const { accessKeyId, secretAccessKey } = keyOf('anna');
+    const { stdout } = await promisify(execFile)(
+      python ?? '',
+      [join(__dirname, 'boto3_identities.py'), aws.endpoint.endpoint, roleArn('reader'), SHOP_BUCKET],
+      {
+        env: {
+          PATH: process.env.PATH,
+          HOME: aws.directory,
+          AWS_ACCESS_KEY_ID: accessKeyId,
+          AWS_SECRET_ACCESS_KEY: secretAccessKey,
+          AWS_DEFAULT_REGION: aws.config.region,
+        },
+      },
+    );
+    expect(stdout.trim().split('\n')).toEqual([
+      'session ok',
+      'keys ok',
+      'payloads ok',
+      'presigned ok',
+      'by hand ok',
+      'errors ok',
+    ]);
+  },
+  120_000,
+);
