@@ -20,6 +20,7 @@ import { ec2Handlers } from './ec2/handlers';
 import { injecting } from './faults/injecting';
 import { askedLog } from './iam/asked-log';
 import { authorizing, mayAssume } from './iam/authorizing';
+import { CALLS } from './iam/calls/calls';
 import { iamHandlers } from './iam/handlers';
 import { IdentityStore } from './iam/identities';
 import { IdentityFile } from './iam/identity-file';
@@ -102,6 +103,7 @@ export async function startAwsEndpoint(
     ].reduce(nested),
     signatures: new SignatureVerifier({ find: identities.find, region: config.region }),
     onUnverified: ({ service, accessKeyId, error }) => journal.unverified(service, accessKeyId, error),
+    isJudged: (service, operation) => CALLS[service]?.[operation] !== undefined,
     authorize: journalled(
       journal,
       authorizing({ account, buckets }, config.recordAsked === true ? askedLog(config.directory) : undefined),

@@ -46,6 +46,8 @@ export interface EndpointOptions {
    * principal may not do.
    */
   authorize?: (call: Call) => void;
+  /** Whether it is known what an operation asks of policies. One of which it is not is not offered to anybody. */
+  isJudged?: (service: string, operation: string) => boolean;
   /**
    * Every request passes through here between being understood and being handled: the one place for faults, rate
    * limits and delays. It throws an AwsError to refuse a request.
@@ -63,8 +65,13 @@ const HELD_LIMIT = 8 * 1024 * 1024;
 /** One port that answers for every service, told apart by the credential scope of the signature. */
 export function createEndpoint(options: EndpointOptions): Server {
   for (const { service, handlers } of options.services)
-    for (const name of Object.keys(handlers))
+    for (const name of Object.keys(handlers)) {
       if (!service.operations.has(name)) throw new Error(`${service.signingName} has no operation ${name}`);
+      if (options.isJudged?.(service.signingName, name) === false)
+        throw new Error(
+          `sandbox/aws/iam/calls does not say what ${service.signingName}:${name} asks of policies`,
+        );
+    }
   // A block upload may wait long behind others on a busy machine; clients have their own timeouts.
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
     answer(options, request, response).catch((error: unknown) => {

@@ -52,7 +52,12 @@ export const ec2Calls: CallMapping = {
     return tagging(account, 'ec2:CreateTags', Resources, Tags);
   },
   DeleteTags({ Resources, Tags }: ec2.DeleteTagsRequest, { account }) {
-    return tagging(account, 'ec2:DeleteTags', Resources, Tags);
+    // The reference has tags only for it, and nothing of what the resource is.
+    const keys = /^(aws:|ec2:(ResourceTag\/|Region$))/;
+    return tagging(account, 'ec2:DeleteTags', Resources, Tags).map(({ context, ...asked }) => ({
+      ...asked,
+      context: Object.fromEntries(Object.entries(context).filter(([key]) => keys.test(key))),
+    }));
   },
   LockSnapshot(input: ec2.LockSnapshotRequest, { account }) {
     const { LockDuration, CoolOffPeriod } = input;

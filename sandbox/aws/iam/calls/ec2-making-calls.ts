@@ -1,9 +1,9 @@
 import type * as ec2 from '@aws-sdk/client-ec2';
-import { type Account, ACCOUNT_ID } from '../../account';
+import { ACCOUNT_ID } from '../../account';
 import { instanceProfileArn } from '../../ec2/instances/instance-profiles';
 import { encryptingBy } from './key-use';
 import { type AccountView, type Asked, type CallMapping } from './mapping';
-import { ec2Arn, ofRegion, onExisting, onNew, taggingNew } from './ec2-resources';
+import { ec2Arn, onExisting, onNew, taggingNew } from './ec2-resources';
 
 /** The calls of EC2 that make something: each asks for what it makes, what that is made of, and the tags that it gives. */
 export const ec2MakingCalls: CallMapping = {
@@ -109,7 +109,7 @@ function runInstances(input: ec2.RunInstancesRequest, { account }: AccountView):
     // Those of the request; whether those of the image are asked about, too, the reference leaves open.
     ...distinct(snapshotsOf(BlockDeviceMappings)).map((id) => onExisting(account, action, id)),
     ...taggingNew(account, 'RunInstances', tags),
-    ...(profileArn === undefined ? [] : [passingRole(account, profileArn)]),
+    ...(profileArn === undefined ? [] : [passingRole(profileArn)]),
     ...distinct(snapshots.map((id) => account.snapshots.get(id)?.kmsKeyId)).flatMap((key) =>
       encryptingBy(account, key),
     ),
@@ -117,11 +117,11 @@ function runInstances(input: ec2.RunInstancesRequest, { account }: AccountView):
 }
 
 /** The role of an instance profile is handed to EC2. Here, a profile and its role have one name. */
-function passingRole(account: Account, profileArn: string): Asked {
+function passingRole(profileArn: string): Asked {
   return {
     action: 'iam:PassRole',
     resource: profileArn.replace(':instance-profile/', ':role/'),
-    context: { ...ofRegion(account), 'iam:PassedToService': 'ec2.amazonaws.com' },
+    context: { 'iam:PassedToService': 'ec2.amazonaws.com' },
   };
 }
 

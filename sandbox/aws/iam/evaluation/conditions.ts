@@ -37,13 +37,16 @@ function readCondition(name: string, key: string, values: string[]): Condition {
   const holds = (value: string, context: RequestContext): boolean =>
     anyOf(matchers, value, context) !== negated;
   const unless = ifExists !== undefined;
+  // One says false where there is no value, the other true: which of them goes, AWS does not tell.
+  if (unless && set?.toLowerCase() === 'foranyvalue')
+    throw new PolicyError(`What "${name}" means where the key is not there is not documented.`);
   switch (set?.toLowerCase()) {
     case 'forallvalues':
       return (context) => valuesOf(context, key).every((value) => holds(value, context));
     case 'foranyvalue':
       return (context) => {
         const actual = valuesOf(context, key);
-        return actual.length === 0 ? unless : actual.some((value) => holds(value, context));
+        return actual.some((value) => holds(value, context));
       };
     default:
       return (context) => {

@@ -105,6 +105,9 @@ export function arnMatcher(pattern: string): Matcher {
   const segments = splitSegments(readTokens(pattern, true));
   if (segments.length !== ARN_SEGMENTS || pattern.slice(0, 4) !== 'arn:')
     throw new PolicyError(`"${pattern}" is no ARN of six segments.`);
+  // "Where you can use policy variables" (IAM User Guide): after the fifth colon.
+  if (segments.slice(0, -1).some((tokens) => tokens.some(({ kind }) => kind === 'variable')))
+    throw new PolicyError(`"${pattern}" has a policy variable before the ARN's last segment.`);
   const matchers = segments.map((tokens) => compile(tokens, 's'));
   return (arn, context) => {
     const pieces = arn.split(':');
