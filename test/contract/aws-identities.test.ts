@@ -12,7 +12,7 @@ import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk
 import { IDENTITIES_FILE } from '../../sandbox/aws/iam/identity-file';
 import { type Identities } from '../../sandbox/aws/iam/identities';
 import { SHOP_BUCKET } from '../../sandbox/aws/fixtures';
-import { readJournal } from '../../sandbox/aws/journal';
+import { journalText, readJournal, refusedCalls } from '../../sandbox/aws/journal';
 import { AwsHarness, eventually, failure } from './aws-harness';
 
 const aws = new AwsHarness();
@@ -40,6 +40,7 @@ const identities: Identities = {
       policies: [everything],
       longestSession: 900,
     },
+    { name: 'nothing', trust: trust(`arn:aws:iam::${ACCOUNT}:user/anna`), policies: [] },
     { name: 'next', trust: trust(`arn:aws:iam::${ACCOUNT}:role/reader`), policies: [everything] },
   ],
 };
@@ -346,17 +347,30 @@ describe('payloads', () => {
   });
 });
 
-it('the journal tells what was refused, and of whom', async () => {
+it('the journal tells what was refused, of whom, and by what', async () => {
+  const nothing = await assume(keyOf('anna'), 'nothing');
   const before = readJournal(aws.config.directory).length;
   await failure(whoami({ ...root(), secretAccessKey: 'other' }));
-  const [entry, ...more] = readJournal(aws.config.directory).slice(before);
-  expect(entry).toMatchObject({
-    who: aws.config.accessKeyId,
-    action: 'sts',
-    outcome: 'unverified',
-    code: 'SignatureDoesNotMatch',
-  });
-  expect(more).toEqual([]);
+  await failure(calls.ec2({ ...aws.clientSettings(), credentials: nothing }));
+  await failure(calls.kms(aws.clientSettings()));
+  const entries = readJournal(aws.config.directory).slice(before);
+  expect(entries).toMatchObject([
+    {
+      who: aws.config.accessKeyId,
+      action: 'sts',
+      outcome: 'unverified',
+      code: 'SignatureDoesNotMatch',
+    },
+    {
+      who: `arn:aws:sts::${ACCOUNT}:assumed-role/nothing/test`,
+      action: 'ec2:DescribeRegions',
+      outcome: 'refused',
+      code: 'UnauthorizedOperation',
+    },
+  ]);
+  expect(refusedCalls(aws.config.directory).map(journalText)).toContainEqual(
+    expect.stringMatching(/^assumed-role\/nothing\/test asked for ec2:DescribeRegions: refused \(Unauth/),
+  );
 });
 
 /** Signatures that are made by other hands than the SDK's. */
