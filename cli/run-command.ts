@@ -39,7 +39,7 @@ export interface RunCommand<Type extends WorkflowType> {
   /** VMs that a test is asked for: a test of others that is under way is not the one that was meant. */
   part?: string[];
   /** Before a run is started, and not where one is followed: tells what a person should know. @returns further fields of the JSON document */
-  beforeStart?(plan: PlanArgument): Promise<object>;
+  beforeStart?(plan: PlanArgument, client: LifeboatClient): Promise<object>;
 }
 
 /** The JSON document of a command with a run; documented in docs/cli.md. */
@@ -113,7 +113,7 @@ async function startOrAttach<Type extends WorkflowType>(
   // Before publishing: a refused command changes nothing.
   const underWay = await attach();
   if (underWay !== undefined) return { run: underWay, told: {} };
-  const told = (await beforeStart?.(planned)) ?? {};
+  const told = (await beforeStart?.(planned, client)) ?? {};
   await publish();
   try {
     const argument = { ...more, plan: plan.name, digest } as unknown as RunArguments[Type];

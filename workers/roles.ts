@@ -60,6 +60,7 @@ import {
   BACKUP_PROXY_QUEUE,
   CONTROL_QUEUE,
   NOTICE_QUEUE,
+  workerAnswerQueue,
 } from '../activities/task-queues';
 import { bundleName, VERSIONED_BUNDLE } from './bundle-name';
 import { drCopyFacts } from './metrics/dr-copy-facts';
@@ -269,6 +270,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     },
     answering(awsProxyAnswerQueue(), answers),
     answering(awsProxyAnswerQueue(availabilityZone), answers),
+    answering(workerAnswerQueue(settings.identity), answers),
   ];
 }
 
@@ -302,10 +304,11 @@ function backupProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     }),
     ...createHookActivities(settings),
   };
-  const answers = createBackupProxyAnswers({ worker: settings.identity, objectStore });
+  const answers = createBackupProxyAnswers({ worker: settings.identity, objectStore, ebs });
   return [
     { taskQueue: BACKUP_PROXY_QUEUE, activities, ...(atStart === undefined ? {} : { atStart }) },
     answering(BACKUP_PROXY_ANSWER_QUEUE, answers),
+    answering(workerAnswerQueue(settings.identity), answers),
   ];
 }
 
