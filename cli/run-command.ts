@@ -1,10 +1,13 @@
 import { lifeboatClient, type LifeboatClient } from '../client/client';
 import { isUnreachable } from '../client/connect';
 import { AlreadyRunningError, RunFailedError } from '../client/errors';
+import type * as tracesModule from '../client/traces';
 import { watchRun } from '../client/progress';
 import { type LifeboatRun } from '../client/run';
 import { type RunArguments, type RunResults, runSummary } from '../client/run-types';
 import { runLink } from '../client/web-ui';
+import { withTracePackages } from '../host/traces/optional';
+import { TraceSettingsError, wantsTraces } from '../host/traces/settings';
 import { type PointChoice } from '../plan/lines';
 import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
 import { CliError, EXIT, type ExitCode } from './exit-codes';
@@ -39,7 +42,7 @@ export interface RunCommand<Type extends WorkflowType> {
   /** VMs that a test is asked for: a test of others that is under way is not the one that was meant. */
   part?: string[];
   /** Before a run is started, and not where one is followed: tells what a person should know. @returns further fields of the JSON document */
-  beforeStart?(plan: PlanArgument): Promise<object>;
+  beforeStart?(plan: PlanArgument, client: LifeboatClient): Promise<object>;
 }
 
 /** The JSON document of a command with a run; documented in docs/cli.md. */
@@ -73,7 +76,11 @@ export async function runCommand<Type extends WorkflowType>(
 ): Promise<void> {
   const settings = siteSettings(io);
   const plan = await findPlan(planArgument, settings, io.cwd);
-  const client = await lifeboatClient({ ignoreConfigurationFile: settings.sandboxFile !== undefined });
+  const traces = tracesOf(io);
+  const client = await lifeboatClient({
+    ignoreConfigurationFile: settings.sandboxFile !== undefined,
+    ...(traces === undefined ? {} : { interceptors: traces.interceptors }),
+  });
   try {
     const { run, told } = await startOrAttach(client, command, plan);
     const link = runLink(settings.webUi, run.namespace, run);
@@ -92,6 +99,20 @@ export async function runCommand<Type extends WorkflowType>(
     tellEnd(io, command, planArgument, end, options.json === true);
   } finally {
     await client.close();
+    await traces?.end();
+  }
+}
+
+/** @throws CliError where OpenTelemetry's variables ask for what there is not */
+function tracesOf(io: CliIo): ReturnType<typeof tracesModule.clientTraces> | undefined {
+  try {
+    if (!wantsTraces(io.env)) return undefined;
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- the packages of traces need not be there
+    const { clientTraces } = withTracePackages(() => require('../client/traces') as typeof tracesModule);
+    return clientTraces((line) => io.err(`lifeboat: ${line}\n`));
+  } catch (error) {
+    if (error instanceof TraceSettingsError) throw new CliError(`${error.message}.`, EXIT.badInput);
+    throw error;
   }
 }
 
@@ -113,7 +134,7 @@ async function startOrAttach<Type extends WorkflowType>(
   // Before publishing: a refused command changes nothing.
   const underWay = await attach();
   if (underWay !== undefined) return { run: underWay, told: {} };
-  const told = (await beforeStart?.(planned)) ?? {};
+  const told = (await beforeStart?.(planned, client)) ?? {};
   await publish();
   try {
     const argument = { ...more, plan: plan.name, digest } as unknown as RunArguments[Type];

@@ -1,5 +1,6 @@
 import {
   Client,
+  type ClientInterceptors,
   Connection,
   isGrpcServiceError,
   ServiceError,
@@ -16,6 +17,8 @@ export interface ConnectOptions {
   namespace?: string;
   /** Heed the environment only, and not Temporal's configuration file of this user. */
   ignoreConfigurationFile?: boolean;
+  /** Of all calls, such as those of traces. */
+  interceptors?: ClientInterceptors;
   /** Seconds until a server that does not answer counts as unreachable, instead of the usual ones. */
   connectSeconds?: number;
 }
@@ -36,7 +39,11 @@ export async function connect(options: ConnectOptions = {}): Promise<Client> {
       address,
       connectTimeout: (options.connectSeconds ?? CONNECT_TIMEOUT_SECONDS) * 1000,
     });
-    return new Client({ connection, namespace: options.namespace ?? namespace ?? 'default' });
+    return new Client({
+      connection,
+      namespace: options.namespace ?? namespace ?? 'default',
+      ...(options.interceptors === undefined ? {} : { interceptors: options.interceptors }),
+    });
   } catch (cause) {
     throw new CannotConnectError(
       `Temporal does not answer at ${address}; start it, or set TEMPORAL_ADDRESS to where it is.`,

@@ -3,6 +3,8 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { TraceSettingsError } from '../host/traces/settings';
+import { withTracePackages } from '../host/traces/optional';
 import { joinDeployment, requireDeployments } from './deployment';
 import { countsCopies } from './metrics/copies';
 import { exportMetrics, type Exporter } from './metrics/exporter';
@@ -11,6 +13,8 @@ import { reportRequests } from './metrics/requests';
 import { queueWorkers, type QueueWorker, type Role } from './roles';
 import { registerSearchAttributes } from './search-attributes';
 import { SettingsError, workerSettings } from './settings';
+import type * as tracesModule from './traces';
+import { type WorkerTraces } from './traces';
 import { tellsTrouble } from './trouble';
 
 /** Between two tries to reach a Temporal server that is not there (yet). */
@@ -25,10 +29,11 @@ const LAST_LOOK_SECONDS = 1;
  * @throws SettingsError where the environment lacks something, or the server what it asks for
  */
 export async function runWorker(role: Role): Promise<void> {
-  const { identity, build, metricsAddress } = workerSettings(role);
+  const { identity, build, metricsAddress, traces: traced } = workerSettings(role);
   const workers = queueWorkers(role);
   const version = workers.find((worker) => worker.workerDeploymentOptions)?.workerDeploymentOptions?.version;
   const exporter = metricsAddress === undefined ? undefined : exportMetrics(metricsAddress, role);
+  const traces = traced ? tracesOf(role) : undefined;
   const telling = exporter && { exporter, reporters: reportersOf(workers, exporter) };
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
   console.log(
@@ -53,8 +58,13 @@ export async function runWorker(role: Role): Promise<void> {
           connection,
           namespace,
           identity,
+          sinks: traces?.sinks ?? {},
           interceptors: {
-            activity: [tellsTrouble, ...(exporter === undefined ? [] : [countsCopies(exporter)])],
+            activity: [
+              ...(traces?.activity ?? []),
+              tellsTrouble,
+              ...(exporter === undefined ? [] : [countsCopies(exporter)]),
+            ],
           },
           shutdownGraceTime: '5 seconds',
           // A copy of a dead worker resumes where its last recorded heartbeat was: a second of work, not ten.
@@ -73,6 +83,19 @@ export async function runWorker(role: Role): Promise<void> {
     await (telling === undefined ? all : reporting(telling, client, all));
   } finally {
     await connection.close();
+    await traces?.end();
+  }
+}
+
+/** @throws SettingsError */
+function tracesOf(role: Role): WorkerTraces {
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- the packages of traces need not be there
+    const { workerTraces } = withTracePackages(() => require('./traces') as typeof tracesModule);
+    return workerTraces(role);
+  } catch (error) {
+    if (error instanceof TraceSettingsError) throw new SettingsError([error.message]);
+    throw error;
   }
 }
 

@@ -114,8 +114,10 @@ export interface Fixtures {
   kmsKeys?: Record<string, 'Enabled' | 'Disabled' | 'PendingDeletion'>;
   /** Snapshots that a rule has kept when they were deleted, at `createdAt`; none where absent. */
   recycleBin?: { id: string; description: string; createdAt: string }[];
-  /** Gateway endpoints of services in the VPCs; none where absent. */
-  vpcEndpoints?: { id: string; vpc: string; service: string }[];
+  /** Gateway endpoints of services in the VPCs, by the route tables that lead to them: the VPC's main one where absent. None where absent. */
+  vpcEndpoints?: { id: string; vpc: string; service: string; routeTables?: string[] }[];
+  /** Route tables beside the main one that each VPC has, and the subnets that go by them instead. None where absent. */
+  routeTables?: { id: string; vpc: string; subnets: string[] }[];
   /** Values that AWS has given this account of quotas, by code; AWS's defaults where absent. They are told, and launches not held to them. */
   quotas?: Record<string, number>;
   /** Whether the account encrypts what EBS makes, with the key that AWS manages. Off where absent, as in accounts. */

@@ -10,6 +10,7 @@ import { isThrottlingError, StandardRetryStrategy } from '@smithy/core/retry';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { type RetryErrorInfo, type SdkError, type StandardRetryToken } from '@smithy/types';
 import { requestTally } from '../../../blocks/limits/request-tally';
+import { withCallSpan } from '../../../host/traces/call-spans';
 import { nameActionOf } from '../../failures';
 import { cancellation } from './cancellation';
 import { type BudgetedService, RequestBudgets } from './request-quotas';
@@ -106,6 +107,9 @@ function paced<Client extends { middlewareStack: object }>(
 /** `RunInstances` of the SDK's `RunInstancesCommand`. */
 const actionOf = (commandName: string | undefined): string => (commandName ?? '').replace(/Command$/, '');
 
+/** Services that blocks are moved by: a disk's spans would be thousands. */
+const UNSPANNED: ReadonlySet<string> = new Set(['ebs', 's3']);
+
 /** A client whose requests are counted, each try of a call. */
 function counted<Client extends { middlewareStack: object }>(client: Client, service: string): Client {
   const stack = client.middlewareStack as S3Client['middlewareStack'];
@@ -114,7 +118,10 @@ function counted<Client extends { middlewareStack: object }>(client: Client, ser
       const note = (throttled: boolean): void =>
         requestTally.note(service, actionOf(context.commandName), throttled);
       try {
-        const output = await next(input);
+        const action = actionOf(context.commandName);
+        const output = await (UNSPANNED.has(service)
+          ? next(input)
+          : withCallSpan(`${service}.${action}`, { 'rpc.system': 'aws-api' }, () => next(input)));
         note(false);
         return output;
       } catch (error) {
