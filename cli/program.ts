@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { printable } from '../plan/printable';
 import { buildId } from '../workers/build-id';
 import { approveCommand } from './commands/approve';
+import { awsCommand } from './commands/aws';
 import { backupCommand } from './commands/backup';
 import { cancelCommand } from './commands/cancel';
 import { checkCommand } from './commands/check';
@@ -64,6 +65,7 @@ const COMMANDS = [
   sweepCommand,
   repositoryCommand,
   vsphereCommand,
+  awsCommand,
   workerCommand,
   sandboxCommand,
   demoCommand,
@@ -140,7 +142,7 @@ function usageMessage({ message, code }: CommanderError): string {
 }
 
 const COMMAND_NAMES = new Set([
-  ...['schedule', 'sandbox', 'repository', 'vsphere', 'dns', 'plan', 'test', 'evidence', 'worker'],
+  ...['schedule', 'sandbox', 'repository', 'vsphere', 'aws', 'dns', 'plan', 'test', 'evidence', 'worker'],
 ]);
 
 /** The command's name for the JSON document, such as `schedule show`. */
