@@ -26,28 +26,37 @@ export function endpointFindings(
     const { VpcId: vpc, SubnetId: subnet } = (await findInstance(ec2, instanceId)) ?? {};
     // A proxy that is no instance of this account, such as a container elsewhere, has a way of its own.
     if (vpc === undefined) return [];
-    const service = `com.amazonaws.${region}.s3`;
-    const { VpcEndpoints = [] } = await ec2.send(
-      new DescribeVpcEndpointsCommand({
-        Filters: [
-          { Name: 'vpc-id', Values: [vpc] },
-          { Name: 'service-name', Values: [service] },
-        ],
-      }),
-    );
-    // The SDK's name of the state begins with a capital; EC2 answers without.
-    const available = VpcEndpoints.filter(({ State }) => State?.toLowerCase() === 'available');
-    if (available.some(takesAllOfTheNetwork)) return [];
-    if (available.length > 0 && subnet !== undefined) return routeFindings(ec2, available, { vpc, subnet });
-    return [
-      {
-        code: 's3-endpoint',
-        severity: 'warning',
-        text: `The AWS proxy's network ${vpc} has no S3 endpoint: what is read from the repository goes by NAT or the internet, and is billed.`,
-        todo: `Make one for the route table of its subnet: aws ec2 create-vpc-endpoint --vpc-id ${vpc} --service-name ${service} --route-table-ids RTB.`,
-      },
-    ];
+    return vpcEndpointFindings(ec2, region, { vpc, subnet });
   });
+}
+
+/** Whether a network has an S3 endpoint, and the subnet a route to it. */
+export async function vpcEndpointFindings(
+  ec2: EC2Client,
+  region: string,
+  { vpc, subnet }: { vpc: string; subnet: string | undefined },
+): Promise<Finding[]> {
+  const service = `com.amazonaws.${region}.s3`;
+  const { VpcEndpoints = [] } = await ec2.send(
+    new DescribeVpcEndpointsCommand({
+      Filters: [
+        { Name: 'vpc-id', Values: [vpc] },
+        { Name: 'service-name', Values: [service] },
+      ],
+    }),
+  );
+  // The SDK's name of the state begins with a capital; EC2 answers without.
+  const available = VpcEndpoints.filter(({ State }) => State?.toLowerCase() === 'available');
+  if (available.some(takesAllOfTheNetwork)) return [];
+  if (available.length > 0) return subnet === undefined ? [] : routeFindings(ec2, available, { vpc, subnet });
+  return [
+    {
+      code: 's3-endpoint',
+      severity: 'warning',
+      text: `The AWS proxy's network ${vpc} has no S3 endpoint: what is read from the repository goes by NAT or the internet, and is billed.`,
+      todo: `Make one for the route table of its subnet: aws ec2 create-vpc-endpoint --vpc-id ${vpc} --service-name ${service} --route-table-ids RTB.`,
+    },
+  ];
 }
 
 /** An interface endpoint answers to S3's own names, where it does, in all of the network. A gateway is a route. */

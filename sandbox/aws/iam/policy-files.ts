@@ -5,6 +5,7 @@ import { type PolicyDocument } from './policy-document';
 
 /** The files of `deploy/iam`, without `.json`. */
 export const POLICY_NAMES = [
+  'aws-check',
   'aws-proxy',
   'aws-proxy-kms',
   'backup-proxy',
