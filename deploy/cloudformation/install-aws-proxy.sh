@@ -1,7 +1,7 @@
 # Installs an AWS proxy on a Debian instance that has just been launched: user data of deploy/aws.yaml, which sets the variables.
 # What fails ends it, with the command in the instance's system log: the instance is then replaced when its lifecycle hook times out.
 set -Eeuo pipefail
-trap 'echo "lifeboat: line $LINENO failed: $BASH_COMMAND" > /dev/console' ERR
+trap 'echo "lifeboat: line $LINENO failed: $BASH_COMMAND" >> /dev/console' ERR
 umask 022
 export DEBIAN_FRONTEND=noninteractive HOME=/root
 
@@ -86,8 +86,8 @@ worker_runs() {
     ! grep -q '^Lifeboat ' /var/log/lifeboat/aws-proxy.log 2> /dev/null || return 0
     sleep 2
   done
-  echo "lifeboat: the worker does not start" > /dev/console
-  tail -n 20 /var/log/lifeboat/aws-proxy.log > /dev/console || true
+  echo "lifeboat: the worker does not start" >> /dev/console
+  tail -n 20 /var/log/lifeboat/aws-proxy.log >> /dev/console || true
   return 1
 }
 
