@@ -1,6 +1,7 @@
 import { ensureAptPackages } from './apt.mjs';
 import { say, run } from './process.mjs';
 import { buildProject, ensureNodeModules } from './project.mjs';
+import { ensureDeployTools } from './deploy-tools.mjs';
 import { ensurePythonTools } from './python.mjs';
 
 /** Brings everything that is missing for a job, and builds. */
@@ -10,11 +11,11 @@ export async function setUp(job) {
   await Promise.all([
     ensurePythonTools(),
     ensureNodeModules().then(buildProject),
-    ...(job === 'test' ? [ensureTestTools(), ensureSimulatedVcenter()] : []),
+    ...(job === 'test' ? [ensureTestTools(), ensureDeployTools(), ensureSimulatedVcenter()] : []),
   ]);
 }
 
-/** What tests alone need; one after the other, as all of it is APT's. */
+/** What tests alone need, by APT; one after the other. */
 async function ensureTestTools() {
   await (await import('./guest-tools.mjs')).ensureGuestTools();
   await (await import('./boot-tree.mjs')).ensureBootTree();
