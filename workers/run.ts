@@ -1,10 +1,11 @@
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { joinDeployment, requireDeployments } from './deployment';
 import { countsCopies } from './metrics/copies';
+import { guardWorkerOutput, sdkLogging } from './log';
 import { exportMetrics, type Exporter } from './metrics/exporter';
 import { FactReporter, reportFacts } from './metrics/facts';
 import { reportRequests } from './metrics/requests';
@@ -28,6 +29,8 @@ export async function runWorker(role: Role): Promise<void> {
   const { identity, build, metricsAddress } = workerSettings(role);
   const workers = queueWorkers(role);
   const version = workers.find((worker) => worker.workerDeploymentOptions)?.workerDeploymentOptions?.version;
+  guardWorkerOutput();
+  if (metricsAddress === undefined) Runtime.install(sdkLogging());
   const exporter = metricsAddress === undefined ? undefined : exportMetrics(metricsAddress, role);
   const telling = exporter && { exporter, reporters: reportersOf(workers, exporter) };
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
