@@ -53,7 +53,11 @@ export function formsOf(secret: string): string[] {
       encodeURIComponent(secret),
       new URLSearchParams({ s: secret }).toString().slice(2),
       JSON.stringify(secret).slice(1, -1),
-      secret.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;'),
+      secret
+        .replaceAll('&', '&amp;')
+        .replaceAll('<', '&lt;')
+        .replaceAll('>', '&gt;')
+        .replaceAll('"', '&quot;'),
       ...[base64, base64.replaceAll('+', '-').replaceAll('/', '_')],
       ...[hex, hex.toUpperCase()],
     ]),
@@ -83,7 +87,10 @@ function withoutWhatLooksSecret(text: string): string {
     .replace(/(authorization["']?\s*[:=]\s*["']?(?:basic|bearer)\s+)[^\s"',;<]+/gi, '$1…')
     .replace(/(vmware_soap_session["']?\s*[:=]\s*)("[^"]*"|[^\s"',;<]+)/gi, '$1…')
     .replace(/\bwhsec_[A-Za-z0-9+/]+=*/g, 'whsec_…')
-    .replace(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, '(a private key)')
+    .replace(
+      /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g,
+      '(a private key)',
+    )
     .replace(/\s*Encoded authorization failure message: \S+/g, '')
     .replace(/The Canonical String for this request should have been[\s\S]*/, '');
 }

@@ -14,7 +14,9 @@ export function sdkLogging(env: NodeJS.ProcessEnv = process.env): RuntimeOptions
     telemetryOptions: {
       logging: {
         forward: {},
-        filter: makeTelemetryFilterString(all ? { core: 'TRACE', other: 'INFO' } : { core: 'WARN', other: 'ERROR' }),
+        filter: makeTelemetryFilterString(
+          all ? { core: 'TRACE', other: 'INFO' } : { core: 'WARN', other: 'ERROR' },
+        ),
       },
     },
   };
