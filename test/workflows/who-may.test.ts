@@ -14,7 +14,7 @@ import { type DrPlan } from '../../plan/schema';
 import { freePort } from '../../sandbox/free-ports';
 import { type FailoverSummary } from '../../workflows/failover';
 import { type RunStatus } from '../../workflows/run/messages';
-import { Authority, type Certificate, tlsOf } from '../support/certificates';
+import { Authority, type Certificate, tlsOf } from '../support/authority';
 import { eventually } from '../support/eventually';
 import { dependent, failOverOn } from './failover-run';
 import { describeWithTemporal, temporalForTests } from './local-temporal';
