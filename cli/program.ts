@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { withoutSecrets } from '../host/secrets';
 import { printable } from '../plan/printable';
 import { approveCommand } from './commands/approve';
 import { awsCommand } from './commands/aws';
@@ -126,9 +127,9 @@ function tellError(argv: readonly string[], io: CliIo, error: unknown): number {
   const { message, exitCode, details } = usage
     ? { message: usageMessage(error), exitCode: EXIT.badInput, details: {} }
     : explainError(error);
-  const sentence = printable(message);
+  const sentence = printable(withoutSecrets(message, io.env));
   io.err(`lifeboat: ${sentence}\n`);
-  if (io.env.LIFEBOAT_DEBUG === '1') io.err(`${stackOf(error)}\n`);
+  if (io.env.LIFEBOAT_DEBUG === '1') io.err(`${withoutSecrets(stackOf(error), io.env)}\n`);
   if (argv.includes('--json'))
     writeJson(io, {
       command: commandOf(argv),

@@ -8,6 +8,7 @@ import {
 } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { CannotConnectError } from './errors';
+import { whoAmI } from './who-am-i';
 
 /** Seconds until a server that does not answer counts as unreachable: a person waits at the terminal. */
 const CONNECT_TIMEOUT_SECONDS = 5;
@@ -39,8 +40,11 @@ export async function connect(options: ConnectOptions = {}): Promise<Client> {
       address,
       connectTimeout: (options.connectSeconds ?? CONNECT_TIMEOUT_SECONDS) * 1000,
     });
+    // What the server keeps with each start, update and cancel. It is a name that we give ourselves; nobody checks it.
+    const identity = `lifeboat ${whoAmI()}`;
     return new Client({
       connection,
+      identity,
       namespace: options.namespace ?? namespace ?? 'default',
       ...(options.interceptors === undefined ? {} : { interceptors: options.interceptors }),
     });

@@ -1,12 +1,13 @@
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TraceSettingsError } from '../host/traces/settings';
 import { withTracePackages } from '../host/traces/optional';
 import { joinDeployment, requireDeployments } from './deployment';
 import { countsCopies } from './metrics/copies';
+import { guardWorkerOutput, sdkLogging } from './log';
 import { exportMetrics, type Exporter } from './metrics/exporter';
 import { FactReporter, reportFacts } from './metrics/facts';
 import { reportRequests } from './metrics/requests';
@@ -32,6 +33,8 @@ export async function runWorker(role: Role): Promise<void> {
   const { identity, build, metricsAddress, traces: traced } = workerSettings(role);
   const workers = queueWorkers(role);
   const version = workers.find((worker) => worker.workerDeploymentOptions)?.workerDeploymentOptions?.version;
+  guardWorkerOutput();
+  if (metricsAddress === undefined) Runtime.install(sdkLogging());
   const exporter = metricsAddress === undefined ? undefined : exportMetrics(metricsAddress, role);
   const traces = traced ? tracesOf(role) : undefined;
   const telling = exporter && { exporter, reporters: reportersOf(workers, exporter) };

@@ -122,6 +122,14 @@ const person = object({
   why: text.nullable(),
   of: text.nullable().describe('what was decided on'),
   sentBy: text.nullable().describe('the client that sent it, as Temporal knows it'),
+  awsCaller: text
+    .nullable()
+    .optional()
+    .describe('ARN by which AWS knew the credentials of the command that sent it, as that command said'),
+  authenticatedAs: text
+    .nullable()
+    .optional()
+    .describe('as whom the Temporal server authenticated who sent it; null where it tells of nobody'),
 });
 
 const finding = object({

@@ -20,6 +20,8 @@ export interface TestAccount {
   repository: RepositoryAddress;
   /** A repository that nothing was written to: a prefix of its own in the bucket. */
   newRepository(): { address: RepositoryAddress; store: ObjectStore };
+  /** Where the endpoint keeps everything, objects among it. */
+  directory: string;
   /** `address:port` of the hosted zones' server. */
   dnsServer: string;
   close(): Promise<void>;
@@ -77,6 +79,7 @@ export async function startTestAccount(
       const address = { ...repository, prefix: `test-${repositories}/` };
       return { address, store: objectStore(address) };
     },
+    directory,
     dnsServer: dns,
     async close() {
       for (const client of [...Object.values(clients), s3] as { destroy(): void }[]) client.destroy();

@@ -12,6 +12,7 @@ import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { type RetryErrorInfo, type SdkError, type StandardRetryToken } from '@smithy/types';
 import { requestTally } from '../../../blocks/limits/request-tally';
 import { withCallSpan } from '../../../host/traces/call-spans';
+import { keepSecret, withoutSecrets } from '../../../host/secrets';
 import { nameActionOf } from '../../failures';
 import { cancellation } from './cancellation';
 import { type BudgetedService, RequestBudgets } from './request-quotas';
@@ -136,8 +137,14 @@ function counted<Client extends { middlewareStack: object }>(client: Client, ser
   return client;
 }
 
-/** A client whose errors carry the IAM action that was asked for, which AWS does not always say. */
-function naming<Client extends { middlewareStack: object }>(client: Client, service: string): Client {
+/**
+ * A client whose errors carry the IAM action that was asked for, which AWS does not always say, and no secret: what answers in AWS's
+ * place, a proxy for one, may quote the request with its signature and session.
+ */
+function naming<Client extends { middlewareStack: object; config: object }>(
+  client: Client,
+  service: string,
+): Client {
   // The stacks differ in the types of input and output only, which this middleware passes on untouched.
   counted(client, service);
   const stack = client.middlewareStack as S3Client['middlewareStack'];
@@ -147,12 +154,24 @@ function naming<Client extends { middlewareStack: object }>(client: Client, serv
         return await next(input);
       } catch (error) {
         nameActionOf(error, `${service}:${actionOf(context.commandName)}`);
+        await keepCredentials(client.config as S3Client['config']);
+        if (error instanceof Error) error.message = withoutSecrets(error.message);
         throw error;
       }
     },
     { step: 'initialize', priority: 'high', name: 'lifeboatNameAction' },
   );
   return client;
+}
+
+/** Those of a role are in no variable of the environment. */
+async function keepCredentials({ credentials }: S3Client['config']): Promise<void> {
+  try {
+    const { secretAccessKey, sessionToken } = await credentials();
+    keepSecret(secretAccessKey, sessionToken);
+  } catch {
+    // There are none to keep; the call's own error says so.
+  }
 }
 
 /** The control-plane clients of the recovery site; to be made once in a process, as they share what it may ask. */

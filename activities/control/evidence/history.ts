@@ -1,6 +1,7 @@
 import { type Client } from '@temporalio/client';
 import { type LoadedDataConverter } from '@temporalio/common';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
+import { authenticatedAs } from './principal';
 
 /** The history of a run and of its children, as a Temporal server keeps it: what was asked for, when, of whom, and what came of it. */
 
@@ -32,6 +33,8 @@ export interface HistoryMessage {
   at: string;
   input: unknown;
   sentBy: string | undefined;
+  /** See {@link authenticatedAs}. */
+  authenticatedAs?: string | undefined;
 }
 
 export interface HistoryChild {
@@ -46,6 +49,8 @@ export interface WorkflowHistory {
   events: number;
   startedAt: string;
   startedBy: string | undefined;
+  /** See {@link authenticatedAs}. */
+  startedAs?: string | undefined;
   /** Its one argument. */
   argument: unknown;
   steps: HistoryStep[];
@@ -71,6 +76,7 @@ export async function readHistory(
     events: events.length,
     startedAt: timeOf(events[0]),
     startedBy: started?.identity ?? undefined,
+    startedAs: authenticatedAs(events[0]),
     argument: await first(started?.input?.payloads),
     ...{ steps: [], updates: [], children: [], sdks: [], cancelRequest: undefined },
   };
@@ -111,12 +117,14 @@ export async function readHistory(
         at: timeOf(event),
         input: await first(update.input?.args?.payloads),
         sentBy: update.meta?.identity ?? undefined,
+        authenticatedAs: authenticatedAs(event),
       });
     const cancel = event.workflowExecutionCancelRequestedEventAttributes;
     if (cancel)
       found.cancelRequest ??= {
         ...{ name: 'cancel', at: timeOf(event), input: undefined },
         sentBy: cancel.identity ?? undefined,
+        authenticatedAs: authenticatedAs(event),
       };
     const sdk = event.workflowTaskCompletedEventAttributes?.sdkMetadata;
     if (sdk?.sdkName && sdk.sdkVersion) {

@@ -90,14 +90,16 @@ export function peopleSection({ people: { askedBy, decisions } }: PageOf): Html 
       ['Who watched', NOT_RECORDED],
     ]),
     table(
-      ['at', 'what', 'of', 'by (as they said)', 'why', 'sent by'],
-      decisions.map(({ at, what, of, by, why, sentBy }) => [
+      ['at', 'what', 'of', 'by (as they said)', 'why', 'sent by', 'to AWS', 'authenticated by Temporal as'],
+      decisions.map(({ at, what, of, by, why, sentBy, awsCaller, authenticatedAs }) => [
         at,
         what,
         of,
         orNot(by),
         orNot(why),
         orNot(sentBy),
+        orNot(awsCaller ?? null),
+        orNot(authenticatedAs ?? null),
       ]),
       'Nobody had to decide, or to mend, anything.',
     ),
