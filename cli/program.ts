@@ -5,6 +5,7 @@ import { approveCommand } from './commands/approve';
 import { backupCommand } from './commands/backup';
 import { cancelCommand } from './commands/cancel';
 import { checkCommand } from './commands/check';
+import { codecCommand } from './commands/codec';
 import { commitCommand } from './commands/commit';
 import { consoleCommand } from './commands/console';
 import { demoCommand } from './commands/demo';
@@ -65,6 +66,7 @@ const COMMANDS = [
   repositoryCommand,
   vsphereCommand,
   workerCommand,
+  codecCommand,
   sandboxCommand,
   demoCommand,
 ];

@@ -21,6 +21,7 @@ async function main(): Promise<void> {
 async function bundle(dist: string, entry: string, name: string, replacements: Replacements): Promise<void> {
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(dist, 'workflows', `${entry}.js`),
+    failureConverterPath: join(dist, 'wire', 'bundled-failures.js'),
     logger: new DefaultLogger('WARN'),
     webpackConfigHook: (config) => ({
       ...config,
