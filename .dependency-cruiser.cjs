@@ -9,6 +9,7 @@ const FLOORS = [
   ['repository', 'hypervisor', 'guest'],
   ['activities'],
   ['workflows'],
+  ['wire'],
   ['client', 'workers'],
   ['cli', 'bench', 'sandbox'],
 ];

@@ -5,6 +5,7 @@ import { AlreadyRunningError, CannotConnectError, NotWaitingError, RunFailedErro
 import { PlanError } from '../plan/plan-error';
 import { DamagedObjectError } from '../repository/objects/json-object';
 import { PlanNotFoundError } from '../repository/plans/plans';
+import { WireError } from '../wire/wire-error';
 import { CliError, EXIT } from './exit-codes';
 
 /** Types of failure of AWS calls in which the site, not the input, is in the way. */
@@ -42,6 +43,7 @@ export function explainError(error: unknown): CliError {
   if (error instanceof NotWaitingError) return new CliError(error.message, EXIT.failed, {}, because);
   if (error instanceof CannotConnectError)
     return new CliError(error.message, EXIT.cannotConnect, {}, because);
+  if (error instanceof WireError) return new CliError(error.message, EXIT.badInput, {}, because);
   if (error instanceof PlanNotFoundError || error instanceof DamagedObjectError)
     return new CliError(error.message, EXIT.badInput, {}, because);
   return temporalError(error) ?? awsError(error) ?? new CliError(messageOf(error), EXIT.failed, {}, because);
@@ -66,7 +68,7 @@ function temporalError(error: unknown): CliError | undefined {
     );
   if (cause.code === UNAUTHENTICATED)
     return new CliError(
-      `Temporal does not let us in (${cause.details}); check TEMPORAL_API_KEY or the TLS certificates.`,
+      `Temporal does not let us in (${cause.details}); look at TEMPORAL_API_KEY, and at what that key may do in TEMPORAL_NAMESPACE.`,
       EXIT.cannotConnect,
       {},
       { cause: error },

@@ -6,6 +6,7 @@ import { awsCommand } from './commands/aws';
 import { backupCommand } from './commands/backup';
 import { cancelCommand } from './commands/cancel';
 import { checkCommand } from './commands/check';
+import { codecCommand } from './commands/codec';
 import { commitCommand } from './commands/commit';
 import { consoleCommand } from './commands/console';
 import { demoCommand } from './commands/demo';
@@ -68,6 +69,7 @@ const COMMANDS = [
   vsphereCommand,
   awsCommand,
   workerCommand,
+  codecCommand,
   sandboxCommand,
   demoCommand,
   versionCommand,

@@ -35,6 +35,7 @@ async function bundle(
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(dist, 'workflows', `${entry}.js`),
     workflowInterceptorModules,
+    failureConverterPath: join(dist, 'wire', 'bundled-failures.js'),
     logger: new DefaultLogger('WARN'),
     webpackConfigHook: (config) => ({
       ...config,

@@ -45,6 +45,8 @@ export function clientEnvironment(config: SandboxConfig): Record<string, string>
     TEMPORAL_ADDRESS: `127.0.0.1:${config.ports.temporal}`,
     TEMPORAL_NAMESPACE,
     LIFEBOAT_REPOSITORY: SHOP_REPOSITORY,
+    // Whatever the shell has that started the sandbox.
+    LIFEBOAT_CODEC_KEYS: '',
     LIFEBOAT_DNS_SERVERS: `127.0.0.1:${config.ports.dns}`,
   };
 }

@@ -9,7 +9,7 @@ import { type DrPlan } from '../../plan/schema';
 import { type BackupManifest } from '../../repository/backups/manifest';
 import { type ObjectStore, s3ObjectStore } from '../../repository/objects/object-store';
 import { blockMapKey } from '../../repository/objects/keys';
-import { type Times } from '../../sandbox/aws/config';
+import { type Fixtures, type Times } from '../../sandbox/aws/config';
 import { REGION, SHOP_BUCKET, shopFixtures } from '../../sandbox/aws/fixtures';
 import { startAwsEndpoint } from '../../sandbox/aws/start';
 
@@ -34,6 +34,8 @@ export async function startTestAccount(
   intercept?: NonNullable<Parameters<typeof startAwsEndpoint>[1]>['intercept'],
   /** Seconds, in the place of those below. */
   times: Partial<Times> = {},
+  /** What is there at the beginning. */
+  fixtures: Fixtures = shopFixtures(),
 ): Promise<TestAccount> {
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-aws-'));
   const { endpoint, dns, close } = await startAwsEndpoint(
@@ -59,7 +61,7 @@ export async function startTestAccount(
         dnsPropagation: 0.1,
         ...times,
       },
-      fixtures: shopFixtures(),
+      fixtures,
     },
     { intercept },
   );

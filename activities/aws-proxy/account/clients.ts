@@ -188,6 +188,10 @@ export function awsClients(options: AwsClientOptions): AwsClients {
   };
 }
 
+/** A client of keys, of the Region that they are in. */
+export const kmsClient = (options: AwsClientOptions): KMSClient =>
+  naming(new KMSClient(settings(options)), 'kms');
+
 /** A client of topics, of the Region that they are in. */
 export const snsClient = (options: AwsClientOptions): SNSClient =>
   naming(new SNSClient(settings(options)), 'sns');
