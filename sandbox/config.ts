@@ -53,6 +53,8 @@ export interface SandboxConfig {
   access?: SandboxAccess;
   /** Subnets beside the sample application's, for more instances than those take; where nothing boots. */
   subnets?: SubnetFixture[];
+  /** A Temporal server of several processes on PostgreSQL, and several workers of each role, instead of one server and one of each. */
+  cluster?: boolean;
 }
 
 export type DataCentre = 'local' | 'vsphere';
@@ -60,7 +62,15 @@ export type DataCentre = 'local' | 'vsphere';
 export type SandboxOptions = Partial<
   Pick<
     SandboxConfig,
-    'directory' | 'runner' | 'application' | 'pace' | 'dataCentre' | 'limits' | 'times' | 'subnets'
+    | 'directory'
+    | 'runner'
+    | 'application'
+    | 'pace'
+    | 'dataCentre'
+    | 'limits'
+    | 'times'
+    | 'subnets'
+    | 'cluster'
   >
 > & {
   /** `root`: workers and the command work as the account's root user. */
@@ -104,6 +114,7 @@ export async function createSandboxConfig(options: SandboxOptions): Promise<Sand
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.times === undefined ? {} : { times: options.times }),
     ...(options.subnets === undefined ? {} : { subnets: options.subnets }),
+    ...(options.cluster === true ? { cluster: true } : {}),
   };
   await mkdir(directory, { recursive: true });
   await saveSandboxConfig(config);

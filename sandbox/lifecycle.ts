@@ -15,6 +15,8 @@ import {
   type SandboxConfig,
   type SandboxOptions,
 } from './config';
+import { ensureNamespace, prepareCluster } from './cluster/prepare';
+import { workersOf } from './cluster/workers';
 import { siteOf } from './datacenter/site-of';
 import { ensureSegment } from '../machines/network/segment';
 import { writeFileAtomically } from '../host/atomic-file';
@@ -86,9 +88,11 @@ export async function sandboxUp(options: SandboxOptions = {}, log: Log = () => {
   await writeIdentities(config);
   await writeFileAtomically(paths.awsConfig, JSON.stringify(awsEndpointConfig(config), null, 2));
   if (!(await supervisorRuns(config))) {
+    if (config.cluster === true) await prepareCluster(config);
     log('starting the AWS endpoint, the Temporal server and the workers');
     await startSupervisor(config);
   }
+  if (config.cluster === true) await ensureNamespace(config, TEMPORAL_NAMESPACE);
   await waitUntilServing(config);
   await site.untilServing();
 
@@ -168,7 +172,7 @@ const hasFamilies = ({ application }: SandboxConfig): boolean =>
 
 function awsEndpointConfig(config: SandboxConfig): AwsEndpointConfig {
   const { aws, devices } = sandboxPaths(config);
-  const shop = shopFixtures();
+  const shop = shopFixtures(workersOf(config).filter(({ role }) => role === 'aws-proxy').length);
   const times = { ...(config.pace === 'quick' ? QUICK_TIMES : {}), ...config.times };
   return {
     directory: aws,
@@ -202,14 +206,15 @@ function sandboxServices(config: SandboxConfig): SandboxFile {
       ...(profile === undefined ? {} : { profile }),
     },
     temporal: {
-      address: `127.0.0.1:${config.ports.temporal}`,
+      address: env.TEMPORAL_ADDRESS ?? '',
       namespace: TEMPORAL_NAMESPACE,
-      ui: `http://127.0.0.1:${config.ports.ui}`,
+      // The Web UI is the dev server's.
+      ui: config.cluster === true ? '' : `http://127.0.0.1:${config.ports.ui}`,
     },
     dns: { address: `127.0.0.1:${config.ports.dns}` },
     datacenter: { directory: sandboxPaths(config).datacenter },
     repository: SHOP_REPOSITORY,
-    ...(config.ports.metrics === undefined
+    ...(config.ports.metrics === undefined || config.cluster === true
       ? {}
       : {
           metrics: Object.fromEntries(
