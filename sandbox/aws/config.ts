@@ -1,4 +1,3 @@
-import { type Identities } from './iam/identities';
 import { type JournalKind } from './journal';
 import { type Limits } from './limits';
 import { type Etags } from './s3/buckets';
@@ -140,10 +139,9 @@ export interface AwsEndpointConfig {
   /** Where the hosted zones are answered for. */
   dns: { host: string; port: number };
   region: string;
+  /** Of the account's root user. Others and their roles are in a file: see iam/identity-file.ts. */
   accessKeyId: string;
   secretAccessKey: string;
-  /** Users and roles beside the root user, whose key the one above is; none where absent. */
-  identities?: Identities;
   /** Which calls are written down in the directory: those that are refused, unless said so. */
   journal?: JournalKind;
   network: NetworkReference;

@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Call } from './wire/endpoint';
-import { type AwsError } from './wire/errors';
+import { AwsError } from './wire/errors';
 
 /** In the endpoint's directory: an {@link JournalEntry} a line. */
 export const JOURNAL_FILE = 'journal.jsonl';
@@ -52,6 +52,19 @@ export function openJournal(directory: string, kind: JournalKind): Journal {
   };
 }
 
+/** A judge of calls whose judgements are written down. */
+export function journalled(journal: Journal, authorize: (call: Call) => void): (call: Call) => void {
+  return (call) => {
+    try {
+      authorize(call);
+    } catch (error) {
+      if (error instanceof AwsError) journal.refused(call, error);
+      throw error;
+    }
+    journal.allowed(call);
+  };
+}
+
 /** The journal of an endpoint whose directory this is; empty where it has not written any. */
 export function readJournal(directory: string): JournalEntry[] {
   let text: string;
@@ -65,6 +78,16 @@ export function readJournal(directory: string): JournalEntry[] {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => entry.parse(JSON.parse(line)));
+}
+
+/** What that endpoint refused, each kind of refusal once: a worker asks for the same again and again. */
+export function refusedCalls(directory: string): JournalEntry[] {
+  const found = new Map<string, JournalEntry>();
+  for (const call of readJournal(directory)) {
+    const kind = `${call.who} ${call.action} ${call.outcome} ${call.code}`;
+    if (call.outcome !== 'allowed' && !found.has(kind)) found.set(kind, call);
+  }
+  return [...found.values()];
 }
 
 /** One of the journal's lines for a person. */

@@ -23,7 +23,8 @@ import { authorizing, mayAssume } from './iam/authorizing';
 import { CALLS } from './iam/calls/calls';
 import { iamHandlers } from './iam/handlers';
 import { IdentityStore } from './iam/identities';
-import { openJournal } from './journal';
+import { IdentityFile } from './iam/identity-file';
+import { journalled, openJournal } from './journal';
 import { kmsHandlers } from './kms/handlers';
 import { watchInstances } from './ec2/instances/instance-states';
 import { limiting } from './limits';
@@ -82,10 +83,11 @@ export async function startAwsEndpoint(
     if (!hosted.zones.has(id)) hosted.zones.put(newZone(id, name, `fixture ${id}`));
   await resumeAccount(account, lastWrites);
 
+  const identityFile = new IdentityFile(config.directory, log);
   const identities = new IdentityStore(
     ACCOUNT_ID,
     config,
-    config.identities ?? { users: [], roles: [] },
+    () => identityFile.current(),
     new Collection(join(config.directory, 'sessions')),
   );
   const journal = openJournal(config.directory, config.journal ?? 'refused');
@@ -102,9 +104,9 @@ export async function startAwsEndpoint(
     signatures: new SignatureVerifier({ find: identities.find, region: config.region }),
     onUnverified: ({ service, accessKeyId, error }) => journal.unverified(service, accessKeyId, error),
     isJudged: (service, operation) => CALLS[service]?.[operation] !== undefined,
-    authorize: authorizing(
-      { account, buckets },
-      config.recordAsked === true ? askedLog(config.directory) : undefined,
+    authorize: journalled(
+      journal,
+      authorizing({ account, buckets }, config.recordAsked === true ? askedLog(config.directory) : undefined),
     ),
     log,
     services: [

@@ -22,7 +22,7 @@ export interface RoleFixture {
   longestSession?: number;
 }
 
-/** Users and roles of the account, beside its root user. Read at every start: they are settings, and no state. */
+/** Users and roles of the account, beside its root user. */
 export interface Identities {
   users: UserFixture[];
   roles: RoleFixture[];
@@ -43,29 +43,38 @@ const ID_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 const newKeyId = (): string =>
   `ASIA${Array.from({ length: 16 }, () => ID_LETTERS[randomInt(ID_LETTERS.length)]).join('')}`;
 
+/** By access key id, and by name. */
+interface Known {
+  identities: Identities;
+  users: Map<string, UserFixture>;
+  roles: Map<string, RoleFixture>;
+}
+
 /** Whose a request's key is, and what that is allowed. */
 export class IdentityStore {
-  private readonly users: ReadonlyMap<string, UserFixture>;
-  private readonly roles: ReadonlyMap<string, RoleFixture>;
+  private known: Known;
 
-  /** @param root the access key of the account's root user, whose secret the tokens of sessions are made with */
+  /**
+   * @param root the access key of the account's root user, whose secret the tokens of sessions are made with
+   * @param current users and roles as they are at present; the same object for as long as nothing has changed
+   */
   constructor(
     private readonly accountId: string,
     private readonly root: { accessKeyId: string; secretAccessKey: string },
-    { users, roles }: Identities,
+    private readonly current: () => Identities,
     private readonly sessions: Collection<SessionRecord>,
   ) {
-    this.users = new Map(users.map((user) => [user.accessKeyId, user]));
-    this.roles = new Map(roles.map((role) => [role.name, role]));
+    this.known = indexed(current());
   }
 
   find = (accessKeyId: string): AccessKey<Principal> | undefined => {
     if (accessKeyId === this.root.accessKeyId)
       return { owner: rootPrincipal(this.accountId), secretAccessKey: this.root.secretAccessKey };
-    const user = this.users.get(accessKeyId);
+    const { users, roles } = this.present();
+    const user = users.get(accessKeyId);
     if (user !== undefined) return { owner: this.userPrincipal(user), secretAccessKey: user.secretAccessKey };
     const session = this.sessions.get(accessKeyId);
-    const role = session === undefined ? undefined : this.roles.get(session.role);
+    const role = session === undefined ? undefined : roles.get(session.role);
     // A role that is gone takes its sessions with it.
     if (session === undefined || role === undefined) return undefined;
     return {
@@ -76,7 +85,7 @@ export class IdentityStore {
   };
 
   role(name: string): RoleFixture | undefined {
-    return this.roles.get(name);
+    return this.present().roles.get(name);
   }
 
   /** Lets somebody be a role for some seconds. */
@@ -102,6 +111,12 @@ export class IdentityStore {
       if (Date.parse(expiresAt) < before) this.sessions.delete(id);
   }
 
+  private present(): Known {
+    const identities = this.current();
+    if (identities !== this.known.identities) this.known = indexed(identities);
+    return this.known;
+  }
+
   private userPrincipal({ name, policies }: UserFixture): Principal {
     const arn = `arn:aws:iam::${this.accountId}:user/${name}`;
     return { arn, accountId: this.accountId, kind: 'user', policies };
@@ -116,6 +131,14 @@ export class IdentityStore {
   private tokenOf(id: string): string {
     return createHmac('sha512', this.root.secretAccessKey).update(`session ${id}`).digest('base64');
   }
+}
+
+function indexed(identities: Identities): Known {
+  return {
+    identities,
+    users: new Map(identities.users.map((user) => [user.accessKeyId, user])),
+    roles: new Map(identities.roles.map((role) => [role.name, role])),
+  };
 }
 
 /** The unique id of a user or a role, of which AWS makes its own. */

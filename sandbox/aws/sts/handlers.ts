@@ -25,7 +25,10 @@ export function stsHandlers(
   longestSession = Infinity,
 ) {
   return {
-    GetCallerIdentity: (_input: GetCallerIdentityRequest, { principal }: Call): GetCallerIdentityResponse => ({
+    GetCallerIdentity: (
+      _input: GetCallerIdentityRequest,
+      { principal }: Call,
+    ): GetCallerIdentityResponse => ({
       Account: principal.accountId,
       UserId: userId(principal),
       Arn: principal.arn,
@@ -34,14 +37,23 @@ export function stsHandlers(
     AssumeRole(input: AssumeRoleRequest, { principal }: Call): AssumeRoleResponse {
       const { RoleArn: roleArn = '', RoleSessionName: name = '', DurationSeconds } = input;
       if (!/^[\w+=,.@-]{2,64}$/.test(name))
-        throw invalid('roleSessionName', name, 'Member must satisfy regular expression pattern: [\\w+=,.@-]*');
-      const [, accountId, roleName = ''] = /^arn:aws:iam::(\d{12}):role\/(?:.*\/)?([^/]+)$/.exec(roleArn) ?? [];
+        throw invalid(
+          'roleSessionName',
+          name,
+          'Member must satisfy regular expression pattern: [\\w+=,.@-]*',
+        );
+      const [, accountId, roleName = ''] =
+        /^arn:aws:iam::(\d{12}):role\/(?:.*\/)?([^/]+)$/.exec(roleArn) ?? [];
       if (accountId === undefined) throw new AwsError('ValidationError', `${roleArn} is invalid`);
       if (principal.kind === 'root')
         throw new AwsError('AccessDenied', 'Roles may not be assumed by root accounts.', 403);
       for (const name of NOT_OFFERED)
         if (input[name] !== undefined)
-          throw new AwsError('NotImplemented', `AssumeRole with ${name} is not offered by this endpoint.`, 501);
+          throw new AwsError(
+            'NotImplemented',
+            `AssumeRole with ${name} is not offered by this endpoint.`,
+            501,
+          );
 
       const role = accountId === ACCOUNT_ID ? identities.role(roleName) : undefined;
       const trusted = role === undefined ? 'no' : trusts(role.trust, principal);
@@ -56,7 +68,11 @@ export function stsHandlers(
       const longest = role.longestSession ?? USUAL_SESSION;
       const asked = DurationSeconds ?? USUAL_SESSION;
       if (asked < SHORTEST_SESSION)
-        throw invalid('durationSeconds', asked, `Member must have value greater than or equal to ${SHORTEST_SESSION}`);
+        throw invalid(
+          'durationSeconds',
+          asked,
+          `Member must have value greater than or equal to ${SHORTEST_SESSION}`,
+        );
       if (asked > longest)
         throw new AwsError(
           'ValidationError',
@@ -80,7 +96,14 @@ export function stsHandlers(
 }
 
 /** What would make a session narrower, or its beginning harder, and is not looked at here. */
-const NOT_OFFERED = ['Policy', 'PolicyArns', 'ExternalId', 'SerialNumber', 'TokenCode', 'SourceIdentity'] as const;
+const NOT_OFFERED = [
+  'Policy',
+  'PolicyArns',
+  'ExternalId',
+  'SerialNumber',
+  'TokenCode',
+  'SourceIdentity',
+] as const;
 
 function userId({ kind, arn, accountId }: Principal): string {
   if (kind === 'root') return accountId;

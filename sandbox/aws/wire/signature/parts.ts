@@ -90,7 +90,8 @@ function fromQuery(query: URLSearchParams, s3: boolean, fail: Fail): SignaturePa
     throw wrong('X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"');
   const time = query.get('X-Amz-Date') ?? '';
   const madeAt = instantOf(time);
-  if (madeAt === undefined) throw wrong('X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd\'T\'HHmmss\'Z\'"');
+  if (madeAt === undefined)
+    throw wrong("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"");
   const expires = query.get('X-Amz-Expires');
   if (expires !== null && !/^\d{1,9}$/.test(expires)) throw wrong('X-Amz-Expires should be a number');
   if (Number(expires) > LONGEST_EXPIRY)
@@ -114,7 +115,9 @@ function scopeOf(
 ): Pick<SignatureParts, 'accessKeyId' | 'date' | 'region' | 'signingName' | 'scope'> {
   const match = /^([^/\s]+)\/(\d{8})\/([^/\s]+)\/([^/\s]+)\/aws4_request$/.exec(credential);
   if (match === null)
-    throw wrong('Credential must have exactly 5 slash-delimited elements: <YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request');
+    throw wrong(
+      'Credential must have exactly 5 slash-delimited elements: <YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request',
+    );
   const [, accessKeyId = '', date = '', region = '', signingName = ''] = match;
   return { accessKeyId, date, region, signingName, scope: `${date}/${region}/${signingName}/aws4_request` };
 }

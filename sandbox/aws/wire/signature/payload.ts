@@ -42,10 +42,7 @@ function ofS3(presigned: boolean, declared: string | undefined): SignedPayload {
   switch (declared) {
     case undefined:
       if (presigned) return { kind: 'unsigned', word: UNSIGNED };
-      throw new AwsError(
-        'InvalidRequest',
-        'Missing required header for this request: x-amz-content-sha256',
-      );
+      throw new AwsError('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256');
     case UNSIGNED:
     case UNSIGNED_TRAILER:
       return { kind: 'unsigned', word: declared };

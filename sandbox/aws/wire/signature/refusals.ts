@@ -124,7 +124,10 @@ function refusedByS3(refusal: Refusal): AwsError {
   }
 }
 
-const bytesOf = (text: string): string => Buffer.from(text).toString('hex').replace(/..(?=.)/g, '$& ');
+const bytesOf = (text: string): string =>
+  Buffer.from(text)
+    .toString('hex')
+    .replace(/..(?=.)/g, '$& ');
 
 /** "Error codes for the Amazon EC2 API": it says of a signature no more than that it is not valid, a wrong clock's among them. */
 function refusedByEc2(refusal: Refusal): AwsError {
@@ -182,7 +185,9 @@ function refusedByOthers({ kind }: Service, refusal: Refusal): AwsError {
         `Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '${refusal.date}' != '${refusal.time.slice(0, 8)}', from '${refusal.time}'.`,
       );
     case 'clock':
-      return badSignature(clockMessage(refusal.signedAt, refusal.now, kind === 'awsQuery' ? QUERY_MINUTES : OTHER_MINUTES));
+      return badSignature(
+        clockMessage(refusal.signedAt, refusal.now, kind === 'awsQuery' ? QUERY_MINUTES : OTHER_MINUTES),
+      );
     case 'URL expired':
       return badSignature(
         `Signature expired: ${signingTime(refusal.expiredAt)} is now earlier than ${signingTime(refusal.now)}`,

@@ -71,8 +71,7 @@ export class SignatureVerifier<Owner> {
   ): Promise<Verified<Owner>> {
     const parts = signatureParts(service, request.headers, request.query);
     const found = this.options.find(parts.accessKeyId);
-    if (found === undefined)
-      throw refused(service, { why: 'unknown key', accessKeyId: parts.accessKeyId });
+    if (found === undefined) throw refused(service, { why: 'unknown key', accessKeyId: parts.accessKeyId });
     const now = (this.options.clock ?? Date.now)();
     this.checkTimes(service, parts, now);
     const key = this.checkToken(service, parts, found, now);
