@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type SandboxAccess } from './access/roles';
+import { type SandboxAccess } from './access/access';
 import { REGION } from './aws/fixtures';
 import { type SubnetFixture, type Times } from './aws/config';
 import { type Limits } from './aws/limits';

@@ -3,12 +3,14 @@ import { writeFileAtomically } from '../../host/atomic-file';
 import { type DrPlan } from '../../plan/schema';
 import { IDENTITIES_FILE } from '../aws/iam/identity-file';
 import { saveSandboxConfig, type SandboxConfig } from '../config';
-import { sandboxPaths } from '../supervisor/processes';
-import { type SandboxAccess, sandboxIdentities } from './roles';
+import { sandboxPaths, SHOP_REPOSITORY } from '../supervisor/processes';
+import { type SandboxAccess } from './access';
+import { sandboxIdentities } from './roles';
 
 /** Makes the policies of the sandbox's roles out for what its config has of them; they hold from the next request on. */
 export async function writeIdentities(config: SandboxConfig): Promise<void> {
-  const { users, roles } = sandboxIdentities(config);
+  const [, bucket = '', path = ''] = /^s3:\/\/([^/]+)\/(.*)$/.exec(SHOP_REPOSITORY) ?? [];
+  const { users, roles } = sandboxIdentities(config, { bucket, prefix: `${path}/` });
   await writeFileAtomically(
     join(sandboxPaths(config).aws, IDENTITIES_FILE),
     JSON.stringify({ users, roles }),

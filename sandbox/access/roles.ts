@@ -12,21 +12,11 @@ import { type Identities, type UserFixture } from '../aws/iam/identities';
 import { type PolicyDocument } from '../aws/iam/policy-document';
 import { type PolicyName, type PolicyValues, readPolicy } from '../aws/iam/policy-files';
 import { type SandboxConfig } from '../config';
-import { SHOP_REPOSITORY } from '../supervisor/processes';
+import { type SandboxAccess } from './access';
 
 /** Who works in a sandbox under a role of their own: each worker, and who uses the `lifeboat` command. */
 export const SANDBOX_ROLES = ['control', 'aws-proxy', 'backup-proxy', 'command'] as const;
 export type SandboxRole = (typeof SANDBOX_ROLES)[number];
-
-/** What the policies of a sandbox's roles are made out for, beside what every sandbox has. */
-export interface SandboxAccess {
-  /** Names of plans. */
-  plans: readonly string[];
-  /** Names of DNS records, in lower case and without a dot at the end. */
-  recordNames: readonly string[];
-  /** Days that the plans' locks last; no locks where it is empty. */
-  lockDays: readonly number[];
-}
 
 /** The policies that docs/aws.md asks for, by role. */
 const POLICIES: Record<SandboxRole, readonly PolicyName[]> = {
@@ -56,11 +46,17 @@ export function hostUser(
   };
 }
 
-/** The users and roles of a sandbox's account; none in one of before there were any. */
-export function sandboxIdentities(config: SandboxConfig): Identities {
+/**
+ * The users and roles of a sandbox's account; none in one of before there were any.
+ * @param repository its prefix with a slash at the end
+ */
+export function sandboxIdentities(
+  config: SandboxConfig,
+  repository: { bucket: string; prefix: string },
+): Identities {
   const { access } = config;
   if (access === undefined) return { users: [], roles: [] };
-  const values = policyValues(config, access);
+  const values = { ...policyValues(config, access), ...repository };
   return {
     users: SANDBOX_ROLES.map((role) => hostUser(config, role)),
     roles: SANDBOX_ROLES.map((role) => ({
@@ -86,15 +82,15 @@ function withoutEmpty(policy: PolicyDocument): PolicyDocument {
   return { ...policy, Statement: statements.filter((one) => !JSON.stringify(one).includes('[]')) };
 }
 
-function policyValues(config: SandboxConfig, { plans, recordNames, lockDays }: SandboxAccess): PolicyValues {
-  const [, bucket = '', path = ''] = /^s3:\/\/([^/]+)\/(.*)$/.exec(SHOP_REPOSITORY) ?? [];
+function policyValues(
+  config: SandboxConfig,
+  { plans, recordNames, lockDays }: SandboxAccess,
+): Omit<PolicyValues, 'bucket' | 'prefix'> {
   const { subnets, securityGroups, kmsKeys = {} } = shopFixtures();
   return {
     region: config.region,
     accountId: ACCOUNT_ID,
     plans,
-    bucket,
-    prefix: `${path}/`,
     subnets: [...subnets, ...(config.subnets ?? [])].map(({ id }) => id),
     securityGroups: securityGroups.map(({ id }) => id),
     licensedImages: [LICENSED_BIOS_IMAGE_ID, LICENSED_UEFI_IMAGE_ID],

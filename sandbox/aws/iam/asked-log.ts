@@ -6,7 +6,7 @@ import { type Asked } from './calls/mapping';
 export const ASKED_FILE = 'asked.jsonl';
 
 /** What one principal has asked for, by ARN: once, however often. */
-export interface AskedRecord extends Pick<Asked, 'action' | 'resource' | 'context'> {
+export interface AskedRecord extends Asked {
   principal: string;
   /** The operation of the API; its dependent actions have their own names. */
   operation: string;

@@ -27,13 +27,7 @@ export function authorizing(view: AccountView, record?: (asked: AskedRecord) => 
         'aws:RequestedRegion': view.account.config.region,
         ...asked.context,
       };
-      record?.({
-        principal: principal.arn,
-        operation: `${service}:${operation}`,
-        action,
-        resource,
-        context: asked.context,
-      });
+      record?.({ principal: principal.arn, operation: `${service}:${operation}`, ...asked });
       if (principal.policies === undefined) continue;
       const decision = judge(principal.policies, { ...asked, context });
       if (decision.effect !== 'allowed')

@@ -78,8 +78,7 @@ const otherThanSigned = (): AwsError =>
     403,
   );
 
-// An async generator, as what reads it may read a request as well.
-// eslint-disable-next-line @typescript-eslint/require-await
+/** As a request's, which is read as it comes. */
 async function* only(payload: Buffer): AsyncGenerator<Buffer> {
   yield payload;
 }
