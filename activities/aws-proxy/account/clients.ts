@@ -6,6 +6,7 @@ import { Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client } from '@aws-sdk/client-s3';
 import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { SNSClient } from '@aws-sdk/client-sns';
+import { STSClient } from '@aws-sdk/client-sts';
 import { isThrottlingError, StandardRetryStrategy } from '@smithy/core/retry';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { type RetryErrorInfo, type SdkError, type StandardRetryToken } from '@smithy/types';
@@ -168,6 +169,10 @@ export function awsClients(options: AwsClientOptions): AwsClients {
 /** A client of topics, of the Region that they are in. */
 export const snsClient = (options: AwsClientOptions): SNSClient =>
   naming(new SNSClient(settings(options)), 'sns');
+
+/** A client that asks whom AWS takes us for. */
+export const stsClient = (options: AwsClientOptions): STSClient =>
+  naming(new STSClient(settings(options)), 'sts');
 
 /**
  * A client of the backup repository. An endpoint of its own (a VPC's interface endpoint, the sandbox) is asked in

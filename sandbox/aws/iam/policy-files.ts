@@ -10,6 +10,7 @@ export const POLICY_NAMES = [
   'backup-proxy',
   'backup-proxy-kms',
   'command',
+  'command-sign',
   'command-sweep',
   'control',
   'control-topics',
