@@ -17,8 +17,8 @@ export interface DecidingOptions {
 }
 
 /** `--by`: who decides, as it is kept in the run's result. */
-export const byOption = (): Option =>
-  new Option('--by <who>', 'who asks or decides, as the run keeps it').default(whoAmI(), 'user@host');
+export const byOption = (meaning = 'who asks or decides, as the run keeps it'): Option =>
+  new Option('--by <who>', meaning).default(whoAmI(), 'user@host');
 
 /** A command that tells a plan's run what a person has decided. */
 export const decidingCommand = (name: string, description: string): Command =>

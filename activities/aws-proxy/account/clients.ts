@@ -196,7 +196,7 @@ export const kmsClient = (options: AwsClientOptions): KMSClient =>
 export const snsClient = (options: AwsClientOptions): SNSClient =>
   naming(new SNSClient(settings(options)), 'sns');
 
-/** A client that says who the credentials are. */
+/** A client that asks whom AWS takes us for. */
 export const stsClient = (options: AwsClientOptions): STSClient =>
   naming(new STSClient(settings(options)), 'sts');
 

@@ -11,6 +11,7 @@ export const POLICY_NAMES = [
   'backup-proxy',
   'backup-proxy-kms',
   'command',
+  'command-sign',
   'command-sweep',
   'control',
   'control-topics',
