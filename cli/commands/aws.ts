@@ -69,7 +69,6 @@ async function run(io: CliIo, site: CheckedSite, options: Options): Promise<AwsC
       ...(options.withTestResources === undefined ? {} : { withTestResources: options.withTestResources }),
       ...(options.withLock === undefined ? {} : { withLock: options.withLock }),
       ...(options.hostedZone === undefined ? {} : { hostedZone: options.hostedZone }),
-      ...pace(io),
       onLine: (line) => {
         if (!quiet) io.out(lineText(line));
       },
@@ -82,28 +81,31 @@ async function run(io: CliIo, site: CheckedSite, options: Options): Promise<AwsC
   }
 }
 
-/** The sandbox's states take a fraction of a second. */
-const pace = ({ env }: CliIo): { pollSeconds?: number } =>
-  env.AWS_ENDPOINT_URL === undefined ? {} : { pollSeconds: 0.1 };
-
 async function siteOf(io: CliIo, argument: string | undefined, settings: CliSettings): Promise<CheckedSite> {
   const plan = argument === undefined ? undefined : (await findPlan(argument, settings, io.cwd)).plan;
-  const region = settings.region ?? plan?.recoverySite.region;
+  // What AWS_REGION says is a question, where there is a plan.
+  const region = plan?.recoverySite.region ?? settings.region;
   if (region === undefined)
     throw new CliError('Set AWS_REGION to the Region of the recovery site, or give a plan.', EXIT.badInput);
-  const repository =
-    plan !== undefined
-      ? repositoryOf(plan)
-      : settings.repository === undefined
-        ? undefined
-        : repositoryAt(settings.repository, region);
+  const repository = plan === undefined ? configuredRepository(settings, region) : repositoryOf(plan);
   const address = { region, maxAttempts: CLIENT_ATTEMPTS };
   return {
     clients: { ...awsClients(address), sts: stsClient(address), s3: repositoryClient({ region }) },
     region,
+    ...(settings.region === undefined ? {} : { configuredRegion: settings.region }),
     ...(plan === undefined ? {} : { plan }),
     ...(repository === undefined ? {} : { repository }),
   };
+}
+
+function configuredRepository({ repository }: CliSettings, region: string): CheckedSite['repository'] {
+  if (repository === undefined) return undefined;
+  const address = repositoryAt(repository, region);
+  if (address !== undefined) return address;
+  throw new CliError(
+    `LIFEBOAT_REPOSITORY is "${repository}"; it must be like s3://bucket/prefix.`,
+    EXIT.badInput,
+  );
 }
 
 /** @throws CliError where nobody says yes */

@@ -81,7 +81,7 @@ export interface QuestionsOptions {
   signal: AbortSignal;
   /** Hears of each line when it is known. */
   onLine?: (line: CheckLine) => void;
-  /** Seconds between two looks at what takes time. */
+  /** Seconds between two looks at what takes time, in the place of a growing pause. */
   pollSeconds?: number;
   /** Seconds that a state is waited for. */
   limitSeconds?: number;
@@ -89,9 +89,15 @@ export interface QuestionsOptions {
 
 /** A snapshot of a few blocks takes a minute on AWS, as does a change of DNS; ten say that something is wrong. */
 const LIMIT_SECONDS = 600;
-const POLL_SECONDS = 3;
+/** Between two looks, at first and at most: most of what AWS does takes seconds, and a minute is soon over. */
+const FIRST_POLL_SECONDS = 0.1;
+const LONGEST_POLL_SECONDS = 5;
 const NO_AUTHORITY = new Set(['NotPermitted', 'BadCredentials']);
 const NO_ANSWER = new Set(['Network', 'AwsTrouble', 'Throttled']);
+
+/** Seconds until the next look after so many. @param fixed in the place of a growing pause */
+export const pauseSeconds = (looks: number, fixed?: number): number =>
+  fixed ?? Math.min(LONGEST_POLL_SECONDS, FIRST_POLL_SECONDS * 2 ** looks);
 
 /** Asks questions one after the other, and keeps what was answered. */
 export class Questions {
@@ -121,10 +127,10 @@ export class Questions {
 
   /** Looks until something is in a state, and keeps the states that it went through. @returns what was seen last, in that state */
   async watch<Seen extends object>(watch: Watch<Seen>): Promise<Seen | undefined> {
-    const { pollSeconds = POLL_SECONDS, limitSeconds = LIMIT_SECONDS } = this.options;
+    const { pollSeconds, limitSeconds = LIMIT_SECONDS } = this.options;
     const states = watch.from === undefined ? [] : [watch.from];
     const begun = Date.now();
-    for (;;) {
+    for (let looks = 0; ; looks++) {
       this.heedStop();
       const seconds = (Date.now() - begun) / 1000;
       try {
@@ -147,7 +153,7 @@ export class Questions {
         );
         return undefined;
       }
-      await this.sleep(pollSeconds);
+      await this.sleep(pauseSeconds(looks, pollSeconds));
     }
   }
 

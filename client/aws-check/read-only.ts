@@ -69,11 +69,11 @@ async function askIdentity(questions: Questions, { clients }: CheckedSite): Prom
   return questions.lines.at(-1)?.verdict === 'ok';
 }
 
-function askRegion(questions: Questions, { region, plan }: CheckedSite): void {
-  const question = { id: 'region', about: 'the Region is that of the plan' };
+function askRegion(questions: Questions, { region, configuredRegion = region, plan }: CheckedSite): void {
+  const question = { id: 'region', about: 'AWS_REGION is the plan’s Region' };
   if (plan === undefined)
     return questions.tell({ ...question, about: 'the Region' }, 'ok', `It is ${region}.`);
-  const [wrong] = regionFindings(plan, region);
+  const [wrong] = regionFindings(plan, configuredRegion);
   questions.tell(question, wrong === undefined ? 'ok' : 'differs', wrong?.text ?? `It is ${region}.`);
 }
 

@@ -11,6 +11,8 @@ import { type DrPlan } from '../../plan/schema';
 export interface CheckedSite {
   clients: AwsClients & { sts: STSClient; s3: S3Client };
   region: string;
+  /** AWS_REGION, with which workers would be started from here; absent where it is not set. */
+  configuredRegion?: string;
   /** Where it is known: of the plan, or of the settings. */
   repository?: Pick<RepositoryAddress, 'bucket' | 'prefix'>;
   plan?: DrPlan;

@@ -290,6 +290,25 @@ describe('lifeboat aws check', () => {
     expect(await checked.left()).toEqual([]);
   });
 
+  it('asks in the plan’s Region, and says where AWS_REGION is another', async () => {
+    process.env.AWS_REGION = 'us-east-1';
+    try {
+      const { code, out } = await cli(PLAN);
+      expect(code).toBe(5);
+      expect(out.match(/^differs .*$/gm)).toEqual([
+        expect.stringContaining('in eu-central-1; this AWS proxy works in us-east-1'),
+      ]);
+      process.env.LIFEBOAT_REPOSITORY = 'shop';
+      expect(await cli()).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('LIFEBOAT_REPOSITORY is "shop"') as string,
+      });
+    } finally {
+      process.env.AWS_REGION = checked.site.region;
+      delete process.env.LIFEBOAT_REPOSITORY;
+    }
+  });
+
   it('ends with 3 where the credentials are nobody’s', async () => {
     const fault = { kind: 'error', code: 'InvalidClientTokenId', status: 403, message: 'Unknown.' } as const;
     setRules({ name: 'nobody', services: ['sts'], fault });

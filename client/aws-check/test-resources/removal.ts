@@ -5,6 +5,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import { pauseSeconds } from '../questions';
 import { CHECK_ID, checkPrefix, type CheckedSite } from '../site';
 import { removeRecord } from './records';
 import { removeFromEc2 } from './removal-ec2';
@@ -28,7 +29,6 @@ export interface RemovalOptions {
 
 /** A volume that is being made is deleted when it is there; a snapshot of an image, when EC2 knows that the image is gone. */
 const LIMIT_SECONDS = 300;
-const POLL_SECONDS = 3;
 
 /**
  * Removes all that any check has made and left: images, volumes and snapshots by their tag, objects by their prefix, the record in the
@@ -37,16 +37,11 @@ const POLL_SECONDS = 3;
  */
 export async function removeTestResources(
   { clients, repository }: CheckedSite,
-  {
-    made = new Map(),
-    hostedZone,
-    pollSeconds = POLL_SECONDS,
-    limitSeconds = LIMIT_SECONDS,
-  }: RemovalOptions = {},
+  { made = new Map(), hostedZone, pollSeconds, limitSeconds = LIMIT_SECONDS }: RemovalOptions = {},
 ): Promise<Removal> {
   const removed = new Set<string>();
   const begun = Date.now();
-  for (;;) {
+  for (let looks = 0; ; looks++) {
     const failures = [
       ...(await removeFromEc2(clients.ec2, made, removed)),
       ...(await removeRecords({ clients, repository }, hostedZone, removed)),
@@ -55,7 +50,7 @@ export async function removeTestResources(
     const canHeal = failures.some(({ final }) => !final);
     if (failures.length === 0 || !canHeal || (Date.now() - begun) / 1000 >= limitSeconds)
       return { removed: [...removed].sort(), left: failures.map(({ id, why }) => ({ id, why })) };
-    await pause(pollSeconds * 1000);
+    await pause(pauseSeconds(looks, pollSeconds) * 1000);
   }
 }
 
