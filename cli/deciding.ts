@@ -8,6 +8,8 @@ import { type CliContext, writeJson } from './io';
 import { findPlan } from './plan-argument';
 import { siteSettings } from './run-command';
 
+export { whoAmI };
+
 /** Options of all commands by which people decide something of a run. */
 export interface DecidingOptions {
   reason: string;
@@ -17,8 +19,8 @@ export interface DecidingOptions {
 }
 
 /** `--by`: who decides, as it is kept in the run's result. */
-export const byOption = (): Option =>
-  new Option('--by <who>', 'who asks or decides, as the run keeps it').default(whoAmI(), 'user@host');
+export const byOption = (meaning = 'who asks or decides, as the run keeps it'): Option =>
+  new Option('--by <who>', meaning).default(whoAmI(), 'user@host');
 
 /** A command that tells a plan's run what a person has decided. */
 export const decidingCommand = (name: string, description: string): Command =>
