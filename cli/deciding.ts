@@ -8,6 +8,8 @@ import { type CliContext, writeJson } from './io';
 import { findPlan } from './plan-argument';
 import { siteSettings } from './run-command';
 
+export { whoAmI };
+
 /** Options of all commands by which people decide something of a run. */
 export interface DecidingOptions {
   reason: string;

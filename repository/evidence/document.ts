@@ -201,6 +201,15 @@ export const evidenceSchema = object({
   people: object({
     askedBy: object({
       client: text.nullable().describe('as Temporal knows it; not authenticated'),
+      by: text.nullable().optional().describe('the name that the command said; nobody proves who they are'),
+      awsCaller: text
+        .nullable()
+        .optional()
+        .describe('ARN by which AWS knew the credentials of the command, as that command said'),
+      authenticatedAs: text
+        .nullable()
+        .optional()
+        .describe('as whom the Temporal server authenticated who started it; null where it tells of nobody'),
       at: time,
       options: z.array(text),
     }),

@@ -86,7 +86,7 @@ describeWithTemporal('secrets are in no room', () => {
     [temporal, account] = await Promise.all([
       startTemporal(),
       startTestAccount((call, handle) => {
-        if (!refuses || call.service === 's3') return handle();
+        if (!refuses || call.service === 's3' || call.service === 'sts') return handle();
         throw new AwsError('UnauthorizedOperation', `You are not authorized. ${quoting()}`);
       }),
     ]);
@@ -338,6 +338,8 @@ describeWithTemporal('secrets are in no room', () => {
     writeFileSync(join(place('tmp'), PLAN), '');
     rooms['files left'] += filesBelow(place('tmp'));
     expect(findCanaries(rooms, all)).toEqual([]);
+    // Who asked for the command's run is no secret.
+    expect(rooms.histories).toMatch(/"askedBy":\{"by":"[^"]+@[^"]+","as":"arn:aws:/);
     const { repository, ...others } = rooms;
     expect(findCanaries(others, BOOT_SCRIPT)).toEqual([]);
     expect(repository).toContain(BOOT_SCRIPT['the boot script']);

@@ -11,9 +11,11 @@ const OPTIONS = ['mode', 'onFailure', 'at', 'point', 'hardware', 'replace', 'dis
 export function peopleOf({ history: { run } }: RunFacts): People {
   const { argument, startedAt, startedBy, startedAs, updates, cancelRequest } = run;
   const beforehand = valueAt(argument, 'approveAll');
+  const asker = valueAt(argument, 'askedBy');
   return {
     askedBy: {
       client: toldOrNull(startedBy),
+      ...{ by: said(asker, 'by'), awsCaller: said(asker, 'as'), authenticatedAs: toldOrNull(startedAs) },
       at: startedAt,
       options: OPTIONS.flatMap((name) => {
         const value = valueAt(argument, name);
