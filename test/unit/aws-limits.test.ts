@@ -1,3 +1,4 @@
+import { rootPrincipal } from '../../sandbox/aws/iam/principal';
 import { limiting } from '../../sandbox/aws/limits';
 import { AwsError } from '../../sandbox/aws/wire/errors';
 
@@ -6,6 +7,7 @@ const call = (operation: string, SnapshotId = 'snap-1') => ({
   service: 'ebs',
   operation,
   input: { SnapshotId },
+  principal: rootPrincipal('000000000000'),
 });
 const handle = () => Promise.resolve({});
 

@@ -1,6 +1,8 @@
+import { rootPrincipal } from '../../sandbox/aws/iam/principal';
 import { limiting } from '../../sandbox/aws/limits';
 
 const FILTER = { Filters: [{ Name: 'volume-id', Values: ['vol-1'] }] };
+const principal = rootPrincipal('000000000000');
 const IDS = { VolumeIds: ['vol-1'] };
 
 describe("EC2's and Route 53's buckets at the endpoint", () => {
@@ -14,7 +16,7 @@ describe("EC2's and Route 53's buckets at the endpoint", () => {
       let admitted = 0;
       for (let n = 0; n < calls; n++)
         try {
-          await intercept({ requestId: '', service, operation, input }, () => Promise.resolve({}));
+          await intercept({ requestId: '', service, operation, input, principal }, () => Promise.resolve({}));
           admitted++;
         } catch (error) {
           expect(error).toMatchObject(
