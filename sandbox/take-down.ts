@@ -15,7 +15,9 @@ import { sandboxPaths, sandboxProcesses, stateDirectories } from './supervisor/p
 import { supervisorReport } from './supervisor/report';
 
 /** Long enough for the supervisor to stop its processes one after another, each with its own grace. */
-const SUPERVISOR_GRACE_MILLISECONDS = 240_000;
+const SUPERVISOR_GRACE_MILLISECONDS = 60_000;
+/** Of a cluster there are twelve more. */
+const CLUSTER_GRACE_MILLISECONDS = 240_000;
 
 /**
  * Stops the supervisor, every machine and every network of the sandbox. Works as well when the supervisor was killed
@@ -28,8 +30,9 @@ export async function takeDown(
 ): Promise<void> {
   const paths = sandboxPaths(config);
   log('stopping the workers, the Temporal server and the AWS endpoint');
+  const grace = config.cluster === true ? CLUSTER_GRACE_MILLISECONDS : SUPERVISOR_GRACE_MILLISECONDS;
   const supervisor = await readIfExists(paths.supervisorPid);
-  if (supervisor) await endProcess(Number(supervisor), supervisorScript, SUPERVISOR_GRACE_MILLISECONDS);
+  if (supervisor) await endProcess(Number(supervisor), supervisorScript, grace);
 
   const specs = sandboxProcesses(config);
   for (const { name, pid } of await supervisorReport(config)) {

@@ -65,8 +65,9 @@ async function ensurePostgresql() {
     const tree = join(work, 'tree');
     for (const deb of readdirSync(debs)) execFileSync('dpkg-deb', ['-x', join(debs, deb), tree]);
     const home = join(tree, 'usr/lib/postgresql', major);
-    // Without it nothing is compiled at run time, and its own libraries (100 MB) are not needed.
-    rmSync(join(home, 'lib/llvmjit.so'), { force: true });
+    // Without these nothing is compiled at run time, and the compiler's libraries (100 MB) are not needed.
+    for (const ofCompiler of ['lib/llvmjit.so', 'lib/bitcode'])
+      rmSync(join(home, ofCompiler), { recursive: true, force: true });
     for (const needless of ['usr/share/doc', 'usr/share/locale', 'usr/share/man'])
       rmSync(join(tree, needless), { recursive: true, force: true });
     writeFileSync(join(tree, STAMP), `${WANTED}\n${major}\n${packages.join('\n')}\n`);
@@ -91,7 +92,7 @@ function libraries(names) {
   const args = ['depends', '--recurse', ...only.map((kind) => `--no-${kind}`), ...names];
   const found = (output('apt-cache', args) ?? '').split('\n');
   // libelogind0 has files of the same names as libsystemd0.
-  const wanted = found.filter((line) => /^lib(?!c6$|c-|llvm|elogind|.*-perl$)/.test(line));
+  const wanted = found.filter((line) => /^lib(?!c6$|c-|llvm|z3|elogind|.*perl)/.test(line));
   const policy = output('apt-cache', ['policy', ...wanted]) ?? '';
   return [...policy.matchAll(/^(\S+):\n.*\n {2}Candidate: (?!\(none\))/gm)].map(([, name]) => name);
 }

@@ -16,9 +16,10 @@ export async function loseTemporal(config: SandboxConfig): Promise<void> {
   const orchestrator = ['postgresql', ...temporalMembers(config), ...workersOf(config)].map((one) =>
     typeof one === 'string' ? one : one.name,
   );
-  await loseData(config);
-  for (const { name, pid } of await supervisorReport(config))
-    if (pid !== undefined && orchestrator.includes(name)) sendSignal(pid, 'SIGKILL');
+  await loseData(config, async () => {
+    for (const { name, pid } of await supervisorReport(config))
+      if (pid !== undefined && orchestrator.includes(name)) sendSignal(pid, 'SIGKILL');
+  });
   // The supervisor tries to start all of it meanwhile, which works once there is something to start with.
   await ensureData(config);
   await ensureSchemasOnceUp(config);

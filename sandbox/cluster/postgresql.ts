@@ -99,12 +99,17 @@ export async function ensureData(config: SandboxConfig): Promise<void> {
   await rename(fresh, data);
 }
 
-/** Takes the data away, whoever works on it: what was running on it must be killed. */
-export async function loseData(config: SandboxConfig): Promise<void> {
+/**
+ * Takes the data away from whoever works on it.
+ * @param kill ends those
+ */
+export async function loseData(config: SandboxConfig, kill: () => Promise<void>): Promise<void> {
   const { data } = postgresqlPaths(config);
   const lost = `${data}.lost`;
   await rename(data, lost);
-  await rm(lost, { recursive: true, force: true, maxRetries: 5 });
+  await kill();
+  // What the server leaves of its own processes goes by itself, a moment later.
+  await rm(lost, { recursive: true, force: true, maxRetries: 10 });
 }
 
 /** Whether it answers: pg_isready(1). */
