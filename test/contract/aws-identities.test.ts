@@ -37,7 +37,7 @@ const user = (name: string) => ({
   policies: [],
 });
 const identities: Identities = {
-  users: [user('anna'), user('berta')],
+  users: [user('anna'), user('berta'), { ...user('clara'), policies: [everything] }],
   roles: [
     { name: 'reader', trust: trust(`arn:aws:iam::${ACCOUNT}:user/anna`), policies: [everything] },
     {
@@ -46,6 +46,7 @@ const identities: Identities = {
       policies: [everything],
       longestSession: 900,
     },
+    { name: 'open', trust: trust(`arn:aws:iam::${ACCOUNT}:root`), policies: [everything] },
     { name: 'nothing', trust: trust(`arn:aws:iam::${ACCOUNT}:user/anna`), policies: [] },
     { name: 'next', trust: trust(`arn:aws:iam::${ACCOUNT}:role/reader`), policies: [everything] },
   ],
@@ -223,6 +224,15 @@ describe('users, roles and sessions', () => {
       [root(), 'reader'],
     ] as const)
       expect(await failure(assume(who, role))).toMatchObject({ name: 'AccessDenied', status: 403 });
+  });
+
+  it('of a role that trusts the account are assumed by whom its own policies let do it', async () => {
+    expect(await whoami(await assume(keyOf('clara'), 'open'))).toMatchObject({
+      Arn: `arn:aws:sts::${ACCOUNT}:assumed-role/open/test`,
+    });
+    expect(await failure(assume(keyOf('berta'), 'open'))).toMatchObject({ name: 'AccessDenied' });
+    // May assume all roles as far as clara's policies go, and is not whom this one trusts.
+    expect(await failure(assume(keyOf('clara'), 'reader'))).toMatchObject({ name: 'AccessDenied' });
   });
 
   it('last as long as was asked for, within what the role and STS allow', async () => {
