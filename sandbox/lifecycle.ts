@@ -3,6 +3,8 @@ import { openSync, closeSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { writeIdentities } from './access/grant';
+import { profileOf, type ProfileFiles, writeProfiles } from './access/profiles';
 import { installFamilies, installShop, nameShop } from './application';
 import { shopFixtures } from './aws/fixtures';
 import { type AwsEndpointConfig } from './aws/config';
@@ -28,7 +30,15 @@ import { takeDown } from './take-down';
 
 /** What `.lifeboat/sandbox.json` holds while the sandbox is up: where its services are. */
 export interface SandboxFile {
-  aws: { endpoint: string; region: string; accessKeyId: string; secretAccessKey: string };
+  aws: {
+    endpoint: string;
+    region: string;
+    /** Of the account's root user. */
+    accessKeyId: string;
+    secretAccessKey: string;
+    /** Of who uses the `lifeboat` command. */
+    profile?: ProfileFiles;
+  };
   temporal: { address: string; namespace: string; ui: string };
   dns: { address: string };
   datacenter: { directory: string };
@@ -72,6 +82,8 @@ export async function sandboxUp(options: SandboxOptions = {}, log: Log = () => {
   const site = siteOf(config);
   await site.open();
 
+  await writeProfiles(config);
+  await writeIdentities(config);
   await writeFileAtomically(paths.awsConfig, JSON.stringify(awsEndpointConfig(config), null, 2));
   if (!(await supervisorRuns(config))) {
     log('starting the AWS endpoint, the Temporal server and the workers');
@@ -180,12 +192,14 @@ function awsEndpointConfig(config: SandboxConfig): AwsEndpointConfig {
 
 function sandboxServices(config: SandboxConfig): SandboxFile {
   const env = clientEnvironment(config);
+  const profile = profileOf(config, 'command');
   return {
     aws: {
       endpoint: env.AWS_ENDPOINT_URL ?? '',
       region: config.region,
       accessKeyId: config.accessKeyId,
       secretAccessKey: config.secretAccessKey,
+      ...(profile === undefined ? {} : { profile }),
     },
     temporal: {
       address: `127.0.0.1:${config.ports.temporal}`,

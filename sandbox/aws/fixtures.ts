@@ -91,7 +91,8 @@ export function shopFixtures(): Fixtures {
         subnet: PRODUCTION_SUBNET_ID,
         instanceType: 'm6i.large',
         privateAddress: '10.0.1.4',
-        tags: { Name: 'lifeboat-aws-proxy' },
+        // The AWS proxy's policy lets it attach volumes to such instances only.
+        tags: { Name: 'lifeboat-aws-proxy', 'lifeboat-proxy': 'true' },
       },
     ],
   };

@@ -29,6 +29,8 @@ export async function listLeftovers(
   const { ec2, route53 } = awsClients({
     region: config.region,
     endpoint: clientEnvironment(config).AWS_ENDPOINT_URL,
+    // All that there is, also what no role of Lifeboat's may see.
+    credentials: { accessKeyId: config.accessKeyId, secretAccessKey: config.secretAccessKey },
     maxAttempts: 3,
   });
   try {

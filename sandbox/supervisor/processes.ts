@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { roleEnvironment } from '../access/profiles';
 import { type Role } from '../../workers/roles';
 import { WORKER_FLAGS } from '../../workers/node-flags';
 import { BLOCK_SERVER_FLAGS } from '../aws/node-flags';
@@ -34,7 +35,7 @@ export const TEMPORAL_NAMESPACE = 'lifeboat';
 /** The backup repository of the sample plan, examples/shop/plan.yaml. */
 export const SHOP_REPOSITORY = 's3://lifeboat-shop/dr';
 
-/** Settings of everything that talks to the sandbox as it would to AWS and Temporal: workers, the CLI, tests. */
+/** Settings of everything that talks to the sandbox as it would to AWS and Temporal, as the account's root user. */
 export function clientEnvironment(config: SandboxConfig): Record<string, string> {
   return {
     AWS_ENDPOINT_URL: `http://127.0.0.1:${config.ports.aws}`,
@@ -101,7 +102,7 @@ export function sandboxProcesses(config: SandboxConfig): ProcessSpec[] {
     const port = config.ports.metrics?.[role];
     const metrics: Record<string, string> =
       port === undefined ? {} : { LIFEBOAT_METRICS_ADDRESS: `127.0.0.1:${port}` };
-    const env = { ...workerEnvironment(config), ...metrics };
+    const env = { ...workerEnvironment(config), ...roleEnvironment(config, role), ...metrics };
     return node(`worker-${role}`, 'cli/main.js', ['worker', role], env, WORKER_FLAGS);
   };
   return [

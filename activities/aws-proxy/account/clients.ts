@@ -23,6 +23,8 @@ export interface AwsClientOptions {
    * this is for whoever has the endpoint from elsewhere.
    */
   endpoint?: string;
+  /** For whoever asks as somebody else than the process. */
+  credentials?: { accessKeyId: string; secretAccessKey: string };
   /** Tries of a call, by the SDK itself; for callers that no workflow stands behind. */
   maxAttempts?: number;
   /** What this process may ask of EC2 and Route 53; AWS's own quotas unless said so. */
@@ -46,10 +48,11 @@ const CONNECTION_TIMEOUT_SECONDS = 5;
 /** Seconds until a control call counts as lost. EC2 and Route 53 answer within a few, RunInstances within twenty. */
 const REQUEST_TIMEOUT_SECONDS = 60;
 
-function settings({ region, endpoint, maxAttempts = 1 }: AwsClientOptions) {
+function settings({ region, endpoint, credentials, maxAttempts = 1 }: AwsClientOptions) {
   return {
     region,
     ...(endpoint === undefined ? {} : { endpoint }),
+    ...(credentials === undefined ? {} : { credentials }),
     // One layer retries, and that is Temporal: its retries are seen, and survive the worker. Throttling: see `paced`.
     maxAttempts,
     requestHandler: new NodeHttpHandler({
