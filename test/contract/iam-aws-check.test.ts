@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DeleteSnapshotCommand } from '@aws-sdk/client-ec2';
@@ -22,6 +22,8 @@ import {
   TEST_SECURITY_GROUP_ID,
   TEST_SUBNET_ID,
 } from '../../sandbox/aws/fixtures';
+import { type Identities } from '../../sandbox/aws/iam/identities';
+import { IDENTITIES_FILE } from '../../sandbox/aws/iam/identity-file';
 import { type PolicyDocument } from '../../sandbox/aws/iam/policy-document';
 import { readPolicy } from '../../sandbox/aws/iam/policy-files';
 import { type RunningAwsEndpoint, startAwsEndpoint } from '../../sandbox/aws/start';
@@ -59,6 +61,8 @@ describe('who has deploy/iam/aws-check.json alone', () => {
   /** An account in which one user has the policy. */
   async function accountWith(policies: PolicyDocument[]): Promise<CheckedSite['clients']> {
     directory = await mkdtemp(join(tmpdir(), 'lifeboat-aws-'));
+    const identities: Identities = { users: [{ name: 'checker', ...CHECKER, policies }], roles: [] };
+    await writeFile(join(directory, IDENTITIES_FILE), JSON.stringify(identities));
     running = await startAwsEndpoint(
       {
         directory,
@@ -72,7 +76,6 @@ describe('who has deploy/iam/aws-check.json alone', () => {
         runner: 'no-boot',
         times: { volumeCreate: 0.05, snapshotComplete: 0.05, dnsPropagation: 0.1 },
         fixtures: shopFixtures(),
-        identities: { users: [{ name: 'checker', ...CHECKER, policies }], roles: [] },
       },
       {},
     );
