@@ -17,7 +17,7 @@ import {
   NOTICE_QUEUE,
 } from '../../activities/task-queues';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
-import { RunFailedError } from '../../client/errors';
+import { type RunFailedError } from '../../client/errors';
 import { formsOf } from '../../host/secrets';
 import { projectRoot } from '../../host/project-root';
 import { type Notice } from '../../plan/notices';
@@ -306,7 +306,6 @@ describeWithTemporal('secrets are in no room', () => {
     const worker = startWorker('control', refusing);
     const session = { AWS_SESSION_TOKEN: canaries['the AWS session token'] };
     const said = await Promise.all([
-      command(['status', PLAN], { AWS_ENDPOINT_URL: `http://${atAws}`, ...session }),
       command(['status', PLAN, '--json'], { AWS_ENDPOINT_URL: `http://${atAws}`, ...session }),
       command(['commit', PLAN], refusing),
       command(['failover', PLAN, '--test', '--json']),
