@@ -2,6 +2,10 @@ import { type KMSClient } from '@aws-sdk/client-kms';
 import { defaultPayloadConverter, type Payload } from '@temporalio/common';
 import { shopFixtures, REGION } from '../../sandbox/aws/fixtures';
 import { ACCOUNT_ID } from '../../sandbox/aws/account';
+import { kmsCalls } from '../../sandbox/aws/iam/calls/other-calls';
+import { evaluate } from '../../sandbox/aws/iam/evaluation/evaluate';
+import { type PolicyStatement } from '../../sandbox/aws/iam/policy-document';
+import { readPolicy } from '../../sandbox/aws/iam/policy-files';
 import { EncryptingCodec } from '../../wire/codec';
 import { KmsDataKeys } from '../../wire/kms-data-keys';
 import { ringKeys } from '../../wire/payload-keys';
@@ -12,6 +16,9 @@ import { startTestAccount, type TestAccount } from './test-account';
 const key = (number: number): string =>
   `arn:aws:kms:${REGION}:${ACCOUNT_ID}:key/00000000-0000-4000-8000-00000000000${number}`;
 const [OURS, OTHERS, DISABLED] = [key(1), key(2), key(3)] as const;
+const VALUES = {
+  ...{ region: REGION, accountId: ACCOUNT_ID, plans: ['shop'], bucket: 'bucket', prefix: '' },
+};
 const PLAN = { plan: 'shop', address: '10.0.1.20' };
 
 describe('data keys of KMS', () => {
@@ -71,6 +78,35 @@ describe('data keys of KMS', () => {
     await expect(codec('test').decode(encrypted)).rejects.toThrow(
       new RegExp(`^The KMS key ${OURS} does not open a payload's data key \\(InvalidCiphertextException`),
     );
+  });
+
+  it('need the policy, and each part of it', () => {
+    const policy = readPolicy('payload-keys', { ...VALUES, payloadKeys: [OURS.replace(/.*\//, '')] });
+    const [statement] = policy.Statement as [PolicyStatement];
+    const context = { 'kms:EncryptionContext:lifeboat:for': 'temporal-payloads' };
+    const may = (
+      action: string,
+      asked = statement,
+      more: { resource?: string; context?: object } = {},
+    ): boolean =>
+      evaluate([{ ...policy, Statement: [asked] }], {
+        action,
+        ...{ resource: OURS, context },
+        ...more,
+      } as never).effect === 'allowed';
+    for (const action of ['kms:GenerateDataKey', 'kms:Decrypt']) {
+      expect(may(action)).toBe(true);
+      const others = (statement.Action as string[]).filter((one) => one !== action);
+      expect(may(action, { ...statement, Action: others })).toBe(false);
+      expect(may(action, statement, { resource: OTHERS })).toBe(false);
+      expect(may(action, statement, { context: {} })).toBe(false);
+      expect(may(action, { ...statement, Condition: undefined }, { context: {} })).toBe(true);
+    }
+    const asked = kmsCalls.GenerateDataKey?.(
+      { KeyId: OURS, EncryptionContext: { 'lifeboat:for': 'temporal-payloads' } } as never,
+      { account: { config: { region: REGION } } } as never,
+    );
+    expect(asked).toEqual([{ action: 'kms:GenerateDataKey', resource: OURS, context }]);
   });
 
   it('of another KMS key are not opened', async () => {

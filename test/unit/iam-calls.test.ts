@@ -91,6 +91,8 @@ function inputs(): Record<string, object> {
     },
     'iam:GetInstanceProfile': { InstanceProfileName: SHOP_INSTANCE_PROFILE },
     'kms:DescribeKey': { KeyId: KEY },
+    'kms:Decrypt': { KeyId: KEY, EncryptionContext: { 'lifeboat:for': 'temporal-payloads' } },
+    'kms:GenerateDataKey': { KeyId: KEY, EncryptionContext: { 'lifeboat:for': 'temporal-payloads' } },
     'route53:ChangeResourceRecordSets': {
       HostedZoneId: `/hostedzone/${SHOP_HOSTED_ZONE_ID}`,
       ChangeBatch: {

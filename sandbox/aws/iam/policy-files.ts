@@ -15,6 +15,7 @@ export const POLICY_NAMES = [
   'command-sweep',
   'control',
   'control-topics',
+  'payload-keys',
 ] as const;
 
 export type PolicyName = (typeof POLICY_NAMES)[number];
@@ -40,6 +41,8 @@ export interface PolicyValues {
   keys?: readonly string[];
   topics?: readonly string[];
   topicKeys?: readonly string[];
+  /** KMS keys under which payloads are encrypted. */
+  payloadKeys?: readonly string[];
   /** Days that the plans' locks last. */
   lockDays?: readonly number[];
 }
@@ -82,6 +85,7 @@ function replacements(values: PolicyValues): Replacement[] {
     ...several(/(?<=key\/)KEY$/, values.keys),
     ...several(/(?<=:)TOPIC$/, values.topics),
     ...several(/(?<=key\/)TOPIC-KEY$/, values.topicKeys),
+    ...several(/(?<=key\/)PAYLOAD-KEY$/, values.payloadKeys),
     ...several(/^7$/, values.lockDays),
   ];
 }

@@ -26,6 +26,14 @@ export function seal(secret: string, arn: string, plain: Uint8Array, context: Co
   return Buffer.concat([length, name, nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }
 
+/** ARN of the key that a ciphertext says it is of; undefined where it says none. */
+export function sealedBy(blob: Uint8Array): string | undefined {
+  const bytes = Buffer.from(blob);
+  if (bytes.length < LENGTH) return undefined;
+  const arn = bytes.subarray(LENGTH, LENGTH + bytes.readUInt16BE()).toString('utf8');
+  return arn.startsWith('arn:') ? arn : undefined;
+}
+
 /** @returns undefined where this is no ciphertext of the account, was changed, or has another context */
 export function unseal(
   secret: string,

@@ -53,7 +53,7 @@ export function hasKey({ keys }: Pair, key: string): boolean {
   const name = key.toLowerCase();
   const ofAll = ['aws:principalarn', 'aws:principalaccount', 'aws:requestedregion'];
   return (
-    keys.some((one) => (one.endsWith('/') ? name.startsWith(one) : name === one)) || ofAll.includes(name)
+    keys.some((one) => (/[/:]$/.test(one) ? name.startsWith(one) : name === one)) || ofAll.includes(name)
   );
 }
 

@@ -2,7 +2,8 @@ import type * as iam from '@aws-sdk/client-iam';
 import type * as kms from '@aws-sdk/client-kms';
 import type * as quotas from '@aws-sdk/client-service-quotas';
 import type * as sns from '@aws-sdk/client-sns';
-import { ACCOUNT_ID } from '../../account';
+import { type Account, ACCOUNT_ID } from '../../account';
+import { sealedBy } from '../../kms/sealed-keys';
 import { type CallMapping, onAll } from './mapping';
 
 export const iamCalls: CallMapping = {
@@ -15,14 +16,32 @@ export const iamCalls: CallMapping = {
   ],
 };
 
+const keyArn = (id: string, { config }: Account): string =>
+  id.startsWith('arn:') ? id : `arn:aws:kms:${config.region}:${ACCOUNT_ID}:key/${id}`;
+
+/** "kms:EncryptionContext:context-key", AWS KMS Developer Guide. */
+const encryptionContext = (context: Record<string, string> = {}): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(context).map(([name, value]) => [`kms:EncryptionContext:${name}`, value]),
+  );
+
 export const kmsCalls: CallMapping = {
   DescribeKey: ({ KeyId = '' }: kms.DescribeKeyRequest, { account }) => [
+    { action: 'kms:DescribeKey', resource: keyArn(KeyId, account), context: {} },
+  ],
+  GenerateDataKey: ({ KeyId = '', EncryptionContext }: kms.GenerateDataKeyRequest, { account }) => [
     {
-      action: 'kms:DescribeKey',
-      resource: KeyId.startsWith('arn:')
-        ? KeyId
-        : `arn:aws:kms:${account.config.region}:${ACCOUNT_ID}:key/${KeyId}`,
-      context: {},
+      action: 'kms:GenerateDataKey',
+      resource: keyArn(KeyId, account),
+      context: encryptionContext(EncryptionContext),
+    },
+  ],
+  // Of whichever key has encrypted it; what is no ciphertext of the account is refused by the handler.
+  Decrypt: ({ KeyId, CiphertextBlob, EncryptionContext }: kms.DecryptRequest, { account }) => [
+    {
+      action: 'kms:Decrypt',
+      resource: sealedBy(CiphertextBlob ?? new Uint8Array()) ?? keyArn(KeyId ?? '', account),
+      context: encryptionContext(EncryptionContext),
     },
   ],
 };
