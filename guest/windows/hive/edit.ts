@@ -88,6 +88,8 @@ async function mergeByHivex(hive: Buffer, regedit: string): Promise<Buffer> {
     if (isRoot) {
       // The tool may enter the directory and write the hive's file, and put nothing else into the hive's place.
       await chmod(directory, 0o711);
+      // Whatever this process's umask has made of it.
+      await chmod(editsPath, 0o644);
       await chown(hivePath, NOBODY, NOBODY);
     }
     const identity = isRoot
