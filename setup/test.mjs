@@ -2,8 +2,8 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { run } from './process.mjs';
 
-/** Three files side by side, on two cores: those that run whole sandboxes wait most of the time, and two left 40 % of both idle. */
-const ALL = ['--maxWorkers=3'];
+/** Two files side by side: those that run whole sandboxes wait most of the time. More would make guests boot too slowly on two cores. */
+const ALL = ['--maxWorkers=2'];
 
 /** Runs all tests (or jest's own arguments), ends with a line of totals, and returns the exit code. */
 export async function runTests(args) {
