@@ -1,7 +1,9 @@
 import { lifeboatVersion } from '../host/version';
-import { type ProxyAnswer } from '../plan/readiness';
+import { type EBSClient } from '@aws-sdk/client-ebs';
+import { type Finding, type ProxyAnswer } from '../plan/readiness';
 import { type RepositoryAddress, type RunContext } from '../plan/run';
 import { type ObjectStore } from '../repository/objects/object-store';
+import { type BackupProxyQuestion, backupProxyPrivileges } from './backup-proxy/privileges';
 import { toFailure, withFailures } from './failures';
 
 /** On queues of their own, where nothing else is ever waited for: that nobody answers there means that nobody is there. */
@@ -13,6 +15,11 @@ export interface AwsProxyAnswerActivities {
 export interface BackupProxyAnswerActivities {
   /** Answers: a backup proxy is there; and whether it reaches the repository from where it is. */
   answerAsBackupProxy(input: { run: Pick<RunContext, 'repository'> }): Promise<BackupProxyAnswer>;
+  /** Answers what it may not do, of what backups and failbacks will need. Changes nothing. */
+  askBackupProxyPrivileges(input: {
+    run: Pick<RunContext, 'repository'>;
+    question: BackupProxyQuestion;
+  }): Promise<Finding[]>;
 }
 
 export interface BackupProxyAnswer extends ProxyAnswer {
@@ -40,8 +47,10 @@ export function createAwsProxyAnswers({
 export function createBackupProxyAnswers({
   worker,
   objectStore,
+  ebs,
 }: Answering & {
   objectStore: (address: RepositoryAddress) => ObjectStore;
+  ebs: EBSClient;
 }): BackupProxyAnswerActivities {
   return withFailures<BackupProxyAnswerActivities>({
     async answerAsBackupProxy({ run }) {
@@ -49,6 +58,8 @@ export function createBackupProxyAnswers({
       const answer = { worker, version: lifeboatVersion() };
       return { ...answer, ...(repositoryProblem === undefined ? {} : { repositoryProblem }) };
     },
+    askBackupProxyPrivileges: ({ run, question }) =>
+      backupProxyPrivileges({ store: objectStore(run.repository), ebs }, worker, question),
   });
 }
 

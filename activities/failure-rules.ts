@@ -113,6 +113,8 @@ const BY_CODE: Record<string, FailureRule> = {
   UnauthorizedOperation: notPermitted,
   AccessDenied: notPermitted,
   AccessDeniedException: notPermitted,
+  // SNS.
+  AuthorizationErrorException: notPermitted,
   OperationNotPermitted: notPermitted,
   'Client.UnauthorizedOperation': notPermitted,
   AuthFailure: credentials,
@@ -128,8 +130,8 @@ const BY_CODE: Record<string, FailureRule> = {
     advice: 'AWS is still verifying the account; try again when it has.',
   },
   RequestTimeTooSkewed: { ...credentials, advice: "Set the worker's clock." },
-  RequestExpired: { ...credentials, advice: "Set the worker's clock." },
-  // The SDK fetches new ones of a role by itself, so these heal.
+  // The SDK fetches new ones of a role by itself, so these heal. The first is EC2's word for the same.
+  RequestExpired: { ...credentials, retryable: true, delaySeconds: 30 },
   ExpiredToken: { ...credentials, retryable: true, delaySeconds: 30 },
   ExpiredTokenException: { ...credentials, retryable: true, delaySeconds: 30 },
   CredentialsProviderError: { ...credentials, retryable: true, delaySeconds: 10 },

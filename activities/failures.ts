@@ -1,6 +1,7 @@
 import { isNativeError } from 'node:util/types';
 import { CompleteAsyncError } from '@temporalio/activity';
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
+import { withoutSecrets as withoutKnownSecrets } from '../host/secrets';
 import { type FailureRule, ruleFor } from './failure-rules';
 
 /** What an AWS or system error says of itself. Errors are anything at all, so everything is optional. */
@@ -26,7 +27,7 @@ export function nameActionOf(error: unknown, action: string): void {
  * @param addition a sentence for the end of what an error of our own says, which does not know the step
  */
 export function toFailure(error: unknown, step: string, addition = ''): ApplicationFailure {
-  if (error instanceof ApplicationFailure) return error;
+  if (error instanceof ApplicationFailure) return cleaned(error);
   const facts = factsOf(error);
   // What nobody foresaw is tried again: it may be a passing trouble, and a retry policy ends it if it is not.
   const rule: FailureRule = ruleFor(facts.code, facts.httpStatus) ?? { type: 'Unexpected', retryable: true };
@@ -75,7 +76,7 @@ export function withFailures<Activities extends object>(activities: Activities):
         try {
           return (await Reflect.apply(activity, activities, input)) as unknown;
         } catch (error) {
-          if (isForTemporal(error)) throw error;
+          if (isForTemporal(error)) throw cleaned(error);
           throw toFailure(error, `do "${words(name)}"${subject(input[0])}`, otherName(input[0]));
         }
       },
@@ -135,16 +136,23 @@ function sentence(step: string, facts: ErrorFacts, extra: { advice?: string; act
 /** Longest text of an error that is kept; an answer that is a web page says no more in its rest. */
 const MAXIMUM_TEXT = 2000;
 
-/** A text for logs and histories: keys, signatures and encoded policies cut out. */
+/** A text for histories: what this process must not tell cut out (host/secrets.ts), and no longer than one that says something. */
 export function withoutSecrets(text: string): string {
-  return text
-    .replace(/\b(AKIA|ASIA)[A-Z0-9]{12,}\b/g, '$1…')
-    .replace(/(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s"'<]+/gi, '$1…')
-    .replace(/((?:Signature|Credential)=)[^,&\s"'<]+/g, '$1…')
-    .replace(/((?:secret|password|token)[\w-]*["']?\s*[:=]\s*["']?)[^\s"',;&<]+/gi, '$1…')
-    .replace(/\s*Encoded authorization failure message: \S+/g, '')
-    .replace(/The Canonical String for this request should have been[\s\S]*/, '')
-    .slice(0, MAXIMUM_TEXT);
+  return withoutKnownSecrets(text).slice(0, MAXIMUM_TEXT);
+}
+
+/**
+ * Failures in Temporal's own terms get through as they are, but for what they quote: messages, details and causes are stored with the
+ * run. Also for those that were made where nobody thought of it.
+ */
+export function cleaned<Failure>(failure: Failure): Failure {
+  for (let at: unknown = failure; isError(at); at = at.cause) {
+    const clean = withoutKnownSecrets(at.message);
+    if (clean === at.message) continue;
+    at.stack = withoutKnownSecrets(at.stack ?? '');
+    at.message = clean;
+  }
+  return failure;
 }
 
 /** Where an error came from, without its message, which the stack begins with. */

@@ -23,3 +23,7 @@ export const awsProxyAnswerQueue = (zone?: string): string =>
   `lifeboat-aws-proxy-answers${zone === undefined ? '' : `-${zone}`}`;
 /** As {@link awsProxyAnswerQueue}, of backup proxies. */
 export const BACKUP_PROXY_ANSWER_QUEUE = 'lifeboat-backup-proxy-answers';
+
+/** One worker alone answers here: each proxy can be asked for itself. @param worker its identity */
+export const workerAnswerQueue = (worker: string): string =>
+  `lifeboat-answers-${worker.replace(/[^A-Za-z0-9_.:@+-]+/g, '-')}`;

@@ -1,11 +1,14 @@
-import { hostname, userInfo } from 'node:os';
 import { Command, Option } from 'commander';
+import { awsCaller } from '../client/caller';
 import { lifeboatClient, type LifeboatClient } from '../client/client';
 import { type LifeboatRun } from '../client/run';
 import { runLink } from '../client/web-ui';
+import { whoAmI } from '../client/who-am-i';
 import { type CliContext, writeJson } from './io';
 import { findPlan } from './plan-argument';
 import { siteSettings } from './run-command';
+
+export { whoAmI };
 
 /** Options of all commands by which people decide something of a run. */
 export interface DecidingOptions {
@@ -15,23 +18,9 @@ export interface DecidingOptions {
   json?: boolean;
 }
 
-/** Who sits at this terminal, as Temporal's own tools tell it. */
-export function whoAmI(): string {
-  return `${userName()}@${hostname()}`;
-}
-
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    // Containers have users without a name.
-    return String(process.getuid?.() ?? 'unknown');
-  }
-}
-
 /** `--by`: who decides, as it is kept in the run's result. */
-export const byOption = (): Option =>
-  new Option('--by <who>', 'who decides, as the run keeps it').default(whoAmI(), 'user@host');
+export const byOption = (meaning = 'who asks or decides, as the run keeps it'): Option =>
+  new Option('--by <who>', meaning).default(whoAmI(), 'user@host');
 
 /** A command that tells a plan's run what a person has decided. */
 export const decidingCommand = (name: string, description: string): Command =>
@@ -58,13 +47,14 @@ export async function decide(
   command: string,
   argument: string,
   { json }: { json?: boolean },
-  tell: (client: LifeboatClient, plan: string) => Promise<Decided>,
+  tell: (client: LifeboatClient, plan: string, asker: { as?: string }) => Promise<Decided>,
 ): Promise<void> {
   const settings = siteSettings(io);
   const { plan } = await findPlan(argument, settings, io.cwd);
+  const as = await awsCaller(plan.recoverySite.region);
   const client = await lifeboatClient({ ignoreConfigurationFile: settings.sandboxFile !== undefined });
   try {
-    const { run, text, more = {} } = await tell(client, plan.name);
+    const { run, text, more = {} } = await tell(client, plan.name, as === undefined ? {} : { as });
     const { workflowId, runId } = run;
     if (json === true)
       writeJson(io, {

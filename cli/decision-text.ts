@@ -1,5 +1,11 @@
 import { type LeftOutVm } from '../workflows/leaving-out';
-import { type Approval, type AwaitedApproval, type Decision, type Gate } from '../workflows/run/messages';
+import {
+  type Approval,
+  type Asker,
+  type AwaitedApproval,
+  type Decision,
+  type Gate,
+} from '../workflows/run/messages';
 
 /** What of `lifeboat approve` names a gate. */
 export function gateOption(gate: Gate): string {
@@ -8,29 +14,39 @@ export function gateOption(gate: Gate): string {
   return 'dns' in gate ? '--dns' : '--cut-over';
 }
 
+/** Who asked, and as whom AWS and Temporal know the one who did. */
+export const askerText = ({ by, as, authenticatedAs }: Asker & { authenticatedAs?: string }): string =>
+  [
+    by,
+    ...(as === undefined ? [] : [`to AWS ${as}`]),
+    ...(authenticatedAs === undefined ? [] : [`authenticated by Temporal as ${authenticatedAs}`]),
+  ].join(', ');
+
 /** @param plan as a person names it */
 export const awaitedText = ({ gate, answer, what, since }: AwaitedApproval, plan: string): string =>
   `${gate} waits for approval since ${since}, to ${what}: lifeboat approve ${plan} ${gateOption(answer)} --reason TEXT`;
 
 /** @param plan as a person names it */
-export const pausedText = ({ by, why, at }: Decision, plan: string): string =>
-  `Paused since ${at} by ${by}: ${why}. No further VM boots, and DNS does not move, until: lifeboat resume ${plan} --reason TEXT`;
+export const pausedText = ({ why, at, ...asker }: Decision, plan: string): string =>
+  `Paused since ${at} by ${askerText(asker)}: ${why}. No further VM boots, and DNS does not move, until: lifeboat resume ${plan} --reason TEXT`;
 
 /** VMs that a failover went on without, a line each. */
 export const leftOutText = (leftOut: readonly LeftOutVm[] = []): string =>
   leftOut
-    .map(({ vm, because, by, why, dnsRecords = [], notRemoved }) => {
+    .map(({ vm, because, by, as, why, dnsRecords = [], notRemoved }) => {
       const records = dnsRecords.length === 0 ? '' : ` Not moved: ${dnsRecords.join(', ')}.`;
       const rest =
         notRemoved === undefined
           ? ''
           : ` What was made for it may still be there (${notRemoved}); "lifeboat commit" removes it.`;
       return because === 'skipped'
-        ? `Without ${vm}: skipped by ${by ?? 'nobody who said so'} (${why}).${records}${rest}\n`
+        ? `Without ${vm}: skipped by ${by === undefined ? 'nobody who said so' : askerText({ by, ...(as === undefined ? {} : { as }) })} (${why}).${records}${rest}\n`
         : `Without ${vm}, which is optional: ${why}${why.endsWith('.') ? '' : '.'}${records}${rest}\n`;
     })
     .join('');
 
 /** What people approved, a line each. */
 export const approvalsText = (approvals: readonly Approval[] = []): string =>
-  approvals.map(({ gate, by, why, at }) => `Approved: ${gate}, by ${by} at ${at} (${why})\n`).join('');
+  approvals
+    .map(({ gate, why, at, ...asker }) => `Approved: ${gate}, by ${askerText(asker)} at ${at} (${why})\n`)
+    .join('');

@@ -1,6 +1,7 @@
 import { printable } from '../plan/printable';
 import { type Evidence } from '../repository/evidence/document';
 import { type KeptEvidenceDocument } from '../repository/evidence/chain';
+import { type SignOff } from '../repository/evidence/sign-off';
 import { type VerifiedEvidence } from '../repository/evidence/verify';
 import { type WithEvidence } from '../workflows/evidence';
 import { secondsText } from './numbers';
@@ -50,9 +51,17 @@ export function evidenceText(evidence: Evidence, sha256: string): string {
   );
 }
 
+/** Who stands for a document. */
+export function signOffText({ signs, by, remark, osUser, awsCaller, writtenAt, chain }: SignOff): string {
+  return printableLines(
+    `Signed off at ${writtenAt} by ${by} (claimed; user ${osUser}${awsCaller === null ? '' : `, AWS credentials of ${awsCaller}`}): ${remark}\n` +
+      `  number ${chain.sequence}, of number ${signs.sequence} with the SHA-256 ${signs.sha256}\n`,
+  );
+}
+
 const printableLines = (text: string): string => text.split('\n').map(printable).join('\n');
 
-export function verifiedText({ plan, documents, head, faults }: VerifiedEvidence): string {
+export function verifiedText({ plan, documents, head, signOffs, faults }: VerifiedEvidence): string {
   if (faults.length > 0)
     return (
       faults.map(({ key, problem }) => `${printable(key)} ${printable(problem)}\n`).join('') +
@@ -61,6 +70,12 @@ export function verifiedText({ plan, documents, head, faults }: VerifiedEvidence
   if (head === null) return `No run of the plan ${plan} has left evidence.\n`;
   return (
     `${documents} ${documents === 1 ? 'document' : 'documents'} of ${plan}: each is there, unchanged, and follows from the one before.\n` +
+    signOffs
+      .map(
+        ({ sequence, signs, by, at }) =>
+          `Number ${signs} is signed by ${printable(by)} (claimed), at ${at}: number ${sequence}.\n`,
+      )
+      .join('') +
     `The last has the SHA-256 ${head}; keep it elsewhere, and verify with --head to show that none was written anew.\n`
   );
 }

@@ -5,13 +5,15 @@ import { AlreadyRunningError, CannotConnectError, NotWaitingError, RunFailedErro
 import { PlanError } from '../plan/plan-error';
 import { DamagedObjectError } from '../repository/objects/json-object';
 import { PlanNotFoundError } from '../repository/plans/plans';
+import { WireError } from '../wire/wire-error';
 import { CliError, EXIT } from './exit-codes';
 
 /** Types of failure of AWS calls in which the site, not the input, is in the way. */
 const SITE_TROUBLE = new Set(['Network', 'BadCredentials', 'NotPermitted', 'AwsTrouble', 'Throttled']);
 
-/** gRPC: the server does not know us, or does not let us. */
-const REFUSED_CODES = new Set([7, 16]);
+/** gRPC: the server does not know us; it knows us, and we may not. */
+const UNAUTHENTICATED = 16;
+const PERMISSION_DENIED = 7;
 
 /** Whatever was thrown, as one line with an exit code. */
 export function explainError(error: unknown): CliError {
@@ -41,6 +43,7 @@ export function explainError(error: unknown): CliError {
   if (error instanceof NotWaitingError) return new CliError(error.message, EXIT.failed, {}, because);
   if (error instanceof CannotConnectError)
     return new CliError(error.message, EXIT.cannotConnect, {}, because);
+  if (error instanceof WireError) return new CliError(error.message, EXIT.badInput, {}, because);
   if (error instanceof PlanNotFoundError || error instanceof DamagedObjectError)
     return new CliError(error.message, EXIT.badInput, {}, because);
   return temporalError(error) ?? awsError(error) ?? new CliError(messageOf(error), EXIT.failed, {}, because);
@@ -56,9 +59,16 @@ function temporalError(error: unknown): CliError | undefined {
     );
   const cause = error instanceof ServiceError ? error.cause : error;
   if (!isGrpcServiceError(cause)) return undefined;
-  if (REFUSED_CODES.has(cause.code))
+  if (cause.code === PERMISSION_DENIED)
     return new CliError(
-      `Temporal does not let us in (${cause.details}); check TEMPORAL_API_KEY or the TLS certificates.`,
+      `Temporal does not let you do that: ${cause.details.replace(/[\s.]+$/, '')}. Who may what is settled before it (docs/security.md).`,
+      EXIT.cannotConnect,
+      {},
+      { cause: error },
+    );
+  if (cause.code === UNAUTHENTICATED)
+    return new CliError(
+      `Temporal does not let us in (${cause.details}); look at TEMPORAL_API_KEY, and at what that key may do in TEMPORAL_NAMESPACE.`,
       EXIT.cannotConnect,
       {},
       { cause: error },

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { guardOutput, tellUncaught } from '../host/guarded-output';
 import { type CliIo } from './io';
 import { runCli } from './program';
 
@@ -32,6 +33,10 @@ for (const stream of [process.stdout, process.stderr])
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
+
+// What a command is asked for goes to stdout as it is: `sandbox env` tells the sandbox's keys.
+guardOutput(process.stderr);
+tellUncaught();
 
 async function main(): Promise<void> {
   const exitCode = await runCli(process.argv.slice(2), io);

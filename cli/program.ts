@@ -1,10 +1,12 @@
 import { Command, CommanderError } from 'commander';
+import { withoutSecrets } from '../host/secrets';
 import { printable } from '../plan/printable';
-import { buildId } from '../workers/build-id';
 import { approveCommand } from './commands/approve';
+import { awsCommand } from './commands/aws';
 import { backupCommand } from './commands/backup';
 import { cancelCommand } from './commands/cancel';
 import { checkCommand } from './commands/check';
+import { codecCommand } from './commands/codec';
 import { commitCommand } from './commands/commit';
 import { consoleCommand } from './commands/console';
 import { demoCommand } from './commands/demo';
@@ -29,6 +31,7 @@ import { testCommand } from './commands/test';
 import { undoCommand } from './commands/undo';
 import { validateCommand } from './commands/validate';
 import { verifyCommand } from './commands/verify';
+import { versionCommand, versionText } from './commands/version';
 import { vsphereCommand } from './commands/vsphere';
 import { workerCommand } from './commands/worker';
 import { EXIT } from './exit-codes';
@@ -64,19 +67,25 @@ const COMMANDS = [
   sweepCommand,
   repositoryCommand,
   vsphereCommand,
+  awsCommand,
   workerCommand,
+  codecCommand,
   sandboxCommand,
   demoCommand,
+  versionCommand,
 ];
 
 /** The `lifeboat` command line. Parsing throws commander's errors instead of ending the process. */
 export function buildProgram(context: CliContext): Command {
   const program = new Command('lifeboat')
     .description('Disaster recovery of data-centre VMs to AWS')
-    .option('--version', 'show the version: of the package, and after the + of its workflows')
+    .option(
+      '--version',
+      'show the version: of the package, after the + of its workflows, and the commit where it is known',
+    )
     // As commander's own, but read from the build when it is asked for.
     .on('option:version', () => {
-      context.io.out(`${buildId()}\n`);
+      context.io.out(versionText());
       throw new CommanderError(EXIT.ok, 'commander.version', '');
     })
     .helpOption('--help', 'show how a command is used')
@@ -120,9 +129,9 @@ function tellError(argv: readonly string[], io: CliIo, error: unknown): number {
   const { message, exitCode, details } = usage
     ? { message: usageMessage(error), exitCode: EXIT.badInput, details: {} }
     : explainError(error);
-  const sentence = printable(message);
+  const sentence = printable(withoutSecrets(message, io.env));
   io.err(`lifeboat: ${sentence}\n`);
-  if (io.env.LIFEBOAT_DEBUG === '1') io.err(`${stackOf(error)}\n`);
+  if (io.env.LIFEBOAT_DEBUG === '1') io.err(`${withoutSecrets(stackOf(error), io.env)}\n`);
   if (argv.includes('--json'))
     writeJson(io, {
       command: commandOf(argv),
@@ -140,7 +149,7 @@ function usageMessage({ message, code }: CommanderError): string {
 }
 
 const COMMAND_NAMES = new Set([
-  ...['schedule', 'sandbox', 'repository', 'vsphere', 'dns', 'plan', 'test', 'evidence', 'worker'],
+  ...['schedule', 'sandbox', 'repository', 'vsphere', 'aws', 'dns', 'plan', 'test', 'evidence', 'worker'],
 ]);
 
 /** The command's name for the JSON document, such as `schedule show`. */

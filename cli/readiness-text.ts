@@ -1,5 +1,5 @@
 import { type ReadinessStatus } from '../client/readiness-status';
-import { type KeptFinding, type ProxyAnswer } from '../plan/readiness';
+import { type KeptFinding, type KnownProxy, type ProxyAnswer } from '../plan/readiness';
 import { printable } from '../plan/printable';
 import { type CheckSummary } from '../workflows/check';
 
@@ -9,8 +9,16 @@ export function checkText(summary: CheckSummary): string {
   return (
     `Plan ${plan} (version ${digest.slice(0, 12)}): ${verdict}, as of ${checkedAt}.\n` +
     (findings.length === 0 ? '' : findingsText(findings)) +
-    proxyText('AWS proxy', proxies.aws) +
-    proxyText('Backup proxy', proxies.backup) +
+    proxiesText(
+      'AWS proxy',
+      proxies.aws,
+      proxies.all?.filter(({ role }) => role === 'aws-proxy'),
+    ) +
+    proxiesText(
+      'Backup proxy',
+      proxies.backup,
+      proxies.all?.filter(({ role }) => role === 'backup-proxy'),
+    ) +
     (test === undefined ? '' : `${TESTED[test.tested]}${changesText(test.changed)}.\n`)
   );
 }
@@ -27,6 +35,18 @@ function findingsText(findings: readonly KeptFinding[]): string {
         .map((line) => `${line.slice(0, 2)}${printable(line.slice(2))}\n`)
         .join(''),
     )
+    .join('');
+}
+
+/** Each of them, where each was asked; else whichever answered first. */
+function proxiesText(what: string, first: ProxyAnswer | undefined, all: readonly KnownProxy[] = []): string {
+  const [only] = all;
+  if (only === undefined || all.length === 1) return proxyText(what, first ?? only);
+  return all
+    .map((proxy) => {
+      const silent = { yes: '', no: '; does not answer', 'not asked': '; cannot be asked for itself' };
+      return proxyText(what, proxy).replace(/\.\n$/, `${silent[proxy.answered]}.\n`);
+    })
     .join('');
 }
 

@@ -1,12 +1,18 @@
+import { awsCaller } from '../client/caller';
 import { lifeboatClient, type LifeboatClient } from '../client/client';
 import { isUnreachable } from '../client/connect';
 import { AlreadyRunningError, RunFailedError } from '../client/errors';
+import type * as tracesModule from '../client/traces';
 import { watchRun } from '../client/progress';
 import { type LifeboatRun } from '../client/run';
 import { type RunArguments, type RunResults, runSummary } from '../client/run-types';
 import { runLink } from '../client/web-ui';
+import { withTracePackages } from '../host/traces/optional';
+import { TraceSettingsError, wantsTraces } from '../host/traces/settings';
+import { whoAmI } from '../client/who-am-i';
 import { type PointChoice } from '../plan/lines';
 import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
+import { askerText } from './decision-text';
 import { CliError, EXIT, type ExitCode } from './exit-codes';
 import { type CliContext, type CliIo, writeJson } from './io';
 import { findPlan, type PlanArgument } from './plan-argument';
@@ -18,13 +24,15 @@ export interface RunOptions {
   json?: boolean;
   /** False with `--no-wait`. */
   wait: boolean;
+  /** Who asks for it, where it can be said by `--by`. */
+  by?: string;
 }
 
 /** What distinguishes one command with a run from another. */
 export interface RunCommand<Type extends WorkflowType> {
   type: Type;
   /** The argument beside plan and digest. */
-  more?: Omit<RunArguments[Type], 'plan' | 'digest'>;
+  more?: Omit<RunArguments[Type], 'plan' | 'digest' | 'askedBy'>;
   mode?: FailoverMode;
   /** Recovery points that a failover is asked for: a run to others that is under way is not the one that was meant. */
   choice?: PointChoice;
@@ -39,7 +47,7 @@ export interface RunCommand<Type extends WorkflowType> {
   /** VMs that a test is asked for: a test of others that is under way is not the one that was meant. */
   part?: string[];
   /** Before a run is started, and not where one is followed: tells what a person should know. @returns further fields of the JSON document */
-  beforeStart?(plan: PlanArgument): Promise<object>;
+  beforeStart?(plan: PlanArgument, client: LifeboatClient): Promise<object>;
 }
 
 /** The JSON document of a command with a run; documented in docs/cli.md. */
@@ -73,15 +81,21 @@ export async function runCommand<Type extends WorkflowType>(
 ): Promise<void> {
   const settings = siteSettings(io);
   const plan = await findPlan(planArgument, settings, io.cwd);
-  const client = await lifeboatClient({ ignoreConfigurationFile: settings.sandboxFile !== undefined });
+  const traces = tracesOf(io);
+  const client = await lifeboatClient({
+    ignoreConfigurationFile: settings.sandboxFile !== undefined,
+    ...(traces === undefined ? {} : { interceptors: traces.interceptors }),
+  });
   try {
-    const { run, told } = await startOrAttach(client, command, plan);
+    const { run, told } = await startOrAttach(client, command, plan, options.by ?? whoAmI());
     const link = runLink(settings.webUi, run.namespace, run);
     const verb = run.attached ? 'attached to' : 'started';
     io.err(
       `${runSummary(command.type, plan.plan.name, command.mode)}${pointsText(run.choice ?? {})}: ${verb} ${run.workflowId}\n`,
     );
     if (link !== undefined) io.err(`  ${link}\n`);
+    if (run.attached && run.askedBy !== undefined)
+      io.err(`  It was asked for by ${askerText(run.askedBy)}.\n`);
     if (run.attached && command.atBegin !== undefined && command.atBegin.length > 0)
       io.err(`  It had begun before: ${command.atBegin.join(', ')} counts only where it was given then.\n`);
 
@@ -92,6 +106,20 @@ export async function runCommand<Type extends WorkflowType>(
     tellEnd(io, command, planArgument, end, options.json === true);
   } finally {
     await client.close();
+    await traces?.end();
+  }
+}
+
+/** @throws CliError where OpenTelemetry's variables ask for what there is not */
+function tracesOf(io: CliIo): ReturnType<typeof tracesModule.clientTraces> | undefined {
+  try {
+    if (!wantsTraces(io.env)) return undefined;
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- the packages of traces need not be there
+    const { clientTraces } = withTracePackages(() => require('../client/traces') as typeof tracesModule);
+    return clientTraces((line) => io.err(`lifeboat: ${line}\n`));
+  } catch (error) {
+    if (error instanceof TraceSettingsError) throw new CliError(`${error.message}.`, EXIT.badInput);
+    throw error;
   }
 }
 
@@ -99,6 +127,7 @@ async function startOrAttach<Type extends WorkflowType>(
   client: LifeboatClient,
   { type, mode, more, choice = {}, part, beforeStart }: RunCommand<Type>,
   planned: PlanArgument,
+  by: string,
 ): Promise<{ run: LifeboatRun<Type>; told: object }> {
   const { plan, digest, byName, publish } = planned;
   const attach = async () => {
@@ -113,10 +142,17 @@ async function startOrAttach<Type extends WorkflowType>(
   // Before publishing: a refused command changes nothing.
   const underWay = await attach();
   if (underWay !== undefined) return { run: underWay, told: {} };
-  const told = (await beforeStart?.(planned)) ?? {};
+  const told = (await beforeStart?.(planned, client)) ?? {};
+  const as = ASKS_AWS.has(type) ? await awsCaller(plan.recoverySite.region) : undefined;
   await publish();
   try {
-    const argument = { ...more, plan: plan.name, digest } as unknown as RunArguments[Type];
+    const askedBy = { by, ...(as === undefined ? {} : { as }) };
+    const argument = {
+      ...withAws(more, as),
+      plan: plan.name,
+      digest,
+      askedBy,
+    } as unknown as RunArguments[Type];
     return { run: await client.start(type, argument), told };
   } catch (error) {
     if (!(error instanceof AlreadyRunningError)) throw error;
@@ -125,6 +161,17 @@ async function startOrAttach<Type extends WorkflowType>(
     if (running !== undefined) return { run: running, told: {} };
     throw error;
   }
+}
+
+/** Runs that change where the application serves, or remove what it could go back to: the ARN of whoever asks is kept with them. */
+const ASKS_AWS: ReadonlySet<WorkflowType> = new Set<WorkflowType>(['failover', 'failback', 'undo', 'commit']);
+
+/** What is approved beforehand is approved by whoever asks for the run. */
+function withAws(more: object | undefined, as: string | undefined): object {
+  const { approveAll } = (more ?? {}) as { approveAll?: object };
+  return as === undefined || approveAll === undefined
+    ? { ...more }
+    : { ...more, approveAll: { ...approveAll, as } };
 }
 
 /** Whoever names no points follows what is under way, and is told to which it goes. */

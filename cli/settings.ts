@@ -11,6 +11,10 @@ const sandboxSchema = z.object({
     region: z.string().min(1),
     accessKeyId: z.string().min(1),
     secretAccessKey: z.string().min(1),
+    /** Profile of AWS's configuration that commands use; absent in a sandbox without roles. */
+    profile: z
+      .object({ name: z.string().min(1), configFile: z.string().min(1), credentialsFile: z.string().min(1) })
+      .optional(),
   }),
   temporal: z.object({ address: z.string().min(1), namespace: z.string().min(1), ui: z.url() }),
   dns: z.object({ address: z.string().min(1) }),
@@ -47,7 +51,7 @@ export const USUAL_DEPLOYMENT = 'lifeboat';
 export function loadSettings(env: NodeJS.ProcessEnv, directories: readonly string[]): CliSettings {
   const found = findSandbox(directories);
   const used = found !== undefined && !namesAnotherSite(env, found.sandbox) ? found : undefined;
-  if (used !== undefined) Object.assign(env, sandboxEnvironment(env, used.sandbox));
+  if (used !== undefined) useSandbox(env, used.sandbox);
   return {
     sandboxFile: used?.file,
     webUi: used?.sandbox.temporal.ui ?? env.LIFEBOAT_WEB_UI,
@@ -107,8 +111,32 @@ function sandboxEnvironment(
   };
 }
 
+function useSandbox(env: NodeJS.ProcessEnv, sandbox: SandboxFile): void {
+  const { endpoint, profile } = sandbox.aws;
+  // A profile beside the sandbox's own endpoint is one for it: a worker's, whose role is not the command's.
+  const own = env.AWS_ENDPOINT_URL === endpoint ? profileSettings(env) : {};
+  Object.assign(env, sandboxEnvironment(env, sandbox));
+  if (profile === undefined) return;
+  // Commands have a role in the account, as they should in any, and not the root user's key.
+  delete env.AWS_ACCESS_KEY_ID;
+  delete env.AWS_SECRET_ACCESS_KEY;
+  Object.assign(env, {
+    AWS_PROFILE: profile.name,
+    AWS_CONFIG_FILE: profile.configFile,
+    AWS_SHARED_CREDENTIALS_FILE: profile.credentialsFile,
+    ...own,
+  });
+}
+
+/** The profile that the environment names, and the files that it is in. */
+function profileSettings(env: NodeJS.ProcessEnv): Record<string, string> {
+  const { AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE } = env;
+  if (!AWS_PROFILE || !AWS_CONFIG_FILE || !AWS_SHARED_CREDENTIALS_FILE) return {};
+  return { AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE };
+}
+
 /**
- * The sandbox for other programs, as lines for a shell: AWS's clients (of which boto3 and the first AWS CLI know the Region
+ * The sandbox for other programs, which ask as the account's root user, as lines for a shell: AWS's clients (of which boto3 and the first AWS CLI know the Region
  * by AWS_DEFAULT_REGION alone), Temporal's CLI, and the port of the name server, which no client takes from a setting.
  */
 export function shellSettings(sandbox: SandboxFile): string {
@@ -129,6 +157,7 @@ const FOREIGN = [
   'AWS_IGNORE_CONFIGURED_ENDPOINT_URLS',
   'TEMPORAL_API_KEY',
   'TEMPORAL_PROFILE',
+  'LIFEBOAT_CODEC_KEYS',
 ];
 
 const VSPHERE = 'vsphere:';

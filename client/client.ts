@@ -7,13 +7,15 @@ import {
 } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
 import { type PointChoice } from '../plan/lines';
+import { askerOf } from '../workflows/run/asker';
 import { type RetryRequest } from '../workflows/run/messages';
 import { type FailoverMode, workflowId as idOf, type WorkflowType } from '../workflows/run/ids';
+import { authenticatedAs } from '../activities/control/evidence/principal';
 import { CONTROL_QUEUE } from '../activities/task-queues';
 import { connect, type ConnectOptions } from './connect';
 import { type RunDecisions, runDecisions } from './decisions';
 import { AlreadyRunningError, NotWaitingError } from './errors';
-import { type LifeboatRun, runOf } from './run';
+import { type LifeboatRun, type RunAsker, runOf } from './run';
 import { updateRun } from './run-updates';
 import { type RunArgument, type RunArguments, runSummary } from './run-types';
 import { checkSchedules } from './check-schedules';
@@ -172,13 +174,16 @@ async function argumentOf(
   temporal: Client,
   workflowId: string,
   runId: string,
-): Promise<{ digest: string | undefined; vms: string[] | undefined } & PointChoice> {
+): Promise<
+  { digest: string | undefined; vms: string[] | undefined; askedBy: RunAsker | undefined } & PointChoice
+> {
   const { history } = await temporal.workflowService.getWorkflowExecutionHistory({
     namespace: temporal.options.namespace,
     execution: { workflowId, runId },
     maximumPageSize: 1,
   });
-  const input = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads;
+  const started = history?.events?.[0];
+  const input = started?.workflowExecutionStartedEventAttributes?.input?.payloads;
   const [argument] = await decodeArrayFromPayloads(temporal.options.loadedDataConverter, input);
   const { vms } = (argument ?? {}) as { vms?: unknown };
   const part = Array.isArray(vms) && vms.every((vm) => typeof vm === 'string') ? vms : undefined;
@@ -189,5 +194,8 @@ async function argumentOf(
         : undefined;
     return typeof value === 'string' ? value : undefined;
   };
-  return { digest: read('digest'), at: read('at'), point: read('point'), vms: part };
+  const { askedBy } = askerOf(argument);
+  const known = authenticatedAs(started);
+  const asker = askedBy && { ...askedBy, ...(known === undefined ? {} : { authenticatedAs: known }) };
+  return { askedBy: asker, digest: read('digest'), at: read('at'), point: read('point'), vms: part };
 }

@@ -1,12 +1,16 @@
 import {
   Client,
+  type ClientInterceptors,
   Connection,
   isGrpcServiceError,
   ServiceError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { dataConverterFor } from '../wire/data-converter';
+import { temporalSettings } from '../wire/temporal-settings';
+import { whyUnreachable } from '../wire/why-unreachable';
 import { CannotConnectError } from './errors';
+import { whoAmI } from './who-am-i';
 
 /** Seconds until a server that does not answer counts as unreachable: a person waits at the terminal. */
 const CONNECT_TIMEOUT_SECONDS = 5;
@@ -16,32 +20,38 @@ export interface ConnectOptions {
   namespace?: string;
   /** Heed the environment only, and not Temporal's configuration file of this user. */
   ignoreConfigurationFile?: boolean;
+  /** Of all calls, such as those of traces. */
+  interceptors?: ClientInterceptors;
   /** Seconds until a server that does not answer counts as unreachable, instead of the usual ones. */
   connectSeconds?: number;
 }
 
 /**
  * Connects as Temporal's own tools do: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_… and
- * the profile of Temporal's configuration file.
+ * the profile of Temporal's configuration file. Payloads are encrypted where LIFEBOAT_CODEC_KEYS names a file of keys.
  * @throws CannotConnectError
+ * @throws WireError where a setting, a certificate or the file of keys is wrong
  */
 export async function connect(options: ConnectOptions = {}): Promise<Client> {
-  const { connectionOptions, namespace } = loadClientConnectConfig({
-    disableFile: options.ignoreConfigurationFile ?? false,
-  });
-  const address = connectionOptions.address ?? 'localhost:7233';
+  const settings = temporalSettings({ ignoreConfigurationFile: options.ignoreConfigurationFile });
+  const namespace = options.namespace ?? settings.namespace;
+  const dataConverter = dataConverterFor(namespace);
   try {
     const connection = await Connection.connect({
-      ...connectionOptions,
-      address,
+      ...settings.connectionOptions,
       connectTimeout: (options.connectSeconds ?? CONNECT_TIMEOUT_SECONDS) * 1000,
     });
-    return new Client({ connection, namespace: options.namespace ?? namespace ?? 'default' });
+    // What the server keeps with each start, update and cancel. It is a name that we give ourselves; nobody checks it.
+    const identity = `lifeboat ${whoAmI()}`;
+    return new Client({
+      connection,
+      identity,
+      namespace,
+      dataConverter,
+      ...(options.interceptors === undefined ? {} : { interceptors: options.interceptors }),
+    });
   } catch (cause) {
-    throw new CannotConnectError(
-      `Temporal does not answer at ${address}; start it, or set TEMPORAL_ADDRESS to where it is.`,
-      { cause },
-    );
+    throw new CannotConnectError(await whyUnreachable(settings, cause), { cause });
   }
 }
 

@@ -1,7 +1,9 @@
 import { type Client } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
+import { readableFailure } from '../activities/readable-failure';
 import { byDisk, type CopyProgress, isCopyProgress, wholeDisk } from '../blocks/progress';
 import { type RunStatus } from '../workflows/run/messages';
+import { WireError } from '../wire/wire-error';
 import { type LifeboatRun } from './run';
 
 /** What a run is doing at one moment. */
@@ -62,7 +64,8 @@ async function queryStatus(
     return await temporal.connection.withDeadline(Date.now() + QUERY_DEADLINE_MS, () =>
       temporal.workflow.getHandle(workflowId, runId).query<RunStatus>('status'),
     );
-  } catch {
+  } catch (error) {
+    if (error instanceof WireError) throw error;
     // No worker answers, or the run has not made its first step: to a watcher both mean that nothing is known yet.
     // What is wrong for good shows in the run's result.
     return undefined;
@@ -89,7 +92,8 @@ async function pendingActivities(
       activity.heartbeatDetails?.payloads,
     );
     if (isCopyProgress(details)) found.copies.push(details);
-    const message = activity.lastFailure?.message;
+    const failure = activity.lastFailure;
+    const message = failure && (await readableFailure(temporal.options.loadedDataConverter, failure)).message;
     if (typeof message === 'string' && message !== '')
       found.retries.push({
         step: activity.activityType?.name ?? 'activity',

@@ -1,3 +1,4 @@
+import { type S3Client } from '@aws-sdk/client-s3';
 import { s3Client } from '../activities/aws-proxy/account/clients';
 import { type RepositoryAddress } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
@@ -31,10 +32,14 @@ export const repositoryUrl = ({ bucket, prefix }: Pick<RepositoryAddress, 'bucke
   `s3://${bucket}/${prefix}`;
 
 /** The repository's objects. The endpoint is that of the environment, where it names one. */
-export function openRepository(
-  address: RepositoryAddress,
+export const openRepository = (address: RepositoryAddress, env?: NodeJS.ProcessEnv): ObjectStore =>
+  s3ObjectStore(repositoryClient(address, env), address);
+
+/** The client by which {@link openRepository} asks. */
+export function repositoryClient(
+  { region, endpoint }: Pick<RepositoryAddress, 'region' | 'endpoint'>,
   env: NodeJS.ProcessEnv = process.env,
-): ObjectStore {
-  const endpoint = address.endpoint ?? env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL;
-  return s3ObjectStore(s3Client({ region: address.region, endpoint, maxAttempts: CLIENT_ATTEMPTS }), address);
+): S3Client {
+  const asked = endpoint ?? env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL;
+  return s3Client({ region, endpoint: asked, maxAttempts: CLIENT_ATTEMPTS });
 }

@@ -5,6 +5,7 @@ import {
 } from '@temporalio/client';
 import { type PointChoice } from '../plan/lines';
 import { type WorkflowType } from '../workflows/run/ids';
+import { type Asker } from '../workflows/run/messages';
 import { isUnreachable } from './connect';
 import { runFailed } from './failure';
 import { type RunArgument, type RunResults } from './run-types';
@@ -12,12 +13,20 @@ import { type RunArgument, type RunResults } from './run-types';
 /** Milliseconds between tries while the server is away; it comes back in seconds where something restarts it. */
 const AWAY_INTERVAL_MS = 1000;
 
+/** Who asked for a run, with what the server knows of it. */
+export interface RunAsker extends Asker {
+  /** `type:name` by which the server authenticated who started it; absent where it authenticates nobody, or does not tell. */
+  authenticatedAs?: string;
+}
+
 /** One run of a plan, under way or ended. */
 export interface LifeboatRun<Type extends WorkflowType = WorkflowType> {
   type: Type;
   plan: string;
   /** Version of the plan that the run was started with; undefined where none was named. */
   digest: string | undefined;
+  /** Who asked for it; absent where nobody said so. */
+  askedBy?: RunAsker;
   /** Recovery points that a failover was asked for; absent where it takes those of the DR copies. */
   choice?: PointChoice;
   /** VMs that a test was asked for; absent where it is of all. */
@@ -41,7 +50,8 @@ export interface LifeboatRun<Type extends WorkflowType = WorkflowType> {
 export function runOf<Type extends WorkflowType>(
   client: Client,
   type: Type,
-  argument: Pick<RunArgument, 'plan' | 'digest'> & PointChoice & { vms?: string[] | undefined },
+  argument: Pick<RunArgument, 'plan' | 'digest'> &
+    PointChoice & { vms?: string[] | undefined; askedBy?: RunAsker | undefined },
   execution: { workflowId: string; runId: string; attached: boolean },
 ): LifeboatRun<Type> {
   const { workflowId, runId, attached } = execution;
@@ -50,6 +60,7 @@ export function runOf<Type extends WorkflowType>(
     type,
     plan: argument.plan,
     digest: argument.digest,
+    ...(argument.askedBy === undefined ? {} : { askedBy: argument.askedBy }),
     ...choiceOf(argument),
     ...(argument.vms === undefined ? {} : { part: argument.vms }),
     namespace: client.options.namespace,

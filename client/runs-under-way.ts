@@ -2,6 +2,7 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import { type RunStatus } from '../workflows/run/messages';
 import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
 import { type LifeboatClient } from './client';
+import { type RunAsker } from './run';
 import { look } from './progress';
 import { pinnedVersion } from './worker-versions';
 
@@ -11,6 +12,8 @@ export interface RunUnderWay {
   mode: FailoverMode | undefined;
   workflowId: string;
   runId: string;
+  /** Who asked for it; absent where nobody said so. */
+  askedBy?: RunAsker;
   /** Its own account; undefined while no control worker answers. */
   status: RunStatus | undefined;
   /** Version of the control workers that it ends on; only where it is bound to one, and no worker answers for it. */
@@ -38,6 +41,7 @@ export async function runsUnderWay(client: LifeboatClient, plan: string): Promis
           workflowId,
           runId,
           status,
+          ...(run.askedBy === undefined ? {} : { askedBy: run.askedBy }),
           ...(pinnedTo === undefined ? {} : { pinnedTo }),
         });
     } catch (error) {

@@ -1,24 +1,20 @@
 import { type Client, isGrpcServiceError } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pollersOf, secondsOf, type Timestamp } from '../activities/control/workers/pollers';
+import { pinnedVersion as versionOfRun } from '../activities/control/workers/unserved-versions';
 import { CONTROL_QUEUE } from '../activities/task-queues';
 import { runOfWorkflow } from '../workflows/run/ids';
 
 /** WorkerDeploymentVersionStatus of temporal.api.enums.v1, by its numbers. */
 const STATUSES = ['unknown', 'inactive', 'current', 'ramping', 'draining', 'drained', 'inactive'] as const;
-/** TaskQueueType WORKFLOW of temporal.api.enums.v1. */
-const WORKFLOW_QUEUE = 1;
 /** RoutingConfigUpdateState IN_PROGRESS of temporal.api.enums.v1. */
 const ROUTING_IN_PROGRESS = 1;
-/** VersioningBehavior PINNED of temporal.api.enums.v1. */
-const PINNED = 1;
 /** gRPC status codes. */
 const NOT_FOUND = 5;
 const PERMISSION_DENIED = 7;
 const FAILED_PRECONDITION = 9;
 const UNIMPLEMENTED = 12;
 
-/** Seconds without a poll after which a worker counts as gone: a poll lasts for a minute at most, and the server names a dead one for five. */
-const GONE_SECONDS = 75;
 /** Seconds that the server may take to tell all task queues of another current version. */
 const ROUTING_SECONDS = 30;
 const ROUTING_LOOK_MS = 200;
@@ -57,7 +53,7 @@ export class DeploymentError extends Error {
 /** The versions of the control workers. @throws DeploymentError */
 export async function workerVersions(temporal: Client, deployment: string): Promise<WorkerVersions> {
   const { workerDeploymentInfo: info } = await describe(temporal, deployment);
-  const polling = await pollers(temporal);
+  const { pollers: polling } = await pollersOf(temporal, CONTROL_QUEUE, 'workflows');
   const versions: WorkerVersion[] = [];
   for (const summary of info?.versionSummaries ?? []) {
     const { deploymentVersion, status, createTime, routingUpdateTime } = summary;
@@ -159,40 +155,10 @@ async function pinnedRuns(temporal: Client, deployment: string, buildId: string)
 /** Build id of the version that a run ends on; undefined where it is bound to none. */
 export async function pinnedVersion(
   temporal: Client,
-  { workflowId, runId }: { workflowId: string; runId: string },
+  run: { workflowId: string; runId: string },
 ): Promise<string | undefined> {
-  const { raw } = await temporal.workflow.getHandle(workflowId, runId).describe();
-  const { behavior, deploymentVersion } = raw.workflowExecutionInfo?.versioningInfo ?? {};
-  return Number(behavior ?? 0) === PINNED ? (deploymentVersion?.buildId ?? undefined) : undefined;
+  return (await versionOfRun(temporal, run))?.buildId;
 }
-
-interface Poller {
-  identity: string;
-  deployment: string | undefined;
-  buildId: string | undefined;
-}
-
-async function pollers(temporal: Client): Promise<Poller[]> {
-  const { pollers: found } = await temporal.workflowService.describeTaskQueue({
-    namespace: temporal.options.namespace,
-    taskQueue: { name: CONTROL_QUEUE },
-    taskQueueType: WORKFLOW_QUEUE,
-  });
-  return (found ?? [])
-    .filter(({ lastAccessTime }) => secondsOf(lastAccessTime) > Date.now() / 1000 - GONE_SECONDS)
-    .map(({ identity, deploymentOptions }) => ({
-      identity: identity ?? '',
-      deployment: deploymentOptions?.deploymentName || undefined,
-      buildId: deploymentOptions?.buildId || undefined,
-    }))
-    .sort((a, b) => (a.identity < b.identity ? -1 : 1));
-}
-
-interface Timestamp {
-  seconds?: number | string | bigint | { toString(): string } | null;
-}
-
-const secondsOf = (time: Timestamp | null | undefined): number => Number(String(time?.seconds ?? 0));
 
 const isoOf = (time: Timestamp | null | undefined): string | undefined =>
   time == null ? undefined : new Date(secondsOf(time) * 1000).toISOString();

@@ -6,8 +6,7 @@ ARG NODE_IMAGE=node:${NODE_VERSION}-bookworm-slim
 FROM ${NODE_IMAGE} AS build
 WORKDIR /lifeboat
 COPY package.json package-lock.json ./
-# Not `npm ci`: it refuses a lock file without the optional packages of other platforms.
-RUN npm install --no-save --ignore-scripts
+RUN npm ci --ignore-scripts
 COPY . .
 RUN npm run build && npm prune --omit=dev
 

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { toolEnvironment } from './tool-environment';
 
 /** For work no longer than closing a disk with much left to flush. */
 const WAIT_SECONDS = 120;
@@ -16,6 +17,7 @@ export async function withLock<Result>(
   // `cat` echoes the byte that it is sent, and so tells that the lock is ours.
   const holder = spawn('flock', ['--exclusive', '--timeout', String(waitSeconds), path, 'cat'], {
     stdio: ['pipe', 'pipe', 'ignore'],
+    env: toolEnvironment(),
   });
   const ended = once(holder, 'close');
   holder.stdin.on('error', () => {}); // flock gave up: its exit, seen below, says so

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { toolEnvironment } from './tool-environment';
 
 /** Running the tools of this host: without a shell, with a limit on time and output, whatever the host's language. */
 
@@ -7,7 +8,7 @@ export interface ToolOptions {
   timeoutSeconds: number;
   /** What the tool reads from its standard input; nothing where absent. */
   input?: Uint8Array;
-  /** Added to this process's environment. */
+  /** Added to {@link toolEnvironment}. */
   environment?: Record<string, string>;
   /** Working directory; this process's where absent. */
   directory?: string;
@@ -95,8 +96,7 @@ export function runTool(tool: string, args: readonly string[], options: ToolOpti
         timeout: timeoutSeconds * 1000,
         killSignal: 'SIGKILL',
         maxBuffer: maxOutputBytes,
-        // Messages are matched and shown: they shall not depend on the host's language.
-        env: { ...process.env, LC_ALL: 'C', ...environment },
+        env: toolEnvironment(environment),
         ...(directory === undefined ? {} : { cwd: directory }),
       },
       (error, stdout, stderr) => {

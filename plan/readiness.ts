@@ -21,6 +21,7 @@ export type FindingCode =
   | 'dns'
   | 'dr-copy-archived'
   | 'vcpu-quota'
+  | 'ebs-quota'
   // What only a check asks.
   | 'dr-copy-age'
   | 'dr-copy-lock'
@@ -36,6 +37,8 @@ export type FindingCode =
   | 'recycle-bin'
   | 'aws-proxy'
   | 'aws-proxy-zone'
+  | 'proxy-silent'
+  | 'worker-version'
   | 'backup-proxy'
   | 'backup-proxy-repository'
   | 'version'
@@ -57,6 +60,7 @@ export const FORCEABLE = [
   'address',
   'instance-profile',
   'vcpu-quota',
+  'ebs-quota',
   'dns',
 ] as const satisfies FindingCode[];
 
@@ -94,6 +98,13 @@ export interface ProxyAnswer {
   availabilityZone?: string;
 }
 
+/** One of the proxies that poll. */
+export interface KnownProxy extends ProxyAnswer {
+  role: 'aws-proxy' | 'backup-proxy';
+  /** Whether it has answered for itself: `not asked` are those of releases that cannot be. */
+  answered: 'yes' | 'no' | 'not asked';
+}
+
 /** A state that people are told of when it begins and when it is over, and not at every check. */
 export interface Standing {
   state: 'rpo-missed' | 'not-ready' | 'test-overdue';
@@ -120,7 +131,13 @@ export interface KeptCheck {
   findings: KeptFinding[];
   /** The backups that the DR copies held, by VM; those without a DR copy are absent. */
   recoveryPoints: Record<string, string>;
-  proxies: { aws?: ProxyAnswer; backup?: ProxyAnswer };
+  proxies: {
+    /** Whichever answered first. */
+    aws?: ProxyAnswer;
+    backup?: ProxyAnswer;
+    /** Every one that polls; absent from checks of before each was asked. */
+    all?: KnownProxy[];
+  };
   /** Absent where nothing is wrong, and in checks of earlier releases. */
   standing?: Standing[];
   /** Absent where nothing is other than before. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { type SandboxAccess } from './access/access';
 import { REGION } from './aws/fixtures';
 import { type SubnetFixture, type Times } from './aws/config';
 import { type Limits } from './aws/limits';
@@ -48,8 +49,12 @@ export interface SandboxConfig {
   limits?: Limits;
   /** How long the account takes over things, instead of what the pace says. */
   times?: Partial<Times>;
+  /** What the roles that workers and the command work under are for; absent: they work as the account's root user. */
+  access?: SandboxAccess;
   /** Subnets beside the sample application's, for more instances than those take; where nothing boots. */
   subnets?: SubnetFixture[];
+  /** A Temporal server of several processes on PostgreSQL, and several workers of each role, instead of one server and one of each. */
+  cluster?: boolean;
 }
 
 export type DataCentre = 'local' | 'vsphere';
@@ -57,9 +62,20 @@ export type DataCentre = 'local' | 'vsphere';
 export type SandboxOptions = Partial<
   Pick<
     SandboxConfig,
-    'directory' | 'runner' | 'application' | 'pace' | 'dataCentre' | 'limits' | 'times' | 'subnets'
+    | 'directory'
+    | 'runner'
+    | 'application'
+    | 'pace'
+    | 'dataCentre'
+    | 'limits'
+    | 'times'
+    | 'subnets'
+    | 'cluster'
   >
->;
+> & {
+  /** `root`: workers and the command work as the account's root user. */
+  access?: 'roles' | 'root';
+};
 
 export const defaultSandboxDirectory = (): string => join(projectRoot(), '.lifeboat', 'sandbox');
 
@@ -94,11 +110,24 @@ export async function createSandboxConfig(options: SandboxOptions): Promise<Sand
     application: options.application ?? 'shop',
     pace: options.pace ?? 'usual',
     dataCentre: options.dataCentre ?? 'local',
+    ...(options.access === 'root' ? {} : { access: EXAMPLES }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.times === undefined ? {} : { times: options.times }),
     ...(options.subnets === undefined ? {} : { subnets: options.subnets }),
+    ...(options.cluster === true ? { cluster: true } : {}),
   };
   await mkdir(directory, { recursive: true });
-  await writeFileAtomically(configFile(directory), `${JSON.stringify(config, null, 2)}\n`);
+  await saveSandboxConfig(config);
   return config;
 }
+
+export async function saveSandboxConfig(config: SandboxConfig): Promise<void> {
+  await writeFileAtomically(configFile(config.directory), `${JSON.stringify(config, null, 2)}\n`);
+}
+
+/** The plans of `examples/` that are for a sandbox, and the names that they move. */
+const EXAMPLES: SandboxAccess = {
+  plans: ['families', 'shop'],
+  recordNames: ['www.shop.example'],
+  lockDays: [],
+};

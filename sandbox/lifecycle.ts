@@ -3,6 +3,8 @@ import { openSync, closeSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { writeIdentities } from './access/grant';
+import { profileOf, type ProfileFiles, writeProfiles } from './access/profiles';
 import { installFamilies, installShop, nameShop } from './application';
 import { shopFixtures } from './aws/fixtures';
 import { type AwsEndpointConfig } from './aws/config';
@@ -13,6 +15,8 @@ import {
   type SandboxConfig,
   type SandboxOptions,
 } from './config';
+import { ensureNamespace, prepareCluster } from './cluster/prepare';
+import { workersOf } from './cluster/workers';
 import { siteOf } from './datacenter/site-of';
 import { ensureSegment } from '../machines/network/segment';
 import { writeFileAtomically } from '../host/atomic-file';
@@ -28,7 +32,15 @@ import { takeDown } from './take-down';
 
 /** What `.lifeboat/sandbox.json` holds while the sandbox is up: where its services are. */
 export interface SandboxFile {
-  aws: { endpoint: string; region: string; accessKeyId: string; secretAccessKey: string };
+  aws: {
+    endpoint: string;
+    region: string;
+    /** Of the account's root user. */
+    accessKeyId: string;
+    secretAccessKey: string;
+    /** Of who uses the `lifeboat` command. */
+    profile?: ProfileFiles;
+  };
   temporal: { address: string; namespace: string; ui: string };
   dns: { address: string };
   datacenter: { directory: string };
@@ -72,11 +84,15 @@ export async function sandboxUp(options: SandboxOptions = {}, log: Log = () => {
   const site = siteOf(config);
   await site.open();
 
+  await writeProfiles(config);
+  await writeIdentities(config);
   await writeFileAtomically(paths.awsConfig, JSON.stringify(awsEndpointConfig(config), null, 2));
   if (!(await supervisorRuns(config))) {
+    if (config.cluster === true) await prepareCluster(config);
     log('starting the AWS endpoint, the Temporal server and the workers');
     await startSupervisor(config);
   }
+  if (config.cluster === true) await ensureNamespace(config, TEMPORAL_NAMESPACE);
   await waitUntilServing(config);
   await site.untilServing();
 
@@ -156,7 +172,7 @@ const hasFamilies = ({ application }: SandboxConfig): boolean =>
 
 function awsEndpointConfig(config: SandboxConfig): AwsEndpointConfig {
   const { aws, devices } = sandboxPaths(config);
-  const shop = shopFixtures();
+  const shop = shopFixtures(workersOf(config).filter(({ role }) => role === 'aws-proxy').length);
   const times = { ...(config.pace === 'quick' ? QUICK_TIMES : {}), ...config.times };
   return {
     directory: aws,
@@ -180,22 +196,25 @@ function awsEndpointConfig(config: SandboxConfig): AwsEndpointConfig {
 
 function sandboxServices(config: SandboxConfig): SandboxFile {
   const env = clientEnvironment(config);
+  const profile = profileOf(config, 'command');
   return {
     aws: {
       endpoint: env.AWS_ENDPOINT_URL ?? '',
       region: config.region,
       accessKeyId: config.accessKeyId,
       secretAccessKey: config.secretAccessKey,
+      ...(profile === undefined ? {} : { profile }),
     },
     temporal: {
-      address: `127.0.0.1:${config.ports.temporal}`,
+      address: env.TEMPORAL_ADDRESS ?? '',
       namespace: TEMPORAL_NAMESPACE,
-      ui: `http://127.0.0.1:${config.ports.ui}`,
+      // The Web UI is the dev server's.
+      ui: config.cluster === true ? '' : `http://127.0.0.1:${config.ports.ui}`,
     },
     dns: { address: `127.0.0.1:${config.ports.dns}` },
     datacenter: { directory: sandboxPaths(config).datacenter },
     repository: SHOP_REPOSITORY,
-    ...(config.ports.metrics === undefined
+    ...(config.ports.metrics === undefined || config.cluster === true
       ? {}
       : {
           metrics: Object.fromEntries(

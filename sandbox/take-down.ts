@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type SandboxConfig } from './config';
+import { removeSiteLink } from './cluster/site-link';
 import { siteOf } from './datacenter/site-of';
 import { removeSegment } from '../machines/network/segment';
 import { endProcess } from '../host/pid-file';
@@ -10,11 +11,13 @@ import { rehearsals } from '../activities/backup-proxy/rehearsal';
 import { killMachine } from '../machines/machine';
 import { sweepScratchDisks } from '../machines/scratch-disk';
 import { SEGMENTS } from './segments';
-import { sandboxPaths, sandboxProcesses } from './supervisor/processes';
+import { sandboxPaths, sandboxProcesses, stateDirectories } from './supervisor/processes';
 import { supervisorReport } from './supervisor/report';
 
 /** Long enough for the supervisor to stop its processes one after another, each with its own grace. */
 const SUPERVISOR_GRACE_MILLISECONDS = 60_000;
+/** Of a cluster there are twelve more. */
+const CLUSTER_GRACE_MILLISECONDS = 240_000;
 
 /**
  * Stops the supervisor, every machine and every network of the sandbox. Works as well when the supervisor was killed
@@ -27,17 +30,22 @@ export async function takeDown(
 ): Promise<void> {
   const paths = sandboxPaths(config);
   log('stopping the workers, the Temporal server and the AWS endpoint');
+  const grace = config.cluster === true ? CLUSTER_GRACE_MILLISECONDS : SUPERVISOR_GRACE_MILLISECONDS;
   const supervisor = await readIfExists(paths.supervisorPid);
-  if (supervisor) await endProcess(Number(supervisor), supervisorScript, SUPERVISOR_GRACE_MILLISECONDS);
+  if (supervisor) await endProcess(Number(supervisor), supervisorScript, grace);
 
   const specs = sandboxProcesses(config);
   for (const { name, pid } of await supervisorReport(config)) {
-    const marker = specs.find((spec) => spec.name === name)?.args.find((arg) => arg.includes('/'));
+    const spec = specs.find((one) => one.name === name);
+    // The last: what comes first may be of a program that has made way for another.
+    const marker = spec?.args.findLast((arg) => arg.includes('/')) ?? spec?.command;
     if (pid !== undefined && marker) await endProcess(pid, marker);
   }
 
-  await sweepScratchDisks(rehearsals(join(paths.proxies, 'backup-proxy')));
-  await sweepScratchDisks(launchCopies(join(paths.proxies, 'aws-proxy')));
+  for (const directory of stateDirectories(config, 'backup-proxy'))
+    await sweepScratchDisks(rehearsals(directory));
+  for (const directory of stateDirectories(config, 'aws-proxy'))
+    await sweepScratchDisks(launchCopies(directory));
 
   log('powering the machines off');
   await siteOf(config).stop();
@@ -46,6 +54,7 @@ export async function takeDown(
 
   log('removing the networks');
   for (const { name } of SEGMENTS) await removeSegment(config.network, name);
+  if (config.cluster === true) await removeSiteLink(config);
   await rm(config.network.runDirectory, { recursive: true, force: true });
   await rm(paths.supervisorPid, { force: true });
   await rm(paths.supervisorReport, { force: true });

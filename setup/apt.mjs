@@ -29,6 +29,8 @@ const PACKAGES = [
   'python3', // the Temporal CLI comes as a Python package
   'python3-venv',
   'ca-certificates',
+  'haproxy', // for tests: TLS in front of Temporal's dev server
+  'openssl', // for tests: their certificates
 ];
 
 /** dpkg's state of a package that is there as a whole. */

@@ -43,6 +43,9 @@ export async function runJob(job, args) {
     case 'chaos':
       if (wantsVcenter(args)) await ensureSimulatedVcenter();
       return run(process.execPath, ['--enable-source-maps', 'dist/test/chaos/main.js', ...args]);
+    case 'cluster':
+      await (await import('./cluster.mjs')).ensureCluster();
+      return run(process.execPath, ['--enable-source-maps', 'dist/test/cluster/main.js', ...args]);
     case 'test':
       return (await import('./test.mjs')).runTests(args);
     default:

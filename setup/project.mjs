@@ -8,9 +8,10 @@ const STAMP = 'node_modules/.lifeboat-lock';
 export async function ensureNodeModules() {
   const lock = createHash('sha256').update(readFileSync('package-lock.json')).digest('hex');
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === lock) return;
-  // No package needs its install script here: native parts come as optional packages. Not `npm ci`: it refuses a lock
-  // file that does not list the optional packages of platforms which the registry that wrote it did not offer.
-  const args = ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund'];
+  // No package needs its install script here: native parts come as optional packages. Where packages are installed already,
+  // `npm ci` would begin by deleting them all.
+  const how = existsSync('node_modules') ? ['install', '--no-save'] : ['ci'];
+  const args = [...how, '--ignore-scripts', '--no-audit', '--no-fund'];
   await fetching('installing npm packages', 'npm', args);
   writeFileSync(STAMP, lock);
 }

@@ -23,3 +23,6 @@ function prune(folder) {
 
 // Only its folders: what lies in dist/ itself is bundled, not compiled.
 for (const entry of readdirSync(dist, { withFileTypes: true })) if (entry.isDirectory()) prune(entry.name);
+
+// Of a package that was made before: what is built now is of no commit that is known.
+rmSync(join(dist, 'COMMIT'), { force: true });

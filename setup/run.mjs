@@ -1,4 +1,4 @@
-// `npm run demo`, `npm test`, `npm run bench` and `npm run chaos`: sets up what is missing, then runs the job. Plain
+// `npm run demo`, `npm test`, `npm run bench`, `npm run chaos` and `npm run cluster`: sets up what is missing, then runs the job. Plain
 // JavaScript without dependencies, since nothing is installed yet when it begins; and what is imported up here, in syntax
 // that Node 12 reads, since a newer Node comes first of all.
 import { projectFolder } from '../bin/supported-node.mjs';
@@ -7,7 +7,7 @@ import { adoptNode } from './node.mjs';
 import { SetupError } from './process.mjs';
 import { ensureRoot } from './root.mjs';
 
-const JOBS = ['demo', 'test', 'bench', 'chaos', 'only'];
+const JOBS = ['demo', 'test', 'bench', 'chaos', 'cluster', 'only'];
 
 async function main([job, ...args]) {
   process.chdir(projectFolder);

@@ -5,5 +5,8 @@ export type Pace = 'usual' | 'quick';
 export const bundleName = (pace: Pace): string =>
   pace === 'usual' ? 'workflow-bundle.js' : `workflow-bundle-${pace}.js`;
 
+/** Bundles whose workflows are traced, by the one that they are otherwise; workflows/traces.ts. Those of the chaos suite never are. */
+export const tracedBundle = (bundle: string): string => bundle.replace(/\.js$/, '-traced.js');
+
 /** As {@link bundleName}, for versioned workers; workflows/versioned.ts. */
 export const VERSIONED_BUNDLE = 'workflow-bundle-versioned.js';

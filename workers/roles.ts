@@ -60,8 +60,9 @@ import {
   BACKUP_PROXY_QUEUE,
   CONTROL_QUEUE,
   NOTICE_QUEUE,
+  workerAnswerQueue,
 } from '../activities/task-queues';
-import { bundleName, VERSIONED_BUNDLE } from './bundle-name';
+import { bundleName, tracedBundle, VERSIONED_BUNDLE } from './bundle-name';
 import { drCopyFacts } from './metrics/dr-copy-facts';
 import { type Facts } from './metrics/facts';
 import { planFacts } from './metrics/plan-facts';
@@ -142,7 +143,7 @@ function controlWorker(settings: WorkerSettings): QueueWorker {
   return {
     taskQueue: CONTROL_QUEUE,
     // Built with the project (workers/bundle.ts), so that a worker that restarts is there at once.
-    workflowBundle: { codePath: join(__dirname, '..', bundleName(settings.pace)) },
+    workflowBundle: { codePath: join(__dirname, '..', bundleOf(settings)) },
     maxCachedWorkflows: CACHED_WORKFLOWS,
     ...versioned(settings),
     activities: createControlActivities({
@@ -151,6 +152,12 @@ function controlWorker(settings: WorkerSettings): QueueWorker {
     }),
     facts: [planFacts(repository), runFacts(repository)],
   };
+}
+
+/** File of the workflows' bundle. The chaos suite's is never traced. */
+function bundleOf({ pace, deployment, traces }: WorkerSettings): string {
+  const bundle = deployment === undefined ? bundleName(pace) : VERSIONED_BUNDLE;
+  return traces && pace === 'usual' ? tracedBundle(bundle) : bundle;
 }
 
 /** Tells people. Here, as a control worker is there whenever a run is, and the proxies' networks may lead to AWS only. */
@@ -170,13 +177,9 @@ function noticeWorker(): QueueWorker {
  * What makes a control worker a version of a deployment. Proxies are none: they run no workflows, and serve those of all versions, whose
  * activities stay compatible.
  */
-function versioned({
-  deployment,
-  build,
-}: WorkerSettings): Pick<QueueWorker, 'workflowBundle' | 'workerDeploymentOptions'> {
+function versioned({ deployment, build }: WorkerSettings): Pick<QueueWorker, 'workerDeploymentOptions'> {
   if (deployment === undefined) return {};
   return {
-    workflowBundle: { codePath: join(__dirname, '..', VERSIONED_BUNDLE) },
     workerDeploymentOptions: {
       version: { deploymentName: deployment, buildId: build },
       useWorkerVersioning: true,
@@ -269,6 +272,7 @@ function awsProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     },
     answering(awsProxyAnswerQueue(), answers),
     answering(awsProxyAnswerQueue(availabilityZone), answers),
+    answering(workerAnswerQueue(settings.identity), answers),
   ];
 }
 
@@ -302,10 +306,11 @@ function backupProxyWorkers(settings: WorkerSettings): QueueWorker[] {
     }),
     ...createHookActivities(settings),
   };
-  const answers = createBackupProxyAnswers({ worker: settings.identity, objectStore });
+  const answers = createBackupProxyAnswers({ worker: settings.identity, objectStore, ebs });
   return [
     { taskQueue: BACKUP_PROXY_QUEUE, activities, ...(atStart === undefined ? {} : { atStart }) },
     answering(BACKUP_PROXY_ANSWER_QUEUE, answers),
+    answering(workerAnswerQueue(settings.identity), answers),
   ];
 }
 

@@ -1,20 +1,24 @@
 import { Client, Connection } from '@temporalio/client';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { NativeConnection, Worker } from '@temporalio/worker';
-import { constants } from 'node:os';
+import { Runtime, Worker } from '@temporalio/worker';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withTracePackages } from '../host/traces/optional';
+import { TraceSettingsError } from '../host/traces/settings';
+import { bundleFor } from '../wire/bundle-code';
+import { dataConverterFor } from '../wire/data-converter';
+import { temporalSettings } from '../wire/temporal-settings';
 import { joinDeployment, requireDeployments } from './deployment';
 import { countsCopies } from './metrics/copies';
+import { guardWorkerOutput, sdkLogging } from './log';
 import { exportMetrics, type Exporter } from './metrics/exporter';
 import { FactReporter, reportFacts } from './metrics/facts';
 import { reportRequests } from './metrics/requests';
 import { queueWorkers, type QueueWorker, type Role } from './roles';
+import { reachTemporal } from './reach-temporal';
 import { registerSearchAttributes } from './search-attributes';
 import { SettingsError, workerSettings } from './settings';
+import type * as tracesModule from './traces';
+import { type WorkerTraces } from './traces';
 import { tellsTrouble } from './trouble';
-
-/** Between two tries to reach a Temporal server that is not there (yet). */
-const RECONNECT_SECONDS = 2;
 
 /** For what is being looked up for metrics when the workers have ended. */
 const LAST_LOOK_SECONDS = 1;
@@ -23,38 +27,44 @@ const LAST_LOOK_SECONDS = 1;
  * Runs a role's workers until the process gets SIGINT or SIGTERM; then lets them finish what they can in a few
  * seconds. What they cannot, another worker goes on with.
  * @throws SettingsError where the environment lacks something, or the server what it asks for
+ * @throws WireError where a certificate or the file of keys is wrong
  */
 export async function runWorker(role: Role): Promise<void> {
-  const { identity, build, metricsAddress } = workerSettings(role);
+  const { identity, build, metricsAddress, traces: traced } = workerSettings(role);
   const workers = queueWorkers(role);
   const version = workers.find((worker) => worker.workerDeploymentOptions)?.workerDeploymentOptions?.version;
+  guardWorkerOutput();
+  if (metricsAddress === undefined) Runtime.install(sdkLogging());
   const exporter = metricsAddress === undefined ? undefined : exportMetrics(metricsAddress, role);
+  const traces = traced ? tracesOf(role) : undefined;
   const telling = exporter && { exporter, reporters: reportersOf(workers, exporter) };
-  const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
+  const { namespace } = temporalSettings();
+  const dataConverter = dataConverterFor(namespace);
   console.log(
     `Lifeboat ${build}: ${identity}${version === undefined ? '' : `, of ${version.deploymentName}`}`,
   );
 
-  const connection = await untilReachable(async () => {
-    const client = await Connection.connect(connectionOptions);
-    try {
-      await registerSearchAttributes(client, namespace);
-      if (version !== undefined) await requireDeployments(client, namespace, version.deploymentName);
-    } finally {
-      await client.close();
-    }
-    return NativeConnection.connect(connectionOptions);
+  const { connection, connectionOptions } = await reachTemporal(dataConverter, async (client) => {
+    await registerSearchAttributes(client, namespace);
+    if (version !== undefined) await requireDeployments(client, namespace, version.deploymentName);
   });
   try {
     const running = await Promise.all(
-      workers.map(({ atStart: _, facts: _facts, ...worker }) =>
+      workers.map(async ({ atStart: _, facts: _facts, workflowBundle, ...worker }) =>
         Worker.create({
           ...worker,
+          ...(workflowBundle && { workflowBundle: await bundleFor(dataConverter, workflowBundle) }),
           connection,
           namespace,
           identity,
+          sinks: traces?.sinks ?? {},
+          dataConverter,
           interceptors: {
-            activity: [tellsTrouble, ...(exporter === undefined ? [] : [countsCopies(exporter)])],
+            activity: [
+              ...(traces?.activity ?? []),
+              tellsTrouble,
+              ...(exporter === undefined ? [] : [countsCopies(exporter)]),
+            ],
           },
           shutdownGraceTime: '5 seconds',
           // A copy of a dead worker resumes where its last recorded heartbeat was: a second of work, not ten.
@@ -69,10 +79,23 @@ export async function runWorker(role: Role): Promise<void> {
       version &&
       joinDeployment(() => Connection.connect(connectionOptions), namespace, version, ended.signal);
     const all = Promise.all([working, joined, ...workers.map(clearLeftovers)]);
-    const client = new Client({ connection, namespace });
+    const client = new Client({ connection, namespace, dataConverter });
     await (telling === undefined ? all : reporting(telling, client, all));
   } finally {
     await connection.close();
+    await traces?.end();
+  }
+}
+
+/** @throws SettingsError */
+function tracesOf(role: Role): WorkerTraces {
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- the packages of traces need not be there
+    const { workerTraces } = withTracePackages(() => require('./traces') as typeof tracesModule);
+    return workerTraces(role);
+  } catch (error) {
+    if (error instanceof TraceSettingsError) throw new SettingsError([error.message]);
+    throw error;
   }
 }
 
@@ -107,34 +130,4 @@ async function clearLeftovers({ atStart }: QueueWorker): Promise<void> {
   } catch (error) {
     console.error(`What earlier workers have left could not be cleared: ${messageOf(error)}`);
   }
-}
-
-/** A worker outlives its server, and may be started before it. */
-async function untilReachable<T>(connect: () => Promise<T>): Promise<T> {
-  const heedNoMore = endAtSignals();
-  for (;;) {
-    try {
-      const connection = await connect();
-      heedNoMore();
-      return connection;
-    } catch (error) {
-      if (error instanceof SettingsError) throw error;
-      console.error(`Temporal is not reachable, trying again: ${messageOf(error)}`);
-      await sleep(RECONNECT_SECONDS * 1000);
-    }
-  }
-}
-
-/**
- * The SDK takes the signals that would end the process as soon as it is there, and heeds them for workers that run only; while
- * there are none, there is nothing to wait for.
- * @returns what leaves the signals to it again
- */
-function endAtSignals(): () => void {
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  const end = (signal: (typeof signals)[number]): void => process.exit(128 + constants.signals[signal]);
-  for (const signal of signals) process.on(signal, end);
-  return () => {
-    for (const signal of signals) process.off(signal, end);
-  };
 }

@@ -8,6 +8,7 @@ import {
   type VsphereSettings,
   VsphereSettingsError,
 } from '../hypervisor/vsphere';
+import { TraceSettingsError, wantsTraces } from '../host/traces/settings';
 import { type RepositoryAddress } from '../plan/run';
 import { buildId } from './build-id';
 import { type Pace } from './bundle-name';
@@ -86,6 +87,8 @@ export interface WorkerSettings {
   pace: Pace;
   /** Version of the package and its workflows: see {@link buildId}. */
   build: string;
+  /** Whether traces are sent, as OpenTelemetry's variables say. */
+  traces: boolean;
   /** Worker deployment of the control workers; undefined where they are not versioned. */
   deployment: string | undefined;
   /** Names this process and its version to the Temporal server, for people who look for it. */
@@ -140,9 +143,20 @@ export function workerSettings(role: string, env: NodeJS.ProcessEnv = process.en
     metricsAddress: values.LIFEBOAT_METRICS_ADDRESS,
     pace: values.LIFEBOAT_PACE,
     build,
+    traces: tracesIn(env),
     deployment: values.LIFEBOAT_DEPLOYMENT === '' ? undefined : values.LIFEBOAT_DEPLOYMENT,
     identity: `${role}@${hostname()}:${process.pid} ${build}`,
   };
+}
+
+/** @throws SettingsError */
+function tracesIn(env: NodeJS.ProcessEnv): boolean {
+  try {
+    return wantsTraces(env);
+  } catch (error) {
+    if (error instanceof TraceSettingsError) throw new SettingsError([error.message]);
+    throw error;
+  }
 }
 
 /** Where a control worker has the secrets that sign webhooks. They are read when one is signed. @throws SettingsError */

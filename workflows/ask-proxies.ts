@@ -63,7 +63,7 @@ export async function zoneFindings(zones: readonly string[]): Promise<Finding[]>
 }
 
 /** @returns undefined where nobody takes the question, or nobody comes to an end with it */
-async function answerOf<T>(ask: () => Promise<T>): Promise<T | undefined> {
+export async function answerOf<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
     return await ask();
   } catch (error) {

@@ -1,7 +1,8 @@
-import { CancellationScope, isCancellation, upsertSearchAttributes } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, patched, upsertSearchAttributes } from '@temporalio/workflow';
 import { type CheckedReadiness } from '../activities/aws-proxy/readiness/contract';
 import { type Finding, type KeptCheck } from '../plan/readiness';
 import { type PlanPhase } from '../plan/run';
+import { askEveryProxy } from './ask-every-proxy';
 import { askProxies, zoneFindings } from './ask-proxies';
 import { awsProxy, control } from './run/activities';
 import { begin, type BegunRun, type RunRequest } from './run/begin';
@@ -33,14 +34,21 @@ export async function check(request: RunRequest): Promise<CheckSummary> {
   progress.phase('looking at DR copies and account');
   const site = await lookAtSite(begun, proxies.aws !== undefined);
   const inZones = await zoneFindings(site.proxyZones);
+  const each = patched('every-proxy') ? await askEveryProxy(begun, proxies, site.snapshotId) : undefined;
 
   progress.phase('keeping what was found');
   const kept = await control.keepCheck({
     run,
     checkedAt,
-    proxies,
+    proxies: { ...proxies, ...(each === undefined ? {} : { all: each.proxies }) },
     recoveryPoints: site.recoveryPoints,
-    findings: [...proxyFindings, ...inZones, ...phaseFindings(begun), ...site.findings],
+    findings: [
+      ...proxyFindings,
+      ...inZones,
+      ...(each?.findings ?? []),
+      ...phaseFindings(begun),
+      ...site.findings,
+    ],
     ...(site.guests === undefined ? {} : { guests: site.guests }),
     ...(plan.objectives?.rto === undefined ? {} : { rto: plan.objectives.rto }),
     ...(plan.objectives?.testEvery === undefined ? {} : { testEvery: plan.objectives.testEvery }),

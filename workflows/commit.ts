@@ -1,11 +1,15 @@
 import { awsProxy, control } from './run/activities';
+import { askerOf } from './run/asker';
 import { begin, requirePhase, type RunRequest, take } from './run/begin';
+import { type Asker } from './run/messages';
 import { RunProgress } from './run/run-status';
 
 export interface CommitSummary {
   plan: string;
   /** Ids of what was removed at the recovery site. */
   removed: string[];
+  /** Who asked for it; absent where nobody said so. */
+  askedBy?: Asker;
 }
 
 /** Makes a failback final: the recovery site's instances and volumes go, and replication resumes. */
@@ -20,5 +24,5 @@ export async function commit(request: RunRequest): Promise<CommitSummary> {
   const { removed } = await awsProxy.removeRecoverySite({ run });
   await control.movePlanState({ run, to: 'protected' });
   progress.phase('done');
-  return { plan: plan.name, removed };
+  return { plan: plan.name, removed, ...askerOf(request) };
 }

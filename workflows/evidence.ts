@@ -3,11 +3,15 @@ import { type EvidenceEnd, type WrittenEvidence } from '../activities/control/co
 import { type DrPlan } from '../plan/schema';
 import { type LeftOutVm } from './leaving-out';
 import { awsProxy, control } from './run/activities';
+import { askerOf } from './run/asker';
 import { type RunRequest } from './run/begin';
 import { amend, causeMessage, hasFailureType } from './run/failure-message';
+import { type Asker } from './run/messages';
 
 /** Of the result of a run that leaves evidence. */
 export interface WithEvidence {
+  /** Who asked for the run; absent where nobody said so. */
+  askedBy?: Asker;
   /** Absent in runs of earlier releases, and where it could not be written. */
   evidence?: WrittenEvidence;
   /** Why there is no evidence of the run; absent where there is. */
@@ -86,7 +90,11 @@ export async function leavingEvidence<Summary extends Told>(
   }
   const end = endOf(kind, request);
   const figures = figuresOf(summary);
-  return { ...summary, ...(await write(making, end && { ...end, ended: 'completed', figures })) };
+  return {
+    ...summary,
+    ...askerOf(request),
+    ...(await write(making, end && { ...end, ended: 'completed', figures })),
+  };
 }
 
 function figuresOf({ rpoSeconds, rtoSeconds, downtimeSeconds, notes, warnings, leftOut }: Told): Figures {

@@ -1,4 +1,4 @@
-import { ApplicationFailure, patched } from '@temporalio/workflow';
+import { ApplicationFailure, patched, workflowInfo } from '@temporalio/workflow';
 import { type DrCopy } from '../activities/aws-proxy/account/contract';
 import { type HookResult } from '../activities/hooks/contract';
 import { wantsFence } from '../plan/fence';
@@ -26,7 +26,7 @@ import { PointCopies, requireChoice } from './recovery-points';
 import { recoverVms } from './recover-vms';
 import { planWithout } from '../plan/without';
 import { Decisions, requireDeciding } from './run/decisions';
-import { type FailoverMode } from './run/ids';
+import { type FailoverMode, testedPlan } from './run/ids';
 import { type Approval, type Deciding } from './run/messages';
 import { noted } from './noted-test';
 import { bringLastState, type LastState } from './planned-shutdown';
@@ -116,6 +116,7 @@ async function failOver(request: FailoverRequest, evidence: EvidenceInMaking): P
       'BadRequest',
     );
   const test = request.mode === 'test';
+  requireOwnId(request);
   const planned = request.mode === 'planned';
   const from: PlanPhase[] = planned ? ['protected'] : ['protected', 'failing-over'];
   const choice = requireChoice(request);
@@ -338,6 +339,21 @@ function requirePart(plan: DrPlan, vms: unknown): DrPlan {
   } catch (error) {
     throw ApplicationFailure.nonRetryable((error as Error).message, 'BadRequest');
   }
+}
+
+/**
+ * Who may start a run is decided by its id (docs/security.md), which tells a test of this plan from a failover: no argument may make
+ * something else of it.
+ * @throws ApplicationFailure BadRequest
+ */
+function requireOwnId({ plan, mode }: FailoverRequest): void {
+  const { workflowId } = workflowInfo();
+  const of = testedPlan(workflowId);
+  if (of !== undefined && (mode !== 'test' || plan !== of))
+    throw ApplicationFailure.nonRetryable(
+      `${workflowId} is the id of a test failover of the plan ${of}, and of nothing else.`,
+      'BadRequest',
+    );
 }
 
 /** @throws ApplicationFailure BadRequest */

@@ -1,9 +1,10 @@
 import { condition, defineQuery, isCancellation, patched, setHandler } from '@temporalio/workflow';
 import { type RunContext } from '../plan/run';
 import { awsProxy } from './run/activities';
+import { awsName } from './run/asker';
 import { requireDeciding } from './run/decisions';
 import { causeMessage } from './run/failure-message';
-import { type Decision, endTestUpdate } from './run/messages';
+import { type Deciding, type Decision, endTestUpdate } from './run/messages';
 import { type RunProgress } from './run/run-status';
 import { secondsText } from '../plan/seconds-text';
 
@@ -33,7 +34,7 @@ export class Keeping {
     private readonly seconds: number,
     private readonly progress: RunProgress,
   ) {
-    setHandler(endTestUpdate, (request) => this.end(request.by, request.why), {
+    setHandler(endTestUpdate, (request) => this.end(request), {
       description: `Ends a test that is kept: all of it is removed. ${EXAMPLE}`,
       validator: (request) => {
         requireDeciding(request, EXAMPLE);
@@ -79,8 +80,9 @@ export class Keeping {
     return kept;
   }
 
-  private end(by: string, why: string): { since: string } {
-    this.ended = { by, why, at: new Date().toISOString() };
+  private end(request: Deciding): { since: string } {
+    const { by, why } = request;
+    this.ended = { by, ...awsName(request), why, at: new Date().toISOString() };
     return { since: this.kept?.since ?? '' };
   }
 }

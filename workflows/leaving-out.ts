@@ -5,6 +5,7 @@ import { type RunContext } from '../plan/run';
 import { type DrPlan, type PlannedVm } from '../plan/schema';
 import { dependentsOf } from '../plan/without';
 import { awsProxy } from './run/activities';
+import { awsName } from './run/asker';
 import { requireDeciding } from './run/decisions';
 import { causeMessage, hasFailureType } from './run/failure-message';
 import { type Deciding, type SkipRequest, skipUpdate } from './run/messages';
@@ -17,6 +18,8 @@ export interface LeftOutVm {
   because: 'skipped' | 'failed';
   /** Who has skipped it; absent where nobody has. */
   by?: string;
+  /** ARN by which AWS knows who has; absent where it is not told. */
+  as?: string;
   why: string;
   /** ISO 8601, UTC. */
   at: string;
@@ -125,7 +128,7 @@ export class LeavingOut {
   private skip(request: SkipRequest): { skipped: string[]; startWithout: string[] } {
     const planned = this.plannedSkip(request);
     const { by, why } = request;
-    for (const vm of planned.skipped) this.leaveOut(vm, { because: 'skipped', by, why });
+    for (const vm of planned.skipped) this.leaveOut(vm, { because: 'skipped', by, ...awsName(request), why });
     return planned;
   }
 
@@ -154,7 +157,7 @@ export class LeavingOut {
     return { skipped, startWithout: dependents === 'start' ? waiting : [] };
   }
 
-  private leaveOut(vm: string, told: Pick<LeftOutVm, 'because' | 'by' | 'why'>): void {
+  private leaveOut(vm: string, told: Pick<LeftOutVm, 'because' | 'by' | 'as' | 'why'>): void {
     const { recovering } = this;
     const dnsRecords = (this.plan.dns?.records ?? []).flatMap((record) =>
       // One of several VMs leads to the others.

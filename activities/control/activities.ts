@@ -1,3 +1,5 @@
+import { type SNSClient } from '@aws-sdk/client-sns';
+import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { type DailyWindow, isTimeZone, windowMinutes } from '../../plan/daily-window';
 import { closedWindow, opensAt } from '../../plan/replication-limit';
@@ -11,16 +13,21 @@ import {
 } from '../../repository/plans/plan-state';
 import { recordFenced } from '../../repository/plans/fencing';
 import { loadPlan } from '../../repository/plans/plans';
+import { snsClient } from '../aws-proxy/account/clients';
 import { withFailures } from '../failures';
 import { whileBeating } from '../heartbeat';
 import { type ControlActivities } from './contract';
 import { writeEvidence } from './evidence/write';
 import { keepCheck, noteTest } from './readiness';
+import { lookAtWorkers } from './workers/look';
+import { controlPrivileges } from './workers/privileges';
 
 export interface ControlDependencies {
   objectStore: (address: RepositoryAddress) => ObjectStore;
   /** Where plans are looked for: all that a new worker has to be told. */
   repository: RepositoryAddress;
+  /** Of topics that plans have told; those of the worker's own credentials where absent. */
+  sns?: (region: string) => SNSClient;
   /** What the windows of plans go by; this host's clock where absent. */
   now?: () => Date;
 }
@@ -40,6 +47,7 @@ function readWindow(window: DailyWindow, at: Date): { opensAt?: string } {
 export function createControlActivities({
   objectStore,
   repository,
+  sns = (region) => snsClient({ region }),
   now = () => new Date(),
 }: ControlDependencies): ControlActivities {
   const activities = {
@@ -62,6 +70,12 @@ export function createControlActivities({
     recordFence: ({ run, ...look }) => recordFenced(objectStore(run.repository), run.plan, look),
     checkPlanState: ({ run }) => checkPlanState(objectStore(run.repository), run),
     keepCheck: (input) => keepCheck(objectStore(input.run.repository), input),
+    async lookAtWorkers({ run, topics }) {
+      const store = objectStore(run.repository);
+      const privileges = await controlPrivileges(store, run.plan, topics, sns);
+      const { proxies, findings } = await lookAtWorkers(Context.current().client, run.plan);
+      return { proxies, findings: [...findings, ...privileges] };
+    },
     readWindow: (window) => Promise.resolve(readWindow(window, now())),
     noteTest: (input) => noteTest(objectStore(input.run.repository), input),
     writeEvidence: (input) => whileBeating(() => writeEvidence(objectStore(repository), repository, input)),

@@ -3,6 +3,7 @@ import { type DrPlan } from '../../plan/schema';
 import { type DailyWindow } from '../../plan/daily-window';
 import { type FenceOrder } from '../../plan/fence-order';
 import { type Finding, type KeptCheck } from '../../plan/readiness';
+import { type ListedProxy } from './workers/listed-proxy';
 import { type ClosedWindow } from '../../plan/replication-limit';
 import { type GuestFacts } from '../../plan/tested';
 import {
@@ -126,6 +127,16 @@ export interface ControlActivities {
    * @throws ApplicationFailure BadRequest, non-retryable
    */
   readWindow(input: DailyWindow): Promise<{ opensAt?: string }>;
+
+  /**
+   * What only the control worker can see before a failover: every proxy that polls, versions of control workers that the plan's runs need
+   * and nobody serves, and what it may not do itself. Changes nothing.
+   * @param input.topics ARNs of SNS topics that the plan has told
+   */
+  lookAtWorkers(input: {
+    run: Omit<RunContext, 'generation'>;
+    topics: string[];
+  }): Promise<{ proxies: ListedProxy[]; findings: Finding[] }>;
 
   /** Notes that a test failover has come to a good end. One that comes late, after a newer test, changes nothing. */
   noteTest(input: {

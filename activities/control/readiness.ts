@@ -106,10 +106,13 @@ async function manifestOf(
   }
 }
 
+/** What a proxy's identity says where it says no version. */
+const UNKNOWN = 'unknown';
+
 /** Proxies of another version than the control worker, whose runs ask for what the proxies may not know. */
-function versionFindings({ aws, backup }: KeptCheck['proxies'], version: string): Finding[] {
+function versionFindings({ aws, backup, all }: KeptCheck['proxies'], version: string): Finding[] {
   const of = (what: string, proxy: ProxyAnswer | undefined): Finding[] =>
-    proxy === undefined || proxy.version === version
+    proxy === undefined || proxy.version === version || proxy.version === UNKNOWN
       ? []
       : [
           {
@@ -120,7 +123,16 @@ function versionFindings({ aws, backup }: KeptCheck['proxies'], version: string)
             about: what,
           },
         ];
-  return [...of('AWS proxy', aws), ...of('backup proxy', backup)];
+  const roles = [
+    ['AWS proxy', 'aws-proxy', aws],
+    ['backup proxy', 'backup-proxy', backup],
+  ] as const;
+  return roles.flatMap(([what, role, first]) => {
+    const each = all?.filter((one) => one.role === role) ?? [];
+    if (each.length <= 1) return of(what, first ?? each[0]);
+    // By its host: what stands behind that changes with every start.
+    return each.flatMap((one) => of(`${what} ${one.worker.split(':')[0]}`, one));
+  });
 }
 
 /** A recovery time objective that the last test of this version of the plan missed. */

@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import { withoutSecrets } from '../../host/secrets';
 import { hook as hookSchema, type Hook } from '../../plan/hooks';
 import { printable } from '../../plan/printable';
 import { withFailures } from '../failures';
@@ -37,7 +38,7 @@ export function createHookActivities({ hooksDirectory }: HookDependencies): Hook
         ...(facts.vm === undefined ? {} : { vm: facts.vm }),
         what: whatOf(hook),
         ...ended,
-        ...(ended.reason === undefined ? {} : { reason: printable(ended.reason) }),
+        ...(ended.reason === undefined ? {} : { reason: printable(withoutSecrets(ended.reason)) }),
         output: tail.text,
         startedAt: startedAt.toISOString(),
         seconds: Math.round((Date.now() - startedAt.getTime()) / 100) / 10,

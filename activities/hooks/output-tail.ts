@@ -1,3 +1,4 @@
+import { withoutSecrets } from '../../host/secrets';
 import { printableLines } from '../../plan/printable';
 
 /** Keeps the end of what is printed, however much that is. */
@@ -12,8 +13,8 @@ export class OutputTail {
     this.kept = all.subarray(Math.max(0, all.length - this.bytes));
   }
 
-  /** Lines of printable text, of no more bytes than were kept. */
+  /** Lines of printable text; of the secrets of the worker, none, wherever the program has them from. */
   get text(): string {
-    return printableLines(this.kept.toString('utf8'));
+    return printableLines(withoutSecrets(this.kept.toString('utf8')));
   }
 }

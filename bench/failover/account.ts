@@ -42,6 +42,7 @@ export async function openAccount(workspace: Workspace, times: StateTimes): Prom
     limits: { requests: {} },
     times,
     subnets: [LARGE_SUBNET],
+    access: 'root',
   });
   const config = await readSandboxConfig(directory);
   const repository = repositoryAt(SHOP_REPOSITORY, REGION);

@@ -9,6 +9,7 @@ import {
   ServiceQuotaExceededException,
   ValidationException,
 } from '@aws-sdk/client-ebs';
+import { withoutSecrets } from '../../host/secrets';
 import { type Answer } from '../exchange';
 
 /** The exceptions of the service, as the SDK has them. */
@@ -31,7 +32,9 @@ export function errorOf(answer: Answer): EBSServiceException {
   const named = answer.headers['x-amzn-errortype'] ?? text(body.__type) ?? text(body.code);
   // `ValidationException:http://…` and `com.amazonaws.ebs#ValidationException` are both seen.
   const name = named?.replace(/:.*$/, '').replace(/^.*#/, '') ?? `HTTP${answer.status}`;
-  const message = text(body.message) ?? text(body.Message) ?? `The EBS direct API answered ${answer.status}.`;
+  const message = withoutSecrets(
+    text(body.message) ?? text(body.Message) ?? `The EBS direct API answered ${answer.status}.`,
+  );
   const $metadata = {
     httpStatusCode: answer.status,
     requestId: answer.headers['x-amzn-requestid'] ?? answer.headers['x-amz-request-id'],

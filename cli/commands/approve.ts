@@ -24,8 +24,12 @@ export function approveCommand(context: CliContext): Command {
     .addOption(new Option('--dns', 'move the DNS records').conflicts('cutOver'))
     .option('--cut-over', 'of a failback: stop the instances, and go home')
     .action((argument: string, { vm, tier, dns, cutOver, by, reason: why, test, json }: Options) =>
-      decide(context, 'approve', argument, { json }, async ({ decisions }, plan) => {
-        const { run, gate } = await decisions.approve(plan, { vm, tier, dns, cutOver, by, why }, { test });
+      decide(context, 'approve', argument, { json }, async ({ decisions }, plan, asker) => {
+        const { run, gate } = await decisions.approve(
+          plan,
+          { vm, tier, dns, cutOver, by, ...asker, why },
+          { test },
+        );
         return { run, text: `Approved: ${gate} of ${run.workflowId}.`, more: { gate } };
       }),
     );

@@ -1,5 +1,7 @@
 import { type Command } from 'commander';
-import { EXIT, type ExitCode } from '../exit-codes';
+import { unservedCurrent } from '../../activities/control/workers/unserved-versions';
+import { type LifeboatClient } from '../../client/client';
+import { CliError, EXIT, type ExitCode } from '../exit-codes';
 import { type Verdict } from '../../plan/readiness';
 import { type CliContext } from '../io';
 import { checkText } from '../readiness-text';
@@ -12,13 +14,29 @@ const EXIT_CODES: Record<Verdict, ExitCode> = {
   'not ready': EXIT.notReady,
 };
 
+/** A check cannot say that nobody runs it. @throws CliError */
+async function requireServedVersion(_: unknown, { temporal }: LifeboatClient): Promise<object> {
+  const unserved = await unservedCurrent(temporal);
+  if (unserved === undefined) return {};
+  const { deployment, buildId } = unserved;
+  throw new CliError(
+    `No control worker of the version ${buildId} answers, which is the current one of ${deployment}: no run goes on, and none begins. Start one of it, or make another version current: lifeboat worker promote.`,
+    EXIT.notReady,
+    { deployment, buildId },
+  );
+}
+
 /** `check PLAN`: asks beforehand for all that a failover will need. */
 export function checkCommand(context: CliContext): Command {
   return planRunCommand('check', 'ask beforehand for all that a failover will need').action(
     (plan: string, options: RunOptions) =>
       runCommand(
         context,
-        { type: 'check', text: checkText, exitCode: ({ verdict }) => EXIT_CODES[verdict] },
+        {
+          ...{ type: 'check', text: checkText },
+          exitCode: ({ verdict }) => EXIT_CODES[verdict],
+          beforeStart: requireServedVersion,
+        },
         plan,
         options,
       ),

@@ -1,16 +1,24 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
+import { signOffPage } from '../../activities/control/evidence/sign-off-page';
+import { told } from '../../activities/control/evidence/values';
+import { awsCaller } from '../../client/caller';
 import {
+  addSignOff,
+  isSignOff,
   type KeptEvidenceDocument,
   listEvidence,
+  readDocument,
   readEvidence,
   readEvidencePage,
 } from '../../repository/evidence/chain';
 import { evidenceJsonSchema } from '../../repository/evidence/document';
+import { type SignOff, signOffJsonSchema } from '../../repository/evidence/sign-off';
 import { verifyEvidence } from '../../repository/evidence/verify';
 import { type ObjectStore } from '../../repository/objects/object-store';
-import { evidenceListText, evidenceText, verifiedText } from '../evidence-text';
+import { byOption, whoAmI } from '../deciding';
+import { evidenceListText, evidenceText, signOffText, verifiedText } from '../evidence-text';
 import { CliError, EXIT } from '../exit-codes';
 import { type CliContext, writeJson } from '../io';
 import { findPlan } from '../plan-argument';
@@ -22,14 +30,18 @@ interface Options {
 interface ShowOptions extends Options {
   html?: string;
 }
+interface SignOptions extends Options {
+  by: string;
+  remark: string;
+}
 interface VerifyOptions extends Options {
   head?: string;
 }
 
-/** `evidence list|show|verify|schema`: the documents that runs leave for auditors. Asks the backup repository alone. */
+/** `evidence list|show|sign|verify|schema`: the documents that runs leave for auditors. Asks the backup repository alone. */
 export function evidenceCommand({ io, exit }: CliContext): Command {
   const evidence = new Command('evidence').description(
-    'show the documents that failovers, tests and failbacks leave for auditors, and verify them',
+    'show the documents that failovers, tests and failbacks leave for auditors, sign and verify them',
   );
   const subcommand = (name: string, description: string): Command =>
     evidence
@@ -52,20 +64,60 @@ export function evidenceCommand({ io, exit }: CliContext): Command {
     .option('--html <file>', 'write its page there')
     .action(async (argument: string, run: string | undefined, options: ShowOptions) => {
       const { plan, store } = await open(argument);
-      const { sequence } = await find(store, plan.name, run);
-      const { evidence: found, sha256 } = await readEvidence(store, plan.name, sequence);
+      const documents = await listEvidence(store, plan.name);
+      const { sequence } = find(documents, plan.name, run);
+      const { document: found, sha256 } = await readDocument(store, plan.name, sequence);
+      const signOffs = await signOffsOf(store, plan.name, documents, sequence);
       if (options.html !== undefined)
         await writeFile(path.resolve(io.cwd, options.html), await readEvidencePage(store, found));
       if (options.json === true)
         writeJson(io, {
           ...{ command: 'evidence show', ok: true, plan: plan.name, sha256, html: options.html ?? null },
           evidence: found,
+          signOffs,
         });
       else
         io.out(
-          evidenceText(found, sha256) +
+          (isSignOff(found) ? signOffText(found) : evidenceText(found, sha256)) +
+            signOffs.map(signOffText).join('') +
             (options.html === undefined ? '' : `Its page is in ${options.html}.\n`),
         );
+    });
+
+  subcommand(
+    'sign',
+    'sign the document of a run: add one to the chain that says who stands for it, when and why',
+  )
+    .argument('[run]', "the run's id or the document's number; the last run's where it is absent")
+    .addOption(byOption('who signs, as the document keeps it'))
+    .requiredOption('--remark <text>', 'what the signer says of it, on one line')
+    .action(async (argument: string, run: string | undefined, options: SignOptions) => {
+      const by = line(options.by, '--by');
+      const remark = line(options.remark, '--remark');
+      const settings = siteSettings(io);
+      const { plan, store } = await findPlan(argument, settings, io.cwd);
+      const { sequence } = find(await listEvidence(store, plan.name), plan.name, run);
+      const read = await readDocument(store, plan.name, sequence);
+      if (isSignOff(read.document))
+        throw new CliError(
+          `Number ${sequence} is a sign-off itself; sign number ${read.document.signs.sequence}.`,
+          EXIT.badInput,
+        );
+      const caller = settings.region === undefined ? undefined : await awsCaller(settings.region);
+      const signed = await addSignOff(
+        store,
+        await readEvidence(store, plan.name, sequence),
+        { by, remark, osUser: told(whoAmI()), awsCaller: caller ?? null },
+        signOffPage,
+        new Date().toISOString(),
+      );
+      const { document } = await readDocument(store, plan.name, signed.sequence);
+      if (options.json === true)
+        writeJson(io, {
+          ...{ command: 'evidence sign', ok: true, plan: plan.name },
+          ...{ sha256: signed.sha256, document: signed.key, signOff: document },
+        });
+      else if (isSignOff(document)) io.out(signOffText(document));
     });
 
   subcommand('verify', 'show that no document was changed, removed or put between others')
@@ -84,20 +136,45 @@ export function evidenceCommand({ io, exit }: CliContext): Command {
   evidence
     .command('schema')
     .description('write the JSON Schema of the documents to stdout')
-    .action(() => io.out(`${JSON.stringify(evidenceJsonSchema(), null, 2)}\n`));
+    .option('--sign-off', 'that of sign-offs')
+    .action(({ signOff = false }: { signOff?: boolean }) =>
+      io.out(`${JSON.stringify(signOff ? signOffJsonSchema() : evidenceJsonSchema(), null, 2)}\n`),
+    );
 
   return evidence;
 }
 
-async function find(
+/** A line that a person has written. @throws CliError */
+function line(text: string, option: string): string {
+  if (/^(?=.*\S)[^\p{Cc}\p{Cs}\u2028\u2029]{1,500}$/u.test(text)) return told(text);
+  throw new CliError(`${option} must be one line of at most 500 characters.`, EXIT.badInput);
+}
+
+/** Those that sign a document. */
+async function signOffsOf(
   store: ObjectStore,
   plan: string,
+  documents: readonly KeptEvidenceDocument[],
+  signed: number,
+): Promise<SignOff[]> {
+  const found: SignOff[] = [];
+  for (const { sequence, kind } of documents) {
+    if (kind !== 'sign-off' || sequence <= signed) continue;
+    const { document } = await readDocument(store, plan, sequence);
+    if (isSignOff(document) && document.signs.sequence === signed) found.push(document);
+  }
+  return found;
+}
+
+/** The document of a run, or one by its number; without either the last run's. */
+function find(
+  documents: readonly KeptEvidenceDocument[],
+  plan: string,
   run: string | undefined,
-): Promise<KeptEvidenceDocument> {
-  const documents = await listEvidence(store, plan);
+): KeptEvidenceDocument {
   const found =
     run === undefined
-      ? documents.at(-1)
+      ? documents.findLast(({ kind }) => kind !== 'sign-off')
       : documents.find(({ runId, sequence }) => runId === run || String(sequence) === run);
   if (found !== undefined) return found;
   throw new CliError(

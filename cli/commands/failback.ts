@@ -12,6 +12,7 @@ import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
 import { survivorsText } from '../survivors-text';
 import { tableText } from '../table';
+import { byOption } from '../deciding';
 import { onFailureOption, planRunCommand } from './run-options';
 
 type Options = RunOptions & {
@@ -31,6 +32,7 @@ export function failbackCommand(context: CliContext): Command {
         .choices(['instance', 'original'])
         .default('instance'),
     )
+    .addOption(byOption())
     .addOption(
       onFailureOption(
         'where a person has to mend something while the instances serve: wait for it, or take all back',

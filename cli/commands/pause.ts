@@ -8,8 +8,8 @@ export function pauseCommand(context: CliContext): Command {
     'pause',
     'hold a failover or failback: no further VM boots or is stopped, and DNS does not move; what is under way goes on',
   ).action((argument: string, { by, reason: why, test, json }: DecidingOptions) =>
-    decide(context, 'pause', argument, { json }, async ({ decisions }, plan) => {
-      const { run, underWay } = await decisions.pause(plan, { by, why }, { test });
+    decide(context, 'pause', argument, { json }, async ({ decisions }, plan, asker) => {
+      const { run, underWay } = await decisions.pause(plan, { by, ...asker, why }, { test });
       const goesOn = underWay.length === 0 ? '' : ` ${underWay.join(', ')}: what is under way goes on.`;
       return { run, text: `${run.workflowId} is paused.${goesOn}`, more: { underWay } };
     }),
@@ -20,8 +20,8 @@ export function pauseCommand(context: CliContext): Command {
 export function resumeCommand(context: CliContext): Command {
   return decidingCommand('resume', 'let a paused failover or failback go on').action(
     (argument: string, { by, reason: why, test, json }: DecidingOptions) =>
-      decide(context, 'resume', argument, { json }, async ({ decisions }, plan) => {
-        const { run } = await decisions.resume(plan, { by, why }, { test });
+      decide(context, 'resume', argument, { json }, async ({ decisions }, plan, asker) => {
+        const { run } = await decisions.resume(plan, { by, ...asker, why }, { test });
         return { run, text: `${run.workflowId} goes on.` };
       }),
   );

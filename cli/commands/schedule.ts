@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { awsCaller } from '../../client/caller';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { CHECK_FREQUENCY_SECONDS } from '../../client/check-schedules';
 import { type PlanSchedule } from '../../client/schedules';
@@ -82,13 +83,14 @@ export function scheduleCommand(context: CliContext): Command {
       requireHours(between, timeZone);
       const settings = siteSettings(io);
       const plan: PlanArgument = await findPlan(argument, settings, io.cwd);
+      const as = why === undefined ? undefined : await awsCaller(plan.plan.recoverySite.region);
       await withClient(settings.sandboxFile, async (client) => {
         await plan.publish();
         const { name } = plan.plan;
         const done = await client.testSchedules.set(name, every, {
           ...(between === undefined ? {} : { between, timeZone }),
           ...(keep === undefined ? {} : { keep }),
-          ...(why === undefined ? {} : { approveAll: { by, why } }),
+          ...(why === undefined ? {} : { approveAll: { by, ...(as === undefined ? {} : { as }), why } }),
         });
         const shown = await showAll(client, name);
         if (options.json === true) return writeJson(io, { ...scheduleDocument('test', name, shown), done });

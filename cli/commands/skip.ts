@@ -21,12 +21,12 @@ export function skipCommand(context: CliContext): Command {
     .option('--start-dependents', 'those that depend on it start without it')
     .action(
       (argument: string, { vm, withDependents, startDependents, by, reason: why, test, json }: Options) =>
-        decide(context, 'skip', argument, { json }, async ({ decisions }, plan) => {
+        decide(context, 'skip', argument, { json }, async ({ decisions }, plan, asker) => {
           const dependents =
             withDependents === true ? 'skip' : startDependents === true ? 'start' : undefined;
           const { run, skipped, startWithout } = await decisions.skip(
             plan,
-            { vm, by, why, ...(dependents === undefined ? {} : { dependents }) },
+            { vm, by, ...asker, why, ...(dependents === undefined ? {} : { dependents }) },
             { test },
           );
           const others =

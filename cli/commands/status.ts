@@ -11,7 +11,7 @@ import { printable } from '../../plan/printable';
 import { type DrPlan } from '../../plan/schema';
 import { objectivesText, standingOf } from '../objectives-text';
 import { windowText } from '../../plan/daily-window';
-import { awaitedText, pausedText } from '../decision-text';
+import { askerText, awaitedText, pausedText } from '../decision-text';
 import { someOf } from '../../plan/some-of';
 import { CliError, EXIT } from '../exit-codes';
 import { NEEDS_ATTENTION } from '../../workflows/run/messages';
@@ -130,9 +130,10 @@ async function askTemporal(
   }
 }
 
-function runDocument({ type, mode, workflowId, runId, status, pinnedTo }: RunUnderWay) {
+function runDocument({ type, mode, workflowId, runId, status, pinnedTo, askedBy }: RunUnderWay) {
   return {
     ...{ type, test: mode === 'test', workflowId, runId },
+    askedBy: askedBy ?? null,
     phase: status?.phase ?? null,
     needsAttention: status?.needsAttention ?? null,
     awaited: status?.awaited ?? [],
@@ -146,9 +147,10 @@ function runDocument({ type, mode, workflowId, runId, status, pinnedTo }: RunUnd
 export function runsText(runs: RunUnderWay[] | string, plan: string): string {
   if (typeof runs === 'string') return `What runs are doing is not known: ${runs}\n`;
   return runs
-    .map(({ type, mode, workflowId, status, pinnedTo }) => {
+    .map(({ type, mode, workflowId, status, pinnedTo, askedBy }) => {
       const test = mode === 'test' ? ' --test' : '';
       const lines = [`${workflowId}: ${status?.phase ?? 'no control worker answers'}`];
+      if (askedBy !== undefined) lines.push(`asked for by ${askerText(askedBy)}`);
       if (pinnedTo !== undefined)
         lines.push(`It goes on when a control worker of ${pinnedTo} answers: lifeboat worker versions`);
       if (status?.needsAttention === true) {

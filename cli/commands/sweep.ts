@@ -2,9 +2,11 @@ import { Command, InvalidArgumentError } from 'commander';
 import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { type Leftover } from '../../activities/aws-proxy/account/leftovers';
 import { type LockedLeftover } from '../../activities/aws-proxy/account/locked-leftovers';
+import { awsCaller } from '../../client/caller';
 import { lifeboatClient } from '../../client/client';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { planSweep, sweep, SWEEP_AGE_MINUTES } from '../../client/sweep';
+import { whoAmI } from '../../client/who-am-i';
 import { type CliContext, writeJson } from '../io';
 import { findPlan } from '../plan-argument';
 import { siteSettings } from '../run-command';
@@ -32,6 +34,7 @@ export function sweepCommand({ io }: CliContext): Command {
     .action(async (argument: string, options: Options) => {
       const settings = siteSettings(io);
       const { plan, store } = await findPlan(argument, settings, io.cwd);
+      const as = await awsCaller(plan.recoverySite.region);
       const { ec2 } = awsClients({ region: plan.recoverySite.region, maxAttempts: CLIENT_ATTEMPTS });
       const client = await lifeboatClient({ ignoreConfigurationFile: settings.sandboxFile !== undefined });
       try {
@@ -46,6 +49,7 @@ export function sweepCommand({ io }: CliContext): Command {
             command: 'sweep',
             ok: true,
             plan: plan.name,
+            askedBy: { by: whoAmI(), as: as ?? null },
             dryRun: options.dryRun === true,
             leftovers: planned.leftovers.map((one) => ({
               ...one,
@@ -55,7 +59,8 @@ export function sweepCommand({ io }: CliContext): Command {
             locked: planned.locked.map((one) => ({ ...one, until: one.until ?? null })),
             removed,
           });
-        else if (removed.length > 0) io.out(`Removed: ${removed.join(', ')}\n`);
+        else if (removed.length > 0)
+          io.out(`Removed${as === undefined ? '' : ` as ${as}`}: ${removed.join(', ')}\n`);
       } finally {
         await client.close();
       }

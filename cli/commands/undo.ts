@@ -4,6 +4,7 @@ import { mindText } from '../mind-text';
 import { type CliContext } from '../io';
 import { secondsText } from '../numbers';
 import { runCommand, type RunOptions } from '../run-command';
+import { byOption } from '../deciding';
 import { planRunCommand } from './run-options';
 
 type Options = RunOptions & { discardWritesSince?: string; homeLost?: boolean };
@@ -13,6 +14,7 @@ export function undoCommand(context: CliContext): Command {
     'undo',
     'take a completed failover back, to the VMs at home as they are, or a failback that is not committed, to the instances',
   )
+    .addOption(byOption())
     .option(
       '--discard-writes-since <time>',
       'since when writes are given up: exactly what the command tells that is given without it',

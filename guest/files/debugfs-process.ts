@@ -1,6 +1,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { ToolMissingError } from '../../host/run-tool';
+import { toolEnvironment } from '../../host/tool-environment';
 import { Turns } from './turns';
 
 /** What one command may print. A directory with 100,000 names prints about 5 MiB. */
@@ -34,7 +35,7 @@ export class DebugfsProcess {
   device = 'nothing';
 
   constructor() {
-    this.child = spawn('debugfs', ['-f', '-'], { env: { ...process.env, LC_ALL: 'C' } });
+    this.child = spawn('debugfs', ['-f', '-'], { env: toolEnvironment() });
     const { child } = this;
     child.stdout.setEncoding('latin1').on('data', (text: string) => this.receive('stdout', text));
     child.stderr.setEncoding('latin1').on('data', (text: string) => this.receive('stderr', text));

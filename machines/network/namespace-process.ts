@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { toolEnvironment } from '../../host/tool-environment';
 
 /** Node starts in well under a second; a loaded two-core machine may need several. */
 const START_TIMEOUT_MILLISECONDS = 20_000;
@@ -27,7 +28,7 @@ export async function ensureInNamespace(program: NamespaceProgram): Promise<void
     const child = spawn(
       'nsenter',
       [`--net=/run/netns/${namespace}`, '--', process.execPath, ...nodeArguments(name), ...args],
-      { detached: true, stdio: ['ignore', log.fd, log.fd] },
+      { detached: true, stdio: ['ignore', log.fd, log.fd], env: toolEnvironment() },
     );
     let failure: Error | undefined;
     child.once('error', (error) => (failure = error));

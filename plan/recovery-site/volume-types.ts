@@ -41,7 +41,7 @@ const VOLUME_TYPES = {
   sc1: { smallestGiB: 125, largestGiB: 16_384, boots: false },
 } as const satisfies Record<string, VolumeType>;
 
-type VolumeTypeName = keyof typeof VOLUME_TYPES;
+export type VolumeTypeName = keyof typeof VOLUME_TYPES;
 export const VOLUME_TYPE_NAMES = Object.keys(VOLUME_TYPES) as VolumeTypeName[];
 export const DEFAULT_VOLUME_TYPE = 'gp3' satisfies VolumeTypeName;
 

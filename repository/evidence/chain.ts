@@ -5,6 +5,7 @@ import { DamagedObjectError, parseJsonObject } from '../objects/json-object';
 import { type ObjectStore } from '../objects/object-store';
 import { retryConflicts } from '../objects/retry-conflicts';
 import { type Evidence, type EvidenceFacts, evidenceSchema } from './document';
+import { type SignOff, type SignOffFacts, signOffSchema } from './sign-off';
 
 /**
  * The evidence of a plan's runs: `evidence/<plan>/<number>.json`, each with the SHA-256 of the one before and of its own page
@@ -72,24 +73,72 @@ export function addEvidence(
   makePage: MakePage,
   writtenAt: string,
 ): Promise<KeptEvidenceDocument> {
-  const plan = facts.plan.name;
+  const already = (entries: readonly EvidenceEntry[]): EvidenceEntry | undefined =>
+    entries.find(({ runId }) => runId === facts.run.runId);
+  return append(store, facts.plan.name, already, ({ sequence, previous }) => {
+    const chained = { ...facts, chain: { sequence, previous }, writtenAt };
+    return { document: chained, page: makePage(chained) };
+  });
+}
+
+/**
+ * Signs a document of a run: adds one that says so. It may be signed again, by others.
+ * @param signed the document, as {@link readEvidence} gave it
+ * @throws DamagedObjectError, ConflictError as {@link addEvidence}
+ */
+export function addSignOff(
+  store: ObjectStore,
+  { evidence: signed, sha256 }: { evidence: Evidence; sha256: string },
+  facts: SignOffFacts,
+  makePage: (signOff: Omit<SignOff, 'page'>, signed: Evidence) => string,
+  writtenAt: string,
+): Promise<KeptEvidenceDocument> {
+  const { plan, run, outcome, objectives, chain } = signed;
+  return append(
+    store,
+    plan.name,
+    () => undefined,
+    ({ sequence, previous }) => {
+      // There is the one that it signs.
+      if (previous === null) throw new DamagedObjectError(indexKey(plan.name), 'it names no document.');
+      const chained: Omit<SignOff, 'page'> = {
+        ...{ schemaVersion: 1, kind: 'sign-off', chain: { sequence, previous }, writtenAt },
+        plan: { name: plan.name, digest: plan.digest },
+        signs: {
+          ...{ sequence: chain.sequence, runId: run.runId, kind: run.kind, sha256 },
+          ...{ ended: outcome.ended, verdict: objectives.verdict },
+        },
+        ...facts,
+      };
+      return { document: chained, page: makePage(chained, signed) };
+    },
+  );
+}
+
+/** Adds a document to the end of the chain, wherever that is by then. */
+function append(
+  store: ObjectStore,
+  plan: string,
+  already: (entries: readonly EvidenceEntry[]) => EvidenceEntry | undefined,
+  make: (place: Evidence['chain']) => { document: object; page: string },
+): Promise<KeptEvidenceDocument> {
   return retryConflicts(async () => {
     const held = await goOn(store, plan, await readIndex(store, plan));
-    const already = held.entries.find(({ runId }) => runId === facts.run.runId);
-    if (already !== undefined) {
+    const there = already(held.entries);
+    if (there !== undefined) {
       if (held.isBehind) await writeIndex(store, plan, held);
-      return located(plan, already);
+      return located(plan, there);
     }
     const last = held.entries.at(-1);
     const sequence = (last?.sequence ?? 0) + 1;
-    const chained = { ...facts, chain: { sequence, previous: last?.sha256 ?? null }, writtenAt };
-    const page = Buffer.from(makePage(chained));
+    const made = make({ sequence, previous: last?.sha256 ?? null });
+    const page = Buffer.from(made.page);
     const pageDigest = sha256Of(page);
-    const body = bytesOf({ ...chained, page: { key: pageKey(plan, pageDigest), sha256: pageDigest } });
+    const body = bytesOf({ ...made.document, page: { key: pageKey(plan, pageDigest), sha256: pageDigest } });
     // First, so that no document names a page that is not there. By its digest: one that a conflict leaves over harms nothing.
     await store.put(pageKey(plan, pageDigest), page);
     await store.putNew(documentKey(plan, sequence), body);
-    const entry = entryOf(parseEvidence(documentKey(plan, sequence), body), sha256Of(body));
+    const entry = entryOf(parseDocument(documentKey(plan, sequence), body), sha256Of(body));
     await writeIndex(store, plan, { ...held, entries: [...held.entries, entry] });
     return located(plan, entry);
   });
@@ -101,22 +150,34 @@ export async function listEvidence(store: ObjectStore, plan: string): Promise<Ke
   return entries.map((entry) => located(plan, entry));
 }
 
-/** @throws DamagedObjectError where it is missing, or no evidence document of that plan */
+/** The document of a run. @throws DamagedObjectError where it is missing, or no evidence document of a run of that plan */
 export async function readEvidence(
   store: ObjectStore,
   plan: string,
   sequence: number,
 ): Promise<{ evidence: Evidence; body: Buffer; sha256: string }> {
+  const { document, ...read } = await readDocument(store, plan, sequence);
+  if (isSignOff(document))
+    throw new DamagedObjectError(documentKey(plan, sequence), 'it is a sign-off, and of no run itself.');
+  return { evidence: document, ...read };
+}
+
+/** Any document of the chain. @throws DamagedObjectError where it is missing, or no evidence document of that plan */
+export async function readDocument(
+  store: ObjectStore,
+  plan: string,
+  sequence: number,
+): Promise<{ document: EvidenceDocument; body: Buffer; sha256: string }> {
   const key = documentKey(plan, sequence);
   const object = await store.get(key);
   if (object === undefined) throw new DamagedObjectError(key, 'it is missing.');
-  const evidence = parseEvidence(key, object.body);
-  if (evidence.plan.name !== plan || evidence.chain.sequence !== sequence)
+  const document = parseDocument(key, object.body);
+  if (document.plan.name !== plan || document.chain.sequence !== sequence)
     throw new DamagedObjectError(
       key,
-      `it says that it is number ${evidence.chain.sequence} of the plan "${evidence.plan.name}".`,
+      `it says that it is number ${document.chain.sequence} of the plan "${document.plan.name}".`,
     );
-  return { evidence, body: object.body, sha256: sha256Of(object.body) };
+  return { document, body: object.body, sha256: sha256Of(object.body) };
 }
 
 /** The page of a document. @throws DamagedObjectError where it is missing, or not the one that was written */
@@ -155,8 +216,8 @@ async function goOn(
     const sequence = (entries.at(-1)?.sequence ?? 0) + 1;
     if ((await store.get(documentKey(plan, sequence))) === undefined)
       return { ...held, entries, isBehind: entries.length > held.entries.length };
-    const { evidence, sha256 } = await readEvidence(store, plan, sequence);
-    entries.push(entryOf(evidence, sha256));
+    const { document, sha256 } = await readDocument(store, plan, sequence);
+    entries.push(entryOf(document, sha256));
   }
 }
 
@@ -168,15 +229,35 @@ async function writeIndex(store: ObjectStore, plan: string, { entries, etag }: H
 
 const bytesOf = (value: object): Buffer => Buffer.from(`${JSON.stringify(value, null, 1)}\n`);
 
-const parseEvidence = (key: string, body: Buffer): Evidence => parseJsonObject(key, body, evidenceSchema);
+/** What the chain is made of. */
+export type EvidenceDocument = Evidence | SignOff;
+
+export const isSignOff = (document: EvidenceDocument): document is SignOff => 'kind' in document;
+
+/** Before it is known what it is of. */
+const kindSchema = z.looseObject({ kind: z.unknown().optional() });
+
+function parseDocument(key: string, body: Buffer): EvidenceDocument {
+  const { kind } = parseJsonObject(key, body, kindSchema);
+  return parseJsonObject<EvidenceDocument>(key, body, kind === undefined ? evidenceSchema : signOffSchema);
+}
 
 /** What the index says of a document. */
-export function entryOf(evidence: Evidence, sha256: string): EvidenceEntry {
-  const { chain, run, outcome, objectives, plan, page } = evidence;
+export function entryOf(document: EvidenceDocument, sha256: string): EvidenceEntry {
+  const { chain, plan, page } = document;
+  const of = { sequence: chain.sequence, planDigest: plan.digest, sha256, page: page.sha256 };
+  if (isSignOff(document)) {
+    const { kind, writtenAt, signs } = document;
+    return {
+      // No run has this id: the run that it is about has a document of its own.
+      ...{ ...of, runId: `${kind} of ${signs.sequence}`, kind, verdict: signs.verdict },
+      ...{ startedAt: writtenAt, endedAt: writtenAt, ended: 'completed' },
+    };
+  }
+  const { run, outcome, objectives } = document;
   return {
-    ...{ sequence: chain.sequence, runId: run.runId, kind: run.kind },
+    ...{ ...of, runId: run.runId, kind: run.kind, verdict: objectives.verdict },
     ...{ startedAt: run.startedAt, endedAt: run.endedAt, ended: outcome.ended },
-    ...{ verdict: objectives.verdict, planDigest: plan.digest, sha256, page: page.sha256 },
   };
 }
 

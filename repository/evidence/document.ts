@@ -115,6 +115,22 @@ const vm = object({
   warnings: z.array(text),
 });
 
+const hook = object({
+  at: text.describe('place in the run, such as afterVmReady'),
+  index: z.int().min(0).describe("in the plan's list of hooks"),
+  vm: text.nullable(),
+  what: text.describe("the program's name, or method and URL without its query"),
+  required: z.boolean(),
+  ok: z.boolean().nullable().describe('null: it had not ended'),
+  status: z.int().nullable().describe('exit status or HTTP status; null: it came to none'),
+  reason: text.nullable().describe('why it counts as failed'),
+  output: text.describe(
+    'the end of what it printed, or of the answer; what looks like a secret is taken out',
+  ),
+  startedAt: time,
+  seconds: seconds.nullable(),
+});
+
 const person = object({
   what: text.describe('such as approve, retry, pause, skip, cancel'),
   at: time,
@@ -122,6 +138,14 @@ const person = object({
   why: text.nullable(),
   of: text.nullable().describe('what was decided on'),
   sentBy: text.nullable().describe('the client that sent it, as Temporal knows it'),
+  awsCaller: text
+    .nullable()
+    .optional()
+    .describe('ARN by which AWS knew the credentials of the command that sent it, as that command said'),
+  authenticatedAs: text
+    .nullable()
+    .optional()
+    .describe('as whom the Temporal server authenticated who sent it; null where it tells of nobody'),
 });
 
 const finding = object({
@@ -177,11 +201,20 @@ export const evidenceSchema = object({
   people: object({
     askedBy: object({
       client: text.nullable().describe('as Temporal knows it; not authenticated'),
+      by: text.nullable().optional().describe('the name that the command said; nobody proves who they are'),
+      awsCaller: text
+        .nullable()
+        .optional()
+        .describe('ARN by which AWS knew the credentials of the command, as that command said'),
+      authenticatedAs: text
+        .nullable()
+        .optional()
+        .describe('as whom the Temporal server authenticated who started it; null where it tells of nobody'),
       at: time,
       options: z.array(text),
     }),
     decisions: z.array(person),
-    signOff: z.null().describe('for the owner to add'),
+    signOff: z.null().describe('a sign-off is a document of its own, after this one in the chain'),
   }),
   site: object({
     region: text,
@@ -206,6 +239,12 @@ export const evidenceSchema = object({
     dataBlocks: z.number().nullable().describe('of all recovery points'),
     copiedBlocks: z.number().nullable().describe('written by this run; null where it copied none itself'),
   }),
+  hooks: z
+    .array(hook)
+    .optional()
+    .describe(
+      'what each hook of the plan answered, each time that it ran; absent from documents of before it was told',
+    ),
   preflight: object({
     passed: z.boolean().nullable(),
     notes: z.array(text),

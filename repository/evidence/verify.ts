@@ -8,7 +8,8 @@ import {
   type EvidenceEntry,
   evidencePrefix,
   indexKey,
-  readEvidence,
+  isSignOff,
+  readDocument,
   readEvidencePage,
   readIndex,
 } from './chain';
@@ -24,6 +25,8 @@ export interface VerifiedEvidence {
   documents: number;
   /** SHA-256 of the last document, which stands for all before it; null where there is none. */
   head: string | null;
+  /** Documents that somebody has signed, and by whom, as they said. */
+  signOffs: { sequence: number; signs: number; by: string; at: string }[];
   /** None where every document is there, unchanged, and follows from the one before. */
   faults: EvidenceFault[];
 }
@@ -50,7 +53,8 @@ export async function verifyEvidence(
   if (numbered.length > 0 && !present.has(indexKey(plan)))
     found(indexKey(plan), 'is missing, though there are documents.');
   const known = new Set([indexKey(plan)]);
-  const digests = new Set<string>();
+  const signOffs: VerifiedEvidence['signOffs'] = [];
+  const digests = new Map<number, string>();
   let head: string | null = null;
   let before = 0;
   for (const sequence of [...new Set([...numbered, ...named.keys()])].sort((a, b) => a - b)) {
@@ -70,22 +74,28 @@ export async function verifyEvidence(
       continue;
     }
     const sha256 = hash('sha256', body);
-    digests.add(sha256);
     if (entry === undefined)
       found(
         key,
         'is not in the index: its writer has died before it could write that, or somebody else has put it there.',
       );
     else if (entry.sha256 !== sha256) found(key, 'was changed: its SHA-256 is not the one in the index.');
-    const page = await verifyDocument(store, plan, sequence, { entry, sha256, before: head }, found);
+    const page = await verifyDocument(
+      store,
+      plan,
+      sequence,
+      { entry, sha256, before: head, digests, signOffs },
+      found,
+    );
+    digests.set(sequence, sha256);
     if (page !== undefined) known.add(page);
     head = sha256;
   }
   for (const key of present)
     if (!known.has(key) && !isSparePage(plan, key)) found(key, 'belongs to no document.');
-  if (expected !== undefined && !digests.has(expected))
+  if (expected !== undefined && ![...digests.values()].includes(expected))
     found(indexKey(plan), `has no document with the SHA-256 ${expected}, which was kept elsewhere.`);
-  return { plan, documents: digests.size, head, faults };
+  return { plan, documents: digests.size, head, signOffs, faults };
 }
 
 /** @returns key of its page */
@@ -93,17 +103,31 @@ async function verifyDocument(
   store: ObjectStore,
   plan: string,
   sequence: number,
-  told: { entry: EvidenceEntry | undefined; sha256: string; before: string | null },
+  told: {
+    entry: EvidenceEntry | undefined;
+    sha256: string;
+    before: string | null;
+    /** Of the documents before it, by their numbers. */
+    digests: ReadonlyMap<number, string>;
+    /** Gets this one, where it is a sign-off. */
+    signOffs: VerifiedEvidence['signOffs'];
+  },
   found: (key: string, problem: string) => void,
 ): Promise<string | undefined> {
   const key = documentKey(plan, sequence);
   try {
-    const { evidence } = await readEvidence(store, plan, sequence);
+    const { document: evidence } = await readDocument(store, plan, sequence);
     if (evidence.chain.previous !== told.before)
       found(
         key,
         'does not follow from the document before it: that one was changed, removed, or put there later.',
       );
+    if (isSignOff(evidence))
+      told.signOffs.push({
+        ...{ sequence, signs: evidence.signs.sequence, by: evidence.by, at: evidence.writtenAt },
+      });
+    if (isSignOff(evidence) && told.digests.get(evidence.signs.sequence) !== evidence.signs.sha256)
+      found(key, `signs another document than number ${evidence.signs.sequence} is.`);
     if (told.entry?.sha256 === told.sha256 && !isDeepStrictEqual(told.entry, entryOf(evidence, told.sha256)))
       found(indexKey(plan), `says something else of ${key} than the document itself.`);
     try {

@@ -78,6 +78,9 @@ export function blockMapKey(vm: string, backupId: string, disk: string): string 
   return `${backupsPrefix(vm)}${checkBackupId(backupId)}/${checkDiskKey(disk)}.map`;
 }
 
+/** Prefix of all packs of a VM. */
+export const packsPrefix = (vm: string): string => `${checkVmName(vm)}/packs/`;
+
 export function packKey(vm: string, backupId: string, disk: string, n: number): string {
   return `${checkVmName(vm)}/packs/${checkBackupId(backupId)}-${checkDiskKey(disk)}-${n}`;
 }

@@ -62,7 +62,8 @@ interface Held {
   etag: string;
 }
 
-const stateKey = (plan: string) => `state/${plan}.json`;
+/** Where a plan's state is, below the repository's prefix. */
+export const stateKey = (plan: string) => `state/${plan}.json`;
 
 /** @returns undefined where the plan never had a state. @throws DamagedObjectError */
 export async function readPlanState(store: ObjectStore, plan: string): Promise<PlanState | undefined> {

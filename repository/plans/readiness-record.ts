@@ -56,7 +56,18 @@ const recordSchema: z.ZodType<ReadinessRecord> = z.object({
         }),
       ),
       recoveryPoints: z.record(text, text),
-      proxies: z.object({ aws: proxy.optional(), backup: proxy.optional() }),
+      proxies: z.object({
+        aws: proxy.optional(),
+        backup: proxy.optional(),
+        all: z
+          .array(
+            proxy.extend({
+              role: z.enum(['aws-proxy', 'backup-proxy']),
+              answered: z.enum(['yes', 'no', 'not asked']),
+            }),
+          )
+          .optional(),
+      }),
       standing: standing.optional(),
       changes: z.object({ begun: standing, over: standing }).optional(),
       test: z.object({ tested: z.enum(['yes', 'no', 'never']), changed: z.array(text) }).optional(),

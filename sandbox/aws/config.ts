@@ -1,3 +1,4 @@
+import { type JournalKind } from './journal';
 import { type Limits } from './limits';
 import { type Etags } from './s3/buckets';
 import { type Billing, type ImageRecord } from './state/records';
@@ -30,7 +31,9 @@ export interface Times {
   lockDay: number;
   /** PENDING → INSYNC of a DNS change. */
   dnsPropagation: number;
-  /** How long terminated instances and client tokens of deleted resources are remembered. */
+  /** Until a session of an assumed role ends at the latest, whatever was asked for. STS gives a quarter of an hour at least. */
+  session: number;
+  /** How long terminated instances, client tokens of deleted resources and ended sessions are remembered. */
   remember: number;
   /** How often the endpoint looks whether machines still run. */
   watch: number;
@@ -47,6 +50,7 @@ export const DEFAULT_TIMES: Times = {
   snapshotComplete: 0.5,
   lockDay: 86_400,
   dnsPropagation: 0.5,
+  session: 43_200,
   remember: 3600,
   watch: 1,
 };
@@ -110,8 +114,10 @@ export interface Fixtures {
   kmsKeys?: Record<string, 'Enabled' | 'Disabled' | 'PendingDeletion'>;
   /** Snapshots that a rule has kept when they were deleted, at `createdAt`; none where absent. */
   recycleBin?: { id: string; description: string; createdAt: string }[];
-  /** Gateway endpoints of services in the VPCs; none where absent. */
-  vpcEndpoints?: { id: string; vpc: string; service: string }[];
+  /** Gateway endpoints of services in the VPCs, by the route tables that lead to them: the VPC's main one where absent. None where absent. */
+  vpcEndpoints?: { id: string; vpc: string; service: string; routeTables?: string[] }[];
+  /** Route tables beside the main one that each VPC has, and the subnets that go by them instead. None where absent. */
+  routeTables?: { id: string; vpc: string; subnets: string[] }[];
   /** Values that AWS has given this account of quotas, by code; AWS's defaults where absent. They are told, and launches not held to them. */
   quotas?: Record<string, number>;
   /** Whether the account encrypts what EBS makes, with the key that AWS manages. Off where absent, as in accounts. */
@@ -135,8 +141,11 @@ export interface AwsEndpointConfig {
   /** Where the hosted zones are answered for. */
   dns: { host: string; port: number };
   region: string;
+  /** Of the account's root user. Others and their roles are in a file: see iam/identity-file.ts. */
   accessKeyId: string;
   secretAccessKey: string;
+  /** Which calls are written down in the directory: those that are refused, unless said so. */
+  journal?: JournalKind;
   network: NetworkReference;
   /** N of the public addresses 127.N.20.x. */
   loopbackOctet: number;
@@ -149,6 +158,8 @@ export interface AwsEndpointConfig {
   times?: Partial<Times>;
   /** API limits that are enforced; none unless said so. */
   limits?: Limits;
+  /** Whether what every call asks of policies is written down in the directory (`asked.jsonl`), whoever makes it. */
+  recordAsked?: boolean;
   /** Milliseconds that every request takes on top of its work. */
   latencyMs?: number;
   /** What ETags of S3 objects are; their MD5 unless said so. */

@@ -3,6 +3,8 @@ import { type Fixtures, type VendorImageFixture } from './config';
 export const REGION = 'eu-central-1';
 /** The AWS proxy of the sandbox: an instance that is this host. */
 export const PROXY_INSTANCE_ID = 'i-0a11fe00000000001';
+/** It, and what stands for the hosts of further AWS proxies, where there are several. */
+export const PROXY_INSTANCE_IDS = [PROXY_INSTANCE_ID, 'i-0a11fe00000000002', 'i-0a11fe00000000003'];
 export const PROXY_AVAILABILITY_ZONE = `${REGION}a`;
 export const PRODUCTION_SUBNET_ID = 'subnet-0a11fe00000000001';
 export const TEST_SUBNET_ID = 'subnet-0a11fe00000000002';
@@ -27,8 +29,9 @@ const REDIS_PORT = 6379;
 /**
  * The account of the sample application: a production VPC with subnets in two zones and a test VPC that cannot reach each
  * other, the hosted zone, the repository bucket and the AWS proxy. HTTP is open to all, the database only to its VPC.
+ * @param proxies how many AWS proxies there are
  */
-export function shopFixtures(): Fixtures {
+export function shopFixtures(proxies = 1): Fixtures {
   const site = (
     name: string,
     digit: number,
@@ -85,15 +88,14 @@ export function shopFixtures(): Fixtures {
       { id: 'vpce-0a11fe00000000001', vpc: production.vpc.id, service: `com.amazonaws.${REGION}.s3` },
     ],
     buckets: [SHOP_BUCKET],
-    hostInstances: [
-      {
-        id: PROXY_INSTANCE_ID,
-        subnet: PRODUCTION_SUBNET_ID,
-        instanceType: 'm6i.large',
-        privateAddress: '10.0.1.4',
-        tags: { Name: 'lifeboat-aws-proxy' },
-      },
-    ],
+    hostInstances: PROXY_INSTANCE_IDS.slice(0, proxies).map((id, n) => ({
+      id,
+      subnet: PRODUCTION_SUBNET_ID,
+      instanceType: 'm6i.large',
+      privateAddress: `10.0.1.${4 + n}`,
+      // The AWS proxy's policy lets it attach volumes to such instances only.
+      tags: { Name: 'lifeboat-aws-proxy', 'lifeboat-proxy': 'true' },
+    })),
   };
 }
 

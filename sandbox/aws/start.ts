@@ -18,8 +18,13 @@ import { expireSnapshots, type LastWrites } from './ebs/snapshot-states';
 import { writingHandlers } from './ebs/writing';
 import { ec2Handlers } from './ec2/handlers';
 import { injecting } from './faults/injecting';
+import { askedLog } from './iam/asked-log';
+import { authorizing, mayAssume } from './iam/authorizing';
+import { CALLS } from './iam/calls/calls';
 import { iamHandlers } from './iam/handlers';
-import { rootPrincipal } from './iam/principal';
+import { IdentityStore } from './iam/identities';
+import { IdentityFile } from './iam/identity-file';
+import { journalled, openJournal } from './journal';
 import { kmsHandlers } from './kms/handlers';
 import { watchInstances } from './ec2/instances/instance-states';
 import { limiting } from './limits';
@@ -41,6 +46,7 @@ import { snsHandlers } from './sns/handlers';
 import { stsHandlers } from './sts/handlers';
 import { createEndpoint, type EndpointOptions } from './wire/endpoint';
 import { describeService } from './wire/service';
+import { SignatureVerifier } from './wire/signature/verify';
 
 export interface RunningAwsEndpoint {
   /** URL for AWS_ENDPOINT_URL. */
@@ -77,6 +83,14 @@ export async function startAwsEndpoint(
     if (!hosted.zones.has(id)) hosted.zones.put(newZone(id, name, `fixture ${id}`));
   await resumeAccount(account, lastWrites);
 
+  const identityFile = new IdentityFile(config.directory, log);
+  const identities = new IdentityStore(
+    ACCOUNT_ID,
+    config,
+    () => identityFile.current(),
+    new Collection(join(config.directory, 'sessions')),
+  );
+  const journal = openJournal(config.directory, config.journal ?? 'refused');
   const counting = requestCounting(config.directory, log);
   // Only their schemas and settings are read; these clients never send anything.
   const client = { region: config.region, credentials: { accessKeyId: '-', secretAccessKey: '-' } };
@@ -87,8 +101,13 @@ export async function startAwsEndpoint(
       injecting(config.directory, log),
       limiting(config.limits, config.latencyMs),
     ].reduce(nested),
-    identify: ({ accessKeyId }) =>
-      accessKeyId === config.accessKeyId ? rootPrincipal(ACCOUNT_ID) : undefined,
+    signatures: new SignatureVerifier({ find: identities.find, region: config.region }),
+    onUnverified: ({ service, accessKeyId, error }) => journal.unverified(service, accessKeyId, error),
+    isJudged: (service, operation) => CALLS[service]?.[operation] !== undefined,
+    authorize: journalled(
+      journal,
+      authorizing({ account, buckets }, config.recordAsked === true ? askedLog(config.directory) : undefined),
+    ),
     log,
     services: [
       { service: describeService({ ...ec2 }, new ec2.EC2Client(client)), handlers: ec2Handlers(account) },
@@ -123,7 +142,7 @@ export async function startAwsEndpoint(
       { service: describeService({ ...sns }, new sns.SNSClient(client)), handlers: snsHandlers(account) },
       {
         service: describeService({ ...sts }, new sts.STSClient(client)),
-        handlers: stsHandlers(config.accessKeyId),
+        handlers: stsHandlers(identities, mayAssume, account.times.session),
       },
     ],
   });
@@ -147,6 +166,7 @@ export async function startAwsEndpoint(
     repeat(HOUSEKEEPING, 'housekeeping', () => {
       expireSnapshots(account, lastWrites);
       forgetDeleted(account);
+      identities.forget(Date.now() - account.times.remember * 1000);
     }),
   ];
 
@@ -159,6 +179,7 @@ export async function startAwsEndpoint(
       server.closeAllConnections();
       await closed;
       counting.close();
+      journal.close();
       await dns.close();
       await metadata?.close();
       await account.background.close();

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { familyPrimaryAddress } from '../application';
+import { roleEnvironment } from '../access/profiles';
+import { journalText, refusedCalls } from '../aws/journal';
 import { type DataCentre, defaultSandboxDirectory, readSandboxConfig, type SandboxConfig } from '../config';
 import { sandboxDown, type SandboxFile, sandboxUp } from '../lifecycle';
 import { clientEnvironment, sandboxPaths } from '../supervisor/processes';
@@ -70,6 +72,7 @@ export async function runDemo({
     } catch (error) {
       tellFailure(report, told, error, { stage, keep });
     }
+    tellRefused(directory, told, report);
     await stage.close();
     if (keep) tellKept(told, stage);
     else await takeDown(directory, report, told);
@@ -115,7 +118,8 @@ class Setting {
       const config = await readSandboxConfig(directory);
       if (config === undefined) throw new Error(`The sandbox has no config in ${directory}.`);
       Object.assign(this, { services, config });
-      Object.assign(process.env, clientEnvironment(config));
+      // What the story does, the command does.
+      Object.assign(process.env, clientEnvironment(config), roleEnvironment(config, 'command'));
       this.runs = await PlanRuns.open(services, planFile, told);
       const shop = new ShopClient(services.dns.address);
       told.say('  waiting until all VMs have booted (some minutes, without hardware virtualization)');
@@ -152,6 +156,15 @@ function tellFailure(
   if (link !== undefined)
     told.say(`  Web UI: ${link}${keep ? '' : ' (gone with the sandbox; with --keep it stays)'}`);
   told.say(`  logs: ${sandboxPaths({ directory: stage.directory }).logs}`);
+}
+
+/** The roles of all that takes part must be enough: what the account refused is a fault of the story, whatever came of it. */
+function tellRefused(directory: string, told: Narration, report: DemoReport): void {
+  const refused = refusedCalls(sandboxPaths({ directory }).aws);
+  for (const call of refused) told.say(`REFUSED: ${journalText(call)}`);
+  if (refused.length === 0) return;
+  report.ok = false;
+  report.error ??= `the account refused ${refused.length} kind(s) of calls`;
 }
 
 function tellKept(told: Narration, { services }: Setting): void {

@@ -16,7 +16,7 @@ import { SHOP_NAME } from '../application';
 import { SHOP_HOSTED_ZONE_ID } from '../aws/fixtures';
 import { type SandboxConfig } from '../config';
 import { siteOf } from '../datacenter/site-of';
-import { PROXY_INSTANCE_ID } from '../aws/fixtures';
+import { PROXY_INSTANCE_IDS } from '../aws/fixtures';
 import { clientEnvironment } from '../supervisor/processes';
 import { type Expected, findLeftovers, type SiteListing } from './leftovers';
 
@@ -29,6 +29,8 @@ export async function listLeftovers(
   const { ec2, route53 } = awsClients({
     region: config.region,
     endpoint: clientEnvironment(config).AWS_ENDPOINT_URL,
+    // All that there is, also what no role of Lifeboat's may see.
+    credentials: { accessKeyId: config.accessKeyId, secretAccessKey: config.secretAccessKey },
     maxAttempts: 3,
   });
   try {
@@ -43,7 +45,7 @@ export async function listLeftovers(
 async function expectedOf(plan: DrPlan, ec2: EC2Client, store: ObjectStore): Promise<Expected> {
   const { vms } = await siteStatus(plan, { ec2, store });
   return {
-    instances: [PROXY_INSTANCE_ID],
+    instances: PROXY_INSTANCE_IDS,
     snapshots: vms.flatMap(({ vm, drCopy, launchCopy }) => {
       if (drCopy === undefined) throw new Error(`The recovery site has no DR copy of ${vm}.`);
       return [...drCopy.disks, ...(launchCopy?.snapshots ?? [])].map(({ snapshotId }) => snapshotId);

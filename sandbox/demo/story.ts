@@ -3,7 +3,7 @@ import { familyPrimaryAddress, shopPrimaryAddress } from '../application';
 import { siteOf } from '../datacenter/site-of';
 import { keepEvidencePage, proveEvidence } from './evidence-pages';
 import { listLeftovers } from './site-listing';
-import { openNewDatacenter, startBackupProxyAfresh } from './new-datacenter';
+import { openNewDatacenter, startBackupProxiesAfresh } from './new-datacenter';
 import { type AddressOf, type OtherGuests } from './other-guests';
 import { type PlanRuns } from './plan-runs';
 import { type DemoReport } from './report';
@@ -41,7 +41,7 @@ export async function tellStory(stage: Stage): Promise<void> {
 const inAll = <T>(vms: { disks: T[] }[]): T[] => vms.flatMap(({ disks }) => disks);
 
 /** Two orders, each followed by a backup and a restore; then a test of what would happen. */
-async function protect({ config, steps, runs, shop, others, report }: Stage): Promise<void> {
+export async function protect({ config, steps, runs, shop, others, report }: Stage): Promise<void> {
   const primary = shopPrimaryAddress(config);
   const home: AddressOf = (vm) => familyPrimaryAddress(config, vm);
   const orders: string[] = [];
@@ -103,7 +103,7 @@ async function protect({ config, steps, runs, shop, others, report }: Stage): Pr
 }
 
 /** The data centre is gone; the application comes up on EC2, with all that was replicated. */
-async function loseAndRecover({ config, steps, runs, shop, others, report }: Stage): Promise<void> {
+export async function loseAndRecover({ config, steps, runs, shop, others, report }: Stage): Promise<void> {
   const site = siteOf(config);
   const primary = shopPrimaryAddress(config);
   const orders = [ORDERS.beforeBackup, ORDERS.betweenBackups];
@@ -143,14 +143,14 @@ async function loseAndRecover({ config, steps, runs, shop, others, report }: Sta
 }
 
 /** Into a data centre where nothing is, by a backup proxy that knows nothing. */
-async function comeHome({ config, steps, runs, shop, others, report }: Stage): Promise<void> {
+export async function comeHome({ config, steps, runs, shop, others, report }: Stage): Promise<void> {
   const primary = shopPrimaryAddress(config);
   const orders = Object.values(ORDERS);
 
   await steps.take('new data centre', async () => {
     await openNewDatacenter(config);
-    const pid = await startBackupProxyAfresh(config);
-    return { proof: `It is empty, and its backup proxy runs as a new process, ${pid}.` };
+    const pids = await startBackupProxiesAfresh(config);
+    return { proof: `It is empty, and its backup proxy runs as a new process, ${pids.join(' and ')}.` };
   });
 
   await steps.take('failback', async () => {

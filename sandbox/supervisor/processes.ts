@@ -1,9 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Role } from '../../workers/roles';
+import { roleEnvironment } from '../access/profiles';
 import { WORKER_FLAGS } from '../../workers/node-flags';
 import { BLOCK_SERVER_FLAGS } from '../aws/node-flags';
-import { PROXY_AVAILABILITY_ZONE, PROXY_INSTANCE_ID } from '../aws/fixtures';
+import { PROXY_AVAILABILITY_ZONE, PROXY_INSTANCE_ID, PROXY_INSTANCE_IDS } from '../aws/fixtures';
+import { frontendOf } from '../cluster/members';
+import { postgresqlProcess } from '../cluster/postgresql';
+import { siteNamespace } from '../cluster/site-link';
+import { temporalProcesses } from '../cluster/temporal';
+import { type WorkerInstance, workersOf } from '../cluster/workers';
 import { type SandboxConfig } from '../config';
 import { relaySocket } from '../../machines/network/segment';
 import { projectRoot } from '../../host/project-root';
@@ -34,19 +39,25 @@ export const TEMPORAL_NAMESPACE = 'lifeboat';
 /** The backup repository of the sample plan, examples/shop/plan.yaml. */
 export const SHOP_REPOSITORY = 's3://lifeboat-shop/dr';
 
-/** Settings of everything that talks to the sandbox as it would to AWS and Temporal: workers, the CLI, tests. */
+/** Settings of everything that talks to the sandbox as it would to AWS and Temporal, as the account's root user. */
 export function clientEnvironment(config: SandboxConfig): Record<string, string> {
   return {
     AWS_ENDPOINT_URL: `http://127.0.0.1:${config.ports.aws}`,
     AWS_REGION: config.region,
     AWS_ACCESS_KEY_ID: config.accessKeyId,
     AWS_SECRET_ACCESS_KEY: config.secretAccessKey,
-    TEMPORAL_ADDRESS: `127.0.0.1:${config.ports.temporal}`,
+    TEMPORAL_ADDRESS: temporalAddress(config, 0),
     TEMPORAL_NAMESPACE,
     LIFEBOAT_REPOSITORY: SHOP_REPOSITORY,
+    // Whatever the shell has that started the sandbox.
+    LIFEBOAT_CODEC_KEYS: '',
     LIFEBOAT_DNS_SERVERS: `127.0.0.1:${config.ports.dns}`,
   };
 }
+
+/** Where the n-th of some clients finds Temporal. */
+const temporalAddress = (config: SandboxConfig, n: number): string =>
+  config.cluster === true ? frontendOf(config, n) : `127.0.0.1:${config.ports.temporal}`;
 
 /** Settings of the sandbox's workers: those of the clients, and where each site's machines and disks are. */
 export function workerEnvironment(config: SandboxConfig): Record<string, string> {
@@ -97,29 +108,29 @@ export function sandboxProcesses(config: SandboxConfig): ProcessSpec[] {
     env,
     log: join(paths.logs, `${name}.log`),
   });
-  const worker = (role: Role): ProcessSpec => {
+  const worker = (instance: WorkerInstance): ProcessSpec => {
+    const { name, role } = instance;
     const port = config.ports.metrics?.[role];
     const metrics: Record<string, string> =
       port === undefined ? {} : { LIFEBOAT_METRICS_ADDRESS: `127.0.0.1:${port}` };
-    const env = { ...workerEnvironment(config), ...metrics };
-    return node(`worker-${role}`, 'cli/main.js', ['worker', role], env, WORKER_FLAGS);
+    const env = {
+      ...workerEnvironment(config),
+      ...roleEnvironment(config, role),
+      ...(config.cluster === true ? ofCluster(config, instance) : metrics),
+    };
+    const spec = node(name, 'cli/main.js', ['worker', role], env, WORKER_FLAGS);
+    if (config.cluster !== true || role !== 'backup-proxy') return spec;
+    const inside = [`--net=/run/netns/${siteNamespace(config)}`, '--', spec.command, ...spec.args];
+    return { ...spec, command: 'nsenter', args: inside };
   };
   return [
     node('aws', 'sandbox/aws/main.js', [paths.awsConfig], {}, BLOCK_SERVER_FLAGS),
-    {
-      name: 'temporal',
-      command: temporalCommand(),
-      args: [
-        'server',
-        'start-dev',
-        ...['--ip', '127.0.0.1', '--port', String(config.ports.temporal)],
-        ...['--ui-ip', '127.0.0.1', '--ui-port', String(config.ports.ui)],
-        ...['--namespace', TEMPORAL_NAMESPACE, '--db-filename', join(paths.temporal, 'temporal.db')],
-        ...['--log-level', 'warn'],
-      ],
-      env: {},
-      log: join(paths.logs, 'temporal.log'),
-    },
+    ...(config.cluster === true
+      ? [
+          postgresqlProcess(config, join(paths.logs, 'postgresql.log')),
+          ...temporalProcesses(config, paths.logs),
+        ]
+      : [devServer(config)]),
     node('datacenter', 'sandbox/datacenter/main.js', [paths.datacenter]),
     ...(config.dataCentre === 'vsphere'
       ? [node('vcenter', 'sandbox/datacenter/vcenter-main.js', [config.directory])]
@@ -127,8 +138,47 @@ export function sandboxProcesses(config: SandboxConfig): ProcessSpec[] {
     ...(config.runner === 'no-boot'
       ? [node('guests', 'machines/network/answering.js', [answeringSocket(config), paths.silentGuests])]
       : []),
-    worker('control'),
-    worker('aws-proxy'),
-    worker('backup-proxy'),
+    ...workersOf(config).map(worker),
   ];
 }
+
+/** The server of the Temporal CLI, in one process. */
+function devServer(config: SandboxConfig): ProcessSpec {
+  const paths = sandboxPaths(config);
+  return {
+    name: 'temporal',
+    command: temporalCommand(),
+    args: [
+      'server',
+      'start-dev',
+      ...['--ip', '127.0.0.1', '--port', String(config.ports.temporal)],
+      ...['--ui-ip', '127.0.0.1', '--ui-port', String(config.ports.ui)],
+      ...['--namespace', TEMPORAL_NAMESPACE, '--db-filename', join(paths.temporal, 'temporal.db')],
+      ...['--log-level', 'warn'],
+    ],
+    env: {},
+    log: join(paths.logs, 'temporal.log'),
+  };
+}
+
+/** What one of several workers of a role is told besides: nothing of it is another's. */
+function ofCluster(config: SandboxConfig, { role, number }: WorkerInstance): Record<string, string> {
+  const instance = role === 'aws-proxy' ? PROXY_INSTANCE_IDS[number] : undefined;
+  return {
+    TEMPORAL_ADDRESS: temporalAddress(config, number),
+    LIFEBOAT_STATE_DIRECTORY: stateDirectory(config, number),
+    ...(instance === undefined ? {} : { LIFEBOAT_PROXY_INSTANCE_ID: instance }),
+  };
+}
+
+/** Where the n-th worker of each role keeps its state, each in a directory called as its role. */
+const stateDirectory = (config: SandboxConfig, number: number): string =>
+  config.cluster === true
+    ? join(sandboxPaths(config).proxies, String(number + 1))
+    : sandboxPaths(config).proxies;
+
+/** Where workers of a role keep their state. */
+export const stateDirectories = (config: SandboxConfig, wanted: WorkerInstance['role']): string[] =>
+  workersOf(config)
+    .filter(({ role }) => role === wanted)
+    .map(({ role, number }) => join(stateDirectory(config, number), role));

@@ -3,18 +3,20 @@ import { Connection } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type SandboxConfig } from '../config';
 import { AWS_PROXY_QUEUE, BACKUP_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
-import { sandboxPaths, TEMPORAL_NAMESPACE } from './processes';
+import { clientEnvironment, sandboxPaths, TEMPORAL_NAMESPACE } from './processes';
 
 /** The Temporal server makes its database at the first start; a busy machine needs some seconds more. */
 const PATIENCE_SECONDS = 120;
+/** A cluster is eight processes more, which find each other first. */
+const CLUSTER_PATIENCE_SECONDS = 360;
 /** TaskQueueType of temporal.api.enums.v1. */
 const WORKFLOW_QUEUE = 1;
 const ACTIVITY_QUEUE = 2;
 
 /** Waits until the AWS endpoint answers, the Temporal server serves, and each worker polls. */
 export async function waitUntilServing(config: SandboxConfig): Promise<void> {
-  const deadline = Date.now() + PATIENCE_SECONDS * 1000;
-  await eventually(deadline, config, 'the AWS endpoint', async () => {
+  const patience = config.cluster === true ? CLUSTER_PATIENCE_SECONDS : PATIENCE_SECONDS;
+  await eventually(patience, config, 'the AWS endpoint', async () => {
     const client = new STSClient({
       region: config.region,
       endpoint: `http://127.0.0.1:${config.ports.aws}`,
@@ -24,9 +26,9 @@ export async function waitUntilServing(config: SandboxConfig): Promise<void> {
     await client.send(new GetCallerIdentityCommand({})).finally(() => client.destroy());
     return true;
   });
-  await eventually(deadline, config, 'the Temporal server and the workers', async () => {
+  await eventually(patience, config, 'the Temporal server and the workers', async () => {
     const connection = await Connection.connect({
-      address: `127.0.0.1:${config.ports.temporal}`,
+      address: clientEnvironment(config).TEMPORAL_ADDRESS,
       connectTimeout: '2s',
     });
     try {
@@ -55,11 +57,12 @@ async function isPolled(connection: Connection, name: string, taskQueueType: num
 }
 
 async function eventually(
-  deadline: number,
+  seconds: number,
   config: SandboxConfig,
   what: string,
   check: () => Promise<boolean>,
 ): Promise<void> {
+  const deadline = Date.now() + seconds * 1000;
   let last: unknown = 'it does not say why';
   while (Date.now() < deadline) {
     try {
@@ -72,6 +75,6 @@ async function eventually(
   }
   const reason = last instanceof Error ? last.message : String(last);
   throw new Error(
-    `In ${PATIENCE_SECONDS} s ${what} did not come up (${reason}); the logs are in ${sandboxPaths(config).logs}.`,
+    `In ${seconds} s ${what} did not come up (${reason}); the logs are in ${sandboxPaths(config).logs}.`,
   );
 }

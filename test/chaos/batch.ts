@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { STRUCK_FILE } from '../../sandbox/aws/faults/rule';
-import { PROXY_INSTANCE_ID } from '../../sandbox/aws/fixtures';
+import { PROXY_INSTANCE_IDS } from '../../sandbox/aws/fixtures';
 import { readIfExists } from '../../host/if-exists';
 import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { type E2eSandbox } from '../support/e2e-sandbox';
 import { Account } from './account';
+import { cutNowAndThen } from './cuts';
 import { drawAwayCopies } from './away-copies';
 import { drawDecisions } from './decisions';
 import { drawFaults, drawLaunchFaults } from './faults';
@@ -29,6 +30,10 @@ export interface BatchReport extends LaunchCounts, LockCounts {
   seed: number;
   runs: number;
   kills: number;
+  /** Who was killed, each time. */
+  killed: string[];
+  /** How often a whole site was cut off, on a cluster. */
+  cuts: number;
   faults: number;
   /** Failovers and test failovers to an older recovery point. */
   olderPoints: number;
@@ -54,6 +59,9 @@ const SURVIVALS = 0x5afe;
 const OLDER_POINTS = 0x01de;
 /** As {@link LICENCES}, of data centres that come back. */
 const RETURNS = 0xf3ce;
+
+/** As {@link LICENCES}, of cuts between sites. */
+const CUTS = 0xc075;
 
 /** As {@link LICENCES}, of locks. */
 const LOCKS = 0x10c5;
@@ -111,9 +119,16 @@ export async function runBatch(
     const stop = new AbortController();
     const killing = killNowAndThen(config, kills, stop.signal, log);
     const silencing = silenceNowAndThen(paths.silentGuests, silences, stop.signal, log);
+    const cutting =
+      config.cluster === true
+        ? cutNowAndThen(config, new SeededRandom(seed ^ CUTS), stop.signal, log)
+        : Promise.resolve(0);
+    // What it fails with is told when all have arrived.
+    cutting.catch(() => undefined);
     await Promise.all(travellers.map((traveller) => traveller.travel()));
     stop.abort();
     const killed = await killing;
+    const cuts = await cutting;
     await silencing;
     await sandbox.mendAws();
     await waitUntilServing(config);
@@ -123,7 +138,7 @@ export async function runBatch(
       violations.push(...traveller.violations);
     }
     if (violations.length === 0) {
-      violations.push(...strayViolations(await account.resources(), [PROXY_INSTANCE_ID]));
+      violations.push(...strayViolations(await account.resources(), PROXY_INSTANCE_IDS));
       violations.push(
         ...siteViolations(
           await sandbox.site.list(),
@@ -139,7 +154,9 @@ export async function runBatch(
     return {
       seed,
       runs: travellers.reduce((sum, { runs }) => sum + runs, 0),
-      kills: killed,
+      kills: killed.length,
+      killed,
+      cuts,
       faults: (await strikes(paths.aws)) - struckBefore,
       launchCopiesMade: counted('launchCopiesMade'),
       launchedByCopy: counted('launchedByCopy'),

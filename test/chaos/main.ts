@@ -12,6 +12,9 @@ import { OLDER_SHARE } from './older-points';
 import { RETURN_SHARE } from './power-returns';
 import { SeededRandom } from './random';
 
+/** Seconds. The SDK asks for the next one five minutes before a session ends: here, every half minute. */
+const SESSION = 330;
+
 interface Options {
   runs: number;
   seed: number;
@@ -88,7 +91,7 @@ async function main(): Promise<number> {
   const sandbox = await openE2eSandbox('chaos', {
     ...{ runner: 'no-boot', application: 'none', pace: 'quick' },
     dataCentre: options.dataCentre,
-    times: { lockDay: LOCK_DAY },
+    times: { lockDay: LOCK_DAY, session: SESSION },
   });
   const reports: BatchReport[] = [];
   const runs = (): number => reports.reduce((sum, report) => sum + report.runs, 0);

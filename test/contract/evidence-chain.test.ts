@@ -67,7 +67,7 @@ describe('the chain of a plan’s evidence', () => {
     const third = await readEvidence(store, 'shop', 3);
     expect(third.evidence.chain).toEqual({ sequence: 3, previous: documents[1]?.sha256 });
     expect(await verifyEvidence(store, 'shop')).toEqual({
-      ...{ plan: 'shop', documents: 3, faults: [] },
+      ...{ plan: 'shop', documents: 3, signOffs: [], faults: [] },
       head: third.sha256,
     });
     expect((await verifyEvidence(store, 'shop', documents[0]?.sha256)).faults).toEqual([]);
@@ -78,6 +78,7 @@ describe('the chain of a plan’s evidence', () => {
       plan: 'other',
       documents: 0,
       head: null,
+      signOffs: [],
       faults: [],
     });
   });
@@ -258,6 +259,64 @@ describe('the chain of a plan’s evidence', () => {
       expect(await cli('show', 'shop', 'nobody')).toMatchObject({
         exitCode: 2,
         err: expect.stringContaining('has no evidence of the run "nobody"') as string,
+      });
+    });
+
+    it('signs a document of a run, which shows and verifies, and tells what was signed then', async () => {
+      await three();
+      const { sha256 } = await readEvidence(store, 'shop', 2);
+      const signed = await cli(
+        'sign',
+        'shop',
+        '2',
+        '--by',
+        'Ada',
+        '--remark',
+        'password=hunter2 <b>fine</b>',
+        '--json',
+      );
+      expect(signed.err).toBe('');
+      expect(signed.json()).toMatchObject({
+        ...{ command: 'evidence sign', ok: true, document: documentKey('shop', 4) },
+        signOff: {
+          ...{ kind: 'sign-off', by: 'Ada', chain: { sequence: 4 }, remark: 'password=… <b>fine</b>' },
+          signs: { sequence: 2, runId: 'second', sha256, kind: 'test failover' },
+          awsCaller: expect.stringMatching(/^arn:aws:/) as string,
+          osUser: expect.stringMatching(/.@./) as string,
+        },
+      });
+      expect((await cli('list', 'shop')).out).toMatch(/│ 4 +│ sign-off of 2 +│ sign-off/);
+      // The last run's is signed where none is named, and the last run's is shown.
+      expect((await cli('sign', 'shop', '--remark', 'too')).out).toMatch(/of number 3 with the SHA-256/);
+      expect((await cli('show', 'shop')).out).toMatch(
+        /^test failover of shop, run third.*\n[^]*\nSigned off at .*: too\n/,
+      );
+      expect((await cli('show', 'shop', '2', '--json')).json()).toMatchObject({ signOffs: [{ by: 'Ada' }] });
+      expect((await cli('show', 'shop', '1', '--json')).json()).toMatchObject({ signOffs: [] });
+      const page = await cli('show', 'shop', '4', '--html', 'sign-off.html');
+      expect(page.out).toMatch(/^Signed off at .* by Ada \(claimed; user .*, AWS credentials of arn:aws:iam/);
+      const html = readFileSync(join(folder.directory, 'sign-off.html'), 'utf8');
+      expect(html).toContain(sha256);
+      expect(html).toContain('&lt;b&gt;fine');
+      expect((await cli('verify', 'shop')).out).toMatch(
+        /^5 documents of shop: each is there.*\nNumber 2 is signed by Ada \(claimed\), at .*: number 4\.\n/,
+      );
+      for (const wrong of [
+        ['4', '--remark', 'x'],
+        ['nobody', '--remark', 'x'],
+        ['2', '--remark', 'a\nb'],
+        ['2', '--remark', ' '],
+      ])
+        expect((await cli('sign', 'shop', ...wrong)).exitCode).toBe(2);
+
+      // A run goes on after it, and finds its own document again.
+      await add('fourth');
+      expect((await add('second')).sequence).toBe(2);
+      // Who writes the signed document anew, and the index with it, has what was signed against them.
+      const body = (await bodyOf(documentKey('shop', 2))).replace('"completed"', '"cancelled"');
+      await store.put(documentKey('shop', 2), Buffer.from(body));
+      expect(await faults()).toContainEqual({
+        ...{ key: documentKey('shop', 4), problem: 'signs another document than number 2 is.' },
       });
     });
 

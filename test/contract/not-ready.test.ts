@@ -216,6 +216,13 @@ describe('a plan is not ready, and says why', () => {
       /need 2 vCPUs .* which is 3; 2 are in use/,
     ],
     [
+      'the quota of storage is too small',
+      () => (fixtures.quotas = { [STANDARD]: 64, 'L-7A658B76': 0 }),
+      'ebs-quota',
+      undefined,
+      /need 3 GiB .* which is 0 TiB; 0 GiB are in use/,
+    ],
+    [
       "a DR copy's key is about to be deleted",
       (plan) => {
         protecting('sealed')(plan);

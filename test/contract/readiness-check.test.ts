@@ -1,8 +1,15 @@
 import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs';
-import { DeregisterImageCommand, RegisterImageCommand } from '@aws-sdk/client-ec2';
+import {
+  CreateVolumeCommand,
+  DeleteVolumeCommand,
+  DeregisterImageCommand,
+  RegisterImageCommand,
+  type Tag,
+} from '@aws-sdk/client-ec2';
 import { ChangeResourceRecordSetsCommand } from '@aws-sdk/client-route-53';
 import { guestImage, ROOT_DEVICE } from '../../activities/aws-proxy/account/images';
 import { tagList } from '../../activities/aws-proxy/account/tags';
+import { volumeAvailable } from '../../activities/aws-proxy/account/volumes';
 import { deleteSnapshots } from '../../activities/aws-proxy/account/snapshots';
 import { createReadinessActivities } from '../../activities/aws-proxy/readiness/activities';
 import { type Finding } from '../../plan/readiness';
@@ -10,6 +17,7 @@ import { type DrPlan } from '../../plan/schema';
 import { type GuestRehearsal } from '../../repository/backups/manifest';
 import {
   PROXY_AVAILABILITY_ZONE,
+  PRODUCTION_SUBNET_ID,
   PROXY_INSTANCE_ID,
   REGION,
   shopFixtures,
@@ -77,6 +85,7 @@ describe('checkReadiness', () => {
     fixtures.quotas = { [STANDARD]: 64 };
     fixtures.encryptionByDefault = false;
     fixtures.vpcEndpoints = endpoints;
+    fixtures.routeTables = [];
     fixtures.recycleBin = [{ id: 'snap-1', description: 'Lifeboat: system of other at …', createdAt: DAY }];
     fixtures.kmsKeys = { [KEY]: 'Enabled' };
     for (const [at, group] of fixtures.securityGroups.entries()) group.ingress = ingress[at] ?? [];
@@ -104,6 +113,7 @@ describe('checkReadiness', () => {
     expect(await check(goodPlan())).toEqual({
       findings: [],
       recoveryPoints: { db: '20261123T101500Z-0199abcd' },
+      snapshotId: expect.stringMatching(/^snap-/) as string,
       proxyZones: [PROXY_AVAILABILITY_ZONE],
       guests: {
         db: { guestOs: 'debian12_64Guest', firmware: 'bios', disks: ['system*', 'data'] },
@@ -135,12 +145,16 @@ describe('checkReadiness', () => {
       DescribeInstanceTypeOfferings: 1,
       DescribeNetworkInterfaces: 1,
       DescribeVpcEndpoints: 1,
+      // The subnet's own, of which there is none, and the main one.
+      DescribeRouteTables: 2,
+      DescribeVolumes: 1,
       GetEbsEncryptionByDefault: 1,
       ListSnapshotsInRecycleBin: 1,
       GetHostedZone: 1,
       ListHostedZonesByName: 1,
       ListResourceRecordSets: 1,
-      GetServiceQuota: 1,
+      // vCPUs, and storage.
+      GetServiceQuota: 2,
       // The plan's state, and the VM's manifest.
       GetObject: 2,
       // Only whether they would be permitted.
@@ -323,6 +337,50 @@ describe('checkReadiness', () => {
       { code: 's3-endpoint', severity: 'warning' },
     ],
     [
+      "an S3 endpoint that the AWS proxy's subnet is not led to",
+      () =>
+        (fixtures.routeTables = [
+          { id: 'rtb-1', vpc: 'vpc-0a11fe00000000001', subnets: [PRODUCTION_SUBNET_ID] },
+        ]),
+      {
+        ...{ code: 's3-endpoint', severity: 'warning' },
+        text: expect.stringContaining(`The route table rtb-1 of the AWS proxy's subnet`) as string,
+        todo: expect.stringContaining('--add-route-table-ids rtb-1') as string,
+      },
+    ],
+    [
+      'an S3 endpoint that no route table leads to',
+      () => (fixtures.vpcEndpoints = endpoints?.map((one) => ({ ...one, routeTables: [] }))),
+      { code: 's3-endpoint', severity: 'warning' },
+    ],
+    [
+      'route tables that may not be looked at',
+      () =>
+        void site.faults.push({ operation: 'DescribeRouteTables', times: 1, code: 'UnauthorizedOperation' }),
+      { code: 'not-checked', severity: 'warning', about: 'the route tables' },
+    ],
+    [
+      'too little storage for the volumes',
+      () => (fixtures.quotas = { [STANDARD]: 64, 'L-7A658B76': 2 / 1024 }),
+      {
+        ...{ code: 'ebs-quota', severity: 'impossible', about: 'L-7A658B76' },
+        text: expect.stringMatching(
+          /^The volumes of the plan's VMs need 3 GiB of the quota "Storage for General/,
+        ) as string,
+        todo: expect.stringContaining(
+          '--service-code ebs --quota-code L-7A658B76 --desired-value 1.',
+        ) as string,
+      },
+    ],
+    [
+      'too little storage of the type that one disk has',
+      (plan) => {
+        plan.vms[0]!.recoverySite = { production: { volumes: { disks: { data: { volumeType: 'gp2' } } } } };
+        fixtures.quotas = { [STANDARD]: 64, 'L-7A658B76': 2 / 1024, 'L-D18FCD1D': 0 };
+      },
+      { code: 'ebs-quota', about: 'L-D18FCD1D', text: expect.stringContaining('need 1 GiB') as string },
+    ],
+    [
       'a Recycle Bin that keeps what replication deletes',
       () =>
         fixtures.recycleBin?.push({
@@ -417,10 +475,40 @@ describe('checkReadiness', () => {
     expect((await check(plan, false)).findings).toEqual([]);
   });
 
+  it("goes by the route table of the AWS proxy's subnet", async () => {
+    fixtures.routeTables = [{ id: 'rtb-1', vpc: 'vpc-0a11fe00000000001', subnets: [PRODUCTION_SUBNET_ID] }];
+    fixtures.vpcEndpoints = endpoints?.map((one) => ({ ...one, routeTables: ['rtb-1'] }));
+    expect(await findingsOf(goodPlan())).toEqual([]);
+  });
+
+  it('counts the volumes that there are, but for those of a failover of the plan', async () => {
+    const { ec2 } = site.clients;
+    fixtures.quotas = { [STANDARD]: 64, 'L-7A658B76': 4 / 1024 };
+    const make = async (Tags: Tag[]): Promise<string> => {
+      const { VolumeId = '' } = await ec2.send(
+        new CreateVolumeCommand({
+          ...{ AvailabilityZone: PROXY_AVAILABILITY_ZONE, Size: 2, VolumeType: 'gp3' },
+          ...(Tags.length === 0 ? {} : { TagSpecifications: [{ ResourceType: 'volume', Tags }] }),
+        }),
+      );
+      return VolumeId;
+    };
+    const ours = await make(tagList({ plan: 'shop', run: 'before', role: 'recovery' }));
+    expect(await findingsOf(goodPlan())).toEqual([]);
+    const other = await make([]);
+    expect(await findingsOf(goodPlan())).toMatchObject([
+      { code: 'ebs-quota', text: expect.stringMatching(/; 2 GiB are in use beside them\.$/) as string },
+    ]);
+    for (const id of [ours, other]) {
+      await volumeAvailable(ec2, id);
+      await ec2.send(new DeleteVolumeCommand({ VolumeId: id }));
+    }
+  });
+
   it("takes AWS's default where the account has no value of its own", async () => {
     fixtures.quotas = {};
     const plan = goodPlan();
-    site.faults.push({ operation: 'GetServiceQuota', times: 2, code: 'NoSuchResourceException' });
+    site.faults.push({ operation: 'GetServiceQuota', times: 4, code: 'NoSuchResourceException' });
     // 2 of the plan and 2 that run, of 5.
     expect(await findingsOf(plan)).toEqual([]);
     plan.vms[0]!.instanceTypes = ['m6i.xlarge'];

@@ -9,7 +9,7 @@ import { type DrPlan } from '../../plan/schema';
 import { type BackupManifest } from '../../repository/backups/manifest';
 import { type ObjectStore, s3ObjectStore } from '../../repository/objects/object-store';
 import { blockMapKey } from '../../repository/objects/keys';
-import { type Times } from '../../sandbox/aws/config';
+import { type Fixtures, type Times } from '../../sandbox/aws/config';
 import { REGION, SHOP_BUCKET, shopFixtures } from '../../sandbox/aws/fixtures';
 import { startAwsEndpoint } from '../../sandbox/aws/start';
 
@@ -20,6 +20,8 @@ export interface TestAccount {
   repository: RepositoryAddress;
   /** A repository that nothing was written to: a prefix of its own in the bucket. */
   newRepository(): { address: RepositoryAddress; store: ObjectStore };
+  /** Where the endpoint keeps everything, objects among it. */
+  directory: string;
   /** `address:port` of the hosted zones' server. */
   dnsServer: string;
   close(): Promise<void>;
@@ -32,6 +34,8 @@ export async function startTestAccount(
   intercept?: NonNullable<Parameters<typeof startAwsEndpoint>[1]>['intercept'],
   /** Seconds, in the place of those below. */
   times: Partial<Times> = {},
+  /** What is there at the beginning. */
+  fixtures: Fixtures = shopFixtures(),
 ): Promise<TestAccount> {
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-aws-'));
   const { endpoint, dns, close } = await startAwsEndpoint(
@@ -57,7 +61,7 @@ export async function startTestAccount(
         dnsPropagation: 0.1,
         ...times,
       },
-      fixtures: shopFixtures(),
+      fixtures,
     },
     { intercept },
   );
@@ -77,6 +81,7 @@ export async function startTestAccount(
       const address = { ...repository, prefix: `test-${repositories}/` };
       return { address, store: objectStore(address) };
     },
+    directory,
     dnsServer: dns,
     async close() {
       for (const client of [...Object.values(clients), s3] as { destroy(): void }[]) client.destroy();

@@ -3,6 +3,7 @@ import { runCli } from '../../cli/program';
 import { type DrPlan } from '../../plan/schema';
 import { projectRoot } from '../../host/project-root';
 import { type FaultRule } from '../../sandbox/aws/faults/rule';
+import { roleEnvironment } from '../../sandbox/access/profiles';
 import { workerEnvironment } from '../../sandbox/supervisor/processes';
 import { ExpectedDisks } from '../chaos/disks';
 import { removeSystemDisks } from '../chaos/guests';
@@ -67,7 +68,12 @@ asRoot('two versions of the control worker (needs root)', () => {
 
   /** Starts a control worker of the deployment. @returns it, and the name of its version */
   async function start(dist: string): Promise<{ worker: ControlProcess; buildId: string }> {
-    const env = { ...process.env, ...workerEnvironment(sandbox.config), LIFEBOAT_DEPLOYMENT: 'lifeboat' };
+    const env = {
+      ...process.env,
+      ...workerEnvironment(sandbox.config),
+      ...roleEnvironment(sandbox.config, 'control'),
+      LIFEBOAT_DEPLOYMENT: 'lifeboat',
+    };
     const worker = startControl(dist, env);
     workers.push(worker);
     const [, buildId = ''] = await worker.says(/^Lifeboat (\S+): control@.* \1, of lifeboat$/m);

@@ -5,6 +5,8 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { EXPECTED_FILE } from '../../client/aws-check/expected';
+import { CHECK_POLICY } from '../../client/aws-check/policies';
 import { projectRoot } from '../../host/project-root';
 import { startTemporal } from '../workflows/local-temporal';
 
@@ -72,13 +74,17 @@ describe('the package', () => {
   it('is small, and holds neither tests nor the sandbox', async () => {
     expect((await stat(tarball)).size).toBeLessThan(MOST_BYTES);
     const files = await readdir(installed, { recursive: true });
-    expect(files.filter((file) => /(^|\/)(test|bench|sandbox)(\/|$)|\.ts$|\.map$/.test(file))).toEqual([]);
+    expect(
+      files.filter((file) => /(^|\/)(test|bench|sandbox)(\/|$)|\.test\.|\.ts$|\.map$/.test(file)),
+    ).toEqual([]);
     expect(files.filter((file) => /^setup\/.*\.mjs$/.test(file)).sort()).toEqual([
       'setup/appliance.mjs',
       'setup/apt.mjs',
       'setup/process.mjs',
     ]);
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'CHANGELOG.md', 'docs/cli.md']));
+    // What `aws check` compares with, and looks up for who is refused something.
+    expect(files).toEqual(expect.arrayContaining([EXPECTED_FILE, CHECK_POLICY]));
   });
 
   it('has every module that its modules ask for, the sandbox left out', async () => {

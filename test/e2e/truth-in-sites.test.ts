@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Connection, Client } from '@temporalio/client';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
@@ -9,6 +9,9 @@ import { type DrPlan } from '../../plan/schema';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
 import { projectRoot } from '../../host/project-root';
 import { freePort } from '../../sandbox/free-ports';
+import { roleEnvironment } from '../../sandbox/access/profiles';
+import { roleName, type SandboxRole } from '../../sandbox/access/roles';
+import { type SessionRecord } from '../../sandbox/aws/iam/identities';
 import { TEMPORAL_NAMESPACE, workerEnvironment } from '../../sandbox/supervisor/processes';
 import { waitUntilServing } from '../../sandbox/supervisor/readiness';
 import { Account } from '../chaos/account';
@@ -24,6 +27,8 @@ import { temporalCli } from '../workflows/local-temporal';
 const NAME = 'www.shop.example';
 const HOME = '192.168.10.100';
 const STEP_MS = 240_000;
+/** Far less than STS gives anybody: each of the workers needs a new one again and again. */
+const SESSION_SECONDS = 20;
 
 /** Namespaces, taps and FUSE need root. */
 const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
@@ -41,7 +46,14 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
   });
 
   beforeAll(async () => {
-    sandbox = await openE2eSandbox('truth', { runner: 'no-boot', application: 'none', pace: 'quick' });
+    sandbox = await openE2eSandbox('truth', {
+      ...{ runner: 'no-boot', application: 'none', pace: 'quick' },
+      times: { session: SESSION_SECONDS },
+    });
+    // A call that was signed right before its session ended: it is made again.
+    sandbox.meansToBeRefused(
+      ({ code }) => code === 'RequestExpired' || code?.startsWith('ExpiredToken') === true,
+    );
     const { config } = sandbox;
     account = new Account(config);
     const journey: Journey = {
@@ -93,16 +105,17 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
   /** Another Temporal server with its own workers on the same two sites: somebody else's orchestrator. */
   async function otherOrchestrator(): Promise<LifeboatClient> {
     const { address, connection } = await otherServer();
-    const env = {
+    const env = (role: SandboxRole): NodeJS.ProcessEnv => ({
       ...process.env,
       ...workerEnvironment(sandbox.config),
+      ...roleEnvironment(sandbox.config, role),
       TEMPORAL_ADDRESS: address,
       LIFEBOAT_STATE_DIRECTORY: join(sandbox.config.directory, 'other-proxies'),
-    };
-    for (const role of ['control', 'aws-proxy', 'backup-proxy'])
+    });
+    for (const role of ['control', 'aws-proxy', 'backup-proxy'] as const)
       others.push(
         spawn(process.execPath, [join(projectRoot(), 'dist/cli/main.js'), 'worker', role], {
-          env,
+          env: env(role),
           stdio: 'ignore',
         }),
       );
@@ -142,6 +155,21 @@ asRoot('with the Temporal server and its database lost (needs root)', () => {
     },
     STEP_MS,
   );
+
+  it('has gone through many sessions of each role meanwhile', async () => {
+    const directory = join(sandbox.paths.aws, 'sessions');
+    const sessions = await Promise.all(
+      (await readdir(directory)).map(
+        async (name) => JSON.parse(await readFile(join(directory, name), 'utf8')) as SessionRecord,
+      ),
+    );
+    for (const role of ['control', 'aws-proxy', 'backup-proxy'] as const) {
+      const ended = sessions.filter(
+        (session) => session.role === roleName(role) && Date.parse(session.expiresAt) < Date.now(),
+      );
+      expect({ role, some: ended.length > 3 }).toEqual({ role, some: true });
+    }
+  });
 
   it(
     'lets no revived primary site replicate over the copy of what was failed over',

@@ -83,6 +83,8 @@ asRoot('activities that run twice, and late (needs root)', () => {
     // Workers of the test's own, on a server of its own: those of the sandbox have nothing to do.
     Runtime.install({ logger: new DefaultLogger('ERROR') });
     server = await startTemporal();
+    // All three in one process, which can have one role: the root user's.
+    delete process.env.AWS_PROFILE;
     Object.assign(process.env, workerEnvironment(config), {
       LIFEBOAT_STATE_DIRECTORY: join(config.directory, 'own-proxies'),
     });

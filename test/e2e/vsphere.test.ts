@@ -6,7 +6,7 @@ import { qmpSocketOf } from '../../machines/machine';
 import { withQmp } from '../../machines/qmp';
 import { type DrPlan } from '../../plan/schema';
 import { readManifest } from '../../repository/backups/backups';
-import { startBackupProxyAfresh } from '../../sandbox/demo/new-datacenter';
+import { startBackupProxiesAfresh } from '../../sandbox/demo/new-datacenter';
 import { simulatorProgram } from '../../sandbox/vcenter/simulator';
 import { simulatedVcenterOf, vcenterPidFile } from '../../sandbox/datacenter/vcenter-places';
 import { systemDisk, removeSystemDisks } from '../chaos/guests';
@@ -154,7 +154,7 @@ describeAsRoot('a data centre with vCenter (needs root and the simulated one)', 
       await (await sandbox.client.failover({ ...argument, mode: 'disaster' })).result();
       await sandbox.site.open();
       await sandbox.site.untilServing();
-      await startBackupProxyAfresh(sandbox.config);
+      await startBackupProxiesAfresh(sandbox.config);
       expect(await sandbox.site.list()).toEqual([]);
 
       await (await sandbox.client.failback(argument)).result();

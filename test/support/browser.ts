@@ -22,6 +22,8 @@ export function hasBrowser(): boolean {
 /** A page of a real browser, which is driven by its DevTools protocol (chromedevtools.github.io/devtools-protocol). */
 export interface Page {
   goto(url: string): Promise<void>;
+  /** Runs JavaScript in each further document, before its own. */
+  beforeEach(script: string): Promise<void>;
   /** Runs JavaScript in the page. @returns what it comes to */
   run<T>(script: string): Promise<T>;
   /**
@@ -46,14 +48,15 @@ interface Answer {
 /** Seconds until a page shows what it is to show: its scripts come from a server that others keep busy. */
 const PATIENCE_SECONDS = 60;
 
-/** Starts a browser with an empty page. To be closed. */
-export async function openBrowser(): Promise<Page> {
+/** Starts a browser with an empty page. To be closed. @param trusting takes any certificate, as those of a test are signed by nobody */
+export async function openBrowser({ trusting = false } = {}): Promise<Page> {
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-browser-'));
   const browser = spawn(
     CHROMIUM,
     [
       // The sandbox of Chromium does not work for root; the pages are our own server's.
       ...['--no-sandbox', '--remote-debugging-port=0', `--user-data-dir=${directory}`],
+      ...(trusting ? ['--ignore-certificate-errors'] : []),
       ...['--window-size=1400,1400', '--disable-gpu', 'about:blank'],
     ],
     // A group of its own, by which all that it starts is ended with it: Debian's program is a script.
@@ -130,6 +133,10 @@ function pageBy(send: Send, close: () => Promise<void>): Page {
   return {
     run,
     goto: async (url) => void (await send('Page.navigate', { url })),
+    beforeEach: async (source) => {
+      await send('Page.enable');
+      await send('Page.addScriptToEvaluateOnNewDocument', { source });
+    },
     async click(script, then) {
       await eventually(PATIENCE_SECONDS, async () => {
         const at = await run<{ x: number; y: number } | null>(

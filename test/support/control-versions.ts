@@ -43,7 +43,7 @@ export async function changedInstallation(directory: string): Promise<string> {
   return dist;
 }
 
-/** A process that runs a control worker. */
+/** A process that runs a worker. */
 export interface ControlProcess {
   /** Waits for a line of its output. */
   says(text: RegExp): Promise<RegExpMatchArray>;
@@ -51,8 +51,8 @@ export interface ControlProcess {
   kill(): Promise<void>;
 }
 
-export function startControl(dist: string, env: NodeJS.ProcessEnv): ControlProcess {
-  const child: ChildProcess = spawn(process.execPath, [join(dist, 'cli/main.js'), 'worker', 'control'], {
+export function startControl(dist: string, env: NodeJS.ProcessEnv, role = 'control'): ControlProcess {
+  const child: ChildProcess = spawn(process.execPath, [join(dist, 'cli/main.js'), 'worker', role], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,14 +1,17 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type AwsClients, awsClients } from '../../activities/aws-proxy/account/clients';
+import { type AwsClients, awsClients, s3Client } from '../../activities/aws-proxy/account/clients';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { openRepository, repositoryAt } from '../../client/repository';
 import { type LoadedPlan } from '../../plan/load';
 import { type DrPlan } from '../../plan/schema';
-import { type ObjectStore } from '../../repository/objects/object-store';
+import { type ObjectStore, s3ObjectStore } from '../../repository/objects/object-store';
 import { publishPlan } from '../../repository/plans/plans';
+import { grantAccess } from '../../sandbox/access/grant';
+import { roleEnvironment } from '../../sandbox/access/profiles';
 import { FAULTS_FILE, type FaultRule } from '../../sandbox/aws/faults/rule';
 import { REGION } from '../../sandbox/aws/fixtures';
+import { type JournalEntry, journalText, refusedCalls } from '../../sandbox/aws/journal';
 import { readSandboxConfig, type SandboxConfig, type SandboxOptions } from '../../sandbox/config';
 import { type PrimarySite } from '../../sandbox/datacenter/primary-site';
 import { siteOf } from '../../sandbox/datacenter/site-of';
@@ -38,7 +41,12 @@ export interface E2eSandbox {
   breakAws(...rules: FaultRule[]): Promise<void>;
   /** The endpoint fails no more. */
   mendAws(): Promise<void>;
-  /** @param options `keep`: for whoever wants to see what became of it */
+  /** Calls that a test means to be refused; all others fail it at its end. */
+  meansToBeRefused(which: (call: JournalEntry) => boolean): void;
+  /**
+   * @param options `keep`: for whoever wants to see what became of it
+   * @throws Error where a role was refused what it asked for, or a signature was not believed
+   */
   close(options?: { keep: boolean }): Promise<void>;
 }
 
@@ -53,14 +61,23 @@ export async function openE2eSandbox(
   await sandboxUp({ ...options, directory });
   const config = await readSandboxConfig(directory);
   if (!config) throw new Error(`There is no sandbox in ${directory}.`);
-  Object.assign(process.env, clientEnvironment(config));
+  // Runs are started as the command starts them, and looked at as the account's root user does.
+  Object.assign(process.env, clientEnvironment(config), roleEnvironment(config, 'command'));
   const paths = sandboxPaths(config);
   const repository = repositoryAt(SHOP_REPOSITORY, REGION);
   if (!repository) throw new Error(`${SHOP_REPOSITORY} is no repository.`);
-  const store = openRepository(repository);
-  const aws = awsClients({ region: REGION, endpoint: process.env.AWS_ENDPOINT_URL, maxAttempts: 3 });
+  const published = openRepository(repository);
+  const root = {
+    region: REGION,
+    endpoint: process.env.AWS_ENDPOINT_URL,
+    credentials: { accessKeyId: config.accessKeyId, secretAccessKey: config.secretAccessKey },
+    maxAttempts: 3,
+  };
+  const store = s3ObjectStore(s3Client(root), repository);
+  const aws = awsClients(root);
   const client = await lifeboatClient({ ignoreConfigurationFile: true });
   const faults = join(paths.aws, FAULTS_FILE);
+  const meant: ((call: JournalEntry) => boolean)[] = [];
   return {
     config,
     paths,
@@ -69,7 +86,8 @@ export async function openE2eSandbox(
     aws,
     store,
     async publish(plan, scripts = []) {
-      const { digest } = await publishPlan(store, plan, scripts);
+      await grantAccess(config, plan);
+      const { digest } = await publishPlan(published, plan, scripts);
       return { plan: plan.name, digest };
     },
     async kill(name) {
@@ -85,10 +103,14 @@ export async function openE2eSandbox(
     },
     breakAws: (...rules) => writeFileAtomically(faults, JSON.stringify({ rules })),
     mendAws: () => rm(faults, { force: true }),
+    meansToBeRefused: (which) => void meant.push(which),
     async close({ keep } = { keep: false }) {
       await client.close();
       for (const one of Object.values(aws) as { destroy(): void }[]) one.destroy();
+      const refused = refusedCalls(paths.aws).filter((call) => !meant.some((which) => which(call)));
       await sandboxDown({ directory, forget: !keep });
+      if (refused.length > 0)
+        throw new Error(`The account refused what it should allow:\n${refused.map(journalText).join('\n')}`);
     },
   };
 }

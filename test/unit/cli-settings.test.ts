@@ -71,6 +71,33 @@ describe('settings', () => {
     });
   });
 
+  describe("with the sandbox's roles", () => {
+    const profile = { name: 'lifeboat', configFile: '/command/config', credentialsFile: '/command/keys' };
+    const files = (role: string) => ({
+      AWS_PROFILE: 'lifeboat',
+      AWS_CONFIG_FILE: `/${role}/config`,
+      AWS_SHARED_CREDENTIALS_FILE: `/${role}/keys`,
+    });
+    beforeEach(() => writeSandbox({ ...SANDBOX, aws: { ...SANDBOX.aws, profile } }));
+
+    it('are those of the command, instead of any key', () => {
+      const env = { AWS_PROFILE: 'production', AWS_ACCESS_KEY_ID: 'AKIAREAL', AWS_SECRET_ACCESS_KEY: 'real' };
+      loadSettings(env, [directory]);
+      expect(env).toMatchObject(files('command'));
+      expect(Object.keys(env)).not.toContain('AWS_ACCESS_KEY_ID');
+      expect(Object.keys(env)).not.toContain('AWS_SECRET_ACCESS_KEY');
+    });
+
+    it("are a worker's own where its environment names this endpoint and a profile", () => {
+      const worker = { ...files('aws-proxy'), AWS_ENDPOINT_URL: SANDBOX.aws.endpoint };
+      loadSettings(worker, [directory]);
+      expect(worker).toMatchObject(files('aws-proxy'));
+      const elsewhere = files('aws-proxy');
+      loadSettings(elsewhere, [directory]);
+      expect(elsewhere).toMatchObject(files('command'));
+    });
+  });
+
   it.each([
     ['TEMPORAL_ADDRESS', 'temporal.example:7233'],
     ['AWS_ENDPOINT_URL', 'https://aws.example'],

@@ -6,6 +6,7 @@ import { RunFacts } from '../../activities/control/evidence/run-facts';
 import { escapeHtml, html } from '../../activities/control/evidence/page/html';
 import { projectRoot } from '../../host/project-root';
 import { type EvidenceFacts, evidenceJsonSchema, evidenceSchema } from '../../repository/evidence/document';
+import { signOffJsonSchema } from '../../repository/evidence/sign-off';
 import { evidenceOfHistory } from '../support/evidence';
 import { recordedRun } from '../support/recorded-run';
 
@@ -21,6 +22,16 @@ describe('the schema of evidence', () => {
   it('is published as the code has it (npx lifeboat evidence schema > docs/evidence.schema.json)', () => {
     const file = readFileSync(join(projectRoot(), 'docs/evidence.schema.json'), 'utf8');
     expect(JSON.parse(file)).toEqual(JSON.parse(JSON.stringify(evidenceJsonSchema())));
+  });
+
+  it('and that of sign-offs (npx lifeboat evidence schema --sign-off > docs/sign-off.schema.json)', () => {
+    const file = readFileSync(join(projectRoot(), 'docs/sign-off.schema.json'), 'utf8');
+    expect(JSON.parse(file)).toEqual(JSON.parse(JSON.stringify(signOffJsonSchema())));
+  });
+
+  it('reads documents of before hooks were told', async () => {
+    const { hooks: _, ...before } = stored(evidenceOfHistory(await recordedRun('failover-test')));
+    expect(evidenceSchema.parse(before)).not.toHaveProperty('hooks');
   });
 });
 
@@ -119,6 +130,45 @@ describe('a document made of a recorded run', () => {
     expect(pageOf(evidence)).toContain(
       `<h1>${kind === 'failover' ? 'Failover' : 'Failback'} of the plan shop`,
     );
+  });
+
+  it('tells what hooks answered: the status, the end of what they said, and that one gave no answer', async () => {
+    const history = await recordedRun('failover-test');
+    const result = {
+      ...{ at: 'afterReady', index: 1, what: 'smoke-test', required: true, ok: false, status: 3, seconds: 2 },
+      ...{
+        reason: 'It ended with status 3.',
+        startedAt: AT,
+        output: `${'x'.repeat(3000)}\nlast <b>line</b>`,
+      },
+    };
+    const step = { ...history.run.steps[0]!, activity: 'runHook', label: 'run the hook' };
+    history.run.steps.push(
+      { ...step, input: {}, outcome: 'done', result },
+      {
+        ...step,
+        outcome: 'timed out',
+        error: 'No answer.',
+        result: undefined,
+        input: { index: 2, vm: 'db', hook: { at: 'afterVmReady', command: ['check-db', '--password=x'] } },
+      },
+    );
+    const evidence = stored(evidenceOfHistory(history));
+    expect(evidence.hooks).toMatchObject([
+      { ok: false, status: 3, required: true, reason: 'It ended with status 3.', vm: null },
+      {
+        at: 'afterVmReady',
+        index: 2,
+        vm: 'db',
+        what: 'check-db',
+        ok: false,
+        status: null,
+        reason: 'No answer.',
+      },
+    ]);
+    expect(evidence.hooks?.[0]?.output).toMatch(/^x+\nlast <b>line<\/b>$/);
+    expect(pageOf(evidence)).toMatch(/<h2>Hooks<\/h2>[^]*failed, status 3[^]*last &lt;b&gt;line/);
+    expect(pageOf(stored(evidenceOfHistory(await recordedRun('failover-test'))))).not.toContain('<h2>Hooks');
   });
 
   it('measures against the objectives of the plan', async () => {
@@ -292,6 +342,19 @@ describe('what is secret', () => {
         };
       });
       Object.assign(history.run, { argument: { plan: 'shop', mode: 'disaster', token: MARK } });
+      history.run.steps.push({
+        ...{ ...history.run.steps[0]!, activity: 'runHook', outcome: 'done', input: {} },
+        result: {
+          at: 'afterReady',
+          index: 0,
+          what: 'x',
+          ok: false,
+          output: told.join('\n'),
+          reason: told[2],
+          startedAt: AT,
+          seconds: 1,
+        },
+      });
       history.run.updates.push({
         name: 'retry',
         at: AT,

@@ -9,7 +9,7 @@ jest.setTimeout(90_000);
 const root = resolve(__dirname, '../..');
 const ROOMS = [
   ...['activities', 'bench', 'blocks', 'cli', 'client', 'guest', 'host', 'hypervisor', 'machines', 'plan'],
-  ...['repository', 'sandbox', 'test', 'workers', 'workflows'],
+  ...['repository', 'sandbox', 'test', 'wire', 'workers', 'workflows'],
 ];
 
 /** What the rule says of the tree in a directory; with exit code 0, nothing was wrong. */

@@ -242,9 +242,9 @@ describe('bodies of objects', () => {
 
   it('lose their chunks, and have their trailer checked', async () => {
     const framed = [
-      '4;chunk-sig',
+      '9;chunk-sig',
       'nature=x\r\nwi',
-      'ki\r\n5\r\npedia\r',
+      'kipedia\r',
       '\n0\r\nx-amz-checksum-crc32:',
       'rfGp7Q==\r\n\r\n',
     ];
@@ -258,6 +258,7 @@ describe('bodies of objects', () => {
   it('are refused when cut short, mis-framed, too long or with a checksum nobody checks', async () => {
     expect(await receive(chunked, ['9\r\nwiki'])).toBe('IncompleteBody');
     expect(await receive(chunked, ['zz\r\nwikipedia'])).toBe('IncompleteBody');
+    expect(await receive(chunked, ['4\r\nwiki\r\n5\r\npedia\r\n0\r\n\r\n'])).toBe('InvalidChunkSizeError');
     expect(await receive(chunked, ['4\r\nwikipedia\r\n0\r\n\r\n'])).toBe('IncompleteBody');
     expect(await receive({}, ['x'.repeat(1001)])).toBe('EntityTooLarge');
     expect(await receive({ 'x-amz-checksum-crc64nvme': 'AAAA' }, ['x'])).toBe('NotImplemented');

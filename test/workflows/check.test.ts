@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { EBSClient } from '@aws-sdk/client-ebs';
 import { ApplicationFailure } from '@temporalio/common';
 import {
   bundleWorkflowCode,
@@ -10,6 +11,7 @@ import {
 import { createAwsProxyAnswers, createBackupProxyAnswers } from '../../activities/answers';
 import { type CheckedReadiness } from '../../activities/aws-proxy/readiness/contract';
 import { createControlActivities } from '../../activities/control/activities';
+import { type ListedProxy } from '../../activities/control/workers/listed-proxy';
 import { noteTest } from '../../activities/control/readiness';
 import {
   AWS_PROXY_QUEUE,
@@ -17,7 +19,9 @@ import {
   BACKUP_PROXY_ANSWER_QUEUE,
   CONTROL_QUEUE,
   NOTICE_QUEUE,
+  workerAnswerQueue,
 } from '../../activities/task-queues';
+import { checkText } from '../../cli/readiness-text';
 import { lifeboatClient } from '../../client/client';
 import { type Notice } from '../../plan/notices';
 import { type PlanPhase } from '../../plan/run';
@@ -36,6 +40,8 @@ import { dependent, failOverOn } from './failover-run';
 import { describeWithTemporal, temporalForTests } from './local-temporal';
 
 const ZONE = 'eu-central-1a';
+const AWS_PROXY = 'aws-proxy@here:1 0.1.0+4d1f0c27b9e8';
+const BACKUP_PROXY = 'backup-proxy@there:2 0.1.0+4d1f0c27b9e8';
 const SECONDS = 60_000;
 const NOTHING: CheckedReadiness = {
   findings: [],
@@ -50,6 +56,8 @@ interface Present {
   /** What the backup proxy reads the repository by. */
   backupStore?: ObjectStore;
   site?: () => Promise<CheckedReadiness>;
+  /** Proxies that poll, as the control worker sees them; those that do where absent. */
+  listed?: ListedProxy[];
   /** How many notices to wait for. */
   told?: number;
 }
@@ -79,14 +87,15 @@ describeWithTemporal('a check on a real Temporal server', () => {
   });
 
   /** One check of the plan, with these workers. @returns what it found, and the verdict among its search attributes */
-  async function check({ aws = true, backup = true, backupStore = store, site, told = 0 }: Present) {
+  async function check({ aws = true, backup = true, backupStore = store, site, listed, told = 0 }: Present) {
     const { nativeConnection: connection, client: temporal } = server();
     const worker = (taskQueue: string, more: Partial<WorkerOptions>): Promise<Worker> =>
       Worker.create({ connection, taskQueue, ...more });
-    const proxy = createAwsProxyAnswers({ worker: 'aws-proxy@here:1', availabilityZone: ZONE });
+    const proxy = createAwsProxyAnswers({ worker: AWS_PROXY, availabilityZone: ZONE });
     const other = createBackupProxyAnswers({
-      worker: 'backup-proxy@there:2',
+      worker: BACKUP_PROXY,
       objectStore: () => backupStore,
+      ebs: new EBSClient({ region: 'eu-central-1' }),
     });
     const control = createControlActivities({
       objectStore: () => store,
@@ -98,17 +107,33 @@ describeWithTemporal('a check on a real Temporal server', () => {
       notices.push(notice);
       return Promise.resolve({ answer: 'taken' });
     };
+    const awsProxy = { identity: AWS_PROXY, activities: proxy };
+    const backupProxy = { identity: BACKUP_PROXY, activities: other };
     const workers = [
       await worker(NOTICE_QUEUE, { activities: { deliverNotice } }),
-      await worker(CONTROL_QUEUE, { workflowBundle, activities: control }),
+      await worker(CONTROL_QUEUE, {
+        workflowBundle,
+        activities: {
+          ...control,
+          ...(listed === undefined
+            ? {}
+            : { lookAtWorkers: () => Promise.resolve({ proxies: listed, findings: [] }) }),
+        },
+      }),
       await worker(AWS_PROXY_QUEUE, { activities: { checkReadiness } }),
       ...(aws
         ? [
-            await worker(awsProxyAnswerQueue(), { activities: proxy }),
-            await worker(awsProxyAnswerQueue(ZONE), { activities: proxy }),
+            await worker(awsProxyAnswerQueue(), awsProxy),
+            await worker(awsProxyAnswerQueue(ZONE), awsProxy),
+            await worker(workerAnswerQueue(AWS_PROXY), awsProxy),
           ]
         : []),
-      ...(backup ? [await worker(BACKUP_PROXY_ANSWER_QUEUE, { activities: other })] : []),
+      ...(backup
+        ? [
+            await worker(BACKUP_PROXY_ANSWER_QUEUE, backupProxy),
+            await worker(workerAnswerQueue(BACKUP_PROXY), backupProxy),
+          ]
+        : []),
     ];
     const working = workers.map((one) => one.run());
     try {
@@ -137,8 +162,8 @@ describeWithTemporal('a check on a real Temporal server', () => {
         verdict: 'ready',
         findings: [],
         proxies: {
-          aws: { worker: 'aws-proxy@here:1', availabilityZone: ZONE },
-          backup: { worker: 'backup-proxy@there:2' },
+          aws: { worker: AWS_PROXY, availabilityZone: ZONE },
+          backup: { worker: BACKUP_PROXY },
         },
       });
       expect(attribute).toBe('ready');
@@ -167,6 +192,49 @@ describeWithTemporal('a check on a real Temporal server', () => {
           text: expect.stringContaining('eu-central-1b') as string,
         },
       ]);
+    },
+    SECONDS,
+  );
+
+  it(
+    'asks every proxy for itself: one that is silent, one of another version, one that may not write',
+    async () => {
+      const backupStore = new MemoryObjectStore();
+      backupStore.beforePut = (key) => {
+        if (key.startsWith('pins/')) throw Object.assign(new Error('No.'), { code: 'AccessDenied' });
+      };
+      const listed: ListedProxy[] = [
+        ...[AWS_PROXY, 'aws-proxy@here:0 0.1.0'].map((worker) => ({
+          role: 'aws-proxy' as const,
+          worker,
+          version: '0.1.0',
+          asked: true,
+        })),
+        { role: 'aws-proxy', worker: 'aws-proxy@old:1 0.0.9', version: '0.0.9', asked: false },
+        { role: 'backup-proxy', worker: BACKUP_PROXY, version: '0.1.0', asked: true },
+        { role: 'backup-proxy', worker: 'backup-proxy@gone:9 0.1.0', version: '0.1.0', asked: true },
+      ];
+      const { found } = await check({ backupStore, listed });
+      expect(found.findings.map(({ code, severity, about }) => [code, severity, about])).toEqual([
+        ['proxy-silent', 'warning', 'backup-proxy@gone'],
+        [
+          'permission',
+          'warning',
+          `The backup proxy ${BACKUP_PROXY}: s3:PutObject pins/db/* of the repository`,
+        ],
+        ['version', 'warning', 'AWS proxy aws-proxy@old'],
+      ]);
+      expect(found.proxies.all).toEqual([
+        { role: 'aws-proxy', worker: AWS_PROXY, version: '0.1.0', answered: 'yes', availabilityZone: ZONE },
+        { role: 'aws-proxy', worker: 'aws-proxy@here:0 0.1.0', version: '0.1.0', answered: 'no' },
+        { role: 'aws-proxy', worker: 'aws-proxy@old:1 0.0.9', version: '0.0.9', answered: 'not asked' },
+        { role: 'backup-proxy', worker: BACKUP_PROXY, version: '0.1.0', answered: 'yes' },
+        { role: 'backup-proxy', worker: 'backup-proxy@gone:9 0.1.0', version: '0.1.0', answered: 'no' },
+      ]);
+      const text = checkText(found);
+      expect(text).toContain(`AWS proxy: ${AWS_PROXY}, version 0.1.0, in ${ZONE}.\n`);
+      expect(text).toContain('Backup proxy: backup-proxy@gone:9 0.1.0, version 0.1.0; does not answer.\n');
+      expect((await readReadiness(store, 'shop'))?.check?.proxies).toEqual(found.proxies);
     },
     SECONDS,
   );

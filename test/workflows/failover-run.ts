@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type WorkflowHandle } from '@temporalio/client';
+import { Client, type WorkflowHandle } from '@temporalio/client';
 import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker, type WorkerOptions } from '@temporalio/worker';
 import {
@@ -10,6 +10,8 @@ import {
 } from '../../activities/task-queues';
 import { type DrPlan } from '../../plan/schema';
 import { type FailoverRequest, type FailoverSummary } from '../../workflows/failover';
+import { bundleFor } from '../../wire/bundle-code';
+import { dataConverterFor } from '../../wire/data-converter';
 import { plainPlan } from '../support/e2e-plan';
 
 const ZONE = 'eu-central-1a';
@@ -19,7 +21,10 @@ const HOST = 'i-0a11fe00000000001';
 let bundled: ReturnType<typeof bundleWorkflowCode> | undefined;
 /** The product's workflows. */
 export const bundle = () =>
-  (bundled ??= bundleWorkflowCode({ workflowsPath: require.resolve('../../workflows') }));
+  (bundled ??= bundleWorkflowCode({
+    workflowsPath: require.resolve('../../workflows'),
+    failureConverterPath: require.resolve('../../wire/bundled-failures'),
+  }));
 
 export interface Input {
   vm?: string;
@@ -45,6 +50,7 @@ export async function failOverOn(
     workflowId = `failover-${randomUUID()}`,
     type = 'failover',
     leave = false,
+    env = {},
   }: {
     of: DrPlan;
     calls?: string[];
@@ -53,8 +59,12 @@ export async function failOverOn(
     type?: 'failover' | 'failback' | 'replication' | 'scheduledTest';
     /** Goes after `meanwhile`, and leaves the run to others. */
     leave?: boolean;
+    /** Of client and workers, for what is in its payloads. */
+    env?: NodeJS.ProcessEnv;
   },
 ): Promise<{ calls: string[]; inputs: Map<string, Input>; outcome: FailoverSummary | Error }> {
+  const dataConverter = dataConverterFor(server.namespace ?? 'default', env);
+  const client = new Client({ connection: server.connection, namespace: server.namespace, dataConverter });
   const inputs = new Map<string, Input>();
   const activities = (names: string[]): WorkerOptions['activities'] =>
     Object.fromEntries(
@@ -73,6 +83,7 @@ export async function failOverOn(
       connection: server.nativeConnection,
       taskQueue,
       activities: activities(names),
+      dataConverter,
       ...more,
     });
   const workers = [
@@ -83,7 +94,7 @@ export async function failOverOn(
         'writeEvidence',
       ],
       {
-        workflowBundle: await bundle(),
+        workflowBundle: await bundleFor(dataConverter, await bundle()),
       },
     ),
     await worker(AWS_PROXY_QUEUE, [
@@ -106,15 +117,12 @@ export async function failOverOn(
   ];
   const working = workers.map((one) => one.run());
   try {
-    const run = await server.client.workflow.start<(asked: FailoverRequest) => Promise<FailoverSummary>>(
-      type,
-      {
-        workflowId,
-        taskQueue: CONTROL_QUEUE,
-        args: [request],
-        workflowExecutionTimeout: '150s',
-      },
-    );
+    const run = await client.workflow.start<(asked: FailoverRequest) => Promise<FailoverSummary>>(type, {
+      workflowId,
+      taskQueue: CONTROL_QUEUE,
+      args: [request],
+      workflowExecutionTimeout: '150s',
+    });
     const ended = leave
       ? Promise.resolve(new Error('It goes on.'))
       : run.result().catch((error: Error) => (error.cause as Error | undefined) ?? error);

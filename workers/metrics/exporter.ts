@@ -1,6 +1,7 @@
 import { type MetricGauge, type MetricMeter } from '@temporalio/common';
 import { Runtime } from '@temporalio/worker';
 import { lifeboatVersion } from '../../host/version';
+import { sdkLogging } from '../log';
 import { SettingsError } from '../settings';
 import { type CounterName, type GaugeName, type LabelsOf, METRICS, sample, type Sample } from './catalogue';
 
@@ -35,8 +36,11 @@ export class Exporter {
  */
 export function exportMetrics(address: string, role: string): Exporter {
   try {
+    const { logger, telemetryOptions } = sdkLogging();
     Runtime.install({
+      logger,
       telemetryOptions: {
+        ...telemetryOptions,
         metrics: { attachServiceName: false, prometheus: { bindAddress: address } },
       },
     });

@@ -19,6 +19,7 @@ import {
   BACKUP_PROXY_QUEUE,
   CONTROL_QUEUE,
   NOTICE_QUEUE,
+  workerAnswerQueue,
 } from '../../activities/task-queues';
 
 /** How an activity is run, and what it is called in the Web UI. */
@@ -74,6 +75,7 @@ export const control = activitiesOn<ControlActivities>(CONTROL_QUEUE, {
   movePlanState: { profile: 'call', label: "move the plan's state on" },
   recordFence: { profile: 'call', label: "keep what the fence did in the plan's state" },
   checkPlanState: { profile: 'call', label: "check the plan's generation" },
+  lookAtWorkers: { profile: 'call', label: 'look at the workers' },
   keepCheck: { profile: 'call', label: 'keep what the check found' },
   noteTest: { profile: 'call', label: 'note the test' },
   readWindow: { profile: 'call', label: 'may a test begin now?' },
@@ -195,6 +197,18 @@ export const awsProxyAnswers = (zone?: string): AwsProxyAnswerActivities =>
     answerAsAwsProxy: { profile: 'pulse', label: 'is an AWS proxy there?' },
   });
 
-export const backupProxyAnswers = activitiesOn<BackupProxyAnswerActivities>(BACKUP_PROXY_ANSWER_QUEUE, {
+const BACKUP_PROXY_ANSWERS: Steps<BackupProxyAnswerActivities> = {
   answerAsBackupProxy: { profile: 'pulse', label: 'is a backup proxy there?' },
+  askBackupProxyPrivileges: { profile: 'pulse', label: 'what may the backup proxy do?' },
+};
+export const backupProxyAnswers = activitiesOn(BACKUP_PROXY_ANSWER_QUEUE, BACKUP_PROXY_ANSWERS);
+
+/** One proxy is asked for itself, on the queue that it alone polls. @param worker its identity */
+export const proxyAnswers = (
+  worker: string,
+): { aws: AwsProxyAnswerActivities; backup: BackupProxyAnswerActivities } => ({
+  aws: activitiesOn<AwsProxyAnswerActivities>(workerAnswerQueue(worker), {
+    answerAsAwsProxy: { profile: 'pulse', label: 'is this AWS proxy there?' },
+  }),
+  backup: activitiesOn(workerAnswerQueue(worker), BACKUP_PROXY_ANSWERS),
 });

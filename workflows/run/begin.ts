@@ -4,6 +4,7 @@ import { type ClosedWindow } from '../../plan/replication-limit';
 import { type DrPlan } from '../../plan/schema';
 import { type PlanPhase, type PlanState, type RunContext, type Undone } from '../../plan/run';
 import { control } from './activities';
+import { type Asker } from './messages';
 import { tellPeopleOf } from './notices';
 
 /** The one argument of every run: enough to start it from the Web UI. */
@@ -12,6 +13,8 @@ export interface RunRequest {
   plan: string;
   /** Version of the plan; the newest published one where this is absent. */
   digest?: string;
+  /** Who asks for it; absent where nobody says so, as from a schedule. */
+  askedBy?: Asker;
 }
 
 /** A run that knows its plan and itself, but holds nothing yet. */

@@ -1,4 +1,5 @@
 import { condition, setHandler } from '@temporalio/workflow';
+import { awsName, LINE } from './asker';
 import {
   type Approval,
   type ApproveRequest,
@@ -11,9 +12,6 @@ import {
   resumeUpdate,
 } from './messages';
 import { type RunProgress } from './run-status';
-
-/** As long as a person writes, short enough for a table, and on one line. */
-const TEXT = /^(?=.*\S)[^\p{Cc}\p{Cs}\u2028\u2029]{1,500}$/u;
 
 /** What updates are sent with, as people are told it. */
 const DECIDE = '{"by": "your name", "why": "the reason"}';
@@ -31,9 +29,9 @@ export function gateName(gate: Gate): string {
  * @throws Error, with which Temporal refuses an update
  */
 export function requireDeciding(request: unknown, example: string): void {
-  const { by, why } = (request ?? {}) as Partial<Record<keyof Deciding, unknown>>;
-  for (const [name, value] of Object.entries({ by, why }))
-    if (typeof value !== 'string' || !TEXT.test(value))
+  const { by, why, as } = (request ?? {}) as Partial<Record<keyof Deciding, unknown>>;
+  for (const [name, value] of Object.entries({ by, why, ...(as === undefined ? {} : { as }) }))
+    if (typeof value !== 'string' || !LINE.test(value))
       throw new Error(
         `Say who decides, and why, in a line of at most 500 characters each (${name} is missing, or is none): ${example}`,
       );
@@ -118,7 +116,7 @@ export class Decisions {
     const since = new Date().toISOString();
     if (this.beforehand !== undefined) {
       const { by, why } = this.beforehand;
-      this.approvals.push({ gate: name, by, why, at: since, since });
+      this.approvals.push({ gate: name, by, ...awsName(this.beforehand), why, at: since, since });
       return;
     }
     this.awaited.set(name, { gate: name, answer, what, since });
@@ -128,7 +126,7 @@ export class Decisions {
   private approve(request: ApproveRequest): { gate: string } {
     const { gate, since } = this.gateOf(request);
     const { by, why } = request;
-    this.approvals.push({ gate, by, why, at: new Date().toISOString(), since });
+    this.approvals.push({ gate, by, ...awsName(request), why, at: new Date().toISOString(), since });
     this.awaited.delete(gate);
     this.tell();
     return { gate };
@@ -153,8 +151,9 @@ export class Decisions {
     return found;
   }
 
-  private pause({ by, why }: Deciding): { underWay: string[] } {
-    this.paused = { by, why, at: new Date().toISOString() };
+  private pause(request: Deciding): { underWay: string[] } {
+    const { by, why } = request;
+    this.paused = { by, ...awsName(request), why, at: new Date().toISOString() };
     this.tell();
     return { underWay: this.progress.busyVms };
   }

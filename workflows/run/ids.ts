@@ -27,6 +27,10 @@ export function workflowId(plan: string, type: WorkflowType, mode?: FailoverMode
   return `lifeboat:${plan}:${type}${mode === 'test' ? '-test' : ''}`;
 }
 
+/** The plan of whose test failover this is the id; undefined where it is none. A schedule's tests have ids of their own. */
+export const testedPlan = (id: string): string | undefined =>
+  /^lifeboat:([^:]+):failover-test$/.exec(id)?.[1];
+
 /** Id of a VM's child workflow. */
 export const childWorkflowId = (parentId: string, vm: string): string => `${parentId}:${vm}`;
 

@@ -20,9 +20,16 @@ export interface RunStatus {
   vms: VmStatus[];
 }
 
-/** What a person has decided. All of it is as that person has said it. */
-export interface Decision {
+/** Who asks for something. The run cannot prove it: it is what the command says that asks. docs/security.md has who can. */
+export interface Asker {
+  /** A name: the user and host that the command runs as, or what it was given by `--by`. */
   by: string;
+  /** ARN by which AWS knows the command's credentials, as AWS told the command (STS GetCallerIdentity); absent where it did not. */
+  as?: string;
+}
+
+/** What a person has decided. All of it is as that person has said it. */
+export interface Decision extends Asker {
   why: string;
   /** ISO 8601, UTC. */
   at: string;
@@ -99,9 +106,8 @@ export const retrySignal = defineSignal<[RetryRequest]>('retryStep');
 /** What needs an approval: a VM, a tier of the start order, DNS, or the stop of a failback's instances. */
 export type Gate = { vm: string } | { tier: number } | { dns: true } | { cutOver: true };
 
-/** Who decides, and why. Nobody proves who they are: it is what they say. */
-export interface Deciding {
-  by: string;
+/** Who decides, and why. */
+export interface Deciding extends Asker {
   why: string;
 }
 

@@ -6,10 +6,13 @@ import { Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client } from '@aws-sdk/client-s3';
 import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { SNSClient } from '@aws-sdk/client-sns';
+import { STSClient } from '@aws-sdk/client-sts';
 import { isThrottlingError, StandardRetryStrategy } from '@smithy/core/retry';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { type RetryErrorInfo, type SdkError, type StandardRetryToken } from '@smithy/types';
 import { requestTally } from '../../../blocks/limits/request-tally';
+import { withCallSpan } from '../../../host/traces/call-spans';
+import { keepSecret, withoutSecrets } from '../../../host/secrets';
 import { nameActionOf } from '../../failures';
 import { cancellation } from './cancellation';
 import { type BudgetedService, RequestBudgets } from './request-quotas';
@@ -22,6 +25,8 @@ export interface AwsClientOptions {
    * this is for whoever has the endpoint from elsewhere.
    */
   endpoint?: string;
+  /** For whoever asks as somebody else than the process. */
+  credentials?: { accessKeyId: string; secretAccessKey: string };
   /** Tries of a call, by the SDK itself; for callers that no workflow stands behind. */
   maxAttempts?: number;
   /** What this process may ask of EC2 and Route 53; AWS's own quotas unless said so. */
@@ -45,10 +50,11 @@ const CONNECTION_TIMEOUT_SECONDS = 5;
 /** Seconds until a control call counts as lost. EC2 and Route 53 answer within a few, RunInstances within twenty. */
 const REQUEST_TIMEOUT_SECONDS = 60;
 
-function settings({ region, endpoint, maxAttempts = 1 }: AwsClientOptions) {
+function settings({ region, endpoint, credentials, maxAttempts = 1 }: AwsClientOptions) {
   return {
     region,
     ...(endpoint === undefined ? {} : { endpoint }),
+    ...(credentials === undefined ? {} : { credentials }),
     // One layer retries, and that is Temporal: its retries are seen, and survive the worker. Throttling: see `paced`.
     maxAttempts,
     requestHandler: new NodeHttpHandler({
@@ -103,6 +109,9 @@ function paced<Client extends { middlewareStack: object }>(
 /** `RunInstances` of the SDK's `RunInstancesCommand`. */
 const actionOf = (commandName: string | undefined): string => (commandName ?? '').replace(/Command$/, '');
 
+/** Services that blocks are moved by: a disk's spans would be thousands. */
+const UNSPANNED: ReadonlySet<string> = new Set(['ebs', 's3']);
+
 /** A client whose requests are counted, each try of a call. */
 function counted<Client extends { middlewareStack: object }>(client: Client, service: string): Client {
   const stack = client.middlewareStack as S3Client['middlewareStack'];
@@ -111,7 +120,10 @@ function counted<Client extends { middlewareStack: object }>(client: Client, ser
       const note = (throttled: boolean): void =>
         requestTally.note(service, actionOf(context.commandName), throttled);
       try {
-        const output = await next(input);
+        const action = actionOf(context.commandName);
+        const output = await (UNSPANNED.has(service)
+          ? next(input)
+          : withCallSpan(`${service}.${action}`, { 'rpc.system': 'aws-api' }, () => next(input)));
         note(false);
         return output;
       } catch (error) {
@@ -125,8 +137,14 @@ function counted<Client extends { middlewareStack: object }>(client: Client, ser
   return client;
 }
 
-/** A client whose errors carry the IAM action that was asked for, which AWS does not always say. */
-function naming<Client extends { middlewareStack: object }>(client: Client, service: string): Client {
+/**
+ * A client whose errors carry the IAM action that was asked for, which AWS does not always say, and no secret: what answers in AWS's
+ * place, a proxy for one, may quote the request with its signature and session.
+ */
+function naming<Client extends { middlewareStack: object; config: object }>(
+  client: Client,
+  service: string,
+): Client {
   // The stacks differ in the types of input and output only, which this middleware passes on untouched.
   counted(client, service);
   const stack = client.middlewareStack as S3Client['middlewareStack'];
@@ -136,12 +154,24 @@ function naming<Client extends { middlewareStack: object }>(client: Client, serv
         return await next(input);
       } catch (error) {
         nameActionOf(error, `${service}:${actionOf(context.commandName)}`);
+        await keepCredentials(client.config as S3Client['config']);
+        if (error instanceof Error) error.message = withoutSecrets(error.message);
         throw error;
       }
     },
     { step: 'initialize', priority: 'high', name: 'lifeboatNameAction' },
   );
   return client;
+}
+
+/** Those of a role are in no variable of the environment. */
+async function keepCredentials({ credentials }: S3Client['config']): Promise<void> {
+  try {
+    const { secretAccessKey, sessionToken } = await credentials();
+    keepSecret(secretAccessKey, sessionToken);
+  } catch {
+    // There are none to keep; the call's own error says so.
+  }
 }
 
 /** The control-plane clients of the recovery site; to be made once in a process, as they share what it may ask. */
@@ -158,9 +188,17 @@ export function awsClients(options: AwsClientOptions): AwsClients {
   };
 }
 
+/** A client of keys, of the Region that they are in. */
+export const kmsClient = (options: AwsClientOptions): KMSClient =>
+  naming(new KMSClient(settings(options)), 'kms');
+
 /** A client of topics, of the Region that they are in. */
 export const snsClient = (options: AwsClientOptions): SNSClient =>
   naming(new SNSClient(settings(options)), 'sns');
+
+/** A client that asks whom AWS takes us for. */
+export const stsClient = (options: AwsClientOptions): STSClient =>
+  naming(new STSClient(settings(options)), 'sts');
 
 /**
  * A client of the backup repository. An endpoint of its own (a VPC's interface endpoint, the sandbox) is asked in

@@ -27,6 +27,16 @@ const LARGE_HOUR: Record<string, number> = {
   r6i: 0.126,
 };
 const SIZES: Record<string, number> = { micro: 1 / 8, small: 1 / 4, medium: 1 / 2, large: 1, xlarge: 2 };
+/** A thousand requests: EBS direct of "Amazon EBS pricing" (one of a block is one unit), and "Amazon S3 pricing". Others cost nothing. */
+const THOUSAND_REQUESTS: Record<string, number> = {
+  'ebs:ListSnapshotBlocks': 0.0006,
+  'ebs:ListChangedBlocks': 0.0006,
+  'ebs:GetSnapshotBlock': 0.003,
+  'ebs:PutSnapshotBlock': 0.006,
+  's3:PutObject': 0.005,
+  's3:ListObjectsV2': 0.005,
+  's3:GetObject': 0.0004,
+};
 /** AWS's own month: 365 days of 24 hours, by twelve. */
 export const HOURS_A_MONTH = 730;
 
@@ -49,3 +59,7 @@ export function instanceMonth(instanceType: string | undefined): number | undefi
   const large = LARGE_HOUR[family];
   return factor === undefined || large === undefined ? undefined : large * factor * HOURS_A_MONTH;
 }
+
+/** @param action such as `ebs:PutSnapshotBlock` @returns dollars of so many requests; 0 of those that are free */
+export const requestsCost = (action: string, requests: number): number =>
+  ((THOUSAND_REQUESTS[action] ?? 0) * requests) / 1000;

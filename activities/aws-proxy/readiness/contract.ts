@@ -68,6 +68,8 @@ export interface CheckedReadiness {
   findings: Finding[];
   /** The backups that the DR copies hold, by VM; those without a DR copy are absent. */
   recoveryPoints: Record<string, string>;
+  /** One of the DR copies' snapshots; absent where there is none, and from AWS proxies of before it was told. */
+  snapshotId?: string;
   /** Zones in which an AWS proxy has to attach volumes: those of VMs that are not launched by a launch copy. */
   proxyZones: string[];
   /** What the backups of the DR copies say of the guests, by VM; absent from AWS proxies of before it was told. */

@@ -11,6 +11,7 @@ import { type DnsCheck } from '../dns/contract';
 import { inspectDns } from '../dns/inspect';
 import { findTaken, fixedSubnets, type TakenAddresses } from './addresses';
 import { type CheckedCopies, checkDrCopies } from './dr-copies';
+import { ebsQuotaFindings } from './ebs-quotas';
 import { findMissingProfiles } from './instance-profiles';
 import { findTypes, type SiteTypes, type TypePlace } from './instance-types';
 import { findLicensedImages } from './licensed-images';
@@ -49,8 +50,8 @@ export interface SiteLooks {
   taken: TakenAddresses;
   /** Instance profiles that do not exist. */
   missingProfiles: ReadonlySet<string>;
-  /** Quotas of vCPUs; those that could not be asked for are warnings. */
-  vcpus: Finding[];
+  /** Quotas of vCPUs and of EBS storage; those that could not be asked for are warnings. */
+  quotas: Finding[];
   dns: DnsCheck;
 }
 
@@ -90,8 +91,11 @@ export async function lookAtSite(
       placements.flatMap(({ fixed }) => [...fixed.values()]),
     ),
   ]);
-  const vcpus = await vcpuFindings(ec2, serviceQuotas, plan, types);
-  return { site, production, test, copies, types, images, taken, missingProfiles, vcpus, dns };
+  const quotas = [
+    ...(await vcpuFindings(ec2, serviceQuotas, plan, types)),
+    ...(await ebsQuotaFindings(ec2, serviceQuotas, plan, copies.drCopies)),
+  ];
+  return { site, production, test, copies, types, images, taken, missingProfiles, quotas, dns };
 }
 
 /** Names of the plan's networks. */

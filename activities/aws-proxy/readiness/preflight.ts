@@ -52,7 +52,7 @@ export function regionFindings(plan: DrPlan, region: string): Finding[] {
 
 /** What makes a failover impossible, in the order in which it is told. */
 export function failoverFindings(plan: DrPlan, mode: Mode, looks: SiteLooks): Finding[] {
-  const { site, copies, types, images, taken, missingProfiles, vcpus, dns } = looks;
+  const { site, copies, types, images, taken, missingProfiles, quotas, dns } = looks;
   const { placed, fixed, places } = looks[mode];
   const { drCopies } = copies;
   const test = mode === 'test';
@@ -72,7 +72,7 @@ export function failoverFindings(plan: DrPlan, mode: Mode, looks: SiteLooks): Fi
     ...stageFindings(plan, 'volume', volumeFindings(plan, drCopies, test)),
     ...stageFindings(plan, 'address', addressFindings(taken, plan.name, placed, fixed)),
     ...stageFindings(plan, 'instance-profile', profileFindings(missingProfiles, placed)),
-    ...vcpus.filter(({ severity }) => severity === 'impossible'),
+    ...quotas.filter(({ severity }) => severity === 'impossible'),
     ...stageFindings(plan, 'dns', dns.findings),
   ];
 }

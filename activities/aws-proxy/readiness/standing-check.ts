@@ -50,7 +50,7 @@ export async function checkReadiness(
     repository: run.repository,
     modes: ['production', 'test'],
   });
-  const { copies, vcpus } = looks;
+  const { copies, quotas } = looks;
   const { sets } = copies;
   const production = failoverFindings(plan, 'production', looks);
   // Where a failover would be refused, it attaches nothing.
@@ -58,7 +58,7 @@ export async function checkReadiness(
   const findings = [
     ...production,
     ...testFindings(plan, looks, production),
-    ...vcpus.filter(({ severity }) => severity === 'warning'),
+    ...quotas.filter(({ severity }) => severity === 'warning'),
     ...(replicated ? ageFindings(plan, sets, new Date()) : []),
     ...(replicated && plan.replication.lock !== undefined
       ? await asked('locks on snapshots', 'ec2:DescribeLockedSnapshots', async () =>
@@ -83,6 +83,7 @@ export async function checkReadiness(
   return {
     findings: mostOf(findings),
     recoveryPoints: Object.fromEntries(sets.map(({ vm, recoveryPoint }) => [vm, recoveryPoint])),
+    ...sampleOf(copies),
     proxyZones: ready === undefined ? [] : proxyZones(plan, ready, looks),
     guests: guestsOf(copies),
   };
@@ -103,6 +104,12 @@ function dnsWarnings({ dns }: SiteLooks): Finding[] {
     text,
     todo: 'Look at it: lifeboat dns check PLAN. TTLs are lowered by lifeboat dns lower-ttl PLAN.',
   }));
+}
+
+/** A snapshot that every worker may read that copies home. */
+function sampleOf({ drCopies }: CheckedCopies): Pick<CheckedReadiness, 'snapshotId'> {
+  const snapshotId = drCopies[0]?.disks[0]?.snapshotId;
+  return snapshotId === undefined ? {} : { snapshotId };
 }
 
 const guestsOf = ({ drCopies, guests }: CheckedCopies): NonNullable<CheckedReadiness['guests']> =>

@@ -4,7 +4,7 @@ export interface VcpuQuota {
   name: string;
 }
 
-const STANDARD: VcpuQuota = {
+export const STANDARD_VCPUS: VcpuQuota = {
   code: 'L-1216C47A',
   name: 'Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances',
 };
@@ -34,5 +34,5 @@ export function vcpuQuotaOf(instanceType: string): VcpuQuota | undefined {
   const own = BY_FAMILY.get(family);
   if (own !== undefined) return own;
   // "im4gn" and "is4gen" are of the family I; a Mac is a host of its own.
-  return family !== 'mac' && STANDARD_LETTERS.has(family[0] ?? '') ? STANDARD : undefined;
+  return family !== 'mac' && STANDARD_LETTERS.has(family[0] ?? '') ? STANDARD_VCPUS : undefined;
 }

@@ -1,19 +1,12 @@
 import { type EC2Client, type Instance } from '@aws-sdk/client-ec2';
-import {
-  GetAWSDefaultServiceQuotaCommand,
-  GetServiceQuotaCommand,
-  type ServiceQuotasClient,
-} from '@aws-sdk/client-service-quotas';
+import { type ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { type Finding } from '../../../plan/readiness';
 import { type DrPlan } from '../../../plan/schema';
-import { hasCode } from '../../failures';
 import { listInstances } from '../account/lookup';
 import { readTags } from '../account/tags';
 import { type SiteTypes } from './instance-types';
+import { notAsked, quotaLimit } from './service-quota';
 import { type VcpuQuota, vcpuQuotaOf } from './vcpu-quota';
-
-/** Seconds for an answer: Service Quotas need not be reachable from the proxy's network. */
-const ANSWER_SECONDS = 10;
 
 /** vCPUs by the code of the quota that they count against. */
 type Vcpus = Map<string, { quota: VcpuQuota; vcpus: number }>;
@@ -33,7 +26,7 @@ export async function vcpuFindings(
   const running = await runningVcpus(ec2, plan.name);
   const findings: Finding[] = [];
   for (const [code, { quota, vcpus: need }] of needed) {
-    const limit = await limitOf(serviceQuotas, code);
+    const limit = await quotaLimit(serviceQuotas, 'ec2', code);
     const used = running.get(code)?.vcpus ?? 0;
     if (typeof limit === 'string') findings.push(notAsked(quota, limit));
     else if (used + need > limit) findings.push(tooSmall(quota, { need, used, limit }));
@@ -50,16 +43,6 @@ function tooSmall(
     severity: 'impossible',
     text: `The plan's VMs need ${need} vCPUs of the quota "${name}" (${code}), which is ${limit}; ${used} are in use beside them.`,
     todo: `Ask for ${used + need} or more: aws service-quotas request-service-quota-increase --service-code ec2 --quota-code ${code} --desired-value ${used + need}. AWS takes hours to days to grant it.`,
-    about: code,
-  };
-}
-
-function notAsked({ code, name }: VcpuQuota, why: string): Finding {
-  return {
-    code: 'not-checked',
-    severity: 'warning',
-    text: `The quota "${name}" (${code}) could not be asked for: ${why}`,
-    todo: 'Allow the AWS proxy servicequotas:GetServiceQuota and servicequotas:GetAWSDefaultServiceQuota, and a way to the endpoint of Service Quotas.',
     about: code,
   };
 }
@@ -94,21 +77,4 @@ function add(to: Vcpus, instanceType: string, vcpus: number): void {
   const quota = vcpuQuotaOf(instanceType);
   if (quota === undefined) return;
   to.set(quota.code, { quota, vcpus: (to.get(quota.code)?.vcpus ?? 0) + vcpus });
-}
-
-/** The account's own value, or AWS's default where it has none; in words, why it is not known. */
-async function limitOf(serviceQuotas: ServiceQuotasClient, QuotaCode: string): Promise<number | string> {
-  const asked = { ServiceCode: 'ec2', QuotaCode };
-  const within = () => ({ abortSignal: AbortSignal.timeout(ANSWER_SECONDS * 1000) });
-  try {
-    const { Quota } = await serviceQuotas
-      .send(new GetServiceQuotaCommand(asked), within())
-      .catch((error: unknown) => {
-        if (!hasCode(error, 'NoSuchResourceException')) throw error;
-        return serviceQuotas.send(new GetAWSDefaultServiceQuotaCommand(asked), within());
-      });
-    return Quota?.Value ?? 'AWS gives no value.';
-  } catch (error) {
-    return (error as Error).message;
-  }
 }

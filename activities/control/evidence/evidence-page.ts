@@ -4,6 +4,7 @@ import { html, type Html } from './page/html';
 import {
   chainSection,
   dnsSection,
+  hooksSection,
   integritySection,
   peopleSection,
   preflightSection,
@@ -54,8 +55,8 @@ export function evidencePage(evidence: PageOf, pictures: ReadonlyMap<string, Buf
         </section>
         ${deviationsSection(evidence)} ${vmsSection(evidence)} ${bootProofSection(evidence, pictures)}
         ${dnsSection(evidence)} ${integritySection(evidence)} ${preflightSection(evidence)}
-        ${peopleSection(evidence)} ${resourcesSection(evidence)} ${stepsSection(evidence)}
-        ${chainSection(evidence)}
+        ${hooksSection(evidence)} ${peopleSection(evidence)} ${resourcesSection(evidence)}
+        ${stepsSection(evidence)} ${chainSection(evidence)}
       </body>
     </html> `.markup
   }`;
@@ -63,7 +64,8 @@ export function evidencePage(evidence: PageOf, pictures: ReadonlyMap<string, Buf
 
 const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 
-function badges({ outcome, objectives, vms, deviations }: PageOf): Html {
+/** The run's verdict. */
+export function badges({ outcome, objectives, vms, deviations }: PageOf): Html {
   const up = vms.filter((vm) => vm.outcome === 'up').length;
   return html`<div class="badges">
     ${badge(outcome.ended === 'completed' ? 'good' : 'bad', capital(outcome.ended), 'the run')}

@@ -7,6 +7,7 @@ import { type Evidence, type EvidenceFacts } from '../../../repository/evidence/
 import { type EvidenceEnd } from '../contract';
 import { deviationsOf } from './deviations';
 import { dnsOf } from './dns-facts';
+import { hooksOf } from './hooks';
 import { peopleOf } from './people';
 import { costOf, resourcesOf } from './resources';
 import { type RunFacts } from './run-facts';
@@ -120,6 +121,7 @@ export function evidenceOf(sources: Sources): EvidenceFacts {
       dataBlocks: sum(vms.map(({ recoveryPoint }) => recoveryPoint?.dataBlocks ?? null)),
       copiedBlocks: copied.length === 0 ? null : copied.reduce((all, { blocks }) => all + blocks, 0),
     },
+    hooks: hooksOf(facts),
     preflight: { ...preflightOf(facts), lastCheck: lastCheckOf(check, digest) },
     resources: resourcesOf(facts, stays),
     cost: costOf(facts, plan, stays),

@@ -1,6 +1,8 @@
 import { type Client } from '@temporalio/client';
-import { type LoadedDataConverter } from '@temporalio/common';
+import { type LoadedDataConverter, type ProtoFailure } from '@temporalio/common';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
+import { authenticatedAs } from './principal';
+import { readableFailure } from '../../readable-failure';
 
 /** The history of a run and of its children, as a Temporal server keeps it: what was asked for, when, of whom, and what came of it. */
 
@@ -32,6 +34,8 @@ export interface HistoryMessage {
   at: string;
   input: unknown;
   sentBy: string | undefined;
+  /** See {@link authenticatedAs}. */
+  authenticatedAs?: string | undefined;
 }
 
 export interface HistoryChild {
@@ -46,6 +50,8 @@ export interface WorkflowHistory {
   events: number;
   startedAt: string;
   startedBy: string | undefined;
+  /** See {@link authenticatedAs}. */
+  startedAs?: string | undefined;
   /** Its one argument. */
   argument: unknown;
   steps: HistoryStep[];
@@ -65,12 +71,14 @@ export async function readHistory(
 ): Promise<WorkflowHistory> {
   const first = async (payloads: Payloads): Promise<unknown> =>
     (await decodeArrayFromPayloads(converter, payloads))[0];
+  const failureOf = (failure: ProtoFailure): Promise<ProtoFailure> => readableFailure(converter, failure);
   const events = history.events ?? [];
   const started = events[0]?.workflowExecutionStartedEventAttributes;
   const found: WorkflowHistory = {
     events: events.length,
     startedAt: timeOf(events[0]),
     startedBy: started?.identity ?? undefined,
+    startedAs: authenticatedAs(events[0]),
     argument: await first(started?.input?.payloads),
     ...{ steps: [], updates: [], children: [], sdks: [], cancelRequest: undefined },
   };
@@ -91,7 +99,7 @@ export async function readHistory(
       steps.set(String(event.eventId), step);
       found.steps.push(step);
     }
-    await readActivityEvent(event, steps, first);
+    await readActivityEvent(event, steps, first, failureOf);
     const child = event.childWorkflowExecutionStartedEventAttributes;
     if (child) {
       const one: HistoryChild = {
@@ -103,7 +111,7 @@ export async function readHistory(
       children.set(String(event.eventId), one);
       found.children.push(one);
     }
-    await readChildEvent(event, children, first);
+    await readChildEvent(event, children, first, failureOf);
     const update = event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest;
     if (update)
       found.updates.push({
@@ -111,12 +119,14 @@ export async function readHistory(
         at: timeOf(event),
         input: await first(update.input?.args?.payloads),
         sentBy: update.meta?.identity ?? undefined,
+        authenticatedAs: authenticatedAs(event),
       });
     const cancel = event.workflowExecutionCancelRequestedEventAttributes;
     if (cancel)
       found.cancelRequest ??= {
         ...{ name: 'cancel', at: timeOf(event), input: undefined },
         sentBy: cancel.identity ?? undefined,
+        authenticatedAs: authenticatedAs(event),
       };
     const sdk = event.workflowTaskCompletedEventAttributes?.sdkMetadata;
     if (sdk?.sdkName && sdk.sdkVersion) {
@@ -128,11 +138,13 @@ export async function readHistory(
 }
 
 type First = (payloads: Payloads) => Promise<unknown>;
+type FailureOf = (failure: ProtoFailure) => Promise<ProtoFailure>;
 
 async function readActivityEvent(
   event: HistoryEvent,
   steps: ReadonlyMap<string, HistoryStep>,
   first: First,
+  failureOf: FailureOf,
 ): Promise<void> {
   const started = event.activityTaskStartedEventAttributes;
   if (started) {
@@ -140,7 +152,7 @@ async function readActivityEvent(
     if (step === undefined) return;
     step.tries = started.attempt ?? 1;
     step.worker = started.identity ?? undefined;
-    if (started.lastFailure) noteFailure(step, started.lastFailure);
+    if (started.lastFailure) noteFailure(step, await failureOf(started.lastFailure));
     return;
   }
   const completed = event.activityTaskCompletedEventAttributes;
@@ -156,20 +168,14 @@ async function readActivityEvent(
     step.result = await first(completed.result?.payloads);
   } else if (failed?.failure) {
     step.outcome = 'failed';
-    noteFailure(step, failed.failure);
+    noteFailure(step, await failureOf(failed.failure));
   } else if (timedOut) {
     step.outcome = 'timed out';
-    if (timedOut.failure) noteFailure(step, timedOut.failure);
+    if (timedOut.failure) noteFailure(step, await failureOf(timedOut.failure));
   } else step.outcome = 'cancelled';
 }
 
-interface FailureOf {
-  message?: string | null;
-  applicationFailureInfo?: { type?: string | null } | null;
-  cause?: FailureOf | null;
-}
-
-function noteFailure(step: HistoryStep, failure: FailureOf): void {
+function noteFailure(step: HistoryStep, failure: ProtoFailure): void {
   let innermost = failure;
   while (innermost.cause) innermost = innermost.cause;
   step.error = innermost.message || failure.message || 'no reason given';
@@ -180,6 +186,7 @@ async function readChildEvent(
   event: HistoryEvent,
   children: ReadonlyMap<string, HistoryChild>,
   first: First,
+  failureOf: FailureOf,
 ): Promise<void> {
   const completed = event.childWorkflowExecutionCompletedEventAttributes;
   const failed = event.childWorkflowExecutionFailedEventAttributes;
@@ -193,7 +200,7 @@ async function readChildEvent(
   if (!ended || child === undefined) return;
   if (completed) child.result = await first(completed.result?.payloads);
   else {
-    let innermost: FailureOf | null | undefined = failed?.failure;
+    let innermost = failed?.failure && (await failureOf(failed.failure));
     while (innermost?.cause) innermost = innermost.cause;
     child.failure = innermost?.message ?? 'it was cancelled, or ended from outside';
   }

@@ -9,11 +9,13 @@ const OPTIONS = ['mode', 'onFailure', 'at', 'point', 'hardware', 'replace', 'dis
 
 /** Who asked for the run, and what people have decided in it. */
 export function peopleOf({ history: { run } }: RunFacts): People {
-  const { argument, startedAt, startedBy, updates, cancelRequest } = run;
+  const { argument, startedAt, startedBy, startedAs, updates, cancelRequest } = run;
   const beforehand = valueAt(argument, 'approveAll');
+  const asker = valueAt(argument, 'askedBy');
   return {
     askedBy: {
       client: toldOrNull(startedBy),
+      ...{ by: said(asker, 'by'), awsCaller: said(asker, 'as'), authenticatedAs: toldOrNull(startedAs) },
       at: startedAt,
       options: OPTIONS.flatMap((name) => {
         const value = valueAt(argument, name);
@@ -27,12 +29,14 @@ export function peopleOf({ history: { run } }: RunFacts): People {
             {
               ...{ what: 'approve', at: startedAt, of: 'all that the plan wants approved, beforehand' },
               ...{ by: said(beforehand, 'by'), why: said(beforehand, 'why'), sentBy: toldOrNull(startedBy) },
+              ...{ awsCaller: said(beforehand, 'as'), authenticatedAs: toldOrNull(startedAs) },
             },
           ]),
       ...[...updates, ...(cancelRequest === undefined ? [] : [cancelRequest])].map(
-        ({ name, at, input, sentBy }) => ({
+        ({ name, at, input, sentBy, authenticatedAs }) => ({
           ...{ what: told(name), at, by: said(input, 'by'), why: said(input, 'why') },
           ...{ of: subjectOf(input), sentBy: toldOrNull(sentBy) },
+          ...{ awsCaller: said(input, 'as'), authenticatedAs: toldOrNull(authenticatedAs) },
         }),
       ),
     ],

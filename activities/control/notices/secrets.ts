@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import { parse } from 'yaml';
+import { keepSecret } from '../../../host/secrets';
 
 /** Prefix of a secret of the Standard Webhooks specification; base64 of the key's bytes follows. */
 const PREFIX = 'whsec_';
@@ -29,6 +30,7 @@ export async function signingKeys(name: string, { file, env }: SecretSource): Pr
   const value = file === undefined ? env[where] : await inFile(file, name);
   if (value === undefined || value === '') throw problem(name, where, 'is not there');
   const secrets: unknown[] = Array.isArray(value) ? value : String(value).split(/\s+/);
+  keepSecret(...secrets.filter((secret) => typeof secret === 'string'));
   const keys = secrets.map((secret) => keyOf(secret));
   if (keys.length === 0 || keys.some((key) => key === undefined))
     throw problem(name, where, `must be ${PREFIX} and the base64 of ${LEAST_BYTES} to ${MOST_BYTES} bytes`);

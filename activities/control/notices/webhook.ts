@@ -3,6 +3,7 @@ import { lookup } from 'node:dns';
 import { type LookupFunction } from 'node:net';
 import { ApplicationFailure } from '@temporalio/common';
 import { Agent, request } from 'undici';
+import { withoutSecrets } from '../../../host/secrets';
 import { lifeboatVersion } from '../../../host/version';
 import { type Notice, type NotifyReceiver } from '../../../plan/notices';
 import { isForbiddenAddress, webhookUrlProblem } from '../../../plan/webhook-address';
@@ -105,4 +106,4 @@ function reason(error: unknown): string {
 }
 
 export const notDelivered = (why: string): ApplicationFailure =>
-  ApplicationFailure.retryable(`The receiver could not be told: ${why}.`, 'NotDelivered');
+  ApplicationFailure.retryable(`The receiver could not be told: ${withoutSecrets(why)}.`, 'NotDelivered');

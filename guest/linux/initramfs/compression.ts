@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { pipeline, type Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { ToolMissingError } from '../../../host/run-tool';
+import { toolEnvironment } from '../../../host/tool-environment';
 
 /** Each piece goes to a thread and back: large ones make that cheap. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -52,7 +53,7 @@ function through(from: Readable, transform: NodeJS.ReadWriteStream & Readable): 
 
 function tool(program: string, args: string[]): (from: Readable) => Readable {
   return (from) => {
-    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'ignore'] });
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'ignore'], env: toolEnvironment() });
     const { stdin, stdout } = child;
     // A program that ends before it has read its input is judged by its exit code, not by the broken pipe.
     stdin.on('error', () => from.destroy());

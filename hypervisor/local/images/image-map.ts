@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { ToolFailedError } from '../../../host/run-tool';
+import { toolEnvironment } from '../../../host/tool-environment';
 import { withoutBacking } from '../../../machines/hardware';
 import { type DiskArea } from '../../port';
 import { AreaCollector, withinAreas } from '../../areas';
@@ -42,7 +43,11 @@ export async function mapImage(
 ): Promise<void> {
   // Sharing the image with a QEMU that runs is safe where the caller's source is one that QEMU does not cache.
   const args = ['map', '--force-share', '--output=json', `json:${JSON.stringify(source)}`];
-  const child = spawn('qemu-img', args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: MAP_MILLISECONDS });
+  const child = spawn('qemu-img', args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: MAP_MILLISECONDS,
+    env: toolEnvironment(),
+  });
   const ended = once(child, 'close') as Promise<[number | null]>;
   ended.catch(() => {}); // that it could not be started is seen below
   let stderr = '';

@@ -1,3 +1,5 @@
+import { withoutSecrets } from '../../../host/secrets';
+
 /** No answer came: the server was not reached, or the connection ended. What was asked for may have been done all the same. */
 export class VimConnectionError extends Error {
   constructor(message: string, options?: ErrorOptions) {
@@ -6,10 +8,10 @@ export class VimConnectionError extends Error {
   }
 }
 
-/** What came is no answer of a vCenter, or one that cannot be read. */
+/** What came is no answer of a vCenter, or one that cannot be read; its text may be quoted. */
 export class VimAnswerError extends Error {
   constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(withoutSecrets(message), options);
     this.name = 'VimAnswerError';
   }
 }

@@ -1,3 +1,4 @@
+import { withoutSecrets } from '../../../host/secrets';
 import { type DataObject } from './codec';
 import { isA } from './layout';
 import { type AnyMethodFault } from './schema';
@@ -15,7 +16,8 @@ export class VimFault extends Error {
     /** What the server says of it, in the session's language. */
     readonly said = '',
   ) {
-    super(`${method}: ${said === '' ? fault.$type : `${said} (${fault.$type})`}`);
+    // A server, or what stands before it, may quote the request, which at login has the password in it.
+    super(withoutSecrets(`${method}: ${said === '' ? fault.$type : `${said} (${fault.$type})`}`));
     this.name = 'VimFault';
     this.type = fault.$type;
   }

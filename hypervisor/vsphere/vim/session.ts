@@ -1,3 +1,4 @@
+import { keepSecret } from '../../../host/secrets';
 import { readAnswer, requestEnvelope } from './envelope';
 import { VimConnectionError } from './errors';
 import { isFault, type VimFault } from './faults';
@@ -101,6 +102,7 @@ export class Sessions {
 
   async #logIn(): Promise<Session> {
     const { user, password } = await this.#credentials();
+    keepSecret(password);
     const refused = this.#refused;
     if (refused?.user === user && refused.password === password) {
       if (Date.now() - refused.at < REFUSED_FOR_SECONDS * 1000) throw refused.fault;
@@ -113,7 +115,11 @@ export class Sessions {
         timeoutSeconds: options?.timeoutSeconds ?? ANSWER_TIMEOUT_SECONDS,
         signal: options?.signal,
       });
-      if (answer.cookie !== undefined) cookie = answer.cookie;
+      if (answer.cookie !== undefined) {
+        cookie = answer.cookie;
+        // `vmware_soap_session="…"`; the value is all that it takes to be this session.
+        keepSecret(cookie.slice(cookie.indexOf('=') + 1).replaceAll('"', ''));
+      }
       return readAnswer(method, answer.status, answer.text) as never;
     };
     const content = await call('RetrieveServiceContent', managed('ServiceInstance', 'ServiceInstance'));

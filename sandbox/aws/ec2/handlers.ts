@@ -10,6 +10,7 @@ import { networkInterfaceHandlers } from './network-interfaces';
 import { placeHandlers } from './places';
 import { recycleBinHandlers } from './recycle-bin';
 import { rootReplacementHandlers } from './instances/root-replacement';
+import { routeTableHandlers } from './route-tables';
 import { snapshotLockHandlers } from './snapshot-locks';
 import { snapshotHandlers } from './snapshots';
 import { tagHandlers } from './tags';
@@ -35,5 +36,6 @@ export function ec2Handlers(account: Account) {
     ...encryptionHandlers(account),
     ...vpcEndpointHandlers(account),
     ...recycleBinHandlers(account),
+    ...routeTableHandlers(account),
   };
 }

@@ -7,13 +7,14 @@ import { type Account, ACCOUNT_ID } from '../account';
 import { AwsError } from '../wire/errors';
 import { filterItems } from './filters';
 import { page } from './paging';
+import { mainRouteTable } from './route-tables';
 
 /** As EC2 answers it; the SDK's own list writes it with a capital. */
 const AVAILABLE = 'available';
 
 /** The account's VPC endpoints, which are told of and lead nowhere: S3 is this endpoint itself. */
 export function vpcEndpointHandlers({ config }: Account) {
-  const all = (): { id: string; vpc: string; service: string }[] => config.fixtures.vpcEndpoints ?? [];
+  const all = () => config.fixtures.vpcEndpoints ?? [];
   return {
     DescribeVpcEndpoints(input: DescribeVpcEndpointsRequest): DescribeVpcEndpointsResult {
       const ids = input.VpcEndpointIds ?? [];
@@ -39,10 +40,11 @@ export function vpcEndpointHandlers({ config }: Account) {
         input,
       );
       return {
-        VpcEndpoints: items.map(({ id, vpc, service }) => ({
+        VpcEndpoints: items.map(({ id, vpc, service, routeTables = [mainRouteTable(vpc)] }) => ({
           VpcEndpointId: id,
           VpcEndpointType: 'Gateway',
           VpcId: vpc,
+          RouteTableIds: routeTables,
           ServiceName: service,
           State: AVAILABLE as State,
           OwnerId: ACCOUNT_ID,

@@ -5,14 +5,17 @@ import { type PolicyDocument } from './policy-document';
 
 /** The files of `deploy/iam`, without `.json`. */
 export const POLICY_NAMES = [
+  'aws-check',
   'aws-proxy',
   'aws-proxy-kms',
   'backup-proxy',
   'backup-proxy-kms',
   'command',
+  'command-sign',
   'command-sweep',
   'control',
   'control-topics',
+  'payload-keys',
 ] as const;
 
 export type PolicyName = (typeof POLICY_NAMES)[number];
@@ -38,6 +41,8 @@ export interface PolicyValues {
   keys?: readonly string[];
   topics?: readonly string[];
   topicKeys?: readonly string[];
+  /** KMS keys under which payloads are encrypted. */
+  payloadKeys?: readonly string[];
   /** Days that the plans' locks last. */
   lockDays?: readonly number[];
 }
@@ -80,6 +85,7 @@ function replacements(values: PolicyValues): Replacement[] {
     ...several(/(?<=key\/)KEY$/, values.keys),
     ...several(/(?<=:)TOPIC$/, values.topics),
     ...several(/(?<=key\/)TOPIC-KEY$/, values.topicKeys),
+    ...several(/(?<=key\/)PAYLOAD-KEY$/, values.payloadKeys),
     ...several(/^7$/, values.lockDays),
   ];
 }

@@ -25,12 +25,28 @@ const EC2_DEFAULTS: ReadonlyMap<string, { name: string; value: number }> = new M
   ['L-7295265B', { name: 'Running On-Demand X instances', value: 0 }],
 ]);
 
-/** The account's quotas of EC2, as far as Lifeboat asks for them. */
+/** Storage, in TiB. "Quotas for Amazon EBS", Amazon EBS User Guide. */
+const EBS_DEFAULTS: typeof EC2_DEFAULTS = new Map([
+  ['L-7A658B76', { name: 'Storage for General Purpose SSD (gp3) volumes, in TiB', value: 50 }],
+  ['L-D18FCD1D', { name: 'Storage for General Purpose SSD (gp2) volumes, in TiB', value: 50 }],
+  ['L-FD252861', { name: 'Storage for Provisioned IOPS SSD (io1) volumes, in TiB', value: 50 }],
+  ['L-09BD8365', { name: 'Storage for Provisioned IOPS SSD (io2) volumes, in TiB', value: 20 }],
+  ['L-82ACEF56', { name: 'Storage for Throughput Optimized HDD (st1) volumes, in TiB', value: 50 }],
+  ['L-17AF77E8', { name: 'Storage for Cold HDD (sc1) volumes, in TiB', value: 50 }],
+  ['L-9CF3C2EB', { name: 'Storage for Magnetic (standard) volumes, in TiB', value: 50 }],
+]);
+
+const SERVICES: ReadonlyMap<string, { name: string; quotas: typeof EC2_DEFAULTS }> = new Map([
+  ['ec2', { name: 'Amazon Elastic Compute Cloud (Amazon EC2)', quotas: EC2_DEFAULTS }],
+  ['ebs', { name: 'Amazon Elastic Block Store (Amazon EBS)', quotas: EBS_DEFAULTS }],
+]);
+
+/** The account's quotas of EC2 and EBS, as far as Lifeboat asks for them. */
 export function quotaHandlers({ config }: Account) {
-  const view = (code: string, name: string, value: number): ServiceQuota => ({
-    ServiceCode: 'ec2',
-    ServiceName: 'Amazon Elastic Compute Cloud (Amazon EC2)',
-    QuotaArn: `arn:aws:servicequotas:${config.region}:${ACCOUNT_ID}:ec2/${code}`,
+  const view = (service: string, code: string, name: string, value: number): ServiceQuota => ({
+    ServiceCode: service,
+    ServiceName: SERVICES.get(service)?.name,
+    QuotaArn: `arn:aws:servicequotas:${config.region}:${ACCOUNT_ID}:${service}/${code}`,
     QuotaCode: code,
     QuotaName: name,
     Value: value,
@@ -39,40 +55,43 @@ export function quotaHandlers({ config }: Account) {
     GlobalQuota: false,
     QuotaAppliedAtLevel: 'ACCOUNT',
   });
-  const applied = (code: string, name: string, value: number): ServiceQuota =>
-    view(code, name, config.fixtures.quotas?.[code] ?? value);
+  const applied = (service: string, code: string, name: string, value: number): ServiceQuota =>
+    view(service, code, name, config.fixtures.quotas?.[code] ?? value);
 
   /** @throws AwsError NoSuchResourceException */
-  function find({ ServiceCode, QuotaCode = '' }: GetServiceQuotaRequest): {
+  function find({ ServiceCode: service = '', QuotaCode = '' }: GetServiceQuotaRequest): {
+    service: string;
     code: string;
     name: string;
     value: number;
   } {
-    const known = ServiceCode === 'ec2' ? EC2_DEFAULTS.get(QuotaCode) : undefined;
+    const known = SERVICES.get(service)?.quotas.get(QuotaCode);
     if (known === undefined)
       throw new AwsError(
         'NoSuchResourceException',
         'The request failed because the specified service quota does not exist.',
       );
-    return { code: QuotaCode, ...known };
+    return { service, code: QuotaCode, ...known };
   }
 
   return {
     GetServiceQuota(input: GetServiceQuotaRequest): GetServiceQuotaResponse {
-      const { code, name, value } = find(input);
-      return { Quota: applied(code, name, value) };
+      const { service, code, name, value } = find(input);
+      return { Quota: applied(service, code, name, value) };
     },
 
     GetAWSDefaultServiceQuota(input: GetAWSDefaultServiceQuotaRequest): GetAWSDefaultServiceQuotaResponse {
-      const { code, name, value } = find(input);
-      return { Quota: view(code, name, value) };
+      const { service, code, name, value } = find(input);
+      return { Quota: view(service, code, name, value) };
     },
 
     ListServiceQuotas(input: ListServiceQuotasRequest): ListServiceQuotasResponse {
-      if (input.ServiceCode !== 'ec2')
+      const service = input.ServiceCode ?? '';
+      const known = SERVICES.get(service);
+      if (known === undefined)
         throw new AwsError('NoSuchResourceException', `There are no quotas of ${input.ServiceCode} here.`);
-      const all = [...EC2_DEFAULTS].map(([code, { name, value }]) => ({
-        ...applied(code, name, value),
+      const all = [...known.quotas].map(([code, { name, value }]) => ({
+        ...applied(service, code, name, value),
         id: code.toLowerCase(),
         createdAt: '1970-01-01T00:00:00.000Z',
       }));

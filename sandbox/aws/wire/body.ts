@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { crc32 } from 'node:zlib';
 import { AwsError } from './errors';
+import { type ChunkSignatures } from './signature/chunks';
 
 /** The payload of a request: read it once, as a whole or in pieces. */
 export interface IncomingBody extends AsyncIterable<Buffer> {
@@ -21,31 +22,84 @@ export interface IncomingBody extends AsyncIterable<Buffer> {
   readonly length: number | undefined;
 }
 
-/** The plain payload of a request, checked for nothing but its length. */
-export function plainBody(request: IncomingMessage): IncomingBody {
+/**
+ * The plain payload of a request.
+ * @param known `held`: the payload, where it has been read; `sha256`: its digest in hex as it was signed, where it has not
+ */
+export function plainBody(
+  request: IncomingMessage,
+  { held, sha256 }: { held?: Buffer; sha256?: string } = {},
+): IncomingBody {
   const declared = request.headers['content-length'];
-  const length = declared === undefined ? undefined : Number(declared);
+  const length = held?.length ?? (declared === undefined ? undefined : Number(declared));
+  const source = (): AsyncIterable<Buffer> => (held === undefined ? iterate(request) : only(held));
+  const collectAll = async (limit: number): Promise<Buffer> => {
+    const whole = await collect(source(), length, limit);
+    if (sha256 !== undefined) checkDigest(whole, sha256);
+    return whole;
+  };
   return {
     length,
-    collect: (limit) => collect(request, length, limit),
-    collectInto: (memory) => receive(request, length, memory),
-    [Symbol.asyncIterator]: () => iterate(request),
+    collect: collectAll,
+    async collectInto(memory) {
+      if (held !== undefined) return (await collectAll(memory.length)).copy(memory);
+      const received = await receive(request, length, memory);
+      // Who takes a block compares the checksum that came with it: where that is the same digest, one time is enough.
+      if (sha256 !== undefined && !isChecksumOf(request, sha256))
+        checkDigest(memory.subarray(0, received), sha256);
+      return received;
+    },
+    async *[Symbol.asyncIterator]() {
+      const digest = sha256 === undefined ? undefined : createHash('sha256');
+      for await (const chunk of source()) {
+        digest?.update(chunk);
+        yield chunk;
+      }
+      if (digest !== undefined && digest.digest('hex') !== sha256) throw otherThanSigned();
+    },
   };
+}
+
+function isChecksumOf({ headers }: IncomingMessage, sha256: string): boolean {
+  return (
+    headers['x-amz-checksum-algorithm'] === 'SHA256' &&
+    headers['x-amz-checksum'] === Buffer.from(sha256, 'hex').toString('base64')
+  );
+}
+
+function checkDigest(payload: Buffer, sha256: string): void {
+  if (createHash('sha256').update(payload).digest('hex') !== sha256) throw otherThanSigned();
+}
+
+const otherThanSigned = (): AwsError =>
+  new AwsError(
+    'InvalidSignatureException',
+    'The request signature we calculated does not match the signature you provided: the payload is not the one that was signed.',
+    403,
+  );
+
+/** As a request's, which is read as it comes. */
+async function* only(payload: Buffer): AsyncGenerator<Buffer> {
+  yield payload;
 }
 
 /**
  * The payload of an S3 request: `aws-chunked` framing taken off, checksums in headers and trailers verified while it
  * is read (Amazon S3 User Guide, "Checking object integrity"). `checksums` are those found, complete at the end.
+ * @param signatures of its chunks, where they have some
  */
-export function objectBody(request: IncomingMessage): IncomingBody & { checksums: Record<string, string> } {
+export function objectBody(
+  request: IncomingMessage,
+  signatures?: ChunkSignatures,
+): IncomingBody & { checksums: Record<string, string> } {
   const headers = request.headers;
   const chunked = isChunked(headers);
   const declared = chunked ? headers['x-amz-decoded-content-length'] : headers['content-length'];
   const length = declared === undefined ? undefined : Number(declared);
   const checksums: Record<string, string> = {};
   const trailers: Record<string, string> = {};
-  const source = chunked ? decodeChunks(request, trailers) : iterate(request);
-  const verified = verify(source, headers, trailers, checksums);
+  const source = chunked ? decodeChunks(request, trailers, signatures) : iterate(request);
+  const verified = verify(source, { headers, length, trailers }, checksums);
   return {
     length,
     checksums,
@@ -125,14 +179,19 @@ const incomplete = (): AwsError =>
 
 /** A line of chunk framing holds a size, a signature or one trailer; longer ones are no framing. */
 const LONGEST_LINE = 16 * 1024;
+/** All chunks but the last have at least so many bytes (Amazon S3 API Reference). */
+const SMALLEST_CHUNK = 8 * 1024;
+const TRAILER_SIGNATURE = 'x-amz-trailer-signature';
 
 /** `size[;chunk-signature=…] CRLF data CRLF … 0 CRLF trailer:value CRLF CRLF` */
 async function* decodeChunks(
   request: IncomingMessage,
   trailers: Record<string, string>,
+  signatures: ChunkSignatures | undefined,
 ): AsyncGenerator<Buffer> {
   const source = iterate(request);
   let buffered: Buffer = Buffer.alloc(0);
+  let smallBefore = false;
 
   async function pull(): Promise<boolean> {
     const { value, done } = await source.next();
@@ -153,26 +212,47 @@ async function* decodeChunks(
   }
 
   for (;;) {
-    const [size = ''] = (await line()).split(';');
+    const [size = '', extension = ''] = (await line()).split(';');
     if (!/^[0-9a-f]{1,8}$/i.test(size.trim())) throw incomplete();
     let left = parseInt(size, 16);
-    if (left === 0) break;
+    signatures?.begin(extension);
+    if (left > 0) {
+      if (smallBefore) throw chunkTooSmall();
+      smallBefore = left < SMALLEST_CHUNK;
+    }
+    const last = left === 0;
     while (left > 0) {
       if (buffered.length === 0 && !(await pull())) throw incomplete();
       const piece = buffered.subarray(0, left);
       buffered = buffered.subarray(piece.length);
       left -= piece.length;
+      signatures?.update(piece);
       yield piece;
     }
+    // What was given out before this counts only once everything was: whoever reads drops it where this throws.
+    signatures?.end();
+    if (last) break;
     if ((await line()) !== '') throw incomplete();
   }
+  let trailerSignature: string | undefined;
   for (;;) {
     const trailer = await line();
-    if (trailer === '') return;
+    if (trailer === '') break;
     const colon = trailer.indexOf(':');
-    trailers[trailer.slice(0, colon).trim().toLowerCase()] = trailer.slice(colon + 1).trim();
+    const name = trailer.slice(0, colon).trim().toLowerCase();
+    const value = trailer.slice(colon + 1).trim();
+    if (name === TRAILER_SIGNATURE) trailerSignature = value;
+    else trailers[name] = value;
   }
+  if (Object.keys(trailers).length > 0) signatures?.trailer(trailers, trailerSignature);
 }
+
+const chunkTooSmall = (): AwsError =>
+  new AwsError(
+    'InvalidChunkSizeError',
+    'Only the last chunk is allowed to have a size less than 8192 bytes',
+    403,
+  );
 
 /** Headers and trailers that carry a digest of the payload, and how it is made. */
 const DIGESTS: Record<string, () => { update(chunk: Buffer): void; digest(): string }> = {
@@ -200,8 +280,11 @@ function base64Digest(hash: Hash): { update(chunk: Buffer): void; digest(): stri
 
 async function* verify(
   source: AsyncIterable<Buffer>,
-  headers: IncomingHttpHeaders,
-  trailers: Record<string, string>,
+  {
+    headers,
+    length,
+    trailers,
+  }: { headers: IncomingHttpHeaders; length: number | undefined; trailers: Record<string, string> },
   checksums: Record<string, string>,
 ): AsyncGenerator<Buffer> {
   const announced = String(headers['x-amz-trailer'] ?? '').toLowerCase();
@@ -212,11 +295,14 @@ async function* verify(
   const digests = wanted.map((name) => ({ name, digest: DIGESTS[name]!() }));
   const declared = String(headers['x-amz-content-sha256'] ?? '');
   const payloadHash = /^[0-9a-f]{64}$/.test(declared) ? createHash('sha256') : undefined;
+  let received = 0;
   for await (const chunk of source) {
     for (const { digest } of digests) digest.update(chunk);
     payloadHash?.update(chunk);
+    received += chunk.length;
     yield chunk;
   }
+  if (length !== undefined && received !== length) throw incomplete();
   if (payloadHash !== undefined && payloadHash.digest('hex') !== declared)
     throw new AwsError(
       'XAmzContentSHA256Mismatch',

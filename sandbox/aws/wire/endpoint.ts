@@ -1,16 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type Principal } from '../iam/principal';
-import { plainBody } from './body';
+import { type IncomingBody, objectBody, plainBody } from './body';
 import { AwsError } from './errors';
 import { writeError } from './error-response';
-import { type Credential, missingCredential, requestCredential, unknownAccessKey } from './identity';
+import { type Credential, requestCredential } from './identity';
 import { jsonOperation, readJson, writeJson } from './json-rpc';
 import { readQuery, writeQuery } from './query';
 import { readRest, type RestResponse, writeRest } from './rest';
 import { routeRequest } from './routing';
 import { s3Target } from './s3-target';
 import { type Operation, type Service } from './service';
+import { receivedHeaders } from './signature/received-headers';
+import { type SignatureVerifier } from './signature/verify';
 
 /** A request on its way to its handler. */
 export interface Call {
@@ -36,13 +38,16 @@ export type Handlers = Record<string, (input: never, call: Call) => object | voi
 
 export interface EndpointOptions {
   services: { service: Service; handlers: Handlers }[];
-  /** Whose key it is; undefined where it is nobody's. */
-  identify: (credential: Credential) => Principal | undefined;
+  signatures: SignatureVerifier<Principal>;
+  /** Told of every request whose signature is refused, before it is answered. */
+  onUnverified?: (refused: { service: string; accessKeyId: string | undefined; error: AwsError }) => void;
   /**
    * Every request passes through here when its parameters are read, right before it is handled: refuses by an AwsError what its
    * principal may not do.
    */
   authorize?: (call: Call) => void;
+  /** Whether it is known what an operation asks of policies. One of which it is not is not offered to anybody. */
+  isJudged?: (service: string, operation: string) => boolean;
   /**
    * Every request passes through here between being understood and being handled: the one place for faults, rate
    * limits and delays. It throws an AwsError to refuse a request.
@@ -54,12 +59,19 @@ export interface EndpointOptions {
 
 /** Query forms are held in memory; EC2 takes no larger requests. */
 const FORM_LIMIT = 2 * 1024 * 1024;
+/** Payloads that have to be read before their signature can be checked; of these, documents of Route 53 are the largest. */
+const HELD_LIMIT = 8 * 1024 * 1024;
 
 /** One port that answers for every service, told apart by the credential scope of the signature. */
 export function createEndpoint(options: EndpointOptions): Server {
   for (const { service, handlers } of options.services)
-    for (const name of Object.keys(handlers))
+    for (const name of Object.keys(handlers)) {
       if (!service.operations.has(name)) throw new Error(`${service.signingName} has no operation ${name}`);
+      if (options.isJudged?.(service.signingName, name) === false)
+        throw new Error(
+          `sandbox/aws/iam/calls does not say what ${service.signingName}:${name} asks of policies`,
+        );
+    }
   // A block upload may wait long behind others on a busy machine; clients have their own timeouts.
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
     answer(options, request, response).catch((error: unknown) => {
@@ -84,8 +96,9 @@ async function answer(
   const { service, handlers } = chooseService(options, credential);
   let reply: RestResponse;
   try {
-    const principal = identified(options, service, credential);
-    reply = await handle({ options, service, handlers, request, requestId, rawPath, query, principal });
+    const target = { rawPath, search, query };
+    const { principal, body } = await verified(options, service, { request, credential, ...target });
+    reply = await handle({ options, service, handlers, request, requestId, ...target, principal, body });
   } catch (error) {
     if (error instanceof ConnectionResetError) {
       request.socket.resetAndDestroy();
@@ -107,6 +120,8 @@ interface Exchange {
   rawPath: string;
   query: URLSearchParams;
   principal: Principal;
+  /** Its digest or its chunks are compared with what was signed while it is read. */
+  body: IncomingBody & { checksums?: Record<string, string> };
 }
 
 async function handle(exchange: Exchange): Promise<RestResponse> {
@@ -114,7 +129,7 @@ async function handle(exchange: Exchange): Promise<RestResponse> {
   if (service.kind === 'ec2Query' || service.kind === 'awsQuery') {
     const form =
       request.method === 'POST'
-        ? new URLSearchParams((await plainBody(request).collect(FORM_LIMIT)).toString())
+        ? new URLSearchParams((await exchange.body.collect(FORM_LIMIT)).toString())
         : query;
     const action = form.get('Action') ?? '';
     const operation = service.operations.get(action);
@@ -131,7 +146,7 @@ async function handle(exchange: Exchange): Promise<RestResponse> {
         'UnknownOperationException',
         `Not implemented: ${operation?.name ?? 'no operation'}`,
       );
-    const body = (await plainBody(request).collect(FORM_LIMIT)).toString();
+    const body = (await exchange.body.collect(FORM_LIMIT)).toString();
     return writeJson(operation, await perform(exchange, operation, readJson(operation, body)));
   }
   const target =
@@ -150,7 +165,12 @@ async function handle(exchange: Exchange): Promise<RestResponse> {
       ? new AwsError('NotImplemented', `A header or operation you provided is not implemented: ${what}`, 501)
       : new AwsError('UnknownOperationException', `Not implemented: ${what}`, 404);
   }
-  const input = await readRest(service, route, request, query, target.bucket);
+  const input = await readRest(service, route, {
+    headers: request.headers,
+    query,
+    body: exchange.body,
+    bucket: target.bucket,
+  });
   return writeRest(service, route.operation, await perform(exchange, route.operation, input));
 }
 
@@ -186,17 +206,48 @@ function chooseService(
   return found ?? fallback;
 }
 
-function identified(
+async function verified(
   options: EndpointOptions,
   service: Service,
-  credential: Credential | undefined,
-): Principal {
-  if (credential === undefined) throw missingCredential(service.signingName);
-  const principal = options.identify(credential);
-  if (principal === undefined) throw unknownAccessKey(service.signingName, credential.accessKeyId);
-  if (credential.signingName !== service.signingName)
-    throw new AwsError('NotImplemented', `The service ${credential.signingName} is not offered here.`, 501);
-  return principal;
+  {
+    request,
+    credential,
+    rawPath,
+    search,
+    query,
+  }: {
+    request: IncomingMessage;
+    credential: Credential | undefined;
+    rawPath: string;
+    search: string;
+    query: URLSearchParams;
+  },
+): Promise<Pick<Exchange, 'principal' | 'body'>> {
+  let held: Buffer | undefined;
+  const received = {
+    method: request.method ?? 'GET',
+    path: rawPath,
+    search,
+    query,
+    headers: receivedHeaders(request.rawHeaders),
+  };
+  try {
+    const { owner, signingName, checks } = await options.signatures.verify(service, received, async () => {
+      held = await plainBody(request).collect(HELD_LIMIT);
+      return held;
+    });
+    if (signingName !== service.signingName)
+      throw new AwsError('NotImplemented', `The service ${signingName} is not offered here.`, 501);
+    const body =
+      service.signingName === 's3'
+        ? objectBody(request, checks.chunks)
+        : plainBody(request, { held, sha256: checks.sha256 });
+    return { principal: owner, body };
+  } catch (error) {
+    if (error instanceof AwsError)
+      options.onUnverified?.({ service: service.signingName, accessKeyId: credential?.accessKeyId, error });
+    throw error;
+  }
 }
 
 function asAwsError(options: EndpointOptions, error: unknown): AwsError {

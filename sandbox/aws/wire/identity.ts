@@ -1,7 +1,6 @@
 import { type IncomingHttpHeaders } from 'node:http';
-import { AwsError } from './errors';
 
-/** Who signed a request, and for which service: the credential of Signature Version 4. */
+/** Who says to have signed a request, and for which service: the credential of Signature Version 4. Nothing of it is verified. */
 export interface Credential {
   accessKeyId: string;
   signingName: string;
@@ -22,38 +21,4 @@ export function requestCredential(
   if (match === null) return undefined;
   const [, accessKeyId = '', , region = '', signingName = ''] = match;
   return { accessKeyId, region, signingName };
-}
-
-/** The error by which each service refuses an access key that it does not know. */
-export function unknownAccessKey(signingName: string, accessKeyId: string): AwsError {
-  switch (signingName) {
-    case 'ec2':
-      return new AwsError('AuthFailure', 'AWS was not able to validate the provided access credentials', 401);
-    case 's3':
-      return new AwsError(
-        'InvalidAccessKeyId',
-        'The AWS Access Key Id you provided does not exist in our records.',
-        403,
-        { AWSAccessKeyId: accessKeyId },
-      );
-    case 'ebs':
-      return new AwsError(
-        'UnrecognizedClientException',
-        'The security token included in the request is invalid.',
-        403,
-      );
-    default:
-      return new AwsError(
-        'InvalidClientTokenId',
-        'The security token included in the request is invalid.',
-        403,
-      );
-  }
-}
-
-/** The error that answers a request without credentials. */
-export function missingCredential(signingName: string): AwsError {
-  return signingName === 's3'
-    ? new AwsError('AccessDenied', 'Access Denied', 403)
-    : new AwsError('MissingAuthenticationToken', 'Request is missing Authentication Token', 403);
 }

@@ -1,5 +1,5 @@
-import { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
-import { isChunked, objectBody, plainBody } from './body';
+import { type IncomingHttpHeaders } from 'node:http';
+import { type IncomingBody, isChunked } from './body';
 import { AwsError } from './errors';
 import { fromJson, parseJson, toJson } from './json';
 import { type Route } from './routing';
@@ -29,18 +29,21 @@ export const PAYLOAD_CHECKSUMS = Symbol('payload checksums');
 export async function readRest(
   service: Service,
   route: Route,
-  request: IncomingMessage,
-  query: URLSearchParams,
-  bucket: string | undefined,
+  request: {
+    headers: IncomingHttpHeaders;
+    query: URLSearchParams;
+    body: IncomingBody & { checksums?: Record<string, string> };
+    /** S3 only. */
+    bucket: string | undefined;
+  },
 ): Promise<Record<string, unknown>> {
   const input: Record<string | symbol, unknown> = {};
   const { input: schema } = route.operation;
   const headers = decodedHeaders(request.headers);
   const inBody: Member[] = [];
   const s3 = service.signingName === 's3';
-  const object = s3 ? objectBody(request) : undefined;
-  const body = object ?? plainBody(request);
-  if (object !== undefined) input[PAYLOAD_CHECKSUMS] = object.checksums;
+  const { query, body, bucket } = request;
+  if (body.checksums !== undefined) input[PAYLOAD_CHECKSUMS] = body.checksums;
 
   for (const member of members(schema)) {
     const { traits, name } = member;

@@ -78,30 +78,58 @@ export function preflightSection({ preflight: { passed, notes, failure, lastChec
   );
 }
 
-export function peopleSection({ people: { askedBy, decisions } }: PageOf): Html {
+/** Of a run that had hooks. */
+export function hooksSection({ hooks = [] }: PageOf): Html | string {
+  if (hooks.length === 0) return '';
+  return section(
+    'Hooks',
+    table(
+      ['at', 'VM', 'what', 'began', 'seconds', 'answer', 'output'],
+      hooks.map(({ at, vm, what, startedAt, seconds, ok, status, reason, required, output }) => [
+        ...[at, vm, what, startedAt, orNot(seconds)],
+        lines([
+          `${ok === null ? 'not ended' : ok ? 'ok' : 'failed'}${status === null ? '' : `, status ${status}`}${required ? '' : ', not required'}`,
+          ...(reason === null ? [] : [reason]),
+        ]),
+        html`<pre>${output}</pre>`,
+      ]),
+      'None.',
+    ),
+  );
+}
+
+export function peopleSection({ people: { askedBy, decisions }, plan, chain }: PageOf): Html {
   return section(
     'People',
     factsTable([
       [
         'Asked for by',
-        `${orNot(askedBy.client)} at ${askedBy.at}, as Temporal knows the client; nobody proved who they are`,
+        `${orNot(askedBy.client)} at ${askedBy.at}, as the client has claimed it to Temporal; nobody proved who they are`,
       ],
       ['Asked for', askedBy.options.length === 0 ? 'nothing but the plan' : lines(askedBy.options)],
+      ['Who asked, as the command said', orNot(askedBy.by)],
+      ['To AWS, as the command said', orNot(askedBy.awsCaller)],
+      ['Authenticated by Temporal as', orNot(askedBy.authenticatedAs)],
       ['Who watched', NOT_RECORDED],
     ]),
     table(
-      ['at', 'what', 'of', 'by (as they said)', 'why', 'sent by'],
-      decisions.map(({ at, what, of, by, why, sentBy }) => [
+      ['at', 'what', 'of', 'by (as they said)', 'why', 'sent by', 'to AWS', 'authenticated by Temporal as'],
+      decisions.map(({ at, what, of, by, why, sentBy, awsCaller, authenticatedAs }) => [
         at,
         what,
         of,
         orNot(by),
         orNot(why),
         orNot(sentBy),
+        orNot(awsCaller),
+        orNot(authenticatedAs),
       ]),
       'Nobody had to decide, or to mend, anything.',
     ),
-    html`<p>Signed off by: ________________________________ &nbsp; Date: ________________</p>`,
+    html`<p class="quiet">
+      A sign-off is a document of its own that comes after this one:
+      <code>lifeboat evidence sign ${plan.name} ${chain.sequence} --remark TEXT</code>
+    </p>`,
   );
 }
 

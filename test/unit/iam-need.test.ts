@@ -1,0 +1,177 @@
+import { evaluate } from '../../sandbox/aws/iam/evaluation/evaluate';
+import { listOf } from '../../sandbox/aws/iam/evaluation/elements';
+import { type PolicyDocument, type PolicyStatement } from '../../sandbox/aws/iam/policy-document';
+import { readPolicy } from '../../sandbox/aws/iam/policy-files';
+import { type Hostile, hostileTo } from '../support/iam/hostile';
+import {
+  type IamRole,
+  POLICIES,
+  readRecorded,
+  RECORDED_VALUES,
+  type Recorded,
+  ROLES,
+} from '../support/iam/recorded';
+import { UNRECORDED } from '../support/iam/unrecorded';
+
+const recorded = readRecorded();
+const policiesOf = (role: IamRole): PolicyDocument[] =>
+  POLICIES[role].map((name) => readPolicy(name, RECORDED_VALUES));
+const requestsOf = (role: IamRole): Recorded[] => [
+  ...recorded[role],
+  ...UNRECORDED[role].map(({ request }) => request),
+];
+const allows = (policies: PolicyDocument[], request: Recorded): boolean =>
+  evaluate(policies, request).effect === 'allowed';
+/** What is refused anyway proves nothing about a part of the policies. */
+const allowedTo = (role: IamRole): Recorded[] => {
+  const whole = policiesOf(role);
+  return requestsOf(role).filter((request) => allows(whole, request));
+};
+const text = ({ action, resource, context }: Recorded): string =>
+  `${action} ${resource} ${JSON.stringify(context)}`;
+
+/** A policy less one part of one statement. */
+interface Less {
+  part: string;
+  policies: PolicyDocument[];
+}
+
+type Reduce = (statement: PolicyStatement) => [part: string, rest: PolicyStatement | undefined][];
+
+/** The role's policies, each time without another one of the parts that `reduce` names. */
+function without(role: IamRole, reduce: Reduce): Less[] {
+  const documents = policiesOf(role);
+  return documents.flatMap((document, at) => {
+    const statements = listOf(document.Statement, 'Statement');
+    return statements.flatMap((statement, index) =>
+      reduce(statement).map(([part, rest]) => {
+        const changed = [
+          ...statements.slice(0, index),
+          ...(rest ? [rest] : []),
+          ...statements.slice(index + 1),
+        ];
+        const less = changed.length === 0 ? [] : [{ ...document, Statement: changed }];
+        return {
+          part: `${POLICIES[role][at]} ${statement.Sid}: ${part}`,
+          policies: [...documents.slice(0, at), ...less, ...documents.slice(at + 1)],
+        };
+      }),
+    );
+  });
+}
+
+const lessOne =
+  (element: 'Action' | 'Resource'): Reduce =>
+  (statement) => {
+    const values = listOf(statement[element], element);
+    return values.map((value) => {
+      const rest = values.filter((other) => other !== value);
+      return [value, rest.length === 0 ? undefined : { ...statement, [element]: rest }];
+    });
+  };
+
+const lessOneCondition: Reduce = (statement) =>
+  Object.entries(statement.Condition ?? {}).flatMap(([operator, keys]) =>
+    Object.keys(keys).map((key): [string, PolicyStatement] => {
+      const rest = Object.fromEntries(Object.entries(keys).filter(([other]) => other !== key));
+      const { [operator]: _, ...others } = statement.Condition ?? {};
+      const condition = Object.keys(rest).length === 0 ? others : { ...others, [operator]: rest };
+      const { Condition: __, ...bare } = statement;
+      return [
+        `${operator} ${key}`,
+        Object.keys(condition).length === 0 ? bare : { ...bare, Condition: condition },
+      ];
+    }),
+  );
+
+/** Fewer values that a condition takes. */
+const lessOneValue: Reduce = (statement) =>
+  Object.entries(statement.Condition ?? {}).flatMap(([operator, keys]) =>
+    Object.entries(keys).flatMap(([key, given]) => {
+      const values = listOf(given, key);
+      if (values.length < 2) return [];
+      return values.map((value): [string, PolicyStatement] => [
+        `${key} ${String(value)}`,
+        {
+          ...statement,
+          Condition: {
+            ...statement.Condition,
+            [operator]: { ...keys, [key]: values.filter((other) => other !== value) },
+          },
+        },
+      ]);
+    }),
+  );
+
+/** A request that the whole policies allow, and these do not. */
+const broken = (role: IamRole, { policies }: Less): Recorded | undefined =>
+  allowedTo(role).find((request) => !allows(policies, request));
+
+/** Removing it does no harm, and why it stays. */
+const KEPT: Record<string, string> = {
+  'aws-proxy LaunchFromTheShellImage: arn:aws:ec2:eu-central-1::snapshot/*':
+    "whether RunInstances asks about the image's own snapshots, AWS's reference leaves open",
+};
+
+describe.each(ROLES)('the policies of %s', (role) => {
+  const whole = policiesOf(role);
+  const hostile = requestsOf(role)
+    .flatMap(hostileTo)
+    .filter(({ request }) => !allows(whole, request));
+
+  it('allow all that was recorded', () => {
+    expect(
+      requestsOf(role)
+        .filter((request) => !allows(whole, request))
+        .map(text),
+    ).toEqual([]);
+  });
+
+  it.each([
+    ['actions', lessOne('Action')],
+    ['resources', lessOne('Resource')],
+    ["conditions' values", lessOneValue],
+  ])('have no %s that nothing needs', (_what, reduce) => {
+    const needless = without(role, reduce).filter((less) => broken(role, less) === undefined);
+    expect(needless.map(({ part }) => part).filter((part) => KEPT[part] === undefined)).toEqual([]);
+  });
+
+  it('have no condition without which nothing would be let in', () => {
+    const letIn = ({ policies }: Less): Hostile | undefined =>
+      hostile.find(({ request }) => allows(policies, request));
+    const needless = without(role, lessOneCondition).filter((less) => letIn(less) === undefined);
+    expect(needless.map(({ part }) => part).filter((part) => KEPT[part] === undefined)).toEqual([]);
+  });
+});
+
+/** Resources that belong to a plan by their tags; the rest are looks, the bucket, and what is there for all plans. */
+const isOfPlan = ({ context }: Recorded): boolean => context['aws:ResourceTag/lifeboat:plan'] !== undefined;
+
+describe('a worker of one plan', () => {
+  it.each(ROLES)(
+    "as %s cannot touch another plan's resources, nor anything that Lifeboat did not make",
+    (role) => {
+      const touching = requestsOf(role).filter(isOfPlan);
+      const let_in = touching
+        .flatMap(hostileTo)
+        .filter(({ what }) =>
+          ["another plan's resource", 'what Lifeboat did not make', "a resource of no plan's"].includes(what),
+        )
+        .filter(({ request }) => allows(policiesOf(role), request));
+      expect(let_in.map(({ what, request }) => `${what}: ${text(request)}`)).toEqual([]);
+    },
+  );
+
+  it('makes nothing for another plan, nor without saying for whom', () => {
+    const making = requestsOf('aws-proxy').filter(
+      ({ context }) => context['aws:RequestTag/lifeboat:plan'] !== undefined,
+    );
+    expect(making.length).toBeGreaterThan(10);
+    const let_in = making
+      .filter(({ action }) => action !== 'ec2:CreateTags')
+      .flatMap(hostileTo)
+      .filter(({ what }) => ['made for another plan', 'made without tags', 'made for no plan'].includes(what))
+      .filter(({ request }) => allows(policiesOf('aws-proxy'), request));
+    expect(let_in.map(({ what, request }) => `${what}: ${text(request)}`)).toEqual([]);
+  });
+});

@@ -1,0 +1,9 @@
+/** A setting, file or key of the way to Temporal that cannot be used: one sentence that names it and says what to do. */
+export class WireError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'WireError';
+  }
+}
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
