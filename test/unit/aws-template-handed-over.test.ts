@@ -87,6 +87,18 @@ describe('outputs of deploy/aws.yaml', () => {
   });
 });
 
+describe('what deploy/aws.yaml reads in the log', () => {
+  const run = readFileSync(join(projectRoot(), 'workers/run.ts'), 'utf8');
+
+  it('is what a worker says', () => {
+    const said = resources.TemporalUnreachable?.Properties.FilterPattern;
+    expect(run).toContain(`console.error(\`${String(said).replaceAll('"', '')}`);
+    // Its first line, by which the script knows that it runs.
+    expect(userData).toContain("grep -q '^Lifeboat '");
+    expect(run).toContain('`Lifeboat ${build}: ${identity}');
+  });
+});
+
 describe('parameters of deploy/aws.yaml', () => {
   it('are all described, in a group, and bounded', () => {
     const { Metadata } = template as unknown as {
