@@ -113,6 +113,8 @@ const BY_CODE: Record<string, FailureRule> = {
   UnauthorizedOperation: notPermitted,
   AccessDenied: notPermitted,
   AccessDeniedException: notPermitted,
+  // SNS.
+  AuthorizationErrorException: notPermitted,
   OperationNotPermitted: notPermitted,
   'Client.UnauthorizedOperation': notPermitted,
   AuthFailure: credentials,

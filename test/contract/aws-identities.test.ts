@@ -1,11 +1,17 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { DescribeRegionsCommand, DescribeVolumesCommand, EC2Client } from '@aws-sdk/client-ec2';
-import { EBSClient, ListSnapshotBlocksCommand } from '@aws-sdk/client-ebs';
+import {
+  EBSClient,
+  ListSnapshotBlocksCommand,
+  PutSnapshotBlockCommand,
+  StartSnapshotCommand,
+} from '@aws-sdk/client-ebs';
 import { ListHostedZonesCommand, Route53Client } from '@aws-sdk/client-route-53';
 import { GetObjectCommand, ListBucketsCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
@@ -31,7 +37,7 @@ const user = (name: string) => ({
   policies: [],
 });
 const identities: Identities = {
-  users: [user('anna'), user('berta')],
+  users: [user('anna'), user('berta'), { ...user('clara'), policies: [everything] }],
   roles: [
     { name: 'reader', trust: trust(`arn:aws:iam::${ACCOUNT}:user/anna`), policies: [everything] },
     {
@@ -40,6 +46,7 @@ const identities: Identities = {
       policies: [everything],
       longestSession: 900,
     },
+    { name: 'open', trust: trust(`arn:aws:iam::${ACCOUNT}:root`), policies: [everything] },
     { name: 'nothing', trust: trust(`arn:aws:iam::${ACCOUNT}:user/anna`), policies: [] },
     { name: 'next', trust: trust(`arn:aws:iam::${ACCOUNT}:role/reader`), policies: [everything] },
   ],
@@ -219,6 +226,15 @@ describe('users, roles and sessions', () => {
       expect(await failure(assume(who, role))).toMatchObject({ name: 'AccessDenied', status: 403 });
   });
 
+  it('of a role that trusts the account are assumed by whom its own policies let do it', async () => {
+    expect(await whoami(await assume(keyOf('clara'), 'open'))).toMatchObject({
+      Arn: `arn:aws:sts::${ACCOUNT}:assumed-role/open/test`,
+    });
+    expect(await failure(assume(keyOf('berta'), 'open'))).toMatchObject({ name: 'AccessDenied' });
+    // May assume all roles as far as clara's policies go, and is not whom this one trusts.
+    expect(await failure(assume(keyOf('clara'), 'reader'))).toMatchObject({ name: 'AccessDenied' });
+  });
+
   it('last as long as was asked for, within what the role and STS allow', async () => {
     const { expiration } = await assume(keyOf('anna'), 'reader', 1200);
     expect(Math.abs(expiration.getTime() - Date.now() - 1_200_000)).toBeLessThan(60_000);
@@ -327,6 +343,32 @@ describe('payloads', () => {
         send(new S3Client({ ...aws.clientSettings(), forcePathStyle: true }), new GetObjectCommand(object)),
       ),
     ).toMatchObject({ name: 'NoSuchKey' });
+  });
+
+  it('of blocks are compared once: by their signature, or by the checksum that says the same', async () => {
+    const ebs = (): EBSClient => new EBSClient(aws.clientSettings());
+    expect(await swapped(ebs(), new StartSnapshotCommand({ VolumeSize: 1 }), '{"VolumeSize":2}')).toBe(
+      'InvalidSignatureException',
+    );
+    const started = (await send(ebs(), new StartSnapshotCommand({ VolumeSize: 1 }))) as {
+      SnapshotId: string;
+    };
+    const block = Buffer.alloc(512 * 1024, 'a');
+    const put = (Checksum: string) =>
+      new PutSnapshotBlockCommand({
+        SnapshotId: started.SnapshotId,
+        BlockIndex: 0,
+        BlockData: block,
+        DataLength: block.length,
+        Checksum,
+        ChecksumAlgorithm: 'SHA256',
+      });
+    const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('base64');
+    const other = Buffer.alloc(block.length, 'b');
+    expect(await swapped(ebs(), put(digest(block)), other.toString())).toBe('ValidationException');
+    // Whoever swaps both has no signature for it.
+    expect(await swapped(ebs(), put(digest(other)), other.toString())).toBe('InvalidSignatureException');
+    await send(ebs(), put(digest(block)));
   });
 
   it('without a signature are refused', async () => {
