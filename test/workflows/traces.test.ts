@@ -27,6 +27,9 @@ const RECORDED = [
   'failback.web',
   'restore-full',
   'verify',
+  'check',
+  'undo-failback',
+  'failover-at',
 ];
 
 const bundle = (workflows: string, interceptors: string[] = []): Promise<WorkflowBundle> =>
