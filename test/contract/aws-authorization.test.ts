@@ -27,6 +27,7 @@ import {
   TEST_SECURITY_GROUP_ID,
   TEST_SUBNET_ID,
 } from '../../sandbox/aws/fixtures';
+import { CALLS } from '../../sandbox/aws/iam/calls/calls';
 import { IDENTITIES_FILE } from '../../sandbox/aws/iam/identity-file';
 import { type PolicyDocument } from '../../sandbox/aws/iam/policy-document';
 import { readPolicy } from '../../sandbox/aws/iam/policy-files';
@@ -272,6 +273,19 @@ describe('what is not there', () => {
     expect((await failure(ec2().send(gone))).name).toBe('InvalidVolume.NotFound');
     expect((await failure(ec2(nobody).send(gone))).name).toBe('UnauthorizedOperation');
   });
+});
+
+it('does not begin with an operation of which nobody has said what it asks for', async () => {
+  const calls = CALLS['sns'] as Record<string, unknown>;
+  const { Publish } = calls;
+  const another = new AwsHarness();
+  delete calls['Publish'];
+  try {
+    await expect(another.start()).rejects.toThrow('does not say what sns:Publish asks of policies');
+  } finally {
+    calls['Publish'] = Publish;
+    await another.stop();
+  }
 });
 
 it('is told to everybody who they are', async () => {

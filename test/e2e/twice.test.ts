@@ -13,6 +13,7 @@ import { projectRoot } from '../../host/project-root';
 import { workerEnvironment } from '../../sandbox/supervisor/processes';
 import { bundleName } from '../../workers/bundle-name';
 import { queueWorkers, type Role } from '../../workers/roles';
+import { workerSettings } from '../../workers/settings';
 import { Account } from '../chaos/account';
 import { setsText } from '../chaos/dns-kinds';
 import { DISKS, ExpectedDisks, sameBytes } from '../chaos/disks';
@@ -98,6 +99,8 @@ asRoot('activities that run twice, and late (needs root)', () => {
               ? {}
               : { workflowBundle: { codePath: join(projectRoot(), 'dist', bundleName('quick')) } }),
             activities: twice(options.activities ?? {}),
+            // By which a proxy is asked for itself.
+            identity: workerSettings(role).identity,
             connection: server.nativeConnection,
             namespace: server.namespace,
           }),

@@ -152,26 +152,38 @@ describe('a worker of one plan', () => {
     "as %s cannot touch another plan's resources, nor anything that Lifeboat did not make",
     (role) => {
       const touching = requestsOf(role).filter(isOfPlan);
-      const let_in = touching
+      const letIn = touching
         .flatMap(hostileTo)
         .filter(({ what }) =>
           ["another plan's resource", 'what Lifeboat did not make', "a resource of no plan's"].includes(what),
         )
         .filter(({ request }) => allows(policiesOf(role), request));
-      expect(let_in.map(({ what, request }) => `${what}: ${text(request)}`)).toEqual([]);
+      expect(letIn.map(({ what, request }) => `${what}: ${text(request)}`)).toEqual([]);
     },
   );
+
+  it('can give nothing to a plan, once it is made', () => {
+    const tagging = requestsOf('aws-proxy').filter(
+      ({ action, context }) => action === 'ec2:CreateTags' && context['ec2:CreateAction'] === undefined,
+    );
+    expect(tagging.length).toBeGreaterThan(5);
+    const letIn = tagging
+      .flatMap(hostileTo)
+      .filter(({ what }) => ['a plan put on what has none', 'another tag changed beside it'].includes(what))
+      .filter(({ request }) => allows(policiesOf('aws-proxy'), request));
+    expect(letIn.map(({ what, request }) => `${what}: ${text(request)}`)).toEqual([]);
+  });
 
   it('makes nothing for another plan, nor without saying for whom', () => {
     const making = requestsOf('aws-proxy').filter(
       ({ context }) => context['aws:RequestTag/lifeboat:plan'] !== undefined,
     );
     expect(making.length).toBeGreaterThan(10);
-    const let_in = making
+    const letIn = making
       .filter(({ action }) => action !== 'ec2:CreateTags')
       .flatMap(hostileTo)
       .filter(({ what }) => ['made for another plan', 'made without tags', 'made for no plan'].includes(what))
       .filter(({ request }) => allows(policiesOf('aws-proxy'), request));
-    expect(let_in.map(({ what, request }) => `${what}: ${text(request)}`)).toEqual([]);
+    expect(letIn.map(({ what, request }) => `${what}: ${text(request)}`)).toEqual([]);
   });
 });

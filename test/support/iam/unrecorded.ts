@@ -26,6 +26,18 @@ const usingKey = (action: string, id: string, why: string): Unrecorded => ({
   request: { action, resource: key(id), context: {} },
 });
 
+/** Which disk of its VM a snapshot or a volume is, where that has several controllers. */
+function ofController(resource: string, role: string): Unrecorded[] {
+  const tagKeys = ['lifeboat:boot', 'lifeboat:controller', 'lifeboat:disk', 'lifeboat:slot'];
+  const context = { ...OF_PLAN, 'aws:ResourceTag/lifeboat:role': role, 'aws:TagKeys': tagKeys };
+  return [
+    {
+      why: 'a VM with disks at several controllers',
+      request: { action: 'ec2:CreateTags', resource, context },
+    },
+  ];
+}
+
 export const UNRECORDED: Record<IamRole, Unrecorded[]> = {
   'aws-proxy': [
     removingCard,
@@ -45,18 +57,8 @@ export const UNRECORDED: Record<IamRole, Unrecorded[]> = {
       why: 'a backup that retention has given up, hours after it was retired',
       request: { action: 's3:DeleteObject', resource: `${BUCKET}/VM/${object}`, context: {} },
     })),
-    {
-      why: 'a VM with disks at several controllers',
-      request: {
-        action: 'ec2:CreateTags',
-        resource: `arn:aws:ec2:${REGION}::snapshot/snap-1`,
-        context: {
-          ...OF_PLAN,
-          'aws:ResourceTag/lifeboat:role': 'away-copy',
-          'aws:TagKeys': ['lifeboat:boot', 'lifeboat:controller', 'lifeboat:disk', 'lifeboat:slot'],
-        },
-      },
-    },
+    ...ofController(`arn:aws:ec2:${REGION}::snapshot/snap-1`, 'away-copy'),
+    ...ofController(`arn:aws:ec2:${REGION}:000000000000:volume/vol-1`, 'recovery'),
   ],
   'backup-proxy': [usingKey('kms:Decrypt', 'KEY', 'a failback of encrypted volumes')],
   control: [
