@@ -9,7 +9,8 @@ const LEAST_CHARACTERS = 8;
 const MOST_KEPT = 200;
 
 /** Names of variables of the environment that hold a secret. */
-const SECRET_NAME = /SECRET|PASSW|TOKEN|API_?KEY|PRIVATE_?KEY|KEY_DATA|CREDENTIAL|CODEC_KEY/i;
+const SECRET_NAME =
+  /SECRET|PASSW|TOKEN|API_?KEY|PRIVATE_?KEY|KEY_DATA|CREDENTIAL|CODEC_KEY|OTLP_(.*_)?HEADERS/i;
 /** Of these, names and places: what is in them is to be found in messages. */
 const NO_SECRET =
   /_(FILE|PATH|URI|URL|ENDPOINT|PROFILE|EXPIRATION)$|^LIFEBOAT_(WEBHOOK_SECRETS|CODEC_KEYS)$|^AWS_ACCESS_KEY_ID$/i;

@@ -1,6 +1,7 @@
 import { readFileSync, type Stats, statSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { keepSecret } from '../host/secrets';
 import { printable } from '../plan/printable';
 import { messageOf, WireError } from './wire-error';
 
@@ -77,6 +78,7 @@ export function readKeyRing(file: string): KeyRing {
         );
       ring.set(id, key);
     } else {
+      keepSecret(key);
       const bytes = Buffer.from(key, 'base64');
       if (bytes.length !== KEY_BYTES || bytes.toString('base64') !== key)
         throw wrong(

@@ -141,7 +141,7 @@ async function inSandbox<T>(
   }
 }
 
-function lastLine({ ok, story, chaos, seconds }: ClusterReport): string {
+function lastLine({ ok, story, chaos, seconds, error }: ClusterReport): string {
   const told = story === undefined ? [] : [`the story ${story.ok ? 'held' : 'did NOT hold'}`];
   const counted =
     chaos === undefined
@@ -151,7 +151,8 @@ function lastLine({ ok, story, chaos, seconds }: ClusterReport): string {
           `${chaos.lost} lost, ${chaos.orphans} orphans, ${chaos.corrupt} corrupt, ${chaos.unfenced} unfenced`,
           ...(chaos.failedSeeds.length > 0 ? [`failed seeds ${chaos.failedSeeds.join(', ')}`] : []),
         ];
-  return `${ok ? 'everything held' : 'NOT everything held'}: ${[...told, ...counted].join('; ')}; ${seconds} s`;
+  const why = error === undefined ? [] : [error];
+  return `${ok ? 'everything held' : 'NOT everything held'}: ${[...told, ...counted, ...why, `${seconds} s`].join('; ')}`;
 }
 
 main().then(

@@ -35,6 +35,7 @@ describe('what a process must not tell', () => {
     const secret = [
       ...['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'TEMPORAL_API_KEY', 'TEMPORAL_TLS_CLIENT_KEY_DATA'],
       ...['LIFEBOAT_VSPHERE_PASSWORD', 'LIFEBOAT_WEBHOOK_SECRET_OPS', 'AWS_CONTAINER_AUTHORIZATION_TOKEN'],
+      'OTEL_EXPORTER_OTLP_HEADERS',
     ];
     const plain = [
       'PATH',

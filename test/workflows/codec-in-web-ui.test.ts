@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { Client } from '@temporalio/client';
 import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { CONTROL_QUEUE } from '../../activities/task-queues';
@@ -106,4 +108,39 @@ withBrowser("an encrypted run in Temporal's Web UI, in a real browser", () => {
     await shows('Fail over the secret plan');
     await run.terminate();
   }, 150_000);
+
+  it("shows it by Temporal's own CLI", async () => {
+    const client = new Client({
+      connection: server.connection,
+      dataConverter: dataConverterFor('default', keys.env),
+    });
+    const workflowId = `failover-${randomUUID()}`;
+    const run = await client.workflow.start('failover', {
+      ...{ taskQueue: CONTROL_QUEUE, workflowId, args: [{ plan: 'shop', repository: { bucket: BUCKET } }] },
+    });
+    // The CLI trusts no certificate of a test's.
+    const local = await startCodecServer({
+      ...{ host: '127.0.0.1', port: 0, origins: [], namespace: 'default', codecOf: codecsOf(keys.file) },
+      accepts: (token) => Promise.resolve(token === TOKEN),
+    });
+    const show = async (...args: string[]): Promise<string> => {
+      const to = ['--address', server.address, '--workflow-id', workflowId, '--output', 'json'];
+      const { stdout } = await promisify(execFile)(temporalCli() ?? 'temporal', [
+        'workflow',
+        'show',
+        ...to,
+        ...args,
+      ]);
+      // What the CLI gives as JSON has payloads in base64.
+      const payloads = [...stdout.matchAll(/"data": *"([^"]*)"/g)].map(([, data = '']) => data);
+      return [stdout, ...payloads.map((data) => Buffer.from(data, 'base64').toString())].join('\n');
+    };
+    expect(await show()).not.toContain(BUCKET);
+    const endpoint = ['--codec-endpoint', local.url];
+    expect(await show(...endpoint, '--codec-auth', `Bearer ${TOKEN}`)).toContain(BUCKET);
+    // It tries until its time is over.
+    await expect(show(...endpoint, '--codec-auth', 'Bearer wrong')).rejects.toThrow(/failed getting next/);
+    await local.close();
+    await run.terminate();
+  }, 60_000);
 });
