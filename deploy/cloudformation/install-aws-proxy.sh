@@ -50,10 +50,16 @@ LIFEBOAT_PROXY_AVAILABILITY_ZONE=$zone
 TEMPORAL_ADDRESS=$TEMPORAL_ADDRESS
 TEMPORAL_NAMESPACE=$TEMPORAL_NAMESPACE
 SETTINGS
-  [ -n "$TEMPORAL_SECRET" ] || return 0
-  (umask 077 && aws secretsmanager get-secret-value --region "$AWS_REGION" --secret-id "$TEMPORAL_SECRET" \
-    --query SecretString --output text > /etc/credstore/temporal.toml)
-  echo TEMPORAL_CONFIG_FILE=/run/credentials/lifeboat-aws-proxy.service/temporal.toml >> /etc/lifeboat/aws-proxy.env
+  write_secret "$TEMPORAL_SECRET" temporal.toml TEMPORAL_CONFIG_FILE
+  write_secret "$CODEC_KEYS_SECRET" codec-keys.yaml LIFEBOAT_CODEC_KEYS
+}
+
+write_secret() { # ARN CREDENTIAL SETTING
+  rm -f "/etc/credstore/$2"
+  [ -n "$1" ] || return 0
+  (umask 077 && aws secretsmanager get-secret-value --region "$AWS_REGION" --secret-id "$1" \
+    --query SecretString --output text > "/etc/credstore/$2")
+  echo "$3=/run/credentials/lifeboat-aws-proxy.service/$2" >> /etc/lifeboat/aws-proxy.env
 }
 
 start_logging() {

@@ -3,14 +3,17 @@
 
 /** All files of deploy/iam that the template has. */
 const FILES = [
+  'aws-check.json',
   'aws-proxy.json',
   'aws-proxy-kms.json',
   'backup-proxy.json',
   'backup-proxy-kms.json',
   'command.json',
+  'command-sign.json',
   'command-sweep.json',
   'control.json',
   'control-topics.json',
+  'payload-keys.json',
 ];
 
 /** What stands in an ARN for a part of it. */
@@ -30,6 +33,7 @@ const VALUES = new Map([
   ['7', { Ref: 'LockDays' }],
   ['arn:aws:sns:REGION:111122223333:TOPIC', { Ref: 'Notices' }],
   ['arn:aws:kms:REGION:111122223333:key/TOPIC-KEY', { Ref: 'TopicKeyArn' }],
+  ['arn:aws:kms:REGION:111122223333:key/PAYLOAD-KEY', { Ref: 'PayloadKeyArn' }],
   ['arn:aws:kms:REGION:111122223333:key/KEY', { Ref: 'SnapshotKeyArn' }],
 ]);
 
@@ -53,9 +57,11 @@ const CONDITIONS = new Map([
   ['MoveDns', 'HasDns'],
   ['FindTwinsOfTheZone', 'HasDns'],
   ['WaitForDns', 'HasDns'],
+  ['MakeTheTestRecord', 'HasDns'],
   ['EncryptForTopics', 'HasTopicKey'],
   ['aws-proxy-kms.json', 'HasSnapshotKey'],
   ['backup-proxy-kms.json', 'HasSnapshotKey'],
+  ['payload-keys.json', 'HasPayloadKey'],
 ]);
 
 /**
@@ -67,17 +73,17 @@ export function policyDocument(parts, policy) {
   return { Version: '2012-10-17', Statement: parts.flatMap((part) => statementsOf(part, policy)) };
 }
 
-/** Statements of deploy/iam that are in no policy, or in several. */
+/** Statements of deploy/iam that are in no policy. */
 export function unusedStatements(parts, policy) {
   return FILES.flatMap((file) =>
     policy(file)
-      .Statement.filter(({ Sid }) => timesNamed(parts, file, Sid) !== 1)
+      .Statement.filter(({ Sid }) => !isNamed(parts, file, Sid))
       .map(({ Sid }) => `${Sid ?? 'a statement without Sid'} of ${file}`),
   );
 }
 
-const timesNamed = (parts, file, sid) =>
-  parts.filter((part) => part.file === file && (part.statements?.includes(sid) ?? true)).length;
+const isNamed = (parts, file, sid) =>
+  parts.some((part) => part.file === file && (part.statements?.includes(sid) ?? true));
 
 function statementsOf({ file, statements }, policy) {
   const { Statement } = policy(file);

@@ -78,7 +78,7 @@ const LONG = process.env.LIFEBOAT_LONG_TESTS === '1';
     afterAll(async () => {
       await systemd?.end();
       await rm(guests, { recursive: true });
-      await removeSystemDisks();
+      removeSystemDisks();
     }, 120_000);
 
     it.each([

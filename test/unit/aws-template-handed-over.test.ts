@@ -31,6 +31,7 @@ const { resources, outputs } = resolveTemplate(
     NodeSha256: sha256(NODE),
     TemporalAddress: 'temporal.example:7233',
     TemporalSecretArn: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:temporal-AbCdEf',
+    CodecKeysSecretArn: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:codec-AbCdEf',
   },
   {
     'AWS::Region': 'eu-central-1',
@@ -89,10 +90,13 @@ describe('outputs of deploy/aws.yaml', () => {
 
 describe('what deploy/aws.yaml reads in the log', () => {
   const run = readFileSync(join(projectRoot(), 'workers/run.ts'), 'utf8');
+  const reach = readFileSync(join(projectRoot(), 'workers/reach-temporal.ts'), 'utf8');
 
   it('is what a worker says', () => {
-    const said = resources.TemporalUnreachable?.Properties.FilterPattern;
-    expect(run).toContain(`console.error(\`${String(said).replaceAll('"', '')}`);
+    const pattern = String(resources.TemporalUnreachable?.Properties.FilterPattern);
+    const said = [...pattern.matchAll(/\?"([^"]+)"/g)].map(([, words = '']) => words);
+    expect(said).toHaveLength(2);
+    for (const words of said) expect(reach).toContain(`'${words}'`);
     // Its first line, by which the script knows that it runs.
     expect(userData).toContain("grep -q '^Lifeboat '");
     expect(run).toContain('`Lifeboat ${build}: ${identity}');
@@ -151,6 +155,10 @@ describe('the script that installs an AWS proxy', () => {
         TEMPORAL_NAMESPACE: 'lifeboat',
       });
       expect(readFileSync(join(host, 'etc/credstore/temporal.toml'), 'utf8')).toBe('a secret\n');
+      expect(env).toMatchObject({
+        LIFEBOAT_CODEC_KEYS: '/run/credentials/lifeboat-aws-proxy.service/codec-keys.yaml',
+        TEMPORAL_CONFIG_FILE: '/run/credentials/lifeboat-aws-proxy.service/temporal.toml',
+      });
       const calls = readFileSync(join(host, 'calls'), 'utf8');
       expect(calls).toMatch(/npm install --global --prefix=\/usr\/local --ignore-scripts .*lifeboat\.tgz/);
       expect(calls).toMatch(/systemctl restart lifeboat-aws-proxy\.service\n/);
