@@ -53,7 +53,7 @@ describe('the policies in deploy/iam', () => {
       ['aws-proxy', 'aws-proxy-kms'],
       ['backup-proxy', 'backup-proxy-kms'],
       ['control', 'control-topics'],
-      ['command', 'command-sweep'],
+      ['command', 'command-sweep', 'command-sign'],
     ] as const)
       expect([role, ...beside, 'payload-keys' as const].map(compact).reduce((a, b) => a + b)).toBeLessThan(
         INLINE_CHARACTERS,

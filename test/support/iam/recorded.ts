@@ -27,7 +27,7 @@ export const POLICIES: Record<IamRole, PolicyName[]> = {
   'aws-proxy': ['aws-proxy', 'aws-proxy-kms'],
   'backup-proxy': ['backup-proxy', 'backup-proxy-kms'],
   control: ['control', 'control-topics'],
-  command: ['command', 'command-sweep'],
+  command: ['command', 'command-sweep', 'command-sign'],
 };
 
 export type Recorded = Authorization;

@@ -65,5 +65,11 @@ export const UNRECORDED: Record<IamRole, Unrecorded[]> = {
     usingKey('kms:Decrypt', 'TOPIC-KEY', "an encrypted topic, which the sandbox's are not"),
     usingKey('kms:GenerateDataKey', 'TOPIC-KEY', "an encrypted topic, which the sandbox's are not"),
   ],
-  command: [removingCard],
+  command: [
+    removingCard,
+    {
+      why: 'evidence that a person signs off',
+      request: { action: 's3:PutObject', resource: `${BUCKET}/evidence/NAME`, context: {} },
+    },
+  ],
 };

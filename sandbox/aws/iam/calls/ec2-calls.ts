@@ -17,6 +17,7 @@ const LOOKS = [
   'DescribeNetworkInterfaces',
   'DescribeRegions',
   'DescribeReplaceRootVolumeTasks',
+  'DescribeRouteTables',
   'DescribeSecurityGroups',
   'DescribeSnapshots',
   'DescribeSubnets',
