@@ -136,7 +136,9 @@ describe('checkFailover of a plan of 300 VMs', () => {
       DescribeNetworkInterfaces: 1,
       // What runs, for the quota of vCPUs.
       DescribeInstances: 1,
-      GetServiceQuota: 1,
+      // The volumes that there are, for the quota of EBS storage.
+      DescribeVolumes: 1,
+      GetServiceQuota: 2,
       GetHostedZone: 1,
       ListResourceRecordSets: 2,
       GetObject: VMS + 1,
