@@ -11,6 +11,7 @@ import { LOCK_DAY, LOCKED_SHARE } from './locks';
 import { OLDER_SHARE } from './older-points';
 import { RETURN_SHARE } from './power-returns';
 import { SeededRandom } from './random';
+import { wholeNumber } from './whole-number';
 
 /** Seconds. The SDK asks for the next one five minutes before a session ends: here, every half minute. */
 const SESSION = 330;
@@ -29,13 +30,6 @@ interface Options {
   json?: boolean;
 }
 
-const whole = (text: string): number => {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 0)
-    throw new InvalidArgumentError('It must be a whole number.');
-  return number;
-};
-
 const share = (text: string): number => {
   const number = Number(text);
   if (!(number >= 0 && number <= 1)) throw new InvalidArgumentError('It must be a number from 0 to 1.');
@@ -48,8 +42,8 @@ async function main(): Promise<number> {
     .description(
       'kills processes and lets AWS fail while plans are backed up, restored, failed over and back',
     )
-    .option('--runs <n>', 'runs of workflows to drive to their end, at least', whole, 50)
-    .option('--seed <n>', 'what everything is drawn from', whole, Math.floor(Math.random() * 1e6))
+    .option('--runs <n>', 'runs of workflows to drive to their end, at least', wholeNumber, 50)
+    .option('--seed <n>', 'what everything is drawn from', wholeNumber, Math.floor(Math.random() * 1e6))
     .option('--only <n>', 'one batch, by the seed that a failure named')
     .addOption(
       new Option('--data-centre <which>', 'what runs the VMs')
@@ -59,7 +53,7 @@ async function main(): Promise<number> {
     .option(
       '--plans <n>',
       'plans on their way at once: fewer on a machine that is busy with others',
-      whole,
+      wholeNumber,
       PLANS,
     )
     .option('--launch-copies <share>', 'share of the plans that want launch copies', share, WANTED_SHARE)

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { untilAborted } from '../../blocks/until-aborted';
 import { projectRoot } from '../../host/project-root';
 import { temporalMembers } from '../../sandbox/cluster/members';
@@ -12,6 +12,7 @@ import { onInterruption } from '../../sandbox/demo/interruption';
 import { narration, type Narration } from '../../sandbox/demo/narration';
 import { type DemoReport, emptyReport, reportTable } from '../../sandbox/demo/report';
 import { sandboxDown } from '../../sandbox/lifecycle';
+import { wholeNumber } from '../chaos/whole-number';
 import { runChaosOnCluster, type ChaosReport } from './chaos';
 import { tellStoryOnCluster } from './story';
 
@@ -40,22 +41,20 @@ interface ClusterReport {
 /** Seconds that what was broken off gets, so that it does not start what is being taken down. */
 const SETTLE_SECONDS = 20;
 
-const whole = (text: string): number => {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 0)
-    throw new InvalidArgumentError('It must be a whole number.');
-  return number;
-};
-
 /** `npm run cluster`: the story and chaos on a Temporal cluster with PostgreSQL. @returns the exit code */
 async function main(): Promise<number> {
   const options = new Command('npm run cluster --')
     .description(
       'runs Lifeboat on a Temporal server of several processes on PostgreSQL, and kills and cuts off what it can',
     )
-    .option('--runs <n>', 'runs of workflows to drive to their end while things die, at least', whole, 20)
-    .option('--seed <n>', 'what everything is drawn from', whole, Math.floor(Math.random() * 1e6))
-    .option('--plans <n>', 'plans on their way at once', whole, 4)
+    .option(
+      '--runs <n>',
+      'runs of workflows to drive to their end while things die, at least',
+      wholeNumber,
+      20,
+    )
+    .option('--seed <n>', 'what everything is drawn from', wholeNumber, Math.floor(Math.random() * 1e6))
+    .option('--plans <n>', 'plans on their way at once', wholeNumber, 4)
     .option('--no-story', 'without the story of the shop')
     .option('--no-chaos', 'without the batches in which things die')
     .option('--json', 'the last line is the result as JSON')

@@ -6,6 +6,7 @@ import { CompiledPolicy } from '../../sandbox/aws/iam/evaluation/compiled-policy
 import { listOf } from '../../sandbox/aws/iam/evaluation/elements';
 import { type PolicyDocument, type PolicyStatement } from '../../sandbox/aws/iam/policy-document';
 import { fillPolicy, POLICY_NAMES, type PolicyName, policyText } from '../../sandbox/aws/iam/policy-files';
+import { POLICIES } from '../support/iam/recorded';
 import { actionsOf, hasKey, pairsOf } from '../support/iam/reference';
 
 const python = process.env.LIFEBOAT_PYTHON;
@@ -49,13 +50,8 @@ describe('the policies in deploy/iam', () => {
   });
 
   it('fit into a role', () => {
-    for (const [role, ...beside] of [
-      ['aws-proxy', 'aws-proxy-kms'],
-      ['backup-proxy', 'backup-proxy-kms'],
-      ['control', 'control-topics'],
-      ['command', 'command-sweep', 'command-sign'],
-    ] as const)
-      expect([role, ...beside, 'payload-keys' as const].map(compact).reduce((a, b) => a + b)).toBeLessThan(
+    for (const names of Object.values(POLICIES))
+      expect([...names, 'payload-keys' as const].map(compact).reduce((a, b) => a + b)).toBeLessThan(
         INLINE_CHARACTERS,
       );
   });

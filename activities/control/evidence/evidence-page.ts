@@ -1,5 +1,6 @@
 import { secondsText } from '../../../plan/seconds-text';
 import { type Evidence } from '../../../repository/evidence/document';
+import { htmlPage } from './page/document';
 import { html, type Html } from './page/html';
 import {
   chainSection,
@@ -11,55 +12,37 @@ import {
   resourcesSection,
 } from './page/sections';
 import { type PageOf } from './page/page-of';
-import { STYLE } from './page/style';
 import { timelineSvg } from './page/timeline';
 import { bootProofSection, stepsSection, vmsSection } from './page/vm-sections';
 import { deviationsSection } from './page/deviations';
 
 /**
- * The document as one HTML page that needs nothing else: no script, no address that is fetched. Whatever a guest, a tag or a person has
- * written is escaped; and the page forbids a browser to load or run anything.
+ * The document as one HTML page that needs nothing else. Whatever a guest, a tag or a person has written is escaped.
  * @param pictures JPEGs by their keys
  */
 export function evidencePage(evidence: PageOf, pictures: ReadonlyMap<string, Buffer>): string {
   const { plan, run } = evidence;
-  const title = `Evidence: ${run.kind} of ${plan.name}, ${run.startedAt.slice(0, 10)}`;
-  return `<!DOCTYPE html>\n${
-    html`<html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-        />
-        <meta name="viewport" content="width=device-width" />
-        <title>${title}</title>
-        <style>
-          ${STYLE}
-        </style>
-      </head>
-      <body>
-        <header>
-          <h1>${capital(run.kind)} of the plan ${plan.name}</h1>
-          <p class="quiet">
-            Evidence number ${evidence.chain.sequence} of this plan. ${run.startedAt} to ${run.endedAt} (UTC),
-            ${secondsText(run.seconds)}.
-          </p>
-          <p>${run.scenario}</p>
-          ${badges(evidence)}
-          ${evidence.outcome.failure === null ? '' : html`<p class="failure">${evidence.outcome.failure}</p>`}
-        </header>
-        <section>
-          <h2>Timeline</h2>
-          ${timelineSvg(evidence)}
-        </section>
-        ${deviationsSection(evidence)} ${vmsSection(evidence)} ${bootProofSection(evidence, pictures)}
-        ${dnsSection(evidence)} ${integritySection(evidence)} ${preflightSection(evidence)}
-        ${hooksSection(evidence)} ${peopleSection(evidence)} ${resourcesSection(evidence)}
-        ${stepsSection(evidence)} ${chainSection(evidence)}
-      </body>
-    </html> `.markup
-  }`;
+  return htmlPage(
+    `Evidence: ${run.kind} of ${plan.name}, ${run.startedAt.slice(0, 10)}`,
+    html`<header>
+        <h1>${capital(run.kind)} of the plan ${plan.name}</h1>
+        <p class="quiet">
+          Evidence number ${evidence.chain.sequence} of this plan. ${run.startedAt} to ${run.endedAt} (UTC),
+          ${secondsText(run.seconds)}.
+        </p>
+        <p>${run.scenario}</p>
+        ${badges(evidence)}
+        ${evidence.outcome.failure === null ? '' : html`<p class="failure">${evidence.outcome.failure}</p>`}
+      </header>
+      <section>
+        <h2>Timeline</h2>
+        ${timelineSvg(evidence)}
+      </section>
+      ${deviationsSection(evidence)} ${vmsSection(evidence)} ${bootProofSection(evidence, pictures)}
+      ${dnsSection(evidence)} ${integritySection(evidence)} ${preflightSection(evidence)}
+      ${hooksSection(evidence)} ${peopleSection(evidence)} ${resourcesSection(evidence)}
+      ${stepsSection(evidence)} ${chainSection(evidence)}`,
+  );
 }
 
 const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../../../host/project-root';
+import { SANDBOX_ROLES, type SandboxRole } from '../../../sandbox/access/roles';
 import {
   LICENSED_BIOS_IMAGE_ID,
   LICENSED_UEFI_IMAGE_ID,
@@ -19,8 +20,8 @@ import { type Authorization } from '../../../sandbox/aws/iam/evaluation/evaluate
 import { type PolicyName, type PolicyValues } from '../../../sandbox/aws/iam/policy-files';
 
 /** Who asks AWS for something, each by a role of its own. */
-export const ROLES = ['aws-proxy', 'backup-proxy', 'control', 'command'] as const;
-export type IamRole = (typeof ROLES)[number];
+export const ROLES = SANDBOX_ROLES;
+export type IamRole = SandboxRole;
 
 /** The policies of each role. */
 export const POLICIES: Record<IamRole, PolicyName[]> = {
