@@ -3,6 +3,7 @@ import { type EBSClient } from '@aws-sdk/client-ebs';
 import { type Finding, type ProxyAnswer } from '../plan/readiness';
 import { type RepositoryAddress, type RunContext } from '../plan/run';
 import { type ObjectStore } from '../repository/objects/object-store';
+import { answerWithin } from './answer-within';
 import { type BackupProxyQuestion, backupProxyPrivileges } from './backup-proxy/privileges';
 import { toFailure, withFailures } from './failures';
 
@@ -64,18 +65,11 @@ export function createBackupProxyAnswers({
 }
 
 async function problemOf(store: ObjectStore): Promise<string | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new Error(`it has not answered within ${REPOSITORY_SECONDS} s`);
-    timer = setTimeout(() => reject(error), REPOSITORY_SECONDS * 1000);
-  });
   try {
     // Whether the object is there is no matter: that there is an answer is.
-    await Promise.race([store.get('plans/by-name/'), late]);
+    await answerWithin(REPOSITORY_SECONDS, () => store.get('plans/by-name/'));
     return undefined;
   } catch (error) {
     return toFailure(error, 'read the backup repository').message;
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -114,6 +114,7 @@ const BY_CODE: Record<string, FailureRule> = {
   AccessDenied: notPermitted,
   AccessDeniedException: notPermitted,
   // SNS.
+  AuthorizationError: notPermitted,
   AuthorizationErrorException: notPermitted,
   OperationNotPermitted: notPermitted,
   'Client.UnauthorizedOperation': notPermitted,

@@ -1,5 +1,6 @@
 import { type Finding, type Severity } from '../plan/readiness';
 import { ConflictError, type ObjectStore } from '../repository/objects/object-store';
+import { answerWithin } from './answer-within';
 import { hasCode, toFailure } from './failures';
 
 /** Seconds for a service to answer one harmless question. */
@@ -13,19 +14,16 @@ export interface Privilege {
   action: string;
   /** On what, for people. */
   on: string;
+  /**
+   * What the finding is known again by, besides the action, where `who` and `on` say more than that: nothing that changes with a start
+   * of the worker or a round of replication.
+   */
+  about?: string;
   /** What it is for, to follow "which". */
   needed: string;
   /** What it means that it may not. */
   severity: Severity;
 }
-
-const REFUSED = [
-  'AccessDenied',
-  'AccessDeniedException',
-  'UnauthorizedOperation',
-  'AuthorizationError',
-  'AuthorizationErrorException',
-];
 
 /**
  * Asks a question that changes nothing and that a service answers by whether it is permitted first, and by anything else then.
@@ -38,13 +36,13 @@ export async function privilegeFindings(
 ): Promise<Finding[]> {
   const { who, action, on, needed, severity } = privilege;
   try {
-    await within(ask);
+    await answerWithin(QUESTION_SECONDS, ask);
     return [];
   } catch (error) {
     if (error instanceof ConflictError || hasCode(error, ...harmless)) return [];
-    const about = `${who}: ${action} ${on}`;
+    const about = privilege.about === undefined ? `${who}: ${action} ${on}` : `${privilege.about}: ${action}`;
     const failure = toFailure(error, `ask whether ${who} may ${action}`);
-    if (hasCode(error, ...REFUSED) || failure.type === 'NotPermitted')
+    if (failure.type === 'NotPermitted')
       return [
         {
           code: 'permission',
@@ -83,18 +81,4 @@ export function writeFindings(
     () => store.putIfUnchanged(key, new Uint8Array(), NO_ETAG),
     ['NoSuchKey', 'NotFound'],
   );
-}
-
-/** @throws Error where there is no answer in time */
-async function within<T>(ask: () => Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new Error(`there was no answer within ${QUESTION_SECONDS} s`);
-    timer = setTimeout(() => reject(error), QUESTION_SECONDS * 1000);
-  });
-  try {
-    return await Promise.race([ask(), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

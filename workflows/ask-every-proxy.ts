@@ -1,4 +1,5 @@
 import { type ListedProxy } from '../activities/control/workers/listed-proxy';
+import { hostOf } from '../activities/worker-identity';
 import { type Finding, type KeptCheck, type KnownProxy, type ProxyAnswer } from '../plan/readiness';
 import { type RunContext } from '../plan/run';
 import { answerOf } from './ask-proxies';
@@ -61,9 +62,6 @@ const silent = ({ role, worker, version }: Omit<ListedProxy, 'asked'>): KnownPro
   ...{ role, worker, version },
   answered: 'no',
 });
-
-/** `aws-proxy@host` of `aws-proxy@host:71 0.1.0`: a process that was started again has another number. */
-const hostOf = (worker: string): string => worker.split(':')[0] ?? worker;
 
 /** Whether another process of the same host has answered: then the silent one is what was there before it. */
 const hasAnother = (all: readonly KnownProxy[], worker: string): boolean =>

@@ -9,6 +9,7 @@ import { pinsPrefix } from '../../repository/backups/pins';
 import { packsPrefix } from '../../repository/objects/keys';
 import { type ObjectStore } from '../../repository/objects/object-store';
 import { privilegeFindings, writeFindings } from '../privileges';
+import { hostOf } from '../worker-identity';
 
 /** The fewest that EBS direct lists. EBS direct APIs Reference, MaxResults. */
 const FEWEST = 100;
@@ -28,28 +29,34 @@ export async function backupProxyPrivileges(
   { vm, snapshotId }: BackupProxyQuestion,
 ): Promise<Finding[]> {
   const who = `The backup proxy ${worker}`;
+  const host = hostOf(worker);
   const severity = 'warning';
   const needed = 'a backup does';
-  const writes = [`${packsPrefix(vm)}check`, `${pinsPrefix(vm)}check`];
+  const writes = [packsPrefix(vm), pinsPrefix(vm)];
   const found = await Promise.all([
-    ...writes.map((key) =>
-      writeFindings(store, key, {
-        who,
-        severity,
-        needed,
-        on: `${key.replace(/check$/, '*')} of the repository`,
+    ...writes.map((prefix) =>
+      writeFindings(store, `${prefix}check`, {
+        ...{ who, severity, needed },
+        on: `${prefix}* of the repository`,
+        about: `${host} ${prefix}*`,
       }),
     ),
-    ...(snapshotId === undefined ? [] : [ebsPrivileges(ebs, who, snapshotId)]),
+    ...(snapshotId === undefined
+      ? []
+      : [ebsPrivileges(ebs, { who, about: `${host} DR copies` }, snapshotId)]),
   ]);
   return found.flat();
 }
 
-async function ebsPrivileges(ebs: EBSClient, who: string, SnapshotId: string): Promise<Finding[]> {
+async function ebsPrivileges(
+  ebs: EBSClient,
+  asked: { who: string; about: string },
+  SnapshotId: string,
+): Promise<Finding[]> {
   const ask = (action: string, question: () => Promise<unknown>): Promise<Finding[]> =>
     privilegeFindings(
       {
-        ...{ who, action, on: `snapshots of DR copies (${SnapshotId})`, severity: 'warning' },
+        ...{ ...asked, action, on: `snapshots of DR copies (${SnapshotId})`, severity: 'warning' },
         needed: 'a failback does',
       },
       question,

@@ -72,8 +72,10 @@ export function createControlActivities({
     keepCheck: (input) => keepCheck(objectStore(input.run.repository), input),
     async lookAtWorkers({ run, topics }) {
       const store = objectStore(run.repository);
-      const privileges = await controlPrivileges(store, run.plan, topics, sns);
-      const { proxies, findings } = await lookAtWorkers(Context.current().client, run.plan);
+      const [privileges, { proxies, findings }] = await Promise.all([
+        controlPrivileges(store, run.plan, topics, sns),
+        lookAtWorkers(Context.current().client, run.plan),
+      ]);
       return { proxies, findings: [...findings, ...privileges] };
     },
     readWindow: (window) => Promise.resolve(readWindow(window, now())),

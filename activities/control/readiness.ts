@@ -16,6 +16,7 @@ import { type BackupManifest } from '../../repository/backups/manifest';
 import { DamagedObjectError } from '../../repository/objects/json-object';
 import { type ObjectStore } from '../../repository/objects/object-store';
 import { changeReadiness } from '../../repository/plans/readiness-record';
+import { hostOf, UNKNOWN_VERSION } from '../worker-identity';
 import { type ControlActivities } from './contract';
 import { standings } from './standing';
 
@@ -106,13 +107,10 @@ async function manifestOf(
   }
 }
 
-/** What a proxy's identity says where it says no version. */
-const UNKNOWN = 'unknown';
-
 /** Proxies of another version than the control worker, whose runs ask for what the proxies may not know. */
 function versionFindings({ aws, backup, all }: KeptCheck['proxies'], version: string): Finding[] {
   const of = (what: string, proxy: ProxyAnswer | undefined): Finding[] =>
-    proxy === undefined || proxy.version === version || proxy.version === UNKNOWN
+    proxy === undefined || proxy.version === version || proxy.version === UNKNOWN_VERSION
       ? []
       : [
           {
@@ -130,8 +128,7 @@ function versionFindings({ aws, backup, all }: KeptCheck['proxies'], version: st
   return roles.flatMap(([what, role, first]) => {
     const each = all?.filter((one) => one.role === role) ?? [];
     if (each.length <= 1) return of(what, first ?? each[0]);
-    // By its host: what stands behind that changes with every start.
-    return each.flatMap((one) => of(`${what} ${one.worker.split(':')[0]}`, one));
+    return each.flatMap((one) => of(`${what} ${hostOf(one.worker)}`, one));
   });
 }
 

@@ -1,6 +1,7 @@
 import { type Client, isGrpcServiceError } from '@temporalio/client';
 import { type Finding } from '../../../plan/readiness';
 import { awsProxyAnswerQueue, BACKUP_PROXY_ANSWER_QUEUE, workerAnswerQueue } from '../../task-queues';
+import { versionIn } from '../../worker-identity';
 import { type ListedProxy } from './listed-proxy';
 import { pollersOf } from './pollers';
 import { type UnservedVersion, unservedVersions } from './unserved-versions';
@@ -55,11 +56,6 @@ async function listProxies(
 const eachOnce = <T extends { identity: string }>(pollers: readonly T[]): T[] => [
   ...new Map(pollers.map((poller) => [poller.identity, poller])).values(),
 ];
-
-/** `0.1.0` of `aws-proxy@host:71 0.1.0+4d1f0c27b9e8`; see workers/settings.ts. */
-function versionIn(identity: string): string {
-  return /\s(\d+\.\d+\.\d+[^\s+]*)(\+\S*)?$/.exec(identity)?.[1] ?? 'unknown';
-}
 
 async function versionFindings(temporal: Client, plan: string, now: Date): Promise<Finding[]> {
   try {
