@@ -33,18 +33,17 @@ export async function ebsQuotaFindings(
 ): Promise<Finding[]> {
   const needed = neededGiB(plan, drCopies);
   if (needed.size === 0) return [];
-  const findings: Finding[] = [];
   const used = await usedGiB(ec2, plan.name, [...needed.keys()]);
-  for (const [type, need] of needed) {
-    const quota = STORAGE_QUOTAS[type];
-    const limit = await quotaLimit(serviceQuotas, 'ebs', quota.code);
-    if (typeof limit === 'string') findings.push(notAsked(quota, limit));
-    else {
+  const findings = await Promise.all(
+    [...needed].map(async ([type, need]) => {
+      const quota = STORAGE_QUOTAS[type];
+      const limit = await quotaLimit(serviceQuotas, 'ebs', quota.code);
+      if (typeof limit === 'string') return [notAsked(quota, limit)];
       const there = used.get(type) ?? 0;
-      if (there + need > limit * GIB_PER_TIB) findings.push(tooSmall(quota, { need, there, limit }));
-    }
-  }
-  return findings;
+      return there + need > limit * GIB_PER_TIB ? [tooSmall(quota, { need, there, limit })] : [];
+    }),
+  );
+  return findings.flat();
 }
 
 function tooSmall(

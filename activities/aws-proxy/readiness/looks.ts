@@ -84,17 +84,18 @@ export async function lookAtSite(
   const test = placementOf(placed.test, site);
   const placements = modes.map((mode) => (mode === 'test' ? test : production));
   const zones = placements.flatMap(({ places }) => [...places.values()].flatMap((place) => place.zones));
-  const [types, taken] = await Promise.all([
-    findTypes(ec2, plan, [...new Set(zones)]),
+  const [{ types, vcpus }, volumes, taken] = await Promise.all([
+    findTypes(ec2, plan, [...new Set(zones)]).then(async (types) => ({
+      types,
+      vcpus: await vcpuFindings(ec2, serviceQuotas, plan, types),
+    })),
+    ebsQuotaFindings(ec2, serviceQuotas, plan, copies.drCopies),
     findTaken(
       ec2,
       placements.flatMap(({ fixed }) => [...fixed.values()]),
     ),
   ]);
-  const quotas = [
-    ...(await vcpuFindings(ec2, serviceQuotas, plan, types)),
-    ...(await ebsQuotaFindings(ec2, serviceQuotas, plan, copies.drCopies)),
-  ];
+  const quotas = [...vcpus, ...volumes];
   return { site, production, test, copies, types, images, taken, missingProfiles, quotas, dns };
 }
 

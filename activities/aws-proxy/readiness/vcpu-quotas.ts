@@ -24,14 +24,15 @@ export async function vcpuFindings(
   const needed = neededVcpus(types, plan);
   if (needed.size === 0) return [];
   const running = await runningVcpus(ec2, plan.name);
-  const findings: Finding[] = [];
-  for (const [code, { quota, vcpus: need }] of needed) {
-    const limit = await quotaLimit(serviceQuotas, 'ec2', code);
-    const used = running.get(code)?.vcpus ?? 0;
-    if (typeof limit === 'string') findings.push(notAsked(quota, limit));
-    else if (used + need > limit) findings.push(tooSmall(quota, { need, used, limit }));
-  }
-  return findings;
+  const findings = await Promise.all(
+    [...needed].map(async ([code, { quota, vcpus: need }]) => {
+      const limit = await quotaLimit(serviceQuotas, 'ec2', code);
+      const used = running.get(code)?.vcpus ?? 0;
+      if (typeof limit === 'string') return [notAsked(quota, limit)];
+      return used + need > limit ? [tooSmall(quota, { need, used, limit })] : [];
+    }),
+  );
+  return findings.flat();
 }
 
 function tooSmall(
