@@ -95,7 +95,7 @@ function isForTemporal(error: unknown): boolean {
 }
 
 /** Errors of another realm (a VM context, such as a test runner's) are no instances of this one's class. */
-function isError(error: unknown): error is Error {
+export function isError(error: unknown): error is Error {
   return error instanceof Error || isNativeError(error);
 }
 

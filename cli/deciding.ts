@@ -1,14 +1,13 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { awsCaller } from '../client/caller';
 import { lifeboatClient, type LifeboatClient } from '../client/client';
 import { type LifeboatRun } from '../client/run';
 import { runLink } from '../client/web-ui';
 import { whoAmI } from '../client/who-am-i';
+import { awsName, LINE } from '../workflows/run/asker';
 import { type CliContext, writeJson } from './io';
 import { findPlan } from './plan-argument';
 import { siteSettings } from './run-command';
-
-export { whoAmI };
 
 /** Options of all commands by which people decide something of a run. */
 export interface DecidingOptions {
@@ -20,7 +19,13 @@ export interface DecidingOptions {
 
 /** `--by`: who decides, as it is kept in the run's result. */
 export const byOption = (meaning = 'who asks or decides, as the run keeps it'): Option =>
-  new Option('--by <who>', meaning).default(whoAmI(), 'user@host');
+  new Option('--by <who>', meaning).argParser(oneLine).default(whoAmI(), 'user@host');
+
+/** What runs and documents keep of what a person writes. @throws InvalidArgumentError */
+export function oneLine(text: string): string {
+  if (!LINE.test(text)) throw new InvalidArgumentError('It must be one line of at most 500 characters.');
+  return text;
+}
 
 /** A command that tells a plan's run what a person has decided. */
 export const decidingCommand = (name: string, description: string): Command =>
@@ -51,10 +56,12 @@ export async function decide(
 ): Promise<void> {
   const settings = siteSettings(io);
   const { plan } = await findPlan(argument, settings, io.cwd);
-  const as = await awsCaller(plan.recoverySite.region);
-  const client = await lifeboatClient({ ignoreConfigurationFile: settings.sandboxFile !== undefined });
+  const [as, client] = await Promise.all([
+    awsCaller(plan.recoverySite.region),
+    lifeboatClient({ ignoreConfigurationFile: settings.sandboxFile !== undefined }),
+  ]);
   try {
-    const { run, text, more = {} } = await tell(client, plan.name, as === undefined ? {} : { as });
+    const { run, text, more = {} } = await tell(client, plan.name, awsName({ as }));
     const { workflowId, runId } = run;
     if (json === true)
       writeJson(io, {

@@ -1,4 +1,5 @@
 import { type LeftOutVm } from '../workflows/leaving-out';
+import { awsName } from '../workflows/run/asker';
 import {
   type Approval,
   type Asker,
@@ -15,9 +16,13 @@ export function gateOption(gate: Gate): string {
 }
 
 /** Who asked, and as whom AWS and Temporal know the one who did. */
-export const askerText = ({ by, as, authenticatedAs }: Asker & { authenticatedAs?: string }): string =>
+export const askerText = ({
+  by,
+  as,
+  authenticatedAs,
+}: Partial<Asker> & { authenticatedAs?: string }): string =>
   [
-    by,
+    ...(by === undefined ? [] : [by]),
     ...(as === undefined ? [] : [`to AWS ${as}`]),
     ...(authenticatedAs === undefined ? [] : [`authenticated by Temporal as ${authenticatedAs}`]),
   ].join(', ');
@@ -40,7 +45,7 @@ export const leftOutText = (leftOut: readonly LeftOutVm[] = []): string =>
           ? ''
           : ` What was made for it may still be there (${notRemoved}); "lifeboat commit" removes it.`;
       return because === 'skipped'
-        ? `Without ${vm}: skipped by ${by === undefined ? 'nobody who said so' : askerText({ by, ...(as === undefined ? {} : { as }) })} (${why}).${records}${rest}\n`
+        ? `Without ${vm}: skipped by ${by === undefined ? 'nobody who said so' : askerText({ by, ...awsName({ as }) })} (${why}).${records}${rest}\n`
         : `Without ${vm}, which is optional: ${why}${why.endsWith('.') ? '' : '.'}${records}${rest}\n`;
     })
     .join('');

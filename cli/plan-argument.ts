@@ -2,6 +2,7 @@ import path from 'node:path';
 import { openRepository, repositoryAt, repositoryOf, repositoryUrl } from '../client/repository';
 import { loadPlanFile } from '../plan/load';
 import { planNamePattern } from '../plan/names';
+import { type RepositoryAddress } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
 import { type ObjectStore } from '../repository/objects/object-store';
 import { loadPlan, planDigest, publishPlan } from '../repository/plans/plans';
@@ -66,13 +67,17 @@ async function fromRepository(name: string, settings: CliSettings): Promise<Plan
     );
   if (settings.region === undefined)
     throw new CliError('Set AWS_REGION to the Region of the backup repository.', EXIT.badInput);
-  const address = repositoryAt(settings.repository, settings.region);
-  if (address === undefined)
-    throw new CliError(
-      `LIFEBOAT_REPOSITORY is "${settings.repository}"; it must be like s3://bucket/prefix.`,
-      EXIT.badInput,
-    );
-  const store = openRepository(address);
+  const store = openRepository(configuredRepository(settings.repository, settings.region));
   const { plan, digest } = await loadPlan(store, name);
   return { plan, digest, byName: true, store, publish: async () => {} };
+}
+
+/** The repository that the settings name. @throws CliError */
+export function configuredRepository(repository: string, region: string): RepositoryAddress {
+  const address = repositoryAt(repository, region);
+  if (address !== undefined) return address;
+  throw new CliError(
+    `LIFEBOAT_REPOSITORY is "${repository}"; it must be like s3://bucket/prefix.`,
+    EXIT.badInput,
+  );
 }

@@ -12,6 +12,7 @@ import { TraceSettingsError, wantsTraces } from '../host/traces/settings';
 import { whoAmI } from '../client/who-am-i';
 import { type PointChoice } from '../plan/lines';
 import { type FailoverMode, type WorkflowType } from '../workflows/run/ids';
+import { awsName } from '../workflows/run/asker';
 import { askerText } from './decision-text';
 import { CliError, EXIT, type ExitCode } from './exit-codes';
 import { type CliContext, type CliIo, writeJson } from './io';
@@ -143,10 +144,10 @@ async function startOrAttach<Type extends WorkflowType>(
   const underWay = await attach();
   if (underWay !== undefined) return { run: underWay, told: {} };
   const told = (await beforeStart?.(planned, client)) ?? {};
-  const as = ASKS_AWS.has(type) ? await awsCaller(plan.recoverySite.region) : undefined;
-  await publish();
+  const asked = ASKS_AWS.has(type) ? awsCaller(plan.recoverySite.region) : undefined;
+  const [as] = await Promise.all([asked, publish()]);
   try {
-    const askedBy = { by, ...(as === undefined ? {} : { as }) };
+    const askedBy = { by, ...awsName({ as }) };
     const argument = {
       ...withAws(more, as),
       plan: plan.name,

@@ -196,6 +196,9 @@ async function argumentOf(
   };
   const { askedBy } = askerOf(argument);
   const known = authenticatedAs(started);
-  const asker = askedBy && { ...askedBy, ...(known === undefined ? {} : { authenticatedAs: known }) };
+  const asker =
+    askedBy === undefined && known === undefined
+      ? undefined
+      : { ...askedBy, ...(known === undefined ? {} : { authenticatedAs: known }) };
   return { askedBy: asker, digest: read('digest'), at: read('at'), point: read('point'), vms: part };
 }

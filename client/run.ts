@@ -13,8 +13,8 @@ import { type RunArgument, type RunResults } from './run-types';
 /** Milliseconds between tries while the server is away; it comes back in seconds where something restarts it. */
 const AWAY_INTERVAL_MS = 1000;
 
-/** Who asked for a run, with what the server knows of it. */
-export interface RunAsker extends Asker {
+/** Who asked for a run, with what the server knows of it: either may be all that is known. */
+export interface RunAsker extends Partial<Asker> {
   /** `type:name` by which the server authenticated who started it; absent where it authenticates nobody, or does not tell. */
   authenticatedAs?: string;
 }
@@ -25,7 +25,7 @@ export interface LifeboatRun<Type extends WorkflowType = WorkflowType> {
   plan: string;
   /** Version of the plan that the run was started with; undefined where none was named. */
   digest: string | undefined;
-  /** Who asked for it; absent where nobody said so. */
+  /** Who asked for it; absent where nobody said so, and the server knows nobody either. */
   askedBy?: RunAsker;
   /** Recovery points that a failover was asked for; absent where it takes those of the DR copies. */
   choice?: PointChoice;

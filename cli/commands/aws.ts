@@ -4,11 +4,11 @@ import { type AwsCheck, checkAws } from '../../client/aws-check/check';
 import { readExpected } from '../../client/aws-check/expected';
 import { policiesWith } from '../../client/aws-check/policies';
 import { type CheckedSite } from '../../client/aws-check/site';
-import { CLIENT_ATTEMPTS, repositoryAt, repositoryClient, repositoryOf } from '../../client/repository';
+import { CLIENT_ATTEMPTS, repositoryClient, repositoryOf } from '../../client/repository';
 import { lineText, removalText, summaryText } from '../aws-check-text';
 import { CliError, EXIT, type ExitCode } from '../exit-codes';
 import { type CliContext, type CliIo, writeJson } from '../io';
-import { findPlan } from '../plan-argument';
+import { configuredRepository, findPlan } from '../plan-argument';
 import { siteSettings } from '../run-command';
 import { type CliSettings } from '../settings';
 
@@ -87,7 +87,7 @@ async function siteOf(io: CliIo, argument: string | undefined, settings: CliSett
   const region = plan?.recoverySite.region ?? settings.region;
   if (region === undefined)
     throw new CliError('Set AWS_REGION to the Region of the recovery site, or give a plan.', EXIT.badInput);
-  const repository = plan === undefined ? configuredRepository(settings, region) : repositoryOf(plan);
+  const repository = plan === undefined ? named(settings, region) : repositoryOf(plan);
   const address = { region, maxAttempts: CLIENT_ATTEMPTS };
   return {
     clients: { ...awsClients(address), sts: stsClient(address), s3: repositoryClient({ region }) },
@@ -98,15 +98,8 @@ async function siteOf(io: CliIo, argument: string | undefined, settings: CliSett
   };
 }
 
-function configuredRepository({ repository }: CliSettings, region: string): CheckedSite['repository'] {
-  if (repository === undefined) return undefined;
-  const address = repositoryAt(repository, region);
-  if (address !== undefined) return address;
-  throw new CliError(
-    `LIFEBOAT_REPOSITORY is "${repository}"; it must be like s3://bucket/prefix.`,
-    EXIT.badInput,
-  );
-}
+const named = ({ repository }: CliSettings, region: string): CheckedSite['repository'] =>
+  repository === undefined ? undefined : configuredRepository(repository, region);
 
 /** @throws CliError where nobody says yes */
 async function confirm(io: CliIo, { region }: CheckedSite, { yes = false }: Options): Promise<void> {

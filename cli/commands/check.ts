@@ -1,3 +1,4 @@
+import { isGrpcServiceError } from '@temporalio/client';
 import { type Command } from 'commander';
 import { unservedCurrent } from '../../activities/control/workers/unserved-versions';
 import { type LifeboatClient } from '../../client/client';
@@ -14,9 +15,15 @@ const EXIT_CODES: Record<Verdict, ExitCode> = {
   'not ready': EXIT.notReady,
 };
 
-/** A check cannot say that nobody runs it. @throws CliError */
+/** gRPC status code. */
+const PERMISSION_DENIED = 7;
+
+/** A check cannot say that nobody runs it. Who may not see who polls is told of that by the check's end at the latest. @throws CliError */
 async function requireServedVersion(_: unknown, { temporal }: LifeboatClient): Promise<object> {
-  const unserved = await unservedCurrent(temporal);
+  const unserved = await unservedCurrent(temporal).catch((error: unknown) => {
+    if (isGrpcServiceError(error) && error.code === (PERMISSION_DENIED as number)) return undefined;
+    throw error;
+  });
   if (unserved === undefined) return {};
   const { deployment, buildId } = unserved;
   throw new CliError(

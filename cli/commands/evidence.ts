@@ -10,14 +10,14 @@ import {
   type KeptEvidenceDocument,
   listEvidence,
   readDocument,
-  readEvidence,
   readEvidencePage,
 } from '../../repository/evidence/chain';
 import { evidenceJsonSchema } from '../../repository/evidence/document';
 import { type SignOff, signOffJsonSchema } from '../../repository/evidence/sign-off';
 import { verifyEvidence } from '../../repository/evidence/verify';
 import { type ObjectStore } from '../../repository/objects/object-store';
-import { byOption, whoAmI } from '../deciding';
+import { whoAmI } from '../../client/who-am-i';
+import { byOption, oneLine } from '../deciding';
 import { evidenceListText, evidenceText, signOffText, verifiedText } from '../evidence-text';
 import { CliError, EXIT } from '../exit-codes';
 import { type CliContext, writeJson } from '../io';
@@ -90,10 +90,10 @@ export function evidenceCommand({ io, exit }: CliContext): Command {
   )
     .argument('[run]', "the run's id or the document's number; the last run's where it is absent")
     .addOption(byOption('who signs, as the document keeps it'))
-    .requiredOption('--remark <text>', 'what the signer says of it, on one line')
+    .requiredOption('--remark <text>', 'what the signer says of it, on one line', oneLine)
     .action(async (argument: string, run: string | undefined, options: SignOptions) => {
-      const by = line(options.by, '--by');
-      const remark = line(options.remark, '--remark');
+      const by = told(options.by);
+      const remark = told(options.remark);
       const settings = siteSettings(io);
       const { plan, store } = await findPlan(argument, settings, io.cwd);
       const { sequence } = find(await listEvidence(store, plan.name), plan.name, run);
@@ -103,10 +103,10 @@ export function evidenceCommand({ io, exit }: CliContext): Command {
           `Number ${sequence} is a sign-off itself; sign number ${read.document.signs.sequence}.`,
           EXIT.badInput,
         );
-      const caller = settings.region === undefined ? undefined : await awsCaller(settings.region);
+      const caller = await awsCaller(plan.recoverySite.region);
       const signed = await addSignOff(
         store,
-        await readEvidence(store, plan.name, sequence),
+        { evidence: read.document, sha256: read.sha256 },
         { by, remark, osUser: told(whoAmI()), awsCaller: caller ?? null },
         signOffPage,
         new Date().toISOString(),
@@ -142,12 +142,6 @@ export function evidenceCommand({ io, exit }: CliContext): Command {
     );
 
   return evidence;
-}
-
-/** A line that a person has written. @throws CliError */
-function line(text: string, option: string): string {
-  if (/^(?=.*\S)[^\p{Cc}\p{Cs}\u2028\u2029]{1,500}$/u.test(text)) return told(text);
-  throw new CliError(`${option} must be one line of at most 500 characters.`, EXIT.badInput);
 }
 
 /** Those that sign a document. */

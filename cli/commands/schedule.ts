@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { awsCaller } from '../../client/caller';
+import { awsName } from '../../workflows/run/asker';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { CHECK_FREQUENCY_SECONDS } from '../../client/check-schedules';
 import { type PlanSchedule } from '../../client/schedules';
@@ -90,7 +91,7 @@ export function scheduleCommand(context: CliContext): Command {
         const done = await client.testSchedules.set(name, every, {
           ...(between === undefined ? {} : { between, timeZone }),
           ...(keep === undefined ? {} : { keep }),
-          ...(why === undefined ? {} : { approveAll: { by, ...(as === undefined ? {} : { as }), why } }),
+          ...(why === undefined ? {} : { approveAll: { by, ...awsName({ as }), why } }),
         });
         const shown = await showAll(client, name);
         if (options.json === true) return writeJson(io, { ...scheduleDocument('test', name, shown), done });

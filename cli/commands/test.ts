@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { awsCaller } from '../../client/caller';
+import { awsName } from '../../workflows/run/asker';
 import { lifeboatClient } from '../../client/client';
 import { NotWaitingError, RunFailedError } from '../../client/errors';
 import { keptTestsOf } from '../../client/kept-tests';
@@ -36,11 +37,13 @@ export function testCommand({ io, exit }: CliContext): Command {
     .action(async (argument: string, { by, reason: why, wait, json }: Options) => {
       const settings = siteSettings(io);
       const { plan } = await findPlan(argument, settings, io.cwd);
-      const as = await awsCaller(plan.recoverySite.region);
-      const client = await lifeboatClient({ ignoreConfigurationFile: settings.sandboxFile !== undefined });
+      const [as, client] = await Promise.all([
+        awsCaller(plan.recoverySite.region),
+        lifeboatClient({ ignoreConfigurationFile: settings.sandboxFile !== undefined }),
+      ]);
       try {
         const { run, since } = await client.decisions
-          .endTest(plan.name, { by, ...(as === undefined ? {} : { as }), why })
+          .endTest(plan.name, { by, ...awsName({ as }), why })
           .catch(async (error: unknown) => {
             throw error instanceof NotWaitingError ? await withOrphans(error, plan, argument) : error;
           });

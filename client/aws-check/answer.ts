@@ -1,4 +1,4 @@
-import { isNativeError } from 'node:util/types';
+import { isError } from '../../activities/failures';
 import { withoutSecrets } from '../../activities/failures';
 
 /** A fact of an answer that Lifeboat relies on, without what differs from account to account (ids, times, addresses). */
@@ -60,9 +60,6 @@ export function refusalOf(error: unknown): Answer | undefined {
     },
   };
 }
-
-/** Errors of another realm (a VM context, such as a test runner's) are no instances of this one's class. */
-const isError = (error: unknown): error is Error => error instanceof Error || isNativeError(error);
 
 /** A message as it is in every account: ids, account numbers and quoted names are left out. */
 function withoutIds(message: string): string {

@@ -1,5 +1,4 @@
-import { type EBSClient } from '@aws-sdk/client-ebs';
-import { type EC2Client, type Tag } from '@aws-sdk/client-ec2';
+import { type Tag } from '@aws-sdk/client-ec2';
 import { type S3Client } from '@aws-sdk/client-s3';
 import { type STSClient } from '@aws-sdk/client-sts';
 import { type AwsClients } from '../../activities/aws-proxy/account/clients';
@@ -17,9 +16,6 @@ export interface CheckedSite {
   repository?: Pick<RepositoryAddress, 'bucket' | 'prefix'>;
   plan?: DrPlan;
 }
-
-/** The clients that make and read what the check is tried with. */
-export type BlockClients = { ec2: EC2Client; ebs: EBSClient };
 
 /**
  * On everything that the check makes: its run. It has no plan's tag, so that no run of Lifeboat and no sweep ever takes it for its own;

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AlreadyRunningError } from '../../client/errors';
 import { SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
@@ -13,7 +13,7 @@ import { Recorder, VMS } from './recorder';
 
 /**
  * `npm run record-histories`: every workflow and scenario once, in a sandbox in which nothing boots, and its history in
- * histories/<version>/. CONTRIBUTING says when. With `later` behind `--`, those of the second journey only, beside what is there.
+ * histories/<version>/. CONTRIBUTING says when. With `later` behind `--`, those of the second journey only. What is recorded takes the place of what has its name; others stay, as some were made by tests' stubs.
  */
 
 /** What a journey has. */
@@ -136,7 +136,6 @@ async function main(): Promise<void> {
   };
   const directory = join(projectRoot(), 'test', 'replay', 'histories', version);
   const onlyLater = process.argv[2] === 'later';
-  if (!onlyLater) await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   for (const journey of onlyLater ? [later] : [first, later]) await travel(directory, journey);
 }

@@ -7,6 +7,7 @@ import { peopleOf } from '../../activities/control/evidence/people';
 import { readHistory } from '../../activities/control/evidence/history';
 import { type RunFacts } from '../../activities/control/evidence/run-facts';
 import { approvalsText, askerText } from '../../cli/decision-text';
+import { oneLine } from '../../cli/deciding';
 import { runsText } from '../../cli/commands/status';
 import { explainError } from '../../cli/explain-error';
 import { awsCaller } from '../../client/caller';
@@ -39,6 +40,10 @@ describe('who asked for a run', () => {
     expect(askerText({ by: 'ada', as: ARN, authenticatedAs: 'jwt:ada@example.com' })).toBe(
       `ada, to AWS ${ARN}, authenticated by Temporal as jwt:ada@example.com`,
     );
+    // Of a run that nobody put a name to, such as one of the Web UI's.
+    expect(askerText({ authenticatedAs: 'jwt:ada@example.com' })).toBe(
+      'authenticated by Temporal as jwt:ada@example.com',
+    );
     const decided = { gate: 'DNS', by: 'ada', why: 'it answers', at: AT, since: AT };
     expect(approvalsText([{ ...decided, as: ARN }])).toBe(
       `Approved: DNS, by ada, to AWS ${ARN} at ${AT} (it answers)\n`,
@@ -53,6 +58,12 @@ describe('who asked for a run', () => {
     expect(runsText([{ ...run, askedBy: { by: 'ada', as: ARN } }], 'shop')).toContain(
       `asked for by ada, to AWS ${ARN}\n`,
     );
+  });
+
+  it('is one line at the terminal, or nothing is done', () => {
+    expect(oneLine('Ada of the night shift')).toBe('Ada of the night shift');
+    for (const bad of ['', '  ', 'two\nlines', 'bell\u0007', 'x'.repeat(501)])
+      expect(() => oneLine(bad)).toThrow('It must be one line of at most 500 characters.');
   });
 
   it('is a line in decisions, too, where it is said', () => {

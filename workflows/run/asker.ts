@@ -17,6 +17,6 @@ export function askerOf(argument: unknown): { askedBy?: Asker } {
 }
 
 /** Of a decision that somebody sent: as whom AWS knows the one who sent it, where it is told. */
-export function awsName({ as }: { as?: string }): { as?: string } {
+export function awsName({ as }: { as?: string | undefined }): { as?: string } {
   return as === undefined ? {} : { as };
 }

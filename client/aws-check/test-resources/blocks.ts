@@ -7,14 +7,12 @@ import {
   ListSnapshotBlocksCommand,
   PutSnapshotBlockCommand,
 } from '@aws-sdk/client-ebs';
-
-/** Bytes of a block of EBS direct. */
-export const BLOCK_BYTES = 512 * 1024;
+import { BLOCK_SIZE } from '../../../blocks/port';
 
 /** Blocks by their index. */
 export type Blocks = ReadonlyMap<number, Buffer>;
 
-export const randomBlock = (): Buffer => randomBytes(BLOCK_BYTES);
+export const randomBlock = (): Buffer => randomBytes(BLOCK_SIZE);
 
 const digestOf = (block: Buffer): Buffer => createHash('sha256').update(block).digest();
 export const checksumOf = (block: Buffer): string => digestOf(block).toString('base64');

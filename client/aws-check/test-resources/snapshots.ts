@@ -1,6 +1,7 @@
 import { type Snapshot } from '@aws-sdk/client-ec2';
 import { findSnapshot } from '../../../activities/aws-proxy/account/lookup';
-import { aggregateOf, BLOCK_BYTES, type Blocks, checksumOf, complete, putBlock, randomBlock } from './blocks';
+import { aggregateOf, type Blocks, checksumOf, complete, putBlock, randomBlock } from './blocks';
+import { BLOCK_SIZE } from '../../../blocks/port';
 import { tryReading } from './reading';
 import { GIB, start, type TriedSnapshots, watchSnapshot } from './start';
 import { type Trial } from './trial';
@@ -124,7 +125,7 @@ async function makeChild(
   const written = new Map([
     [0, parent.blocks.get(0) ?? randomBlock()],
     [1, randomBlock()],
-    [5, Buffer.alloc(BLOCK_BYTES)],
+    [5, Buffer.alloc(BLOCK_SIZE)],
   ]);
   for (const [index, block] of written) {
     const put = await questions.ask({

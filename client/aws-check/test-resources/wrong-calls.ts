@@ -1,11 +1,12 @@
 import { RegisterImageCommand } from '@aws-sdk/client-ec2';
 import { guestImage, ROOT_DEVICE } from '../../../activities/aws-proxy/account/images';
 import { IMAGE_NAME } from '../site';
-import { BLOCK_BYTES, checksumOf, complete, listBlocks, listChanged, putBlock, randomBlock } from './blocks';
+import { checksumOf, complete, listBlocks, listChanged, putBlock, randomBlock } from './blocks';
+import { BLOCK_SIZE } from '../../../blocks/port';
 import { GIB, start, watchSnapshot } from './start';
 import { type Trial } from './trial';
 
-const BLOCKS_OF_SNAPSHOT = (GIB * 2 ** 30) / BLOCK_BYTES;
+const BLOCKS_OF_SNAPSHOT = (GIB * 2 ** 30) / BLOCK_SIZE;
 
 /** What a snapshot that is not completed is no good for. */
 export async function tryPending(trial: Trial, id: string): Promise<void> {
