@@ -66,6 +66,22 @@ function matches(pattern, id, kind) {
   return new RegExp(`^${open}$`, 's').test(id);
 }
 
+/** A call that its name allows: of a schedule, it matters besides what that starts. */
+function byMethod(roles, role, who, type, call) {
+  const changes = 'identity' in call;
+  const about = changes && call.scheduleId ? { about: call.scheduleId } : {};
+  if (call.schedule != null) {
+    const { workflowType, workflowId = '' } = call.schedule.action?.startWorkflow ?? {};
+    const kind = workflowType?.name ?? '';
+    const allowed = rulesOf(roles, role, 'schedule').some(
+      (rule) => rule.types.includes(kind) && matches(rule.id, workflowId, kind),
+    );
+    if (!allowed) return { refused: `the role ${role} may not schedule ${kind} ${workflowId}`, ...about };
+  }
+  if (changes) call.identity = `${who} (${role})`;
+  return { message: type.encode(call).finish(), ...about };
+}
+
 /**
  * Decides on one call.
  * @param {ReturnType<typeof readRules>} rules
@@ -86,7 +102,7 @@ export function decide({ people, namespaces, roles }, who, method, message) {
   const look = LOOKED_AT[method];
   if (look === undefined)
     return rulesOf(roles, role, 'methods').includes(method)
-      ? { message }
+      ? byMethod(roles, role, who, type, call)
       : { refused: `the role ${role} may not call ${method}` };
   const kind = look.kind?.(call) ?? '';
   const id = look.id(call) ?? '';

@@ -205,6 +205,35 @@ describeWithTemporal('who may what, through the filter before the server', () =>
       });
   }, 60_000);
 
+  it('an approver schedules what Lifeboat does by schedule, under their own name, and nothing else', async () => {
+    const approver = await as(APPROVER);
+    const { workflowService } = approver.temporal;
+    const { namespace } = approver;
+    const scheduled = (type: string, workflowId: string) => ({
+      action: {
+        startWorkflow: { workflowId, workflowType: { name: type }, taskQueue: { name: CONTROL_QUEUE } },
+      },
+    });
+    for (const [type, id] of [
+      ['failover', 'lifeboat:wiki:failover'],
+      ['replication', 'lifeboat:wiki:failover'],
+      ['scheduledTest', 'lifeboat:wiki:scheduledTest'],
+    ] as const)
+      await expect(
+        workflowService.createSchedule({ namespace, scheduleId: 'no', schedule: scheduled(type, id) }),
+      ).rejects.toMatchObject({ code: 7, details: `the role approver may not schedule ${type} ${id}` });
+    await approver.schedules.set('wiki', 3600);
+    await approver.testSchedules.set('wiki', 86_400);
+    expect((await approver.schedules.describe('wiki'))?.frequencySeconds).toBe(3600);
+    await approver.schedules.delete('wiki');
+    await approver.testSchedules.delete('wiki');
+    const about = logged().filter(({ allowed }) => allowed === true);
+    for (const method of ['CreateSchedule', 'DeleteSchedule'])
+      expect(about).toContainEqual(
+        expect.objectContaining({ who: APPROVER, method, about: 'lifeboat:wiki:scheduled-test' }),
+      );
+  }, 60_000);
+
   it('a certificate of another authority is none', async () => {
     /** What comes of a connection: the server speaks first, or ends it. */
     const spoken = ({ cert, key }: Certificate): Promise<string> =>
