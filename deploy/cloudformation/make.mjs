@@ -1,6 +1,6 @@
 // Makes deploy/aws.yaml of aws.source.yaml: puts the policies of deploy/iam in (`!Policy`), the script that installs a proxy (`!File`), and
 // what YAML's anchors stand for, which CloudFormation does not read. `npm run template` writes it, `--check` tells whether it is up to date.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isAlias, isMap, isScalar, isSeq, parseDocument, visit } from 'yaml';
@@ -9,6 +9,7 @@ import { policyDocument, unusedStatements } from './policies.mjs';
 const here = dirname(fileURLToPath(import.meta.url));
 const result = join(here, '../aws.yaml');
 const text = (...path) => readFileSync(join(here, ...path), 'utf8');
+const files = readdirSync(join(here, '../iam')).filter((name) => name.endsWith('.json'));
 const policy = (file) => JSON.parse(text('../iam', file));
 
 function make() {
@@ -25,7 +26,7 @@ function make() {
       return document.createNode(policyDocument(parts, policy), { aliasDuplicateObjects: false });
     },
   });
-  const unused = unusedStatements(used, policy);
+  const unused = unusedStatements(used, files, policy);
   if (unused.length > 0)
     throw new Error(
       `In no policy of aws.source.yaml: ${unused.join(', ')}. Name each in the policy that it belongs to.`,

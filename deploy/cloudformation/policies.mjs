@@ -1,21 +1,6 @@
 // The policies of deploy/iam as CloudFormation says them: what is to be put in becomes a parameter, and what some accounts do without a
 // condition.
 
-/** All files of deploy/iam that the template has. */
-const FILES = [
-  'aws-check.json',
-  'aws-proxy.json',
-  'aws-proxy-kms.json',
-  'backup-proxy.json',
-  'backup-proxy-kms.json',
-  'command.json',
-  'command-sign.json',
-  'command-sweep.json',
-  'control.json',
-  'control-topics.json',
-  'payload-keys.json',
-];
-
 /** What stands in an ARN for a part of it. */
 const PARTS = [
   ['REGION', '${AWS::Region}'],
@@ -73,9 +58,9 @@ export function policyDocument(parts, policy) {
   return { Version: '2012-10-17', Statement: parts.flatMap((part) => statementsOf(part, policy)) };
 }
 
-/** Statements of deploy/iam that are in no policy. */
-export function unusedStatements(parts, policy) {
-  return FILES.flatMap((file) =>
+/** Statements of deploy/iam that are in no policy. @param files all that are there */
+export function unusedStatements(parts, files, policy) {
+  return files.flatMap((file) =>
     policy(file)
       .Statement.filter(({ Sid }) => !isNamed(parts, file, Sid))
       .map(({ Sid }) => `${Sid ?? 'a statement without Sid'} of ${file}`),

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { writeFileAtomically } from '../../host/atomic-file';
 import { type DrPlan } from '../../plan/schema';
+import { normalizedName } from '../aws/iam/calls/route53-calls';
 import { IDENTITIES_FILE } from '../aws/iam/identity-file';
 import { saveSandboxConfig, type SandboxConfig } from '../config';
 import { sandboxPaths, SHOP_REPOSITORY } from '../supervisor/processes';
@@ -42,12 +43,4 @@ function accessOf({ name, dns, replication }: DrPlan): SandboxAccess {
     recordNames: (dns?.records ?? []).map((record) => normalizedName(record.name)),
     lockDays: replication.lock === undefined ? [] : [Math.ceil(replication.lock.keep / DAY)],
   };
-}
-
-/** As `route53:ChangeResourceRecordSetsNormalizedRecordNames` has names ("Using IAM policy conditions", Route 53 Developer Guide). */
-function normalizedName(name: string): string {
-  return name
-    .toLowerCase()
-    .replace(/\.$/, '')
-    .replace(/[^a-z0-9_.-]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
 }

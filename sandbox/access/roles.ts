@@ -18,12 +18,12 @@ import { type SandboxAccess } from './access';
 export const SANDBOX_ROLES = ['control', 'aws-proxy', 'backup-proxy', 'command'] as const;
 export type SandboxRole = (typeof SANDBOX_ROLES)[number];
 
-/** The policies that docs/aws.md asks for, by role. */
+/** The policies that docs/aws.md asks for, by role; of who uses the command, all that a person may have, so that every command can be tried. */
 const POLICIES: Record<SandboxRole, readonly PolicyName[]> = {
   control: ['control', 'control-topics'],
   'aws-proxy': ['aws-proxy'],
   'backup-proxy': ['backup-proxy'],
-  command: ['command'],
+  command: ['command', 'command-sign', 'command-sweep', 'aws-check'],
 };
 
 export const roleName = (role: SandboxRole): string => `lifeboat-${role}`;

@@ -42,9 +42,10 @@ export function authorizing(view: AccountView, record?: (asked: AskedRecord) => 
 }
 
 /** Whether somebody's own policies let them assume a role. */
-export const mayAssume = ({ policies }: Principal, roleArn: string): boolean =>
-  policies === undefined ||
-  judge(policies, { action: 'sts:AssumeRole', resource: roleArn, context: {} }).effect === 'allowed';
+export const mayAssume = (principal: Principal, roleArn: string): boolean =>
+  principal.policies === undefined ||
+  judge(principal.policies, { action: 'sts:AssumeRole', resource: roleArn, context: ofPrincipal(principal) })
+    .effect === 'allowed';
 
 /** What policies say to something asked. */
 export function judge(policies: readonly PolicyDocument[], asked: Asked): Decision {

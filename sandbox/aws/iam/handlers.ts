@@ -3,7 +3,7 @@ import { type Account } from '../account';
 import { instanceProfileArn, instanceProfileView } from '../ec2/instances/instance-profiles';
 import { AwsError } from '../wire/errors';
 
-/** The account's instance profiles, whose roles allow nothing: there are no permissions here. */
+/** The account's instance profiles, whose roles have no policies: nothing in the sandbox's instances asks AWS. */
 export function iamHandlers({ config }: Account) {
   return {
     GetInstanceProfile({
