@@ -5,8 +5,8 @@
 
 /** Shorter values are words that stand in texts for other reasons; no service here takes such a secret. */
 const LEAST_CHARACTERS = 8;
-/** Sessions come and go while a worker lives; who learns a new one forgets the oldest. */
-const MOST_KEPT = 200;
+/** Sessions come and go while a worker lives; who learns a new one forgets the oldest. Each has two parts, or one. */
+const MOST_OF_SESSIONS = 200;
 
 /** Names of variables of the environment that hold a secret. */
 const SECRET_NAME =
@@ -15,19 +15,32 @@ const SECRET_NAME =
 const NO_SECRET =
   /_(FILE|PATH|URI|URL|ENDPOINT|PROFILE|EXPIRATION)$|^LIFEBOAT_(WEBHOOK_SECRETS|CODEC_KEYS)$|^AWS_ACCESS_KEY_ID$/i;
 
-const kept = new Set<string>();
+/** With their forms: texts are cleaned far more often than secrets are learned. */
+type Kept = Map<string, readonly string[]>;
+
+const lasting: Kept = new Map();
+const ofSessions: Kept = new Map();
 
 /** From now on, {@link withoutSecrets} takes these out of every text. Twice is as once; undefined is nothing. */
 export function keepSecret(...values: readonly (string | undefined)[]): void {
-  for (const value of values) {
-    if (value === undefined || value.length < LEAST_CHARACTERS) continue;
-    kept.delete(value);
-    kept.add(value);
+  for (const value of values) keep(lasting, value);
+}
+
+/** The same of what a session has and the next one has no more: keys that AWS lends, cookies. */
+export function keepSessionSecret(...values: readonly (string | undefined)[]): void {
+  for (const value of values) keep(ofSessions, value);
+  for (const oldest of ofSessions.keys()) {
+    if (ofSessions.size <= MOST_OF_SESSIONS) return;
+    ofSessions.delete(oldest);
   }
-  for (const oldest of kept) {
-    if (kept.size <= MOST_KEPT) return;
-    kept.delete(oldest);
-  }
+}
+
+function keep(kept: Kept, value: string | undefined): void {
+  if (value === undefined || value.length < LEAST_CHARACTERS) return;
+  const forms = kept.get(value) ?? formsOf(value);
+  // The newest last.
+  kept.delete(value);
+  kept.set(value, forms);
 }
 
 /** Whether a variable of the environment holds a secret, by its name. */
@@ -36,12 +49,17 @@ export const isSecretVariable = (name: string): boolean => SECRET_NAME.test(name
 /** Secrets of the environment; read anew each time, as commands put the sandbox's into it. */
 function inEnvironment(env: NodeJS.ProcessEnv): string[] {
   return Object.entries(env).flatMap(([name, value = '']) =>
-    value.length >= LEAST_CHARACTERS && isSecretVariable(name)
-      ? // Several secrets may stand in one, as webhooks' do while they are changed.
-        [value, ...value.split(/\s+/).filter((part) => part.length >= LEAST_CHARACTERS)]
+    isSecretVariable(name)
+      ? [value, ...partsOf(name, value)].filter((part) => part.length >= LEAST_CHARACTERS)
       : [],
   );
 }
+
+/** Several may stand in one: webhooks' while they are changed; headers of OpenTelemetry's, as `key=value,key=value`. */
+const partsOf = (name: string, value: string): string[] =>
+  /HEADERS$/i.test(name)
+    ? value.split(',').map((header) => header.slice(header.indexOf('=') + 1).trim())
+    : value.split(/\s+/);
 
 /** A secret as it may stand in a text: as it is, and as URLs, XML, JSON, headers and dumps have it. */
 export function formsOf(secret: string): string[] {
@@ -70,7 +88,10 @@ const GONE = '…';
 
 /** A text for logs, histories and people: secrets that this process knows are out, and what looks like one. */
 export function withoutSecrets(text: string, env: NodeJS.ProcessEnv = process.env): string {
-  const known = [...new Set([...kept, ...inEnvironment(env)])].flatMap(formsOf);
+  const known = [
+    ...[...lasting.values(), ...ofSessions.values()].flat(),
+    ...[...new Set(inEnvironment(env))].flatMap(formsOf),
+  ];
   // The longest first: one may be a part of another.
   const clean = known
     .sort((a, b) => b.length - a.length)

@@ -38,8 +38,10 @@ export class KmsDataKeys {
 
   /** The data key that this process encrypts with. @throws WireError where there is none, and KMS makes none */
   async forEncrypting(): Promise<DataKey> {
-    if (this.own !== undefined && this.now() < this.own.renewAt) return this.own.key;
-    return (this.making ??= this.make().finally(() => (this.making = undefined)));
+    const due = this.own === undefined || this.now() >= this.own.renewAt;
+    const making = due ? (this.making ??= this.make().finally(() => (this.making = undefined))) : undefined;
+    // While there is an old one nobody waits for a new one: a KMS that does not answer would hold up every task of this process.
+    return this.own?.key ?? (making as Promise<DataKey>);
   }
 
   private async make(): Promise<DataKey> {

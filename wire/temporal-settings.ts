@@ -8,6 +8,7 @@ import {
   loadConfigData,
   toClientOptions,
 } from '@temporalio/envconfig';
+import { keepSecret } from '../host/secrets';
 import { messageOf, WireError } from './wire-error';
 
 /** What connects to Temporal, and what its errors name. */
@@ -66,6 +67,8 @@ export function temporalSettings({
       `The API key would go to ${address} in the clear: remove TEMPORAL_TLS=false (or the profile's tls.disabled).`,
     );
   const { apiKey, tls, metadata } = connectionOptions as TemporalSettings['connectionOptions'];
+  // Those of a profile are in no variable.
+  keepSecret(apiKey, ...Object.values(metadata ?? {}));
   return {
     connectionOptions: { address, apiKey, tls, metadata },
     ...{ namespace: namespace ?? 'default', sources },
@@ -93,10 +96,9 @@ function requireBooleans(env: NodeJS.ProcessEnv): void {
 function checkedTls(tls: ClientConfigTLS | undefined, env: NodeJS.ProcessEnv): TlsSources {
   const sources: TlsSources = { ca: undefined, certificate: undefined, key: undefined };
   if (tls === undefined || tls.disabled === true) return sources;
-  const ca = read('ca', (pem) => new X509Certificate(pem));
+  read('ca', (pem) => new X509Certificate(pem));
   const certificate = read('certificate', (pem) => new X509Certificate(pem));
   const key = read<KeyObject>('key', (pem) => createPrivateKey(pem));
-  void ca;
   if ((certificate === undefined) !== (key === undefined)) {
     const [there, other] =
       certificate === undefined ? (['key', 'certificate'] as const) : (['certificate', 'key'] as const);

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
+import { keepSecret } from '../host/secrets';
 import { messageOf, WireError } from './wire-error';
 
 /** Characters of a token: those of 96 bits in base64. */
@@ -38,5 +39,6 @@ export async function tokensOf(file: string): Promise<string[]> {
     throw new WireError(
       `${file} must have a token a line, of ${SHORTEST} characters or more: openssl rand -hex 32`,
     );
+  keepSecret(...tokens);
   return tokens;
 }

@@ -2,13 +2,16 @@ import { X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type PeerCertificate, type TLSSocket } from 'node:tls';
 import { isGrpcServiceError, ServiceError } from '@temporalio/client';
+import { withoutSecrets } from '../host/secrets';
 import { hostAndPort, type TemporalSettings } from './temporal-settings';
+import { messageOf } from './wire-error';
 
 /** Milliseconds that a person waits for the reason, at most. */
 const PATIENCE_MS = 3000;
 
-/** gRPC: the server does not know us, or does not let us. */
-const REFUSED_CODES = new Set([7, 16]);
+/** gRPC: PERMISSION_DENIED, the server knows us and does not let us; UNAUTHENTICATED, it does not know us. */
+const DENIED: number = 7;
+const REFUSED_CODES = new Set([DENIED, 16]);
 
 type Tls = TemporalSettings['connectionOptions']['tls'];
 
@@ -32,6 +35,13 @@ interface Handshake {
 export async function whyUnreachable(settings: TemporalSettings, error: unknown): Promise<string> {
   const { address, tls, apiKey } = settings.connectionOptions;
   const cause = error instanceof ServiceError ? error.cause : error;
+  if (
+    isGrpcServiceError(cause) &&
+    cause.code === DENIED &&
+    apiKey === undefined &&
+    settings.sources.certificate
+  )
+    return `Temporal at ${address} does not let us do that: ${cause.details}. Who may what is settled before it (docs/security.md).`;
   if (isGrpcServiceError(cause) && REFUSED_CODES.has(cause.code))
     return apiKey === undefined
       ? `Temporal at ${address} does not let us in (${cause.details}): set TEMPORAL_API_KEY, or the client certificate that it wants.`
@@ -40,11 +50,12 @@ export async function whyUnreachable(settings: TemporalSettings, error: unknown)
     return `Temporal at ${address} refused what it was asked first: ${cause.details}.`;
   const silent = `Temporal does not answer at ${address}; start it, or set TEMPORAL_ADDRESS to where it is.`;
   if (!(await answersByTcp(address))) return silent;
+  const notReady = `What answers at ${address} is no Temporal that is ready: ${withoutSecrets(messageOf(cause))}.`;
   if (tls === undefined || tls === false)
     return (await speaksTls(address))
       ? `What answers at ${address} speaks TLS: set TEMPORAL_TLS=true, and TEMPORAL_TLS_SERVER_CA_CERT_PATH where its CA is your own.`
-      : silent;
-  return tlsReason(settings, await handshake(settings)) ?? silent;
+      : notReady;
+  return tlsReason(settings, await handshake(settings)) ?? notReady;
 }
 
 function tlsReason({ connectionOptions, sources }: TemporalSettings, seen: Handshake): string | undefined {

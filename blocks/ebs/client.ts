@@ -2,7 +2,7 @@ import { type EBSClient } from '@aws-sdk/client-ebs';
 import { isThrottlingError } from '@smithy/core/retry';
 import { type SdkError } from '@smithy/types';
 import { type Dispatcher } from 'undici';
-import { keepSecret } from '../../host/secrets';
+import { keepSessionSecret } from '../../host/secrets';
 import { type Backoff, withBackoff } from '../backoff';
 import { AdaptiveLimit } from '../limits/concurrency';
 import { requestTally } from '../limits/request-tally';
@@ -185,7 +185,7 @@ export class EbsBlockClient {
       note(false);
       return answer;
     }
-    keepSecret(credentials.secretAccessKey, credentials.sessionToken);
+    keepSessionSecret(credentials.secretAccessKey, credentials.sessionToken);
     const error = errorOf(answer);
     note(isThrottled(error));
     this.followClock(error, answer.headers.date, sentAt);

@@ -11,6 +11,7 @@ import { KmsDataKeys } from '../../wire/kms-data-keys';
 import { ringKeys } from '../../wire/payload-keys';
 import { WatchedKeyRing } from '../../wire/watched-key-ring';
 import { KeyFile, newKey } from '../support/codec-keys';
+import { eventually } from '../support/eventually';
 import { startTestAccount, type TestAccount } from './test-account';
 
 const key = (number: number): string =>
@@ -140,9 +141,27 @@ describe('data keys of KMS', () => {
     now += 2 * 60 * 1000;
     away = true;
     expect((await keys.forEncrypting()).bytes).toEqual(first.bytes);
+    // A new one is made beside what is encrypted by the old one.
+    await eventually(10, () => Promise.resolve(calls.length === 2 ? true : undefined));
     away = false;
-    now += 2 * 60 * 1000;
+    await eventually(10, async () => {
+      now += 2 * 60 * 1000;
+      return (await keys.forEncrypting()).bytes.equals(first.bytes) ? undefined : true;
+    });
     expect((await keys.forEncrypting()).bytes).not.toEqual(first.bytes);
     expect(calls).toEqual(Array(3).fill('GenerateDataKeyCommand'));
+  });
+
+  it('are used on while KMS takes a call and never answers', async () => {
+    let now = 0;
+    let silent = false;
+    const kms = {
+      send: (command: never) => (silent ? new Promise(() => {}) : account.clients.kms.send(command)),
+    } as unknown as KMSClient;
+    const keys = new KmsDataKeys(kms, OURS, 'prod', () => now);
+    const first = await keys.forEncrypting();
+    now += 2 * 60 * 60 * 1000;
+    silent = true;
+    for (let n = 0; n < 3; n++) expect((await keys.forEncrypting()).bytes).toEqual(first.bytes);
   });
 });

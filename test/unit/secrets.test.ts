@@ -2,9 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import { cleaned, withFailures } from '../../activities/failures';
+import { OutputTail } from '../../activities/hooks/output-tail';
 import { guardOutput } from '../../host/guarded-output';
 import { runTool } from '../../host/run-tool';
-import { formsOf, isSecretVariable, keepSecret, withoutSecrets } from '../../host/secrets';
+import { formsOf, isSecretVariable, keepSecret, keepSessionSecret, withoutSecrets } from '../../host/secrets';
 import { toolEnvironment } from '../../host/tool-environment';
 import { projectRoot } from '../../host/project-root';
 
@@ -45,6 +46,32 @@ describe('what a process must not tell', () => {
       'AWS_PROFILE',
     ];
     expect([...secret, ...plain].filter(isSecretVariable)).toEqual(secret);
+  });
+
+  it('is also a header of several that a variable has', () => {
+    const env = {
+      OTEL_EXPORTER_OTLP_HEADERS: 'api-key=abcdefgh,x-tenant=dr, authorization=Basic QWxhZGRpbg==',
+    };
+    expect(withoutSecrets('refused: abcdefgh; Basic QWxhZGRpbg==', env)).toBe('refused: …; …');
+  });
+
+  it('is known as long as the process lives, however many sessions come and go; of these, the latest are', () => {
+    keepSecret('of-the-vcenter');
+    const sessions = Array.from({ length: 300 }, (_, n) => `session-number-${n}.`);
+    keepSessionSecret(...sessions);
+    expect(withoutSecrets('of-the-vcenter and session-number-299.')).toBe('… and …');
+    expect(withoutSecrets('session-number-3.')).toBe('session-number-3.');
+    // A session that is used on is one of the latest.
+    keepSessionSecret('session-number-100.', 'one-that-is-new');
+    expect(withoutSecrets('session-number-100.')).toBe('…');
+  });
+
+  it('is whole in the end of an output, also where that begins within a secret', () => {
+    keepSecret('hook-secret-of-the-test');
+    const tail = new OutputTail(20);
+    for (const part of ['x'.repeat(100_000), 'hook-secret-', 'of-the-test', ' and the end\n'])
+      tail.add(Buffer.from(part));
+    expect(tail.text).toMatch(/^x*… and the end\n?$/);
   });
 
   it('is what others quote, by its looks', () => {

@@ -12,8 +12,8 @@ import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { type RetryErrorInfo, type SdkError, type StandardRetryToken } from '@smithy/types';
 import { requestTally } from '../../../blocks/limits/request-tally';
 import { withCallSpan } from '../../../host/traces/call-spans';
-import { keepSecret, withoutSecrets } from '../../../host/secrets';
-import { nameActionOf } from '../../failures';
+import { keepSessionSecret, withoutSecrets } from '../../../host/secrets';
+import { hasCode, nameActionOf } from '../../failures';
 import { cancellation } from './cancellation';
 import { type BudgetedService, RequestBudgets } from './request-quotas';
 
@@ -154,7 +154,9 @@ function naming<Client extends { middlewareStack: object; config: object }>(
         return await next(input);
       } catch (error) {
         nameActionOf(error, `${service}:${actionOf(context.commandName)}`);
-        await keepCredentials(client.config as S3Client['config']);
+        // Where there are none, nothing was signed that could be quoted, and to look for them again would take as long.
+        if (!hasCode(error, 'CredentialsProviderError'))
+          await keepCredentials(client.config as S3Client['config']);
         if (error instanceof Error) error.message = withoutSecrets(error.message);
         throw error;
       }
@@ -168,7 +170,7 @@ function naming<Client extends { middlewareStack: object; config: object }>(
 async function keepCredentials({ credentials }: S3Client['config']): Promise<void> {
   try {
     const { secretAccessKey, sessionToken } = await credentials();
-    keepSecret(secretAccessKey, sessionToken);
+    keepSessionSecret(secretAccessKey, sessionToken);
   } catch {
     // There are none to keep; the call's own error says so.
   }

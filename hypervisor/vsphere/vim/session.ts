@@ -1,4 +1,4 @@
-import { keepSecret } from '../../../host/secrets';
+import { keepSecret, keepSessionSecret } from '../../../host/secrets';
 import { readAnswer, requestEnvelope } from './envelope';
 import { VimConnectionError } from './errors';
 import { isFault, type VimFault } from './faults';
@@ -118,7 +118,7 @@ export class Sessions {
       if (answer.cookie !== undefined) {
         cookie = answer.cookie;
         // `vmware_soap_session="…"`; the value is all that it takes to be this session.
-        keepSecret(cookie.slice(cookie.indexOf('=') + 1).replaceAll('"', ''));
+        keepSessionSecret(cookie.slice(cookie.indexOf('=') + 1).replaceAll('"', ''));
       }
       return readAnswer(method, answer.status, answer.text) as never;
     };
