@@ -142,6 +142,12 @@ export function sandboxProcesses(config: SandboxConfig): ProcessSpec[] {
   ];
 }
 
+/**
+ * Garbage that Go's runtime lets the server gather before it collects, in percent of what lives (100 by itself; pkg.go.dev/runtime): the
+ * server shares this host with a whole data centre and an AWS account.
+ */
+const SERVER_GOGC = '50';
+
 /** The server of the Temporal CLI, in one process. */
 function devServer(config: SandboxConfig): ProcessSpec {
   const paths = sandboxPaths(config);
@@ -156,7 +162,7 @@ function devServer(config: SandboxConfig): ProcessSpec {
       ...['--namespace', TEMPORAL_NAMESPACE, '--db-filename', join(paths.temporal, 'temporal.db')],
       ...['--log-level', 'warn'],
     ],
-    env: {},
+    env: { GOGC: SERVER_GOGC },
     log: join(paths.logs, 'temporal.log'),
   };
 }

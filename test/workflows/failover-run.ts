@@ -51,6 +51,7 @@ export async function failOverOn(
     type = 'failover',
     leave = false,
     env = {},
+    cachedWorkflows,
   }: {
     of: DrPlan;
     calls?: string[];
@@ -61,6 +62,8 @@ export async function failOverOn(
     leave?: boolean;
     /** Of client and workers, for what is in its payloads. */
     env?: NodeJS.ProcessEnv;
+    /** Workflows that the control worker keeps in memory; the SDK's own number where absent. */
+    cachedWorkflows?: number;
   },
 ): Promise<{ calls: string[]; inputs: Map<string, Input>; outcome: FailoverSummary | Error }> {
   const dataConverter = dataConverterFor(server.namespace ?? 'default', env);
@@ -95,6 +98,7 @@ export async function failOverOn(
       ],
       {
         workflowBundle: await bundleFor(dataConverter, await bundle()),
+        ...(cachedWorkflows === undefined ? {} : { maxCachedWorkflows: cachedWorkflows }),
       },
     ),
     await worker(AWS_PROXY_QUEUE, [
