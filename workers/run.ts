@@ -14,6 +14,7 @@ import { FactReporter, reportFacts } from './metrics/facts';
 import { reportRequests } from './metrics/requests';
 import { queueWorkers, type Role } from './roles';
 import { type QueueWorker } from './roles/queue-worker';
+import { gatherLittleGarbage } from './node-flags';
 import { reachTemporal } from './reach-temporal';
 import { registerSearchAttributes } from './search-attributes';
 import { SettingsError, workerSettings } from './settings';
@@ -34,6 +35,7 @@ export async function runWorker(role: Role): Promise<void> {
   const { identity, build, metricsAddress, traces: traced } = workerSettings(role);
   const workers = queueWorkers(role);
   const version = workers.find((worker) => worker.workerDeploymentOptions)?.workerDeploymentOptions?.version;
+  if (role === 'control') gatherLittleGarbage();
   guardWorkerOutput();
   if (metricsAddress === undefined) Runtime.install(sdkLogging());
   const exporter = metricsAddress === undefined ? undefined : exportMetrics(metricsAddress, role);
