@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type SandboxConfig } from '../../sandbox/config';
 import { sandboxProcesses } from '../../sandbox/supervisor/processes';
 
@@ -15,4 +17,13 @@ it("the sandbox's Temporal server gathers half as much garbage as Go lets it, an
     argument === '--dynamic-config-value' ? [server.args[n + 1]] : [],
   );
   expect(settings).toEqual(['history.hostLevelCacheMaxSize=512']);
+});
+
+it('its control worker has two heaps of the C library, and the unit for a real one as well', () => {
+  const having = sandboxProcesses(config)
+    .filter(({ env }) => env.MALLOC_ARENA_MAX === '2')
+    .map(({ name }) => name);
+  expect(having).toEqual(['worker-control']);
+  const unit = readFileSync(join(__dirname, '../../deploy/systemd/lifeboat-control.service'), 'utf8');
+  expect(unit).toMatch(/^Environment=.* MALLOC_ARENA_MAX=2$/m);
 });
