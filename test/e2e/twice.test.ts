@@ -10,6 +10,7 @@ import { type DrPlan } from '../../plan/schema';
 import { LICENSED_BIOS_IMAGE_ID, SHOP_HOSTED_ZONE_ID } from '../../sandbox/aws/fixtures';
 import { type FaultRule } from '../../sandbox/aws/faults/rule';
 import { projectRoot } from '../../host/project-root';
+import { roleEnvironment } from '../../sandbox/access/profiles';
 import { workerEnvironment } from '../../sandbox/supervisor/processes';
 import { bundleName } from '../../workers/bundle-name';
 import { queueWorkers, type Role } from '../../workers/roles';
@@ -26,6 +27,7 @@ import { ANY_AGE } from '../support/any-age';
 import { plainPlan } from '../support/e2e-plan';
 import { type E2eSandbox, openE2eSandbox, SANDBOX_SECONDS } from '../support/e2e-sandbox';
 import { type LateOutcome, runLate } from '../support/run-late';
+import { workersInRoles } from '../support/workers-in-roles';
 import { removeSystemDisks } from '../chaos/guests';
 import { startTemporal } from '../workflows/local-temporal';
 
@@ -84,21 +86,21 @@ asRoot('activities that run twice, and late (needs root)', () => {
     // Workers of the test's own, on a server of its own: those of the sandbox have nothing to do.
     Runtime.install({ logger: new DefaultLogger('ERROR') });
     server = await startTemporal();
-    // All three in one process, which can have one role: the root user's.
-    delete process.env.AWS_PROFILE;
-    Object.assign(process.env, workerEnvironment(config), {
+    // All that is nobody's work is done as who uses the command.
+    Object.assign(process.env, workerEnvironment(config), roleEnvironment(config, 'command'), {
       LIFEBOAT_STATE_DIRECTORY: join(config.directory, 'own-proxies'),
     });
+    const inRole = workersInRoles(config);
     const workers: Worker[] = [];
     for (const role of ['control', 'aws-proxy', 'backup-proxy'] satisfies Role[])
-      for (const options of queueWorkers(role))
+      for (const options of inRole(role, () => queueWorkers(role)))
         workers.push(
           await Worker.create({
             ...options,
             ...(options.workflowBundle === undefined
               ? {}
               : { workflowBundle: { codePath: join(projectRoot(), 'dist', bundleName('quick')) } }),
-            activities: twice(options.activities ?? {}),
+            activities: twice(options.activities ?? {}, (work) => inRole(role, work)),
             // By which a proxy is asked for itself.
             identity: workerSettings(role).identity,
             connection: server.nativeConnection,
@@ -123,9 +125,13 @@ asRoot('activities that run twice, and late (needs root)', () => {
   }, SANDBOX_SECONDS * 1000);
 
   /** Each activity as if the result of its first try had been lost. */
-  function twice(originals: object): Record<string, Activity> {
+  function twice(
+    originals: object,
+    inRole: (work: () => Promise<unknown>) => Promise<unknown>,
+  ): Record<string, Activity> {
     return Object.fromEntries(
-      Object.entries(originals as Record<string, Activity>).map(([name, activity]) => {
+      Object.entries(originals as Record<string, Activity>).map(([name, original]) => {
+        const activity: Activity = (input) => inRole(() => original(input));
         activities.set(name, activity);
         return [
           name,
