@@ -257,6 +257,40 @@ it('believes no record that names anything else', async () => {
   }
 });
 
+it('tells nothing of passwords, and opens no file that has them', async () => {
+  const hash = 'aad3b435b51404eeaad3b435b51404ee:31d6cfe0d16ae931b73c59d7e0c089c0';
+  const secret = ['SAM', 'SECURITY', 'RegBack/SAM'].map((name) => `WINDOWS/System32/config/${name}`);
+  const root = makeGuest(Object.fromEntries(secret.map((path) => [path, hash])));
+  const read: string[] = [];
+  class Watched extends HostDirectoryFiles {
+    override read(path: string, maxBytes: number): Promise<Buffer> {
+      read.push(path);
+      return super.read(path, maxBytes);
+    }
+    override readStart(path: string, bytes: number): Promise<Buffer> {
+      read.push(path);
+      return super.readStart(path, bytes);
+    }
+    override download(path: string, hostPath: string, maxBytes: number): Promise<void> {
+      read.push(path);
+      return super.download(path, hostPath, maxBytes);
+    }
+  }
+  const open = () => Promise.resolve(new Watched(root));
+  const family = await windowsFamily(await open());
+  const guest = { open, openReadOnly: open, names: undefined as unknown as DeviceNames };
+  const told = [await family?.adapt(guest, adaptation), await family?.revert(guest)];
+  expect(JSON.stringify(told)).not.toContain(hash);
+  expect(read.some((path) => path.toLowerCase().endsWith('config/system'))).toBe(true);
+  expect(read.filter((path) => /(sam|security)$/i.test(path))).toEqual([]);
+  const files = tree(root);
+  expect(
+    Object.keys(files)
+      .filter((path) => files[path]?.includes(hash))
+      .sort(),
+  ).toEqual(secret.sort());
+});
+
 it('knows a volume that BitLocker encrypts', async () => {
   const disk = join(directory, 'disk');
   writeFileSync(disk, Buffer.concat([Buffer.alloc(512), Buffer.from('\xeb\x58\x90-FVE-FS-', 'latin1')]));
