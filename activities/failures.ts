@@ -145,7 +145,7 @@ export function withoutSecrets(text: string): string {
  * Failures in Temporal's own terms get through as they are, but for what they quote: messages, stacks, details and causes are stored with
  * the run. Also for those that were made where nobody thought of it.
  */
-function cleaned<Failure>(failure: Failure): Failure {
+export function cleaned<Failure>(failure: Failure): Failure {
   for (let at: unknown = failure; isError(at); at = at.cause) {
     for (const part of ['message', 'stack'] as const) {
       const text = at[part] ?? '';
