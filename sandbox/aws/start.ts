@@ -90,7 +90,7 @@ export async function startAwsEndpoint(
     () => identityFile.current(),
     new Collection(join(config.directory, 'sessions')),
   );
-  const journal = openJournal(config.directory, config.journal ?? 'refused');
+  const journal = openJournal(config.directory);
   const counting = requestCounting(config.directory, log);
   // Only their schemas and settings are read; these clients never send anything.
   const client = { region: config.region, credentials: { accessKeyId: '-', secretAccessKey: '-' } };
