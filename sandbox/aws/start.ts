@@ -91,7 +91,7 @@ export async function startAwsEndpoint(
     () => identityFile.current(),
     new Collection(join(config.directory, 'sessions')),
   );
-  const journal = openJournal(config.directory, config.journal ?? 'refused');
+  const journal = openJournal(config.directory);
   const counting = requestCounting(config.directory, log);
   const judgePolicies = authorizing(
     { account, buckets },

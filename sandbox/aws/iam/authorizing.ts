@@ -48,7 +48,7 @@ export const mayAssume = (principal: Principal, roleArn: string): boolean =>
     .effect === 'allowed';
 
 /** What policies say to something asked. */
-export function judge(policies: readonly PolicyDocument[], asked: Asked): Decision {
+function judge(policies: readonly PolicyDocument[], asked: Asked): Decision {
   const decision = evaluate(policies, asked);
   const gone = asked.absent === true && decision.effect === 'implicit-deny';
   // The handler says that there is no such thing.

@@ -2,7 +2,7 @@ import { type OneOrMore } from './policy-document';
 import { type Principal, roleArnOf } from './principal';
 
 /** A statement of a role's trust policy: who may assume it. Conditions, and services that assume, are not provided for here. */
-export interface TrustStatement {
+interface TrustStatement {
   Sid?: string;
   Effect: 'Allow' | 'Deny';
   Principal: { AWS: OneOrMore<string> };
