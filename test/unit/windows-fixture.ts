@@ -43,7 +43,9 @@ export const usual: WindowsTree = {
   'WINDOWS/System32/DriverStore/FileRepository/ena.inf_amd64_0123456789abcdef/ena.sys': 'driver',
   'WINDOWS/System32/DriverStore/FileRepository/awsnvme.inf_amd64_0123456789abcdef/AWSNVMe.sys': 'driver',
   [HOSTS]: '# hosts\r\n192.168.10.30 db\r\n',
-  'ProgramData/Lifeboat/Start-Lifeboat.ps1': 'runner',
+  'ProgramData/Lifeboat/Start-Lifeboat.ps1': readFileSync(
+    join(__dirname, '../../guest/windows/prepare/Start-Lifeboat.ps1'),
+  ),
 };
 
 export type TreeChanges = Record<string, string | Buffer | undefined>;
