@@ -23,8 +23,8 @@ const BODY_SECONDS = 10;
  * goes on where it ends with 0. Like the one of Linux guests (../linux/stay/launch-reader.ts) it fills in what the adaptation
  * left beside it with placeholders, takes the data whole or not at all, and changes nothing for data that it has filled in already.
  *
- * Never run by the tests, as there is no PowerShell to be had: so all checking of the data is one pattern, and all filling in goes by
- * whole words. For PowerShell 4.0 on. Comparisons are by Equals and by the operators with a "c": the others ignore case,
+ * No PowerShell has run it, as none was to be had: so all checking of the data is one pattern, all filling in goes by whole words, and it keeps
+ * to few constructs, which an interpreter of the tests has (test/support/powershell). For PowerShell 4.0 on. Comparisons are by Equals and by the operators with a "c": the others ignore case,
  * and characters that cannot be seen.
  */
 export const LAUNCH_READER_SCRIPT = `# Reads what this launch of the machine is told by its user data (IMDSv2): the run's id and addresses of other machines.

@@ -6,7 +6,7 @@ import { launchData, placeholderAddress } from '../../guest/launch-data';
 import { LAUNCH_DATA, LAUNCH_READER_SCRIPT } from '../../guest/windows/launch-reader';
 import { hostileUserData } from '../support/hostile-user-data';
 
-/** The reader of Windows guests. There is no PowerShell to run it: its pattern is run by JavaScript, its text judged by a parser. */
+/** The reader of Windows guests, by its parts: the pattern as JavaScript has it, the text as a parser does. */
 
 const DATA = launchData({
   runId: 'shop-7',
