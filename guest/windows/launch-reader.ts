@@ -86,22 +86,15 @@ function Get-Answer([string] $method, [string] $path, [string] $header, [string]
         if ($answer.Status -eq 200) {
             $buffer = New-Object byte[] ${MAX_USER_DATA_BYTES + 1}
             $length = 0
-            $ended = $false
             $stream = $response.GetResponseStream()
             $clock = [Diagnostics.Stopwatch]::StartNew()
             while ($length -lt $buffer.Length -and $clock.Elapsed.TotalSeconds -lt ${BODY_SECONDS}) {
                 $count = $stream.Read($buffer, $length, $buffer.Length - $length)
-                if ($count -le 0) {
-                    $ended = $true
-                    break
-                }
+                if ($count -le 0) { break }
                 $length += $count
             }
             $answer.Text = $latin1.GetString($buffer, 0, $length)
-            if ($length -lt $buffer.Length) {
-                if (-not $ended) { $answer.Status = 0 }
-                if ($response.ContentLength -ge 0 -and $response.ContentLength -ne $length) { $answer.Status = 0 }
-            }
+            if ($length -lt $buffer.Length -and $response.ContentLength -ge 0 -and $response.ContentLength -ne $length) { $answer.Status = 0 }
         }
     } catch {
         $answer.Status = 0

@@ -3,6 +3,7 @@ import {
   chmodSync,
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -14,6 +15,7 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readBootScriptStatuses } from '../../activities/boot-script-statuses';
 import { type DeviceNames } from '../../guest/disk/device-names';
 import { launchData, PLACEHOLDER_RUN_ID, placeholderAddress } from '../../guest/launch-data';
 import { windowsFamily } from '../../guest/windows/windows-family';
@@ -24,8 +26,8 @@ import { hostileUserData } from '../support/hostile-user-data';
 import { HOSTS, STATE, usual, writeTree } from './windows-fixture';
 
 /**
- * What the reader of Windows guests does, by its text, against the sandbox's metadata service: it is run by an interpreter of these tests
- * for its few constructs (test/support/powershell), as there is no PowerShell to be had. What that knows is what we know of PowerShell.
+ * What the scripts of Windows guests do, by its text, against the sandbox's metadata service: they are run by an interpreter of these tests
+ * for their few constructs (test/support/powershell), as there is no PowerShell to be had. What that knows is what we know of PowerShell.
  */
 
 const python = process.env.LIFEBOAT_PYTHON;
@@ -95,14 +97,18 @@ function tell(
 }
 
 /** @param wait seconds for which a service that does not answer is asked again */
-async function read(address = imds, wait = 600): Promise<{ code: number; console: string }> {
-  const program = join(__dirname, '../support/powershell/run_reader.py');
-  const script = join(root, LAUNCH, 'Read-LaunchData.ps1');
+async function read(
+  address = imds,
+  wait = 600,
+  path = `${LAUNCH}/Read-LaunchData.ps1`,
+): Promise<{ code: number; console: string }> {
+  const program = join(__dirname, '../support/powershell/run_script.py');
+  const script = join(root, path);
   const system = join(root, 'WINDOWS');
   return new Promise((resolve, reject) => {
     execFile(
       python ?? '',
-      [program, script, join(root, LAUNCH), system, address, String(wait)],
+      [program, script, system, address, String(wait)],
       { env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' } },
       (error, stdout) =>
         error === null
@@ -211,6 +217,57 @@ async function read(address = imds, wait = 600): Promise<{ code: number; console
       put(`${HOSTS}.lifeboat`, 'half');
       expect(await read()).toEqual({ code: 0, console: READ });
       expect(state()).toEqual(whole);
+    });
+  });
+
+  describe('runs its boot scripts', () => {
+    const start = (address = imds) => read(address, 0, `${STATE}/Start-Lifeboat.ps1`);
+    const hello = `${RUN}/scripts/00-hello.ps1`;
+    beforeEach(() => {
+      mkdirSync(join(root, hello, '..'));
+      put(hello, 'Write-Output $env:LIFEBOAT_ADDRESS_DB\nexit 3\n');
+      put(`${RUN}/scripts/01-second.ps1`, 'Write-Output second\n');
+    });
+
+    it('once, with what the launch told, and tells their statuses as those of its run', async () => {
+      const { code, console } = await start();
+      expect(code).toBe(0);
+      expect(console.split('\r\n').filter((line) => line !== '')).toEqual([
+        READ,
+        'lifeboat: Windows has started, run shop-7',
+        ...['begins', 'exit status 3'].map((what) => `lifeboat: boot script hello.ps1 of run shop-7 ${what}`),
+        ...['begins', 'exit status 0'].map(
+          (what) => `lifeboat: boot script second.ps1 of run shop-7 ${what}`,
+        ),
+      ]);
+      expect(get(`${RUN}/00-hello.ps1.log`)).toBe('10.0.1.30\n');
+      const statuses = readBootScriptStatuses(console, 'shop-7', ['hello.ps1', 'second.ps1']);
+      expect([...statuses.values()]).toEqual([
+        { begun: true, status: 3 },
+        { begun: true, status: 0 },
+      ]);
+      const again = await start();
+      expect(again.console).toContain('boot script hello.ps1 of run shop-7 exit status 3\r\n');
+      expect(again.console).not.toContain('begins');
+    });
+
+    it('not where its launch data is not read, and says so', async () => {
+      tell('<powershell>Restart-Computer</powershell>');
+      expect(await start()).toEqual({
+        code: 1,
+        console: expect.stringMatching(
+          /^\r\nlifeboat: launch data was not read: the user data is none of Lifeboat\. .*\r\n$/,
+        ) as string,
+      });
+      expect(existsSync(join(root, RUN, 'status'))).toBe(false);
+    });
+
+    it('by the name of the run that it was adapted for, where it is no launch copy', async () => {
+      rmSync(join(root, LAUNCH), { recursive: true });
+      put(`${RUN}/environment`, 'LIFEBOAT_RUN_ID=shop-9\r\n');
+      const { console } = await start('127.0.0.1:1');
+      expect(console).toMatch(/^\r\nlifeboat: Windows has started, run shop-9\r\n/);
+      expect(console).toContain('boot script second.ps1 of run shop-9 exit status 0');
     });
   });
 

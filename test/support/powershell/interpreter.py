@@ -1,6 +1,6 @@
 """
-Runs a PowerShell script in the few constructs that Lifeboat's reader of launch data has, as about_* of PowerShell's documentation says they
-work. What is not written here is an error, and not guessed. It is no PowerShell: it shows that the script does what its text says.
+Runs a PowerShell script in the few constructs that Lifeboat's scripts at the start of Windows have, as about_* of PowerShell's documentation says
+they work. What is not written here is an error, and not guessed. It is no PowerShell: it shows that the script does what its text says.
 """
 import re
 
@@ -20,17 +20,24 @@ COMPARED = {
     '-ge': lambda a, b: a >= b,
     '-cmatch': lambda text, pattern: search(text, pattern),
     '-cnotmatch': lambda text, pattern: not search(text, pattern),
+    '-match': lambda text, pattern: search(text, pattern, re.IGNORECASE),
+    '-notmatch': lambda text, pattern: not search(text, pattern, re.IGNORECASE),
     '-creplace': lambda text, pair: re.sub(pair[0], pair[1], text),
+    '-replace': lambda text, pair: re.sub(pair[0], pair[1], text, flags=re.IGNORECASE),
     '-isnot': lambda value, kind: not isinstance(value, kind),
 }
 
 
-def search(text, pattern):
+def search(text, pattern, flags=0):
     # \z of .NET is \Z of Python.
-    return re.search(pattern.replace('\\z', '\\Z'), text) is not None
+    return re.search(pattern.replace('\\z', '\\Z'), text_of(text), flags) is not None
 
 
 class Break(Exception):
+    pass
+
+
+class Continue(Exception):
     pass
 
 
@@ -109,12 +116,18 @@ class Interpreter:
         if inner.type == 'post_increment_expression':
             return self.put(inner.named_children[0], self.value(inner.named_children[0]) + 1)
         commands = [one for one in only.named_children if one.type == 'command']
-        if len(commands) == 2 and commands[1].text == b'Out-Null':
-            return self.command(commands[0])
+        if len(commands) == 2:
+            # Whatever comes is left out, or put into order by one member of it.
+            piped = self.command(commands[0])
+            if commands[1].text == b'Out-Null':
+                return None
+            name, by = commands[1].text.decode().split()
+            assert name == 'Sort-Object'
+            return output.extend(sorted(piped, key=lambda one: self.runtime.get(one, by)))
         if len(only.named_children) != 1:
             raise NotImplementedError(node.text)
         values = self.command(commands[0]) if commands else [self.value(only)]
-        output.extend(value for value in values if value is not None)
+        return output.extend(value for value in values if value is not None)
 
     def do_if_statement(self, node, output):
         conditions = [node, *found(node, 'elseif_clause', 1)]
@@ -149,7 +162,10 @@ class Interpreter:
         variable, values = child(node, 'variable'), self.value(child(node, 'pipeline'))
         for one in list(values):
             self.put(variable, one)
-            self.statements(child(node, 'statement_block'), output)
+            try:
+                self.statements(child(node, 'statement_block'), output)
+            except Continue:
+                pass
 
     def do_try_statement(self, node, output):
         try:
@@ -167,8 +183,8 @@ class Interpreter:
 
     def do_flow_control_statement(self, node, output):
         kind, values = node.children[0].type, node.named_children
-        if kind == 'break':
-            raise Break()
+        if kind in ('break', 'continue'):
+            raise Break() if kind == 'break' else Continue()
         value = self.value(values[0]) if values else None
         if kind == 'return':
             output.append(value)
@@ -202,6 +218,8 @@ class Interpreter:
         for scope in reversed(self.scopes):
             if name in scope:
                 return scope[name]
+        if name.startswith('env:'):
+            return self.runtime.environment.get(name[4:])
         raise NameError(f'${name} has no value.')
 
     def value_verbatim_string_characters(self, node):
@@ -211,7 +229,7 @@ class Interpreter:
         text, at = '', node.start_byte + 1
         for part in [*node.named_children, None]:
             end = node.end_byte - 1 if part is None else part.start_byte
-            text += self.source[at:end].decode()
+            text += self.source[at:end].decode().replace('`r', '\r').replace('`n', '\n')
             if part is not None:
                 text, at = text + text_of(self.value(part)), part.end_byte
         if '`' in text:
@@ -237,6 +255,11 @@ class Interpreter:
             entry.named_children[0].text.decode(): self.value(entry.named_children[1])
             for entry in found(node, 'hash_entry')
         }
+
+    def value_array_expression(self, node):
+        output = []
+        self.statements(node, output)
+        return output
 
     def value_array_literal_expression(self, node):
         return [self.value(one) for one in node.named_children]
@@ -301,13 +324,24 @@ class Interpreter:
     def command(self, node):
         name = next(found(node, 'command_name')).text.decode()
         elements = child(node, 'command_elements')
-        given = [
-            one.text.decode() if one.type in ('generic_token', 'command_parameter') else self.value(one)
-            for one in ([] if elements is None else elements.named_children)
-            if one.type != 'command_argument_sep'
-        ]
+        given, to = [], None
+        for one in [] if elements is None else elements.named_children:
+            if one.type in ('generic_token', 'command_parameter'):
+                given.append(one.text.decode())
+            elif one.type == 'argument_list':
+                given += [self.value(each) for each in found(one, 'argument_expression')]
+            elif one.type == 'redirection':
+                target = self.value(child(child(one, 'redirected_file_name'), 'array_literal_expression'))
+                # Where errors go is not told apart: they are none of the output.
+                to = target if one.text.startswith(b'*>') else None
+            elif one.type != 'command_argument_sep':
+                given.append(self.value(one))
         if name not in self.functions:
-            return self.runtime.command(name, given)
+            output = self.runtime.command(name, given)
+            self.scopes[0]['LASTEXITCODE'] = self.runtime.exit_code
+            if to is None:
+                return output
+            return self.runtime.redirect(to, output)
         parameters, body = self.functions[name]
         if len(given) > len(parameters):
             raise NotImplementedError(node.text)

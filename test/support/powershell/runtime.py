@@ -1,4 +1,4 @@
-"""The few types, members and cmdlets that Lifeboat's reader of launch data uses, for the interpreter beside this file."""
+"""The few types, members and cmdlets that Lifeboat's scripts at the start of Windows use, for the interpreter beside this file."""
 import http.client
 import os
 import time
@@ -181,6 +181,7 @@ TEXT = {
     'Equals': lambda text, other: text == other,
     'Split': lambda text, characters, count=0: text.split(one_of(characters), count - 1 if count else -1),
     'Substring': lambda text, start, length=None: text[start:] if length is None else text[start : start + length],
+    'Trim': lambda text: text.strip(),
     'TrimEnd': lambda text, characters: text.rstrip(characters),
 }
 
@@ -208,6 +209,11 @@ class Runtime:
         'byte[]': bytearray,
     }
 
+    def __init__(self, environment=None):
+        self.environment = environment or {}
+        # Of the last program.
+        self.exit_code = 0
+
     def type(self, name):
         return self.types[name]
 
@@ -219,7 +225,7 @@ class Runtime:
     def get(self, holder, name):
         if isinstance(holder, dict) and type(holder) is dict:
             return holder[name]
-        if name == 'Length':
+        if name in ('Length', 'Count'):
             return len(holder)
         return getattr(holder, name)
 
