@@ -15,6 +15,8 @@ export const CUT_OFF_SUFFIX = '.lifeboat';
  */
 const WAIT_SECONDS = 600;
 const WAIT_AGAIN_SECONDS = 60;
+/** A second apart. */
+const WRITE_TRIES = 20;
 /** For the body of one answer, whose parts may come one by one. */
 const BODY_SECONDS = 10;
 
@@ -49,13 +51,25 @@ function Write-Whole([string] $path, [string] $text) {
     } finally {
         $stream.Close()
     }
-    if ([IO.File]::Exists($path)) {
-        $attributes = [IO.File]::GetAttributes($path)
-        [IO.File]::SetAttributes($path, [IO.FileAttributes]::Normal)
-        [IO.File]::Replace($next, $path, [NullString]::Value)
-        [IO.File]::SetAttributes($path, $attributes)
-    } else {
-        [IO.File]::Move($next, $path)
+    $there = [IO.File]::Exists($path)
+    if ($there) { $attributes = [IO.File]::GetAttributes($path) }
+    $tries = 0
+    # What looks for viruses has a new file open for a moment.
+    while ($true) {
+        try {
+            if (-not $there) {
+                [IO.File]::Move($next, $path)
+                return
+            }
+            [IO.File]::SetAttributes($path, [IO.FileAttributes]::Normal)
+            [IO.File]::Replace($next, $path, [NullString]::Value)
+            [IO.File]::SetAttributes($path, $attributes)
+            return
+        } catch {
+            $tries++
+            if ($tries -ge ${WRITE_TRIES}) { throw $_ }
+            Start-Sleep -Seconds 1
+        }
     }
 }
 

@@ -187,8 +187,10 @@ class Interpreter:
             raise Break() if kind == 'break' else Continue()
         value = self.value(values[0]) if values else None
         if kind == 'return':
-            output.append(value)
+            output.extend([] if value is None else [value])
             raise Return()
+        if kind == 'throw' and isinstance(value, Record):
+            raise value.Exception
         raise Exit(value) if kind == 'exit' else Failure(text_of(value))
 
     # Values.

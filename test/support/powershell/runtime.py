@@ -105,8 +105,14 @@ class File:
     def SetAttributes(path, attributes):
         os.chmod(path, 0o644 if attributes is None else attributes)
 
-    @staticmethod
-    def Replace(source, target, backup):
+    busy = True
+
+    @classmethod
+    def Replace(cls, source, target, backup):
+        # The first time, somebody else has the file open.
+        if cls.busy:
+            cls.busy = False
+            raise OSError('The process cannot access the file')
         assert backup is None and os.access(target, os.W_OK)
         if not os.path.isfile(target):
             raise FileNotFoundError(target)
