@@ -86,6 +86,7 @@ function Get-Answer([string] $method, [string] $path, [string] $header, [string]
         $request.Proxy = $null
         $request.AllowAutoRedirect = $false
         $request.KeepAlive = $false
+        $request.ServicePoint.Expect100Continue = $false
         $request.Timeout = 5000
         $request.ReadWriteTimeout = 5000
         $response = $request.GetResponse()

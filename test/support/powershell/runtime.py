@@ -140,11 +140,13 @@ class WebRequest:
         self.Proxy = 'the one of the settings'
         self.AllowAutoRedirect = self.KeepAlive = True
         self.Timeout = self.ReadWriteTimeout = 100_000
+        self.ServicePoint = type('ServicePoint', (), {'Expect100Continue': True})()
 
     Create = classmethod(lambda cls, url: cls(url))
 
     def GetResponse(self):
         assert self.Proxy is None and not self.AllowAutoRedirect
+        assert not self.ServicePoint.Expect100Continue
         try:
             connection = http.client.HTTPConnection(self.host, timeout=self.Timeout / 1000)
             headers = dict(self.Headers)
