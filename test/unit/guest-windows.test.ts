@@ -102,13 +102,6 @@ it('lets the NVMe driver start at boot, and gives names, scripts and a screen th
   expect(files[HOSTS]).toMatch(/# lifeboat aside: 192\.168\.10\.30 db\r\n[^]*\r\n10\.0\.1\.30 db\r\n/);
 });
 
-it('is refused as a launch copy, before anything is changed', async () => {
-  const root = makeGuest();
-  const before = tree(root);
-  await expect(adapt(root, { launchCopy: true })).rejects.toThrow(/Windows, of which no launch copy/);
-  expect(tree(root)).toEqual(before);
-});
-
 it('has the effect of one run when it runs twice, and goes home to what was there', async () => {
   const root = makeGuest();
   const before = { registry: dump(registry(root)), files: tree(root) };
