@@ -142,17 +142,28 @@ export function withoutSecrets(text: string): string {
 }
 
 /**
- * Failures in Temporal's own terms get through as they are, but for what they quote: messages, details and causes are stored with the
- * run. Also for those that were made where nobody thought of it.
+ * Failures in Temporal's own terms get through as they are, but for what they quote: messages, stacks, details and causes are stored with
+ * the run. Also for those that were made where nobody thought of it.
  */
 export function cleaned<Failure>(failure: Failure): Failure {
   for (let at: unknown = failure; isError(at); at = at.cause) {
-    const clean = withoutKnownSecrets(at.message);
-    if (clean === at.message) continue;
-    at.stack = withoutKnownSecrets(at.stack ?? '');
-    at.message = clean;
+    for (const part of ['message', 'stack'] as const) {
+      const text = at[part] ?? '';
+      const clean = withoutKnownSecrets(text);
+      if (clean !== text) at[part] = clean;
+    }
+    const { details } = at as { details?: unknown };
+    if (Array.isArray(details)) Object.assign(at, { details: cleanedValue(details) });
   }
   return failure;
+}
+
+/** What is stored as JSON, with every text of it cleaned; bytes are none. */
+function cleanedValue(value: unknown): unknown {
+  if (typeof value === 'string') return withoutKnownSecrets(value);
+  if (Array.isArray(value)) return value.map(cleanedValue);
+  if (Object.prototype.toString.call(value) !== '[object Object]') return value;
+  return Object.fromEntries(Object.entries(value as object).map(([name, of]) => [name, cleanedValue(of)]));
 }
 
 /** Where an error came from, without its message, which the stack begins with. */

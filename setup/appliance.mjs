@@ -19,8 +19,8 @@ import {
 import { execFileSync } from 'node:child_process';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensureAptPackages } from './apt.mjs';
-import { SetupError, fetching, output, say } from './process.mjs';
+import { ensureAptPackages, fetchDebs, needed, offered, unpackDeb } from './apt.mjs';
+import { SetupError, ifCalled, output, say } from './process.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const RESULT = resolve(here, '../.lifeboat/tools/appliance');
@@ -102,66 +102,31 @@ export async function ensureAppliance(renew = false) {
 
 /** Downloads the packages and unpacks them to `work`/root; returns their versions. */
 async function unpackPackages(work) {
-  let kernels = available(KERNELS);
-  if (kernels.length === 0) {
-    await fetching('updating package lists', 'apt-get', ['update', '-q']);
-    kernels = available(KERNELS);
-  }
-  const [kernel] = kernels;
+  const [kernel] = await offered(KERNELS);
   if (kernel === undefined)
     throw new SetupError(
       `the appliance needs a kernel, and this host's APT sources have none of: ${KERNELS.join(', ')}.`,
     );
   const names = Object.keys(PROGRAMS);
-  const offered = new Set(available(names));
-  const missing = names.filter((name) => !offered.has(name));
+  const known = new Set(await offered(names));
+  const missing = names.filter((name) => !known.has(name));
   if (missing.length > 0)
     throw new SetupError(`this host's APT sources lack what the appliance needs: ${missing.join(', ')}.`);
-  const wanted = [...new Set([...names, ...dependencies(names, /^lib/), ...kernelPackages(kernel)])];
-  const debs = join(work, 'debs');
-  mkdirSync(debs);
-  await fetching(
-    `fetching the appliance's ${wanted.length} packages`,
-    'apt-get',
-    ['-q', 'download', ...wanted],
-    {
-      cwd: debs,
-    },
-  );
+  // The package with the kernel that the meta package stands for, and those with its modules.
+  const ofKernel = needed([kernel], /^linux-(image|modules)(-unsigned)?-\d/);
+  const wanted = [...new Set([...names, ...needed(names, /^lib/), ...ofKernel])];
+  const what = `fetching the appliance's ${wanted.length} packages`;
   const versions = {};
   mkdirSync(join(work, 'root'));
-  for (const deb of readdirSync(debs)) {
-    execFileSync('dpkg-deb', ['-x', join(debs, deb), join(work, 'root')]);
-    const [name, version] = execFileSync(
-      'dpkg-deb',
-      ['-W', '--showformat=${Package} ${Version}', join(debs, deb)],
-      {
-        encoding: 'utf8',
-      },
-    ).split(' ');
+  for (const deb of await fetchDebs(what, wanted, join(work, 'debs'))) {
+    unpackDeb(deb, join(work, 'root'));
+    const told = execFileSync('dpkg-deb', ['-W', '--showformat=${Package} ${Version}', deb], {
+      encoding: 'utf8',
+    });
+    const [name, version] = told.split(' ');
     versions[name] = version;
   }
   return versions;
-}
-
-/** Those of the packages that the APT sources have. */
-function available(names) {
-  const policy = output('apt-cache', ['policy', ...names]) ?? '';
-  return [...policy.matchAll(/^(\S+):\n.*\n {2}Candidate: (?!\(none\))/gm)].map((match) => match[1]);
-}
-
-/** Names of all packages that these need, directly or not, as far as they match. */
-function dependencies(names, pattern) {
-  const only = ['suggests', 'recommends', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
-    (kind) => `--no-${kind}`,
-  );
-  const found = output('apt-cache', ['depends', '--recurse', ...only, ...names]) ?? '';
-  return available(found.split('\n').filter((line) => pattern.test(line)));
-}
-
-/** The package with the kernel that a meta package stands for, and those with its modules. */
-function kernelPackages(meta) {
-  return dependencies([meta], /^linux-(image|modules)(-unsigned)?-\d/);
 }
 
 /** Puts the appliance's files together; returns the kernel's release and image. */
@@ -282,12 +247,4 @@ function copy(from, to, mode) {
   chmodSync(to, mode);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  try {
-    await ensureAppliance(process.argv.includes('--renew'));
-  } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
-    console.error(`lifeboat set-up: ${error.message}`);
-    process.exitCode = 1;
-  }
-}
+await ifCalled(import.meta.url, () => ensureAppliance(process.argv.includes('--renew')));

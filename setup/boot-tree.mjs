@@ -13,8 +13,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { SetupError, fetching, output, say } from './process.mjs';
+import { debsIn, offered } from './apt.mjs';
+import { SetupError, fetching, ifCalled, output, say } from './process.mjs';
 
 /**
  * What judges what is done to a guest's boot: a tree with the real makers of initramfs, a real kernel with its modules, and the
@@ -74,11 +74,7 @@ export async function ensureBootTree(result = RESULT) {
 /** The packages with all that they need, as APT chooses it for a host that has nothing. */
 async function download(directory) {
   if (process.arch !== 'x64') throw new SetupError('their machines are x86-64.');
-  let [kernel] = available(KERNELS);
-  if (kernel === undefined) {
-    await fetching('updating package lists', 'apt-get', ['update', '-q']);
-    [kernel] = available(KERNELS);
-  }
+  const [kernel] = await offered(KERNELS);
   if (kernel === undefined) throw new SetupError(`APT has none of ${KERNELS.join(', ')}.`);
   mkdirSync(join(directory, 'partial'), { recursive: true });
   const nothing = join(directory, 'status');
@@ -88,15 +84,9 @@ async function download(directory) {
     ...['-o', `Dir::State::status=${nothing}`, '-o', `Dir::Cache::archives=${directory}`],
     // Nothing of this host's is changed, so nothing of it need be held.
     ...['-o', 'Debug::NoLocking=true', '-o', 'APT::Sandbox::User=root'],
-    ...[...PACKAGES, ...available(BOOTCTL).slice(0, 1), kernel],
+    ...[...PACKAGES, ...(await offered(BOOTCTL)).slice(0, 1), kernel],
   ]);
-  return readdirSync(directory)
-    .filter((name) => name.endsWith('.deb'))
-    .map((name) => join(directory, name));
-}
-
-function available(names) {
-  return names.filter((name) => output('apt-cache', ['show', '--no-all-versions', name]));
+  return debsIn(directory);
 }
 
 /** /bin and its like are links, as on every distribution of today. */
@@ -138,4 +128,5 @@ function finish(tree) {
     throw new SetupError('this host lets nobody make device nodes.');
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await ensureBootTree(process.argv[2]);
+// APT takes other directories than absolute ones for some below its own.
+await ifCalled(import.meta.url, () => ensureBootTree(process.argv[2] && resolve(process.argv[2])));

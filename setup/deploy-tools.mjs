@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { SetupError, fetching, say } from './process.mjs';
+import { SetupError, fetching, ifCalled, say } from './process.mjs';
 
 /** What judges deploy/ and docker/ in tests, in a Python environment of its own: nothing else needs these 300 MB. */
 const REQUIREMENTS = [
@@ -32,4 +31,4 @@ export async function ensureDeployTools() {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await ensureDeployTools();
+await ifCalled(import.meta.url, ensureDeployTools);

@@ -1,8 +1,7 @@
 import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { ensureGoPrograms } from './go-programs.mjs';
-import { SetupError, say } from './process.mjs';
+import { SetupError, ifCalled, say } from './process.mjs';
 
 const RESULT = resolve('.lifeboat/tools/vcenter');
 
@@ -28,4 +27,4 @@ export async function ensureVcenter() {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await ensureVcenter();
+await ifCalled(import.meta.url, ensureVcenter);

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { SetupError, fetching, output, say } from './process.mjs';
+import { fetchDebs, offered, unpackDeb } from './apt.mjs';
+import { SetupError, say } from './process.mjs';
 
 /**
  * The tools by which tests judge a guest's adapted network configuration, with libraries that nobody else brings. Unpacked and not
@@ -29,30 +30,15 @@ export async function ensureGuestTools() {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   try {
-    let known = available();
-    if (known.length === 0) {
-      await fetching('updating package lists', 'apt-get', ['update', '-q']);
-      known = available();
-    }
-    const options = { cwd: directory };
-    await fetching(
-      "fetching tools that judge guests' networks",
-      'apt-get',
-      ['download', '-q', ...known],
-      options,
-    );
-    for (const name of readdirSync(directory).filter((one) => one.endsWith('.deb'))) {
-      if (output('dpkg-deb', ['-x', resolve(directory, name), directory]) === undefined)
-        throw new SetupError(`${name} cannot be unpacked.`);
-      rmSync(resolve(directory, name));
+    const known = await offered(PACKAGES);
+    if (known.length === 0) throw new SetupError('APT has none of their packages.');
+    for (const deb of await fetchDebs("fetching tools that judge guests' networks", known, directory)) {
+      unpackDeb(deb, directory);
+      rmSync(deb);
     }
     writeFileSync(stamp, wanted);
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     say(`tests by tools of guests' networks are skipped: ${error.message}`);
   }
-}
-
-function available() {
-  return PACKAGES.filter((name) => output('apt-cache', ['show', '--no-all-versions', name]));
 }

@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { runChild } from '../bin/child.mjs';
 
 /** Something a person has to mend; the message says what. */
@@ -15,10 +16,11 @@ export async function run(command, args, options = {}) {
   return signal === null ? code : 128 + constants.signals[signal];
 }
 
-/** Output of a command, or undefined where it fails or does not exist. */
+/** Output of a command in English, as it is read by a program; undefined where it fails or does not exist. */
 export function output(command, args) {
   try {
-    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    const env = { ...process.env, LC_ALL: 'C' };
+    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], env });
   } catch {
     return undefined;
   }
@@ -53,4 +55,18 @@ export async function fetching(what, command, args, options = {}) {
     }
   }
   throw new SetupError(`${what} failed three times:\n${log.slice(-4000)}\n(${command} ${args.join(' ')})`);
+}
+
+/**
+ * Does the work of a module that is the script that was called, and of no other.
+ * @param url the module's
+ */
+export async function ifCalled(url, work) {
+  if (process.argv[1] !== fileURLToPath(url)) return;
+  try {
+    await work();
+  } catch (error) {
+    console.error(error instanceof SetupError ? `lifeboat set-up: ${error.message}` : error);
+    process.exitCode = 1;
+  }
 }

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { SetupError, fetching, output, say } from './process.mjs';
+import { fetchDebs, offered, unpackDeb } from './apt.mjs';
+import { SetupError, ifCalled, say } from './process.mjs';
 
 /** Prometheus' own checker, which tests of what is in deploy/prometheus/ ask. Unpacked and not installed: the package starts a server. */
 const PACKAGE = 'prometheus';
@@ -13,15 +13,11 @@ export async function ensurePromtool() {
   mkdirSync(RESULT, { recursive: true });
   const work = mkdtempSync(`${RESULT}-`);
   try {
-    if (!output('apt-cache', ['show', '--no-all-versions', PACKAGE]))
-      await fetching('updating package lists', 'apt-get', ['update', '-q']);
-    const options = { cwd: work };
-    // APT's own user may not write here.
-    const asIAm = ['-o', 'APT::Sandbox::User=root'];
-    await fetching('fetching promtool', 'apt-get', ['download', '-q', ...asIAm, PACKAGE], options);
-    const deb = readdirSync(work).find((name) => name.endsWith('.deb')) ?? '';
-    if (output('dpkg-deb', ['-x', join(work, deb), work]) === undefined)
-      throw new SetupError(`the package ${PACKAGE} cannot be unpacked.`);
+    if ((await offered([PACKAGE])).length === 0) throw new SetupError(`APT has no package ${PACKAGE}.`);
+    const [deb] = await fetchDebs('fetching promtool', [PACKAGE], join(work, 'debs'));
+    unpackDeb(deb, work);
+    if (!existsSync(join(work, 'usr/bin/promtool')))
+      throw new SetupError(`the package ${PACKAGE} has no promtool.`);
     renameSync(join(work, 'usr/bin/promtool'), join(RESULT, 'promtool'));
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
@@ -31,4 +27,4 @@ export async function ensurePromtool() {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await ensurePromtool();
+await ifCalled(import.meta.url, ensurePromtool);

@@ -25,6 +25,7 @@ const BUSY = [
   'unit/appliance',
   'e2e/unprivileged',
   'contract/rehearsal',
+  'contract/windows-launch-copy',
   'hostile/guest-disk',
 ].map((name) => `test/${name}.test.ts`);
 
@@ -36,6 +37,8 @@ const BUSY = [
 const LONGEST = [
   ...BUSY,
   ...[
+    // Two guests that take long to boot, beside others that mostly wait.
+    'e2e/families-boot',
     'e2e/twice',
     'e2e/truth-in-sites',
     'e2e/attention',

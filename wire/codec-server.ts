@@ -2,8 +2,9 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo } from 'node:net';
 import { type Payload, type PayloadCodec } from '@temporalio/common';
+import { messageOf } from '../host/message-of';
 import { payloadsOf, textOfPayloads } from './payload-json';
-import { messageOf, WireError } from './wire-error';
+import { WireError } from './wire-error';
 
 /** What Temporal's Web UI and CLI ask to read and write payloads. */
 export interface CodecServerOptions {
@@ -15,7 +16,7 @@ export interface CodecServerOptions {
   /** Pages that may ask, such as `https://temporal.example`. Programs send no origin, and are let in by the token alone. */
   origins: readonly string[];
   /** Whether a bearer token is good; where this is absent, none is asked for. @throws WireError where that cannot be told */
-  accepts?: (token: string) => Promise<boolean>;
+  accepts?: (token: string) => boolean;
   /** Of the payloads of a namespace. */
   codecOf: (namespace: string) => PayloadCodec;
   /** For requests that name none. */
@@ -97,7 +98,7 @@ async function serve(
     allowOrigin(options, request, response);
     if (request.method === 'OPTIONS') return answer(204);
     const coding = codingOf(request);
-    await requireToken(options, request);
+    requireToken(options, request);
     if (busy) throw new Refusal(503, 'Too many requests at once.');
     const codec = options.codecOf(namespaceOf(options, request));
     const payloads = payloadsOf(await jsonOf(request));
@@ -154,10 +155,10 @@ function codingOf({ method, url = '', headers }: IncomingMessage): Coding {
   return coding;
 }
 
-async function requireToken({ accepts }: CodecServerOptions, { headers }: IncomingMessage): Promise<void> {
+function requireToken({ accepts }: CodecServerOptions, { headers }: IncomingMessage): void {
   if (accepts === undefined) return;
   const [, token] = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '') ?? [];
-  if (token === undefined || !(await accepts(token)))
+  if (token === undefined || !accepts(token))
     throw new Refusal(401, 'It needs a token: Authorization: Bearer … (lifeboat codec --token-file).');
 }
 

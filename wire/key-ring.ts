@@ -1,9 +1,9 @@
-import { readFileSync, type Stats, statSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { keepSecret } from '../host/secrets';
 import { printable } from '../plan/printable';
-import { messageOf, WireError } from './wire-error';
+import { readSecretFile } from './secret-file';
+import { WireError } from './wire-error';
 
 /** Bytes of a key of AES-256. */
 export const KEY_BYTES = 32;
@@ -40,16 +40,7 @@ export function readKeyRing(file: string): KeyRing {
     new WireError(`${file} (LIFEBOAT_CODEC_KEYS) ${what}. docs/wire.md says what it must be like.`, {
       cause,
     });
-  let text: string;
-  let stats: Stats;
-  try {
-    stats = statSync(file);
-    text = readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw wrong(`cannot be read (${(cause as NodeJS.ErrnoException).code ?? messageOf(cause)})`, cause);
-  }
-  // Whoever reads the keys reads every run; whoever writes them, too.
-  if ((stats.mode & 0o007) !== 0) throw wrong('is open to every user of this host: chmod o-rwx');
+  const text = readSecretFile(file, wrong);
   let content: unknown;
   try {
     content = parse(text, { prettyErrors: false });

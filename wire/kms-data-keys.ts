@@ -1,5 +1,6 @@
 import { DecryptCommand, GenerateDataKeyCommand, type KMSClient } from '@aws-sdk/client-kms';
-import { messageOf, WireError } from './wire-error';
+import { messageOf } from '../host/message-of';
+import { WireError } from './wire-error';
 
 /** A key that KMS has made: in the clear for this process, and encrypted by KMS for the payloads. */
 export interface DataKey {

@@ -50,7 +50,7 @@ export function ringKeys(
   };
   return {
     async forEncrypting() {
-      const { encryptsWith: id, keys } = await ring.current();
+      const { encryptsWith: id, keys } = ring.current();
       const key = id === undefined ? undefined : keys.get(id);
       if (id === undefined || key === undefined) return undefined;
       return 'bytes' in key
@@ -59,7 +59,7 @@ export function ringKeys(
     },
     async forDecrypting(id, wrapped) {
       // A key that is new elsewhere may have come into the file just now.
-      const key = (await ring.current()).keys.get(id) ?? (await ring.current(true)).keys.get(id);
+      const key = ring.current().keys.get(id) ?? ring.current(true).keys.get(id);
       if (key === undefined)
         throw new WireError(
           `A payload is encrypted with the key "${printable(id)}", which ${ring.file} (LIFEBOAT_CODEC_KEYS) does not have: put it there, and this goes on.`,

@@ -1,5 +1,4 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
 import { type TLSConfig } from '@temporalio/client';
 import {
   type ClientConfigProfile,
@@ -8,8 +7,10 @@ import {
   loadConfigData,
   toClientOptions,
 } from '@temporalio/envconfig';
+import { messageOf } from '../host/message-of';
 import { keepSecret } from '../host/secrets';
-import { messageOf, WireError } from './wire-error';
+import { isLoopbackHost } from '../plan/loopback-host';
+import { WireError } from './wire-error';
 
 /** What connects to Temporal, and what its errors name. */
 export interface TemporalSettings {
@@ -59,10 +60,11 @@ export function temporalSettings({
       { cause },
     );
   }
-  const sources = checkedTls(profile.tls, env);
-  const { connectionOptions, namespace } = toClientOptions(profile);
+  const { sources, tls: checked } = checkedTls(profile.tls, env);
+  const { connectionOptions, namespace } = toClientOptions({ ...profile, tls: checked });
   const address = connectionOptions.address ?? 'localhost:7233';
-  if (connectionOptions.apiKey !== undefined && connectionOptions.tls === false && !isLocal(address))
+  const inTheClear = connectionOptions.tls === false && !isLoopbackHost(hostAndPort(address).host);
+  if (connectionOptions.apiKey !== undefined && inTheClear)
     throw new WireError(
       `The API key would go to ${address} in the clear: remove TEMPORAL_TLS=false (or the profile's tls.disabled).`,
     );
@@ -92,10 +94,17 @@ function requireBooleans(env: NodeJS.ProcessEnv): void {
     );
 }
 
-/** @throws WireError where a file is not there, is not what it must be, or lacks its other half */
-function checkedTls(tls: ClientConfigTLS | undefined, env: NodeJS.ProcessEnv): TlsSources {
+/**
+ * Reads the parts of TLS, each once: what is checked is what connects.
+ * @throws WireError where a file is not there, is not what it must be, or lacks its other half
+ */
+function checkedTls(
+  tls: ClientConfigTLS | undefined,
+  env: NodeJS.ProcessEnv,
+): { sources: TlsSources; tls: ClientConfigTLS | undefined } {
   const sources: TlsSources = { ca: undefined, certificate: undefined, key: undefined };
-  if (tls === undefined || tls.disabled === true) return sources;
+  if (tls === undefined || tls.disabled === true) return { sources, tls };
+  const checked = { ...tls };
   read('ca', (pem) => new X509Certificate(pem));
   const certificate = read('certificate', (pem) => new X509Certificate(pem));
   const key = read<KeyObject>('key', (pem) => createPrivateKey(pem));
@@ -108,11 +117,11 @@ function checkedTls(tls: ClientConfigTLS | undefined, env: NodeJS.ProcessEnv): T
   }
   if (certificate !== undefined && key !== undefined && !certificate.checkPrivateKey(key))
     throw new WireError(`${sources.key} is not the key of ${sources.certificate}.`);
-  return sources;
+  return { sources, tls: checked };
 
   function read<T>(name: keyof typeof PARTS, parse: (pem: Buffer) => T): T | undefined {
     const { of, variable, field } = PARTS[name];
-    const part = tls?.[of] as Part | undefined;
+    const part = checked[of] as Part | undefined;
     if (part === undefined) return undefined;
     const kind = 'path' in part ? 'path' : 'data';
     const inEnvironment = `${variable}_${kind.toUpperCase()}`;
@@ -130,6 +139,7 @@ function checkedTls(tls: ClientConfigTLS | undefined, env: NodeJS.ProcessEnv): T
         },
       );
     }
+    checked[of] = { data: pem };
     try {
       return parse(pem);
     } catch {
@@ -145,9 +155,4 @@ function checkedTls(tls: ClientConfigTLS | undefined, env: NodeJS.ProcessEnv): T
 export function hostAndPort(address: string): { host: string; port: number } {
   const [, host = address, port = '7233'] = /^\[?(.*?)\]?:(\d+)$/.exec(address) ?? [];
   return { host, port: Number(port) };
-}
-
-function isLocal(address: string): boolean {
-  const { host } = hostAndPort(address);
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }

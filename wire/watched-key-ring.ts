@@ -1,6 +1,6 @@
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { messageOf } from '../host/message-of';
 import { type KeyRing, readKeyRing } from './key-ring';
-import { messageOf } from './wire-error';
 
 /** Milliseconds in which the file is looked at once: keys are changed seldom, and payloads come by the thousand. */
 const LOOK_MS = 5000;
@@ -11,9 +11,8 @@ const LOOK_MS = 5000;
  */
 export class WatchedKeyRing {
   private ring: KeyRing;
-  private seen: string | undefined;
-  private lookedAt = 0;
-  private looking: Promise<void> | undefined;
+  private seen: string;
+  private lookedAt: number;
 
   /** @throws WireError where the file is broken */
   constructor(
@@ -21,25 +20,21 @@ export class WatchedKeyRing {
     private readonly now: () => number = Date.now,
     private readonly tell: (sentence: string) => void = (sentence) => console.error(sentence),
   ) {
+    this.lookedAt = now();
+    // Before the file is read: what changes meanwhile is seen later.
+    this.seen = stateOf(file);
     this.ring = readKeyRing(file);
   }
 
-  /** The ring as it is. @param fresh look at the file now, unless that was done in this moment */
-  async current(fresh = false): Promise<KeyRing> {
-    if (fresh || this.now() - this.lookedAt >= LOOK_MS)
-      await (this.looking ??= this.look().finally(() => (this.looking = undefined)));
+  /** The ring as it is. @param fresh look at the file now */
+  current(fresh = false): KeyRing {
+    if (fresh || this.now() - this.lookedAt >= LOOK_MS) this.look();
     return this.ring;
   }
 
-  private async look(): Promise<void> {
+  private look(): void {
     this.lookedAt = this.now();
-    let state: string;
-    try {
-      const { ino, mtimeMs, ctimeMs, size } = await stat(this.file);
-      state = [ino, mtimeMs, ctimeMs, size].join(' ');
-    } catch (error) {
-      state = messageOf(error);
-    }
+    const state = stateOf(this.file);
     if (state === this.seen) return;
     this.seen = state;
     try {
@@ -47,5 +42,15 @@ export class WatchedKeyRing {
     } catch (error) {
       this.tell(`The keys of before are used on: ${messageOf(error)}`);
     }
+  }
+}
+
+/** Other text for another state of the file; also of one that is not there. */
+function stateOf(file: string): string {
+  try {
+    const { ino, mtimeMs, ctimeMs, size } = statSync(file);
+    return [ino, mtimeMs, ctimeMs, size].join(' ');
+  } catch (error) {
+    return messageOf(error);
   }
 }

@@ -2,9 +2,9 @@ import { X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type PeerCertificate, type TLSSocket } from 'node:tls';
 import { isGrpcServiceError, ServiceError } from '@temporalio/client';
+import { messageOf } from '../host/message-of';
 import { withoutSecrets } from '../host/secrets';
 import { hostAndPort, type TemporalSettings } from './temporal-settings';
-import { messageOf } from './wire-error';
 
 /** Milliseconds that a person waits for the reason, at most. */
 const PATIENCE_MS = 3000;

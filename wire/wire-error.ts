@@ -5,5 +5,3 @@ export class WireError extends Error {
     this.name = 'WireError';
   }
 }
-
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

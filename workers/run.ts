@@ -1,15 +1,15 @@
 import { Client, Connection } from '@temporalio/client';
-import { Runtime, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../host/message-of';
 import { withTracePackages } from '../host/traces/optional';
-import { TraceSettingsError } from '../host/traces/settings';
 import { bundleFor } from '../wire/bundle-code';
 import { dataConverterFor } from '../wire/data-converter';
 import { temporalSettings } from '../wire/temporal-settings';
 import { joinDeployment, requireDeployments } from './deployment';
 import { countsCopies } from './metrics/copies';
-import { guardWorkerOutput, sdkLogging } from './log';
-import { exportMetrics, type Exporter } from './metrics/exporter';
+import { guardWorkerOutput } from './log';
+import { type Exporter, installRuntime } from './metrics/exporter';
 import { FactReporter, reportFacts } from './metrics/facts';
 import { reportRequests } from './metrics/requests';
 import { queueWorkers, type Role } from './roles';
@@ -17,7 +17,7 @@ import { type QueueWorker } from './roles/queue-worker';
 import { gatherLittleGarbage } from './node-flags';
 import { reachTemporal } from './reach-temporal';
 import { registerSearchAttributes } from './search-attributes';
-import { SettingsError, workerSettings } from './settings';
+import { asSettings, workerSettings } from './settings';
 import type * as tracesModule from './traces';
 import { type WorkerTraces } from './traces';
 import { tellsTrouble } from './trouble';
@@ -37,8 +37,7 @@ export async function runWorker(role: Role): Promise<void> {
   const version = workers.find((worker) => worker.workerDeploymentOptions)?.workerDeploymentOptions?.version;
   if (role === 'control') gatherLittleGarbage();
   guardWorkerOutput();
-  if (metricsAddress === undefined) Runtime.install(sdkLogging());
-  const exporter = metricsAddress === undefined ? undefined : exportMetrics(metricsAddress, role);
+  const exporter = installRuntime(metricsAddress, role);
   const traces = traced ? tracesOf(role) : undefined;
   const telling = exporter && { exporter, reporters: reportersOf(workers, exporter) };
   const { namespace } = temporalSettings();
@@ -92,14 +91,9 @@ export async function runWorker(role: Role): Promise<void> {
 
 /** @throws SettingsError */
 function tracesOf(role: Role): WorkerTraces {
-  try {
-    // eslint-disable-next-line @typescript-eslint/no-require-imports -- the packages of traces need not be there
-    const { workerTraces } = withTracePackages(() => require('./traces') as typeof tracesModule);
-    return workerTraces(role);
-  } catch (error) {
-    if (error instanceof TraceSettingsError) throw new SettingsError([error.message]);
-    throw error;
-  }
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the packages of traces need not be there
+  const load = (): typeof tracesModule => require('./traces') as typeof tracesModule;
+  return asSettings(() => withTracePackages(load)).workerTraces(role);
 }
 
 const reportersOf = (workers: readonly QueueWorker[], exporter: Exporter): FactReporter[] =>
@@ -124,7 +118,6 @@ async function reporting(
     await Promise.race([Promise.all(reports), sleep(LAST_LOOK_SECONDS * 1000)]);
   }
 }
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** A site that cannot be reached now keeps no worker from its work: each backup clears what is in its way once more. */
 async function clearLeftovers({ atStart }: QueueWorker): Promise<void> {

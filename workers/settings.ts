@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { type SecretSource } from '../activities/control/notices/secrets';
@@ -8,6 +7,7 @@ import {
   type VsphereSettings,
   VsphereSettingsError,
 } from '../hypervisor/vsphere';
+import { listenAddress } from '../host/listen-address';
 import { TraceSettingsError, wantsTraces } from '../host/traces/settings';
 import { type RepositoryAddress } from '../plan/run';
 import { buildId } from './build-id';
@@ -31,7 +31,10 @@ const environment = z.object({
   /** Address and port to serve metrics at (docs/monitoring.md); none are where it is absent. */
   LIFEBOAT_METRICS_ADDRESS: z
     .string()
-    .refine(isListenAddress, 'must be an IP address and a port, such as 127.0.0.1:9464 or [::]:9464')
+    .refine(
+      (text) => (listenAddress(text)?.port ?? 0) > 0,
+      'must be an IP address and a port, such as 127.0.0.1:9464 or [::]:9464',
+    )
     .optional(),
   /** `quick` for tests that kill workers: see workflows/run/quick-pace.ts. */
   LIFEBOAT_PACE: z.enum(['usual', 'quick']).default('usual'),
@@ -67,13 +70,6 @@ const backupProxy = z.object({
     .string()
     .regex(/^(local|vsphere):.+/, 'must be local:<directory>, vsphere:https://<vcenter>/ or vsphere:<file>'),
 });
-
-/** By address, as a name may stand for several. */
-function isListenAddress(text: string): boolean {
-  const [, ipv6 = '', ipv4 = '', port = ''] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
-  const isAddress = ipv6 === '' ? isIP(ipv4) === 4 : isIP(ipv6) === 6 && !ipv6.includes('%');
-  return isAddress && Number(port) >= 1 && Number(port) <= 65_535;
-}
 
 export interface WorkerSettings {
   region: string;
@@ -143,18 +139,19 @@ export function workerSettings(role: string, env: NodeJS.ProcessEnv = process.en
     metricsAddress: values.LIFEBOAT_METRICS_ADDRESS,
     pace: values.LIFEBOAT_PACE,
     build,
-    traces: tracesIn(env),
+    traces: asSettings(() => wantsTraces(env)),
     deployment: values.LIFEBOAT_DEPLOYMENT === '' ? undefined : values.LIFEBOAT_DEPLOYMENT,
     identity: `${role}@${hostname()}:${process.pid} ${build}`,
   };
 }
 
-/** @throws SettingsError */
-function tracesIn(env: NodeJS.ProcessEnv): boolean {
+/** Reads settings that others know the meaning of. @throws SettingsError in the place of their own errors */
+export function asSettings<T>(readThem: () => T): T {
   try {
-    return wantsTraces(env);
+    return readThem();
   } catch (error) {
-    if (error instanceof TraceSettingsError) throw new SettingsError([error.message]);
+    if (error instanceof TraceSettingsError || error instanceof VsphereSettingsError)
+      throw new SettingsError([error.message.replace(/\.$/, '')]);
     throw error;
   }
 }
@@ -184,12 +181,9 @@ export function backupProxySettings(env: NodeJS.ProcessEnv = process.env): Backu
   const [adapter = ''] = value.split(':', 1);
   const rest = value.slice(adapter.length + 1);
   if (adapter === 'local') return { hypervisor: { adapter, directory: rest } };
-  try {
+  return asSettings(() => {
     const settings = readVsphereSettings(rest);
     credentialsOf(settings, env);
     return { hypervisor: { adapter: 'vsphere', settings } };
-  } catch (error) {
-    if (error instanceof VsphereSettingsError) throw new SettingsError([error.message.replace(/\.$/, '')]);
-    throw error;
-  }
+  });
 }

@@ -1,8 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import path from 'node:path';
 import { Command, Option } from 'commander';
+import { listenAddress } from '../../host/listen-address';
+import { isLoopbackHost } from '../../plan/loopback-host';
 import { startCodecServer } from '../../wire/codec-server';
 import { codecsOf } from '../../wire/data-converter';
 import { isTokenOf, tokensOf } from '../../wire/tokens';
@@ -39,16 +40,21 @@ export function codecCommand({ io }: CliContext): Command {
     )
     .option('--tls-key <file>', 'key of the certificate')
     .action(async (options: Options) => {
-      const { host, port } = listenAddress(options.listen);
+      const listen = listenAddress(options.listen);
+      if (listen === undefined)
+        throw bad(
+          `--listen ${options.listen}: must be an IP address and a port, such as 127.0.0.1:8888 or [::1]:8888.`,
+        );
+      const { host, port } = listen;
       const file = io.env.LIFEBOAT_CODEC_KEYS ?? '';
       if (file === '') throw bad('LIFEBOAT_CODEC_KEYS is not set: it names the file of keys (docs/wire.md).');
       const tls = tlsFiles(options, io.cwd);
-      const loopback = host === '::1' || host.startsWith('127.');
+      const loopback = isLoopbackHost(host);
       if (!loopback && tls === undefined)
         throw bad(
           `On ${host}, what is decrypted would go in the clear: give --tls-cert and --tls-key, or listen on 127.0.0.1.`,
         );
-      const accepts = await tokenCheck(options, loopback, io);
+      const accepts = tokenCheck(options, loopback, io);
       const server = await startCodecServer({
         ...{ host, port, tls, origins: options.origin, accepts },
         codecOf: codecsOf(path.resolve(io.cwd, file)),
@@ -73,14 +79,14 @@ const bad = (message: string, cause?: unknown): CliError =>
   new CliError(message, EXIT.badInput, {}, { cause });
 
 /** Whether a token is good; undefined where none is asked for. The file is read once at the start, to tell what is wrong with it. */
-async function tokenCheck(
+function tokenCheck(
   { tokenFile, token }: Options,
   loopback: boolean,
   { cwd }: CliIo,
-): Promise<((sent: string) => Promise<boolean>) | undefined> {
+): ((sent: string) => boolean) | undefined {
   if (tokenFile !== undefined) {
     const file = path.resolve(cwd, tokenFile);
-    await tokensOf(file);
+    tokensOf(file);
     return (sent) => isTokenOf(file, sent);
   }
   if (token) throw bad('Who may ask is told by --token-file FILE, or by --no-token on a loopback address.');
@@ -111,15 +117,6 @@ function tlsFiles({ tlsCert, tlsKey }: Options, cwd: string): { cert: string; ke
   }
   if (!fits) throw bad(`${tlsKey} is not the key of ${tlsCert}.`);
   return { cert, key };
-}
-
-/** By IP address, as a name may stand for several. */
-function listenAddress(text: string): { host: string; port: number } {
-  const [, ipv6 = '', ipv4 = '', port = ''] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
-  const host = ipv6 === '' ? ipv4 : ipv6;
-  if (isIP(host) === 0 || Number(port) > 65_535)
-    throw bad(`--listen ${text}: must be an IP address and a port, such as 127.0.0.1:8888 or [::1]:8888.`);
-  return { host, port: Number(port) };
 }
 
 /** As a browser says it. */

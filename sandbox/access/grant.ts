@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { repositoryAt } from '../../client/repository';
 import { writeFileAtomically } from '../../host/atomic-file';
 import { type DrPlan } from '../../plan/schema';
 import { normalizedName } from '../aws/iam/calls/route53-calls';
@@ -10,8 +11,9 @@ import { sandboxIdentities } from './roles';
 
 /** Makes the policies of the sandbox's roles out for what its config has of them; they hold from the next request on. */
 export async function writeIdentities(config: SandboxConfig): Promise<void> {
-  const [, bucket = '', path = ''] = /^s3:\/\/([^/]+)\/(.*)$/.exec(SHOP_REPOSITORY) ?? [];
-  const { users, roles } = sandboxIdentities(config, { bucket, prefix: `${path}/` });
+  const repository = repositoryAt(SHOP_REPOSITORY, config.region);
+  if (repository === undefined) throw new Error(`${SHOP_REPOSITORY} is no repository.`);
+  const { users, roles } = sandboxIdentities(config, repository);
   await writeFileAtomically(
     join(sandboxPaths(config).aws, IDENTITIES_FILE),
     JSON.stringify({ users, roles }),

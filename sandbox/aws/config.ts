@@ -1,4 +1,3 @@
-import { type JournalKind } from './journal';
 import { type Limits } from './limits';
 import { type Etags } from './s3/buckets';
 import { type Billing, type ImageRecord } from './state/records';
@@ -144,8 +143,6 @@ export interface AwsEndpointConfig {
   /** Of the account's root user. Others and their roles are in a file: see iam/identity-file.ts. */
   accessKeyId: string;
   secretAccessKey: string;
-  /** Which calls are written down in the directory: those that are refused, unless said so. */
-  journal?: JournalKind;
   network: NetworkReference;
   /** N of the public addresses 127.N.20.x. */
   loopbackOctet: number;

@@ -4,11 +4,8 @@ import { z } from 'zod';
 import { type Call } from './wire/endpoint';
 import { AwsError } from './wire/errors';
 
-/** In the endpoint's directory: an {@link JournalEntry} a line. */
-export const JOURNAL_FILE = 'journal.jsonl';
-
-/** Which calls are written down. */
-export type JournalKind = 'refused' | 'all';
+/** In the endpoint's directory: a {@link JournalEntry} a line. */
+const JOURNAL_FILE = 'journal.jsonl';
 
 const entry = z.object({
   /** ISO 8601. */
@@ -18,32 +15,27 @@ const entry = z.object({
   /** Such as `ec2:RunInstances`; the service alone where the signature is not verified. */
   action: z.string(),
   /** `unverified`: the signature, the session or the clock was refused; `refused`: a policy did not allow it. */
-  outcome: z.enum(['allowed', 'refused', 'unverified']),
-  code: z.string().optional(),
-  message: z.string().optional(),
+  outcome: z.enum(['refused', 'unverified']),
+  code: z.string(),
+  message: z.string(),
 });
 export type JournalEntry = z.infer<typeof entry>;
 
 export interface Journal {
-  allowed(call: Call): void;
   refused(call: Call, error: AwsError): void;
   unverified(service: string, accessKeyId: string | undefined, error: AwsError): void;
   close(): void;
 }
 
-/** Who asked what, and whether it was allowed. Each line is written before the call is answered. */
-export function openJournal(directory: string, kind: JournalKind): Journal {
+/** Who asked for what that was refused. Each line is written before the call is answered. */
+export function openJournal(directory: string): Journal {
   mkdirSync(directory, { recursive: true });
   const file = openSync(join(directory, JOURNAL_FILE), 'a');
   const write = (line: Omit<JournalEntry, 'at'>): void =>
     void writeSync(file, `${JSON.stringify({ at: new Date().toISOString(), ...line })}\n`);
-  const actionOf = ({ service, operation }: Call): string => `${service}:${operation}`;
   return {
-    allowed(call) {
-      if (kind === 'all') write({ who: call.principal.arn, action: actionOf(call), outcome: 'allowed' });
-    },
-    refused(call, { code, message }) {
-      write({ who: call.principal.arn, action: actionOf(call), outcome: 'refused', code, message });
+    refused({ principal, service, operation }, { code, message }) {
+      write({ who: principal.arn, action: `${service}:${operation}`, outcome: 'refused', code, message });
     },
     unverified(service, accessKeyId = 'nobody', { code, message }) {
       write({ who: accessKeyId, action: service, outcome: 'unverified', code, message });
@@ -52,7 +44,7 @@ export function openJournal(directory: string, kind: JournalKind): Journal {
   };
 }
 
-/** A judge of calls whose judgements are written down. */
+/** A judge of calls whose refusals are written down. */
 export function journalled(journal: Journal, authorize: (call: Call) => void): (call: Call) => void {
   return (call) => {
     try {
@@ -61,7 +53,6 @@ export function journalled(journal: Journal, authorize: (call: Call) => void): (
       if (error instanceof AwsError) journal.refused(call, error);
       throw error;
     }
-    journal.allowed(call);
   };
 }
 
@@ -85,13 +76,12 @@ export function refusedCalls(directory: string): JournalEntry[] {
   const found = new Map<string, JournalEntry>();
   for (const call of readJournal(directory)) {
     const kind = `${call.who} ${call.action} ${call.outcome} ${call.code}`;
-    if (call.outcome !== 'allowed' && !found.has(kind)) found.set(kind, call);
+    if (!found.has(kind)) found.set(kind, call);
   }
   return [...found.values()];
 }
 
 /** One of the journal's lines for a person. */
 export function journalText({ who, action, outcome, code, message }: JournalEntry): string {
-  const said = code === undefined ? '' : ` (${code}: ${message ?? ''})`;
-  return `${who.replace(/^arn:aws:(sts|iam)::\d+:/, '')} asked for ${action}: ${outcome}${said}`;
+  return `${who.replace(/^arn:aws:(sts|iam)::\d+:/, '')} asked for ${action}: ${outcome} (${code}: ${message})`;
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../host/message-of';
 
 /** Seconds between two questions of somebody who waits for an answer. */
 const PACE_SECONDS = 1;
@@ -25,5 +26,3 @@ export async function untilAnswering(
     await sleep(PACE_SECONDS * 1000);
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

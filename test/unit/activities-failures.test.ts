@@ -2,6 +2,7 @@ import { EC2ServiceException } from '@aws-sdk/client-ec2';
 import { CompleteAsyncError } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { hasCode, nameActionOf, toFailure, withFailures, withoutSecrets } from '../../activities/failures';
+import { keepSecret } from '../../host/secrets';
 import { GuestNotAdaptableError, ToolTooOldError } from '../../guest/port';
 
 const awsError = (name: string, message = `${name} happened`, httpStatusCode = 400): EC2ServiceException =>
@@ -144,6 +145,20 @@ describe('withFailures', () => {
     ['completion elsewhere', new CompleteAsyncError()],
   ])('leaves %s alone', async (_what, error) => {
     await expect(throwing(error).createVolumes({ vm: 'db' })).rejects.toBe(error);
+  });
+
+  it('keeps secrets out of all that a failure of ours has with it', async () => {
+    keepSecret('correct horse battery');
+    const failure = ApplicationFailure.create({
+      message: 'Not all of it is there.',
+      details: [['user admin, password=hunter2hunter2'], { at: { said: 'correct horse battery', code: 3 } }],
+      cause: new Error('correct horse battery'),
+    });
+    failure.stack = 'Error: AKIAABCDEFGHIJKLMNOP';
+    await expect(throwing(failure).createVolumes({ vm: 'db' })).rejects.toBe(failure);
+    expect(failure.details).toEqual([['user admin, password=…'], { at: { said: '…', code: 3 } }]);
+    expect(failure.stack).toBe('Error: AKIA…');
+    expect(failure.cause?.message).toBe('…');
   });
 
   it('returns what the activity returns', async () => {

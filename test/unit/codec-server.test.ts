@@ -236,7 +236,7 @@ describe('lifeboat codec', () => {
       [
         'a file of tokens that is not there',
         ['--token-file', '/nowhere/t'],
-        /\/nowhere\/t, cannot be read: ENOENT/,
+        /\/nowhere\/t, cannot be read \(ENOENT\)/,
       ],
     ])('refuses %s', async (_what, args, sentence) => {
       expect(await command(args)).toMatch(sentence);

@@ -121,7 +121,7 @@ withBrowser("an encrypted run in Temporal's Web UI, in a real browser", () => {
     // The CLI trusts no certificate of a test's.
     const local = await startCodecServer({
       ...{ host: '127.0.0.1', port: 0, origins: [], namespace: 'default', codecOf: codecsOf(keys.file) },
-      accepts: (token) => Promise.resolve(token === TOKEN),
+      accepts: (token) => token === TOKEN,
     });
     const show = async (...args: string[]): Promise<string> => {
       const to = ['--address', server.address, '--workflow-id', workflowId, '--output', 'json'];

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { Client, Connection } from '@temporalio/client';
@@ -14,7 +13,7 @@ import { type DrPlan } from '../../plan/schema';
 import { freePort } from '../../sandbox/free-ports';
 import { type FailoverSummary } from '../../workflows/failover';
 import { type RunStatus } from '../../workflows/run/messages';
-import { Authority, type Certificate, tlsOf } from '../support/authority';
+import { type CertificateFiles, Certificates } from '../support/certificates';
 import { eventually } from '../support/eventually';
 import { dependent, failOverOn } from './failover-run';
 import { describeWithTemporal, temporalForTests } from './local-temporal';
@@ -26,15 +25,15 @@ const APPROVER = 'alice@example.com';
 /** The filter of deploy/temporal-filter with its own rules, before a real server; people come through it, workers do not. */
 describeWithTemporal('who may what, through the filter before the server', () => {
   const server = temporalForTests();
-  const directory = mkdtempSync(join(tmpdir(), 'lifeboat-who-may-'));
-  const authority = new Authority(directory);
+  const certificates = new Certificates();
+  const ca = certificates.authority('people');
   const opened: Connection[] = [];
   let filter: ChildProcess;
   let address: string;
   let said = '';
 
   beforeAll(async () => {
-    const own = authority.sign('filter', ['127.0.0.1']);
+    const own = certificates.issue('filter', { by: 'people', names: 'IP:127.0.0.1' });
     address = `127.0.0.1:${await freePort()}`;
     filter = spawn(process.execPath, [FILTER], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -43,7 +42,7 @@ describeWithTemporal('who may what, through the filter before the server', () =>
         FILTER_LISTEN: address,
         FILTER_CERT: own.cert,
         FILTER_KEY: own.key,
-        FILTER_CLIENT_CA: authority.own.cert,
+        FILTER_CLIENT_CA: ca,
         UPSTREAM: `http://${server().address}`,
       },
     });
@@ -53,16 +52,22 @@ describeWithTemporal('who may what, through the filter before the server', () =>
   afterAll(async () => {
     for (const connection of opened) await connection.close();
     if (filter.exitCode === null && filter.kill()) await once(filter, 'exit');
-    rmSync(directory, { recursive: true });
+    certificates.remove();
   });
 
-  async function connect(certificate: Certificate): Promise<Client> {
-    const connection = await Connection.connect({ address, tls: tlsOf(authority, certificate) });
+  async function connect({ cert, key }: CertificateFiles): Promise<Client> {
+    const connection = await Connection.connect({
+      address,
+      tls: {
+        serverRootCACertificate: readFileSync(ca),
+        clientCertPair: { crt: readFileSync(cert), key: readFileSync(key) },
+      },
+    });
     opened.push(connection);
     return new Client({ connection, identity: 'whoever I say I am' });
   }
   const as = async (name: string): Promise<LifeboatClient> =>
-    lifeboatClient({ client: await connect(authority.sign(name)) });
+    lifeboatClient({ client: await connect(certificates.issue(name, { by: 'people' })) });
   /** The sentence that the command would end with. */
   const refusal = async (work: Promise<unknown>): Promise<string> => {
     const error: unknown = await work.then(
@@ -236,14 +241,14 @@ describeWithTemporal('who may what, through the filter before the server', () =>
 
   it('a certificate of another authority is none', async () => {
     /** What comes of a connection: the server speaks first, or ends it. */
-    const spoken = ({ cert, key }: Certificate): Promise<string> =>
+    const spoken = ({ cert, key }: CertificateFiles): Promise<string> =>
       new Promise((resolve) => {
         const port = Number(address.split(':')[1]);
-        const [ca, crt, pem] = [authority.own.cert, cert, key].map((file) => readFileSync(file));
+        const [authority, crt, pem] = [ca, cert, key].map((file) => readFileSync(file));
         const socket = tls.connect({
           host: '127.0.0.1',
           port,
-          ca,
+          ca: authority,
           cert: crt,
           key: pem,
           ALPNProtocols: ['h2'],
@@ -257,8 +262,8 @@ describeWithTemporal('who may what, through the filter before the server', () =>
           .on('error', ({ message }) => told(message))
           .on('close', () => told('closed'));
       });
-    expect(await spoken(authority.sign('somebody'))).toBe('let in');
-    expect(await spoken(new Authority(directory, 'other').sign(APPROVER))).toMatch(/^closed$|alert|reset/i);
+    expect(await spoken(certificates.issue('somebody', { by: 'people' }))).toBe('let in');
+    expect(await spoken(certificates.issue(APPROVER, { by: 'others' }))).toMatch(/^closed$|alert|reset/i);
   }, 60_000);
 });
 

@@ -1,5 +1,6 @@
 import { type MetricGauge, type MetricMeter } from '@temporalio/common';
 import { Runtime } from '@temporalio/worker';
+import { messageOf } from '../../host/message-of';
 import { lifeboatVersion } from '../../host/version';
 import { sdkLogging } from '../log';
 import { SettingsError } from '../settings';
@@ -30,13 +31,18 @@ export class Exporter {
 }
 
 /**
- * Serves this process's metrics at `http://ADDRESS/metrics`, in Prometheus's format. To be called before anything else of Temporal's is
- * made, which would make a runtime without.
+ * Installs Temporal's runtime; with an address it serves this process's metrics at `http://ADDRESS/metrics`, in Prometheus's format. To be
+ * called before anything else of Temporal's is made, which would make a runtime without.
+ * @returns undefined without an address
  * @throws SettingsError where nothing can listen there
  */
-export function exportMetrics(address: string, role: string): Exporter {
+export function installRuntime(address: string | undefined, role: string): Exporter | undefined {
+  const { logger, telemetryOptions } = sdkLogging();
+  if (address === undefined) {
+    Runtime.install({ logger, telemetryOptions });
+    return undefined;
+  }
   try {
-    const { logger, telemetryOptions } = sdkLogging();
     Runtime.install({
       logger,
       telemetryOptions: {
@@ -45,9 +51,8 @@ export function exportMetrics(address: string, role: string): Exporter {
       },
     });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
     throw new SettingsError([
-      `LIFEBOAT_METRICS_ADDRESS must be an address that nothing else listens on (${address}: ${reason})`,
+      `LIFEBOAT_METRICS_ADDRESS must be an address that nothing else listens on (${address}: ${messageOf(error)})`,
     ]);
   }
   const exporter = new Exporter(Runtime.instance().metricMeter);

@@ -1,10 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import {
-  DeleteObjectCommand,
-  ListObjectsV2Command,
-  PutObjectCommand,
-  type S3Client,
-} from '@aws-sdk/client-s3';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { type ObjectStore, s3ObjectStore } from '../../../repository/objects/object-store';
 import { pauseSeconds } from '../questions';
 import { CHECK_ID, checkPrefix, type CheckedSite } from '../site';
 import { removeRecord } from './records';
@@ -40,12 +36,13 @@ export async function removeTestResources(
   { made = new Map(), hostedZone, pollSeconds, limitSeconds = LIMIT_SECONDS }: RemovalOptions = {},
 ): Promise<Removal> {
   const removed = new Set<string>();
+  const store = repository && checkStore(clients, repository);
   const begun = Date.now();
   for (let looks = 0; ; looks++) {
     const failures = [
       ...(await removeFromEc2(clients.ec2, made, removed)),
-      ...(await removeRecords({ clients, repository }, hostedZone, removed)),
-      ...(await removeObjects({ clients, repository }, removed)),
+      ...(await removeRecords(clients, store, hostedZone, removed)),
+      ...(store === undefined ? [] : await removeObjects(store, removed)),
     ];
     const canHeal = failures.some(({ final }) => !final);
     if (failures.length === 0 || !canHeal || (Date.now() - begun) / 1000 >= limitSeconds)
@@ -54,7 +51,23 @@ export async function removeTestResources(
   }
 }
 
-const zoneKey = (prefix: string, zone: string): string => `${checkPrefix(prefix)}zones/${zone}`;
+/** The check's own objects. */
+interface CheckStore {
+  objects: ObjectStore;
+  /** What their keys begin with in the bucket. */
+  prefix: string;
+}
+
+function checkStore(
+  { s3 }: CheckedSite['clients'],
+  repository: NonNullable<CheckedSite['repository']>,
+): CheckStore {
+  const prefix = checkPrefix(repository.prefix);
+  return { objects: s3ObjectStore(s3, { ...repository, prefix }), prefix };
+}
+
+/** Below the check's prefix. */
+const ZONES = 'zones/';
 
 /** Notes where a record is about to be made, so that a later check finds it without being told. @returns whether it is noted */
 export async function noteZone(
@@ -65,7 +78,7 @@ export async function noteZone(
   await questions.find(
     { id: 's3.note-zone', about: 'the hosted zone is noted in the bucket', action: 's3:PutObject' },
     async () => {
-      const Key = zoneKey(prefix, zone);
+      const Key = `${checkPrefix(prefix)}${ZONES}${zone}`;
       await clients.s3.send(new PutObjectCommand({ Bucket, Key, Body: Buffer.from(zone) }));
       return { wrong: [] };
     },
@@ -74,57 +87,40 @@ export async function noteZone(
 }
 
 async function removeRecords(
-  { clients, repository }: Pick<CheckedSite, 'clients' | 'repository'>,
+  clients: CheckedSite['clients'],
+  store: CheckStore | undefined,
   hostedZone: string | undefined,
   removed: Set<string>,
 ): Promise<Failure[]> {
-  let noted: string[] = [];
+  const noted = new Set<string>();
   const failures =
-    repository === undefined
+    store === undefined
       ? []
       : await trying('notes of hosted zones', async () => {
-          const prefix = zoneKey(repository.prefix, '');
-          const keys = await keysOf(clients.s3, repository.bucket, prefix);
-          // Whoever may write to the bucket chooses the zone; the record is the check's own in any of them.
-          noted = keys.map((key) => key.slice(prefix.length)).filter((zone) => /^[A-Z0-9]{1,32}$/.test(zone));
+          for await (const { key } of store.objects.list(ZONES)) {
+            const zone = key.slice(ZONES.length);
+            // Whoever may write to the bucket chooses the zone; the record is the check's own in any of them.
+            if (/^[A-Z0-9]{1,32}$/.test(zone)) noted.add(zone);
+          }
         });
   for (const zone of new Set([...(hostedZone === undefined ? [] : [hostedZone]), ...noted]))
     failures.push(
       ...(await trying(`the record in ${zone}`, async () => {
         const name = await removeRecord(clients.route53, zone);
         if (name !== undefined) removed.add(name);
-        if (repository !== undefined && noted.includes(zone))
-          await clients.s3.send(
-            new DeleteObjectCommand({ Bucket: repository.bucket, Key: zoneKey(repository.prefix, zone) }),
-          );
+        if (noted.has(zone)) await store?.objects.delete(`${ZONES}${zone}`);
       })),
     );
   return failures;
 }
 
-async function removeObjects(
-  { clients, repository }: Pick<CheckedSite, 'clients' | 'repository'>,
-  removed: Set<string>,
-): Promise<Failure[]> {
-  if (repository === undefined) return [];
-  const prefix = checkPrefix(repository.prefix);
+function removeObjects({ objects, prefix }: CheckStore, removed: Set<string>): Promise<Failure[]> {
   return trying(`objects in ${prefix}`, async () => {
-    for (const Key of await keysOf(clients.s3, repository.bucket, prefix)) {
+    for await (const { key } of objects.list('')) {
       // A VM may be called as the prefix is; its objects are not in folders called as runs are.
-      if (!CHECK_ID.test(Key.slice(prefix.length).split('/')[0] ?? '')) continue;
-      await clients.s3.send(new DeleteObjectCommand({ Bucket: repository.bucket, Key }));
-      removed.add(Key);
+      if (!CHECK_ID.test(key.split('/')[0] ?? '')) continue;
+      await objects.delete(key);
+      removed.add(`${prefix}${key}`);
     }
   });
-}
-
-async function keysOf(s3: S3Client, Bucket: string, Prefix: string): Promise<string[]> {
-  const keys: string[] = [];
-  let ContinuationToken: string | undefined;
-  do {
-    const page = await s3.send(new ListObjectsV2Command({ Bucket, Prefix, ContinuationToken }));
-    keys.push(...(page.Contents ?? []).flatMap(({ Key }) => Key ?? []));
-    ContinuationToken = page.NextContinuationToken;
-  } while (ContinuationToken !== undefined);
-  return keys;
 }

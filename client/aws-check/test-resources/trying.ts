@@ -1,4 +1,4 @@
-import { toFailure, withoutSecrets } from '../../../activities/failures';
+import { toFailure } from '../../../activities/failures';
 
 /** Errors that waiting does not heal. */
 const FINAL = new Set(['NotPermitted', 'BadCredentials', 'NotFound', 'InvalidRequest']);
@@ -18,6 +18,6 @@ export async function trying(id: string, remove: () => Promise<void>): Promise<F
     return [];
   } catch (error) {
     const { type, message } = toFailure(error, `remove ${id}`);
-    return [{ id, why: withoutSecrets(message), final: FINAL.has(type ?? '') }];
+    return [{ id, why: message, final: FINAL.has(type ?? '') }];
   }
 }

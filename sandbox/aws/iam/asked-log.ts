@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Asked } from './calls/mapping';
 
 /** In the endpoint's directory, where its config asks for it: {@link AskedRecord}, one JSON document a line. */
-export const ASKED_FILE = 'asked.jsonl';
+const ASKED_FILE = 'asked.jsonl';
 
 /** What one principal has asked for, by ARN: once, however often. */
 export interface AskedRecord extends Asked {

@@ -4,7 +4,7 @@ import { CALLS } from './calls/calls';
 import { type AccountView, type Asked } from './calls/mapping';
 import { allowsSomewhere, type Decision, evaluate } from './evaluation/evaluate';
 import { type PolicyDocument } from './policy-document';
-import { type Principal } from './principal';
+import { type Principal, roleArnOf } from './principal';
 import { refusal } from './refusals';
 
 /**
@@ -48,7 +48,7 @@ export const mayAssume = (principal: Principal, roleArn: string): boolean =>
     .effect === 'allowed';
 
 /** What policies say to something asked. */
-export function judge(policies: readonly PolicyDocument[], asked: Asked): Decision {
+function judge(policies: readonly PolicyDocument[], asked: Asked): Decision {
   const decision = evaluate(policies, asked);
   const gone = asked.absent === true && decision.effect === 'implicit-deny';
   // The handler says that there is no such thing.
@@ -62,9 +62,6 @@ export function judge(policies: readonly PolicyDocument[], asked: Asked): Decisi
 
 /** Global condition keys; those of sessions and networks are not known here. */
 const ofPrincipal = ({ arn, accountId }: Principal): Asked['context'] => ({
-  'aws:PrincipalArn': arn.replace(
-    /^arn:aws:sts::(\d+):assumed-role\/([^/]+)\/.*$/,
-    'arn:aws:iam::$1:role/$2',
-  ),
+  'aws:PrincipalArn': roleArnOf(arn) ?? arn,
   'aws:PrincipalAccount': accountId,
 });

@@ -3,6 +3,7 @@ import type * as kms from '@aws-sdk/client-kms';
 import type * as quotas from '@aws-sdk/client-service-quotas';
 import type * as sns from '@aws-sdk/client-sns';
 import { type Account, ACCOUNT_ID } from '../../account';
+import { instanceProfileArn } from '../../ec2/instances/instance-profiles';
 import { sealedBy } from '../../kms/sealed-keys';
 import { type CallMapping, onAll } from './mapping';
 
@@ -10,7 +11,7 @@ export const iamCalls: CallMapping = {
   GetInstanceProfile: ({ InstanceProfileName }: iam.GetInstanceProfileRequest) => [
     {
       action: 'iam:GetInstanceProfile',
-      resource: `arn:aws:iam::${ACCOUNT_ID}:instance-profile/${InstanceProfileName}`,
+      resource: instanceProfileArn(InstanceProfileName ?? ''),
       context: {},
     },
   ],

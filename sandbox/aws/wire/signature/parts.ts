@@ -1,6 +1,6 @@
 import { type AwsError } from '../errors';
 import { type Service } from '../service';
-import { type Refusal, refused } from './refusals';
+import { type Refusal, refused, signingTime } from './refusals';
 
 /** A Signature Version 4 as a request carries it, in its Authorization header or in a presigned URL. */
 export interface SignatureParts {
@@ -134,5 +134,5 @@ function instantOf(time: string | undefined): number | undefined {
 /** A Date header's time as the signature has it. */
 function basicTime(date: string | undefined): string | undefined {
   const instant = Date.parse(date ?? '');
-  return Number.isNaN(instant) ? undefined : new Date(instant).toISOString().replace(/[-:]|\.\d{3}/g, '');
+  return Number.isNaN(instant) ? undefined : signingTime(instant);
 }
