@@ -20,8 +20,11 @@ function commandsFor([first]: readonly string[]): readonly MakeCommand[] {
   return (require('./all-commands') as typeof allCommandsModule).COMMANDS;
 }
 
-/** The `lifeboat` command line. Parsing throws commander's errors instead of ending the process. */
-function buildProgram(commands: readonly MakeCommand[], context: CliContext): Command {
+/**
+ * The `lifeboat` command line. Parsing throws commander's errors instead of ending the process.
+ * @param argv what is to be parsed; where absent, it has every command
+ */
+export function buildProgram(context: CliContext, argv: readonly string[] = []): Command {
   const program = new Command('lifeboat')
     .description('Disaster recovery of data-centre VMs to AWS')
     .option(
@@ -38,7 +41,7 @@ function buildProgram(commands: readonly MakeCommand[], context: CliContext): Co
       'after',
       '\nExit codes: 0 ok, 1 failed, 2 bad input, 3 cannot connect, 4 already running, 5 ready with warnings, 6 not ready, 7 done without some VMs, 8 done but a required hook failed, 130 detached.',
     );
-  for (const build of commands) program.addCommand(build(context));
+  for (const build of commandsFor(argv)) program.addCommand(build(context));
   prepare(program, context.io);
   return program;
 }
@@ -59,7 +62,7 @@ function prepare(command: Command, io: CliIo): void {
  */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
   let exitCode: number = EXIT.ok;
-  const program = buildProgram(commandsFor(argv), { io, exit: (code) => (exitCode = code) });
+  const program = buildProgram({ io, exit: (code) => (exitCode = code) }, argv);
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return exitCode;
