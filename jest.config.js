@@ -9,6 +9,7 @@ module.exports = {
     ],
   },
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.lifeboat/'],
+  globalSetup: '<rootDir>/test/run-directory.cjs',
   testSequencer: '<rootDir>/test/long-first.cjs',
   testTimeout: 30_000,
   // What a worker holds (700 MB, threads of block copies) takes the system 1.2 s to take down on two busy cores; at jest's own

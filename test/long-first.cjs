@@ -36,6 +36,8 @@ const BUSY = [
 const LONGEST = [
   ...BUSY,
   ...[
+    // Two guests that take long to boot, beside others that mostly wait.
+    'e2e/families-boot',
     'e2e/twice',
     'e2e/truth-in-sites',
     'e2e/attention',

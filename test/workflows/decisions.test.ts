@@ -11,8 +11,9 @@ import { type CancelPreview, type RunStatus } from '../../workflows/run/messages
 import { eventually } from '../support/eventually';
 import { testIo } from '../unit/cli-io';
 import { planFolder } from '../unit/plan-file';
-import { type Answers, bundle, dependent, failOverOn, type Input } from './failover-run';
+import { type Answers, dependent, failOverOn, type Input } from './failover-run';
 import { describeWithTemporal, temporalForTests } from './local-temporal';
+import { productBundle } from './product-bundle';
 
 const DISASTER: FailoverRequest = { plan: 'shop', mode: 'disaster' };
 const ADA = { by: 'ada', why: 'looked at it' };
@@ -58,7 +59,11 @@ describeWithTemporal('decisions by people', () => {
     });
     // A worker that has lost it all would come to the same.
     const history = await workflow?.fetchHistory();
-    await Worker.runReplayHistory({ workflowBundle: await bundle() }, history ?? {}, workflow?.workflowId);
+    await Worker.runReplayHistory(
+      { workflowBundle: await productBundle() },
+      history ?? {},
+      workflow?.workflowId,
+    );
     return { calls, inputs, outcome };
   }
 

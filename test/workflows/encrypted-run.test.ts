@@ -14,8 +14,9 @@ import { dataConverterFor } from '../../wire/data-converter';
 import { type RunStatus, troubleSignal } from '../../workflows/run/messages';
 import { KeyFile, newKey } from '../support/codec-keys';
 import { eventually } from '../support/eventually';
-import { bundle, dependent, failOverOn } from './failover-run';
+import { dependent, failOverOn } from './failover-run';
 import { describeWithTemporal, temporalForTests } from './local-temporal';
+import { productBundle } from './product-bundle';
 
 const { History } = temporal.api.history.v1;
 const { DescribeWorkflowExecutionResponse, QueryWorkflowResponse, ListWorkflowExecutionsResponse } =
@@ -144,7 +145,7 @@ describeWithTemporal('a failover whose payloads are encrypted', () => {
       const history = await client.workflow.getHandle(handle.workflowId).fetchHistory();
       await Worker.runReplayHistory(
         {
-          workflowBundle: await bundleFor(dataConverterFor('default', keys.env), await bundle()),
+          workflowBundle: await bundleFor(dataConverterFor('default', keys.env), await productBundle()),
           dataConverter: dataConverterFor('default', keys.env),
         },
         history,
@@ -176,7 +177,7 @@ describeWithTemporal('a failover whose payloads are encrypted', () => {
     const worker = await Worker.create({
       ...{ connection: server().nativeConnection, taskQueue: CONTROL_QUEUE },
       dataConverter: dataConverterFor('default', keys.env),
-      workflowBundle: await bundleFor(dataConverterFor('default', keys.env), await bundle()),
+      workflowBundle: await bundleFor(dataConverterFor('default', keys.env), await productBundle()),
       activities: { loadPlan: () => Promise.reject(ApplicationFailure.nonRetryable(REFUSED)) },
     });
     await worker.runUntil(async () => {
@@ -203,7 +204,7 @@ describeWithTemporal('a failover whose payloads are encrypted', () => {
     const worker = await Worker.create({
       ...{ connection: server().nativeConnection, taskQueue: CONTROL_QUEUE },
       dataConverter: dataConverterFor('default', {}),
-      workflowBundle: await bundle(),
+      workflowBundle: await productBundle(),
       activities: {},
     });
     await worker.runUntil(async () => {

@@ -11,8 +11,9 @@ import { type FailoverRequest, type FailoverSummary } from '../../workflows/fail
 import { eventually } from '../support/eventually';
 import { MemoryObjectStore } from '../support/memory-object-store';
 import { RUN } from '../support/run-context';
-import { type Answers, bundle, dependent, failOverOn, type Input } from './failover-run';
+import { type Answers, dependent, failOverOn, type Input } from './failover-run';
 import { describeWithTemporal, temporalForTests } from './local-temporal';
+import { productBundle } from './product-bundle';
 
 /** On a real Temporal server, whose histories the evidence is made of; what AWS would be asked is only noted. */
 describeWithTemporal('the evidence of a run', () => {
@@ -57,7 +58,7 @@ describeWithTemporal('the evidence of a run', () => {
     );
     // A worker that has lost it all would come to the same.
     await Worker.runReplayHistory(
-      { workflowBundle: await bundle() },
+      { workflowBundle: await productBundle() },
       (await workflow?.fetchHistory()) ?? {},
       workflow?.workflowId,
     );

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Client, type WorkflowHandle } from '@temporalio/client';
 import { type TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, Worker, type WorkerOptions } from '@temporalio/worker';
+import { Worker, type WorkerOptions } from '@temporalio/worker';
 import {
   awsProxyHostQueue,
   AWS_PROXY_QUEUE,
@@ -13,18 +13,10 @@ import { type FailoverRequest, type FailoverSummary } from '../../workflows/fail
 import { bundleFor } from '../../wire/bundle-code';
 import { dataConverterFor } from '../../wire/data-converter';
 import { plainPlan } from '../support/e2e-plan';
+import { productBundle } from './product-bundle';
 
 const ZONE = 'eu-central-1a';
 const HOST = 'i-0a11fe00000000001';
-
-/** Takes seconds, so that a file's tests share one. */
-let bundled: ReturnType<typeof bundleWorkflowCode> | undefined;
-/** The product's workflows. */
-export const bundle = () =>
-  (bundled ??= bundleWorkflowCode({
-    workflowsPath: require.resolve('../../workflows'),
-    failureConverterPath: require.resolve('../../wire/bundled-failures'),
-  }));
 
 export interface Input {
   vm?: string;
@@ -94,7 +86,7 @@ export async function failOverOn(
         'writeEvidence',
       ],
       {
-        workflowBundle: await bundleFor(dataConverter, await bundle()),
+        workflowBundle: await bundleFor(dataConverter, await productBundle()),
       },
     ),
     await worker(AWS_PROXY_QUEUE, [

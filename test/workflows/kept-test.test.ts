@@ -15,8 +15,9 @@ import { CONTROL_QUEUE } from '../../activities/task-queues';
 import { eventually } from '../support/eventually';
 import { testIo } from '../unit/cli-io';
 import { planFolder, planOf } from '../unit/plan-file';
-import { type Answers, bundle, dependent, failOverOn } from './failover-run';
+import { type Answers, dependent, failOverOn } from './failover-run';
 import { describeWithTemporal, startTemporal, temporalForTests } from './local-temporal';
+import { productBundle } from './product-bundle';
 
 const TEST: FailoverRequest = { plan: 'shop', mode: 'test' };
 const ADA = { by: 'ada', why: 'seen enough' };
@@ -54,7 +55,11 @@ describeWithTemporal('a test that is kept', () => {
     );
     // A worker that has lost it all would come to the same.
     const history = await workflow?.fetchHistory();
-    await Worker.runReplayHistory({ workflowBundle: await bundle() }, history ?? {}, workflow?.workflowId);
+    await Worker.runReplayHistory(
+      { workflowBundle: await productBundle() },
+      history ?? {},
+      workflow?.workflowId,
+    );
     return done;
   }
 

@@ -5,6 +5,7 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
 import { registerSearchAttributes } from '../../workers/search-attributes';
+import { productBundle } from './product-bundle';
 
 /** The Temporal CLI, whose dev server is the real server: TEMPORAL_CLI, else the project's own, else that on PATH. */
 export function temporalCli(): string | undefined {
@@ -55,7 +56,7 @@ export async function runAwsWorkers(
     await Worker.create({
       connection,
       taskQueue: CONTROL_QUEUE,
-      workflowsPath: require.resolve('../../workflows'),
+      workflowBundle: await productBundle(),
       activities: {},
     }),
     await Worker.create({ connection, taskQueue: AWS_PROXY_QUEUE, activities }),

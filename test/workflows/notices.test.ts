@@ -11,8 +11,9 @@ import { noticeWorkflowId } from '../../workflows/run/ids';
 import { type RunStatus } from '../../workflows/run/messages';
 import { eventually } from '../support/eventually';
 import { WEBHOOK_SECRET, WebhookReceiver } from '../support/webhook-receiver';
-import { type Answers, bundle, dependent, failOverOn } from './failover-run';
+import { type Answers, dependent, failOverOn } from './failover-run';
 import { describeWithTemporal, temporalForTests } from './local-temporal';
+import { productBundle } from './product-bundle';
 
 const DISASTER: FailoverRequest = { plan: 'shop', mode: 'disaster' };
 const CONSOLE = 'root password: hunter2';
@@ -76,14 +77,14 @@ describeWithTemporal('people are told', () => {
       },
     });
     const history = (await workflow?.fetchHistory()) ?? {};
-    await Worker.runReplayHistory({ workflowBundle: await bundle() }, history, workflow?.workflowId);
+    await Worker.runReplayHistory({ workflowBundle: await productBundle() }, history, workflow?.workflowId);
     return { ...result, history, runId: (await workflow?.describe())?.runId ?? '' };
   }
   /** Deliveries go on when the run, and its workers, have ended: by the next control worker. */
   async function goingOn<T>(work: () => Promise<T>): Promise<T> {
     const { nativeConnection: connection } = server();
     const worker = await Worker.create({
-      ...{ connection, taskQueue: CONTROL_QUEUE, workflowBundle: await bundle() },
+      ...{ connection, taskQueue: CONTROL_QUEUE, workflowBundle: await productBundle() },
     });
     return worker.runUntil(work);
   }

@@ -5,6 +5,7 @@ import { plainPlan } from '../support/e2e-plan';
 import { eventually } from '../support/eventually';
 import { RUN } from '../support/run-context';
 import { describeWithTemporal, runAwsWorkers, temporalForTests } from './local-temporal';
+import { productBundle } from './product-bundle';
 
 /** Restores whose work is in the queue before the failover's is. */
 const RESTORES = 40;
@@ -18,7 +19,7 @@ describeWithTemporal('work of several runs in one queue', () => {
     const control = await Worker.create({
       connection,
       taskQueue: CONTROL_QUEUE,
-      workflowsPath: require.resolve('../../workflows'),
+      workflowBundle: await productBundle(),
       activities: {},
     });
     const aws = await Worker.create({

@@ -4,6 +4,7 @@ import { AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
 import { type VmRestoreRequest } from '../../workflows/restore';
 import { RUN } from '../support/run-context';
 import { describeWithTemporal, startTemporal } from './local-temporal';
+import { productBundle } from './product-bundle';
 
 const REQUEST: VmRestoreRequest = {
   run: RUN,
@@ -37,7 +38,7 @@ describeWithTemporal('a restore that is cancelled', () => {
       await Worker.create({
         connection,
         taskQueue: CONTROL_QUEUE,
-        workflowsPath: require.resolve('../../workflows'),
+        workflowBundle: await productBundle(),
         activities: { checkPlanState: noted('checkPlanState', undefined) },
       }),
       await Worker.create({

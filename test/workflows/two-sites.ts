@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import { type TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, DefaultLogger, Worker, type WorkerOptions } from '@temporalio/worker';
+import { Worker, type WorkerOptions } from '@temporalio/worker';
 import { createFencingActivities } from '../../activities/backup-proxy/fencing';
 import { createPowerActivities } from '../../activities/backup-proxy/power';
 import { createPrimarySiteActivities } from '../../activities/backup-proxy/primary-site';
@@ -14,6 +13,7 @@ import { movePlanState, readPlanState, takePlanState } from '../../repository/pl
 import { publishPlan } from '../../repository/plans/plans';
 import { MemoryObjectStore } from '../support/memory-object-store';
 import { RUN } from '../support/run-context';
+import { productBundle } from './product-bundle';
 
 /** When the first volume of an instance was made of its DR copy. */
 export const RECOVERED_AT = '2026-11-30T10:00:00.250Z';
@@ -21,24 +21,6 @@ export const RECOVERED_AT = '2026-11-30T10:00:00.250Z';
 export const HOME_SINCE = '2026-11-30T12:00:00.500Z';
 
 type Site = 'home' | 'recovery';
-
-/** With the times to wait of the chaos suite; takes seconds, so that a file's tests share one. */
-let bundled: ReturnType<typeof bundleWorkflowCode> | undefined;
-const bundle = () =>
-  (bundled ??= bundleWorkflowCode({
-    workflowsPath: require.resolve('../../workflows'),
-    logger: new DefaultLogger('ERROR'),
-    webpackConfigHook: (config) => ({
-      ...config,
-      resolve: {
-        ...config.resolve,
-        alias: {
-          ...config.resolve?.alias,
-          [join(__dirname, '../../workflows/run/pace')]: require.resolve('../../workflows/run/quick-pace'),
-        },
-      },
-    }),
-  }));
 
 /**
  * Both sites of a plan as far as power, DNS and the plan's state go. The plan's state and what decides by it are the product's own, on
@@ -231,7 +213,7 @@ export class TwoSites {
     { backupProxy = true }: { backupProxy?: boolean } = {},
   ): Promise<() => Promise<void>> {
     const connection = server.nativeConnection;
-    const control: Partial<WorkerOptions> = { workflowBundle: await bundle() };
+    const control: Partial<WorkerOptions> = { workflowBundle: await productBundle('quick') };
     const workers = [
       await Worker.create({
         ...{ connection, taskQueue: CONTROL_QUEUE, ...control },

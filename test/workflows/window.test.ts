@@ -13,6 +13,7 @@ import { eventually } from '../support/eventually';
 import { MemoryObjectStore } from '../support/memory-object-store';
 import { GOOD_PLAN, planOf } from '../unit/plan-file';
 import { describeWithTemporal, startTemporal } from './local-temporal';
+import { productBundle } from './product-bundle';
 
 const CLOSED = new Date('2026-01-15T12:00:00Z');
 const repository = { bucket: 'lifeboat-shop', prefix: '', region: 'eu-central-1' };
@@ -37,7 +38,7 @@ describeWithTemporal('a plan with a window for backups, on a real Temporal serve
     worker = await Worker.create({
       connection: server.nativeConnection,
       taskQueue: CONTROL_QUEUE,
-      workflowsPath: require.resolve('../../workflows'),
+      workflowBundle: await productBundle(),
       activities: createControlActivities({
         objectStore: () => store,
         repository,
