@@ -82,3 +82,18 @@ export function writeFindings(
     ['NoSuchKey', 'NotFound'],
   );
 }
+
+/**
+ * Whether objects may be added where none may be put over another, asked by adding one that is there: S3 looks at the permission first, and
+ * refuses then ("Conditional writes", Amazon S3 User Guide).
+ * @param key of an object that is there
+ */
+export function addFindings(
+  store: ObjectStore,
+  key: string,
+  privilege: Omit<Privilege, 'action'>,
+): Promise<Finding[]> {
+  return privilegeFindings({ ...privilege, action: 's3:PutObject' }, () =>
+    store.putNew(key, new Uint8Array()),
+  );
+}

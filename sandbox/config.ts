@@ -72,10 +72,7 @@ export type SandboxOptions = Partial<
     | 'subnets'
     | 'cluster'
   >
-> & {
-  /** `root`: workers and the command work as the account's root user. */
-  access?: 'roles' | 'root';
-};
+>;
 
 export const defaultSandboxDirectory = (): string => join(projectRoot(), '.lifeboat', 'sandbox');
 
@@ -110,7 +107,7 @@ export async function createSandboxConfig(options: SandboxOptions): Promise<Sand
     application: options.application ?? 'shop',
     pace: options.pace ?? 'usual',
     dataCentre: options.dataCentre ?? 'local',
-    ...(options.access === 'root' ? {} : { access: EXAMPLES }),
+    access: EXAMPLES,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.times === undefined ? {} : { times: options.times }),
     ...(options.subnets === undefined ? {} : { subnets: options.subnets }),

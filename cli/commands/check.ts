@@ -19,7 +19,10 @@ const EXIT_CODES: Record<Verdict, ExitCode> = {
 const PERMISSION_DENIED = 7;
 
 /** A check cannot say that nobody runs it. Who may not see who polls is told of that by the check's end at the latest. @throws CliError */
-async function requireServedVersion(_: unknown, { temporal }: LifeboatClient): Promise<object> {
+export async function requireServedVersion(
+  _: unknown,
+  { temporal }: Pick<LifeboatClient, 'temporal'>,
+): Promise<object> {
   const unserved = await unservedCurrent(temporal).catch((error: unknown) => {
     if (isGrpcServiceError(error) && error.code === (PERMISSION_DENIED as number)) return undefined;
     throw error;

@@ -41,9 +41,14 @@ export function bootFiles(
       path: `${directory}/scripts/${String(index).padStart(2, '0')}-${name}`,
       content: Buffer.from(content),
     })),
-    { path: `${directory}/environment`, content: Buffer.from(environment(runId, hosts), 'latin1') },
+    { path: environmentPath(runId), content: Buffer.from(environment(runId, hosts), 'latin1') },
     { path: RUN_ID, content: Buffer.from(`${runId}\r\n`, 'latin1') },
   ];
+}
+
+/** Of the file that the scripts' environment is in. */
+export function environmentPath(runId: string): string {
+  return `${STATE_DIRECTORY}/${runId}/environment`;
 }
 
 /** Variables that the scripts find in their environment, as lines NAME=value. */

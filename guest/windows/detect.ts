@@ -14,6 +14,9 @@ const OLDEST_BUILD = 9600;
 const WINDOWS_11_BUILD = 22000;
 const VERSION_KEY = 'Microsoft\\Windows NT\\CurrentVersion';
 const DRIVER_STORE = '/Windows/System32/DriverStore/FileRepository';
+const POWERSHELL_POLICY = 'Policies\\Microsoft\\Windows\\PowerShell';
+/** Destination, mask, gateway and metric, each of a route's name. */
+const METADATA_ROUTE = /^169\.254\.(0\.0|169\.254),[0-9.]{7,15},[0-9.]{7,15},[0-9]{1,10}$/;
 const HIBERNATION = '/hiberfil.sys';
 
 /** What the guest runs, and what speaks against running it on EC2 although it does not prevent it. */
@@ -22,6 +25,10 @@ export interface WindowsGuest {
   name: string;
   system: GuestHive;
   warnings: string[];
+  /** Why no PowerShell script would run, as half a sentence; undefined where nothing speaks against it. */
+  scriptsForbidden: string | undefined;
+  /** Lasting routes to where EC2's metadata service is, as Windows writes them. */
+  metadataRoutes: string[];
 }
 
 /** Whether the file system is that of a Windows, which starts from no other place, and through no link. */
@@ -37,7 +44,7 @@ export async function looksLikeWindows(files: GuestFiles): Promise<boolean> {
  */
 export async function readWindows(files: GuestFiles): Promise<WindowsGuest> {
   await expectNotHibernated(files);
-  const name = await readVersion(files);
+  const { name, scriptsForbidden } = await readSoftware(files);
   const system = await readGuestHive(files, 'SYSTEM');
   const controlSet = understood('SYSTEM', () => controlSets(system.reader)[0] ?? '');
   const environment = `${controlSet}\\Control\\Session Manager\\Environment`;
@@ -49,12 +56,19 @@ export async function readWindows(files: GuestFiles): Promise<WindowsGuest> {
   }
   await expectDriverFile(files, '/Windows/System32/drivers/stornvme.sys');
   await expectEna(files, name);
-  return { name, system, warnings: await warningsOf(files, system, controlSet) };
+  const warnings = await warningsOf(files, system, controlSet);
+  if (scriptsForbidden !== undefined)
+    warnings.push(
+      `In the guest ${scriptsForbidden}: no boot script that ends in .ps1 will run, and its runner neither.`,
+    );
+  const metadataRoutes = understood('SYSTEM', () => routesToMetadata(system));
+  return { name, system, warnings, scriptsForbidden, metadataRoutes };
 }
 
-async function readVersion(files: GuestFiles): Promise<string> {
+async function readSoftware(files: GuestFiles): Promise<Pick<WindowsGuest, 'name' | 'scriptsForbidden'>> {
   const software = await readGuestHive(files, 'SOFTWARE');
-  const { product, build } = understood('SOFTWARE', () => ({
+  const { product, build, scriptsForbidden } = understood('SOFTWARE', () => ({
+    scriptsForbidden: forbidden(software),
     product: printable(software.reader.text(VERSION_KEY, 'ProductName')) ?? 'Windows of an unknown edition',
     build: Number(
       software.reader.text(VERSION_KEY, 'CurrentBuildNumber') ??
@@ -68,7 +82,25 @@ async function readVersion(files: GuestFiles): Promise<string> {
     );
   }
   const edition = build >= WINDOWS_11_BUILD ? product.replace('Windows 10', 'Windows 11') : product;
-  return `${edition} (build ${build})`;
+  return { name: `${edition} (build ${build})`, scriptsForbidden };
+}
+
+/** A policy goes before what whoever starts a script asks for (about_Group_Policy_Settings of PowerShell). */
+function forbidden({ reader }: GuestHive): string | undefined {
+  if (reader.dword(POWERSHELL_POLICY, 'EnableScripts') === 0) return 'a policy forbids PowerShell scripts';
+  return reader.text(POWERSHELL_POLICY, 'ExecutionPolicy')?.toLowerCase() === 'allsigned'
+    ? 'a policy lets signed PowerShell scripts only run'
+    : undefined;
+}
+
+/** What an instance's own tools wrote on another subnet, or a person: it would be asked by a gateway that is not there. */
+function routesToMetadata({ reader }: GuestHive): string[] {
+  return controlSets(reader).flatMap((controlSet) => {
+    const routes = reader.key(`${controlSet}\\Services\\Tcpip\\Parameters\\PersistentRoutes`);
+    return (routes === undefined ? [] : reader.values(routes))
+      .map(({ name }) => name)
+      .filter((name) => METADATA_ROUTE.test(name));
+  });
 }
 
 /**

@@ -17,7 +17,7 @@ export const HOSTS_FILE = '/Windows/System32/drivers/etc/hosts';
 const MAX_MANIFEST_BYTES = 1024 * 1024;
 /** All that is put into a guest: boot scripts, and a hosts file where there was none. */
 const ADDABLE =
-  /^\/ProgramData\/Lifeboat\/(run-id|[A-Za-z0-9][A-Za-z0-9._-]{0,63}\/(environment|scripts\/[0-9]{2}-[A-Za-z0-9._-]{1,100}))$|^\/Windows\/System32\/drivers\/etc\/hosts$/i;
+  /^\/ProgramData\/Lifeboat\/(run-id|[A-Za-z0-9][A-Za-z0-9._-]{0,63}\/(environment|launch\/(Read-LaunchData\.ps1|environment|hosts)|scripts\/[0-9]{2}-[A-Za-z0-9._-]{1,100}))$|^\/Windows\/System32\/drivers\/etc\/hosts$/i;
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 

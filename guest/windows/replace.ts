@@ -3,6 +3,7 @@ import { withGuest, type OpenGuest } from '../files/open-guest';
 import { removeTree } from '../files/remove-tree';
 import { GuestNotAdaptableError } from '../port';
 import { STATE_DIRECTORY } from './boot-scripts';
+import { isOnlyOurs } from './hosts';
 import { BASE_BLOCK_BYTES, MAX_HIVE_BYTES } from './hive/base-block';
 import {
   checkedManifest,
@@ -15,6 +16,7 @@ import {
   type ReplaceableFile,
   type WindowsManifest,
 } from './manifest';
+import { CUT_OFF_SUFFIX } from './launch-reader';
 import { findPath, placeOf } from './paths';
 
 /** Copies of files that are being replaced, until the new ones are on the disk. */
@@ -24,6 +26,8 @@ export const PATHS: Record<ReplaceableFile, string> = {
   SYSTEM: '/Windows/System32/config/SYSTEM',
   hosts: HOSTS_FILE,
 };
+/** Left over where the power was taken away while the guest wrote its hosts file. */
+const HOSTS_CUT_OFF = `${HOSTS_FILE}${CUT_OFF_SUFFIX}`;
 const MAX_FILE_BYTES = BASE_BLOCK_BYTES + MAX_HIVE_BYTES;
 /** What NTFS takes for directories and records beside the files' content. */
 const SPARE_BYTES = 8 * 1024 * 1024;
@@ -89,11 +93,12 @@ export async function finishApplying(open: OpenGuest, manifest: WindowsManifest)
 /** All originals stand on the disk: what we put beside them goes, the record first. */
 export async function finishReverting(open: OpenGuest, manifest: WindowsManifest): Promise<void> {
   await withGuest(open, async (files) => {
-    for (const { path, sha256 } of manifest.added) {
+    for (const { path } of manifest.added) {
       // A hosts file that was not there before, and that somebody has used since, is theirs.
-      const theirs = isHosts(path) && manifest.state !== 'applying' && (await digest(files, path)) !== sha256;
+      const theirs = isHosts(path) && manifest.state !== 'applying' && !(await isOnlyOursAt(files, path));
       if (!theirs) await removeFound(files, path);
     }
+    await removeFound(files, HOSTS_CUT_OFF);
     await removeFound(files, NEXT_MANIFEST);
     await removeFound(files, MANIFEST);
     for (const path of [`${STATE_DIRECTORY}/${manifest.runId}`, ORIGINALS, COPIES])
@@ -172,6 +177,11 @@ export function isHosts(path: string): boolean {
 async function digest(files: GuestFiles, path: string): Promise<string | undefined> {
   const found = await findPath(files, path);
   return found === undefined ? undefined : sha256Hex(await files.read(found, MAX_FILE_BYTES));
+}
+
+async function isOnlyOursAt(files: GuestFiles, path: string): Promise<boolean> {
+  const found = await findPath(files, path);
+  return found === undefined || isOnlyOurs((await files.read(found, MAX_FILE_BYTES)).toString('latin1'));
 }
 
 async function pathOf(files: GuestFiles, file: ReplaceableFile): Promise<string> {

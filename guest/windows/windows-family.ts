@@ -11,8 +11,14 @@ import {
 import { bootFiles, checkWindowsBootScripts, RUNNER } from './boot-scripts';
 import { expectNotHibernated, looksLikeWindows, PREPARE_SCRIPT, readWindows } from './detect';
 import { inWords, readGuestHive, understood } from './guest-hive';
-import { windowsHostsForPrimarySite, windowsHostsForRecoverySite } from './hosts';
+import {
+  isOnlyOurs,
+  isUnchangedHosts,
+  windowsHostsForPrimarySite,
+  windowsHostsForRecoverySite,
+} from './hosts';
 import { editHive, type RegistryEdit } from './hive/edit';
+import { expectLaunchable, launchFiles } from './launch';
 import { HOSTS_FILE, readWindowsManifest, sha256Hex, type WindowsManifest } from './manifest';
 import { findPath } from './paths';
 import { planForPrimarySite, planForRecoverySite } from './registry-plan';
@@ -31,6 +37,9 @@ import {
 /** A hosts file that blocks advertisements has some; nothing that a person wrote is larger. */
 const MAX_HOSTS_BYTES = 4 * 1024 * 1024;
 const FAMILY = 'Windows';
+/** Windows starts services in an order of its own, which nothing offline can put a script into. */
+const NAMES_COME_LATE =
+  'Names of other VMs lead nowhere until Windows has started and read its launch data: services that ask for one at their start have to ask again, or be started again by a boot script.';
 
 /**
  * Windows 8.1, Server 2012 R2 and later, prepared by their registry and files.
@@ -48,10 +57,6 @@ async function recordedState(files: GuestFiles): Promise<RecordedState> {
 }
 
 async function adapt(guest: OpenableGuest, adaptation: RecoverySiteAdaptation): Promise<AdaptationReport> {
-  if (adaptation.launchCopy === true)
-    throw new GuestNotAdaptableError(
-      'The guest runs Windows, of which no launch copy can be made yet: it is adapted at failover instead.',
-    );
   checkWindowsBootScripts(adaptation.bootScripts, adaptation.runId);
   const hosts = checkHosts(adaptation.hosts);
   await revert(guest);
@@ -79,10 +84,12 @@ interface AdaptationPlan {
 
 async function planAdaptation(
   files: GuestFiles,
-  { bootScripts, runId }: RecoverySiteAdaptation,
+  { bootScripts, runId, launchCopy }: RecoverySiteAdaptation,
   hosts: HostEntry[],
 ): Promise<AdaptationPlan> {
-  const { name, system, warnings } = await readWindows(files);
+  const guest = await readWindows(files);
+  const { name, system, warnings } = guest;
+  if (launchCopy === true) await expectLaunchable(files, guest);
   if ((await findPath(files, RUNNER)) === undefined) {
     if (bootScripts.length > 0) {
       throw new GuestNotAdaptableError(
@@ -107,6 +114,10 @@ async function planAdaptation(
     replacements.push({ file: 'hosts', before: changedHosts.before, after: changedHosts.after });
   } else if (changedHosts !== undefined) {
     additions.push({ path: HOSTS_FILE, content: changedHosts.after });
+  }
+  if (launchCopy === true) {
+    additions.push(...launchFiles(runId, additions, changedHosts?.after));
+    if (hosts.length > 0) warnings.push(NAMES_COME_LATE);
   }
   const manifest: WindowsManifest = {
     version: 1,
@@ -163,12 +174,15 @@ async function planReturn(files: GuestFiles, manifest: WindowsManifest): Promise
   const current = path === undefined ? undefined : await files.read(path, MAX_HOSTS_BYTES);
   const added = manifest.added.find((one) => isHosts(one.path));
   if (current === undefined || (manifest.hosts === undefined && added === undefined)) return replacements;
-  const digest = sha256Hex(current);
-  if (digest === added?.sha256) return replacements; // removed at the end, as it was not there before
+  const text = current.toString('latin1');
+  if (added !== undefined && isOnlyOurs(text)) return replacements; // removed at the end, as it was not there before
   const original =
-    digest === manifest.hosts?.ours ? await readOriginalHosts(files, manifest.hosts.original) : undefined;
-  // What a person changed since stays; without our part.
-  const after = original ?? Buffer.from(windowsHostsForPrimarySite(current.toString('latin1')), 'latin1');
+    manifest.hosts === undefined ? undefined : await readOriginalHosts(files, manifest.hosts.original);
+  // A launch has filled our part in; what a person changed since stays, without our part.
+  const after =
+    original !== undefined && isUnchangedHosts(text, original.toString('latin1'))
+      ? original
+      : Buffer.from(windowsHostsForPrimarySite(text), 'latin1');
   if (!after.equals(current)) replacements.push({ file: 'hosts', before: current, after });
   return replacements;
 }

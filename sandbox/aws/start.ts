@@ -43,6 +43,7 @@ import { objectHandlers } from './s3/object-handlers';
 import { quotaHandlers } from './quotas/handlers';
 import { Collection } from './state/collection';
 import { snsHandlers } from './sns/handlers';
+import { judgingAssumedRoles } from './sts/assuming';
 import { stsHandlers } from './sts/handlers';
 import { createEndpoint, type EndpointOptions } from './wire/endpoint';
 import { describeService } from './wire/service';
@@ -92,6 +93,11 @@ export async function startAwsEndpoint(
   );
   const journal = openJournal(config.directory);
   const counting = requestCounting(config.directory, log);
+  const judgePolicies = authorizing(
+    { account, buckets },
+    config.recordAsked === true ? askedLog(config.directory) : undefined,
+  );
+  const judgeAssumedRoles = judgingAssumedRoles(identities, mayAssume);
   // Only their schemas and settings are read; these clients never send anything.
   const client = { region: config.region, credentials: { accessKeyId: '-', secretAccessKey: '-' } };
   const server = createEndpoint({
@@ -104,10 +110,10 @@ export async function startAwsEndpoint(
     signatures: new SignatureVerifier({ find: identities.find, region: config.region }),
     onUnverified: ({ service, accessKeyId, error }) => journal.unverified(service, accessKeyId, error),
     isJudged: (service, operation) => CALLS[service]?.[operation] !== undefined,
-    authorize: journalled(
-      journal,
-      authorizing({ account, buckets }, config.recordAsked === true ? askedLog(config.directory) : undefined),
-    ),
+    authorize: journalled(journal, (call) => {
+      judgePolicies(call);
+      judgeAssumedRoles(call);
+    }),
     log,
     services: [
       { service: describeService({ ...ec2 }, new ec2.EC2Client(client)), handlers: ec2Handlers(account) },
@@ -142,7 +148,7 @@ export async function startAwsEndpoint(
       { service: describeService({ ...sns }, new sns.SNSClient(client)), handlers: snsHandlers(account) },
       {
         service: describeService({ ...sts }, new sts.STSClient(client)),
-        handlers: stsHandlers(identities, mayAssume, account.times.session),
+        handlers: stsHandlers(identities, account.times.session),
       },
     ],
   });

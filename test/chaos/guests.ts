@@ -8,15 +8,19 @@ import { partition } from '../support/partition';
 export const GUESTS = ['debian', 'rocky', 'suse', 'windows'] as const;
 export type Guest = (typeof GUESTS)[number];
 
-/** By what it asks EC2 at boot, once it is a launch copy. */
-const ASKING = { 'usr/bin/curl': 'curl' };
+/** As crypt(5) has it, sha512crypt; of no password. It is on every guest's disk, and must be nowhere else. */
+export const PASSWORD_HASH =
+  '$6$planted0salt0000$vQ1kCwT7mXh2bN9dLr5yPz8sJf4gUa6eKo3iRtBvWxYcMnDqEpHjGlSuZaOiFkT';
+
+/** What all have: by which a launch copy asks EC2 at boot, and where Linux keeps passwords. */
+const COMMON = { 'usr/bin/curl': 'curl', 'etc/shadow': `root:${PASSWORD_HASH}:20000:0:99999:7:::\n` };
 
 const makers: Record<Guest, () => Promise<string>> = {
   debian: () =>
-    Promise.resolve(makeGuest({ ...ASKING, 'etc/fstab': `UUID=${ROOT_UUID} / ext4 defaults 0 1\n` })),
+    Promise.resolve(makeGuest({ ...COMMON, 'etc/fstab': `UUID=${ROOT_UUID} / ext4 defaults 0 1\n` })),
   rocky: xfsOnLvm,
   suse: btrfsWithSubvolumes,
-  windows: () => makeWindowsDisk(MBR),
+  windows: () => makeWindowsDisk(MBR, { 'WINDOWS/System32/config/SAM': PASSWORD_HASH }),
 };
 
 const made = new Map<Guest, Promise<string>>();
@@ -47,7 +51,7 @@ function partitioned(sizeMiB: number, type: string): string {
 
 async function xfsOnLvm(): Promise<string> {
   const disk = partitioned(96, '8e');
-  const tree = debian(rocky({ ...ASKING, 'etc/fstab': '/dev/mapper/rhel-root / xfs defaults 0 0\n' }));
+  const tree = debian(rocky({ ...COMMON, 'etc/fstab': '/dev/mapper/rhel-root / xfs defaults 0 0\n' }));
   await onDisks(
     [disk, treeDisk(tree)],
     [
@@ -69,7 +73,7 @@ async function btrfsWithSubvolumes(): Promise<string> {
   const disk = partitioned(128, '83');
   const tree = debian(
     rocky({
-      ...ASKING,
+      ...COMMON,
       'etc/fstab': `UUID=${ROOT_UUID} / btrfs defaults 0 0\nUUID=${ROOT_UUID} /var btrfs subvol=/@/var 0 0\n`,
       'usr/lib/os-release': 'PRETTY_NAME="openSUSE Leap 15.6"\nID="opensuse-leap"\nID_LIKE="suse opensuse"\n',
     }),

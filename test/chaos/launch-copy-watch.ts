@@ -67,12 +67,9 @@ export class LaunchCopyWatch {
       else if (outcome === 'not made') {
         const { guest } = this.vm(vm);
         if (!launchCopy?.reason) violations.push(lost(`${vm} has no launch copy, and nobody says why`));
-        else if (quiet && guest !== 'windows') violations.push(lost(`${vm} (${guest}): launch copy ${told}`));
-      } else if (wanted) {
-        if (this.vm(vm).guest === 'windows') violations.push(lost(`${vm} (Windows): launch copy ${told}`));
-        if (quiet && launchCopiesOf(vm, resources).filter(isWhole).length !== 1)
-          violations.push(lost(`${vm}: the launch copy is ${told}, and there is none, or more than one`));
-      }
+        else if (quiet) violations.push(lost(`${vm} (${guest}): launch copy ${told}`));
+      } else if (wanted && quiet && launchCopiesOf(vm, resources).filter(isWhole).length !== 1)
+        violations.push(lost(`${vm}: the launch copy is ${told}, and there is none, or more than one`));
     }
     return violations;
   }

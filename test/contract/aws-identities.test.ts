@@ -395,6 +395,12 @@ it('the journal tells what was refused, of whom, and by what', async () => {
   await failure(whoami({ ...root(), secretAccessKey: 'other' }));
   await failure(calls.ec2({ ...aws.clientSettings(), credentials: nothing }));
   await failure(calls.kms(aws.clientSettings()));
+  await failure(assume(keyOf('berta'), 'reader'));
+  // Too large to be looked at, whoever it is of.
+  const large = new DescribeKeyCommand({ KeyId: 'x'.repeat(9 * 2 ** 20) });
+  expect(await failure(send(new KMSClient(aws.clientSettings()), large))).toMatchObject({
+    name: 'EntityTooLarge',
+  });
   const entries = readJournal(aws.config.directory).slice(before);
   expect(entries).toMatchObject([
     {
@@ -408,6 +414,12 @@ it('the journal tells what was refused, of whom, and by what', async () => {
       action: 'ec2:DescribeRegions',
       outcome: 'refused',
       code: 'UnauthorizedOperation',
+    },
+    {
+      who: `arn:aws:iam::${ACCOUNT}:user/berta`,
+      action: 'sts:AssumeRole',
+      outcome: 'refused',
+      code: 'AccessDenied',
     },
   ]);
   expect(refusedCalls(aws.config.directory).map(journalText)).toContainEqual(

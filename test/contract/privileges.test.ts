@@ -4,12 +4,15 @@ import { snsClient } from '../../activities/aws-proxy/account/clients';
 import { backupProxyPrivileges } from '../../activities/backup-proxy/privileges';
 import { controlPrivileges } from '../../activities/control/workers/privileges';
 import { type Finding } from '../../plan/readiness';
+import { manifestKey, packKey } from '../../repository/objects/keys';
 import { ACCOUNT_ID } from '../../sandbox/aws/account';
 import { REGION, SHOP_TOPIC } from '../../sandbox/aws/fixtures';
 import { type FailoverSite, startFailoverSite } from '../support/failover-site';
 import { waitUntilCompleted } from '../support/failover-listing';
 
 const TOPIC = `arn:aws:sns:${REGION}:${ACCOUNT_ID}:${SHOP_TOPIC}`;
+const PACK = packKey('db', '20261201T030000Z-0123abcd', 'scsi0-0', 1);
+const MANIFEST = manifestKey('db', '20261201T030000Z-0123abcd');
 const BLOCK = Buffer.alloc(512 * 1024, 7);
 
 describe('what workers may do is asked by calls that change nothing', () => {
@@ -29,6 +32,9 @@ describe('what workers may do is asked by calls that change nothing', () => {
     await ebs.send(new CompleteSnapshotCommand({ SnapshotId, ChangedBlocksCount: 1 }));
     await waitUntilCompleted(ec2, [SnapshotId]);
     snapshotId = SnapshotId;
+    // A backup that is there, which it is asked by.
+    await site.store.putNew(PACK, Buffer.from('a pack'));
+    await site.store.putNew(MANIFEST, Buffer.from('a manifest'));
   });
   afterAll(() => site.stop());
   beforeEach(() => {
@@ -62,8 +68,17 @@ describe('what workers may do is asked by calls that change nothing', () => {
     expect([await backupProxy(), await backupProxy({}), await control()]).toEqual([[], [], []]);
     const asked = site.calls.map(({ operation }) => operation);
     expect(await written()).toEqual(before);
+    expect((await site.store.get(PACK))?.body.toString()).toBe('a pack');
+    expect((await site.store.get(MANIFEST))?.body.toString()).toBe('a manifest');
     expect(new Set(asked)).toEqual(
-      new Set(['PutObject', 'ListSnapshotBlocks', 'ListChangedBlocks', 'GetSnapshotBlock', 'Publish']),
+      new Set([
+        'PutObject',
+        'ListObjectsV2',
+        'ListSnapshotBlocks',
+        'ListChangedBlocks',
+        'GetSnapshotBlock',
+        'Publish',
+      ]),
     );
     // Each topic once.
     expect(asked.filter((operation) => operation === 'Publish')).toHaveLength(1);
@@ -80,6 +95,13 @@ describe('what workers may do is asked by calls that change nothing', () => {
       'packs of a backup',
       backupProxy,
       ['PutObject', 'AccessDenied', /^db\/packs\//],
+      's3:PutObject',
+      'warning',
+    ],
+    [
+      'recovery points',
+      backupProxy,
+      ['PutObject', 'AccessDenied', /^db\/backups\//],
       's3:PutObject',
       'warning',
     ],
@@ -127,6 +149,13 @@ describe('what workers may do is asked by calls that change nothing', () => {
       }),
     ]);
     expect(findings[0]?.todo).toContain(action);
+  });
+
+  it('names the action that is missing to find a backup by which the rest is asked', async () => {
+    refuse('ListObjectsV2', 'AccessDenied');
+    expect((await backupProxy()).map(({ code, todo }) => [code, todo])).toEqual(
+      ['backups', 'packs'].map(() => ['permission', 'Allow it, as docs/aws.md has it: s3:ListBucket.']),
+    );
   });
 
   it('says what could not be asked, and takes a snapshot that is gone for no fault', async () => {

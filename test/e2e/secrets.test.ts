@@ -7,7 +7,6 @@ import http2 from 'node:http2';
 import { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { defaultPayloadConverter } from '@temporalio/common';
 import { type TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import {
@@ -30,6 +29,7 @@ import { letHold, startTestAccount, type TestAccount } from '../contract/test-ac
 import { filesBelow, findCanaries, ProcessWatch, type Rooms, shapesOf } from '../support/canaries';
 import { plainPlan } from '../support/e2e-plan';
 import { eventually } from '../support/eventually';
+import { temporalRooms } from '../support/temporal-rooms';
 import { WebhookReceiver } from '../support/webhook-receiver';
 import { answered, faulted, makeCertificate, ScriptedVcenter } from '../unit/vim-server';
 import { describeWithTemporal, startTemporal } from '../workflows/local-temporal';
@@ -357,27 +357,3 @@ const DNS: NonNullable<DrPlan['dns']> = {
   hostedZone: 'ZLIFEBOATSHOP',
   records: [{ name: 'db.shop.example', vm: 'db', address: 'private', ttl: 60 }],
 };
-
-/** All that the server keeps of all workflows: as it is, and with its payloads decoded. */
-async function temporalRooms({ client, namespace = 'default' }: TestWorkflowEnvironment) {
-  let runs = '';
-  let attributes = '';
-  for await (const { workflowId, runId } of client.workflow.list()) {
-    const execution = { workflowId, runId };
-    const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-    const told = await client.workflowService.describeWorkflowExecution({ namespace, execution });
-    runs += decoded(history.events);
-    attributes += decoded(told);
-  }
-  return { runs, attributes };
-}
-
-/** Every text in it, payloads as what they hold. */
-function decoded(value: unknown): string {
-  if (typeof value === 'string') return `${value}\n`;
-  if (value instanceof Uint8Array) return `${Buffer.from(value).toString('latin1')}\n`;
-  if (typeof value !== 'object' || value === null) return '';
-  if ('metadata' in value && 'data' in value)
-    return `${JSON.stringify(defaultPayloadConverter.fromPayload(value as never)) ?? ''}\n`;
-  return Object.values(value).map(decoded).join('');
-}

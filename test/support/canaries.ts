@@ -44,12 +44,15 @@ export function findCanaries(rooms: Rooms, canaries: Record<string, string>): st
   );
 }
 
-/** Names and contents of all files below a directory. */
-export function filesBelow(directory: string): string {
+/**
+ * Names and contents of all files below a directory.
+ * @param only names of files whose contents count
+ */
+export function filesBelow(directory: string, only = /(?:)/): string {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .map((entry) => {
       const path = join(entry.parentPath, entry.name);
-      return entry.isFile() ? `${path}\n${readFileSync(path, 'latin1')}` : path;
+      return entry.isFile() && only.test(entry.name) ? `${path}\n${readFileSync(path, 'latin1')}` : path;
     })
     .join('\n');
 }

@@ -25,7 +25,7 @@ interface Service {
 }
 const compose = parse(read('docker-compose.temporal.yml'), { merge: true }) as {
   services: Record<string, Service>;
-  configs: Record<string, { content: string }>;
+  configs: Record<string, { file: string }>;
 };
 const service = (name: string): Service => compose.services[name] ?? { image: 'none' };
 /** The image's version, unless somebody asks for another. */
@@ -61,14 +61,14 @@ describe('docker-compose.temporal.yml and `npm run cluster`', () => {
     for (const member of temporalMembers(config)) {
       const ours = serverEnvironment(config, member);
       expect(Object.keys(ours).sort()).toEqual(
-        // Where a process is found that has others beside it, and how much is logged.
-        [...Object.keys(theirs), 'TEMPORAL_BROADCAST_ADDRESS', 'LOG_LEVEL'].sort(),
+        // The password, which the container's shell reads from a file, and how much is logged.
+        [...Object.keys(theirs), 'POSTGRES_PWD', 'LOG_LEVEL'].sort(),
       );
       for (const name of ['DB', 'DB_PORT', 'POSTGRES_USER', 'NUM_HISTORY_SHARDS'])
         expect([name, ours[name]]).toEqual([name, theirs[name]]);
     }
     expect(parse(DYNAMIC_CONFIGURATION)).toEqual(
-      parse(compose.configs['temporal-dynamic-config']?.content ?? 'none'),
+      parse(read(compose.configs['temporal-dynamic-config']?.file ?? 'none')),
     );
   });
 

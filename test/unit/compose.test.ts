@@ -20,6 +20,8 @@ const service = z.strictObject({
   ports: z.array(z.string()).default([]),
   volumes: z.array(z.string()).default([]),
   configs: z.array(z.strictObject({ source: z.string(), target: z.string() })).default([]),
+  secrets: z.array(z.string()).default([]),
+  networks: z.array(z.string()).default([]),
   healthcheck: z
     .strictObject({
       test: z.tuple([z.enum(['CMD', 'CMD-SHELL'])], z.string()),
@@ -34,12 +36,19 @@ const service = z.strictObject({
   stop_grace_period: z.string().optional(),
   user: z.string().optional(),
   privileged: z.boolean().optional(),
+  read_only: z.boolean().default(false),
+  tmpfs: z.array(z.string()).default([]),
+  security_opt: z.array(z.string()).default([]),
+  cap_drop: z.array(z.string()).default([]),
+  cap_add: z.array(z.string()).default([]),
 });
 const composeSchema = z.object({
   name: z.string(),
   services: z.record(z.string(), service),
   volumes: z.record(z.string(), z.null()),
-  configs: z.record(z.string(), z.strictObject({ content: z.string() })),
+  configs: z.record(z.string(), z.strictObject({ file: z.string() })),
+  secrets: z.record(z.string(), z.strictObject({ file: z.string() })),
+  networks: z.record(z.string(), z.strictObject({ internal: z.boolean() }).nullable()),
 });
 
 const compose = composeSchema.parse(parse(text, { merge: true }));
@@ -119,13 +128,77 @@ describe('docker-compose.temporal.yml', () => {
         .filter(([key]) => /PASSWORD|PWD|SECRET|TOKEN|ACCESS_KEY/.test(key))
         .map(([key, value]) => ({ at: `${name}.${key}`, value })),
     );
-    expect(secrets.length).toBeGreaterThanOrEqual(12);
+    expect(secrets.length).toBeGreaterThanOrEqual(10);
     for (const { at, value } of secrets)
       expect({ at, value }).toEqual({
         at,
-        value: expect.stringMatching(/^\$\{[A-Z_]+(:\?[^}]+|:-)\}$/) as string,
+        value: expect.stringMatching(/^\$\{AWS_[A-Z_]+:-\}$|^\/run\/secrets\/postgresql-password$/) as string,
       });
-    expect(text).not.toMatch(/\$\{POSTGRES_PASSWORD(:-|-|\})/);
+    expect(text).not.toMatch(/\$\{POSTGRES_PASSWORD[:}-]/);
+  });
+
+  it("gives the database's password as a file, to who needs it, and to nobody's environment", () => {
+    expect(compose.secrets).toEqual({
+      'postgresql-password': {
+        file: expect.stringMatching(/^\$\{POSTGRES_PASSWORD_FILE:\?[^}]+\}$/) as string,
+      },
+    });
+    const given = services.filter(([, { secrets }]) => secrets.length > 0).map(([name]) => name);
+    expect(given).toEqual(['postgresql', 'temporal-schema', 'temporal']);
+    expect(compose.services.postgresql?.environment.POSTGRES_PASSWORD_FILE).toBe(
+      '/run/secrets/postgresql-password',
+    );
+    // By the shell, where a program takes a variable only.
+    for (const [name, variable] of [
+      ['temporal-schema', 'SQL_PASSWORD'],
+      ['temporal', 'POSTGRES_PWD'],
+    ] as const) {
+      const { entrypoint, command, environment = {} } = compose.services[name] ?? {};
+      expect(environment[variable]).toBeUndefined();
+      expect(entrypoint).toEqual(['/bin/sh', '-euc']);
+      expect(command?.[0]).toContain(
+        `${variable}="$$(cat /run/secrets/postgresql-password)"\nexport ${variable}\n`,
+      );
+    }
+  });
+
+  it('keeps the database in a network of its own, which leads nowhere', () => {
+    expect(compose.networks).toEqual({ database: { internal: true }, temporal: null });
+    const inside = services.filter(([, { networks }]) => networks.includes('database')).map(([name]) => name);
+    expect(inside).toEqual(['postgresql', 'temporal-schema', 'temporal']);
+    for (const [name, { networks }] of services)
+      expect({ name, some: networks.length > 0 }).toEqual({ name, some: true });
+    // A container of two networks has two addresses: which one it tells others must not be left to chance.
+    expect(compose.services.temporal?.environment.TEMPORAL_BROADCAST_ADDRESS).toBe('127.0.0.1');
+  });
+
+  /** What a service has beyond the bounds, each with its reason in the file. */
+  const MORE: Record<string, string[]> = {
+    'temporal-ui': ['writes', 'DAC_OVERRIDE'],
+    'aws-proxy': ['privileged'],
+    'backup-proxy': ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'KILL', 'SETGID', 'SETPCAP', 'SETUID'],
+  };
+
+  it.each(services)(
+    '%s gains no privilege, writes nowhere but where it must, and has no capability',
+    (name, service) => {
+      expect(service.security_opt).toEqual(['no-new-privileges:true']);
+      expect(service.cap_drop).toEqual(['ALL']);
+      expect([
+        ...(service.read_only ? [] : ['writes']),
+        ...(service.privileged === true ? ['privileged'] : []),
+        ...service.cap_add,
+      ]).toEqual(MORE[name] ?? []);
+      const places = [...service.tmpfs, ...service.volumes.map((volume) => volume.split(':')[1])];
+      if (service.read_only) expect(places).toContain('/tmp');
+      // In memory; guests' boot files are on disk.
+      if (/proxy/.test(name)) expect(service.tmpfs).toEqual([]);
+    },
+  );
+
+  it('copies nothing into a container, which a read-only root file system refuses', () => {
+    for (const { file } of Object.values(compose.configs))
+      expect(existsSync(path.join(root, file))).toBe(true);
   });
 
   it.each(WORKERS)('the worker %s runs its role with what every worker needs', (role) => {

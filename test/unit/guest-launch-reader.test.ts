@@ -13,6 +13,7 @@ import { LAUNCH_DIRECTORY } from '../../guest/linux/stay/launch';
 import { launchReader } from '../../guest/linux/stay/launch-reader';
 import { tokenSigner } from '../../sandbox/aws/ebs/read-tokens';
 import { createMetadataServer, type InstanceMetadata } from '../../sandbox/aws/metadata/server';
+import { hostileUserData } from '../support/hostile-user-data';
 
 /** The reader as a shell runs it, against the sandbox's metadata service, with a directory as the guest's root. */
 
@@ -213,36 +214,7 @@ describe('the launch data of later boots', () => {
 });
 
 describe('user data that is not what a launch tells', () => {
-  const [, ...lines] = DATA.split('\n');
-  it.each<[string, string | Uint8Array, RegExp]>([
-    ['a script', '#!/bin/sh\nreboot\n', /none of Lifeboat/],
-    ['cloud-config', '#cloud-config\npackages: []\n', /none of Lifeboat/],
-    ['nothing', '', /none of Lifeboat/],
-    ['another version', DATA.replace('launch 1', 'launch 2'), /none of Lifeboat/],
-    ['without its header', lines.join('\n'), /none of Lifeboat/],
-    ['cut off', DATA.slice(0, -1), /cut off/],
-    ['without a run', DATA.replace(/^run .*\n/m, ''), /does not name one run/],
-    ['with two runs', `${DATA}run shop-8\n`, /does not name one run/],
-    ['a run that is a path', DATA.replace('shop-7', '../7'), /none of Lifeboat/],
-    ['a run of two words', DATA.replace('shop-7', 'shop 7'), /line 2 /],
-    ['a command in an address', DATA.replace('10.0.1.30', '10.0.1.30;reboot'), /none of Lifeboat/],
-    ['an expansion', DATA.replace('10.0.1.30', '$(reboot)'), /none of Lifeboat/],
-    ["sed's separator", DATA.replace('10.0.1.30', '10.0.1.30|e'), /none of Lifeboat/],
-    ['a name for an address', DATA.replace('10.0.1.30', 'db.example'), /line 3 /],
-    ['an address that is none', DATA.replace('10.0.1.30', '10.0.1.300'), /line 3 /],
-    ['a place that is no placeholder', DATA.replace('198.18.0.1 ', '10.0.1.77 '), /line 3 /],
-    ['a placeholder for an address', DATA.replace('10.0.1.30', '198.18.0.9'), /no address for 198.18.0.9/],
-    ['two addresses of one', `${DATA}address 198.18.0.1 10.0.1.31\n`, /two addresses for 198.18.0.1/],
-    ['one address too few', DATA.replace(/^address 198.18.0.11 .*\n/m, ''), /no address for 198.18.0.11/],
-    ['unknown words', `${DATA}script reboot\n`, /line 6 /],
-    ['an empty line', `${DATA}\n`, /line 6 /],
-    ['ends of lines of Windows', DATA.replaceAll('\n', '\r\n'), /none of Lifeboat/],
-    ['zeros', Buffer.from(`${DATA}\0\n`), /none of Lifeboat/],
-    ['other bytes', Buffer.from([0xff, 0xfe, 0x0a]), /none of Lifeboat/],
-    ['gzip', Buffer.from('1f8b08000000000000', 'hex'), /none of Lifeboat/],
-    ['16 KiB and more', `${DATA}${'address 198.18.9.9 10.0.0.1\n'.repeat(700)}`, /too long/],
-    ['a line without end', `lifeboat-launch 1\nrun ${'a'.repeat(16000)}\n`, /line 2 /],
-  ])('is refused whole: %s', async (_, data, told) => {
+  it.each(hostileUserData(DATA))('is refused whole: %s', async (_, data, told) => {
     tell(data);
     const before = state();
     // bash for sh now and then: what is no file name or number to one must be none to the other.

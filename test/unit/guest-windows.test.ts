@@ -102,13 +102,6 @@ it('lets the NVMe driver start at boot, and gives names, scripts and a screen th
   expect(files[HOSTS]).toMatch(/# lifeboat aside: 192\.168\.10\.30 db\r\n[^]*\r\n10\.0\.1\.30 db\r\n/);
 });
 
-it('is refused as a launch copy, before anything is changed', async () => {
-  const root = makeGuest();
-  const before = tree(root);
-  await expect(adapt(root, { launchCopy: true })).rejects.toThrow(/Windows, of which no launch copy/);
-  expect(tree(root)).toEqual(before);
-});
-
 it('has the effect of one run when it runs twice, and goes home to what was there', async () => {
   const root = makeGuest();
   const before = { registry: dump(registry(root)), files: tree(root) };
@@ -255,6 +248,40 @@ it('believes no record that names anything else', async () => {
     writeFileSync(path, record.replace(ours, forged));
     await expect(revert(root)).rejects.toThrow(/damaged/);
   }
+});
+
+it('tells nothing of passwords, and opens no file that has them', async () => {
+  const hash = 'aad3b435b51404eeaad3b435b51404ee:31d6cfe0d16ae931b73c59d7e0c089c0';
+  const secret = ['SAM', 'SECURITY', 'RegBack/SAM'].map((name) => `WINDOWS/System32/config/${name}`);
+  const root = makeGuest(Object.fromEntries(secret.map((path) => [path, hash])));
+  const read: string[] = [];
+  class Watched extends HostDirectoryFiles {
+    override read(path: string, maxBytes: number): Promise<Buffer> {
+      read.push(path);
+      return super.read(path, maxBytes);
+    }
+    override readStart(path: string, bytes: number): Promise<Buffer> {
+      read.push(path);
+      return super.readStart(path, bytes);
+    }
+    override download(path: string, hostPath: string, maxBytes: number): Promise<void> {
+      read.push(path);
+      return super.download(path, hostPath, maxBytes);
+    }
+  }
+  const open = () => Promise.resolve(new Watched(root));
+  const family = await windowsFamily(await open());
+  const guest = { open, openReadOnly: open, names: undefined as unknown as DeviceNames };
+  const told = [await family?.adapt(guest, adaptation), await family?.revert(guest)];
+  expect(JSON.stringify(told)).not.toContain(hash);
+  expect(read.some((path) => path.toLowerCase().endsWith('config/system'))).toBe(true);
+  expect(read.filter((path) => /(sam|security)$/i.test(path))).toEqual([]);
+  const files = tree(root);
+  expect(
+    Object.keys(files)
+      .filter((path) => files[path]?.includes(hash))
+      .sort(),
+  ).toEqual(secret.sort());
 });
 
 it('knows a volume that BitLocker encrypts', async () => {

@@ -1,3 +1,8 @@
+import { pinsPrefix } from '../../repository/backups/pins';
+import { evidencePrefix } from '../../repository/evidence/chain';
+import { blockMapKey, manifestKey, mapPagesKey, packKey, retiredKey } from '../../repository/objects/keys';
+import { stateKey } from '../../repository/plans/plan-state';
+import { SHOP_BUCKET } from '../../sandbox/aws/fixtures';
 import { evaluate } from '../../sandbox/aws/iam/evaluation/evaluate';
 import { listOf } from '../../sandbox/aws/iam/evaluation/elements';
 import { type PolicyDocument, type PolicyStatement } from '../../sandbox/aws/iam/policy-document';
@@ -185,5 +190,85 @@ describe('a worker of one plan', () => {
       .filter(({ what }) => ['made for another plan', 'made without tags', 'made for no plan'].includes(what))
       .filter(({ request }) => allows(policiesOf('aws-proxy'), request));
     expect(letIn.map(({ what, request }) => `${what}: ${text(request)}`)).toEqual([]);
+  });
+});
+
+describe('of the repository', () => {
+  const ID = '20261201T030000Z-0123abcd';
+  const SHA256 = 'ab'.repeat(32);
+  /** As plans and VMs may be called; among them what folders of VMs are called. */
+  const NAMES = ['shop', 'backups', 'maps', 'packs', 'pins'];
+  const THERE: Recorded['context'] = {};
+  const NEW: Recorded['context'] = { 's3:if-none-match': '*' };
+  const may = (role: IamRole, action: string, key: string, context: Recorded['context']): boolean =>
+    allows(policiesOf(role), { action, resource: `arn:aws:s3:::${SHOP_BUCKET}/dr/${key}`, context });
+
+  const truths = NAMES.flatMap((name) => [
+    `plans/${SHA256}.json`,
+    `plans/scripts/${SHA256}`,
+    `plans/by-name/${name}.json`,
+    stateKey(name),
+    `checks/${name}.json`,
+    `${evidencePrefix(name)}00000001.json`,
+    `${evidencePrefix(name)}index.json`,
+    `${evidencePrefix(name)}pages/${SHA256}.html`,
+    ...['1', 'ttl'].map((note) => `dns/${name}/${note}.json`),
+  ]);
+  const backups = NAMES.flatMap((vm) => [
+    manifestKey(vm, ID),
+    blockMapKey(vm, ID, 'scsi0-0'),
+    mapPagesKey(vm, ID, 'scsi0-0', 1),
+    packKey(vm, ID, 'scsi0-0', 1),
+  ]);
+  const notItsOwn = NAMES.flatMap((name) => [
+    retiredKey(name, ID),
+    `${pinsPrefix(name)}restore-RUN.json`,
+    `${pinsPrefix(name)}collection.json`,
+    `consoles/${name}/web/RUN/ready.jpg`,
+  ]);
+
+  it('a backup proxy adds backups, and puts nothing over one, and deletes none', () => {
+    expect(backups.filter((key) => !may('backup-proxy', 's3:PutObject', key, NEW))).toEqual([]);
+    expect(backups.filter((key) => may('backup-proxy', 's3:PutObject', key, THERE))).toEqual([]);
+    // A condition on what is there is none.
+    const replacing = { 's3:if-match': '"5d41402abc4b2a76b9719d911017c592"' };
+    expect(backups.filter((key) => may('backup-proxy', 's3:PutObject', key, replacing))).toEqual([]);
+    expect(backups.filter((key) => may('backup-proxy', 's3:DeleteObject', key, THERE))).toEqual([]);
+  });
+
+  it.each(['backup-proxy', 'aws-proxy'] as const)(
+    'the %s neither writes nor deletes plans, states, checks, or evidence, whatever they are called',
+    (role) => {
+      const letIn = truths
+        .filter((key) => role === 'backup-proxy' || !key.startsWith('dns/'))
+        .flatMap((key) =>
+          ['s3:PutObject', 's3:DeleteObject'].flatMap((action) =>
+            [THERE, NEW].filter((context) => may(role, action, key, context)).map(() => `${action} ${key}`),
+          ),
+        );
+      expect(letIn).toEqual([]);
+    },
+  );
+
+  it("a backup proxy retires no backup, and leaves restores' pins, the collector's note and consoles alone", () => {
+    const letIn = notItsOwn.filter((key) =>
+      [THERE, NEW].some(
+        (context) =>
+          may('backup-proxy', 's3:PutObject', key, context) ||
+          may('backup-proxy', 's3:DeleteObject', key, context),
+      ),
+    );
+    expect(letIn).toEqual([]);
+  });
+
+  it('a backup proxy neither locks, tags, deletes nor writes a snapshot', () => {
+    const own = policiesOf('backup-proxy').flatMap((policy) =>
+      listOf(policy.Statement, 'Statement').flatMap(({ Action }) => listOf(Action, 'Action')),
+    );
+    expect(own.filter((action) => /^(ec2|ebs|route53):/.test(action)).sort()).toEqual([
+      'ebs:GetSnapshotBlock',
+      'ebs:ListChangedBlocks',
+      'ebs:ListSnapshotBlocks',
+    ]);
   });
 });

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { projectRoot } from '../../host/project-root';
 import { type HiveReader, type RegistryKey } from '../../guest/windows/hive/reader';
 import { makeHive, put, type HiveKey } from '../support/hives';
 import { directory, emptyDisk, onDisks } from './appliance-fixture';
@@ -43,7 +44,9 @@ export const usual: WindowsTree = {
   'WINDOWS/System32/DriverStore/FileRepository/ena.inf_amd64_0123456789abcdef/ena.sys': 'driver',
   'WINDOWS/System32/DriverStore/FileRepository/awsnvme.inf_amd64_0123456789abcdef/AWSNVMe.sys': 'driver',
   [HOSTS]: '# hosts\r\n192.168.10.30 db\r\n',
-  'ProgramData/Lifeboat/Start-Lifeboat.ps1': 'runner',
+  'ProgramData/Lifeboat/Start-Lifeboat.ps1': readFileSync(
+    join(projectRoot(), 'guest/windows/prepare/Start-Lifeboat.ps1'),
+  ),
 };
 
 export type TreeChanges = Record<string, string | Buffer | undefined>;

@@ -4,7 +4,7 @@ import { CALLS } from './calls/calls';
 import { type AccountView, type Asked } from './calls/mapping';
 import { allowsSomewhere, type Decision, evaluate } from './evaluation/evaluate';
 import { type PolicyDocument } from './policy-document';
-import { type Principal } from './principal';
+import { type Principal, roleArnOf } from './principal';
 import { refusal } from './refusals';
 
 /**
@@ -62,9 +62,6 @@ function judge(policies: readonly PolicyDocument[], asked: Asked): Decision {
 
 /** Global condition keys; those of sessions and networks are not known here. */
 const ofPrincipal = ({ arn, accountId }: Principal): Asked['context'] => ({
-  'aws:PrincipalArn': arn.replace(
-    /^arn:aws:sts::(\d+):assumed-role\/([^/]+)\/.*$/,
-    'arn:aws:iam::$1:role/$2',
-  ),
+  'aws:PrincipalArn': roleArnOf(arn) ?? arn,
   'aws:PrincipalAccount': accountId,
 });

@@ -14,3 +14,9 @@ export interface Principal {
 export function rootPrincipal(accountId: string): Principal {
   return { arn: `arn:aws:iam::${accountId}:root`, accountId, kind: 'root', policies: undefined };
 }
+
+/** The role of a session, by the session's ARN: policies and trust policies name it as well; undefined for all others. */
+export function roleArnOf(arn: string): string | undefined {
+  const [, account, role] = /^arn:aws:sts::(\d+):assumed-role\/([^/]+)\//.exec(arn) ?? [];
+  return role === undefined ? undefined : `arn:aws:iam::${account}:role/${role}`;
+}

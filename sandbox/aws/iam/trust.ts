@@ -1,5 +1,5 @@
 import { type OneOrMore } from './policy-document';
-import { type Principal } from './principal';
+import { type Principal, roleArnOf } from './principal';
 
 /** A statement of a role's trust policy: who may assume it. Conditions, and services that assume, are not provided for here. */
 interface TrustStatement {
@@ -36,10 +36,4 @@ export function trusts(policy: TrustPolicy, { arn, accountId }: Principal): 'nam
     else if (found === 'no') found = 'account';
   }
   return found;
-}
-
-/** The role of a session: trust policies name either. */
-function roleArnOf(arn: string): string | undefined {
-  const [, account, role] = /^arn:aws:sts::(\d+):assumed-role\/([^/]+)\//.exec(arn) ?? [];
-  return role === undefined ? undefined : `arn:aws:iam::${account}:role/${role}`;
 }

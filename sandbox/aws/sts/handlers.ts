@@ -4,26 +4,20 @@ import {
   type GetCallerIdentityRequest,
   type GetCallerIdentityResponse,
 } from '@aws-sdk/client-sts';
-import { ACCOUNT_ID } from '../account';
 import { type IdentityStore, uniqueId } from '../iam/identities';
 import { type Principal } from '../iam/principal';
-import { trusts } from '../iam/trust';
 import { type Call } from '../wire/endpoint';
 import { AwsError } from '../wire/errors';
+import { roleOf } from './assuming';
 
 /** Seconds ("AssumeRole", AWS STS API Reference). */
 const SHORTEST_SESSION = 900;
 const USUAL_SESSION = 3600;
 
 /**
- * @param mayAssume whether somebody's own policies let them assume a role, by its ARN
  * @param longestSession seconds after which every session ends here, whatever was asked for: for tests that have no quarter of an hour
  */
-export function stsHandlers(
-  identities: IdentityStore,
-  mayAssume: (principal: Principal, roleArn: string) => boolean,
-  longestSession = Infinity,
-) {
+export function stsHandlers(identities: IdentityStore, longestSession = Infinity) {
   return {
     GetCallerIdentity: (
       _input: GetCallerIdentityRequest,
@@ -34,7 +28,7 @@ export function stsHandlers(
       Arn: principal.arn,
     }),
 
-    AssumeRole(input: AssumeRoleRequest, { principal }: Call): AssumeRoleResponse {
+    AssumeRole(input: AssumeRoleRequest): AssumeRoleResponse {
       const { RoleArn: roleArn = '', RoleSessionName: name = '', DurationSeconds } = input;
       if (!/^[\w+=,.@-]{2,64}$/.test(name))
         throw invalid(
@@ -42,11 +36,9 @@ export function stsHandlers(
           name,
           'Member must satisfy regular expression pattern: [\\w+=,.@-]*',
         );
-      const [, accountId, roleName = ''] =
-        /^arn:aws:iam::(\d{12}):role\/(?:.*\/)?([^/]+)$/.exec(roleArn) ?? [];
-      if (accountId === undefined) throw new AwsError('ValidationError', `${roleArn} is invalid`);
-      if (principal.kind === 'root')
-        throw new AwsError('AccessDenied', 'Roles may not be assumed by root accounts.', 403);
+      // Who may not has been told before: assuming.ts.
+      const role = roleOf(identities, roleArn);
+      if (role === undefined) throw new AwsError('ValidationError', `${roleArn} is invalid`);
       for (const name of NOT_OFFERED)
         if (input[name] !== undefined)
           throw new AwsError(
@@ -54,16 +46,6 @@ export function stsHandlers(
             `AssumeRole with ${name} is not offered by this endpoint.`,
             501,
           );
-
-      const role = accountId === ACCOUNT_ID ? identities.role(roleName) : undefined;
-      const trusted = role === undefined ? 'no' : trusts(role.trust, principal);
-      // Who may not is not told whether there is such a role.
-      if (role === undefined || trusted === 'no' || (trusted === 'account' && !mayAssume(principal, roleArn)))
-        throw new AwsError(
-          'AccessDenied',
-          `User: ${principal.arn} is not authorized to perform: sts:AssumeRole on resource: ${roleArn}`,
-          403,
-        );
 
       const longest = role.longestSession ?? USUAL_SESSION;
       const asked = DurationSeconds ?? USUAL_SESSION;

@@ -225,6 +225,7 @@ async function verified(
   },
 ): Promise<Pick<Exchange, 'principal' | 'body'>> {
   let held: Buffer | undefined;
+  let unread: unknown;
   const received = {
     method: request.method ?? 'GET',
     path: rawPath,
@@ -232,23 +233,30 @@ async function verified(
     query,
     headers: receivedHeaders(request.rawHeaders),
   };
-  try {
-    const { owner, signingName, checks } = await options.signatures.verify(service, received, async () => {
+  const payload = async (): Promise<Buffer> => {
+    try {
       held = await plainBody(request).collect(HELD_LIMIT);
       return held;
+    } catch (error) {
+      unread = error;
+      throw error;
+    }
+  };
+  const { owner, signingName, checks } = await options.signatures
+    .verify(service, received, payload)
+    .catch((error: unknown) => {
+      // A payload that is too large, or breaks off, says nothing of who sends it.
+      if (error instanceof AwsError && error !== unread)
+        options.onUnverified?.({ service: service.signingName, accessKeyId: credential?.accessKeyId, error });
+      throw error;
     });
-    if (signingName !== service.signingName)
-      throw new AwsError('NotImplemented', `The service ${signingName} is not offered here.`, 501);
-    const body =
-      service.signingName === 's3'
-        ? objectBody(request, checks.chunks)
-        : plainBody(request, { held, sha256: checks.sha256 });
-    return { principal: owner, body };
-  } catch (error) {
-    if (error instanceof AwsError)
-      options.onUnverified?.({ service: service.signingName, accessKeyId: credential?.accessKeyId, error });
-    throw error;
-  }
+  if (signingName !== service.signingName)
+    throw new AwsError('NotImplemented', `The service ${signingName} is not offered here.`, 501);
+  const body =
+    service.signingName === 's3'
+      ? objectBody(request, checks.chunks)
+      : plainBody(request, { held, sha256: checks.sha256 });
+  return { principal: owner, body };
 }
 
 function asAwsError(options: EndpointOptions, error: unknown): AwsError {

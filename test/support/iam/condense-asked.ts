@@ -41,7 +41,7 @@ function readRecorded(): Record<(typeof ROLES)[number], Recorded[]> {
 
 /** Condition keys that some policy names; the others would make the same request another one. */
 const KEPT =
-  /^(aws:(RequestTag|ResourceTag)\/lifeboat(-proxy$|:(plan|role|mode)$)|aws:TagKeys$|ec2:CreateAction$|ec2:SnapshotLock|iam:|kms:Grant|route53:|s3:prefix$)/;
+  /^(aws:(RequestTag|ResourceTag)\/lifeboat(-proxy$|:(plan|role|mode)$)|aws:TagKeys$|ec2:CreateAction$|ec2:SnapshotLock|iam:|kms:Grant|route53:|s3:(prefix|if-none-match)$)/;
 
 function condense({ action, resource, context }: AskedRecord): Recorded {
   const kept = Object.entries(context)
@@ -77,15 +77,29 @@ function condensedResource(resource: string): string {
   );
 }
 
-/** `dr/web/backups/20261130…/manifest.json` as `dr/VM/backups/ID/manifest.json`: the kinds of objects, whatever they are called. */
+/** `dr/web/backups/20261130…/manifest.json` as `dr/VM/backups/YYYYMMDDTHHMMSSZ-RUN/manifest.json`: the kinds of objects, whatever they are called. */
 function condensedKey(key: string): string {
   // Contract tests have repositories of their own in the bucket.
   const [prefix, kind = '', ...rest] = key.replace(/^(?:test-\d+\/|backups\/)?(?:dr\/)?/, 'dr/').split('/');
   const last = rest.at(-1) ?? '';
-  const tail = ['retired.json', 'manifest.json'].includes(last) ? last : 'NAME';
+  if (kind === 'pins' && rest.length > 1) return `${prefix}/pins/VM/${condensedPin(last)}`;
   if (OF_PLANS.has(kind)) return `${prefix}/${kind}/NAME`;
   if (rest.length === 0) return kind === '' ? `${prefix}/` : `${prefix}/VM`;
-  return `${prefix}/VM/${rest[0]}/${tail === 'NAME' ? tail : `ID/${tail}`}`;
+  return `${prefix}/VM/${rest[0]}/${condensedOfVm(last)}`;
+}
+
+/** Policies look at the form of a backup's id, so it stays: `YYYYMMDDTHHMMSSZ-RUN`. */
+function condensedOfVm(last: string): string {
+  if (['retired.json', 'manifest.json'].includes(last)) return `${BACKUP}/${last}`;
+  if (last.endsWith('.map')) return `${BACKUP}/DISK.map`;
+  return last.startsWith('2') ? `${BACKUP}-DISK-1` : 'NAME';
+}
+
+const BACKUP = 'YYYYMMDDTHHMMSSZ-RUN';
+
+function condensedPin(last: string): string {
+  const [kind = 'NAME'] = /^(backup|restore)(?=-)|^collection\.json$/.exec(last) ?? [];
+  return kind === 'NAME' || kind.endsWith('.json') ? kind : `${kind}-NAME.json`;
 }
 
 /** Folders of the repository that are no VM's (docs/repository-format.md). */

@@ -73,6 +73,7 @@ const CHANGES: Change[] = [
   ['a key for somebody who is no service', otherwise('kms:GrantIsForAWSResource', 'false')],
   ["another plan's name", otherwise(NAMES, ['mail.other.example'])],
   ["another plan's name beside its own", otherwise(NAMES, ['www.shop.example', 'mail.other.example'])],
+  ['an object put over what is there', without(/^s3:if-none-match$/)],
   ["the zone's delegation", otherwise(TYPES, ['NS'])],
 ];
 

@@ -53,7 +53,7 @@ export const UNRECORDED: Record<IamRole, Unrecorded[]> = {
       why: "consoles of more than 24 of a VM's runs",
       request: { action: 's3:DeleteObject', resource: `${BUCKET}/consoles/NAME`, context: {} },
     },
-    ...['backups/ID/NAME', 'maps/NAME'].map((object) => ({
+    ...['backups/YYYYMMDDTHHMMSSZ-RUN/DISK.map', 'maps/YYYYMMDDTHHMMSSZ-RUN-DISK-1'].map((object) => ({
       why: 'a backup that retention has given up, hours after it was retired',
       request: { action: 's3:DeleteObject', resource: `${BUCKET}/VM/${object}`, context: {} },
     })),
