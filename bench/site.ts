@@ -1,7 +1,7 @@
 import { ListObjectsV2Command, DeleteObjectsCommand, type S3Client } from '@aws-sdk/client-s3';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { s3Client } from '../activities/aws-proxy/account/clients';
+import { s3Client } from '../activities/aws-proxy/account/single-clients';
 import { BLOCK_SIZE } from '../blocks/port';
 import { type DiskConfiguration, type Hypervisor } from '../hypervisor/port';
 import { PROXY_AVAILABILITY_ZONE, PROXY_INSTANCE_ID } from '../sandbox/aws/fixtures';

@@ -1,82 +1,30 @@
 import { Command, CommanderError } from 'commander';
 import { withoutSecrets } from '../host/secrets';
 import { printable } from '../plan/printable';
-import { approveCommand } from './commands/approve';
-import { awsCommand } from './commands/aws';
-import { backupCommand } from './commands/backup';
-import { cancelCommand } from './commands/cancel';
-import { checkCommand } from './commands/check';
-import { codecCommand } from './commands/codec';
-import { commitCommand } from './commands/commit';
-import { consoleCommand } from './commands/console';
-import { demoCommand } from './commands/demo';
-import { dnsCommand } from './commands/dns';
-import { evidenceCommand } from './commands/evidence';
-import { failbackCommand } from './commands/failback';
-import { failoverCommand } from './commands/failover';
-import { fenceCommand } from './commands/fence';
-import { notifyCommand } from './commands/notify';
-import { pauseCommand, resumeCommand } from './commands/pause';
-import { planCommand } from './commands/plan';
-import { pointsCommand } from './commands/points';
-import { repositoryCommand } from './commands/repository';
-import { restoreCommand } from './commands/restore';
-import { retryCommand } from './commands/retry';
-import { sandboxCommand } from './commands/sandbox';
-import { scheduleCommand } from './commands/schedule';
-import { skipCommand } from './commands/skip';
-import { statusCommand } from './commands/status';
-import { sweepCommand } from './commands/sweep';
-import { testCommand } from './commands/test';
-import { undoCommand } from './commands/undo';
-import { validateCommand } from './commands/validate';
-import { verifyCommand } from './commands/verify';
-import { versionCommand, versionText } from './commands/version';
-import { vsphereCommand } from './commands/vsphere';
+import type * as allCommandsModule from './all-commands';
+import { versionText } from './commands/version';
 import { workerCommand } from './commands/worker';
 import { EXIT } from './exit-codes';
 import { explainError } from './explain-error';
 import { type CliContext, type CliIo, writeJson } from './io';
 
-const COMMANDS = [
-  validateCommand,
-  planCommand,
-  checkCommand,
-  backupCommand,
-  restoreCommand,
-  failoverCommand,
-  failbackCommand,
-  commitCommand,
-  undoCommand,
-  fenceCommand,
-  retryCommand,
-  approveCommand,
-  pauseCommand,
-  resumeCommand,
-  skipCommand,
-  cancelCommand,
-  verifyCommand,
-  dnsCommand,
-  scheduleCommand,
-  notifyCommand,
-  testCommand,
-  statusCommand,
-  pointsCommand,
-  consoleCommand,
-  evidenceCommand,
-  sweepCommand,
-  repositoryCommand,
-  vsphereCommand,
-  awsCommand,
-  workerCommand,
-  codecCommand,
-  sandboxCommand,
-  demoCommand,
-  versionCommand,
-];
+type MakeCommand = (context: CliContext) => Command;
 
-/** The `lifeboat` command line. Parsing throws commander's errors instead of ending the process. */
-export function buildProgram(context: CliContext): Command {
+/**
+ * The commands that a command line may be of. A worker runs for months: what only the other commands need, AWS's client for EC2 for one,
+ * would stay in its memory.
+ */
+function commandsFor([first]: readonly string[]): readonly MakeCommand[] {
+  if (first === 'worker') return [workerCommand];
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- see cli/lazy-module.ts
+  return (require('./all-commands') as typeof allCommandsModule).COMMANDS;
+}
+
+/**
+ * The `lifeboat` command line. Parsing throws commander's errors instead of ending the process.
+ * @param argv what is to be parsed; where absent, it has every command
+ */
+export function buildProgram(context: CliContext, argv: readonly string[] = []): Command {
   const program = new Command('lifeboat')
     .description('Disaster recovery of data-centre VMs to AWS')
     .option(
@@ -93,7 +41,7 @@ export function buildProgram(context: CliContext): Command {
       'after',
       '\nExit codes: 0 ok, 1 failed, 2 bad input, 3 cannot connect, 4 already running, 5 ready with warnings, 6 not ready, 7 done without some VMs, 8 done but a required hook failed, 130 detached.',
     );
-  for (const build of COMMANDS) program.addCommand(build(context));
+  for (const build of commandsFor(argv)) program.addCommand(build(context));
   prepare(program, context.io);
   return program;
 }
@@ -114,7 +62,7 @@ function prepare(command: Command, io: CliIo): void {
  */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
   let exitCode: number = EXIT.ok;
-  const program = buildProgram({ io, exit: (code) => (exitCode = code) });
+  const program = buildProgram({ io, exit: (code) => (exitCode = code) }, argv);
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return exitCode;

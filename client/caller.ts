@@ -1,5 +1,5 @@
 import { GetCallerIdentityCommand } from '@aws-sdk/client-sts';
-import { stsClient } from '../activities/aws-proxy/account/clients';
+import { stsClient } from '../activities/aws-proxy/account/single-clients';
 
 /** Seconds for which AWS is asked who we are: nothing waits longer for a name, least of all a failover. */
 const AWS_SECONDS = 3;

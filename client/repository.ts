@@ -1,5 +1,5 @@
 import { type S3Client } from '@aws-sdk/client-s3';
-import { s3Client } from '../activities/aws-proxy/account/clients';
+import { s3Client } from '../activities/aws-proxy/account/single-clients';
 import { type RepositoryAddress } from '../plan/run';
 import { type DrPlan } from '../plan/schema';
 import { type ObjectStore, s3ObjectStore } from '../repository/objects/object-store';

@@ -1,7 +1,7 @@
 import { type KMSClient } from '@aws-sdk/client-kms';
 import { printable } from '../plan/printable';
 import type * as kmsModule from './kms-data-keys';
-import type * as clientsModule from '../activities/aws-proxy/account/clients';
+import type * as clientsModule from '../activities/aws-proxy/account/single-clients';
 import { type WatchedKeyRing } from './watched-key-ring';
 import { WireError } from './wire-error';
 
@@ -27,7 +27,7 @@ const KMS_TRIES = 4;
 /** The KMS of a Region. AWS's client is loaded where a ring names a KMS key. */
 function kmsOf(region: string): KMSClient {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- as cli/lazy-module.ts: commands without KMS start faster
-  const { kmsClient } = require('../activities/aws-proxy/account/clients') as typeof clientsModule;
+  const { kmsClient } = require('../activities/aws-proxy/account/single-clients') as typeof clientsModule;
   return kmsClient({ region, maxAttempts: KMS_TRIES });
 }
 

@@ -12,7 +12,9 @@ import { guardWorkerOutput } from './log';
 import { type Exporter, installRuntime } from './metrics/exporter';
 import { FactReporter, reportFacts } from './metrics/facts';
 import { reportRequests } from './metrics/requests';
-import { queueWorkers, type QueueWorker, type Role } from './roles';
+import { queueWorkers, type Role } from './roles';
+import { type QueueWorker } from './roles/queue-worker';
+import { gatherLittleGarbage } from './node-flags';
 import { reachTemporal } from './reach-temporal';
 import { registerSearchAttributes } from './search-attributes';
 import { asSettings, workerSettings } from './settings';
@@ -33,6 +35,7 @@ export async function runWorker(role: Role): Promise<void> {
   const { identity, build, metricsAddress, traces: traced } = workerSettings(role);
   const workers = queueWorkers(role);
   const version = workers.find((worker) => worker.workerDeploymentOptions)?.workerDeploymentOptions?.version;
+  if (role === 'control') gatherLittleGarbage();
   guardWorkerOutput();
   const exporter = installRuntime(metricsAddress, role);
   const traces = traced ? tracesOf(role) : undefined;

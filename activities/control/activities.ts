@@ -13,7 +13,7 @@ import {
 } from '../../repository/plans/plan-state';
 import { recordFenced } from '../../repository/plans/fencing';
 import { loadPlan } from '../../repository/plans/plans';
-import { snsClient } from '../aws-proxy/account/clients';
+import { snsClient } from '../aws-proxy/account/single-clients';
 import { withFailures } from '../failures';
 import { whileBeating } from '../heartbeat';
 import { type ControlActivities } from './contract';

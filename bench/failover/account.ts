@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { ChangeResourceRecordSetsCommand } from '@aws-sdk/client-route-53';
-import { type AwsClients, awsClients, s3Client } from '../../activities/aws-proxy/account/clients';
+import { type AwsClients, awsClients } from '../../activities/aws-proxy/account/clients';
+import { s3Client } from '../../activities/aws-proxy/account/single-clients';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { repositoryAt } from '../../client/repository';
 import { type DrPlan } from '../../plan/schema';

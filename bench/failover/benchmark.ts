@@ -118,6 +118,7 @@ function judge(measured: MeasuredFailover, way: Way, tiers: number[], times: Sta
     callsAVm: total('admitted') / vms,
     refused: total('refused'),
     peakMiB: Object.values(processes).reduce((sum, { peakMiB }) => sum + peakMiB, 0),
+    controlAndServerMiB: processes['worker-control'].peakMiB + processes.temporal.peakMiB,
   };
 }
 

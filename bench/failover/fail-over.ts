@@ -2,11 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type DrPlan } from '../../plan/schema';
 import { readRequestCounts, type RequestCounts } from '../../sandbox/aws/request-counts';
 import { sandboxPaths } from '../../sandbox/supervisor/processes';
+import { childWorkflowId } from '../../workflows/run/ids';
 import { type Account } from './account';
 import { type MeasuredProcess, type ProcessUsage, watchProcesses } from './processes';
+import { measureReplay, type Replay } from './replay';
 
 /** Milliseconds after which the endpoint has written all counts down. */
 const COUNTS_WRITTEN_MS = 1000;
+
+/** VMs whose workflows are replayed when all is over. */
+const REPLAYED_VMS = 20;
 
 /** One failover, and what it took. */
 export interface MeasuredFailover {
@@ -19,6 +24,7 @@ export interface MeasuredFailover {
   processes: Record<MeasuredProcess, ProcessUsage>;
   /** The run's own workflow: events of its history, bytes of it, signals in it. */
   parent: { events: number; bytes: number; signals: number };
+  replay: Replay;
 }
 
 /** Fails a plan over. @throws RunFailedError where it does not complete */
@@ -41,13 +47,19 @@ export async function measureFailover(
 
   const handle = client.temporal.workflow.getHandle(run.workflowId, run.runId);
   const { historyLength: events, historySize: bytes = 0 } = await handle.describe();
-  const { events: history } = await handle.fetchHistory();
+  const whole = await handle.fetchHistory();
+  const { events: history } = whole;
   const isSignal = ({
     workflowExecutionSignaledEventAttributes: signal,
   }: {
     workflowExecutionSignaledEventAttributes?: unknown;
   }) => signal !== undefined && signal !== null;
   const signals = (history ?? []).filter(isSignal).length;
+  const replay = await measureReplay(
+    client.temporal,
+    { workflowId: run.workflowId, history: whole },
+    vms.slice(-REPLAYED_VMS).map(({ vm }) => childWorkflowId(run.workflowId, vm)),
+  );
   const launchedBy: Record<string, number> = {};
   for (const { launchedBy: by = 'volumes' } of vms) launchedBy[by] = (launchedBy[by] ?? 0) + 1;
   return {
@@ -57,6 +69,7 @@ export async function measureFailover(
     calls,
     processes,
     parent: { events, bytes, signals },
+    replay,
   };
 }
 

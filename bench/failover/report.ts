@@ -1,4 +1,4 @@
-import { type FailoverResult, type JudgedFailover } from './result';
+import { type FailoverResult, type JudgedFailover, MEMORY_TARGET_MIB } from './result';
 
 /** The result for people, and with `json` the same as one last line. */
 export function failoverReport(found: FailoverResult, json: boolean): string {
@@ -28,7 +28,7 @@ export function failoverReport(found: FailoverResult, json: boolean): string {
 
 /** One failover, for people. */
 export function section(title: string, one: JudgedFailover): string[] {
-  const { mutatingCallsAVm: changes, parent, processes } = one;
+  const { mutatingCallsAVm: changes, parent, processes, replay } = one;
   return [
     `${title}: ${one.vms} VMs in tiers of ${one.tiers.join(', ')}`,
     `  ${one.wallSeconds.toFixed(1)} s, bound ${one.boundSeconds.toFixed(1)} s, ratio ${one.ratio.toFixed(2)}`,
@@ -43,8 +43,10 @@ export function section(title: string, one: JudgedFailover): string[] {
       ([name, { peakMiB, beforeMiB, cpuSeconds }]) =>
         `  ${name}: ${peakMiB.toFixed(0)} MiB at most (${beforeMiB.toFixed(0)} before), ${cpuSeconds.toFixed(1)} s of CPU`,
     ),
-    `  memory of these: ${one.peakMiB.toFixed(0)} MiB`,
+    `  memory of these: ${one.peakMiB.toFixed(0)} MiB; of control worker and Temporal: ${one.controlAndServerMiB.toFixed(0)} MiB, ` +
+      `target ${MEMORY_TARGET_MIB}: ${one.controlAndServerMiB < MEMORY_TARGET_MIB ? 'reached' : 'missed'}`,
     `  the run's history: ${parent.events} events, ${(parent.bytes / 1024).toFixed(0)} KiB, ${parent.signals} signals`,
+    `  replayed by a worker that does not have it in memory: ${replay.run.toFixed(2)} s; a VM's, of ${replay.vms}: ${replay.vm.toFixed(3)} s`,
     '',
   ];
 }

@@ -15,7 +15,12 @@ export interface JudgedFailover extends MeasuredFailover {
   refused: number;
   /** Of the measured processes together, each at its own peak. */
   peakMiB: number;
+  /** Of them the control worker and Temporal, which {@link MEMORY_TARGET_MIB} is of. */
+  controlAndServerMiB: number;
 }
+
+/** What control worker and Temporal should need at most together, however many VMs there are. */
+export const MEMORY_TARGET_MIB = 600;
 
 /** What `--json` prints as its last line. */
 export interface FailoverResult {

@@ -1,4 +1,4 @@
-import { s3Client } from '../../activities/aws-proxy/account/clients';
+import { s3Client } from '../../activities/aws-proxy/account/single-clients';
 import { type PlannedRestoreDisk } from '../../activities/aws-proxy/restore/contract';
 import { openRestoreMaps, planExtents } from '../../activities/aws-proxy/restore/extents';
 import { type RunContext } from '../../plan/run';

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { awsClients, stsClient } from '../../activities/aws-proxy/account/clients';
+import { awsClients } from '../../activities/aws-proxy/account/clients';
+import { stsClient } from '../../activities/aws-proxy/account/single-clients';
 import { type AwsCheck, checkAws } from '../../client/aws-check/check';
 import { readExpected } from '../../client/aws-check/expected';
 import { policiesWith } from '../../client/aws-check/policies';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { roleEnvironment } from '../access/profiles';
-import { WORKER_FLAGS } from '../../workers/node-flags';
+import { CONTROL_ENVIRONMENT, WORKER_FLAGS } from '../../workers/node-flags';
 import { BLOCK_SERVER_FLAGS } from '../aws/node-flags';
 import { PROXY_AVAILABILITY_ZONE, PROXY_INSTANCE_ID, PROXY_INSTANCE_IDS } from '../aws/fixtures';
 import { frontendOf } from '../cluster/members';
@@ -116,6 +116,7 @@ export function sandboxProcesses(config: SandboxConfig): ProcessSpec[] {
     const env = {
       ...workerEnvironment(config),
       ...roleEnvironment(config, role),
+      ...(role === 'control' ? CONTROL_ENVIRONMENT : {}),
       ...(config.cluster === true ? ofCluster(config, instance) : metrics),
     };
     const spec = node(name, 'cli/main.js', ['worker', role], env, WORKER_FLAGS);
@@ -142,6 +143,18 @@ export function sandboxProcesses(config: SandboxConfig): ProcessSpec[] {
   ];
 }
 
+/**
+ * Garbage that Go's runtime lets the server gather before it collects, in percent of what lives (100 by itself; pkg.go.dev/runtime): the
+ * server shares this host with a whole data centre and an AWS account.
+ */
+const SERVER_GOGC = '50';
+
+/**
+ * Workflows whose state the server keeps in memory for an hour, open or not; more are read from its database again. By itself 128,000; this
+ * many is what it has for one shard where caches are by shard (`history.cacheMaxSize`).
+ */
+const SERVER_CACHED_WORKFLOWS = 512;
+
 /** The server of the Temporal CLI, in one process. */
 function devServer(config: SandboxConfig): ProcessSpec {
   const paths = sandboxPaths(config);
@@ -155,8 +168,9 @@ function devServer(config: SandboxConfig): ProcessSpec {
       ...['--ui-ip', '127.0.0.1', '--ui-port', String(config.ports.ui)],
       ...['--namespace', TEMPORAL_NAMESPACE, '--db-filename', join(paths.temporal, 'temporal.db')],
       ...['--log-level', 'warn'],
+      ...['--dynamic-config-value', `history.hostLevelCacheMaxSize=${SERVER_CACHED_WORKFLOWS}`],
     ],
-    env: {},
+    env: { GOGC: SERVER_GOGC },
     log: join(paths.logs, 'temporal.log'),
   };
 }

@@ -66,6 +66,8 @@ describe('npm run bench', () => {
         beside: { 'ec2:CreateTags': 1, 'ec2:DeregisterImage': 1 },
       },
       processes: { 'worker-control': process, 'worker-aws-proxy': process, temporal: process },
+      controlAndServerMiB: expect.any(Number),
+      replay: { run: expect.any(Number), vm: expect.any(Number) },
     };
     expect(found).toMatchObject({
       name: 'failover',
@@ -73,6 +75,9 @@ describe('npm run bench', () => {
       chain: { ...failedOver, vms: 2, tiers: [1, 1], launchedBy: { 'launch copy': 2 } },
       volumes: null,
     });
+    const { processes } = found.launchCopies as { processes: Record<string, { beforeMiB: number }> };
+    // 210; with AWS's client for EC2, which it never uses, 260.
+    expect(processes['worker-control']?.beforeMiB).toBeLessThan(240);
   }, 300_000);
 
   (existsSync(coldsnap) ? it : it.skip)(

@@ -1,6 +1,6 @@
 import { PutSnapshotBlockCommand, StartSnapshotCommand, CompleteSnapshotCommand } from '@aws-sdk/client-ebs';
 import { hash } from 'node:crypto';
-import { snsClient } from '../../activities/aws-proxy/account/clients';
+import { snsClient } from '../../activities/aws-proxy/account/single-clients';
 import { backupProxyPrivileges } from '../../activities/backup-proxy/privileges';
 import { controlPrivileges } from '../../activities/control/workers/privileges';
 import { type Finding } from '../../plan/readiness';

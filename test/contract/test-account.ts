@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AwsClients, awsClients, s3Client } from '../../activities/aws-proxy/account/clients';
+import { type AwsClients, awsClients } from '../../activities/aws-proxy/account/clients';
+import { s3Client } from '../../activities/aws-proxy/account/single-clients';
 import { RequestBudgets } from '../../activities/aws-proxy/account/request-quotas';
 import { type DiskConfiguration } from '../../hypervisor/port';
 import { type PlanState, type RepositoryAddress, type RunContext } from '../../plan/run';

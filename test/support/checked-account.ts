@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { DescribeImagesCommand, DescribeSnapshotsCommand, DescribeVolumesCommand } from '@aws-sdk/client-ec2';
 import { ListResourceRecordSetsCommand } from '@aws-sdk/client-route-53';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
-import { stsClient } from '../../activities/aws-proxy/account/clients';
+import { stsClient } from '../../activities/aws-proxy/account/single-clients';
 import { type AwsCheck, type AwsCheckOptions, checkAws } from '../../client/aws-check/check';
 import { readExpected } from '../../client/aws-check/expected';
 import { type ExpectedAnswers } from '../../client/aws-check/questions';

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type AwsClients, awsClients, s3Client } from '../../activities/aws-proxy/account/clients';
+import { type AwsClients, awsClients } from '../../activities/aws-proxy/account/clients';
+import { s3Client } from '../../activities/aws-proxy/account/single-clients';
 import { lifeboatClient, type LifeboatClient } from '../../client/client';
 import { openRepository, repositoryAt } from '../../client/repository';
 import { type LoadedPlan } from '../../plan/load';

@@ -8,7 +8,7 @@ import { describeWithTemporal, temporalForTests } from './local-temporal';
 type FailOverArguments = [
   request: FailoverRequest,
   answers?: Answers,
-  options?: { of?: DrPlan; calls?: string[] },
+  options?: { of?: DrPlan; calls?: string[]; cachedWorkflows?: number },
 ];
 
 /** On a real Temporal server; what AWS would be asked is only noted, as the order is what counts here. */
@@ -122,6 +122,19 @@ describeWithTemporal('a failover whose VMs depend on each other', () => {
     },
     180_000,
   );
+
+  it('is carried through by a worker that keeps two workflows in memory, and asks nothing twice', async () => {
+    const [first, second] = [
+      ['db-0', 'db-1', 'db-2'],
+      ['web-0', 'web-1', 'web-2'],
+    ];
+    const vms = [...first, ...second];
+    const of = dependent(vms, Object.fromEntries(second.map((vm) => [vm, first])));
+    const { calls, outcome } = await failOver({ plan: 'shop', mode: 'test' }, {}, { of, cachedWorkflows: 2 });
+    expect(outcome).toMatchObject({ vms: vms.map((vm) => ({ vm })) });
+    for (const step of ['launchShell', 'startInstance', 'waitUntilReady'])
+      for (const vm of vms) expect(calls.filter((call) => call === `${step} ${vm}`)).toHaveLength(1);
+  }, 180_000);
 
   it('ends where each VM has so many names that those of all would fill a message', async () => {
     const vms = Array.from({ length: 16 }, (_, n) => `vm-${n}`);

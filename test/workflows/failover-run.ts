@@ -43,6 +43,7 @@ export async function failOverOn(
     type = 'failover',
     leave = false,
     env = {},
+    cachedWorkflows,
   }: {
     of: DrPlan;
     calls?: string[];
@@ -53,6 +54,8 @@ export async function failOverOn(
     leave?: boolean;
     /** Of client and workers, for what is in its payloads. */
     env?: NodeJS.ProcessEnv;
+    /** Workflows that the control worker keeps in memory; the SDK's own number where absent. */
+    cachedWorkflows?: number;
   },
 ): Promise<{ calls: string[]; inputs: Map<string, Input>; outcome: FailoverSummary | Error }> {
   const dataConverter = dataConverterFor(server.namespace ?? 'default', env);
@@ -87,6 +90,7 @@ export async function failOverOn(
       ],
       {
         workflowBundle: await bundleFor(dataConverter, await productBundle()),
+        ...(cachedWorkflows === undefined ? {} : { maxCachedWorkflows: cachedWorkflows }),
       },
     ),
     await worker(AWS_PROXY_QUEUE, [

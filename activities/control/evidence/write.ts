@@ -27,8 +27,11 @@ import {
 
 /** Objects that are read at one time. */
 const READS_AT_ONCE = 8;
-/** Bytes of pictures in one page: some hundreds of screens. Base64 makes a third more of them, and the repository reads 64 MiB at most. */
-const PICTURE_BYTES = 24 * 2 ** 20;
+/**
+ * Bytes of pictures in one page: a hundred screens and more. A worker has them four times for a moment: as they are, a third more of them in
+ * base64, in the page, and in its bytes.
+ */
+const PICTURE_BYTES = 8 * 2 ** 20;
 
 /** See {@link ControlActivities.writeEvidence}. */
 export async function writeEvidence(
