@@ -228,6 +228,7 @@ const BY_CODE: Record<string, FailureRule> = {
   VmNotFoundError: refusal('VmNotFound'),
   VmExistsError: refusal('VmExists'),
   VmRefusedError: refusal('VmRefused'),
+  SnapshotLostError: refusal('SnapshotLost'),
   DiskImageError: refusal('DiskImageRefused'),
   VmFileError: refusal('VmFileRefused'),
   InvalidNameError: refusal('InvalidName'),

@@ -1,6 +1,7 @@
 import { type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
+import { messageOf } from '../host/message-of';
 import { type Probe, probesOf, type ReadinessProbe } from '../plan/probes';
 import { lastLines } from './console';
 import { type Dial } from './dial';
@@ -92,7 +93,7 @@ async function ask(
     return await httpProblem(socket, question, hostHeader(address, { http, https }), limit);
   } catch (error) {
     if (limit.aborted && !signal.aborted) return `no answer${step} within ${trySeconds} seconds`;
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   } finally {
     for (const socket of opened.reverse()) socket.destroy();
   }
@@ -147,7 +148,7 @@ async function notReady(
   try {
     end = lastLines(await console());
   } catch (error) {
-    end = `(could not be read: ${error instanceof Error ? error.message : String(error)})`;
+    end = `(could not be read: ${messageOf(error)})`;
   }
   return ApplicationFailure.nonRetryable(
     `The VM was not ready within ${probe.timeout} seconds.${count} ${problems.join(' ')}${told === '' ? '' : ` ${told}`} The console's end:\n${end}`,

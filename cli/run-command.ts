@@ -7,6 +7,7 @@ import { watchRun } from '../client/progress';
 import { type LifeboatRun } from '../client/run';
 import { type RunArguments, type RunResults, runSummary } from '../client/run-types';
 import { runLink } from '../client/web-ui';
+import { messageOf } from '../host/message-of';
 import { withTracePackages } from '../host/traces/optional';
 import { TraceSettingsError, wantsTraces } from '../host/traces/settings';
 import { whoAmI } from '../client/who-am-i';
@@ -276,7 +277,7 @@ async function show(
       return;
     } catch (error) {
       if (!isUnreachable(error)) {
-        view.note(`Progress cannot be shown: ${error instanceof Error ? error.message : String(error)}`);
+        view.note(`Progress cannot be shown: ${messageOf(error)}`);
         return;
       }
       await new Promise((resolve) => setTimeout(resolve, AWAY_INTERVAL_MS));

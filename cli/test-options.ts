@@ -2,6 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import { awsClients } from '../activities/aws-proxy/account/clients';
 import { CLIENT_ATTEMPTS } from '../client/repository';
 import { testCost, type TestCost } from '../client/test-cost';
+import { messageOf } from '../host/message-of';
 import { durationSeconds } from '../plan/duration';
 import { isKeep, KEEP_FORM } from '../plan/keep';
 import { partOf } from '../plan/part';
@@ -41,9 +42,7 @@ export async function tellCost(
     if (!json) io.err(costText(cost));
     return { estimate: { currency: 'USD', ...cost } };
   } catch (error) {
-    io.err(
-      `What this test will cost is not known: ${error instanceof Error ? error.message : String(error)}\n`,
-    );
+    io.err(`What this test will cost is not known: ${messageOf(error)}\n`);
     return { estimate: null };
   } finally {
     ec2.destroy();

@@ -133,6 +133,18 @@ export class VmRefusedError extends Error {
   }
 }
 
+/**
+ * A snapshot that is there no more, or does not hold what it held: somebody removed it, or what held it has ended. The VM is to be
+ * held anew, under another id.
+ */
+export class SnapshotLostError extends Error {
+  /** @param reason half a sentence */
+  constructor(vm: string, snapshotId: string, reason: string) {
+    super(`The snapshot "${snapshotId}" of the VM "${vm}" is lost: ${reason}.`);
+    this.name = 'SnapshotLostError';
+  }
+}
+
 /** A VM that is held already, by somebody else. */
 export class VmHeldError extends Error {
   constructor(
@@ -172,10 +184,10 @@ export interface Hypervisor {
   /**
    * Holds all disks of the VM as they are at one instant, under an id that the caller chooses. The guest goes on.
    * Called again with the same id, it returns the snapshot that exists. An id that was released is not used again.
-   * @throws VmNotFoundError
+   * @throws VmNotFoundError; SnapshotLostError where the one that exists holds nothing any more
    */
   snapshotVm(vm: string, snapshotId: string, options?: SnapshotOptions): Promise<VmSnapshot>;
-  /** Opens a disk of a snapshot for reading. */
+  /** Opens a disk of a snapshot for reading. @throws SnapshotLostError */
   openSnapshotDisk(vm: string, snapshotId: string, diskKey: string): Promise<OpenDisk>;
   /**
    * Areas of a snapshot's disk, ascending and disjoint. With `since`, the disk's change marker of an earlier snapshot, which
@@ -183,6 +195,7 @@ export interface Hypervisor {
    * too large, and never miss a byte.
    * @param since whatever a backup's manifest holds: one that this adapter did not make, or cannot read, is answered by undefined
    * @returns undefined where the hypervisor cannot tell for certain; every byte has to be compared then
+   * @throws SnapshotLostError
    */
   changedAreas(
     vm: string,

@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
+import { messageOf } from '../host/message-of';
 import { type WireDataConverter } from '../wire/data-converter';
 import { temporalSettings, type TemporalSettings } from '../wire/temporal-settings';
 import { whyUnreachable } from '../wire/why-unreachable';
@@ -35,7 +36,7 @@ export async function reachTemporal(
     } catch (error) {
       if (error instanceof SettingsError) throw error;
       const what = error instanceof WireError ? 'This worker is not ready' : 'Temporal is not reachable';
-      console.error(`${what}, trying again: ${error instanceof Error ? error.message : String(error)}`);
+      console.error(`${what}, trying again: ${messageOf(error)}`);
       await sleep(RECONNECT_SECONDS * 1000);
     }
   }

@@ -72,28 +72,50 @@ interface BackupVmRequest extends VmToBackUp {
   limit?: ReplicationLimit;
 }
 
-/** One VM; in full where the backup that it would build on turns out to be damaged, or not to be all there. */
+/** Snapshots that a backup takes at most. Whatever removes three while they are read will remove the fourth. */
+const MAX_SNAPSHOTS = 3;
+
+/**
+ * One VM; anew where its snapshot is lost while it is read (somebody removed it, or the VM was restarted on a host without lasting ones),
+ * and in full where the backup that it would build on turns out to be damaged, or not to be all there.
+ */
 export async function backupVm(request: BackupVmRequest): Promise<BackupResult> {
   const { vm } = request;
-  const first = new CancellationScope();
-  try {
-    return await first.run(() => backUpOnce(request, false));
-  } catch (error) {
-    if (!hasFailureType(error, 'DamagedObject') && !hasFailureType(error, 'MissingObjects')) throw error;
-    // The other disks of an attempt that has failed may still be read.
-    first.cancel();
-    await reportPhase(vm, 'backing up in full', 'the backup before is damaged: lifeboat repository check');
-    return backUpOnce(request, true);
+  let [full, snapshots, lastId] = [false, 1, ''];
+  for (;;) {
+    const backupId = newBackupId(new Date(), request.run.runId, lastId);
+    const attempt = new CancellationScope();
+    try {
+      return await attempt.run(() => backUpOnce(request, backupId, full));
+    } catch (error) {
+      const damaged = hasFailureType(error, 'DamagedObject') || hasFailureType(error, 'MissingObjects');
+      const lost = hasFailureType(error, 'SnapshotLost') && snapshots < MAX_SNAPSHOTS;
+      if (!lost && (!damaged || full)) throw error;
+      // The other disks of an attempt that has failed may still be read.
+      attempt.cancel();
+      lastId = backupId;
+      if (lost) {
+        snapshots++;
+        await reportPhase(vm, 'taking another snapshot', causeMessage(error));
+      } else {
+        full = true;
+        await reportPhase(
+          vm,
+          'backing up in full',
+          'the backup before is damaged: lifeboat repository check',
+        );
+      }
+    }
   }
 }
 
 /** Hold all disks at one instant, store what is new of each, then write the recovery point. */
 async function backUpOnce(
   { run, consistency, excludeDisks, limit, ...names }: BackupVmRequest,
+  backupId: string,
   full: boolean,
 ): Promise<BackupResult> {
   const { vm } = names;
-  const backupId = newBackupId(new Date(), run.runId);
   return compensating(async (compensations) => {
     const release = () => backupProxy.releaseVmSnapshot({ ...names, backupId });
     compensations.add('release the VM snapshot', release);
@@ -137,8 +159,12 @@ async function rehearse(rehearsed: Rehearsal): Promise<GuestRehearsal> {
   }
 }
 
-/** Backup ids sort by time: `20261123T181500Z-1a2b3c4d`, the end of it from the run (whose id may begin with its time). */
-function newBackupId(now: Date, runId: string): string {
+/**
+ * Backup ids sort by time: `20261123T181500Z-1a2b3c4d`, the end of it from the run (whose id may begin with its time).
+ * @param last the run's id before this one, which is not used again; '' where there is none
+ */
+function newBackupId(now: Date, runId: string, last: string): string {
   const time = now.toISOString().replace(/[-:]|\.\d+/g, '');
-  return `${time}-${runId.replaceAll('-', '').slice(-8)}`;
+  const id = `${time}-${runId.replaceAll('-', '').slice(-8)}`;
+  return id === last ? newBackupId(new Date(now.getTime() + 1000), runId, last) : id;
 }

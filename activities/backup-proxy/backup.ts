@@ -1,4 +1,4 @@
-import { cancellationSignal } from '@temporalio/activity';
+import { cancellationDetails, cancellationSignal } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { type GuestAdapter } from '../../guest/port';
 import { type DiskConfiguration } from '../../hypervisor/port';
@@ -38,8 +38,9 @@ export function createBackupActivities(dependencies: BackupDependencies): Backup
           throw ApplicationFailure.nonRetryable(found.problems.join(' '), 'PrimarySiteNotReady');
         const snapshot = await hypervisor.snapshotVm(vm, backupId, { consistency, excludeDisks });
         if (cancellationSignal().aborted) {
-          // A try that its run had given up, and which came to its end all the same: the release may have come before it.
-          await hypervisor.releaseSnapshot(vm, backupId);
+          // The run is over with it, and its release may have come before. Where this try alone is given up, as the server has not heard
+          // of it for too long, the snapshot is that of the next try, which may have found it already.
+          if (cancellationDetails()?.cancelRequested === true) await hypervisor.releaseSnapshot(vm, backupId);
           cancellationSignal().throwIfAborted();
         }
         const { disks, diskController } = snapshot.configuration;

@@ -68,13 +68,17 @@ export interface SurvivorCopy {
  * names the VM everywhere else, in the repository above all.
  */
 export interface BackupProxyActivities extends HookActivities {
-  /** Holds all disks of the VM at one instant. `backupId` is made of the run, so a retry finds the snapshot. */
+  /**
+   * Holds all disks of the VM at one instant. `backupId` is made of the run, so a retry finds the snapshot.
+   * @throws ApplicationFailure SnapshotLost, non-retryable, where what it finds holds nothing any more
+   */
   snapshotVm(input: PrimaryVm & SnapshotOptions & { run: RunContext; backupId: string }): Promise<VmSnapshot>;
   /**
    * Reads a disk of the snapshot, stores the blocks that the VM's newest backup does not have, and writes the new
    * block map. Resumes from its recorded progress. Where the hypervisor says what has changed, some of what has not is read
    * all the same; one wrong block, and the whole disk is compared.
    * @throws ApplicationFailure DamagedObject, non-retryable, where the newest backup turns out to be damaged
+   * @throws ApplicationFailure SnapshotLost, non-retryable, where the snapshot is there no more
    * @throws ApplicationFailure Abandoned, non-retryable, where collection has given this backup up meanwhile
    */
   backupDisk(

@@ -1,4 +1,5 @@
 import { mapAhead } from '../../blocks/pipeline';
+import { messageOf } from '../../host/message-of';
 import { type Hypervisor, NotShutDownError } from '../../hypervisor/port';
 import { fenceStanding } from '../../plan/fence';
 import { primaryNameOf, type PrimaryVm } from '../../plan/primary-vm';
@@ -61,7 +62,7 @@ export function createFencingActivities({
           } catch (error) {
             if (error instanceof FencedError) throw error;
             // One that cannot be powered off is no reason to leave the others on.
-            failed.push({ vm: vm.vm, why: error instanceof Error ? error.message : String(error) });
+            failed.push({ vm: vm.vm, why: messageOf(error) });
           }
         };
         // What the failover left out has no successor, and its records still lead home.

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/common';
 import { AdaptiveLimit } from '../../blocks/limits/concurrency';
 import { GuestNotAdaptableError, type GuestAdapter, LARGEST_ADAPTATION_BYTES } from '../../guest/port';
+import { messageOf } from '../../host/message-of';
 import { type DiskConfiguration, type Hypervisor, type OpenDisk } from '../../hypervisor/port';
 import { openScratchDisk, type ScratchDisk, sweepScratchDisks } from '../../machines/scratch-disk';
 import { primaryNameOf, type PrimaryVm } from '../../plan/primary-vm';
@@ -67,7 +68,7 @@ export function rehearse(dependencies: RehearsalDependencies, rehearsed: Rehears
       return { rehearsedAt, outcome: 'adaptable', family, kernels, warnings };
     } catch (error) {
       if (error instanceof CancelledFailure) throw error;
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = messageOf(error);
       const outcome = error instanceof GuestNotAdaptableError ? 'not adaptable' : 'unknown';
       return { rehearsedAt, outcome, problem, warnings: [] };
     }

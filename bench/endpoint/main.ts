@@ -4,6 +4,7 @@ import { blockBuckets, ebsAnswers, type LeanAccount, nextSnapshotId } from './eb
 import { leanServer } from './http';
 import { BlockMeter, type MeterReading } from './meter';
 import { LeanSnapshot } from './snapshots';
+import { messageOf } from '../../host/message-of';
 
 /** What the benchmark tells its endpoint, over the channel of a forked process. Each is answered, in order. */
 export type EndpointOrder =
@@ -88,7 +89,7 @@ process.on('message', (order: EndpointOrder) => {
   try {
     process.send?.({ answer: carryOut(order) });
   } catch (error) {
-    process.send?.({ error: error instanceof Error ? error.message : String(error) });
+    process.send?.({ error: messageOf(error) });
   }
 });
 process.on('disconnect', () => process.exit(0));

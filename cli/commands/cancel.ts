@@ -7,6 +7,7 @@ import { type MadeByRun, madeByRun } from '../../client/made-by-run';
 import { CLIENT_ATTEMPTS } from '../../client/repository';
 import { type LifeboatRun } from '../../client/run';
 import { runLink } from '../../client/web-ui';
+import { messageOf } from '../../host/message-of';
 import { CliError, EXIT } from '../exit-codes';
 import { type CliContext, type CliIo, writeJson } from '../io';
 import { findPlan } from '../plan-argument';
@@ -66,9 +67,7 @@ async function listed(io: CliIo, ec2: EC2Client, run: LifeboatRun): Promise<Made
   try {
     return await madeByRun(ec2, run);
   } catch (error) {
-    io.err(
-      `The account cannot be asked what the run has made: ${error instanceof Error ? error.message : String(error)}\n`,
-    );
+    io.err(`The account cannot be asked what the run has made: ${messageOf(error)}\n`);
     return undefined;
   }
 }

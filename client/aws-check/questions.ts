@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { toFailure, withoutSecrets } from '../../activities/failures';
+import { messageOf } from '../../host/message-of';
 import { type Finding } from '../../plan/readiness';
 import {
   type Answer,
@@ -215,7 +216,7 @@ export class Questions {
       return this.answered(question, answer);
     const failure = toFailure(error, question.about);
     const type = failure.type ?? '';
-    const said = withoutSecrets(error instanceof Error ? error.message : String(error));
+    const said = withoutSecrets(messageOf(error));
     if (NO_AUTHORITY.has(type)) return this.tell(question, 'refused', said);
     if (NO_ANSWER.has(type) || isUnanswered(error)) return this.tell(question, 'unreachable', said);
     if (answer === undefined) throw error;

@@ -7,8 +7,8 @@ export DEBIAN_FRONTEND=noninteractive HOME=/root
 
 imds() {
   local token
-  token=$(curl -sSf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
-  curl -sSf -H "X-aws-ec2-metadata-token: $token" "http://169.254.169.254/latest/meta-data/$1"
+  token=$(curl -sSf --retry 5 --retry-connrefused -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
+  curl -sSf --retry 5 --retry-connrefused -H "X-aws-ec2-metadata-token: $token" "http://169.254.169.254/latest/meta-data/$1"
 }
 
 fetch() { # KEY SHA256 FILE
@@ -24,6 +24,8 @@ fetch_deb() { # BUCKET KEY
 install_software() {
   # The security group lets HTTPS out, and no HTTP.
   find /etc/apt '(' -name '*.list' -o -name '*.sources' ')' -exec sed -i 's#http://#https://#' {} +
+  # What fails once costs half an hour otherwise.
+  echo 'Acquire::Retries "5";' > /etc/apt/apt.conf.d/80lifeboat
   apt-get update -q
   apt-get install -q -y --no-install-recommends awscli bzip2 ca-certificates cpio e2fsprogs fdisk fuse3 kmod \
     libwin-hivex-perl logrotate lz4 lzop mtools qemu-system-common qemu-system-x86 qemu-utils util-linux xz-utils zstd

@@ -34,7 +34,7 @@ resource "aws_s3_object" "package" {
 
 resource "aws_s3_object" "node" {
   bucket = var.artifact_bucket
-  key    = "lifeboat/${basename(var.node)}"
+  key    = "lifeboat/${filesha256(var.node)}/${basename(var.node)}"
   source = var.node
 }
 

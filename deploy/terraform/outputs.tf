@@ -28,6 +28,16 @@ output "control_role_arn" {
   value       = aws_cloudformation_stack.lifeboat.outputs["ControlRoleArn"]
 }
 
+output "backup_proxy_role_arn" {
+  description = "For backup proxies, by IAM Roles Anywhere; empty without a trust anchor"
+  value       = try(aws_cloudformation_stack.lifeboat.outputs["BackupProxyRoleArn"], "")
+}
+
+output "roles_anywhere_profile_arn" {
+  description = "For both of these; empty without a trust anchor"
+  value       = try(aws_cloudformation_stack.lifeboat.outputs["RolesAnywhereProfileArn"], "")
+}
+
 output "command_policy_arn" {
   description = "For who uses the lifeboat command"
   value       = aws_cloudformation_stack.lifeboat.outputs["CommandPolicyArn"]

@@ -14,6 +14,7 @@ import {
   VmNotFoundError,
   VmRefusedError,
 } from '../port';
+import { expectNotGivenUp, giveUp } from './snapshots/given-up';
 import { vmSnapshot } from './snapshots/vm-snapshot';
 import { changedAreas } from './snapshots/changed-areas';
 import { drop, hold, isThere, revert } from './hold';
@@ -87,6 +88,7 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
 
     snapshotVm: (vm, snapshotId, options = {}) =>
       locked(vm, async (files) => {
+        await expectNotGivenUp(files, snapshotId);
         const file = await files.read();
         leaveOut(file.configuration.disks, options.excludeDisks);
         return vmSnapshot(describedHardware(file), await takeSnapshot(files, snapshotId), options);
@@ -109,7 +111,11 @@ export function localHypervisor(options: LocalHypervisorOptions): Hypervisor {
         return changedAreas(files, record, disk, since);
       }),
 
-    releaseSnapshot: async (vm, snapshotId) => locked(vm, (files) => removeSnapshot(files, snapshotId)),
+    releaseSnapshot: (vm, snapshotId) =>
+      locked(vm, async (files) => {
+        await giveUp(files, snapshotId);
+        await removeSnapshot(files, snapshotId);
+      }),
 
     createVm: (vm, wanted, mark) =>
       locked(vm, async (files) => {

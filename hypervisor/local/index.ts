@@ -1,3 +1,2 @@
 export { localHypervisor, stopAllVms, type LocalHypervisorOptions } from './hypervisor';
 export { readSettings, settingsFile, type DatacenterSettings } from './settings';
-export { SnapshotLostError } from './snapshots/snapshots';

@@ -3,6 +3,7 @@ import { zstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { hash } from 'node:crypto';
 import { BLOCK_SIZE } from '../../blocks/port';
 import { type EncodedBlock } from './block-encoder';
+import { messageOf } from '../../host/message-of';
 import { type MapEntry, PACK_MAGIC } from '../maps/block-map-format';
 import { EntryList } from '../maps/entry-list';
 
@@ -61,10 +62,7 @@ function verified(entry: MapEntry, block: Buffer): Buffer {
 
 function undecodable(entry: MapEntry): (error: unknown) => never {
   return (error) => {
-    throw new DamagedBlockError(
-      entry,
-      `it cannot be decompressed (${error instanceof Error ? error.message : String(error)})`,
-    );
+    throw new DamagedBlockError(entry, `it cannot be decompressed (${messageOf(error)})`);
   };
 }
 

@@ -4,6 +4,7 @@ import { watchRun } from '../../client/progress';
 import { type LifeboatRun } from '../../client/run';
 import { type RunArguments, type RunResults } from '../../client/run-types';
 import { runLink } from '../../client/web-ui';
+import { messageOf } from '../../host/message-of';
 import { type WorkflowType } from '../../workflows/run/ids';
 import { type SandboxFile } from '../lifecycle';
 import { projectRoot } from '../../host/project-root';
@@ -68,7 +69,7 @@ export class PlanRuns {
         if (!signal.aborted) view.update(snapshot);
     } catch (error) {
       // The run goes on, and its result tells how; only its progress is out of sight.
-      view.note(`Progress cannot be shown: ${error instanceof Error ? error.message : String(error)}`);
+      view.note(`Progress cannot be shown: ${messageOf(error)}`);
     } finally {
       view.close();
     }

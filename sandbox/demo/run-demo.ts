@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../host/message-of';
 import { familyPrimaryAddress } from '../application';
 import { roleEnvironment } from '../access/profiles';
 import { journalText, refusedCalls } from '../aws/journal';
@@ -149,7 +150,7 @@ function tellFailure(
   error: unknown,
   { stage, keep }: { stage: Setting; keep: boolean },
 ): void {
-  report.error = error instanceof Error ? error.message : String(error);
+  report.error = messageOf(error);
   told.say(`FAILED: ${report.error}`);
   if (process.env.LIFEBOAT_DEBUG === '1' && error instanceof Error) console.error(error);
   const link = stage.runs?.lastLink ?? stage.services?.temporal.ui;
@@ -181,7 +182,7 @@ async function takeDown(directory: string, report: DemoReport, told: Narration):
     await sandboxDown({ directory, forget: report.ok }, (line) => told.say(`  ${line}`));
   } catch (error) {
     report.ok = false;
-    const message = `the sandbox could not be taken down: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `the sandbox could not be taken down: ${messageOf(error)}`;
     report.error = report.error === undefined ? message : `${report.error}; ${message}`;
     told.say(`FAILED: ${message}`);
   }

@@ -1,6 +1,7 @@
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { Connection } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../host/message-of';
 import { type SandboxConfig } from '../config';
 import { AWS_PROXY_QUEUE, BACKUP_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
 import { clientEnvironment, sandboxPaths, TEMPORAL_NAMESPACE } from './processes';
@@ -73,7 +74,7 @@ async function eventually(
     }
     await sleep(300);
   }
-  const reason = last instanceof Error ? last.message : String(last);
+  const reason = messageOf(last);
   throw new Error(
     `In ${seconds} s ${what} did not come up (${reason}); the logs are in ${sandboxPaths(config).logs}.`,
   );

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { untilAborted } from '../../blocks/until-aborted';
+import { messageOf } from '../../host/message-of';
 import { projectRoot } from '../../host/project-root';
 import { temporalMembers } from '../../sandbox/cluster/members';
 import { postgresqlVersion } from '../../sandbox/cluster/postgresql';
@@ -90,7 +91,7 @@ async function main(): Promise<number> {
       );
     report.ok = (report.chaos?.failedSeeds.length ?? 0) === 0;
   } catch (error) {
-    report.error = error instanceof Error ? error.message : String(error);
+    report.error = messageOf(error);
     told.say(`FAILED: ${report.error}`);
     if (process.env.LIFEBOAT_DEBUG === '1') console.error(error);
   } finally {

@@ -133,7 +133,7 @@ asRoot('changed areas of the local hypervisor (needs root)', () => {
     expect(await areas('b3', 'b3')).toEqual([]);
     expect(await areas('b2', 'b3')).toBeUndefined();
     expect(await areas('b3', 'unknown')).toBeUndefined();
-    await expect(areas('b1')).rejects.toThrow('has no snapshot');
+    await expect(areas('b1')).rejects.toThrow('has none of this name');
 
     await hypervisor.powerOff(VM);
     await hypervisor.powerOn(VM);
@@ -213,11 +213,10 @@ asRoot('changed areas of the local hypervisor (needs root)', () => {
     await hypervisor.snapshotVm(VM, 'b3');
     expect(await areas('b3', 'b2')).toBeUndefined();
 
+    // One that was given up is taken by nobody again: no try that comes late, either.
     await hypervisor.releaseSnapshot(VM, 'b3');
-    await guestWrites(4 * GRANULE, 512);
-    await hypervisor.snapshotVm(VM, 'b3');
+    await expect(hypervisor.snapshotVm(VM, 'b3')).rejects.toThrow(/was given up/);
     await hypervisor.snapshotVm(VM, 'b4');
-    expect(await areas('b4', 'b3')).toBeUndefined();
     expect(await areas('b4', 'b2')).toBeUndefined();
   });
 

@@ -213,6 +213,7 @@ function newHost(): string {
     'lib',
     'lib64',
     'etc/apt/sources.list.d',
+    'etc/apt/apt.conf.d',
     'etc/systemd/system',
     'etc/logrotate.d',
     'dev',

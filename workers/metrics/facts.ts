@@ -2,6 +2,7 @@ import { type Client } from '@temporalio/client';
 import { sample, type Sample } from './catalogue';
 import { every } from './every';
 import { type Exporter } from './exporter';
+import { messageOf } from '../../host/message-of';
 
 /** Something that metrics tell of, where it can be looked up at any time. */
 export interface Facts {
@@ -47,9 +48,7 @@ export class FactReporter {
       this.failing = false;
     } catch (error) {
       if (!this.failing)
-        console.error(
-          `Metrics: what ${source} says could not be looked up; trying on: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        console.error(`Metrics: what ${source} says could not be looked up; trying on: ${messageOf(error)}`);
       this.failing = true;
       if (this.now() - this.lookedAt > HOLDS_SECONDS * 1000) this.tell([]);
     }

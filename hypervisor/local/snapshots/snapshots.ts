@@ -6,7 +6,7 @@ import { unmount } from '../../../machines/fuse-export';
 import { withQmp } from '../../../machines/qmp';
 import { writeFileAtomically } from '../../../host/atomic-file';
 import { processName } from '../../../host/pid-file';
-import { type DiskConfiguration } from '../../port';
+import { type DiskConfiguration, SnapshotLostError } from '../../port';
 import { endExport, isOpen } from '../images/disk-export';
 import { type Monitor, stopNbdServer } from './live-map';
 import {
@@ -19,14 +19,6 @@ import {
 import { rememberSnapshot } from './snapshot-history';
 import { snapshotRecord, type SnapshotRecord } from './snapshot-record';
 import { shortHash, type VmFiles } from '../vm-files';
-
-/** The snapshot exists no more, or what it held was written over; release it and take another, under a new id. */
-export class SnapshotLostError extends Error {
-  constructor(vm: string, id: string, reason: string) {
-    super(`Snapshot "${id}" of VM "${vm}" is lost: ${reason}. Release it and take another one.`);
-    this.name = 'SnapshotLostError';
-  }
-}
 
 /** Takes a snapshot under `id`, or finds the one taken before. The caller holds the VM's lock. */
 export async function takeSnapshot(files: VmFiles, id: string): Promise<SnapshotRecord> {
@@ -70,7 +62,7 @@ export async function takeSnapshot(files: VmFiles, id: string): Promise<Snapshot
 
 /**
  * The record of a snapshot that is there, and a disk of it.
- * @throws SnapshotLostError; Error when none was taken under this id, or has no such disk
+ * @throws SnapshotLostError; Error when it has no such disk
  */
 export async function findSnapshotDisk(
   files: VmFiles,
@@ -78,7 +70,7 @@ export async function findSnapshotDisk(
   key: string,
 ): Promise<{ record: SnapshotRecord; disk: DiskConfiguration }> {
   const record = await readRecord(files, id);
-  if (record?.state !== 'taken') throw new Error(`VM "${files.vm}" has no snapshot "${id}".`);
+  if (record?.state !== 'taken') throw new SnapshotLostError(files.vm, id, 'the VM has none of this name');
   await checkHeld(files, record);
   const disk = record.disks.find((candidate) => candidate.key === key);
   if (!disk) throw new Error(`Snapshot "${id}" of VM "${files.vm}" has no disk "${key}".`);

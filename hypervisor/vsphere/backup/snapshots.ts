@@ -9,6 +9,7 @@ import {
   type VirtualMachineSnapshotTree,
 } from '../vim/schema';
 import { TaskOutcomeUnknownError } from '../vim/tasks';
+import { SnapshotLostError } from '../../port';
 import { isOff, type VmRef } from '../vm';
 
 /**
@@ -107,7 +108,7 @@ export async function findSnapshot(
   return (await snapshotsOf(client, vm)).own.find((one) => one.name === name);
 }
 
-/** @throws Error where there is none of this id */
+/** @throws SnapshotLostError where there is none of this id */
 export async function mustFindSnapshot(
   client: VimClient,
   vm: VmRef,
@@ -115,7 +116,7 @@ export async function mustFindSnapshot(
   reference: string,
 ): Promise<OwnSnapshot> {
   const found = await findSnapshot(client, vm, id);
-  if (found === undefined) throw new Error(`VM "${reference}" has no snapshot "${id}".`);
+  if (found === undefined) throw new SnapshotLostError(reference, id, 'the VM has none of this name');
   return found;
 }
 

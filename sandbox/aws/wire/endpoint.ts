@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { messageOf } from '../../../host/message-of';
 import { type Principal } from '../iam/principal';
 import { type IncomingBody, objectBody, plainBody } from './body';
 import { AwsError } from './errors';
@@ -261,7 +262,7 @@ async function verified(
 function asAwsError(options: EndpointOptions, error: unknown): AwsError {
   if (error instanceof AwsError) return error;
   options.log('a request failed', error);
-  return new AwsError('InternalError', error instanceof Error ? error.message : String(error), 500);
+  return new AwsError('InternalError', messageOf(error), 500);
 }
 
 async function send(
