@@ -10,6 +10,7 @@ import { type PointChoice } from '../plan/lines';
 import { askerOf } from '../workflows/run/asker';
 import { type RetryRequest } from '../workflows/run/messages';
 import { type FailoverMode, workflowId as idOf, type WorkflowType } from '../workflows/run/ids';
+import { TASK_TIMEOUT } from '../workflows/run/task-timeout';
 import { authenticatedAs } from '../activities/control/evidence/principal';
 import { CONTROL_QUEUE } from '../activities/task-queues';
 import { connect, type ConnectOptions } from './connect';
@@ -93,6 +94,7 @@ export async function lifeboatClient(options: LifeboatClientOptions = {}): Promi
       const { firstExecutionRunId: runId } = await temporal.workflow.start(type, {
         workflowId,
         taskQueue: CONTROL_QUEUE,
+        workflowTaskTimeout: TASK_TIMEOUT,
         args: [argument],
         staticSummary: runSummary(type, plan, mode),
         workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,

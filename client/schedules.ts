@@ -7,6 +7,7 @@ import {
   ScheduleOverlapPolicy,
 } from '@temporalio/client';
 import { replicationScheduleId, workflowId } from '../workflows/run/ids';
+import { TASK_TIMEOUT } from '../workflows/run/task-timeout';
 import { CONTROL_QUEUE } from '../activities/task-queues';
 import { runSummary } from './run-types';
 
@@ -143,6 +144,7 @@ function scheduleOptions(scheduleId: string, runs: ScheduledRuns) {
       workflowType: runs.workflowType,
       workflowId: runs.workflowId,
       taskQueue: CONTROL_QUEUE,
+      workflowTaskTimeout: TASK_TIMEOUT,
       args: [runs.argument],
       staticSummary: runs.summary,
     },

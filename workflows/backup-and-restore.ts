@@ -5,6 +5,7 @@ import { restore, type RestoreSummary } from './restore';
 import { type RunRequest } from './run/begin';
 import { workflowId } from './run/ids';
 import { type RunProgress } from './run/run-status';
+import { TASK_TIMEOUT } from './run/task-timeout';
 
 /**
  * A backup of every VM, then the DR copies brought up to it; both as runs of their own, of the same version of the plan.
@@ -23,6 +24,7 @@ export async function backUpAndRestore(
     executeChild(backup, {
       args: [{ ...args[0], ...begins }],
       workflowId: workflowId(plan, 'backup'),
+      workflowTaskTimeout: TASK_TIMEOUT,
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       staticSummary: `Back up plan ${plan}`,
     }),
@@ -31,6 +33,7 @@ export async function backUpAndRestore(
     executeChild(restore, {
       args,
       workflowId: workflowId(plan, 'restore'),
+      workflowTaskTimeout: TASK_TIMEOUT,
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       staticSummary: `Restore plan ${plan}`,
     }),

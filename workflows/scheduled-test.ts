@@ -7,6 +7,7 @@ import { begin, type BegunRun } from './run/begin';
 import { workflowId } from './run/ids';
 import { type Deciding } from './run/messages';
 import { RunProgress } from './run/run-status';
+import { TASK_TIMEOUT } from './run/task-timeout';
 
 export interface ScheduledTestRequest {
   plan: string;
@@ -51,6 +52,7 @@ export async function scheduledTest(request: ScheduledTestRequest): Promise<Sche
   try {
     const summary = await executeChild(failover, {
       workflowId: workflowId(name, 'failover', 'test'),
+      workflowTaskTimeout: TASK_TIMEOUT,
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       staticSummary: `Test failover of plan ${name}, by its schedule`,
       args: [

@@ -137,6 +137,10 @@ describeWithTemporal('the client and the command on a real Temporal server', () 
 
     const running = await client.attach('backup', { plan: 'shop' });
     if (running === undefined) throw new Error('the run does not go on');
+    const { events } = await client.temporal.workflow.getHandle(running.workflowId).fetchHistory();
+    // For the replay of a run of a thousand VMs; Temporal's own is 10.
+    const { workflowTaskTimeout } = events?.[0]?.workflowExecutionStartedEventAttributes ?? {};
+    expect(Number(workflowTaskTimeout?.seconds)).toBe(30);
     const { snapshot } = await look(client.temporal, running);
     expect(snapshot).toMatchObject({
       running: true,
@@ -260,6 +264,7 @@ describeWithTemporal('the client and the command on a real Temporal server', () 
     expect(description.action).toMatchObject({
       workflowType: 'replication',
       taskQueue: CONTROL_QUEUE,
+      workflowTaskTimeout: 30_000,
       args: [{ plan: 'shop' }],
     });
 
