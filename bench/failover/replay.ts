@@ -7,7 +7,7 @@ import { bundleName } from '../../workers/bundle-name';
 
 /** What it costs a control worker to go on with a workflow that is not, or no longer, in its memory. */
 export interface Replay {
-  /** Seconds for the run's own workflow: what a workflow task may take is 10. */
+  /** Seconds for the run's own workflow: what a workflow task may take is workflows/run/task-timeout.ts. */
   run: number;
   /** Seconds for one VM's child workflow, of these. */
   vm: number;
