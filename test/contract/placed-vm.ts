@@ -74,10 +74,11 @@ export class PlacedVm {
 
   /** What each place says that opens the image: a backup, its changed areas, failback's target, the VM's start. */
   async refusals(): Promise<string[]> {
-    await this.hypervisor.snapshotVm(VM, 'refused');
+    const id = randomBytes(4).toString('hex');
+    await this.hypervisor.snapshotVm(VM, id);
     const tries = [
-      () => this.hypervisor.openSnapshotDisk(VM, 'refused', 'system'),
-      () => this.hypervisor.changedAreas(VM, 'refused', 'system'),
+      () => this.hypervisor.openSnapshotDisk(VM, id, 'system'),
+      () => this.hypervisor.changedAreas(VM, id, 'system'),
       () => this.hypervisor.openDisk(VM, 'system'),
       () => this.hypervisor.powerOn(VM),
     ];
@@ -89,7 +90,7 @@ export class PlacedVm {
           (error: unknown) => (error as Error).message,
         ),
       );
-    await this.hypervisor.releaseSnapshot(VM, 'refused');
+    await this.hypervisor.releaseSnapshot(VM, id);
     return said;
   }
 
