@@ -1,8 +1,18 @@
-/**
- * User data that is not what a launch tells, each with what a Linux guest says of it.
- * @param data of the run shop-7, with the addresses 10.0.1.30 for 198.18.0.1, others for 198.18.0.11 and 198.18.0.2
- */
-export function hostileUserData(data: string): [what: string, data: string | Uint8Array, told: RegExp][] {
+import { launchData, placeholderAddress } from '../../guest/launch-data';
+
+/** What a launch tells, of the run shop-7. */
+export const USER_DATA = launchData({
+  runId: 'shop-7',
+  addresses: [
+    { placeholder: placeholderAddress(0), address: '10.0.1.30' },
+    { placeholder: placeholderAddress(10), address: '2001:db8::5' },
+    { placeholder: placeholderAddress(1), address: '10.0.1.99' },
+  ],
+});
+
+/** User data that is not what a launch tells, each with what a Linux guest says of it. */
+export function hostileUserData(): [what: string, data: string | Uint8Array, told: RegExp][] {
+  const data = USER_DATA;
   const [, ...lines] = data.split('\n');
   return [
     ['a script', '#!/bin/sh\nreboot\n', /none of Lifeboat/],

@@ -13,7 +13,7 @@ import { LAUNCH_DIRECTORY } from '../../guest/linux/stay/launch';
 import { launchReader } from '../../guest/linux/stay/launch-reader';
 import { tokenSigner } from '../../sandbox/aws/ebs/read-tokens';
 import { createMetadataServer, type InstanceMetadata } from '../../sandbox/aws/metadata/server';
-import { hostileUserData } from '../support/hostile-user-data';
+import { hostileUserData, USER_DATA } from '../support/hostile-user-data';
 
 /** The reader as a shell runs it, against the sandbox's metadata service, with a directory as the guest's root. */
 
@@ -30,14 +30,6 @@ const HOSTS = [
   { address: placeholderAddress(10), names: ['queue'] },
   { address: '10.0.1.77', names: ['fixed'] },
 ];
-const DATA = launchData({
-  runId: 'shop-7',
-  addresses: [
-    { placeholder: placeholderAddress(0), address: '10.0.1.30' },
-    { placeholder: placeholderAddress(10), address: '2001:db8::5' },
-    { placeholder: placeholderAddress(1), address: '10.0.1.99' },
-  ],
-});
 const RUN = 'lifeboat: launch data of run shop-7 read';
 
 let directory: string;
@@ -69,7 +61,7 @@ beforeEach(() => {
   put(`${LAUNCH_DIRECTORY}/hosts`, (blockOf(hosts) ?? []).map((line) => `${line}\n`).join(''));
   put('sys/class/net/eth0/device', '');
   put('proc/net/route', 'Iface\tDestination\neth0\t00000000\n');
-  tell(DATA);
+  tell(USER_DATA);
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -171,7 +163,7 @@ describe('the launch data of later boots', () => {
 
   it('takes the place of what was told before', async () => {
     await read();
-    tell(DATA.replace('shop-7', 'shop-8').replace('10.0.1.30', '10.0.1.31'));
+    tell(USER_DATA.replace('shop-7', 'shop-8').replace('10.0.1.30', '10.0.1.31'));
     expect((await read()).console).toBe('lifeboat: launch data of run shop-8 read');
     expect(get('etc/hosts')).toContain('\n10.0.1.31 db db.shop.example cache\n');
     expect(get(environmentPath(PLACEHOLDER_RUN_ID))).toMatch(/RUN_ID=shop-8\n.*DB=10.0.1.31\n/);
@@ -180,7 +172,7 @@ describe('the launch data of later boots', () => {
   it.each<[string, () => void, Record<string, string>]>([
     ['the service is away', () => {}, { LIFEBOAT_IMDS: '127.0.0.1:1', LIFEBOAT_WAIT: '0' }],
     ['there is no address', () => put('proc/net/route', 'Iface\n'), { LIFEBOAT_WAIT: '0' }],
-    ['the service is switched off', () => tell(DATA, { enabled: false }), {}],
+    ['the service is switched off', () => tell(USER_DATA, { enabled: false }), {}],
     ['it is none of ours', () => tell('#!/bin/sh\nreboot\n'), {}],
   ])('leaves what there is where %s', async (_, happen, environment) => {
     await read();
@@ -214,7 +206,7 @@ describe('the launch data of later boots', () => {
 });
 
 describe('user data that is not what a launch tells', () => {
-  it.each(hostileUserData(DATA))('is refused whole: %s', async (_, data, told) => {
+  it.each(hostileUserData())('is refused whole: %s', async (_, data, told) => {
     tell(data);
     const before = state();
     // bash for sh now and then: what is no file name or number to one must be none to the other.

@@ -17,12 +17,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readBootScriptStatuses } from '../../activities/boot-script-statuses';
 import { type DeviceNames } from '../../guest/disk/device-names';
-import { launchData, PLACEHOLDER_RUN_ID, placeholderAddress } from '../../guest/launch-data';
+import { PLACEHOLDER_RUN_ID, placeholderAddress } from '../../guest/launch-data';
 import { windowsFamily } from '../../guest/windows/windows-family';
 import { tokenSigner } from '../../sandbox/aws/ebs/read-tokens';
 import { createMetadataServer, type InstanceMetadata } from '../../sandbox/aws/metadata/server';
 import { HostDirectoryFiles } from '../support/host-directory-files';
-import { hostileUserData } from '../support/hostile-user-data';
+import { hostileUserData, USER_DATA } from '../support/hostile-user-data';
 import { HOSTS, STATE, usual, writeTree } from './windows-fixture';
 
 /**
@@ -33,14 +33,6 @@ import { HOSTS, STATE, usual, writeTree } from './windows-fixture';
 const python = process.env.LIFEBOAT_PYTHON;
 const RUN = `${STATE}/${PLACEHOLDER_RUN_ID}`;
 const LAUNCH = `${RUN}/launch`;
-const DATA = launchData({
-  runId: 'shop-7',
-  addresses: [
-    { placeholder: placeholderAddress(0), address: '10.0.1.30' },
-    { placeholder: placeholderAddress(10), address: '2001:db8::5' },
-    { placeholder: placeholderAddress(1), address: '10.0.1.99' },
-  ],
-});
 const READ = 'lifeboat: launch data of run shop-7 read';
 
 const directory = mkdtempSync(join(tmpdir(), 'lifeboat-test-windows-run-'));
@@ -78,7 +70,7 @@ afterAll(async () => {
 beforeEach(() => {
   root = join(directory, String(++guests));
   cpSync(adapted, root, { recursive: true });
-  tell(DATA);
+  tell(USER_DATA);
 });
 
 const get = (path: string): string => readFileSync(join(root, path), 'latin1');
@@ -187,7 +179,7 @@ async function read(
 
     it('takes other data', async () => {
       await read();
-      tell(DATA.replace('shop-7', 'shop-8').replace('10.0.1.30', '10.0.1.31'));
+      tell(USER_DATA.replace('shop-7', 'shop-8').replace('10.0.1.30', '10.0.1.31'));
       expect((await read()).console).toBe('lifeboat: launch data of run shop-8 read');
       expect(get(HOSTS)).toContain('\r\n10.0.1.31 db db.shop.example cache\r\n');
       expect(get(`${RUN}/environment`)).toMatch(/RUN_ID=shop-8\r\n.*DB=10.0.1.31\r\n/);
@@ -195,7 +187,7 @@ async function read(
 
     it.each<[string, () => void, string?]>([
       ['the service is away', () => undefined, '127.0.0.1:1'],
-      ['the service is switched off', () => tell(DATA, { enabled: false })],
+      ['the service is switched off', () => tell(USER_DATA, { enabled: false })],
       ['it is none of ours', () => tell('<powershell>Restart-Computer</powershell>')],
     ])('leaves what there is where %s', async (_, happen, address = imds) => {
       await read();
@@ -284,7 +276,7 @@ async function read(
     expect(get(HOSTS)).toBe(text);
   });
 
-  it.each(hostileUserData(DATA).map(([what, data]) => [what, data] as const))(
+  it.each(hostileUserData().map(([what, data]) => [what, data] as const))(
     'refuses user data whole that is %s',
     async (_, data) => {
       tell(data);

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import { AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
+import { CONTROL_QUEUE } from '../../activities/task-queues';
 import { registerSearchAttributes } from '../../workers/search-attributes';
 import { productBundle } from './product-bundle';
 
@@ -47,10 +47,10 @@ export async function startTemporal({
   return server;
 }
 
-/** Runs workers of the product's workflows and of these activities of AWS proxies. @returns what ends them */
-export async function runAwsWorkers(
+/** Runs workers of the product's workflows and of these activities, by their task queue. @returns what ends them */
+export async function runWorkers(
   connection: TestWorkflowEnvironment['nativeConnection'],
-  activities: object,
+  activitiesOf: Record<string, object>,
 ): Promise<() => Promise<void>> {
   const workers = [
     await Worker.create({
@@ -59,8 +59,9 @@ export async function runAwsWorkers(
       workflowBundle: await productBundle(),
       activities: {},
     }),
-    await Worker.create({ connection, taskQueue: AWS_PROXY_QUEUE, activities }),
   ];
+  for (const [taskQueue, activities] of Object.entries(activitiesOf))
+    workers.push(await Worker.create({ connection, taskQueue, activities }));
   const working = workers.map((worker) => worker.run());
   return async () => {
     for (const worker of workers) worker.shutdown();

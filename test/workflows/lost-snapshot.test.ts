@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
 import { BACKUP_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
 import { RUN } from '../support/run-context';
-import { describeWithTemporal, temporalForTests } from './local-temporal';
+import { describeWithTemporal, runWorkers, temporalForTests } from './local-temporal';
 import { productBundle } from './product-bundle';
 
 interface Asked {
@@ -29,30 +29,18 @@ describeWithTemporal('a backup whose snapshot is lost while it is read', () => {
       configuration: { disks: [{ key: 'system' }] },
     };
     const { nativeConnection: connection, client } = server();
-    const workers = [
-      await Worker.create({
-        connection,
-        taskQueue: CONTROL_QUEUE,
-        workflowBundle: await productBundle(),
-        activities: {},
-      }),
-      await Worker.create({
-        connection,
-        taskQueue: BACKUP_PROXY_QUEUE,
-        activities: {
-          snapshotVm: noted('snapshot', () => snapshot),
-          rehearseAdaptation: () =>
-            Promise.resolve({ rehearsedAt: 'now', outcome: 'adaptable', warnings: [] }),
-          backupDisk: noted('copy', () => {
-            if (left-- > 0) throw ApplicationFailure.nonRetryable('somebody removed it', 'SnapshotLost');
-            return { blocks: 1, bytes: 1, blocksSentAgain: 0, seconds: 1, full: false };
-          }),
-          finishBackup: noted('finish', () => ({ kind: 'full', takenAt: snapshot.takenAt })),
-          releaseVmSnapshot: noted('release', () => undefined),
-        },
-      }),
-    ];
-    const working = workers.map((worker) => worker.run());
+    const stop = await runWorkers(connection, {
+      [BACKUP_PROXY_QUEUE]: {
+        snapshotVm: noted('snapshot', () => snapshot),
+        rehearseAdaptation: () => Promise.resolve({ rehearsedAt: 'now', outcome: 'adaptable', warnings: [] }),
+        backupDisk: noted('copy', () => {
+          if (left-- > 0) throw ApplicationFailure.nonRetryable('somebody removed it', 'SnapshotLost');
+          return { blocks: 1, bytes: 1, blocksSentAgain: 0, seconds: 1, full: false };
+        }),
+        finishBackup: noted('finish', () => ({ kind: 'full', takenAt: snapshot.takenAt })),
+        releaseVmSnapshot: noted('release', () => undefined),
+      },
+    });
     try {
       const handle = await client.workflow.start('backupVm', {
         workflowId: `lost-${lost}`,
@@ -66,8 +54,7 @@ describeWithTemporal('a backup whose snapshot is lost while it is read', () => {
       await Worker.runReplayHistory({ workflowBundle: await productBundle() }, await handle.fetchHistory());
       return { calls, ended };
     } finally {
-      for (const worker of workers) worker.shutdown();
-      await Promise.all(working);
+      await stop();
     }
   }
 

@@ -4,7 +4,7 @@ import { AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
 import { plainPlan } from '../support/e2e-plan';
 import { eventually } from '../support/eventually';
 import { RUN } from '../support/run-context';
-import { describeWithTemporal, runAwsWorkers, temporalForTests } from './local-temporal';
+import { describeWithTemporal, runWorkers, temporalForTests } from './local-temporal';
 import { productBundle } from './product-bundle';
 
 /** Restores whose work is in the queue before the failover's is. */
@@ -80,10 +80,12 @@ describeWithTemporal('work of several runs in one queue', () => {
 
   it('does what a launched VM only has to answer before further launches of its run', async () => {
     const { client, nativeConnection: connection } = server();
-    const stop = await runAwsWorkers(connection, {
-      registerImage: () => ({ imageId: 'ami-0123456789abcdef1' }),
-      launchInstance: () => ({ instanceId: 'i-0123456789abcdef1', privateAddress: '10.0.1.20' }),
-      waitUntilReady: () => ({ seconds: 1 }),
+    const stop = await runWorkers(connection, {
+      [AWS_PROXY_QUEUE]: {
+        registerImage: () => ({ imageId: 'ami-0123456789abcdef1' }),
+        launchInstance: () => ({ instanceId: 'i-0123456789abcdef1', privateAddress: '10.0.1.20' }),
+        waitUntilReady: () => ({ seconds: 1 }),
+      },
     });
     const { vms, recoverySite } = plainPlan('shop', ['db']);
     const launchCopy = { snapshots: [{ diskKey: 'system', snapshotId: 'snap-0123456789abcdef0' }] };

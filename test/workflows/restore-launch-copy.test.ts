@@ -1,8 +1,8 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { CONTROL_QUEUE } from '../../activities/task-queues';
+import { AWS_PROXY_QUEUE, CONTROL_QUEUE } from '../../activities/task-queues';
 import { type VmRestoreRequest, type VmRestoreResult } from '../../workflows/restore';
 import { RUN } from '../support/run-context';
-import { describeWithTemporal, runAwsWorkers, temporalForTests } from './local-temporal';
+import { describeWithTemporal, runWorkers, temporalForTests } from './local-temporal';
 
 const refuse = (message: string, type: string) => (): never => {
   throw ApplicationFailure.nonRetryable(message, type);
@@ -19,7 +19,7 @@ describeWithTemporal('a restore whose launch copy or lock cannot be made', () =>
   ): Promise<VmRestoreResult> {
     const { client, nativeConnection: connection } = server();
     const planRestore = () => ({ upToDate: true, recoveryPoint: 'r', takenAt: '2026-11-30T00:00:00Z' });
-    const stop = await runAwsWorkers(connection, { planRestore, ...answers });
+    const stop = await runWorkers(connection, { [AWS_PROXY_QUEUE]: { planRestore, ...answers } });
     try {
       return await client.workflow.execute<(request: VmRestoreRequest) => Promise<VmRestoreResult>>(
         'restoreVm',
