@@ -22,6 +22,7 @@ import { supervisorReport } from '../../sandbox/supervisor/report';
 import { projectRoot } from '../../host/project-root';
 import { clientEnvironment, sandboxPaths, SHOP_REPOSITORY } from '../../sandbox/supervisor/processes';
 import { eventually } from './eventually';
+import { tellAtFailure, tellNoMore } from './post-mortem';
 
 /** Seconds in which a sandbox comes up and goes down on two busy cores. */
 export const SANDBOX_SECONDS = 240;
@@ -77,6 +78,7 @@ export async function openE2eSandbox(
   const store = s3ObjectStore(s3Client(root), repository);
   const aws = awsClients(root);
   const client = await lifeboatClient({ ignoreConfigurationFile: true });
+  tellAtFailure(config, client.temporal);
   const faults = join(paths.aws, FAULTS_FILE);
   const meant: ((call: JournalEntry) => boolean)[] = [];
   return {
@@ -106,6 +108,7 @@ export async function openE2eSandbox(
     mendAws: () => rm(faults, { force: true }),
     meansToBeRefused: (which) => void meant.push(which),
     async close({ keep } = { keep: false }) {
+      tellNoMore();
       await client.close();
       for (const one of Object.values(aws) as { destroy(): void }[]) one.destroy();
       const refused = refusedCalls(paths.aws).filter((call) => !meant.some((which) => which(call)));
