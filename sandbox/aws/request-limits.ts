@@ -1,7 +1,7 @@
 import { TokenBucket, tooFast } from './faults/throttling';
 import { type Call } from './wire/endpoint';
 
-/** EC2's token buckets and Route 53's request rate, as AWS has them for a Region of an account. */
+/** EC2's token buckets, and the request rates of Route 53 and EBS direct, as AWS has them for a Region of an account. */
 export interface RequestLimits {
   /** Buckets refill so many times as fast as AWS's: for tests that have no time. */
   speed?: number;
@@ -58,6 +58,16 @@ const EC2_INSTANCES: Readonly<Record<string, Size>> = {
  */
 const ROUTE_53: Size = [5, 5];
 
+/** "Amazon EBS endpoints and quotas", EBS direct APIs, of all that is not about one block: those have limits of their own (limits.ts). */
+const EBS_DIRECT: Readonly<Record<string, Size>> = {
+  StartSnapshot: [10, 10],
+  CompleteSnapshot: [10, 10],
+  ListSnapshotBlocks: [50, 50],
+  ListChangedBlocks: [50, 50],
+};
+const ebsSize = (operation: string): Size | undefined =>
+  Object.hasOwn(EBS_DIRECT, operation) ? EBS_DIRECT[operation] : undefined;
+
 /** The bucket that a call takes from, as benchmarks and the counts name it. */
 export function bucketName({ service, operation, input }: Call): string {
   return `${service}:${operation}${service === 'ec2' && isUnfiltered(operation, input) ? ' (unfiltered)' : ''}`;
@@ -85,9 +95,18 @@ function ec2Size(operation: string, input: Record<string, unknown>): Size {
 export function bucketSize(name: string): { burst: number; perSecond: number } | undefined {
   const [, service, operation = '', unfiltered] = /^([a-z0-9]+):(\w+)( \(unfiltered\))?$/.exec(name) ?? [];
   const filtered = unfiltered === undefined ? { MaxResults: 1 } : {};
-  const size =
-    service === 'route53' ? ROUTE_53 : service === 'ec2' ? ec2Size(operation, filtered) : undefined;
+  const size = sizeOf(service, operation, filtered);
   return size && { burst: size[0], perSecond: size[1] };
+}
+
+function sizeOf(
+  service: string | undefined,
+  operation: string,
+  input: Record<string, unknown>,
+): Size | undefined {
+  if (service === 'route53') return ROUTE_53;
+  if (service === 'ebs') return ebsSize(operation);
+  return service === 'ec2' ? ec2Size(operation, input) : undefined;
 }
 
 /** Instances that a request is about, of those that have a bucket for it. */
@@ -96,7 +115,7 @@ function instancesIn(input: Record<string, unknown>): number {
   return InstanceIds?.length ?? MaxCount ?? 1;
 }
 
-/** Takes a call's tokens, all or none. @throws AwsError RequestLimitExceeded, or Throttling from Route 53 */
+/** Takes a call's tokens, all or none. @throws AwsError RequestLimitExceeded; Throttling from Route 53, RequestThrottledException from EBS direct */
 export function requestAdmission({ speed = 1 }: RequestLimits): (call: Call) => void {
   const buckets = new Map<string, TokenBucket>();
   const bucketOf = (name: string, [burst, perSecond]: Size): TokenBucket => {
@@ -107,9 +126,10 @@ export function requestAdmission({ speed = 1 }: RequestLimits): (call: Call) => 
   return (call) => {
     const { service, operation, input } = call;
     const needed: [bucket: TokenBucket, tokens: number][] = [];
-    if (service === 'route53') needed.push([bucketOf('route53', ROUTE_53), 1]);
+    const size = sizeOf(service, operation, input);
+    if (size !== undefined)
+      needed.push([bucketOf(service === 'route53' ? service : bucketName(call), size), 1]);
     if (service === 'ec2') {
-      needed.push([bucketOf(bucketName(call), ec2Size(operation, input)), 1]);
       const instances = Object.hasOwn(EC2_INSTANCES, operation) ? EC2_INSTANCES[operation] : undefined;
       if (instances !== undefined)
         needed.push([bucketOf(`${operation} instances`, instances), instancesIn(input)]);

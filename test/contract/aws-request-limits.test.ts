@@ -1,3 +1,4 @@
+import { CompleteSnapshotCommand } from '@aws-sdk/client-ebs';
 import { DescribeImagesCommand, DescribeVolumesCommand, StartInstancesCommand } from '@aws-sdk/client-ec2';
 import { ListHostedZonesCommand } from '@aws-sdk/client-route-53';
 import { readRequestCounts } from '../../sandbox/aws/request-counts';
@@ -22,6 +23,10 @@ describe('request limits of the endpoint', () => {
       name: 'Throttling',
       status: 400,
     });
+    const complete = () =>
+      failure(aws.ebs().send(new CompleteSnapshotCommand({ SnapshotId: 'snap-1', ChangedBlocksCount: 0 })));
+    for (let n = 0; n < 10; n++) expect((await complete()).name).toBe('ResourceNotFoundException');
+    expect(await complete()).toMatchObject({ name: 'RequestThrottledException', status: 400 });
     await aws.restart();
     await aws.ec2().send(new DescribeImagesCommand({ Owners: ['self'] }));
     await aws.ec2().send(new DescribeVolumesCommand({}));
@@ -30,6 +35,7 @@ describe('request limits of the endpoint', () => {
     expect(readRequestCounts(aws.config.directory)).toEqual({
       'ec2:StartInstances': { admitted: 5, refused: 1 },
       'route53:ListHostedZones': { admitted: 5, refused: 1 },
+      'ebs:CompleteSnapshot': { admitted: 10, refused: 1 },
       'ec2:DescribeImages': { admitted: 1, refused: 0 },
       'ec2:DescribeVolumes (unfiltered)': { admitted: 1, refused: 0 },
       'ec2:DescribeVolumes': { admitted: 1, refused: 0 },

@@ -1,3 +1,4 @@
+import { CompleteSnapshotCommand, type EBSClient, GetSnapshotBlockCommand } from '@aws-sdk/client-ebs';
 import { DescribeVolumesCommand, type EC2Client, StartInstancesCommand } from '@aws-sdk/client-ec2';
 import { ListHostedZonesCommand, type Route53Client } from '@aws-sdk/client-route-53';
 import { awsClients } from '../../activities/aws-proxy/account/clients';
@@ -13,6 +14,7 @@ describe('requests of a proxy', () => {
   let aws: AwsHarness;
   let ec2: EC2Client;
   let route53: Route53Client;
+  let ebs: EBSClient;
 
   async function start(speed: number): Promise<void> {
     aws = new AwsHarness();
@@ -23,11 +25,12 @@ describe('requests of a proxy', () => {
     // A machine that stands still for a while between a request and its arrival is no refusal.
     const budgets = new RequestBudgets({ speed, arrivalSeconds: Infinity });
     const { region } = aws.config;
-    ({ ec2, route53 } = awsClients({ region, endpoint: aws.endpoint.endpoint, budgets }));
+    ({ ec2, route53, ebs } = awsClients({ region, endpoint: aws.endpoint.endpoint, budgets }));
   }
   afterEach(async () => {
     ec2.destroy();
     route53.destroy();
+    ebs.destroy();
     await aws.stop();
   });
 
@@ -52,6 +55,26 @@ describe('requests of a proxy', () => {
       'route53:ListHostedZones': { admitted: 20, refused: 0 },
       'ec2:DescribeVolumes (unfiltered)': { admitted: 80, refused: 0 },
       'ec2:DescribeVolumes': { admitted: 120, refused: 0 },
+    });
+  });
+
+  it('wait where EBS direct takes ten a second, of which hundreds of disks are completed', async () => {
+    await start(10);
+    const SnapshotId = 'snap-0123456789abcdef0';
+    const results = await Promise.all([
+      ...Array.from({ length: 60 }, () =>
+        failure(ebs.send(new CompleteSnapshotCommand({ SnapshotId, ChangedBlocksCount: 0 }))),
+      ),
+      // Blocks are limited by their own rates.
+      ...Array.from({ length: 60 }, () =>
+        failure(ebs.send(new GetSnapshotBlockCommand({ SnapshotId, BlockIndex: 0, BlockToken: 'none' }))),
+      ),
+    ]);
+    expect(new Set(results.map(({ name }) => name))).toEqual(new Set(['ResourceNotFoundException']));
+    await aws.restart();
+    expect(readRequestCounts(aws.config.directory)).toEqual({
+      'ebs:CompleteSnapshot': { admitted: 60, refused: 0 },
+      'ebs:GetSnapshotBlock': { admitted: 60, refused: 0 },
     });
   });
 

@@ -55,6 +55,8 @@ it('knows the sizes of buckets by their names', () => {
   expect(bucketSize('ec2:DescribeInstances (unfiltered)')).toEqual({ burst: 50, perSecond: 10 });
   expect(bucketSize('ec2:CreateTags')).toEqual({ burst: 100, perSecond: 10 });
   expect(bucketSize('route53:GetChange')).toEqual({ burst: 5, perSecond: 5 });
+  expect(bucketSize('ebs:StartSnapshot')).toEqual({ burst: 10, perSecond: 10 });
+  expect(bucketSize('ebs:PutSnapshotBlock')).toBeUndefined();
   expect(bucketSize('s3:GetObject')).toBeUndefined();
 });
 

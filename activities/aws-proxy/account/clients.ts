@@ -13,7 +13,7 @@ import { type BudgetedService, RequestBudgets } from './request-quotas';
 
 /** How the clients reach AWS, and what they may ask of it. */
 export interface AwsClientOptions extends ClientOptions {
-  /** What this process may ask of EC2 and Route 53; AWS's own quotas unless said so. */
+  /** What this process may ask of EC2, Route 53 and EBS direct; AWS's own quotas unless said so. */
   budgets?: RequestBudgets;
 }
 
@@ -55,10 +55,10 @@ function paced<Client extends { middlewareStack: object }>(
 ): Client {
   const stack = client.middlewareStack as S3Client['middlewareStack'];
   stack.add(
-    (next, context) => (args) =>
-      budgets
-        .of(service, actionOf(context.commandName), args.input)
-        .run(() => next(args), isThrottling, cancellation()),
+    (next, context) => (args) => {
+      const budget = budgets.of(service, actionOf(context.commandName), args.input);
+      return budget === undefined ? next(args) : budget.run(() => next(args), isThrottling, cancellation());
+    },
     // Before the request is made and signed: a signature is good for some minutes only.
     { step: 'initialize', priority: 'low', name: 'lifeboatPace' },
   );
@@ -71,7 +71,7 @@ export function awsClients(options: AwsClientOptions): AwsClients {
   const pacedSettings = { ...clientSettings(options), retryStrategy: new RetryUnlessThrottled(maxAttempts) };
   return {
     ec2: naming(paced(new EC2Client(pacedSettings), 'ec2', budgets), 'ec2'),
-    ebs: naming(new EBSClient(clientSettings(options)), 'ebs'),
+    ebs: naming(paced(new EBSClient(pacedSettings), 'ebs', budgets), 'ebs'),
     route53: naming(paced(new Route53Client(pacedSettings), 'route53', budgets), 'route53'),
     iam: naming(new IAMClient(clientSettings(options)), 'iam'),
     serviceQuotas: naming(new ServiceQuotasClient(clientSettings(options)), 'servicequotas'),

@@ -5,10 +5,11 @@ import { ApplicationFailure } from '@temporalio/common';
 import { type Backoff, withBackoff } from '../../../blocks/backoff';
 import { isTransientAwsError } from '../../../blocks/transient';
 import { launchOnce } from '../../heartbeat';
+import { isThrottling } from '../account/client';
 import { findSnapshot } from '../account/lookup';
 import { waitFor } from '../account/waiting';
 
-/** Some 20 s in all for CompleteSnapshot, of which an account may make 10 a second. */
+/** Some 20 s in all: what was written is checked anew where the activity is tried again. Throttling is the budget's (account/clients.ts). */
 const BACKOFF: Backoff = { attempts: 12, baseMs: 100, capMs: 5000 };
 /** Longest that EBS may take to complete a snapshot whose blocks are all there. */
 const COMPLETION_LIMIT_SECONDS = 12 * 3600;
@@ -80,7 +81,7 @@ async function requestCompletion(
   const { Status } = await withBackoff(
     BACKOFF,
     Context.current().cancellationSignal,
-    isTransientAwsError,
+    (error) => isTransientAwsError(error) && !isThrottling(error),
     () => ebs.send(command),
   );
   return Status ?? 'accepted';
