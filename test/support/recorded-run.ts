@@ -17,7 +17,7 @@ export async function recordedRun(
   const converter = loadDataConverter({});
   const read = (name: string) => {
     const bytes = gunzipSync(readFileSync(join(HISTORIES, version, `${name}.pb.gz`)));
-    return readHistory(temporal.api.history.v1.History.decode(bytes), converter);
+    return readHistory(temporal.api.history.v1.History.decode(bytes).events, converter);
   };
   const run = await read(scenario);
   const children = [];

@@ -101,7 +101,7 @@ describe('as whom the server authenticated', () => {
           },
           { eventTime: {}, workflowExecutionCancelRequestedEventAttributes: { identity: 'eve' } },
         ],
-      }),
+      }).events,
       loadDataConverter({}),
     );
     expect(history.startedAs).toBe('jwt:ada@example.com');

@@ -6,8 +6,8 @@ import { readableFailure } from '../../readable-failure';
 
 /** The history of a run and of its children, as a Temporal server keeps it: what was asked for, when, of whom, and what came of it. */
 
-type History = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['fetchHistory']>>;
-type HistoryEvent = NonNullable<History['events']>[number];
+type Page = Awaited<ReturnType<Client['workflowService']['getWorkflowExecutionHistory']>>;
+type HistoryEvent = NonNullable<NonNullable<Page['history']>['events']>[number];
 type Payloads = Parameters<typeof decodeArrayFromPayloads>[1];
 
 /** An activity. */
@@ -64,27 +64,30 @@ export interface WorkflowHistory {
   sdks: string[];
 }
 
-/** Reads one history. @param history as the client gives it */
+/** Reads one history. @param events in their order; none is kept, as a plan of a thousand VMs makes ten thousand and more */
 export async function readHistory(
-  history: History,
+  events: Iterable<HistoryEvent> | AsyncIterable<HistoryEvent>,
   converter: LoadedDataConverter,
 ): Promise<WorkflowHistory> {
   const first = async (payloads: Payloads): Promise<unknown> =>
     (await decodeArrayFromPayloads(converter, payloads))[0];
   const failureOf = (failure: ProtoFailure): Promise<ProtoFailure> => readableFailure(converter, failure);
-  const events = history.events ?? [];
-  const started = events[0]?.workflowExecutionStartedEventAttributes;
   const found: WorkflowHistory = {
-    events: events.length,
-    startedAt: timeOf(events[0]),
-    startedBy: started?.identity ?? undefined,
-    startedAs: authenticatedAs(events[0]),
-    argument: await first(started?.input?.payloads),
+    ...{ events: 0, startedAt: timeOf(undefined), startedBy: undefined, startedAs: undefined },
+    argument: undefined,
     ...{ steps: [], updates: [], children: [], sdks: [], cancelRequest: undefined },
   };
   const steps = new Map<string, HistoryStep>();
   const children = new Map<string, HistoryChild>();
-  for (const event of events) {
+  for await (const event of events) {
+    found.events++;
+    const started = event.workflowExecutionStartedEventAttributes;
+    if (started) {
+      found.startedAt = timeOf(event);
+      found.startedBy = started.identity ?? undefined;
+      found.startedAs = authenticatedAs(event);
+      found.argument = await first(started.input?.payloads);
+    }
     const scheduled = event.activityTaskScheduledEventAttributes;
     if (scheduled) {
       const activity = scheduled.activityType?.name ?? '';
@@ -212,6 +215,21 @@ function timeOf(event: HistoryEvent | undefined): string {
   return new Date(Number(seconds ?? 0) * 1000 + Math.floor((nanos ?? 0) / 1e6)).toISOString();
 }
 
+/** A history, of which one page is in memory at a time. */
+async function* eventsOf(client: Client, workflowId: string, runId: string): AsyncGenerator<HistoryEvent> {
+  const { namespace } = client.options;
+  let nextPageToken: Uint8Array | undefined;
+  do {
+    const page: Page = await client.workflowService.getWorkflowExecutionHistory({
+      namespace,
+      execution: { workflowId, runId },
+      ...(nextPageToken === undefined ? {} : { nextPageToken }),
+    });
+    yield* page.history?.events ?? [];
+    nextPageToken = page.nextPageToken ?? undefined;
+  } while (nextPageToken !== undefined && nextPageToken.length > 0);
+}
+
 /** Children whose histories are read at one time. */
 const CHILDREN_AT_ONCE = 8;
 
@@ -228,8 +246,8 @@ export async function fetchRunHistory(
   runId: string,
 ): Promise<RunHistory> {
   const converter = client.options.loadedDataConverter;
-  const fetch = async (id: string, execution: string) =>
-    readHistory(await client.workflow.getHandle(id, execution).fetchHistory(), converter);
+  const fetch = (id: string, execution: string): Promise<WorkflowHistory> =>
+    readHistory(eventsOf(client, id, execution), converter);
   const run = await fetch(workflowId, runId);
   const children: RunHistory['children'] = [];
   // What keeps the VMs off at home outlives the run, and is none of its steps.
