@@ -10,9 +10,15 @@ export const WORKER_FLAGS: readonly string[] = ['--max-semi-space-size=4'];
 
 /**
  * For control workers: most of what they hold beside JavaScript is Temporal's core, whose threads each have a heap of their own of the C
- * library's (mallopt(3)) and leave holes in it. Two heaps take 33 MiB less where a run of 200 VMs is replayed, and no more CPU.
+ * library's (mallopt(3)) and leave holes in it; and once something large was freed, all that is not larger comes from those heaps, too.
+ * One heap, and blocks of 64 KiB and more by mmap(2) for good: where a run of 1,000 VMs is replayed, 227 MiB at most and 204 after it instead of
+ * 288 and 287, for 6.5 s instead of 6.1.
  */
-export const CONTROL_ENVIRONMENT: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '2' };
+export const CONTROL_ENVIRONMENT: Readonly<Record<string, string>> = {
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: '65536',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+};
 
 /**
  * Lets V8's heaps grow by a fifth of what lives in them before garbage is collected; V8 itself may wait until it is as much again, and more.

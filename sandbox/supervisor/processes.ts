@@ -147,13 +147,26 @@ export function sandboxProcesses(config: SandboxConfig): ProcessSpec[] {
  * Garbage that Go's runtime lets the server gather before it collects, in percent of what lives (100 by itself; pkg.go.dev/runtime): the
  * server shares this host with a whole data centre and an AWS account.
  */
-const SERVER_GOGC = '50';
+const SERVER_GOGC = '30';
 
 /**
- * Workflows whose state the server keeps in memory for an hour, open or not; more are read from its database again. By itself 128,000; this
- * many is what it has for one shard where caches are by shard (`history.cacheMaxSize`).
+ * What a server of one process for a handful of workers needs less of than one that serves a company (Temporal's dynamic configuration).
+ * - Workflows whose state it keeps in memory for an hour, open or not; more are read from its database again. By itself 128,000.
+ * - Partitions of each task queue, in each of which it keeps readers, writers and matchers: by itself 4, for loads that one process cannot match.
+ * - Goroutines for each kind of task, whose stacks stay: by itself 512 of each, where one SQLite file writes one thing at a time.
  */
-const SERVER_CACHED_WORKFLOWS = 512;
+const SERVER_SETTINGS: Readonly<Record<string, number>> = {
+  'history.hostLevelCacheMaxSize': 256,
+  'matching.numTaskqueueReadPartitions': 1,
+  'matching.numTaskqueueWritePartitions': 1,
+  'history.transferProcessorSchedulerWorkerCount': 64,
+  'history.timerProcessorSchedulerWorkerCount': 64,
+  'history.visibilityProcessorSchedulerWorkerCount': 64,
+  'history.archivalProcessorSchedulerWorkerCount': 1,
+  'history.memoryTimerProcessorSchedulerWorkerCount': 16,
+  'history.ReplicationProcessorSchedulerWorkerCount': 1,
+  'history.ReplicationLowPriorityProcessorSchedulerWorkerCount': 1,
+};
 
 /** The server of the Temporal CLI, in one process. */
 function devServer(config: SandboxConfig): ProcessSpec {
@@ -168,7 +181,10 @@ function devServer(config: SandboxConfig): ProcessSpec {
       ...['--ui-ip', '127.0.0.1', '--ui-port', String(config.ports.ui)],
       ...['--namespace', TEMPORAL_NAMESPACE, '--db-filename', join(paths.temporal, 'temporal.db')],
       ...['--log-level', 'warn'],
-      ...['--dynamic-config-value', `history.hostLevelCacheMaxSize=${SERVER_CACHED_WORKFLOWS}`],
+      ...Object.entries(SERVER_SETTINGS).flatMap(([key, value]) => [
+        '--dynamic-config-value',
+        `${key}=${value}`,
+      ]),
     ],
     env: { GOGC: SERVER_GOGC },
     log: join(paths.logs, 'temporal.log'),
