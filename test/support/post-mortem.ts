@@ -23,16 +23,14 @@ declare global {
 export function tellAtFailure(config: SandboxConfig, temporal: Client): void {
   globalThis.lifeboatTestFailed = async (test) => {
     const kept = `${config.directory}-failed`;
-    const lines = [`What was under way when "${test}" failed (logs: ${kept}):`];
-    for (const part of [processes, runs, consoles, logs])
-      lines.push(
-        ...(await part(config, temporal).catch((error: unknown) => [`${part.name}: ${messageOf(error)}`])),
-      );
-    await rm(kept, { recursive: true, force: true });
-    await cp(sandboxPaths(config).logs, kept, { recursive: true });
-    for (const path of await consoleFiles(config))
-      await cp(path, join(kept, relative(config.directory, path)));
-    process.stderr.write(`${lines.join('\n')}\n`);
+    process.stderr.write(`What was under way when "${test}" failed (logs: ${kept}):\n`);
+    for (const part of [processes, runs, consoles, logs, keepLogs]) {
+      // Whatever cannot be told does not keep the test's own failure from being told.
+      const lines = await part(config, temporal).catch((error: unknown) => [
+        `  ${part.name}: ${messageOf(error)}`,
+      ]);
+      process.stderr.write(lines.map((line) => `${line}\n`).join(''));
+    }
   };
 }
 
@@ -104,4 +102,12 @@ async function logs(config: SandboxConfig): Promise<string[]> {
     lines.push(`  ${name}.log ends with`, ...lastLines(text));
   }
   return lines;
+}
+
+async function keepLogs(config: SandboxConfig): Promise<string[]> {
+  const kept = `${config.directory}-failed`;
+  await rm(kept, { recursive: true, force: true });
+  await cp(sandboxPaths(config).logs, kept, { recursive: true });
+  for (const path of await consoleFiles(config)) await cp(path, join(kept, relative(config.directory, path)));
+  return [];
 }
