@@ -133,7 +133,8 @@ function Get-UserData {
             if ($answer.Status -eq 200) { return $answer.Text }
         }
         $why = "the metadata service gave no $what (status $($answer.Status))"
-        if ($answer.Status -ne 0 -and $answer.Status -ne 429 -and $answer.Status -lt 500) { throw $why }
+        # A token that has expired, or came damaged, is another the next time.
+        if ($answer.Status -ne 0 -and $answer.Status -ne 401 -and $answer.Status -ne 429 -and $answer.Status -lt 500) { throw $why }
         if ($clock.Elapsed.TotalSeconds -ge $seconds) { throw $why }
         Start-Sleep -Seconds 2
     }

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { type Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -141,6 +141,31 @@ describe.each(PROGRAMS)('a launch copy that asks by $name', (program) => {
     expect(console).toMatch(/was not read: the metadata service gave no user data \(status 404\)\. Names/);
     expect(code).toBe(1);
     expect(state()).toEqual(before);
+  });
+
+  it('asks again where an answer was cut off, the service failed, or the token was none any more', async () => {
+    let requests = 0;
+    const late = createServer((request, response) => {
+      requests += 1;
+      const cut = (text: string): unknown =>
+        response.writeHead(200, { 'content-length': text.length + 1 }).write(text, () => response.destroy());
+      if (requests === 1) return request.socket.destroy();
+      if (requests === 2) return response.writeHead(503).end();
+      if (requests === 3) return cut('half-of-a-token');
+      // A token, and then less than the user data.
+      if (requests === 5) return cut(USER_DATA.toString().split('\n').slice(0, 2).join('\n'));
+      if (requests === 7) return response.writeHead(401).end();
+      server.emit('request', request, response);
+    });
+    await new Promise<void>((resolve) => late.listen(0, '127.0.0.1', resolve));
+    try {
+      const LIFEBOAT_IMDS = `127.0.0.1:${(late.address() as AddressInfo).port}`;
+      expect(await read(program, 'sh', { LIFEBOAT_IMDS })).toEqual({ code: 0, console: RUN });
+      expect(requests).toBe(9);
+    } finally {
+      late.closeAllConnections();
+      await new Promise((resolve) => late.close(resolve));
+    }
   });
 
   it('gives up in time where nothing answers', async () => {

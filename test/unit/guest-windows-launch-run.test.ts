@@ -155,13 +155,15 @@ async function read(
       // An answer that is cut off is none.
       if (asked === 3)
         return response.writeHead(200, { 'content-length': 56 }).write('half', () => response.destroy());
+      // The token, and then that it has expired.
+      if (asked === 5) return response.writeHead(401).end();
       server.emit('request', request, response);
     });
     await new Promise<void>((resolve) => late.listen(0, '127.0.0.1', resolve));
     try {
       const address = `127.0.0.1:${(late.address() as AddressInfo).port}`;
       expect(await read(address)).toEqual({ code: 0, console: READ });
-      expect(asked).toBe(5);
+      expect(asked).toBe(7);
     } finally {
       late.closeAllConnections();
       await new Promise((resolve) => late.close(resolve));

@@ -37,7 +37,7 @@ const MAX_BODY_BYTES = 64 * 1024;
 
 /**
  * The body of a shell function `request METHOD PATH HEADER FILE`, which asks `$imds` (address:port), puts the answer's body into the
- * file and prints its status; it fails where nothing answers. None heeds proxies or settings of a user.
+ * file and prints its status; it fails where nothing answers, or an answer is cut off. None heeds proxies or settings of a user.
  */
 export function httpRequest({ name, path }: HttpProgram): string {
   const timeout = `  timeout ${REQUEST_SECONDS} ${path}`;
@@ -55,7 +55,7 @@ const PROGRAMS: Record<Exclude<HttpProgram['name'], 'curl'>, string> = {
     exec 3<> "/dev/tcp/\${5%:*}/\${5##*:}" || exit 1
     printf "%s %s HTTP/1.1\\r\\nHost: %s\\r\\n%s\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n" "$1" "$2" "$5" "$3" >&3
     read -r version status rest <&3 || exit 1
-    length=${MAX_BODY_BYTES}
+    length=
     while IFS= read -r line <&3; do
       line=\${line%$(printf "\\r")}
       [ -n "$line" ] || break
@@ -64,17 +64,25 @@ const PROGRAMS: Record<Exclude<HttpProgram['name'], 'curl'>, string> = {
         transfer-encoding:*) exit 1 ;;
       esac
     done
-    head -c "$length" <&3 > "$4"
+    head -c "\${length:-${MAX_BODY_BYTES}}" <&3 > "$4"
+    [ "\${length:-$(wc -c < "$4")}" -eq "$(wc -c < "$4")" ] || exit 1
     echo "$status"
   ' bash`,
   python3: `-I -c '
 import http.client, sys
 method, path, header, file, imds = sys.argv[1:]
-connection = http.client.HTTPConnection(imds, timeout=5)
-connection.request(method, path, headers=dict([header.split(": ", 1)]))
-answer = connection.getresponse()
+try:
+    connection = http.client.HTTPConnection(imds, timeout=5)
+    connection.request(method, path, headers=dict([header.split(": ", 1)]))
+    answer = connection.getresponse()
+    told = answer.getheader("content-length")
+    read = answer.read(${MAX_BODY_BYTES})
+except (OSError, http.client.HTTPException):
+    sys.exit(1)
+if told is not None and len(read) != int(told):
+    sys.exit(1)
 with open(file, "wb") as body:
-    body.write(answer.read(${MAX_BODY_BYTES}))
+    body.write(read)
 print(answer.status)
 '`,
   perl: `-e '
@@ -85,14 +93,15 @@ my $socket = IO::Socket::INET->new(PeerAddr => $imds, Timeout => 3) or exit 1;
 print $socket "$method $path HTTP/1.1\\r\\nHost: $imds\\r\\n$header\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n";
 $socket->flush;
 my (undef, $status) = split / /, (readline($socket) // exit 1);
-my $length = ${MAX_BODY_BYTES};
+my $length;
 while (defined(my $line = readline $socket)) {
   $line =~ s/\\r?\\n\\z//;
   last if $line eq "";
   exit 1 if $line =~ /^transfer-encoding:/i;
   $length = $1 if $line =~ /^content-length:\\s*(\\d+)/i;
 }
-read($socket, my $body, $length);
+my $read = read($socket, my $body, $length // ${MAX_BODY_BYTES});
+exit 1 unless defined $read && $read == ($length // $read);
 open(my $out, ">", $file) or exit 1;
 print $out $body;
 close $out or exit 1;

@@ -75,7 +75,8 @@ get() {
   why="the metadata service gave no $5 (status $status)"
   case $status in
     200) return 0 ;;
-    0 | 429 | 5??) return 1 ;;
+    # A token that has expired, or came damaged, is another the next time.
+    0 | 401 | 429 | 5??) return 1 ;;
     *) give_up "$why" ;;
   esac
 }
