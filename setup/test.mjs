@@ -28,7 +28,12 @@ export async function runTests(args) {
       ['node_modules/jest/bin/jest.js', '--json', `--outputFile=${results}`, ...round],
       {
         stdio: ['inherit', 'ignore', 'inherit'],
-        env: { ...process.env, LIFEBOAT_PYTHON: resolve('.lifeboat/tools/python/bin/python') },
+        env: {
+          ...process.env,
+          LIFEBOAT_PYTHON: resolve('.lifeboat/tools/python/bin/python'),
+          // Jest's own processes, and workers that are killed and started again, hundreds in all: each has its modules compiled in 0.2 s less.
+          NODE_COMPILE_CACHE: resolve('.lifeboat/test/compiled'),
+        },
       },
     );
     const told = totals(results);
