@@ -25,7 +25,7 @@ export type StateTimes = Pick<
   'instanceStart' | 'instanceStop' | 'volumeCreate' | 'volumeAttach' | 'snapshotComplete' | 'dnsPropagation'
 >;
 
-/** A sandbox with EC2's and Route 53's limits in which instances have states only, and clients for it. */
+/** A sandbox with the limits of EC2, Route 53 and EBS direct's snapshots in which instances have states only, and clients for it. */
 export interface Account {
   config: SandboxConfig;
   client: LifeboatClient;

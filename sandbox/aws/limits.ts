@@ -20,7 +20,7 @@ export interface EbsDirectLimits {
 export interface Limits {
   /** Amazon EBS endpoints and quotas, "EBS direct APIs". */
   ebsDirect?: EbsDirectLimits;
-  /** AWS's own for EC2 and Route 53. */
+  /** AWS's own for EC2, Route 53, and all of EBS direct but blocks. */
   requests?: RequestLimits;
 }
 

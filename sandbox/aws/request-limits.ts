@@ -65,8 +65,6 @@ const EBS_DIRECT: Readonly<Record<string, Size>> = {
   ListSnapshotBlocks: [50, 50],
   ListChangedBlocks: [50, 50],
 };
-const ebsSize = (operation: string): Size | undefined =>
-  Object.hasOwn(EBS_DIRECT, operation) ? EBS_DIRECT[operation] : undefined;
 
 /** The bucket that a call takes from, as benchmarks and the counts name it. */
 export function bucketName({ service, operation, input }: Call): string {
@@ -105,7 +103,7 @@ function sizeOf(
   input: Record<string, unknown>,
 ): Size | undefined {
   if (service === 'route53') return ROUTE_53;
-  if (service === 'ebs') return ebsSize(operation);
+  if (service === 'ebs') return Object.hasOwn(EBS_DIRECT, operation) ? EBS_DIRECT[operation] : undefined;
   return service === 'ec2' ? ec2Size(operation, input) : undefined;
 }
 

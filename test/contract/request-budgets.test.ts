@@ -5,6 +5,7 @@ import { awsClients } from '../../activities/aws-proxy/account/clients';
 import { RequestBudgets } from '../../activities/aws-proxy/account/request-quotas';
 import { requestTally } from '../../blocks/limits/request-tally';
 import { waitFor } from '../../activities/aws-proxy/account/waiting';
+import { type Limits } from '../../sandbox/aws/limits';
 import { readRequestCounts } from '../../sandbox/aws/request-counts';
 import { quietEnvironment } from '../support/failover-site';
 import { AwsHarness, failure } from './aws-harness';
@@ -16,9 +17,9 @@ describe('requests of a proxy', () => {
   let route53: Route53Client;
   let ebs: EBSClient;
 
-  async function start(speed: number): Promise<void> {
+  async function start(speed: number, limits: Limits = { requests: { speed } }): Promise<void> {
     aws = new AwsHarness();
-    aws.config.limits = { requests: { speed } };
+    aws.config.limits = limits;
     await aws.start();
     process.env.AWS_ACCESS_KEY_ID = aws.config.accessKeyId;
     process.env.AWS_SECRET_ACCESS_KEY = aws.config.secretAccessKey;
@@ -76,6 +77,22 @@ describe('requests of a proxy', () => {
       'ebs:CompleteSnapshot': { admitted: 60, refused: 0 },
       'ebs:GetSnapshotBlock': { admitted: 60, refused: 0 },
     });
+  });
+
+  it('are made again where EBS direct refuses a block, which copies use up the rate of', async () => {
+    await start(1, { ebsDirect: { getPerSecond: 5 } });
+    const asked = await Promise.all(
+      Array.from({ length: 4 }, (_, BlockIndex) =>
+        failure(
+          ebs.send(new GetSnapshotBlockCommand({ SnapshotId: 'snap-1', BlockIndex, BlockToken: 'none' })),
+        ),
+      ),
+    );
+    expect(asked.map(({ name }) => name)).toEqual(Array(4).fill('ResourceNotFoundException'));
+    await aws.restart();
+    const { admitted, refused } = readRequestCounts(aws.config.directory)['ebs:GetSnapshotBlock'] ?? {};
+    expect(admitted).toBe(4);
+    expect(refused).toBeGreaterThan(0);
   });
 
   it('are counted as AWS counts them, those that it refuses among them', async () => {

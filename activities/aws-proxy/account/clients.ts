@@ -55,10 +55,10 @@ function paced<Client extends { middlewareStack: object }>(
 ): Client {
   const stack = client.middlewareStack as S3Client['middlewareStack'];
   stack.add(
-    (next, context) => (args) => {
-      const budget = budgets.of(service, actionOf(context.commandName), args.input);
-      return budget === undefined ? next(args) : budget.run(() => next(args), isThrottling, cancellation());
-    },
+    (next, context) => (args) =>
+      budgets
+        .of(service, actionOf(context.commandName), args.input)
+        .run(() => next(args), isThrottling, cancellation()),
     // Before the request is made and signed: a signature is good for some minutes only.
     { step: 'initialize', priority: 'low', name: 'lifeboatPace' },
   );

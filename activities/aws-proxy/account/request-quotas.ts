@@ -41,28 +41,30 @@ const SMALLER_UNFILTERED: ReadonlySet<string> = new Set([
 /** "Quotas", Amazon Route 53 Developer Guide: five requests a second of all kinds together, and no word of a burst. */
 const ROUTE_53 = size(5, 5);
 /**
- * "Amazon EBS endpoints and quotas", EBS direct APIs: requests a second an account, and no word of a burst. Blocks are no requests of these
- * clients but of a transport that finds its own pace (docs/decisions/0029-…).
+ * "Amazon EBS endpoints and quotas", EBS direct APIs, all of them: requests a second an account, and no word of a burst. Copies of blocks are no
+ * requests of these clients but of a transport that finds its own pace (docs/decisions/0029-…); a check asks for single ones here.
  */
 const EBS_DIRECT: Readonly<Record<string, BucketSize>> = {
   StartSnapshot: size(10, 10),
   CompleteSnapshot: size(10, 10),
   ListSnapshotBlocks: size(50, 50),
   ListChangedBlocks: size(50, 50),
+  PutSnapshotBlock: size(1000, 1000),
+  GetSnapshotBlock: size(1000, 1000),
 };
+/** Of what EBS direct may have one day: its slowest. */
+const EBS_DIRECT_OTHERS = size(10, 10);
 
-interface Bucket {
-  /** Differs from all others'. */
-  name: string;
-  size: BucketSize;
-}
-
-/** A bucket of AWS; undefined where requests are not counted here. */
-function bucketOf(service: BudgetedService, action: string, input: object): Bucket | undefined {
+/** A bucket of AWS, by a name that differs from all others'. */
+function bucketOf(
+  service: BudgetedService,
+  action: string,
+  input: object,
+): { name: string; size: BucketSize } {
   if (service === 'route53') return { name: service, size: ROUTE_53 };
   if (service === 'ebs') {
     const direct = Object.hasOwn(EBS_DIRECT, action) ? EBS_DIRECT[action] : undefined;
-    return direct && { name: action, size: direct };
+    return { name: action, size: direct ?? EBS_DIRECT_OTHERS };
   }
   if (SMALLER_UNFILTERED.has(action) && isUnfiltered(input))
     return { name: `${action} unfiltered`, size: EC2_UNFILTERED };
@@ -90,14 +92,9 @@ export class RequestBudgets {
 
   constructor(private readonly options: BudgetsOptions = {}) {}
 
-  /**
-   * @param action name of the API operation
-   * @returns undefined where nothing limits it but what it is about
-   */
-  of(service: BudgetedService, action: string, input: object): RequestBudget | undefined {
-    const bucket = bucketOf(service, action, input);
-    if (bucket === undefined) return undefined;
-    const { name, size: full } = bucket;
+  /** @param action name of the API operation */
+  of(service: BudgetedService, action: string, input: object): RequestBudget {
+    const { name, size: full } = bucketOf(service, action, input);
     let budget = this.budgets.get(name);
     if (budget === undefined) {
       const { speed = 1 } = this.options;
