@@ -31,7 +31,7 @@ export async function runTests(args) {
         env: {
           ...process.env,
           LIFEBOAT_PYTHON: resolve('.lifeboat/tools/python/bin/python'),
-          // Jest's own processes, and workers that are killed and started again, hundreds in all: each has its modules compiled in 0.2 s less.
+          // Of jest's processes and of workers that are killed and started again, hundreds in all: an AWS proxy loads its modules in 0.36 s instead of 0.5.
           NODE_COMPILE_CACHE: resolve('.lifeboat/test/compiled'),
         },
       },

@@ -22,52 +22,46 @@ declare global {
 /** From now on a failing test of this file tells on stderr what its sandbox was about, and keeps the logs beside the sandbox. */
 export function tellAtFailure(config: SandboxConfig, temporal: Client): void {
   globalThis.lifeboatTestFailed = async (test) => {
-    const kept = `${config.directory}-failed`;
-    process.stderr.write(`What was under way when "${test}" failed (logs: ${kept}):\n`);
-    for (const part of [processes, runs, consoles, logs, keepLogs]) {
+    tell(`What was under way when "${test}" failed (logs: ${keptLogs(config)}):`);
+    for (const part of [processes, runs, consoles, logs, keepLogs])
       // Whatever cannot be told does not keep the test's own failure from being told.
-      const lines = await part(config, temporal).catch((error: unknown) => [
-        `  ${part.name}: ${messageOf(error)}`,
-      ]);
-      process.stderr.write(lines.map((line) => `${line}\n`).join(''));
-    }
+      await part(config, temporal).catch((error: unknown) => tell(`  ${part.name}: ${messageOf(error)}`));
   };
 }
+
+/** At once: what comes after it may hang, or fail. */
+const tell = (line: string): void => void process.stderr.write(`${line}\n`);
+
+const keptLogs = ({ directory }: SandboxConfig): string => `${directory}-failed`;
 
 export function tellNoMore(): void {
   globalThis.lifeboatTestFailed = undefined;
 }
 
-async function processes(config: SandboxConfig): Promise<string[]> {
-  return (await supervisorReport(config)).map(
-    ({ name, pid, restarts }) => `  ${name}: pid ${pid ?? 'none'}, ${restarts} restarts`,
-  );
+async function processes(config: SandboxConfig): Promise<void> {
+  for (const { name, pid, restarts } of await supervisorReport(config))
+    tell(`  ${name}: pid ${pid ?? 'none'}, ${restarts} restarts`);
 }
 
 /** Of every workflow that is open: what it waits for, and what of it failed last. */
-function runs(_: SandboxConfig, temporal: Client): Promise<string[]> {
+function runs(_: SandboxConfig, temporal: Client): Promise<void> {
   return temporal.withDeadline(Date.now() + DEADLINE_MS, async () => {
-    const lines: string[] = [];
     for await (const run of temporal.workflow.list({ query: 'ExecutionStatus = "Running"' })) {
       const { status } = (await look(temporal, run)).snapshot;
-      lines.push(
+      tell(
         `  ${run.workflowId}: ${status === undefined ? 'its worker does not answer' : JSON.stringify(status)}`,
       );
-      const { raw } = await temporal.workflow.getHandle(run.workflowId, run.runId).describe();
-      const { pendingWorkflowTask: task, pendingActivities = [] } = raw;
-      if (task) lines.push(`    workflow task: ${JSON.stringify(task)}`);
-      for (const activity of pendingActivities ?? []) lines.push(`    activity: ${JSON.stringify(activity)}`);
-      lines.push(`    history ends with ${(await lastEvents(temporal, run)).join(', ')}`);
+      const handle = temporal.workflow.getHandle(run.workflowId, run.runId);
+      const { pendingWorkflowTask: task, pendingActivities } = (await handle.describe()).raw;
+      if (task) tell(`    workflow task: ${JSON.stringify(task)}`);
+      for (const activity of pendingActivities ?? []) tell(`    activity: ${JSON.stringify(activity)}`);
+      const { events } = await handle.fetchHistory();
+      const last = (events ?? []).slice(-LAST_EVENTS).map(({ eventId, eventType, eventTime }) => {
+        const at = new Date(Number(eventTime?.seconds ?? 0) * 1000).toISOString();
+        return `${String(eventId)} ${String(eventType)} at ${at}`;
+      });
+      tell(`    history ends with ${last.join(', ')}`);
     }
-    return lines;
-  });
-}
-
-async function lastEvents(temporal: Client, run: { workflowId: string; runId: string }): Promise<string[]> {
-  const { events } = await temporal.workflow.getHandle(run.workflowId, run.runId).fetchHistory();
-  return (events ?? []).slice(-LAST_EVENTS).map(({ eventId, eventType, eventTime }) => {
-    const at = new Date(Number(eventTime?.seconds ?? 0) * 1000).toISOString();
-    return `${String(eventId)} ${String(eventType)} at ${at}`;
   });
 }
 
@@ -78,36 +72,30 @@ async function consoleFiles({ directory }: SandboxConfig): Promise<string[]> {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-async function consoles(config: SandboxConfig): Promise<string[]> {
-  const lines: string[] = [];
+async function consoles(config: SandboxConfig): Promise<void> {
   for (const path of await consoleFiles(config)) {
     // Whatever a guest writes there: control sequences are none of a log's.
     const text = (await readFile(path, 'latin1')).replace(/[^\n\x20-\x7e]/g, '');
-    lines.push(`  ${relative(config.directory, dirname(path))} shows at last`, ...lastLines(text));
+    tellLast(`  ${relative(config.directory, dirname(path))} shows at last`, text);
   }
-  return lines;
 }
 
-const lastLines = (text: string): string[] =>
-  text
-    .trimEnd()
-    .split('\n')
-    .slice(-LAST_LINES)
-    .map((line) => `    ${line}`);
-
-async function logs(config: SandboxConfig): Promise<string[]> {
-  const lines: string[] = [];
-  for (const { name } of await supervisorReport(config)) {
-    const text = await readFile(join(sandboxPaths(config).logs, `${name}.log`), 'utf8');
-    lines.push(`  ${name}.log ends with`, ...lastLines(text));
-  }
-  return lines;
+async function logs(config: SandboxConfig): Promise<void> {
+  for (const { name } of await supervisorReport(config))
+    tellLast(
+      `  ${name}.log ends with`,
+      await readFile(join(sandboxPaths(config).logs, `${name}.log`), 'utf8'),
+    );
 }
 
-async function keepLogs(config: SandboxConfig): Promise<string[]> {
-  const kept = `${config.directory}-failed`;
+function tellLast(heading: string, text: string): void {
+  tell(heading);
+  for (const line of text.trimEnd().split('\n').slice(-LAST_LINES)) tell(`    ${line}`);
+}
+
+async function keepLogs(config: SandboxConfig): Promise<void> {
+  const kept = keptLogs(config);
   await rm(kept, { recursive: true, force: true });
   await cp(sandboxPaths(config).logs, kept, { recursive: true });
   for (const path of await consoleFiles(config)) await cp(path, join(kept, relative(config.directory, path)));
-  return [];
 }

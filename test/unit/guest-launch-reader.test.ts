@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { type RequestListener, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -14,6 +14,7 @@ import { launchReader } from '../../guest/linux/stay/launch-reader';
 import { tokenSigner } from '../../sandbox/aws/ebs/read-tokens';
 import { createMetadataServer, type InstanceMetadata } from '../../sandbox/aws/metadata/server';
 import { hostileUserData, USER_DATA } from '../support/hostile-user-data';
+import { whileServing } from '../support/while-serving';
 
 /** The reader as a shell runs it, against the sandbox's metadata service, with a directory as the guest's root. */
 
@@ -145,7 +146,7 @@ describe.each(PROGRAMS)('a launch copy that asks by $name', (program) => {
 
   it('asks again where an answer was cut off, the service failed, or the token was none any more', async () => {
     let requests = 0;
-    const late = createServer((request, response) => {
+    const late: RequestListener = (request, response) => {
       requests += 1;
       const cut = (text: string): unknown =>
         response.writeHead(200, { 'content-length': text.length + 1 }).write(text, () => response.destroy());
@@ -156,16 +157,11 @@ describe.each(PROGRAMS)('a launch copy that asks by $name', (program) => {
       if (requests === 5) return cut(USER_DATA.toString().split('\n').slice(0, 2).join('\n'));
       if (requests === 7) return response.writeHead(401).end();
       server.emit('request', request, response);
+    };
+    await whileServing(late, async (address) => {
+      expect(await read(program, 'sh', { LIFEBOAT_IMDS: address })).toEqual({ code: 0, console: RUN });
     });
-    await new Promise<void>((resolve) => late.listen(0, '127.0.0.1', resolve));
-    try {
-      const LIFEBOAT_IMDS = `127.0.0.1:${(late.address() as AddressInfo).port}`;
-      expect(await read(program, 'sh', { LIFEBOAT_IMDS })).toEqual({ code: 0, console: RUN });
-      expect(requests).toBe(9);
-    } finally {
-      late.closeAllConnections();
-      await new Promise((resolve) => late.close(resolve));
-    }
+    expect(requests).toBe(9);
   });
 
   it('gives up in time where nothing answers', async () => {

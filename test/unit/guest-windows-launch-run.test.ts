@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { type RequestListener, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,6 +23,7 @@ import { tokenSigner } from '../../sandbox/aws/ebs/read-tokens';
 import { createMetadataServer, type InstanceMetadata } from '../../sandbox/aws/metadata/server';
 import { HostDirectoryFiles } from '../support/host-directory-files';
 import { hostileUserData, USER_DATA } from '../support/hostile-user-data';
+import { whileServing } from '../support/while-serving';
 import { HOSTS, STATE, usual, writeTree } from './windows-fixture';
 
 /**
@@ -148,7 +149,7 @@ async function read(
 
   it('waits for a service that answers late, or with an error of its own', async () => {
     let asked = 0;
-    const late = createServer((request, response) => {
+    const late: RequestListener = (request, response) => {
       asked += 1;
       if (asked === 1) return request.socket.destroy();
       if (asked === 2) return response.writeHead(503).end();
@@ -158,16 +159,11 @@ async function read(
       // The token, and then that it has expired.
       if (asked === 5) return response.writeHead(401).end();
       server.emit('request', request, response);
-    });
-    await new Promise<void>((resolve) => late.listen(0, '127.0.0.1', resolve));
-    try {
-      const address = `127.0.0.1:${(late.address() as AddressInfo).port}`;
+    };
+    await whileServing(late, async (address) => {
       expect(await read(address)).toEqual({ code: 0, console: READ });
-      expect(asked).toBe(7);
-    } finally {
-      late.closeAllConnections();
-      await new Promise((resolve) => late.close(resolve));
-    }
+    });
+    expect(asked).toBe(7);
   });
 
   describe('at later starts', () => {
